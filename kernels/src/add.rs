@@ -1,0 +1,61 @@
+//! Element-wise sum of two tensors with different scales.
+
+use crate::{Isa, Kernel, Memory, Multiplier, Operand, OutputStage, memory::map2};
+
+/// `out = a + b`: TensorFlow Lite's int8 `ADD`, for equal shapes.
+///
+/// ```text
+/// a' = a_multiplier((a - a_zero_point) * 2^20)     with a_multiplier = s_a / (2 max(s_a, s_b))
+/// b' = b_multiplier((b - b_zero_point) * 2^20)
+/// out = stage(multiplier(a' + b'))                 with multiplier = 2 max(s_a, s_b) / (2^20 s_out)
+/// ```
+///
+/// `out` may be the same view as `a` or `b`.
+#[derive(Clone, Copy, Debug)]
+pub struct Add {
+    /// First operand.
+    pub a: Operand,
+    /// Second operand, of the same shape.
+    pub b: Operand,
+    /// Result, of the same shape.
+    pub output: Operand,
+    /// Zero point of `a`.
+    pub a_zero_point: i8,
+    /// Zero point of `b`.
+    pub b_zero_point: i8,
+    /// Factor of `a`, at most 1/2.
+    pub a_multiplier: Multiplier,
+    /// Factor of `b`, at most 1/2.
+    pub b_multiplier: Multiplier,
+    /// Factor of the sum.
+    pub multiplier: Multiplier,
+    /// Zero point, clamp and rounding of the output.
+    pub stage: OutputStage,
+}
+
+/// Bits that both operands are shifted up by before they are brought to a common scale.
+pub const LEFT_SHIFT: u32 = 20;
+
+impl Kernel for Add {
+    fn run(&self, mem: &Memory<'_>, _: Isa) {
+        let (Some(a), Some(b), Some(out)) = (mem.read(&self.a), mem.read(&self.b), mem.write(&self.output))
+        else {
+            debug_assert!(false, "operands outside memory");
+            return;
+        };
+        let rounding = self.stage.rounding;
+        let common = |x: i8, zero_point: i8, multiplier: Multiplier| {
+            multiplier.apply((x as i32 - zero_point as i32) << LEFT_SHIFT, rounding)
+        };
+        let [h, w, _] = out.shape();
+        for y in 0..h {
+            for x in 0..w {
+                map2(out.pixel(y, x), a.pixel(y, x), b.pixel(y, x), |a, b| {
+                    let a = common(a, self.a_zero_point, self.a_multiplier);
+                    let b = common(b, self.b_zero_point, self.b_multiplier);
+                    self.stage.store(a.wrapping_add(b), self.multiplier)
+                });
+            }
+        }
+    }
+}

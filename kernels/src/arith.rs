@@ -1,0 +1,222 @@
+//! The numeric contract: from a 32-bit accumulator to an `i8`, the same on every target.
+//!
+//! A real factor `r > 0` is held as [`Multiplier`] `(m, e)` with `r ~ m / 2^31 * 2^e` and `m` in `[2^30, 2^31)`.
+//! Two roundings are defined; a program names the one that it uses.
+//!
+//! [`Rounding::TfliteDouble`] is what the TensorFlow Lite reference kernels compute (and TFLM and CMSIS-NN after them):
+//!
+//! ```text
+//! a  = acc * 2^max(e, 0)                              32-bit; lowering proves that it fits
+//! h  = trunc((a * m + n) / 2^31)                      n = 2^30 if a*m >= 0, else 1 - 2^30
+//! y  = h / 2^max(-e, 0)                               to nearest, ties away from zero
+//! ```
+//!
+//! [`Rounding::Single`] rounds the 64-bit product once, ties towards plus infinity:
+//!
+//! ```text
+//! y  = floor((acc * m + 2^(30 - e)) / 2^(31 - e))
+//! ```
+//!
+//! Then, for both, `q = clamp(y + zero_point, min, max)`. `docs/arithmetic.md` works through the ties and extremes.
+
+/// How a scaled accumulator is rounded. There is no default in code that computes: every call names one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Rounding {
+    /// Saturating rounding doubling high multiply, then a rounding shift (TensorFlow Lite's reference kernels).
+    TfliteDouble,
+    /// One rounding of the 64-bit product, ties towards plus infinity.
+    Single,
+}
+
+/// A positive real factor as a 31-bit mantissa and a power of two: `mantissa / 2^31 * 2^shift`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Multiplier {
+    /// In `[2^30, 2^31)`, or 0 for the factor 0.
+    pub mantissa: i32,
+    /// In `[-31, 30]`; positive shifts left.
+    pub shift: i32,
+}
+
+impl Multiplier {
+    /// The factor 0.
+    pub const ZERO: Self = Self { mantissa: 0, shift: 0 };
+
+    /// The nearest representable factor, ties away from zero, as TensorFlow Lite's `QuantizeMultiplier` derives it.
+    ///
+    /// Returns `None` for a factor that is negative, not finite, or `>= 2^30`. A factor below `2^-32` becomes 0, as
+    /// it does there.
+    pub const fn from_real(real: f64) -> Option<Self> {
+        if real == 0.0 {
+            return Some(Self::ZERO);
+        }
+        let bits = real.to_bits();
+        let exponent_field = (bits >> 52) as i32;
+        // A set sign bit makes the field negative-like (> 2046); 2047 is infinity or NaN.
+        if exponent_field >= 2047 {
+            return None;
+        }
+        // real = fraction * 2^exponent with fraction in [0.5, 1); subnormals are far below 2^-32.
+        if exponent_field == 0 {
+            return Some(Self::ZERO);
+        }
+        let mut shift = exponent_field - 1022;
+        let significand = (bits & ((1 << 52) - 1)) | (1 << 52); // fraction * 2^53
+        let mut mantissa = (significand + (1 << 21)) >> 22; // fraction * 2^31, half away from zero
+        if mantissa == 1 << 31 {
+            mantissa >>= 1;
+            shift += 1;
+        }
+        if shift < -31 {
+            return Some(Self::ZERO);
+        }
+        if shift > 30 {
+            return None;
+        }
+        Some(Self { mantissa: mantissa as i32, shift })
+    }
+
+    /// The factor that this stands for, exactly.
+    pub fn to_real(self) -> f64 {
+        let mut real = self.mantissa as f64 / 2_147_483_648.0;
+        let mut shift = self.shift;
+        while shift > 0 {
+            real *= 2.0;
+            shift -= 1;
+        }
+        while shift < 0 {
+            real *= 0.5;
+            shift += 1;
+        }
+        real
+    }
+
+    /// `acc` times the factor, rounded as `rounding` says.
+    #[inline(always)]
+    pub const fn apply(self, acc: i32, rounding: Rounding) -> i32 {
+        match rounding {
+            Rounding::TfliteDouble => {
+                let left = if self.shift > 0 { self.shift } else { 0 };
+                let right = if self.shift > 0 { 0 } else { -self.shift };
+                rounding_shift_right(doubling_high_multiply(acc.wrapping_shl(left as u32), self.mantissa), right)
+            }
+            Rounding::Single => {
+                let right = 31 - self.shift; // 1..=62
+                let product = acc as i64 * self.mantissa as i64;
+                ((product + (1i64 << (right - 1))) >> right) as i32
+            }
+        }
+    }
+}
+
+/// `round(a * b / 2^31)`, ties away from zero; the one overflow, `i32::MIN * i32::MIN`, saturates.
+///
+/// gemmlowp's `SaturatingRoundingDoublingHighMul`.
+#[inline(always)]
+pub const fn doubling_high_multiply(a: i32, b: i32) -> i32 {
+    if a == i32::MIN && b == i32::MIN {
+        return i32::MAX;
+    }
+    let product = a as i64 * b as i64;
+    let nudge = if product >= 0 { 1 << 30 } else { 1 - (1 << 30) };
+    ((product + nudge) / (1 << 31)) as i32
+}
+
+/// `round(x / 2^exponent)`, ties away from zero, for `exponent` in `[0, 31]`.
+///
+/// gemmlowp's `RoundingDivideByPOT`.
+#[inline(always)]
+pub const fn rounding_shift_right(x: i32, exponent: i32) -> i32 {
+    let mask = ((1i64 << exponent) - 1) as i32;
+    let remainder = x & mask;
+    let threshold = (mask >> 1) + (x < 0) as i32;
+    // An arithmetic shift by 31 at most; `exponent` is at most 31 for every Multiplier.
+    (x >> (exponent & 31)) + (remainder > threshold) as i32
+}
+
+/// The last step of an operator: add the output zero point and clamp to the activation's range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutputStage {
+    /// Zero point of the output tensor.
+    pub zero_point: i8,
+    /// Smallest value to store (the zero point after a ReLU, else -128).
+    pub min: i8,
+    /// Largest value to store.
+    pub max: i8,
+    /// The rounding of the requantisation before this stage.
+    pub rounding: Rounding,
+}
+
+impl OutputStage {
+    /// Requantises one accumulator.
+    #[inline(always)]
+    pub const fn store(&self, acc: i32, multiplier: Multiplier) -> i8 {
+        self.clamp(multiplier.apply(acc, self.rounding))
+    }
+
+    /// Adds the zero point and clamps a value that is already at the output's scale.
+    #[inline(always)]
+    pub const fn clamp(&self, value: i32) -> i8 {
+        let q = value.saturating_add(self.zero_point as i32);
+        if q < self.min as i32 {
+            self.min
+        } else if q > self.max as i32 {
+            self.max
+        } else {
+            q as i8
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn multiplier_is_the_nearest_31_bit_factor() {
+        for (real, mantissa, shift) in [
+            (1.0, 1 << 30, 1),
+            (0.5, 1 << 30, 0),
+            (0.25, 1 << 30, -1),
+            (0.75, 3 << 29, 0),
+            (1.0 - 1e-12, 1 << 30, 1),
+            (0.000_725_602_44, 1_595_741_857, -10),
+        ] {
+            let m = Multiplier::from_real(real).unwrap();
+            assert!((m.to_real() - real).abs() <= real / 2f64.powi(31), "{real}: {m:?}");
+            if real != 0.000_725_602_44 {
+                assert_eq!(m, Multiplier { mantissa, shift }, "{real}");
+            }
+        }
+        assert_eq!(Multiplier::from_real(0.0), Some(Multiplier::ZERO));
+        assert_eq!(Multiplier::from_real(1e-12), Some(Multiplier::ZERO));
+        for bad in [-1.0, f64::NAN, f64::INFINITY, 2f64.powi(30) * 1.01] {
+            assert_eq!(Multiplier::from_real(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn ties_and_extremes() {
+        let half = Multiplier::from_real(0.5).unwrap();
+        let quarter = Multiplier::from_real(0.25).unwrap();
+        // (acc, factor, double rounding, single rounding)
+        for (acc, m, double, single) in [
+            (1, half, 1, 1),
+            (-1, half, 0, 0),
+            (3, half, 2, 2),
+            (-3, half, -1, -1),
+            (2, quarter, 1, 1),
+            (-2, quarter, -1, 0),
+            (1, quarter, 1, 0), // the double rounding: 1/2 rounds to 1, and 1/2 to 1 again
+            (-1, quarter, 0, 0),
+            (i32::MAX, half, 1 << 30, 1 << 30),
+            (i32::MIN, half, -(1 << 30), -(1 << 30)),
+        ] {
+            assert_eq!(m.apply(acc, Rounding::TfliteDouble), double, "double {acc} {m:?}");
+            assert_eq!(m.apply(acc, Rounding::Single), single, "single {acc} {m:?}");
+        }
+        assert_eq!(doubling_high_multiply(i32::MIN, i32::MIN), i32::MAX);
+        assert_eq!(rounding_shift_right(i32::MIN, 31), -1);
+        assert_eq!(rounding_shift_right(i32::MAX, 31), 1);
+        assert_eq!(rounding_shift_right(-3, 1), -2);
+    }
+}

@@ -1,0 +1,83 @@
+//! Convolution: any kernel, stride, dilation, padding and number of groups.
+
+use super::{Gather, driver::Job};
+use crate::{Isa, Kernel, Layout, Memory, Operand, OutputStage, Region};
+
+/// int8 convolution; a fully connected layer is a 1x1 one on a 1x1 image.
+///
+/// TensorFlow Lite's `CONV_2D` with per-channel weights: `out = stage(requantize(sum w * (x - z) + bias))`, with the
+/// zero point folded into `bias` (see [`crate::tiles`]). Rows and columns at the bottom and right that the output does
+/// not reach are ignored, those that it reaches beyond the input are padding.
+#[derive(Clone, Copy, Debug)]
+pub struct Conv2d<'a> {
+    /// `[h, w, cin]`.
+    pub input: Operand,
+    /// `[oh, ow, cout]`.
+    pub output: Operand,
+    /// Rows, columns.
+    pub kernel: [u32; 2],
+    /// Rows, columns.
+    pub stride: [u32; 2],
+    /// Rows, columns; 1 is a dense kernel.
+    pub dilation: [u32; 2],
+    /// Padding above and to the left.
+    pub padding: [u32; 2],
+    /// Groups, dividing both numbers of channels.
+    pub groups: u32,
+    /// How `weights` is packed.
+    pub layout: Layout,
+    /// How activations are read.
+    pub gather: Gather,
+    /// Per group, packed as `layout`.
+    pub weights: &'a [i8],
+    /// Folded, per group padded to whole panels.
+    pub bias: &'a [i32],
+    /// Mantissas, per group padded to whole panels.
+    pub mantissa: &'a [i32],
+    /// Shifts, per group padded to whole panels.
+    pub shift: &'a [i8],
+    /// The input's zero point, `cin / groups` times.
+    pub pad: &'a [i8],
+    /// Zero point, clamp and rounding of the output.
+    pub stage: OutputStage,
+    /// Output pixels per pass.
+    pub chunk: u32,
+    /// At least [`super::scratch_bytes`].
+    pub scratch: Region,
+}
+
+impl Kernel for Conv2d<'_> {
+    fn run(&self, mem: &Memory<'_>, isa: Isa) {
+        let (Some(input), Some(output), Some(scratch)) =
+            (mem.read(&self.input), mem.write(&self.output), mem.scratch(self.scratch))
+        else {
+            debug_assert!(false, "operands outside memory");
+            return;
+        };
+        let pair = |p: [u32; 2]| p.map(|d| d as usize);
+        let [oh, ow, _] = output.shape();
+        Job {
+            input,
+            output,
+            taps: pair(self.kernel),
+            stride: pair(self.stride),
+            dilation: pair(self.dilation),
+            origin: self.padding.map(|p| -(p as isize)),
+            grid: [oh, ow],
+            grid_first: [0, 0],
+            grid_step: [1, 1],
+            groups: self.groups as usize,
+            layout: self.layout,
+            gather: self.gather,
+            weights: self.weights,
+            bias: self.bias,
+            mantissa: self.mantissa,
+            shift: self.shift,
+            pad: self.pad,
+            stage: self.stage,
+            chunk: self.chunk as usize,
+            scratch,
+        }
+        .run(isa);
+    }
+}

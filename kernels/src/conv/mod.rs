@@ -1,0 +1,61 @@
+//! Convolution and transposed convolution as indirect matrix multiplication.
+//!
+//! [`driver`] walks the image, without knowing instruction sets; [`crate::tiles`] does the arithmetic. A transposed
+//! convolution of stride `s` is `s * s` ordinary convolutions of stride 1, one per output phase, each with the taps that
+//! reach it.
+
+mod conv2d;
+mod driver;
+mod transposed;
+
+pub use conv2d::Conv2d;
+pub use transposed::{TransposedConv2d, phase_taps};
+
+use crate::tiles::Layout;
+
+/// How activations reach the tile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Gather {
+    /// Straight from the image: one segment per kernel tap. The channels per group must be a multiple of the layout's
+    /// `kr`, so that no tile reads beyond a pixel.
+    Pixels,
+    /// Through scratch: the whole patch of a pixel is copied into one segment. For few input channels.
+    Patches,
+}
+
+impl Gather {
+    /// [`Gather::Pixels`] where the layout allows it and it pays.
+    pub const fn choose(layout: Layout, channels_per_group: usize) -> Self {
+        if channels_per_group.is_multiple_of(layout.kr as usize) && channels_per_group >= 4 {
+            Gather::Pixels
+        } else {
+            Gather::Patches
+        }
+    }
+
+    /// Segments and (unpadded) bytes per segment for a kernel of `taps` and `channels` per group.
+    pub const fn segments(self, taps: usize, channels: usize) -> (usize, usize) {
+        match self {
+            Gather::Pixels => (taps, channels),
+            Gather::Patches => (1, taps * channels),
+        }
+    }
+}
+
+/// Scratch bytes that a convolution needs to process `chunk` output pixels at a time: offsets, then patches.
+///
+/// The kernels use this same function to split their scratch.
+pub const fn scratch_bytes(
+    layout: Layout,
+    gather: Gather,
+    taps: usize,
+    channels_per_group: usize,
+    chunk: usize,
+) -> usize {
+    let (segments, k) = gather.segments(taps, channels_per_group);
+    let offsets = chunk * segments * 4;
+    match gather {
+        Gather::Pixels => offsets,
+        Gather::Patches => offsets + chunk * layout.padded_k(k),
+    }
+}

@@ -1,0 +1,119 @@
+//! Transposed convolution as one ordinary convolution per output phase.
+//!
+//! PyTorch's definition: input row `i` and tap `k` meet in output row `i * s - p + k`. With `o + p = s * q + r` the taps
+//! that reach output row `o` are `k = r + s * j`, and they meet input row `q - j`. So all output rows with the same phase
+//! `r` share one dense kernel of `ceil((K - r) / s)` rows, and successive ones read successive input rows.
+
+use super::{Gather, driver::Job};
+use crate::{Isa, Kernel, Layout, Memory, Operand, OutputStage, Region};
+
+/// int8 transposed convolution: TensorFlow Lite's `TRANSPOSE_CONV` with per-channel weights.
+///
+/// Constants of the phases follow each other, phase `(ry, rx)` at index `ry * stride_x + rx`. Within a phase the taps
+/// are stored in the order in which they meet the input: descending `k`.
+#[derive(Clone, Copy, Debug)]
+pub struct TransposedConv2d<'a> {
+    /// `[h, w, cin]`.
+    pub input: Operand,
+    /// `[oh, ow, cout]`.
+    pub output: Operand,
+    /// Rows, columns.
+    pub kernel: [u32; 2],
+    /// Rows, columns.
+    pub stride: [u32; 2],
+    /// Rows and columns cropped above and to the left (PyTorch's `padding`).
+    pub padding: [u32; 2],
+    /// How `weights` is packed.
+    pub layout: Layout,
+    /// How activations are read.
+    pub gather: Gather,
+    /// Per phase, packed as `layout`.
+    pub weights: &'a [i8],
+    /// Per phase, padded to whole panels, each with its own taps folded in.
+    pub bias: &'a [i32],
+    /// Padded to whole panels; the same for every phase.
+    pub mantissa: &'a [i32],
+    /// Padded to whole panels; the same for every phase.
+    pub shift: &'a [i8],
+    /// The input's zero point, `cin` times.
+    pub pad: &'a [i8],
+    /// Zero point, clamp and rounding of the output.
+    pub stage: OutputStage,
+    /// Output pixels per pass.
+    pub chunk: u32,
+    /// At least [`super::scratch_bytes`] of the phase with the most taps, phase (0, 0).
+    pub scratch: Region,
+}
+
+/// Number of taps of phase `r` along one axis: those `k < kernel` with `k % stride == r`.
+pub const fn phase_taps(kernel: usize, stride: usize, r: usize) -> usize {
+    if kernel > r { (kernel - r).div_ceil(stride) } else { 0 }
+}
+
+/// One axis of one phase: taps, first output index, number of outputs, input index of the first stored tap.
+fn phase(kernel: usize, stride: usize, padding: usize, out: usize, r: usize) -> (usize, usize, usize, isize) {
+    let taps = phase_taps(kernel, stride, r);
+    // The first output `o >= 0` with (o + padding) % stride == r.
+    let first = (r + stride - padding % stride) % stride;
+    let count = if out > first { (out - first).div_ceil(stride) } else { 0 };
+    let q = (first + padding) / stride;
+    (taps, first, count, q as isize - (taps as isize - 1))
+}
+
+impl Kernel for TransposedConv2d<'_> {
+    fn run(&self, mem: &Memory<'_>, isa: Isa) {
+        let (Some(input), Some(output), Some(scratch)) =
+            (mem.read(&self.input), mem.write(&self.output), mem.scratch(self.scratch))
+        else {
+            debug_assert!(false, "operands outside memory");
+            return;
+        };
+        let pair = |p: [u32; 2]| p.map(|d| d as usize);
+        let (kernel, stride, padding) = (pair(self.kernel), pair(self.stride), pair(self.padding));
+        if stride.contains(&0) {
+            debug_assert!(false, "stride 0");
+            return;
+        }
+        let ([oh, ow, cout], cin) = (output.shape(), input.shape()[2]);
+        let channels = self.layout.padded_channels(cout);
+        let (mut weights, mut bias) = (self.weights, self.bias);
+        for ry in 0..stride[0] {
+            for rx in 0..stride[1] {
+                let (ty, fy, ny, iy) = phase(kernel[0], stride[0], padding[0], oh, ry);
+                let (tx, fx, nx, ix) = phase(kernel[1], stride[1], padding[1], ow, rx);
+                let (segments, k) = self.gather.segments(ty * tx, cin);
+                let len = self.layout.packed_len(cout, segments, k);
+                let (Some((w, more_weights)), Some((b, more_bias))) =
+                    (weights.split_at_checked(len), bias.split_at_checked(channels))
+                else {
+                    debug_assert!(false, "too few weights");
+                    return;
+                };
+                (weights, bias) = (more_weights, more_bias);
+                Job {
+                    input,
+                    output,
+                    taps: [ty, tx],
+                    stride: [1, 1],
+                    dilation: [1, 1],
+                    origin: [iy, ix],
+                    grid: [ny, nx],
+                    grid_first: [fy, fx],
+                    grid_step: stride,
+                    groups: 1,
+                    layout: self.layout,
+                    gather: self.gather,
+                    weights: w,
+                    bias: b,
+                    mantissa: self.mantissa,
+                    shift: self.shift,
+                    pad: self.pad,
+                    stage: self.stage,
+                    chunk: self.chunk as usize,
+                    scratch,
+                }
+                .run(isa);
+            }
+        }
+    }
+}

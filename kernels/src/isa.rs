@@ -1,0 +1,73 @@
+//! Instruction sets as capabilities: a value that can only be had where the instructions exist.
+
+/// What the running core can execute. A kernel picks its tile by it; results never depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Isa(Level);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Level {
+    Scalar,
+    #[cfg(target_arch = "x86_64")]
+    Avx512Vnni,
+}
+
+impl Isa {
+    /// No more than the portable kernels. Always available.
+    pub const fn scalar() -> Self {
+        Self(Level::Scalar)
+    }
+
+    /// The best set that the compilation target promises, without looking at the machine.
+    pub const fn compiled() -> Self {
+        #[cfg(all(
+            target_arch = "x86_64",
+            target_feature = "avx512f",
+            target_feature = "avx512bw",
+            target_feature = "avx512vl",
+            target_feature = "avx512vnni"
+        ))]
+        return Self(Level::Avx512Vnni);
+        #[allow(unreachable_code)]
+        Self(Level::Scalar)
+    }
+
+    /// The best set of the machine that this runs on (with feature `std`), else [`Isa::compiled`].
+    pub fn detect() -> Self {
+        #[cfg(all(feature = "std", target_arch = "x86_64"))]
+        {
+            use std::is_x86_feature_detected as has;
+            if has!("avx512f") && has!("avx512bw") && has!("avx512vl") && has!("avx512vnni") {
+                return Self(Level::Avx512Vnni);
+            }
+        }
+        Self::compiled()
+    }
+
+    /// Every set that this machine can execute, weakest first: what tests and benchmarks loop over.
+    pub fn available() -> impl Iterator<Item = Self> {
+        let best = Self::detect();
+        [
+            Level::Scalar,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512Vnni,
+        ]
+        .into_iter()
+        .map(Self)
+        .filter(move |isa| *isa <= best)
+    }
+
+    /// Short name, as in reports: `scalar`, `avx512vnni`.
+    pub const fn name(self) -> &'static str {
+        match self.0 {
+            Level::Scalar => "scalar",
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512Vnni => "avx512vnni",
+        }
+    }
+
+    /// Whether AVX-512 F, BW, VL and VNNI may be used.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) const fn has_avx512_vnni(self) -> bool {
+        matches!(self.0, Level::Avx512Vnni)
+    }
+}

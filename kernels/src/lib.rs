@@ -1,0 +1,51 @@
+//! Fixed-point kernels for image networks, with one meaning on every target.
+//!
+//! * [`arith`] is the numeric contract: how a 32-bit accumulator becomes an `i8`.
+//! * [`memory`] says where tensors live: NHWC views with a pixel stride, in one arena, an input or an output.
+//! * Every operator is a plain struct of parameters that implements [`Kernel`]; generated code holds them in
+//!   `static`s, the build tools hold the same structs in memory, and both call [`Kernel::run`].
+//! * [`conv`] is an indirect matrix multiplication over packed weights; [`tiles`] holds its inner tiles, one file per
+//!   instruction set. The scalar tile is the reference: any other tile is correct when it returns the same bytes.
+//!
+//! Kernels never allocate and never panic. Each checks its operands once, at the top, against the memory that it was
+//! given; parameters that do not fit make it return without touching memory (and fail a debug assertion).
+#![no_std]
+#![cfg_attr(not(test), warn(missing_docs))]
+#[cfg(feature = "std")]
+extern crate std;
+
+pub mod add;
+pub mod argmax;
+pub mod arith;
+pub mod conv;
+pub mod copy;
+pub mod depthwise;
+pub mod isa;
+pub mod memory;
+pub mod pool;
+pub mod resize;
+pub mod softmax;
+pub mod table;
+pub mod tiles;
+
+pub use add::Add;
+pub use argmax::ArgMax;
+pub use arith::{Multiplier, OutputStage, Rounding};
+pub use conv::{Conv2d, Gather, TransposedConv2d};
+pub use copy::{Copy, Requantize};
+pub use depthwise::DepthwiseConv2d;
+pub use isa::Isa;
+pub use memory::{Memory, Operand, Region, Space};
+pub use pool::{AveragePool2d, GlobalAveragePool, MaxPool2d};
+pub use resize::{ResizeBilinear, ResizeNearest};
+pub use softmax::Softmax;
+pub use table::Table;
+pub use tiles::Layout;
+
+/// One operator with all its parameters, ready to run.
+pub trait Kernel {
+    /// Reads its inputs from `mem` and writes its outputs to `mem`, with the instructions that `isa` grants.
+    ///
+    /// The result does not depend on `isa`. If an operand does not fit `mem`, nothing is written.
+    fn run(&self, mem: &Memory<'_>, isa: Isa);
+}

@@ -1,0 +1,156 @@
+//! Softmax over channels in fixed point.
+//!
+//! TensorFlow Lite's int8 reference: differences to the largest input are rescaled to a fixed-point number with 5
+//! integer bits (Q5.26), their exponential is a Q0.31 number, the sum is kept in Q12.19, and the quotient comes from a
+//! Newton-Raphson reciprocal. Everything is defined on 32-bit integers; `docs/arithmetic.md` has the steps.
+
+use crate::{Isa, Kernel, Memory, Multiplier, Operand, Rounding, arith};
+
+/// `out = softmax over c of in`, at scale 1/256 and zero point -128.
+#[derive(Clone, Copy, Debug)]
+pub struct Softmax {
+    /// Scores, `[h, w, classes]`.
+    pub input: Operand,
+    /// Probabilities, of the same shape.
+    pub output: Operand,
+    /// `min(s_in * 2^26, 2^31 - 1)`; its shift is not negative.
+    pub multiplier: Multiplier,
+    /// Inputs more than this below the largest one give 0.
+    pub min_difference: i32,
+}
+
+/// Integer bits of the rescaled differences.
+const DIFF_INTEGER_BITS: i32 = 5;
+/// Integer bits of the sum.
+const SUM_INTEGER_BITS: i32 = 12;
+
+impl Softmax {
+    /// Multiplier and smallest difference for an input scale (`beta` = 1); `None` if the scale is no positive number.
+    pub fn parameters(input_scale: f64) -> Option<(Multiplier, i32)> {
+        let real = (input_scale * (1i64 << (31 - DIFF_INTEGER_BITS)) as f64).min(2_147_483_647.0);
+        let fraction_bits = 31 - DIFF_INTEGER_BITS;
+        // `from_real` takes factors below 2^30; larger ones are scaled down first and the shift put back.
+        let m = Multiplier::from_real(real / 4.0)?;
+        let multiplier = Multiplier { mantissa: m.mantissa, shift: m.shift + 2 };
+        // Largest difference whose rescaled value still fits 5 integer bits.
+        let radius = ((1i64 << DIFF_INTEGER_BITS) - 1) as f64 * (1i64 << fraction_bits) as f64
+            / (1i64 << multiplier.shift.clamp(0, 62)) as f64;
+        Some((multiplier, -(radius as i64).min(i32::MAX as i64) as i32))
+    }
+
+    fn rescale(&self, difference: i32) -> i32 {
+        // The shift is not negative here, so there is a single rounding whatever the program's mode is.
+        let left = self.multiplier.shift.max(0) as u32;
+        arith::doubling_high_multiply(difference.wrapping_shl(left), self.multiplier.mantissa)
+    }
+}
+
+impl Kernel for Softmax {
+    fn run(&self, mem: &Memory<'_>, _: Isa) {
+        let (Some(input), Some(out)) = (mem.read(&self.input), mem.write(&self.output)) else {
+            debug_assert!(false, "operands outside memory");
+            return;
+        };
+        let [h, w, _] = out.shape();
+        for y in 0..h {
+            for x in 0..w {
+                let scores = input.pixel(y, x);
+                let largest = scores.iter().max().unwrap_or(0) as i32;
+                let mut sum = 0i32;
+                for score in scores.iter() {
+                    let difference = score as i32 - largest;
+                    if difference >= self.min_difference {
+                        let e = exp_on_negative(self.rescale(difference));
+                        sum = sum.wrapping_add(arith::rounding_shift_right(e, SUM_INTEGER_BITS));
+                    }
+                }
+                let headroom = sum.leading_zeros() as i32;
+                // The sum as 1 + s with s in Q0.31, and how far it was shifted.
+                let shifted = ((sum as u32) << (headroom as u32 & 31)).wrapping_sub(1 << 31) as i32;
+                let reciprocal = one_over_one_plus(shifted);
+                let bits_over_unit = SUM_INTEGER_BITS - headroom;
+                for (cell, score) in out.pixel(y, x).iter().zip(scores.iter()) {
+                    let difference = score as i32 - largest;
+                    let probability = if difference >= self.min_difference {
+                        let e = exp_on_negative(self.rescale(difference));
+                        let scaled = arith::doubling_high_multiply(reciprocal, e);
+                        let q = arith::rounding_shift_right(scaled, (bits_over_unit + 31 - 8).clamp(0, 31));
+                        (q - 128).clamp(-128, 127)
+                    } else {
+                        -128
+                    };
+                    cell.set(probability as i8);
+                }
+            }
+        }
+    }
+}
+
+/// `exp(a)` for `a <= 0` in Q5.26, as Q0.31 (gemmlowp's `exp_on_negative_values`).
+fn exp_on_negative(a: i32) -> i32 {
+    const FRACTION: i32 = 31 - DIFF_INTEGER_BITS;
+    const QUARTER: i32 = 1 << (FRACTION - 2);
+    if a == 0 {
+        return i32::MAX;
+    }
+    // a = (a mod 1/4) - 1/4 in [-1/4, 0), plus a multiple of 1/4.
+    let remainder = (a & (QUARTER - 1)) - QUARTER;
+    let mut result = exp_between_minus_quarter_and_zero(remainder << DIFF_INTEGER_BITS);
+    let rest = remainder.wrapping_sub(a);
+    // exp(-1/4), exp(-1/2), exp(-1), ... exp(-16) in Q0.31.
+    for (bit, factor) in [
+        (-2, 1_672_461_947),
+        (-1, 1_302_514_674),
+        (0, 790_015_084),
+        (1, 290_630_308),
+        (2, 39_332_535),
+        (3, 720_401),
+        (4, 242),
+    ] {
+        if rest & (1 << (FRACTION + bit)) != 0 {
+            result = arith::doubling_high_multiply(result, factor);
+        }
+    }
+    result
+}
+
+/// `exp(a)` for `a` in `[-1/4, 0)`, both Q0.31: a fourth-degree Taylor polynomial around -1/8.
+fn exp_between_minus_quarter_and_zero(a: i32) -> i32 {
+    const EXP_MINUS_EIGHTH: i32 = 1_895_147_668;
+    const THIRD: i32 = 715_827_883;
+    let mul = arith::doubling_high_multiply;
+    let x = a.wrapping_add(1 << 28);
+    let x2 = mul(x, x);
+    let x3 = mul(x2, x);
+    let x4 = mul(x2, x2);
+    let x4_over_4 = arith::rounding_shift_right(x4, 2);
+    let tail = arith::rounding_shift_right(
+        mul(x4_over_4.wrapping_add(x3), THIRD).wrapping_add(x2),
+        1,
+    );
+    EXP_MINUS_EIGHTH.saturating_add(mul(EXP_MINUS_EIGHTH, x.wrapping_add(tail)))
+}
+
+/// `1 / (1 + a)` for `a` in `[0, 1)`, both Q0.31: three Newton-Raphson steps on the half denominator.
+fn one_over_one_plus(a: i32) -> i32 {
+    const Q2_ONE: i32 = 1 << 29;
+    let mul = arith::doubling_high_multiply;
+    // (a + 1) / 2, rounded half up, in Q0.31.
+    let half = ((a as i64 + i32::MAX as i64 + 1) / 2) as i32;
+    // 48/17 - 32/17 * half, in Q2.29.
+    let mut x = 1_515_870_810i32.wrapping_add(mul(half, -1_010_580_540));
+    for _ in 0..3 {
+        let error = Q2_ONE.wrapping_sub(mul(half, x));
+        // Q2 * Q2 is Q4: two saturating doublings bring it back.
+        x = x.wrapping_add(saturating_shift_left_2(mul(x, error)));
+    }
+    // Q2.29 to Q0.31, and the halving undone: one doubling, saturating.
+    (x as i64 * 2).clamp(i32::MIN as i64, i32::MAX as i64) as i32
+}
+
+fn saturating_shift_left_2(x: i32) -> i32 {
+    (x as i64 * 4).clamp(i32::MIN as i64, i32::MAX as i64) as i32
+}
+
+/// Softmax has one definition; [`Rounding`] does not change it.
+pub const ROUNDING: Rounding = Rounding::TfliteDouble;

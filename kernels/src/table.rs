@@ -1,0 +1,33 @@
+//! Point-wise non-linear functions as tables.
+
+use crate::{Isa, Kernel, Memory, Operand, memory::map1};
+
+/// `out = table[in + 128]`: sigmoid, tanh, SiLU, hard-swish, ELU, leaky ReLU and any other function of one value.
+///
+/// `output` may be the same view as `input`.
+#[derive(Clone, Copy, Debug)]
+pub struct Table<'a> {
+    /// What to map.
+    pub input: Operand,
+    /// Result, of the same shape.
+    pub output: Operand,
+    /// 256 results, for inputs -128 to 127.
+    pub table: &'a [i8],
+}
+
+impl Kernel for Table<'_> {
+    fn run(&self, mem: &Memory<'_>, _: Isa) {
+        let (Some(input), Some(out), Some(table)) =
+            (mem.read(&self.input), mem.write(&self.output), self.table.first_chunk::<256>())
+        else {
+            debug_assert!(false, "operands outside memory");
+            return;
+        };
+        let [h, w, _] = out.shape();
+        for y in 0..h {
+            for x in 0..w {
+                map1(out.pixel(y, x), input.pixel(y, x), |v| table[(v as u8 ^ 0x80) as usize]);
+            }
+        }
+    }
+}
