@@ -1,0 +1,66 @@
+//! What can go wrong before flashing. Every error names the file, tensor or layer, and what was expected.
+
+use std::path::PathBuf;
+
+/// Result of build-time code.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A build-time error.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file could not be read or written.
+    #[error("{action} {}: {source}", path.display())]
+    Io {
+        /// "cannot read", "cannot write", …
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file's contents are not what they should be.
+    #[error("{}: {message}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What was expected, and found.
+        message: String,
+    },
+    /// Weights do not fit the architecture; one line per tensor.
+    #[error("{}: weights do not fit {network}:\n{}", source_name, problems.iter().map(|p| format!("  {p}")).collect::<Vec<_>>().join("\n"))]
+    Weights {
+        /// Where the weights came from.
+        source_name: String,
+        /// The architecture.
+        network: String,
+        /// One per missing, extra, mis-shaped or non-finite tensor.
+        problems: Vec<String>,
+    },
+    /// A layer cannot be built, quantised or lowered.
+    #[error("layer `{layer}` ({kind}): {message}")]
+    Layer {
+        /// Name of the layer.
+        layer: String,
+        /// Its operator.
+        kind: &'static str,
+        /// What was expected, and found.
+        message: String,
+    },
+    /// Anything else that the user asked for and cannot be had.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+impl Error {
+    /// An [`Error::Io`] constructor for `map_err`.
+    pub fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Error::Io { action, path, source }
+    }
+
+    /// An [`Error::File`].
+    pub fn file(path: impl Into<PathBuf>, message: impl Into<String>) -> Self {
+        Error::File { path: path.into(), message: message.into() }
+    }
+}

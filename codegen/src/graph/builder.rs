@@ -1,0 +1,322 @@
+//! Builds graphs layer by layer, as PyTorch modules are written.
+
+use super::{Graph, Node, Shape, Value, ValueId};
+use crate::{
+    error::{Error, Result},
+    ops::{self, Op},
+    weights::{Kind, Request, WeightSource},
+};
+use std::sync::Arc;
+
+/// Builds a [`Graph`]; problems are collected and reported together by [`GraphBuilder::finish`].
+///
+/// ```
+/// # use niello_codegen::{GraphBuilder, Shape, graph::ConvParams, weights::{Request, WeightSource}};
+/// # struct Ones;
+/// # impl WeightSource for Ones {
+/// #     fn describe(&self) -> String { "ones".into() }
+/// #     fn load(&mut self, r: &Request<'_>) -> Result<Vec<f32>, String> { Ok(vec![1.0; r.shape.iter().product()]) }
+/// # }
+/// let mut weights = Ones;
+/// let mut b = GraphBuilder::new("tiny", &mut weights);
+/// let x = b.input("input", Shape::new(8, 8, 1));
+/// let x = b.conv2d("conv1", x, ConvParams::new(4, 3).padding(1));
+/// let x = b.relu("relu1", x);
+/// let graph = b.finish(&[x])?;
+/// assert_eq!(graph.parameters(), 4 * 9 + 4);
+/// # Ok::<(), niello_codegen::Error>(())
+/// ```
+pub struct GraphBuilder<'w> {
+    graph: Graph,
+    weights: &'w mut dyn WeightSource,
+    problems: Vec<String>,
+    first_error: Option<Error>,
+    ignored: Vec<String>,
+}
+
+/// A convolution, as `torch.nn.Conv2d` describes it.
+#[derive(Clone, Copy, Debug)]
+pub struct ConvParams {
+    /// Output channels.
+    pub out: usize,
+    /// Rows, columns.
+    pub kernel: [usize; 2],
+    /// Rows, columns.
+    pub stride: [usize; 2],
+    /// Rows, columns.
+    pub dilation: [usize; 2],
+    /// Top, bottom, left, right.
+    pub padding: [usize; 4],
+    /// Groups.
+    pub groups: usize,
+    /// Whether there is a bias.
+    pub bias: bool,
+}
+
+impl ConvParams {
+    /// A square kernel, stride 1, no padding, with bias.
+    pub const fn new(out: usize, kernel: usize) -> Self {
+        Self {
+            out,
+            kernel: [kernel; 2],
+            stride: [1; 2],
+            dilation: [1; 2],
+            padding: [0; 4],
+            groups: 1,
+            bias: true,
+        }
+    }
+
+    /// Stride on both axes.
+    pub const fn stride(mut self, stride: usize) -> Self {
+        self.stride = [stride; 2];
+        self
+    }
+
+    /// Padding on all sides.
+    pub const fn padding(mut self, padding: usize) -> Self {
+        self.padding = [padding; 4];
+        self
+    }
+
+    /// Dilation on both axes.
+    pub const fn dilation(mut self, dilation: usize) -> Self {
+        self.dilation = [dilation; 2];
+        self
+    }
+
+    /// Groups.
+    pub const fn groups(mut self, groups: usize) -> Self {
+        self.groups = groups;
+        self
+    }
+
+    /// Without bias.
+    pub const fn no_bias(mut self) -> Self {
+        self.bias = false;
+        self
+    }
+}
+
+/// A transposed convolution, as `torch.nn.ConvTranspose2d` describes it (one group, dilation 1).
+#[derive(Clone, Copy, Debug)]
+pub struct TransposedConvParams {
+    /// Output channels.
+    pub out: usize,
+    /// Rows, columns.
+    pub kernel: [usize; 2],
+    /// Rows, columns.
+    pub stride: [usize; 2],
+    /// Rows, columns; cropped from both sides.
+    pub padding: [usize; 2],
+    /// Rows, columns; added at the bottom and right.
+    pub output_padding: [usize; 2],
+    /// Whether there is a bias.
+    pub bias: bool,
+}
+
+impl TransposedConvParams {
+    /// A square kernel, with bias.
+    pub const fn new(out: usize, kernel: usize, stride: usize) -> Self {
+        Self {
+            out,
+            kernel: [kernel; 2],
+            stride: [stride; 2],
+            padding: [0; 2],
+            output_padding: [0; 2],
+            bias: true,
+        }
+    }
+
+    /// Padding on both axes.
+    pub const fn padding(mut self, padding: usize) -> Self {
+        self.padding = [padding; 2];
+        self
+    }
+
+    /// Output padding on both axes.
+    pub const fn output_padding(mut self, padding: usize) -> Self {
+        self.output_padding = [padding; 2];
+        self
+    }
+}
+
+/// Batch norm's constant.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchNormParams {
+    /// Added to the variance.
+    pub epsilon: f64,
+}
+
+impl Default for BatchNormParams {
+    fn default() -> Self {
+        Self { epsilon: 1e-5 }
+    }
+}
+
+impl<'w> GraphBuilder<'w> {
+    /// An empty graph that takes its tensors from `weights`.
+    pub fn new(name: impl Into<String>, weights: &'w mut dyn WeightSource) -> Self {
+        let graph =
+            Graph { name: name.into(), inputs: vec![], outputs: vec![], values: vec![], nodes: vec![] };
+        Self { graph, weights, problems: vec![], first_error: None, ignored: vec![] }
+    }
+
+    /// A tensor that the caller gives.
+    pub fn input(&mut self, name: &str, shape: Shape) -> ValueId {
+        let id = self.value(name, shape);
+        self.graph.inputs.push(id);
+        id
+    }
+
+    /// Shape of a value made so far.
+    pub fn shape(&self, id: ValueId) -> Shape {
+        self.graph.shape(id)
+    }
+
+    /// Any operator with one output.
+    pub fn add_op(&mut self, name: &str, op: impl Op, inputs: &[ValueId]) -> ValueId {
+        let shape = match op.output_shapes(&self.graph.shapes(inputs)) {
+            Ok(shapes) => shapes[0],
+            Err(message) => {
+                self.fail(Error::Layer { layer: name.into(), kind: op.kind(), message });
+                Shape::new(1, 1, 1)
+            }
+        };
+        let output = self.value(name, shape);
+        self.graph.nodes.push(Node {
+            name: name.into(),
+            op: Box::new(op),
+            inputs: inputs.to_vec(),
+            outputs: vec![output],
+        });
+        output
+    }
+
+    /// `NAME.weight` (`[out, in / groups, kh, kw]`) and `NAME.bias`.
+    pub fn conv2d(&mut self, name: &str, input: ValueId, p: ConvParams) -> ValueId {
+        let c = self.shape(input).c;
+        if p.groups == 0 || !c.is_multiple_of(p.groups) || !p.out.is_multiple_of(p.groups) {
+            let message = format!("{} groups do not divide {c} input and {} output channels", p.groups, p.out);
+            self.fail(Error::Layer { layer: name.into(), kind: "Conv2d", message });
+            return input;
+        }
+        let shape = [p.out, c / p.groups, p.kernel[0], p.kernel[1]];
+        let weight = self.tensor(&format!("{name}.weight"), &shape, Kind::ConvWeight);
+        let bias = if p.bias {
+            self.tensor(&format!("{name}.bias"), &[p.out], Kind::Bias)
+        } else {
+            vec![0.0; p.out].into()
+        };
+        self.add_op(name, ops::Conv2d::new(p, c, weight, bias), &[input])
+    }
+
+    /// `NAME.weight` (`[in, out, kh, kw]`) and `NAME.bias`.
+    pub fn transposed_conv2d(&mut self, name: &str, input: ValueId, p: TransposedConvParams) -> ValueId {
+        let c = self.shape(input).c;
+        let shape = [c, p.out, p.kernel[0], p.kernel[1]];
+        let weight = self.tensor(&format!("{name}.weight"), &shape, Kind::ConvTransposeWeight);
+        let bias = if p.bias {
+            self.tensor(&format!("{name}.bias"), &[p.out], Kind::Bias)
+        } else {
+            vec![0.0; p.out].into()
+        };
+        self.add_op(name, ops::TransposedConv2d::new(p, c, weight, bias), &[input])
+    }
+
+    /// `NAME.weight` (`[out, in]`) and `NAME.bias`; a fully connected layer on a `1 x 1 x c` value.
+    pub fn linear(&mut self, name: &str, input: ValueId, out: usize) -> ValueId {
+        let shape = self.shape(input);
+        if shape.area() != 1 {
+            let message = format!("expected a vector, got {shape}");
+            self.fail(Error::Layer { layer: name.into(), kind: "Linear", message });
+        }
+        let weight = self.tensor(&format!("{name}.weight"), &[out, shape.c], Kind::LinearWeight);
+        let bias = self.tensor(&format!("{name}.bias"), &[out], Kind::Bias);
+        self.add_op(name, ops::Conv2d::new(ConvParams::new(out, 1), shape.c, weight, bias), &[input])
+    }
+
+    /// `NAME.{weight, bias, running_mean, running_var}`.
+    pub fn batch_norm(&mut self, name: &str, input: ValueId, p: BatchNormParams) -> ValueId {
+        let c = self.shape(input).c;
+        let weight = self.tensor(&format!("{name}.weight"), &[c], Kind::BatchNormWeight);
+        let bias = self.tensor(&format!("{name}.bias"), &[c], Kind::BatchNormBias);
+        let mean = self.tensor(&format!("{name}.running_mean"), &[c], Kind::BatchNormMean);
+        let variance = self.tensor(&format!("{name}.running_var"), &[c], Kind::BatchNormVariance);
+        self.ignored.push(format!("{name}.num_batches_tracked"));
+        self.add_op(name, ops::BatchNorm::new(&weight, &bias, &mean, &variance, p.epsilon), &[input])
+    }
+
+    /// `max(x, 0)`.
+    pub fn relu(&mut self, name: &str, input: ValueId) -> ValueId {
+        self.add_op(name, ops::Clamp::RELU, &[input])
+    }
+
+    /// `a + b`.
+    pub fn add(&mut self, name: &str, a: ValueId, b: ValueId) -> ValueId {
+        self.add_op(name, ops::Add::default(), &[a, b])
+    }
+
+    /// Channels of all inputs, one after the other.
+    pub fn concat(&mut self, name: &str, inputs: &[ValueId]) -> ValueId {
+        self.add_op(name, ops::Concat, inputs)
+    }
+
+    /// Max pooling with a square window, no padding.
+    pub fn max_pool(&mut self, name: &str, input: ValueId, kernel: usize, stride: usize, ceil: bool) -> ValueId {
+        self.add_op(name, ops::MaxPool2d::new(kernel, stride).ceil_mode(ceil), &[input])
+    }
+
+    /// A trained tensor; zeros (and a problem on the list) if it cannot be had.
+    pub fn tensor(&mut self, name: &str, shape: &[usize], kind: Kind) -> Arc<[f32]> {
+        let len: usize = shape.iter().product();
+        match self.weights.load(&Request { name, shape, kind }) {
+            Ok(data) if data.len() == len => match data.iter().find(|v| !v.is_finite()) {
+                Some(bad) => self.problem(format!("`{name}`: holds {bad}, expected finite numbers"), len),
+                None => data.into(),
+            },
+            Ok(data) => self.problem(format!("`{name}`: {} values for shape {shape:?}", data.len()), len),
+            Err(message) => self.problem(format!("`{name}`: {message}"), len),
+        }
+    }
+
+    /// Checkpoint tensors that this network does not use (names starting with one of `prefixes`).
+    pub fn ignore(&mut self, prefixes: &[&str]) {
+        self.ignored.extend(prefixes.iter().map(|p| p.to_string()));
+    }
+
+    /// The graph, if nothing went wrong and the source had no tensor too many.
+    pub fn finish(mut self, outputs: &[ValueId]) -> Result<Graph> {
+        for name in self.weights.unused() {
+            if !self.ignored.iter().any(|prefix| name.starts_with(prefix.as_str())) {
+                self.problems.push(format!("`{name}`: not a tensor of this network"));
+            }
+        }
+        if !self.problems.is_empty() {
+            return Err(Error::Weights {
+                source_name: self.weights.describe(),
+                network: self.graph.name,
+                problems: self.problems,
+            });
+        }
+        if let Some(error) = self.first_error {
+            return Err(error);
+        }
+        self.graph.outputs = outputs.to_vec();
+        Ok(self.graph)
+    }
+
+    fn problem(&mut self, problem: String, len: usize) -> Arc<[f32]> {
+        self.problems.push(problem);
+        vec![0.0; len].into()
+    }
+
+    fn fail(&mut self, error: Error) {
+        self.first_error.get_or_insert(error);
+    }
+
+    fn value(&mut self, name: &str, shape: Shape) -> ValueId {
+        self.graph.values.push(Value { name: name.into(), shape });
+        ValueId(self.graph.values.len() - 1)
+    }
+}

@@ -1,0 +1,144 @@
+//! The float IR: framework-neutral, shape-inferred, NHWC, batch 1.
+//!
+//! * [`Graph`]: nodes in execution order, each an operator ([`crate::ops::Op`]) with its input and output values.
+//! * [`GraphBuilder`]: what importers and `models/` use; it asks a [`crate::weights::WeightSource`] for tensors by their
+//!   checkpoint names and collects everything that is wrong with them into one error.
+
+mod builder;
+mod reference;
+
+pub use builder::{BatchNormParams, ConvParams, GraphBuilder, TransposedConvParams};
+
+use crate::ops::Op;
+use std::fmt;
+
+/// Height, width, channels of an NHWC tensor with a batch of 1. A vector is `1 x 1 x c`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Shape {
+    /// Height.
+    pub h: usize,
+    /// Width.
+    pub w: usize,
+    /// Channels.
+    pub c: usize,
+}
+
+impl Shape {
+    /// `h x w x c`.
+    pub const fn new(h: usize, w: usize, c: usize) -> Self {
+        Self { h, w, c }
+    }
+
+    /// Number of elements.
+    #[allow(clippy::len_without_is_empty, reason = "a shape is not a container")]
+    pub const fn len(&self) -> usize {
+        self.h * self.w * self.c
+    }
+
+    /// Pixels.
+    pub const fn area(&self) -> usize {
+        self.h * self.w
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}x{}", self.h, self.w, self.c)
+    }
+}
+
+impl fmt::Debug for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A tensor of a [`Graph`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ValueId(pub usize);
+
+/// What is known of a value.
+#[derive(Clone, Debug)]
+pub struct Value {
+    /// The name of the layer that makes it, or of the input.
+    pub name: String,
+    /// Its shape.
+    pub shape: Shape,
+}
+
+/// One operator in its place.
+#[derive(Debug)]
+pub struct Node {
+    /// The checkpoint's module name where there is one.
+    pub name: String,
+    /// What it computes.
+    pub op: Box<dyn Op>,
+    /// What it reads.
+    pub inputs: Vec<ValueId>,
+    /// What it makes.
+    pub outputs: Vec<ValueId>,
+}
+
+impl Node {
+    /// The only output of the many operators that have one.
+    pub fn output(&self) -> ValueId {
+        self.outputs[0]
+    }
+}
+
+/// A network: nodes in execution order.
+#[derive(Debug)]
+pub struct Graph {
+    /// The network's name.
+    pub name: String,
+    /// Values that the caller gives.
+    pub inputs: Vec<ValueId>,
+    /// Values that the caller gets.
+    pub outputs: Vec<ValueId>,
+    /// All values, by id.
+    pub values: Vec<Value>,
+    /// All nodes; each reads only values of inputs and earlier nodes.
+    pub nodes: Vec<Node>,
+}
+
+impl Graph {
+    /// Shape of a value.
+    pub fn shape(&self, id: ValueId) -> Shape {
+        self.values[id.0].shape
+    }
+
+    /// Shapes of several values.
+    pub fn shapes(&self, ids: &[ValueId]) -> Vec<Shape> {
+        ids.iter().map(|id| self.shape(*id)).collect()
+    }
+
+    /// The value of that name.
+    pub fn find(&self, name: &str) -> Option<ValueId> {
+        self.values.iter().position(|v| v.name == name).map(ValueId)
+    }
+
+    /// Indices of the nodes that read `value`.
+    pub fn readers(&self, value: ValueId) -> impl Iterator<Item = usize> + '_ {
+        self.nodes.iter().enumerate().filter(move |(_, n)| n.inputs.contains(&value)).map(|(i, _)| i)
+    }
+
+    /// Index of the node that makes `value`; `None` for an input.
+    pub fn producer(&self, value: ValueId) -> Option<usize> {
+        self.nodes.iter().position(|n| n.outputs.contains(&value))
+    }
+
+    /// Multiply-accumulates of one inference.
+    pub fn macs(&self) -> u64 {
+        self.nodes.iter().map(|n| self.node_macs(n)).sum()
+    }
+
+    /// Multiply-accumulates of one node.
+    pub fn node_macs(&self, node: &Node) -> u64 {
+        node.op.macs(&self.shapes(&node.inputs), &self.shapes(&node.outputs))
+    }
+
+    /// Trained parameters (batch-norm statistics are buffers and do not count).
+    pub fn parameters(&self) -> usize {
+        self.nodes.iter().map(|n| n.op.parameters()).sum()
+    }
+}

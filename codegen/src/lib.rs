@@ -1,0 +1,24 @@
+//! From a trained network to static Rust: everything that happens before flashing.
+//!
+//! A tensor's way is one-directional: [`weights`] and a builder make a [`graph::Graph`]; [`passes`] simplify it;
+//! [`calibrate`] measures its activations; [`quantize`] gives every tensor a number format; [`lower`] turns it into a
+//! [`program::Program`], the flat list of kernel calls with packed weights and arena offsets; [`emit`] prints the program
+//! as Rust and [`execute`] runs the same calls in process.
+
+pub mod calibrate;
+pub mod emit;
+pub mod error;
+pub mod execute;
+pub mod graph;
+pub mod lower;
+pub mod ops;
+pub mod passes;
+pub mod plan;
+pub mod program;
+pub mod quantize;
+pub mod tensor;
+pub mod weights;
+
+pub use error::{Error, Result};
+pub use graph::{Graph, GraphBuilder, Shape, ValueId};
+pub use tensor::Tensor;

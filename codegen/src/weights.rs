@@ -1,0 +1,47 @@
+//! Where weights come from: a checkpoint file, or a seed.
+
+/// What a builder asks for.
+#[derive(Clone, Debug)]
+pub struct Request<'a> {
+    /// The checkpoint's tensor name.
+    pub name: &'a str,
+    /// PyTorch's shape.
+    pub shape: &'a [usize],
+    /// What it is for.
+    pub kind: Kind,
+}
+
+/// What a tensor is for; a seeded source draws from a range that suits it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Convolution, `[out, in / groups, kh, kw]`.
+    ConvWeight,
+    /// Transposed convolution, `[in, out, kh, kw]`.
+    ConvTransposeWeight,
+    /// Fully connected, `[out, in]`.
+    LinearWeight,
+    /// Any bias.
+    Bias,
+    /// Batch norm's factor.
+    BatchNormWeight,
+    /// Batch norm's offset.
+    BatchNormBias,
+    /// Batch norm's running mean.
+    BatchNormMean,
+    /// Batch norm's running variance.
+    BatchNormVariance,
+}
+
+/// Tensors by name.
+pub trait WeightSource {
+    /// Where the tensors come from, for error messages.
+    fn describe(&self) -> String;
+
+    /// The tensor as `f32`, in C order; else one line that says what is wrong, without the tensor's name.
+    fn load(&mut self, request: &Request<'_>) -> Result<Vec<f32>, String>;
+
+    /// Names that were never asked for, except those that a network is known to leave unused.
+    fn unused(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
