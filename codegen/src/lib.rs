@@ -11,6 +11,7 @@ pub mod error;
 pub mod execute;
 pub mod graph;
 pub mod lower;
+pub mod network;
 pub mod ops;
 pub mod passes;
 pub mod plan;

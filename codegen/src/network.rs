@@ -1,0 +1,52 @@
+//! What a published network tells about itself, and how it is built.
+
+use crate::{Graph, Result, Shape, weights::WeightSource};
+
+/// What a user may choose about a network.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NetworkOptions {
+    /// Height and width of the input; the network's own where absent.
+    pub input_size: Option<[usize; 2]>,
+    /// Channels of the input.
+    pub input_channels: Option<usize>,
+    /// Number of classes.
+    pub classes: Option<usize>,
+}
+
+/// One published network. Implementations live in `niello-models`, one file each.
+pub trait Network: Sync {
+    /// Name in recipes and on the command line: `squeezenet1_0`.
+    fn name(&self) -> &'static str;
+
+    /// One line: what it is for and what it is made of.
+    fn summary(&self) -> &'static str;
+
+    /// Paper and code that it follows.
+    fn source(&self) -> &'static str;
+
+    /// Input shape when nothing is chosen.
+    fn default_input(&self) -> Shape;
+
+    /// Class names of the published weights.
+    fn default_classes(&self) -> &'static [&'static str];
+
+    /// Builds the graph with tensors by their checkpoint names.
+    fn build(&self, options: &NetworkOptions, weights: &mut dyn WeightSource) -> Result<Graph>;
+}
+
+/// Finds networks by name, for recipes.
+pub trait Networks: Sync {
+    /// All of them.
+    fn all(&self) -> Vec<&'static dyn Network>;
+
+    /// The network of that name; else an error that lists near matches.
+    fn find(&self, name: &str) -> Result<&'static dyn Network> {
+        let all = self.all();
+        all.iter().find(|n| n.name() == name).copied().ok_or_else(|| {
+            let names: Vec<&str> = all.iter().map(|n| n.name()).collect();
+            let near = crate::weights::near_matches(name, names.iter().copied());
+            let hint = if near.is_empty() { names.join(", ") } else { near.join(", ") };
+            crate::Error::Invalid(format!("no network `{name}`; did you mean: {hint}?"))
+        })
+    }
+}
