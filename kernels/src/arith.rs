@@ -97,7 +97,10 @@ impl Multiplier {
             Rounding::TfliteDouble => {
                 let left = if self.shift > 0 { self.shift } else { 0 };
                 let right = if self.shift > 0 { 0 } else { -self.shift };
-                rounding_shift_right(doubling_high_multiply(acc.wrapping_shl(left as u32), self.mantissa), right)
+                rounding_shift_right(
+                    doubling_high_multiply(acc.wrapping_shl(left as u32), self.mantissa),
+                    right,
+                )
             }
             Rounding::Single => {
                 let right = 31 - self.shift; // 1..=62

@@ -7,7 +7,13 @@ use crate::{
 
 /// The part of axis `0..size` that window `index` covers.
 #[inline(always)]
-fn window(index: usize, kernel: usize, stride: usize, padding: usize, size: usize) -> core::ops::Range<usize> {
+fn window(
+    index: usize,
+    kernel: usize,
+    stride: usize,
+    padding: usize,
+    size: usize,
+) -> core::ops::Range<usize> {
     let start = index * stride;
     start.saturating_sub(padding).min(size)..(start + kernel).saturating_sub(padding).min(size)
 }
@@ -171,6 +177,28 @@ impl Kernel for GlobalAveragePool {
 }
 
 impl GlobalAveragePool {
+    /// The multiplier for scales `s_in` and `s_out` and a mean over `pixels`, as TensorFlow Lite's
+    /// `QuantizedMeanOrSum` derives it: `s_in / s_out` is rounded to 31 bits first, then divided by the number of
+    /// pixels in integers, truncating. Its mantissa may lie below `2^30`.
+    ///
+    /// ```text
+    /// shift = min(floor(log2 pixels), 32, 31 + e)        with s_in / s_out ~ m / 2^31 * 2^e
+    /// m' = floor(m * 2^shift / pixels), e' = e - shift
+    /// ```
+    ///
+    /// Returns `None` for no pixels and where [`Multiplier::from_real`] does for `s_in / s_out`.
+    pub const fn multiplier(s_in: f64, s_out: f64, pixels: u32) -> Option<Multiplier> {
+        let Some(m) = Multiplier::from_real(s_in / s_out) else { return None };
+        if pixels == 0 {
+            return None;
+        }
+        let log2 = pixels.ilog2() as i32;
+        // `e` is at least -31, so the shift is not negative.
+        let shift = if log2 < 31 + m.shift { log2 } else { 31 + m.shift };
+        let mantissa = ((m.mantissa as i64) << shift) / pixels as i64;
+        Some(Multiplier { mantissa: mantissa as i32, shift: m.shift - shift })
+    }
+
     fn sum(&self, input: &In<'_>, c: usize) -> i32 {
         let [h, w, _] = input.shape();
         let mut sum = 0i32;

@@ -48,7 +48,9 @@ impl Kernel for ResizeNearest {
 ///       = (2^10 * (size - 1) + (out - 1) / 2) / (out - 1)    aligned corners, out > 1
 /// pos   = o * step + step / 2 - 2^9                       half-pixel centres
 ///       = o * step                                        aligned corners
-/// low   = max(pos / 2^10, 0), high = min(low + 1, size - 1), fraction = pos - 2^10 * low
+/// low   = clamp(pos / 2^10, 0, size - 1)                 truncating division
+/// high  = min((pos + 2^10 - 1) / 2^10, size - 1)         so that before the first centre, low = high = 0
+/// fraction = pos - 2^10 * low
 /// value = sum of the four neighbours times (2^10 - fraction) or fraction for each axis
 /// out   = value / 2^20 to nearest, ties away from zero
 /// ```
@@ -77,7 +79,7 @@ fn position(o: usize, size: usize, out: usize, corners: Corners) -> (usize, usiz
         Corners::Aligned => o as i64 * (((size << 10) + out / 2).wrapping_div(out.max(1))),
     };
     let low = (pos / (1 << 10)).max(0).min(size - 1);
-    let high = (low + 1).min(size - 1);
+    let high = ((pos + (1 << 10) - 1) / (1 << 10)).min(size - 1);
     (low as usize, high as usize, pos - (low << 10))
 }
 

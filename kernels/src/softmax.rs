@@ -124,10 +124,7 @@ fn exp_between_minus_quarter_and_zero(a: i32) -> i32 {
     let x3 = mul(x2, x);
     let x4 = mul(x2, x2);
     let x4_over_4 = arith::rounding_shift_right(x4, 2);
-    let tail = arith::rounding_shift_right(
-        mul(x4_over_4.wrapping_add(x3), THIRD).wrapping_add(x2),
-        1,
-    );
+    let tail = arith::rounding_shift_right(mul(x4_over_4.wrapping_add(x3), THIRD).wrapping_add(x2), 1);
     EXP_MINUS_EIGHTH.saturating_add(mul(EXP_MINUS_EIGHTH, x.wrapping_add(tail)))
 }
 

@@ -62,7 +62,9 @@ impl Job<'_> {
         let taps = self.taps[0].checked_mul(self.taps[1])?;
         let (segments, k) = self.gather.segments(taps, cin);
         let channels = self.layout.padded_channels(cout).checked_mul(self.groups)?;
-        check(self.bias.len() >= channels && self.mantissa.len() >= channels && self.shift.len() >= channels)?;
+        check(
+            self.bias.len() >= channels && self.mantissa.len() >= channels && self.shift.len() >= channels,
+        )?;
         check(self.weights.len() >= self.layout.packed_len(cout, segments, k).checked_mul(self.groups)?)?;
         check(self.pad.len() >= cin.min(1))?;
         check(self.scratch.len() >= scratch_bytes(self.layout, self.gather, taps, cin, self.chunk))?;

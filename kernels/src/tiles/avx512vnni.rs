@@ -189,8 +189,7 @@ impl Scale {
     #[target_feature(enable = "avx512f")]
     fn single(&self, acc: __m512i) -> __m512i {
         let round = |product, right| {
-            let half =
-                _mm512_sllv_epi64(_mm512_set1_epi64(1), _mm512_sub_epi64(right, _mm512_set1_epi64(1)));
+            let half = _mm512_sllv_epi64(_mm512_set1_epi64(1), _mm512_sub_epi64(right, _mm512_set1_epi64(1)));
             _mm512_srav_epi64(_mm512_add_epi64(product, half), right)
         };
         let even = round(_mm512_mul_epi32(acc, self.mantissa), self.single_right);

@@ -1,0 +1,310 @@
+//! What the tests share: an arena with guard bytes, and the packer that turns plain weights into packed ones.
+#![allow(dead_code, reason = "each test binary uses a part")]
+
+use niello_kernels::{
+    Conv2d, Gather, Isa, Kernel, Layout, Memory, Multiplier, Operand, OutputStage, Region, Rounding,
+    TransposedConv2d,
+    conv::{phase_taps, scratch_bytes},
+};
+use std::cell::Cell;
+
+/// A dense `[h, w, c]` tensor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Tensor {
+    pub(crate) shape: [usize; 3],
+    pub(crate) data: Vec<i8>,
+}
+
+impl Tensor {
+    pub(crate) fn new(shape: [usize; 3], data: Vec<i8>) -> Self {
+        assert_eq!(shape.iter().product::<usize>(), data.len());
+        Self { shape, data }
+    }
+
+    pub(crate) fn from_fn(shape: [usize; 3], mut f: impl FnMut(usize, usize, usize) -> i8) -> Self {
+        let mut data = Vec::new();
+        for y in 0..shape[0] {
+            for x in 0..shape[1] {
+                for c in 0..shape[2] {
+                    data.push(f(y, x, c));
+                }
+            }
+        }
+        Self { shape, data }
+    }
+
+    pub(crate) fn at(&self, y: usize, x: usize, c: usize) -> i8 {
+        self.data[(y * self.shape[1] + x) * self.shape[2] + c]
+    }
+
+    /// The value at a position that may lie outside, where it is `outside`.
+    pub(crate) fn get(&self, y: i64, x: i64, c: usize, outside: i64) -> i64 {
+        let [h, w, _] = self.shape.map(|d| d as i64);
+        if (0..h).contains(&y) && (0..w).contains(&x) {
+            self.at(y as usize, x as usize, c) as i64
+        } else {
+            outside
+        }
+    }
+}
+
+/// An arena whose every byte is known: what a kernel may not write is compared after each run.
+pub(crate) struct Arena {
+    bytes: Vec<i8>,
+    start: usize,
+    used: usize,
+}
+
+/// Bytes before, between and after operands.
+const GUARD: usize = 64;
+
+impl Arena {
+    pub(crate) fn new() -> Self {
+        Self { bytes: Vec::new(), start: 0, used: GUARD }
+    }
+
+    /// Room for a view, with pixels `stride` bytes apart.
+    pub(crate) fn reserve(&mut self, shape: [usize; 3], stride: usize) -> Operand {
+        let offset = self.used;
+        self.used += shape[0] * shape[1] * stride + GUARD;
+        self.grow();
+        Operand::arena(offset as u32, shape.map(|d| d as u32), stride as u32)
+    }
+
+    pub(crate) fn place(&mut self, tensor: &Tensor, stride: usize) -> Operand {
+        let operand = self.reserve(tensor.shape, stride);
+        self.write(&operand, tensor);
+        operand
+    }
+
+    pub(crate) fn scratch(&mut self, len: usize) -> Region {
+        let offset = self.used.next_multiple_of(16);
+        self.used = offset + len + GUARD;
+        self.grow();
+        Region { offset: offset as u32, len: len as u32 }
+    }
+
+    /// Makes `used` bytes exist, at an aligned address; all of them filled with a pattern before anything is placed.
+    fn grow(&mut self) {
+        let old = self.bytes.get(self.start..).unwrap_or(&[]).to_vec();
+        let mut bytes: Vec<i8> = vec![0; self.used + 64];
+        let start = bytes.as_ptr().align_offset(64);
+        for (i, b) in bytes[start..].iter_mut().enumerate() {
+            *b = old.get(i).copied().unwrap_or((i * 37 + 11) as i8);
+        }
+        (self.bytes, self.start) = (bytes, start);
+    }
+
+    pub(crate) fn write(&mut self, operand: &Operand, tensor: &Tensor) {
+        let [_, w, c] = tensor.shape;
+        for (i, v) in tensor.data.iter().enumerate() {
+            let (pixel, channel) = (i / c, i % c);
+            let _ = w;
+            self.bytes[self.start + operand.offset as usize + pixel * operand.stride as usize + channel] = *v;
+        }
+    }
+
+    pub(crate) fn read(&self, operand: &Operand) -> Tensor {
+        let shape = operand.shape.map(|d| d as usize);
+        Tensor::from_fn(shape, |y, x, c| {
+            self.bytes
+                [self.start + operand.offset as usize + (y * shape[1] + x) * operand.stride as usize + c]
+        })
+    }
+
+    /// Runs `kernel` and checks that nothing but the channels of `output` and the bytes of `scratch` changed.
+    pub(crate) fn run(&mut self, kernel: &dyn Kernel, isa: Isa, output: &Operand, scratch: Region) -> Tensor {
+        let before = self.bytes.clone();
+        let start = self.start;
+        let cells = Cell::from_mut(&mut self.bytes[start..]).as_slice_of_cells();
+        kernel.run(&Memory::new(cells, &[], &[]), isa);
+        let inside = |i: usize| {
+            let region = scratch.offset as usize..(scratch.offset + scratch.len) as usize;
+            let [h, w, c] = output.shape.map(|d| d as usize);
+            let Some(i_out) = i.checked_sub(output.offset as usize) else { return region.contains(&i) };
+            let (pixel, channel) = (i_out / output.stride as usize, i_out % output.stride as usize);
+            region.contains(&i) || pixel < h * w && channel < c
+        };
+        for (i, (old, new)) in before[start..].iter().zip(&self.bytes[start..]).enumerate() {
+            assert!(old == new || inside(i), "byte {i} outside {output:?} and {scratch:?} was written");
+        }
+        self.read(output)
+    }
+}
+
+/// A convolution as the user sees it: weights `[cout, kh, kw, cin / groups]`, real bias, real zero point.
+///
+/// A transposed one reads input `i` into output `i * stride - padding + k`.
+#[derive(Clone, Debug)]
+pub(crate) struct Conv {
+    pub(crate) kernel: [usize; 2],
+    pub(crate) stride: [usize; 2],
+    pub(crate) dilation: [usize; 2],
+    pub(crate) padding: [usize; 2],
+    pub(crate) groups: usize,
+    pub(crate) cin: usize,
+    pub(crate) cout: usize,
+    pub(crate) weights: Vec<i8>,
+    pub(crate) bias: Vec<i32>,
+    pub(crate) multipliers: Vec<Multiplier>,
+    pub(crate) input_zero_point: i8,
+    pub(crate) stage: OutputStage,
+}
+
+/// Arrays of a packed convolution.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Packed {
+    pub(crate) weights: Vec<i8>,
+    pub(crate) bias: Vec<i32>,
+    pub(crate) mantissa: Vec<i32>,
+    pub(crate) shift: Vec<i8>,
+    pub(crate) pad: Vec<i8>,
+}
+
+impl Packed {
+    /// Appends one dense group whose tap `t` is `taps[t]` of the kernel.
+    fn push(&mut self, conv: &Conv, layout: Layout, gather: Gather, group: usize, taps: &[usize]) {
+        let (cin, cout) = (conv.cin / conv.groups, conv.cout / conv.groups);
+        let (segments, k) = gather.segments(taps.len(), cin);
+        let padded_k = layout.padded_k(k);
+        let (w0, b0) = (self.weights.len(), self.bias.len());
+        self.weights.resize(w0 + layout.packed_len(cout, segments, k), 0);
+        self.bias.resize(b0 + layout.padded_channels(cout), 0);
+        let offset = conv.input_zero_point as i32 + layout.activation_offset as i32;
+        for n in 0..cout {
+            let channel = group * cout + n;
+            let mut sum = 0i32;
+            for (t, tap) in taps.iter().enumerate() {
+                for c in 0..cin {
+                    let w = conv.weights[(channel * conv.kernel[0] * conv.kernel[1] + tap) * cin + c];
+                    let (segment, at) = if gather == Gather::Pixels { (t, c) } else { (0, t * cin + c) };
+                    self.weights[w0 + layout.index(segments, padded_k, n, segment, at)] = w;
+                    sum += w as i32;
+                }
+            }
+            self.bias[b0 + n] = conv.bias[channel].wrapping_sub(offset.wrapping_mul(sum));
+        }
+    }
+
+    /// Appends multipliers of one group.
+    fn push_scales(&mut self, conv: &Conv, layout: Layout, group: usize) {
+        let cout = conv.cout / conv.groups;
+        for n in 0..layout.padded_channels(cout) {
+            let m = if n < cout { conv.multipliers[group * cout + n] } else { Multiplier::ZERO };
+            self.mantissa.push(m.mantissa);
+            self.shift.push(m.shift as i8);
+        }
+    }
+}
+
+impl Conv {
+    /// Runs as [`Conv2d`] in `arena` and returns the output.
+    pub(crate) fn run(
+        &self,
+        arena: &mut Arena,
+        input: &Operand,
+        output: &Operand,
+        layout: Layout,
+        gather: Gather,
+        chunk: usize,
+        isa: Isa,
+    ) -> Tensor {
+        let taps: Vec<usize> = (0..self.kernel[0] * self.kernel[1]).collect();
+        let mut packed =
+            Packed { pad: vec![self.input_zero_point; self.cin / self.groups], ..Packed::default() };
+        for group in 0..self.groups {
+            packed.push(self, layout, gather, group, &taps);
+            packed.push_scales(self, layout, group);
+        }
+        let pair = |p: [usize; 2]| p.map(|d| d as u32);
+        let scratch = arena.scratch(scratch_bytes(layout, gather, taps.len(), self.cin / self.groups, chunk));
+        let kernel = Conv2d {
+            input: *input,
+            output: *output,
+            kernel: pair(self.kernel),
+            stride: pair(self.stride),
+            dilation: pair(self.dilation),
+            padding: pair(self.padding),
+            groups: self.groups as u32,
+            layout,
+            gather,
+            weights: &packed.weights,
+            bias: &packed.bias,
+            mantissa: &packed.mantissa,
+            shift: &packed.shift,
+            pad: &packed.pad,
+            stage: self.stage,
+            chunk: chunk as u32,
+            scratch,
+        };
+        arena.run(&kernel, isa, output, scratch)
+    }
+
+    /// Runs as [`TransposedConv2d`] in `arena` and returns the output.
+    pub(crate) fn run_transposed(
+        &self,
+        arena: &mut Arena,
+        input: &Operand,
+        output: &Operand,
+        layout: Layout,
+        gather: Gather,
+        chunk: usize,
+        isa: Isa,
+    ) -> Tensor {
+        let [kh, kw] = self.kernel;
+        let [sh, sw] = self.stride;
+        let mut packed = Packed { pad: vec![self.input_zero_point; self.cin], ..Packed::default() };
+        for ry in 0..sh {
+            for rx in 0..sw {
+                let axis = |kernel, stride, r| {
+                    (0..phase_taps(kernel, stride, r)).rev().map(move |j| r + stride * j).collect::<Vec<_>>()
+                };
+                let columns = axis(kw, sw, rx);
+                let taps: Vec<usize> = axis(kh, sh, ry)
+                    .iter()
+                    .flat_map(|ky| columns.iter().map(move |kx| ky * kw + kx))
+                    .collect();
+                packed.push(self, layout, gather, 0, &taps);
+            }
+        }
+        packed.push_scales(self, layout, 0);
+        let pair = |p: [usize; 2]| p.map(|d| d as u32);
+        let most = phase_taps(kh, sh, 0) * phase_taps(kw, sw, 0);
+        let scratch = arena.scratch(scratch_bytes(layout, gather, most, self.cin, chunk));
+        let kernel = TransposedConv2d {
+            input: *input,
+            output: *output,
+            kernel: pair(self.kernel),
+            stride: pair(self.stride),
+            padding: pair(self.padding),
+            layout,
+            gather,
+            weights: &packed.weights,
+            bias: &packed.bias,
+            mantissa: &packed.mantissa,
+            shift: &packed.shift,
+            pad: &packed.pad,
+            stage: self.stage,
+            chunk: chunk as u32,
+            scratch,
+        };
+        arena.run(&kernel, isa, output, scratch)
+    }
+}
+
+/// Layouts and ways to gather that can be used for `cin` channels per group.
+pub(crate) fn packings(cin: usize) -> Vec<(Layout, Gather)> {
+    let mut all = Vec::new();
+    for layout in [Layout::SCALAR, Layout::VNNI] {
+        all.push((layout, Gather::Patches));
+        if cin.is_multiple_of(layout.kr as usize) {
+            all.push((layout, Gather::Pixels));
+        }
+    }
+    all
+}
+
+/// An output stage without activation.
+pub(crate) fn stage(zero_point: i8, rounding: Rounding) -> OutputStage {
+    OutputStage { zero_point, min: -128, max: 127, rounding }
+}
