@@ -1,0 +1,216 @@
+//! Naive definitions of the operators, in 64 bits on dense tensors. Written from the definitions, not from the kernels.
+
+use crate::common::{Conv, Tensor};
+use niello_kernels::{Multiplier, OutputStage, Rounding};
+
+/// `acc * m / 2^31 * 2^e` with the rounding's own ties, from its definition as one or two exact quotients.
+pub(crate) fn requantize(acc: i64, multiplier: Multiplier, rounding: Rounding) -> i64 {
+    let (m, e) = (multiplier.mantissa as i128, multiplier.shift);
+    match rounding {
+        Rounding::TfliteDouble => {
+            // To nearest, ties up, of a * m / 2^31.
+            let a = (acc as i128) << e.max(0);
+            let high = (2 * a * m + (1 << 31)).div_euclid(1 << 32);
+            // To nearest, ties away from zero.
+            let divisor = 1i128 << (-e).max(0);
+            let y = (2 * high.abs() + divisor) / (2 * divisor);
+            (if high < 0 { -y } else { y }) as i64
+        }
+        Rounding::Single => {
+            let divisor = 1i128 << (31 - e);
+            (2 * acc as i128 * m + divisor).div_euclid(2 * divisor) as i64
+        }
+    }
+}
+
+pub(crate) fn store(acc: i64, multiplier: Multiplier, stage: &OutputStage) -> i8 {
+    let y = requantize(acc, multiplier, stage.rounding) + stage.zero_point as i64;
+    if y < stage.min as i64 {
+        stage.min
+    } else if y > stage.max as i64 {
+        stage.max
+    } else {
+        y as i8
+    }
+}
+
+pub(crate) fn conv2d(conv: &Conv, image: &Tensor, [oh, ow]: [usize; 2]) -> Tensor {
+    let (cin, cout) = (conv.cin / conv.groups, conv.cout / conv.groups);
+    let z = conv.input_zero_point as i64;
+    Tensor::from_fn([oh, ow, conv.cout], |oy, ox, n| {
+        let mut acc = conv.bias[n] as i64;
+        for ky in 0..conv.kernel[0] {
+            for kx in 0..conv.kernel[1] {
+                let y = (oy * conv.stride[0] + ky * conv.dilation[0]) as i64 - conv.padding[0] as i64;
+                let x = (ox * conv.stride[1] + kx * conv.dilation[1]) as i64 - conv.padding[1] as i64;
+                for c in 0..cin {
+                    let w = conv.weights[((n * conv.kernel[0] + ky) * conv.kernel[1] + kx) * cin + c] as i64;
+                    acc += w * (image.get(y, x, n / cout * cin + c, z) - z);
+                }
+            }
+        }
+        store(acc, conv.multipliers[n], &conv.stage)
+    })
+}
+
+/// By scattering: each input pixel adds its products to the outputs that it reaches.
+pub(crate) fn transposed_conv2d(conv: &Conv, image: &Tensor, [oh, ow]: [usize; 2]) -> Tensor {
+    let mut acc: Vec<i64> = (0..oh * ow * conv.cout).map(|i| conv.bias[i % conv.cout] as i64).collect();
+    for y in 0..image.shape[0] {
+        for x in 0..image.shape[1] {
+            for ky in 0..conv.kernel[0] {
+                for kx in 0..conv.kernel[1] {
+                    let Some(oy) = (y * conv.stride[0] + ky).checked_sub(conv.padding[0]) else { continue };
+                    let Some(ox) = (x * conv.stride[1] + kx).checked_sub(conv.padding[1]) else { continue };
+                    if oy >= oh || ox >= ow {
+                        continue;
+                    }
+                    for n in 0..conv.cout {
+                        let tap = ((n * conv.kernel[0] + ky) * conv.kernel[1] + kx) * conv.cin;
+                        for c in 0..conv.cin {
+                            let v = image.at(y, x, c) as i64 - conv.input_zero_point as i64;
+                            acc[(oy * ow + ox) * conv.cout + n] += v * conv.weights[tap + c] as i64;
+                        }
+                    }
+                }
+            }
+        }
+    }
+    Tensor::from_fn([oh, ow, conv.cout], |y, x, n| {
+        store(acc[(y * ow + x) * conv.cout + n], conv.multipliers[n], &conv.stage)
+    })
+}
+
+pub(crate) fn map(a: &Tensor, f: impl Fn(i8) -> i8) -> Tensor {
+    Tensor::new(a.shape, a.data.iter().map(|v| f(*v)).collect())
+}
+
+pub(crate) fn add(
+    a: &Tensor,
+    b: &Tensor,
+    zero_points: [i8; 2],
+    [ma, mb, m]: [Multiplier; 3],
+    stage: &OutputStage,
+) -> Tensor {
+    let common =
+        |v: i8, zero_point: i8, m| requantize((v as i64 - zero_point as i64) << 20, m, stage.rounding);
+    let sum =
+        |(a, b): (&i8, &i8)| store(common(*a, zero_points[0], ma) + common(*b, zero_points[1], mb), m, stage);
+    Tensor::new(a.shape, a.data.iter().zip(&b.data).map(sum).collect())
+}
+
+/// A pooling window and the size of the result.
+pub(crate) struct Window {
+    pub(crate) kernel: [usize; 2],
+    pub(crate) stride: [usize; 2],
+    pub(crate) padding: [usize; 2],
+    pub(crate) end: [usize; 2],
+    pub(crate) out: [usize; 2],
+}
+
+impl Window {
+    /// Values under the window of output `[oy, ox]`, `None` for a cell in the padding; cells beyond it are left out.
+    fn cells(&self, image: &Tensor, oy: usize, ox: usize, c: usize) -> Vec<Option<i8>> {
+        let mut cells = Vec::new();
+        for ky in 0..self.kernel[0] {
+            for kx in 0..self.kernel[1] {
+                let (y, x) = (oy * self.stride[0] + ky, ox * self.stride[1] + kx);
+                let within =
+                    |v: usize, axis: usize| v < self.padding[axis] + image.shape[axis] + self.end[axis];
+                let inside = |v: usize, axis: usize| {
+                    v >= self.padding[axis] && v < self.padding[axis] + image.shape[axis]
+                };
+                if inside(y, 0) && inside(x, 1) {
+                    cells.push(Some(image.at(y - self.padding[0], x - self.padding[1], c)));
+                } else if within(y, 0) && within(x, 1) {
+                    cells.push(None);
+                }
+            }
+        }
+        cells
+    }
+}
+
+pub(crate) fn max_pool(image: &Tensor, window: &Window, min: i8, max: i8) -> Tensor {
+    Tensor::from_fn([window.out[0], window.out[1], image.shape[2]], |oy, ox, c| {
+        let values = window.cells(image, oy, ox, c).into_iter().flatten();
+        values.max().unwrap_or(min).clamp(min, max)
+    })
+}
+
+pub(crate) fn average_pool(
+    image: &Tensor,
+    window: &Window,
+    count_padding: bool,
+    zero_point: i8,
+    min: i8,
+    max: i8,
+) -> Tensor {
+    Tensor::from_fn([window.out[0], window.out[1], image.shape[2]], |oy, ox, c| {
+        let cells = window.cells(image, oy, ox, c);
+        let cells: Vec<i64> = if count_padding {
+            cells.into_iter().map(|v| v.unwrap_or(zero_point) as i64).collect()
+        } else {
+            cells.into_iter().flatten().map(|v| v as i64).collect()
+        };
+        let mean = match cells.len() as i64 {
+            0 => zero_point as i64,
+            n => {
+                let sum: i64 = cells.iter().sum();
+                sum.signum() * ((2 * sum.abs() + n) / (2 * n))
+            }
+        };
+        mean.clamp(min as i64, max as i64) as i8
+    })
+}
+
+pub(crate) fn global_mean(
+    image: &Tensor,
+    zero_point: i8,
+    multiplier: Multiplier,
+    stage: &OutputStage,
+) -> Tensor {
+    let [h, w, c] = image.shape;
+    Tensor::from_fn([1, 1, c], |_, _, c| {
+        let values = (0..h * w).map(|p| image.at(p / w, p % w, c) as i64 - zero_point as i64);
+        store(values.sum(), multiplier, stage)
+    })
+}
+
+pub(crate) fn nearest(image: &Tensor, [oh, ow]: [usize; 2]) -> Tensor {
+    let [h, w, c] = image.shape;
+    Tensor::from_fn([oh, ow, c], |y, x, c| image.at(y * h / oh, x * w / ow, c))
+}
+
+pub(crate) fn bilinear(image: &Tensor, [oh, ow]: [usize; 2], half_pixel: bool) -> Tensor {
+    let [h, w, c] = image.shape;
+    // Position in 1/1024 of a pixel, lower and upper neighbour.
+    let axis = |o: usize, size: usize, out: usize| {
+        let (o, size, out) = (o as i64, size as i64, out as i64);
+        let step = if !half_pixel && out > 1 {
+            ((size - 1) * 1024 + (out - 1) / 2) / (out - 1)
+        } else {
+            (size * 1024 + out / 2) / out
+        };
+        let at = if half_pixel { o * step + step / 2 - 512 } else { o * step };
+        let low = (at / 1024).max(0);
+        (at - low * 1024, low, ((at + 1023) / 1024).min(size - 1))
+    };
+    Tensor::from_fn([oh, ow, c], |oy, ox, c| {
+        let ((fy, y0, y1), (fx, x0, x1)) = (axis(oy, h, oh), axis(ox, w, ow));
+        let v = |y, x| image.get(y, x, c, 0);
+        let sum = v(y0, x0) * (1024 - fy) * (1024 - fx)
+            + v(y1, x0) * fy * (1024 - fx)
+            + v(y0, x1) * (1024 - fy) * fx
+            + v(y1, x1) * fy * fx;
+        (sum.signum() * ((sum.abs() + (1 << 19)) >> 20)) as i8
+    })
+}
+
+pub(crate) fn arg_max(image: &Tensor) -> Tensor {
+    Tensor::from_fn([image.shape[0], image.shape[1], 1], |y, x, _| {
+        let scores: Vec<i8> = (0..image.shape[2]).map(|c| image.at(y, x, c)).collect();
+        let best = scores.iter().max().unwrap();
+        scores.iter().position(|s| s == best).unwrap() as i8
+    })
+}
