@@ -83,18 +83,22 @@ unsafe fn tile<const PX: usize, const PN: usize>(
             row[n] = bias;
         }
     }
-    let sign = _mm512_set1_epi8(-128);
+    let sign = opaque(_mm512_set1_epi8(-128));
     let mut w = constants.weights;
+    // A tile with fewer pixels computes its last one several times.
+    let row: [*const i32; PX] = core::array::from_fn(|p| {
+        rows.offsets.wrapping_add((if p < pixels { p } else { pixels - 1 }) * rows.segments)
+    });
     for s in 0..rows.segments {
-        // A tile with fewer pixels computes its last one several times.
-        // SAFETY: `pixels` rows of offsets exist.
-        let x: [*const i8; PX] =
-            core::array::from_fn(|p| unsafe { rows.segment(if p < pixels { p } else { pixels - 1 }, s) });
+        let x: [*const i8; PX] = core::array::from_fn(|p| {
+            // SAFETY: `pixels` rows of `segments` offsets exist.
+            rows.resolve(unsafe { *row[p].add(s) })
+        });
         let mut k = 0;
         while k < rows.k {
-            // SAFETY: panels lie `weights_stride` apart, and each has 64 bytes for these four `k`.
-            let weights: [__m512i; PN] = core::array::from_fn(|n| unsafe {
-                _mm512_loadu_si512(w.add(n * constants.weights_stride).cast())
+            let weights: [__m512i; PN] = core::array::from_fn(|n| {
+                // SAFETY: panels lie `weights_stride` apart, and each has 64 bytes for these four `k`.
+                unsafe { _mm512_loadu_si512(w.wrapping_add(n * constants.weights_stride).cast()) }
             });
             for (row, x) in acc.iter_mut().zip(x) {
                 // SAFETY: `k + 4 <= rows.k` readable bytes, as `rows.k` is a multiple of 4.
@@ -108,6 +112,36 @@ unsafe fn tile<const PX: usize, const PN: usize>(
             k += 4;
         }
     }
+    // A copy, so that only the copy has an address and the accumulators above stay in registers.
+    let done = acc;
+    // SAFETY: the caller's promise, with `pixels <= PX`.
+    unsafe { store::<PN>(&done, constants, channels, pixels, out) };
+}
+
+/// The same vector, of which the compiler knows nothing: it would move the sign flip in front of the broadcast, where
+/// it costs two more instructions than as one operation with a broadcast memory operand.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn opaque(mut v: __m512i) -> __m512i {
+    // SAFETY: no instruction at all.
+    unsafe { core::arch::asm!("/* {0} */", inout(zmm_reg) v, options(pure, nomem, nostack, preserves_flags)) };
+    v
+}
+
+/// Requantises, clamps and stores the accumulators of `pixels` pixels. Not inlined: one copy for all tiles of `PN`
+/// panels, and a loop over pixels that needs no registers of the accumulation.
+///
+/// # Safety
+/// As for [`Tile::run`] with `panels == PN` and `pixels <= acc.len()`, where the instructions exist.
+#[inline(never)]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+unsafe fn store<const PN: usize>(
+    acc: &[[__m512i; PN]],
+    constants: &Panels,
+    channels: usize,
+    pixels: usize,
+    out: &[*mut i8],
+) {
     let stage = constants.stage;
     let zero_point = stage.zero_point as i32;
     let low = _mm512_set1_epi32(stage.min as i32 - zero_point);
@@ -122,7 +156,6 @@ unsafe fn tile<const PX: usize, const PN: usize>(
             )
         };
         let live = channels.saturating_sub(16 * n).min(16);
-        let mask = ((1u32 << live) - 1) as u16;
         let scale = Scale::new(mantissa, shift);
         for (row, &out) in acc.iter().zip(out).take(pixels) {
             let y = match stage.rounding {
@@ -131,8 +164,15 @@ unsafe fn tile<const PX: usize, const PN: usize>(
             };
             // Clamping before the zero point is added cannot overflow and gives the same result.
             let y = _mm512_add_epi32(_mm512_max_epi32(_mm512_min_epi32(y, high), low), zero_point);
-            // SAFETY: the mask keeps the store within `channels` bytes at `out`.
-            unsafe { _mm_mask_storeu_epi8(out.add(16 * n), mask, _mm512_cvtepi32_epi8(y)) };
+            let bytes = _mm512_cvtepi32_epi8(y);
+            // Masked byte stores are slow on AMD cores: only for the last channels.
+            if live == 16 {
+                // SAFETY: channels `16 n` to `16 n + 15` are writable at `out`.
+                unsafe { _mm_storeu_si128(out.add(16 * n).cast(), bytes) };
+            } else {
+                // SAFETY: the mask keeps the store within `channels` bytes at `out`.
+                unsafe { _mm_mask_storeu_epi8(out.add(16 * n), ((1u32 << live) - 1) as u16, bytes) };
+            }
         }
     }
 }

@@ -107,7 +107,12 @@ impl Rows {
     #[inline(always)]
     pub unsafe fn segment(&self, p: usize, s: usize) -> *const i8 {
         // SAFETY: the caller's promise.
-        let offset = unsafe { *self.offsets.add(p * self.segments + s) };
+        self.resolve(unsafe { *self.offsets.add(p * self.segments + s) })
+    }
+
+    /// What an offset points to.
+    #[inline(always)]
+    pub fn resolve(&self, offset: i32) -> *const i8 {
         if offset < 0 { self.pad } else { self.base.wrapping_add(offset as usize) }
     }
 }
