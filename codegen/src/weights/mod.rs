@@ -1,4 +1,18 @@
 //! Where weights come from: a checkpoint file, or a seed.
+//!
+//! * [`SafeTensorsFile`]: a checkpoint, tensors by their original names.
+//! * [`Seeded`]: synthetic weights that any implementation can regenerate bit for bit.
+//!
+//! A source answers one [`Request`] per tensor; what is wrong with a tensor comes back as one line without its name, and
+//! [`crate::GraphBuilder`] collects those lines into one error.
+
+mod near;
+mod safetensors;
+mod seeded;
+
+pub use self::safetensors::{NamedTensor, SafeTensorsFile, read_tensors};
+pub use near::near_matches;
+pub use seeded::{Seeded, seeded_input, seeded_values};
 
 /// What a builder asks for.
 #[derive(Clone, Debug)]
@@ -30,6 +44,12 @@ pub enum Kind {
     BatchNormMean,
     /// Batch norm's running variance.
     BatchNormVariance,
+    /// Slopes of a PReLU, `[1]` or `[channels]`.
+    PReluSlope,
+    /// Embedding table, `[entries, width]`.
+    Embedding,
+    /// Rotations of an LSH attention, `[head width, rounds, buckets / 2]`.
+    LshRotation,
 }
 
 /// Tensors by name.
@@ -44,26 +64,4 @@ pub trait WeightSource {
     fn unused(&self) -> Vec<String> {
         Vec::new()
     }
-}
-
-/// The names nearest to `name` by edit distance, best first, at most three.
-pub fn near_matches<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut scored: Vec<(usize, &str)> = candidates.into_iter().map(|c| (edit_distance(name, c), c)).collect();
-    scored.sort();
-    scored.retain(|(distance, _)| *distance <= name.len().max(6) / 2);
-    scored.into_iter().take(3).map(|(_, c)| c).collect()
-}
-
-/// Levenshtein distance in bytes.
-fn edit_distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.bytes().enumerate() {
-            let substituted = diagonal + (x != y) as usize;
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }

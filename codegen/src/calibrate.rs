@@ -1,0 +1,252 @@
+//! Measures the activations of a float graph on sample inputs.
+
+use crate::{
+    error::{Error, Result},
+    graph::{Graph, ValueId},
+    tensor::Tensor,
+};
+
+/// What calibration saw, by value.
+#[derive(Clone, Debug)]
+pub struct Calibration {
+    seen: Vec<Option<Statistics>>,
+    /// Number of inputs.
+    pub samples: usize,
+}
+
+impl Calibration {
+    /// What was seen of a value.
+    pub fn statistics(&self, id: ValueId) -> Option<&Statistics> {
+        self.seen.get(id.0)?.as_ref()
+    }
+}
+
+/// Runs the float reference on every sample (one tensor per graph input) and records each value.
+///
+/// `progress` is called after each sample with the number done.
+///
+/// # Errors
+/// No samples; a sample of the wrong shape; an activation that is not finite (named).
+pub fn calibrate(
+    graph: &Graph,
+    samples: impl IntoIterator<Item = Result<Vec<Tensor<f32>>>>,
+    mut progress: impl FnMut(usize),
+) -> Result<Calibration> {
+    let mut calibration = Calibration { seen: vec![None; graph.values.len()], samples: 0 };
+    for sample in samples {
+        let mut broken = None;
+        graph.observe_f32(&sample?, |id, tensor| {
+            let seen = calibration.seen[id.0].get_or_insert_with(Statistics::default);
+            if seen.record(tensor).is_err() {
+                broken.get_or_insert(id);
+            }
+        })?;
+        if let Some(id) = broken {
+            let name = &graph.values[id.0].name;
+            return Err(Error::Invalid(format!("calibration: `{name}` has values that are not finite")));
+        }
+        calibration.samples += 1;
+        progress(calibration.samples);
+    }
+    if calibration.samples == 0 {
+        return Err(Error::Invalid("calibration needs at least one input, got none".into()));
+    }
+    Ok(calibration)
+}
+
+/// Bins of the histogram, half of them below zero.
+const BINS: usize = 8192;
+
+/// Range, distribution and channel means of one value.
+#[derive(Clone, Debug)]
+pub struct Statistics {
+    /// Smallest value.
+    pub min: f32,
+    /// Largest value.
+    pub max: f32,
+    /// The histogram covers `[-limit, limit)`; a power of two, doubled when a value does not fit.
+    limit: f32,
+    bins: Vec<u64>,
+    channel_sums: Vec<f64>,
+    pixels: u64,
+}
+
+impl Default for Statistics {
+    fn default() -> Self {
+        Self {
+            min: f32::INFINITY,
+            max: f32::NEG_INFINITY,
+            limit: 1.0 / 1024.0,
+            bins: vec![0; BINS],
+            channel_sums: vec![],
+            pixels: 0,
+        }
+    }
+}
+
+impl Statistics {
+    fn record(&mut self, tensor: &Tensor<f32>) -> Result<(), ()> {
+        let largest = tensor.data.iter().fold(0f32, |m, x| if x.is_finite() { m.max(x.abs()) } else { f32::NAN });
+        // `max` ignores NaN, so look again.
+        if !largest.is_finite() || tensor.data.iter().any(|x| !x.is_finite()) {
+            return Err(());
+        }
+        self.cover(largest);
+        let scale = BINS as f32 / 2.0 / self.limit;
+        for x in &tensor.data {
+            self.min = self.min.min(*x);
+            self.max = self.max.max(*x);
+            let bin = (x * scale).floor() as i64 + BINS as i64 / 2;
+            self.bins[bin.clamp(0, BINS as i64 - 1) as usize] += 1;
+        }
+        let c = tensor.shape.c;
+        self.channel_sums.resize(c, 0.0);
+        for pixel in tensor.data.chunks(c) {
+            self.channel_sums.iter_mut().zip(pixel).for_each(|(s, x)| *s += *x as f64);
+        }
+        self.pixels += tensor.shape.area() as u64;
+        Ok(())
+    }
+
+    /// Widens the histogram until it covers `[-x, x]`.
+    fn cover(&mut self, x: f32) {
+        while x >= self.limit {
+            self.limit *= 2.0;
+            let mut wider = vec![0; BINS];
+            for (i, n) in self.bins.iter().enumerate() {
+                wider[(i + BINS / 2) / 2] += n;
+            }
+            self.bins = wider;
+        }
+    }
+
+    /// Adds what another value showed (of any number of channels; channel means are not merged).
+    pub fn merge(&mut self, other: &Statistics) {
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
+        let mut other = other.clone();
+        let limit = self.limit.max(other.limit);
+        other.cover(limit / 2.0);
+        self.cover(limit / 2.0);
+        self.bins.iter_mut().zip(&other.bins).for_each(|(a, b)| *a += b);
+        self.pixels += other.pixels;
+    }
+
+    /// Mean of each channel.
+    pub fn channel_means(&self) -> Vec<f64> {
+        self.channel_sums.iter().map(|s| s / self.pixels as f64).collect()
+    }
+
+    fn width(&self) -> f32 {
+        2.0 * self.limit / BINS as f32
+    }
+
+    fn centre(&self, bin: usize) -> f32 {
+        (bin as f32 - BINS as f32 / 2.0 + 0.5) * self.width()
+    }
+
+    /// The range that keeps `percent` of the values, cutting equal shares at both ends, within what was seen.
+    pub fn percentile(&self, percent: f64) -> (f32, f32) {
+        let total: u64 = self.bins.iter().sum();
+        let cut = total as f64 * (1.0 - percent / 100.0) / 2.0;
+        let edge = |bins: &mut dyn Iterator<Item = (usize, &u64)>| {
+            let mut passed = 0.0;
+            for (bin, n) in bins {
+                passed += *n as f64;
+                if passed > cut {
+                    return bin;
+                }
+            }
+            BINS / 2
+        };
+        let low = edge(&mut self.bins.iter().enumerate());
+        let high = edge(&mut self.bins.iter().enumerate().rev());
+        let half = self.width() / 2.0;
+        ((self.centre(low) - half).max(self.min), (self.centre(high) + half).min(self.max))
+    }
+
+    /// The range with the least squared error, by search along each end.
+    pub fn least_squares(&self) -> (f32, f32) {
+        let steps = 48;
+        let shrink = |x: f32, i: usize| x * (1.0 - 0.9 * i as f32 / steps as f32);
+        let (mut min, mut max) = (self.min.min(0.0), self.max.max(0.0));
+        let (widest_min, widest_max) = (min, max);
+        for _ in 0..2 {
+            let error = |m: f32| self.squared_error(min, m);
+            max = (0..steps)
+                .map(|i| shrink(widest_max, i))
+                .min_by(|a, b| error(*a).total_cmp(&error(*b)))
+                .expect("steps");
+            let error = |m: f32| self.squared_error(m, max);
+            min = (0..steps)
+                .map(|i| shrink(widest_min, i))
+                .min_by(|a, b| error(*a).total_cmp(&error(*b)))
+                .expect("steps");
+        }
+        (min, max)
+    }
+
+    /// Sum of squared errors when this value is stored in 8 bits over `[min, max]`.
+    pub fn squared_error(&self, min: f32, max: f32) -> f64 {
+        let (min, max) = (min.min(0.0) as f64, max.max(0.0) as f64);
+        let step = (max - min) / 255.0;
+        let rounding = step * step / 12.0;
+        let half = self.width() as f64 / 2.0;
+        self.bins
+            .iter()
+            .enumerate()
+            .filter(|(_, n)| **n > 0)
+            .map(|(bin, n)| {
+                let x = self.centre(bin) as f64;
+                let beyond = (x - half - max).max(min - x - half).max(0.0);
+                // Exact zeros are stored exactly, and ReLU makes many of them.
+                *n as f64 * if beyond > 0.0 { beyond * beyond } else { rounding }
+            })
+            .sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::Shape;
+
+    fn recorded(values: &[f32]) -> Statistics {
+        let mut s = Statistics::default();
+        for v in values {
+            s.record(&Tensor::filled(Shape::new(1, 1, 1), *v)).unwrap();
+        }
+        s
+    }
+
+    #[test]
+    fn histogram_widens_without_losing_values() {
+        let s = recorded(&[0.0001, -0.5, 3.0, 100.0, -7.0]);
+        assert_eq!((s.min, s.max), (-7.0, 100.0));
+        assert_eq!(s.bins.iter().sum::<u64>(), 5);
+        assert_eq!(s.limit, 128.0);
+        for v in [-0.5f32, 3.0, 100.0, -7.0] {
+            let bin = (v / s.width()).floor() as i64 + BINS as i64 / 2;
+            assert!(s.bins[bin as usize] > 0, "{v}");
+        }
+    }
+
+    #[test]
+    fn one_outlier_is_cut_by_least_squares_and_percentile_but_not_by_min_max() {
+        let mut values: Vec<f32> = (0..10_000).map(|i| (i % 100) as f32 / 100.0).collect();
+        values.push(50.0);
+        let s = recorded(&values);
+        assert_eq!((s.min, s.max), (0.0, 50.0));
+        assert!(s.percentile(99.9).1 < 1.1);
+        // With one outlier among 10^4 the squared clipping error of 49^2 weighs less than coarse steps do.
+        let (_, max) = s.least_squares();
+        assert!(s.squared_error(0.0, max) <= s.squared_error(0.0, 50.0));
+    }
+
+    #[test]
+    fn values_that_are_not_finite_are_refused() {
+        let mut s = Statistics::default();
+        assert!(s.record(&Tensor::filled(Shape::new(1, 1, 2), f32::NAN)).is_err());
+        assert!(s.record(&Tensor::filled(Shape::new(1, 1, 2), f32::INFINITY)).is_err());
+    }
+}

@@ -1,0 +1,122 @@
+//! Runs a program in process: the same kernels, the same constants, the same bytes as the generated crate.
+
+use crate::{
+    error::{Error, Result},
+    graph::ValueId,
+    program::{Field, Program, Ref, TensorInfo},
+    quantize::{Format, QParams},
+    tensor::Tensor,
+};
+use niello_kernels::{Isa, Memory};
+use std::cell::Cell;
+
+/// A program with its arena.
+pub struct Executor<'p> {
+    program: &'p Program,
+    arena: Vec<Line>,
+    isa: Isa,
+}
+
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C, align(64))]
+struct Line([i8; 64]);
+
+impl<'p> Executor<'p> {
+    /// With the best instructions of this machine.
+    pub fn new(program: &'p Program) -> Self {
+        Self::with_isa(program, Isa::detect())
+    }
+
+    /// With given instructions; the results are the same.
+    pub fn with_isa(program: &'p Program, isa: Isa) -> Self {
+        let lines = program.plan.arena_bytes.div_ceil(64);
+        Self { program, arena: vec![Line([0; 64]); lines], isa }
+    }
+
+    /// The instructions in use.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    /// Outputs for `inputs`, dense NHWC bytes each.
+    ///
+    /// # Errors
+    /// Inputs of the wrong number or length.
+    pub fn run(&mut self, inputs: &[&[i8]]) -> Result<Vec<Vec<i8>>> {
+        self.run_observed(inputs, |_, _| {})
+    }
+
+    /// As [`Executor::run`]; `observe` is called after each step with its index and the memory.
+    pub fn run_observed(
+        &mut self,
+        inputs: &[&[i8]],
+        mut observe: impl FnMut(usize, &View<'_>),
+    ) -> Result<Vec<Vec<i8>>> {
+        let program = self.program;
+        let lengths: Vec<usize> = program.inputs.iter().map(|id| program.tensor(*id).shape.len()).collect();
+        if inputs.iter().map(|i| i.len()).ne(lengths.iter().copied()) {
+            let got: Vec<usize> = inputs.iter().map(|i| i.len()).collect();
+            return Err(Error::Invalid(format!(
+                "{}: expected inputs of {lengths:?} bytes, got {got:?}",
+                program.name
+            )));
+        }
+        let mut outputs: Vec<Vec<i8>> =
+            program.outputs.iter().map(|id| vec![0; program.tensor(*id).shape.len()]).collect();
+        {
+            let cells: Vec<&[Cell<i8>]> =
+                outputs.iter_mut().map(|o| Cell::from_mut(&mut o[..]).as_slice_of_cells()).collect();
+            let arena: &mut [i8] = bytemuck::cast_slice_mut(&mut self.arena);
+            let arena = Cell::from_mut(&mut arena[..program.plan.arena_bytes]).as_slice_of_cells();
+            let memory = Memory::new(arena, inputs, &cells);
+            for (i, step) in program.steps.iter().enumerate() {
+                step.call.run(&program.bindings(i), &memory, self.isa);
+                observe(i, &View { program, memory });
+            }
+        }
+        Ok(outputs)
+    }
+}
+
+/// The memory of a running program, for observers.
+pub struct View<'a> {
+    program: &'a Program,
+    memory: Memory<'a>,
+}
+
+impl View<'_> {
+    /// The current bytes of a tensor, dense NHWC.
+    pub fn tensor(&self, id: ValueId) -> Vec<i8> {
+        let operand = Ref::new(id).bind(&self.program.bindings(0));
+        let Some(input) = self.memory.read(&operand) else { return vec![] };
+        let [h, w, _] = input.shape();
+        (0..h * w).flat_map(|p| input.pixel(p / w, p % w).iter()).collect()
+    }
+}
+
+impl TensorInfo {
+    /// Scale and zero point; `None` for labels.
+    pub fn qparams(&self) -> Option<QParams> {
+        match self.format {
+            Format::Int8(q) => Some(q),
+            Format::Label => None,
+        }
+    }
+
+    /// Codes for real values.
+    pub fn quantize(&self, values: &[f32]) -> Vec<i8> {
+        match self.format {
+            Format::Int8(q) => values.iter().map(|x| q.quantize(*x)).collect(),
+            Format::Label => values.iter().map(|x| *x as i8).collect(),
+        }
+    }
+
+    /// Real values of codes; labels stay numbers.
+    pub fn dequantize(&self, codes: &[i8]) -> Tensor<f32> {
+        let data = match self.format {
+            Format::Int8(q) => codes.iter().map(|c| q.dequantize(*c)).collect(),
+            Format::Label => codes.iter().map(|c| *c as u8 as f32).collect(),
+        };
+        Tensor { shape: self.shape, data }
+    }
+}

@@ -1,0 +1,276 @@
+//! From quantised graph to program: each operator appends its kernel calls.
+
+use crate::{
+    error::{Error, Result},
+    graph::{Graph, Node, ValueId},
+    plan::{self, Placement},
+    program::{BlobBuilder, Call, Const, Location, Metadata, Pod, Program, Step, TensorInfo},
+    quantize::{Format, QGraph, QParams},
+};
+use niello_kernels::{Layout, Multiplier, OutputStage, Region, Rounding, Space};
+
+/// What to lower for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Name, as in recipes.
+    pub name: &'static str,
+    /// One line of explanation.
+    pub summary: &'static str,
+    /// How convolution weights are packed.
+    pub layout: Layout,
+    /// Output pixels that a convolution processes per pass: scratch against speed.
+    pub chunk: usize,
+}
+
+/// Known targets. The bits do not depend on the choice, only speed and scratch do.
+pub const TARGETS: &[Target] = &[
+    Target {
+        name: "x86-vnni",
+        summary: "x86-64 with AVX-512 VNNI",
+        layout: Layout::VNNI,
+        chunk: 192,
+    },
+    Target { name: "portable", summary: "any core, plain Rust", layout: Layout::SCALAR, chunk: 4 },
+];
+
+impl Target {
+    /// The target of that name; `host` is the best one for this machine.
+    pub fn find(name: &str) -> Result<&'static Target> {
+        let wanted = match name {
+            "host" if niello_kernels::Isa::detect().name() == "avx512vnni" => "x86-vnni",
+            "host" => "portable",
+            other => other,
+        };
+        TARGETS.iter().find(|t| t.name == wanted).ok_or_else(|| {
+            let names: Vec<&str> = TARGETS.iter().map(|t| t.name).collect();
+            Error::Invalid(format!("no target `{name}`; known: host, {}", names.join(", ")))
+        })
+    }
+}
+
+/// A step before the memory plan.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    pub(crate) name: String,
+    pub(crate) kind: &'static str,
+    pub(crate) call: Box<dyn Call>,
+    pub(crate) reads: Vec<ValueId>,
+    pub(crate) writes: ValueId,
+    pub(crate) scratch: usize,
+    pub(crate) macs: u64,
+    pub(crate) constant_bytes: usize,
+    /// Inputs whose memory the output may take over.
+    pub(crate) in_place: Vec<ValueId>,
+}
+
+/// What an operator sees while it is lowered.
+pub struct Lowering<'a> {
+    q: &'a QGraph,
+    target: &'a Target,
+    placement: &'a Placement,
+    blob: BlobBuilder,
+    pub(crate) drafts: Vec<Draft>,
+    node: usize,
+}
+
+impl Lowering<'_> {
+    /// The graph being lowered.
+    pub fn graph(&self) -> &Graph {
+        &self.q.graph
+    }
+
+    /// The node being lowered.
+    pub fn node(&self) -> &Node {
+        &self.q.graph.nodes[self.node]
+    }
+
+    /// What to lower for.
+    pub fn target(&self) -> &Target {
+        self.target
+    }
+
+    /// The rounding of the program.
+    pub fn rounding(&self) -> Rounding {
+        self.q.rounding
+    }
+
+    /// Scale and zero point of a value.
+    pub fn qparams(&self, value: ValueId) -> Result<QParams> {
+        match self.q.formats[value.0] {
+            Format::Int8(q) => Ok(q),
+            Format::Label => Err(self.error(format!("`{}` holds labels", self.graph().values[value.0].name))),
+        }
+    }
+
+    /// Mean of each channel of a value over the calibration set, where bias correction is on.
+    pub fn channel_means(&self, value: ValueId) -> Option<&[f64]> {
+        self.q.channel_means.get(value.0).and_then(|m| m.as_deref())
+    }
+
+    /// Whether the producer of `value` writes straight into its slice of the concatenation that `node` makes.
+    pub fn is_placed(&self, value: ValueId) -> bool {
+        self.placement.parent(value).is_some_and(|(parent, _)| self.node().outputs.contains(&parent))
+    }
+
+    /// Adds a constant.
+    pub fn constant<T: Pod>(&mut self, data: &[T]) -> Const<T> {
+        self.blob.add(data)
+    }
+
+    /// A factor between scales, or an error that names the layer.
+    pub fn multiplier(&self, real: f64) -> Result<Multiplier> {
+        Multiplier::from_real(real).ok_or_else(|| self.error(format!("scale factor {real} is out of range")))
+    }
+
+    /// Zero point, rounding and clamp of an output with a fused activation of range `[min, max]`.
+    pub fn stage(&self, q: QParams, min: f32, max: f32) -> OutputStage {
+        let clamp = |x: f32, otherwise: i8| if x.is_finite() { q.quantize(x) } else { otherwise };
+        OutputStage {
+            zero_point: q.zero_point,
+            min: clamp(min, i8::MIN),
+            max: clamp(max, i8::MAX),
+            rounding: self.rounding(),
+        }
+    }
+
+    /// An error that names the layer.
+    pub fn error(&self, message: impl Into<String>) -> Error {
+        let node = self.node();
+        Error::Layer { layer: node.name.clone(), kind: node.op.kind(), message: message.into() }
+    }
+
+    /// Appends a kernel call that reads `reads` and writes `writes`.
+    pub fn push(&mut self, call: impl Call + 'static, reads: &[ValueId], writes: ValueId) -> Pushed<'_> {
+        let node = &self.q.graph.nodes[self.node];
+        self.drafts.push(Draft {
+            name: node.name.clone(),
+            kind: node.op.kind(),
+            call: Box::new(call),
+            reads: reads.to_vec(),
+            writes,
+            scratch: 0,
+            macs: self.q.graph.node_macs(node),
+            constant_bytes: 0,
+            in_place: vec![],
+        });
+        Pushed(self.drafts.last_mut().expect("just pushed"))
+    }
+}
+
+/// More about the call that was just appended.
+pub struct Pushed<'a>(&'a mut Draft);
+
+impl Pushed<'_> {
+    /// Scratch bytes.
+    pub fn scratch(self, bytes: usize) -> Self {
+        self.0.scratch = bytes;
+        self
+    }
+
+    /// Bytes of its constants.
+    pub fn constant_bytes(self, bytes: usize) -> Self {
+        self.0.constant_bytes = bytes;
+        self
+    }
+
+    /// The output may take over the memory of any of `values` that nobody reads afterwards.
+    pub fn in_place(self, values: &[ValueId]) -> Self {
+        self.0.in_place = values.to_vec();
+        self
+    }
+}
+
+/// Lowers a quantised graph for `target`, with the memory plan that needs the smallest arena.
+///
+/// # Errors
+/// A layer whose accumulator could overflow, whose scales cannot be represented, or whose tensors exceed 2 GiB.
+pub fn lower(q: &QGraph, target: &Target, metadata: Metadata) -> Result<Program> {
+    let mut placement = Placement::all(q);
+    let mut best = attempt(q, target, &placement)?;
+    // A zero-copy concatenation reserves the whole result from its first producer on. Where that costs arena, an
+    // operand is better kept apart and copied in.
+    loop {
+        let mut improved = false;
+        for value in placement.placed() {
+            let mut candidate = placement.clone();
+            candidate.remove(value);
+            let other = attempt(q, target, &candidate)?;
+            if (other.1.arena_bytes as f64) < 0.98 * best.1.arena_bytes as f64 {
+                (best, placement, improved) = (other, candidate, true);
+                break;
+            }
+        }
+        if !improved {
+            break;
+        }
+    }
+    let (drafts, plan, blob) = best;
+    let tensors = q
+        .graph
+        .values
+        .iter()
+        .enumerate()
+        .map(|(i, value)| TensorInfo {
+            name: value.name.clone(),
+            shape: value.shape,
+            format: q.formats[i],
+            location: plan.locations[i].unwrap_or(Location { space: Space::Arena, offset: 0, stride: 0 }),
+        })
+        .collect();
+    let steps: Vec<Step> = drafts
+        .into_iter()
+        .zip(&plan.scratch)
+        .map(|(d, scratch)| Step {
+            name: d.name,
+            kind: d.kind,
+            call: d.call,
+            reads: d.reads,
+            writes: d.writes,
+            scratch: *scratch,
+            macs: d.macs,
+            constant_bytes: d.constant_bytes,
+        })
+        .collect();
+    let program = Program {
+        name: identifier(&q.graph.name),
+        metadata,
+        target: target.name.into(),
+        rounding: q.rounding,
+        tensors,
+        inputs: q.graph.inputs.clone(),
+        outputs: q.graph.outputs.clone(),
+        steps,
+        blob: blob.finish(),
+        plan,
+    };
+    plan::verify(&program)?;
+    Ok(program)
+}
+
+fn attempt(
+    q: &QGraph,
+    target: &Target,
+    placement: &Placement,
+) -> Result<(Vec<Draft>, plan::MemoryPlan, BlobBuilder)> {
+    let mut cx =
+        Lowering { q, target, placement, blob: BlobBuilder::default(), drafts: vec![], node: 0 };
+    for (i, node) in q.graph.nodes.iter().enumerate() {
+        cx.node = i;
+        node.op.lower(&mut cx)?;
+    }
+    let plan = plan::plan(q, &cx.drafts, placement)?;
+    Ok((cx.drafts, plan, cx.blob))
+}
+
+/// A Rust identifier in snake case.
+pub fn identifier(name: &str) -> String {
+    let mut id: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect();
+    if id.is_empty() || id.starts_with(|c: char| c.is_ascii_digit()) {
+        id.insert(0, '_');
+    }
+    id
+}
+
+/// No scratch.
+pub(crate) const NO_SCRATCH: Region = Region::EMPTY;

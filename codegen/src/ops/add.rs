@@ -1,0 +1,88 @@
+//! Element-wise sum.
+
+use super::{Clamp, Op, forward_eval};
+use crate::{
+    error::Result,
+    graph::Shape,
+    lower::Lowering,
+    program::{Ref, kernel_call},
+    tensor::{Real, Tensor},
+};
+use niello_kernels::{Multiplier, OutputStage, add::LEFT_SHIFT};
+
+/// `clamp(a + b)`.
+#[derive(Clone, Copy, Debug)]
+pub struct Add {
+    /// Fused activation.
+    pub clamp: Clamp,
+}
+
+impl Default for Add {
+    fn default() -> Self {
+        Self { clamp: Clamp::NONE }
+    }
+}
+
+impl Add {
+    fn eval<T: Real>(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        let mut out = inputs[0].clone();
+        for (x, y) in out.data.iter_mut().zip(&inputs[1].data) {
+            *x = self.clamp.apply(*x + *y);
+        }
+        out
+    }
+}
+
+kernel_call! {
+    /// Sum at a common scale.
+    AddCall for Add {
+        a: Ref,
+        b: Ref,
+        output: Ref,
+        a_zero_point: i8,
+        b_zero_point: i8,
+        a_multiplier: Multiplier,
+        b_multiplier: Multiplier,
+        multiplier: Multiplier,
+        stage: OutputStage,
+    }
+}
+
+impl Op for Add {
+    fn kind(&self) -> &'static str {
+        "Add"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
+        if inputs.len() != 2 {
+            return Err(format!("expected two inputs, got {}", inputs.len()));
+        }
+        Ok(vec![super::same_shape(inputs)?])
+    }
+
+    forward_eval!();
+
+    fn absorb(&self, next: &dyn Op) -> Option<Box<dyn Op>> {
+        self.clamp.absorb(next).map(|clamp| Box::new(Self { clamp }) as _)
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        let (a, b, output) = (cx.node().inputs[0], cx.node().inputs[1], cx.node().output());
+        let (qa, qb, q) = (cx.qparams(a)?, cx.qparams(b)?, cx.qparams(output)?);
+        // As TensorFlow Lite derives them: twice the larger scale is the common one.
+        let common = 2.0 * f64::max(qa.scale as f64, qb.scale as f64);
+        let call = AddCall {
+            a: Ref::new(a),
+            b: Ref::new(b),
+            output: Ref::new(output),
+            a_zero_point: qa.zero_point,
+            b_zero_point: qb.zero_point,
+            a_multiplier: cx.multiplier(qa.scale as f64 / common)?,
+            b_multiplier: cx.multiplier(qb.scale as f64 / common)?,
+            multiplier: cx.multiplier(common / ((1u64 << LEFT_SHIFT) as f64 * q.scale as f64))?,
+            stage: cx.stage(q, self.clamp.min, self.clamp.max),
+        };
+        cx.push(call, &[a, b], output).in_place(&[a, b]);
+        Ok(())
+    }
+}

@@ -1,0 +1,66 @@
+//! The class of each pixel.
+
+use super::{Op, RangeRule, forward_eval};
+use crate::{
+    error::Result,
+    graph::Shape,
+    lower::Lowering,
+    program::{Ref, kernel_call},
+    tensor::{Real, Tensor},
+};
+
+/// `h x w x classes` to `h x w x 1` labels; the first of equal scores wins.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ArgMax;
+
+impl ArgMax {
+    fn eval<T: Real>(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        let shape = inputs[0].shape;
+        let label = |pixel: &[T]| {
+            let mut best = 0;
+            (1..pixel.len()).for_each(|c| {
+                if pixel[c] > pixel[best] {
+                    best = c;
+                }
+            });
+            T::from_f64(best as f64)
+        };
+        let data = inputs[0].data.chunks(shape.c).map(label).collect();
+        Tensor { shape: Shape { c: 1, ..shape }, data }
+    }
+}
+
+kernel_call! {
+    /// Labels.
+    ArgMaxCall for ArgMax {
+        input: Ref,
+        output: Ref,
+    }
+}
+
+impl Op for ArgMax {
+    fn kind(&self) -> &'static str {
+        "ArgMax"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
+        let s = super::same_shape(inputs)?;
+        if s.c == 0 || s.c > 128 {
+            return Err(format!("expected 1 to 128 classes, got {}", s.c));
+        }
+        Ok(vec![Shape { c: 1, ..s }])
+    }
+
+    forward_eval!();
+
+    fn range_rule(&self) -> RangeRule {
+        RangeRule::Labels
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        let (input, output) = (cx.node().inputs[0], cx.node().output());
+        let call = ArgMaxCall { input: Ref::new(input), output: Ref::new(output) };
+        cx.push(call, &[input], output);
+        Ok(())
+    }
+}

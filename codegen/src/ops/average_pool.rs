@@ -1,0 +1,126 @@
+//! Average pooling over windows.
+
+use super::{
+    Op, RangeRule, forward_eval,
+    max_pool::{pooled, window},
+};
+use crate::{
+    error::Result,
+    graph::Shape,
+    lower::Lowering,
+    program::{Ref, kernel_call},
+    tensor::{Real, Tensor},
+};
+
+/// Mean of each window.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AveragePool2d {
+    /// Rows, columns.
+    pub kernel: [usize; 2],
+    /// Rows, columns.
+    pub stride: [usize; 2],
+    /// On both sides: rows, columns.
+    pub padding: [usize; 2],
+    /// Whether a window may end outside the image (PyTorch's `ceil_mode`).
+    pub ceil_mode: bool,
+    /// Whether padding counts as zeros (PyTorch's `count_include_pad`, on by default there).
+    pub count_padding: bool,
+}
+
+impl AveragePool2d {
+    /// A square window without padding.
+    pub const fn new(kernel: usize, stride: usize) -> Self {
+        Self {
+            kernel: [kernel; 2],
+            stride: [stride; 2],
+            padding: [0; 2],
+            ceil_mode: false,
+            count_padding: true,
+        }
+    }
+
+    fn eval<T: Real>(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        let input = inputs[0];
+        let size = [input.shape.h, input.shape.w];
+        let shape = self.output_shapes(&[input.shape]).expect("shapes were checked")[0];
+        let mut out = Tensor::filled(shape, T::default());
+        for oy in 0..shape.h {
+            for ox in 0..shape.w {
+                let at = [oy, ox];
+                let [rows, columns] =
+                    [0, 1].map(|i| window(at[i], self.kernel[i], self.stride[i], self.padding[i], size[i]));
+                let counted: usize = if self.count_padding {
+                    (0..2)
+                        .map(|i| {
+                            let start = at[i] * self.stride[i];
+                            (start + self.kernel[i]).min(size[i] + 2 * self.padding[i]) - start
+                        })
+                        .product()
+                } else {
+                    rows.len() * columns.len()
+                };
+                let mean = out.pixel_mut(oy, ox);
+                for y in rows {
+                    for x in columns.clone() {
+                        mean.iter_mut().zip(input.pixel(y, x)).for_each(|(m, v)| *m += *v);
+                    }
+                }
+                mean.iter_mut().for_each(|m| *m = *m / T::from_f64(counted as f64));
+            }
+        }
+        out
+    }
+}
+
+kernel_call! {
+    /// Average pooling.
+    AveragePoolCall for AveragePool2d {
+        input: Ref,
+        output: Ref,
+        kernel: [u32; 2],
+        stride: [u32; 2],
+        padding: [u32; 2],
+        padding_end: [u32; 2],
+        count_padding: bool,
+        zero_point: i8,
+        min: i8,
+        max: i8,
+    }
+}
+
+impl Op for AveragePool2d {
+    fn kind(&self) -> &'static str {
+        "AveragePool2d"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
+        let s = super::same_shape(inputs)?;
+        let axis = |i: usize, size| pooled(size, self.kernel[i], self.stride[i], self.padding[i], self.ceil_mode);
+        Ok(vec![Shape::new(axis(0, s.h)?, axis(1, s.w)?, s.c)])
+    }
+
+    forward_eval!();
+
+    fn range_rule(&self) -> RangeRule {
+        RangeRule::SameAsInputs
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        let (input, output) = (cx.node().inputs[0], cx.node().output());
+        let padding = self.padding.map(|d| d as u32);
+        let call = AveragePoolCall {
+            input: Ref::new(input),
+            output: Ref::new(output),
+            kernel: self.kernel.map(|d| d as u32),
+            stride: self.stride.map(|d| d as u32),
+            padding,
+            padding_end: padding,
+            count_padding: self.count_padding,
+            zero_point: cx.qparams(input)?.zero_point,
+            min: i8::MIN,
+            max: i8::MAX,
+        };
+        cx.push(call, &[input], output);
+        Ok(())
+    }
+}

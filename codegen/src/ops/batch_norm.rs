@@ -1,0 +1,62 @@
+//! Batch normalisation at inference: a factor and an offset per channel, absorbed by the convolution before.
+
+use super::{Op, forward_eval};
+use crate::{
+    error::Result,
+    graph::Shape,
+    lower::Lowering,
+    tensor::{Real, Tensor},
+};
+
+/// `y[c] = x[c] * factor[c] + offset[c]`, with `factor = weight / sqrt(variance + epsilon)` and
+/// `offset = bias - mean * factor`.
+#[derive(Clone, Debug)]
+pub struct BatchNorm {
+    /// One per channel.
+    pub factor: Vec<f64>,
+    /// One per channel.
+    pub offset: Vec<f64>,
+}
+
+impl BatchNorm {
+    /// From the trained tensors, one value per channel each.
+    pub fn new(weight: &[f32], bias: &[f32], mean: &[f32], variance: &[f32], epsilon: f64) -> Self {
+        let factor: Vec<f64> =
+            weight.iter().zip(variance).map(|(w, v)| *w as f64 / (*v as f64 + epsilon).sqrt()).collect();
+        let offset =
+            factor.iter().zip(bias).zip(mean).map(|((f, b), m)| *b as f64 - *m as f64 * f).collect();
+        Self { factor, offset }
+    }
+
+    fn eval<T: Real>(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        let mut out = inputs[0].clone();
+        let c = self.factor.len();
+        for (i, x) in out.data.iter_mut().enumerate() {
+            *x = *x * T::from_f64(self.factor[i % c]) + T::from_f64(self.offset[i % c]);
+        }
+        out
+    }
+}
+
+impl Op for BatchNorm {
+    fn kind(&self) -> &'static str {
+        "BatchNorm"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
+        match inputs {
+            [s] if s.c == self.factor.len() => Ok(vec![*s]),
+            _ => Err(format!("expected {} channels, got {inputs:?}", self.factor.len())),
+        }
+    }
+
+    forward_eval!();
+
+    fn parameters(&self) -> usize {
+        2 * self.factor.len()
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        Err(cx.error("a batch norm that no convolution can absorb has no int8 form yet"))
+    }
+}

@@ -1,0 +1,93 @@
+//! Clamping activations: ReLU, ReLU6. Nearly always absorbed by the operator before.
+
+use super::{Op, downcast, forward_eval};
+use crate::{
+    error::Result,
+    graph::Shape,
+    lower::Lowering,
+    program::{Ref, kernel_call},
+    tensor::{Real, Tensor},
+};
+use niello_kernels::{Multiplier, OutputStage};
+
+/// `min(max(x, self.min), self.max)`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Clamp {
+    /// Smallest result; `-inf` for none.
+    pub min: f32,
+    /// Largest result; `inf` for none.
+    pub max: f32,
+}
+
+impl Clamp {
+    /// No clamping.
+    pub const NONE: Self = Self { min: f32::NEG_INFINITY, max: f32::INFINITY };
+    /// `max(x, 0)`.
+    pub const RELU: Self = Self { min: 0.0, max: f32::INFINITY };
+    /// `min(max(x, 0), 6)`.
+    pub const RELU6: Self = Self { min: 0.0, max: 6.0 };
+
+    /// `self` followed by `next`.
+    pub(crate) fn then(self, next: Clamp) -> Self {
+        Self { min: self.min.max(next.min).min(next.max), max: self.max.max(next.min).min(next.max) }
+    }
+
+    /// `self` followed by `next`, if that is a clamp.
+    pub(crate) fn absorb(self, next: &dyn Op) -> Option<Self> {
+        downcast::<Clamp>(next).map(|next| self.then(*next))
+    }
+
+    pub(crate) fn apply<T: Real>(self, x: T) -> T {
+        let x = if self.min.is_finite() { x.maximum(T::from_f32(self.min)) } else { x };
+        if self.max.is_finite() { x.minimum(T::from_f32(self.max)) } else { x }
+    }
+
+    fn eval<T: Real>(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        inputs[0].map(|x| self.apply(x))
+    }
+}
+
+kernel_call! {
+    /// Clamp and rescale.
+    RequantizeCall for Requantize {
+        input: Ref,
+        output: Ref,
+        input_zero_point: i8,
+        multiplier: Multiplier,
+        stage: OutputStage,
+    }
+}
+
+impl Op for Clamp {
+    fn kind(&self) -> &'static str {
+        "Clamp"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
+        Ok(vec![super::same_shape(inputs)?])
+    }
+
+    forward_eval!();
+
+    fn absorb(&self, next: &dyn Op) -> Option<Box<dyn Op>> {
+        (*self).absorb(next).map(|c| Box::new(c) as _)
+    }
+
+    fn is_identity(&self) -> bool {
+        *self == Self::NONE
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        let (input, output) = (cx.node().inputs[0], cx.node().output());
+        let (from, to) = (cx.qparams(input)?, cx.qparams(output)?);
+        let call = RequantizeCall {
+            input: Ref::new(input),
+            output: Ref::new(output),
+            input_zero_point: from.zero_point,
+            multiplier: cx.multiplier(from.scale as f64 / to.scale as f64)?,
+            stage: cx.stage(to, self.min, self.max),
+        };
+        cx.push(call, &[input], output).in_place(&[input]);
+        Ok(())
+    }
+}

@@ -1,0 +1,79 @@
+//! Concatenation along channels: mostly free, because producers write into their slice of the result.
+
+use super::{Op, RangeRule, forward_eval};
+use crate::{
+    error::Result,
+    graph::Shape,
+    lower::Lowering,
+    program::{Ref, kernel_call},
+    tensor::{Real, Tensor},
+};
+
+/// Channels of all inputs, one after the other.
+#[derive(Clone, Copy, Debug)]
+pub struct Concat;
+
+impl Concat {
+    fn eval<T: Real>(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        let shape = self.output_shapes(&inputs.iter().map(|t| t.shape).collect::<Vec<_>>());
+        let shape = shape.expect("shapes were checked")[0];
+        let mut data = Vec::with_capacity(shape.len());
+        for y in 0..shape.h {
+            for x in 0..shape.w {
+                inputs.iter().for_each(|t| data.extend_from_slice(t.pixel(y, x)));
+            }
+        }
+        Tensor { shape, data }
+    }
+}
+
+kernel_call! {
+    /// A plain copy.
+    CopyCall for Copy {
+        input: Ref,
+        output: Ref,
+    }
+}
+
+impl Op for Concat {
+    fn kind(&self) -> &'static str {
+        "Concat"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
+        match inputs {
+            [first, rest @ ..] if rest.iter().all(|s| (s.h, s.w) == (first.h, first.w)) => {
+                Ok(vec![Shape { c: inputs.iter().map(|s| s.c).sum(), ..*first }])
+            }
+            _ => Err(format!("expected inputs of one height and width, got {inputs:?}")),
+        }
+    }
+
+    forward_eval!();
+
+    fn is_identity(&self) -> bool {
+        false
+    }
+
+    fn range_rule(&self) -> RangeRule {
+        RangeRule::SameAsInputs
+    }
+
+    fn places_inputs(&self) -> bool {
+        true
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        let (inputs, output) = (cx.node().inputs.clone(), cx.node().output());
+        let mut first = 0;
+        for input in inputs {
+            let c = cx.graph().shape(input).c;
+            if !cx.is_placed(input) {
+                let call = CopyCall { input: Ref::new(input), output: Ref::channels(output, first, c) };
+                cx.push(call, &[input], output);
+            }
+            first += c;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,337 @@
+//! Convolution, with a fused activation; fully connected layers and depthwise convolution are special cases.
+
+use super::{
+    BatchNorm, Clamp, Op, downcast,
+    filters::{Filters, fold_bias},
+    forward_eval,
+};
+use crate::{
+    error::Result,
+    graph::{ConvParams, Shape},
+    lower::Lowering,
+    program::{Const, Ref, Scratch, kernel_call},
+    tensor::{Real, Tensor},
+};
+use niello_kernels::{Gather, Layout, OutputStage, conv::scratch_bytes};
+use rayon::prelude::*;
+use std::sync::Arc;
+
+/// `clamp(conv(x) + bias)`.
+#[derive(Clone, Debug)]
+pub struct Conv2d {
+    /// Kernel, stride, padding, dilation, groups, output channels.
+    pub params: ConvParams,
+    /// Input channels.
+    pub channels: usize,
+    /// `[out, in / groups, kh, kw]`.
+    pub weight: Arc<[f32]>,
+    /// `[out]`.
+    pub bias: Arc<[f32]>,
+    /// Fused activation.
+    pub clamp: Clamp,
+}
+
+impl Conv2d {
+    /// A convolution of `channels` inputs; `weight` is `[out, in / groups, kh, kw]`.
+    pub fn new(params: ConvParams, channels: usize, weight: Arc<[f32]>, bias: Arc<[f32]>) -> Self {
+        Self { params, channels, weight, bias, clamp: Clamp::NONE }
+    }
+
+    fn taps(&self) -> usize {
+        self.params.kernel[0] * self.params.kernel[1]
+    }
+
+    fn channels_per_group(&self) -> usize {
+        self.channels / self.params.groups
+    }
+
+    fn is_depthwise(&self) -> bool {
+        self.params.groups > 1 && self.params.groups == self.channels && self.channels == self.params.out
+    }
+
+    /// Filters as rows in the order in which the image is walked: `[out][kh][kw][in / groups]`.
+    fn rows(&self) -> Vec<Vec<f32>> {
+        let (taps, c) = (self.taps(), self.channels_per_group());
+        self.weight
+            .chunks(taps * c)
+            .map(|row| (0..taps * c).map(|i| row[(i % c) * taps + i / c]).collect())
+            .collect()
+    }
+
+    fn eval<T: Real>(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        let (p, input) = (&self.params, inputs[0]);
+        let out = self.output_shapes(&[input.shape]).expect("shapes were checked")[0];
+        let rows: Vec<Vec<T>> =
+            self.rows().iter().map(|r| r.iter().map(|w| T::from_f32(*w)).collect()).collect();
+        let filters: Vec<T> = rows.concat();
+        let (c, cout) = (self.channels_per_group(), p.out / p.groups);
+        let k = self.taps() * c;
+        let mut result = Tensor::filled(out, T::default());
+        // Rows of output are independent: several at a time for the matrix product, in parallel.
+        let step = (4096 / out.w.max(1)).clamp(1, 32);
+        result.data.par_chunks_mut(step * out.w * out.c).enumerate().for_each(|(block, chunk)| {
+            let pixels = chunk.len() / out.c;
+            let mut patches = vec![T::default(); pixels * k];
+            let mut product = vec![T::default(); pixels * cout];
+            for group in 0..p.groups {
+                patches.fill(T::default());
+                for pixel in 0..pixels {
+                    let (oy, ox) = (block * step + pixel / out.w, pixel % out.w);
+                    for ky in 0..p.kernel[0] {
+                        let y = (oy * p.stride[0] + ky * p.dilation[0]).wrapping_sub(p.padding[0]);
+                        for kx in 0..p.kernel[1] {
+                            let x = (ox * p.stride[1] + kx * p.dilation[1]).wrapping_sub(p.padding[2]);
+                            if y < input.shape.h && x < input.shape.w {
+                                let at = pixel * k + (ky * p.kernel[1] + kx) * c;
+                                patches[at..at + c]
+                                    .copy_from_slice(&input.pixel(y, x)[group * c..(group + 1) * c]);
+                            }
+                        }
+                    }
+                }
+                let filters = &filters[group * cout * k..(group + 1) * cout * k];
+                for sums in product.chunks_mut(cout) {
+                    let bias = &self.bias[group * cout..(group + 1) * cout];
+                    sums.iter_mut().zip(bias).for_each(|(s, b)| *s = T::from_f32(*b));
+                }
+                T::gemm_transposed(pixels, k, cout, &patches, filters, &mut product);
+                for (sums, pixel) in product.chunks(cout).zip(chunk.chunks_mut(out.c)) {
+                    for (s, o) in sums.iter().zip(&mut pixel[group * cout..]) {
+                        *o = self.clamp.apply(*s);
+                    }
+                }
+            }
+        });
+        result
+    }
+
+    /// The mean input under each weight of `group`, from the calibrated mean of each channel.
+    fn expected_input(&self, cx: &Lowering<'_>) -> Option<Vec<f64>> {
+        let means = cx.channel_means(cx.node().inputs[0])?;
+        // With several groups each output sees other channels; rows of all groups have the same length.
+        (self.params.groups == 1).then(|| means.iter().copied().cycle().take(self.taps() * means.len()).collect())
+    }
+
+    fn lower_depthwise(&self, cx: &mut Lowering<'_>, filters: &Filters) -> Result<()> {
+        let (input, output) = (cx.node().inputs[0], cx.node().output());
+        let (from, to) = (cx.qparams(input)?, cx.qparams(output)?);
+        let p = &self.params;
+        let weights: Vec<i8> =
+            (0..self.taps()).flat_map(|t| filters.weights.iter().map(move |row| row[t])).collect();
+        let bias: Vec<i32> = filters
+            .bias
+            .iter()
+            .zip(&filters.weights)
+            .map(|(b, row)| fold_bias(*b, row.iter().copied(), from.zero_point, 0))
+            .collect();
+        let mantissa: Vec<i32> = filters.multiplier.iter().map(|m| m.mantissa).collect();
+        let shift: Vec<i8> = filters.multiplier.iter().map(|m| m.shift as i8).collect();
+        let bytes = weights.len() + 9 * bias.len();
+        let call = DepthwiseCall {
+            input: Ref::new(input),
+            output: Ref::new(output),
+            kernel: p.kernel.map(|d| d as u32),
+            stride: p.stride.map(|d| d as u32),
+            dilation: p.dilation.map(|d| d as u32),
+            padding: [p.padding[0] as u32, p.padding[2] as u32],
+            weights: cx.constant(&weights),
+            bias: cx.constant(&bias),
+            mantissa: cx.constant(&mantissa),
+            shift: cx.constant(&shift),
+            input_zero_point: from.zero_point,
+            stage: cx.stage(to, self.clamp.min, self.clamp.max),
+        };
+        cx.push(call, &[input], output).constant_bytes(bytes);
+        Ok(())
+    }
+}
+
+/// Packs filters for `layout`: weights, folded biases, mantissas and shifts, padded to whole panels.
+///
+/// `rows` are the filters of one group or phase, each `[segments][k]`.
+pub(super) struct Packed {
+    pub(super) weights: Vec<i8>,
+    pub(super) bias: Vec<i32>,
+    pub(super) mantissa: Vec<i32>,
+    pub(super) shift: Vec<i8>,
+}
+
+impl Packed {
+    pub(super) fn new(
+        layout: Layout,
+        segments: usize,
+        k: usize,
+        rows: &[Vec<i8>],
+        bias: &[i32],
+        multiplier: &[niello_kernels::Multiplier],
+        zero_point: i8,
+    ) -> Self {
+        let (padded_k, channels) = (layout.padded_k(k), layout.padded_channels(rows.len()));
+        let mut packed = Self {
+            weights: vec![0; layout.packed_len(rows.len(), segments, k)],
+            bias: vec![0; channels],
+            mantissa: vec![0; channels],
+            shift: vec![0; channels],
+        };
+        for (n, row) in rows.iter().enumerate() {
+            for (i, w) in row.iter().enumerate() {
+                packed.weights[layout.index(segments, padded_k, n, i / k, i % k)] = *w;
+            }
+            packed.bias[n] = fold_bias(bias[n], row.iter().copied(), zero_point, layout.activation_offset);
+            packed.mantissa[n] = multiplier[n].mantissa;
+            packed.shift[n] = multiplier[n].shift as i8;
+        }
+        packed
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.weights.len() + 4 * (self.bias.len() + self.mantissa.len()) + self.shift.len()
+    }
+}
+
+kernel_call! {
+    /// Dense or grouped convolution.
+    Conv2dCall for Conv2d {
+        input: Ref,
+        output: Ref,
+        kernel: [u32; 2],
+        stride: [u32; 2],
+        dilation: [u32; 2],
+        padding: [u32; 2],
+        groups: u32,
+        layout: Layout,
+        gather: Gather,
+        weights: Const<i8>,
+        bias: Const<i32>,
+        mantissa: Const<i32>,
+        shift: Const<i8>,
+        pad: Const<i8>,
+        stage: OutputStage,
+        chunk: u32,
+        scratch: Scratch,
+    }
+}
+
+kernel_call! {
+    /// Depthwise convolution.
+    DepthwiseCall for DepthwiseConv2d {
+        input: Ref,
+        output: Ref,
+        kernel: [u32; 2],
+        stride: [u32; 2],
+        dilation: [u32; 2],
+        padding: [u32; 2],
+        weights: Const<i8>,
+        bias: Const<i32>,
+        mantissa: Const<i32>,
+        shift: Const<i8>,
+        input_zero_point: i8,
+        stage: OutputStage,
+    }
+}
+
+impl Op for Conv2d {
+    fn kind(&self) -> &'static str {
+        if self.is_depthwise() { "DepthwiseConv2d" } else { "Conv2d" }
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
+        let p = &self.params;
+        let [s] = inputs else { return Err(format!("expected one input, got {}", inputs.len())) };
+        if s.c != self.channels {
+            return Err(format!("expected {} channels, got {s}", self.channels));
+        }
+        let axis = |size: usize, i: usize, before: usize, after: usize| {
+            let reach = p.dilation[i] * (p.kernel[i] - 1) + 1;
+            (size + before + after)
+                .checked_sub(reach)
+                .map(|rest| rest / p.stride[i] + 1)
+                .ok_or_else(|| format!("kernel of {reach} pixels does not fit {s} with this padding"))
+        };
+        let [top, bottom, left, right] = p.padding;
+        Ok(vec![Shape::new(axis(s.h, 0, top, bottom)?, axis(s.w, 1, left, right)?, p.out)])
+    }
+
+    forward_eval!();
+
+    fn macs(&self, _: &[Shape], outputs: &[Shape]) -> u64 {
+        (outputs[0].len() * self.taps() * self.channels_per_group()) as u64
+    }
+
+    fn parameters(&self) -> usize {
+        self.weight.len() + if self.params.bias { self.bias.len() } else { 0 }
+    }
+
+    fn absorb(&self, next: &dyn Op) -> Option<Box<dyn Op>> {
+        if let Some(clamp) = self.clamp.absorb(next) {
+            return Some(Box::new(Self { clamp, ..self.clone() }));
+        }
+        let norm = downcast::<BatchNorm>(next).filter(|_| self.clamp == Clamp::NONE)?;
+        let row = self.weight.len() / self.params.out;
+        let weight =
+            self.weight.iter().enumerate().map(|(i, w)| (*w as f64 * norm.factor[i / row]) as f32).collect();
+        let bias = self
+            .bias
+            .iter()
+            .enumerate()
+            .map(|(i, b)| (*b as f64 * norm.factor[i] + norm.offset[i]) as f32)
+            .collect();
+        let params = ConvParams { bias: true, ..self.params };
+        Some(Box::new(Self { params, weight, bias, ..self.clone() }))
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        let (input, output) = (cx.node().inputs[0], cx.node().output());
+        let (from, to) = (cx.qparams(input)?, cx.qparams(output)?);
+        let expected = self.expected_input(cx);
+        let filters = Filters::quantize(cx, &self.rows(), &self.bias, from, to, expected.as_deref())?;
+        if self.is_depthwise() {
+            return self.lower_depthwise(cx, &filters);
+        }
+        let (p, layout) = (&self.params, cx.target().layout);
+        let (c, cout) = (self.channels_per_group(), p.out / p.groups);
+        let gather = Gather::choose(layout, c);
+        let (segments, k) = gather.segments(self.taps(), c);
+        let mut all = Packed { weights: vec![], bias: vec![], mantissa: vec![], shift: vec![] };
+        for group in 0..p.groups {
+            let of = group * cout..(group + 1) * cout;
+            let part = Packed::new(
+                layout,
+                segments,
+                k,
+                &filters.weights[of.clone()],
+                &filters.bias[of.clone()],
+                &filters.multiplier[of],
+                from.zero_point,
+            );
+            all.weights.extend(part.weights);
+            all.bias.extend(part.bias);
+            all.mantissa.extend(part.mantissa);
+            all.shift.extend(part.shift);
+        }
+        let bytes = all.bytes();
+        let chunk = cx.target().chunk.min(cx.graph().shape(output).area()).max(1);
+        let scratch = scratch_bytes(layout, gather, self.taps(), c, chunk);
+        let call = Conv2dCall {
+            input: Ref::new(input),
+            output: Ref::new(output),
+            kernel: p.kernel.map(|d| d as u32),
+            stride: p.stride.map(|d| d as u32),
+            dilation: p.dilation.map(|d| d as u32),
+            padding: [p.padding[0] as u32, p.padding[2] as u32],
+            groups: p.groups as u32,
+            layout,
+            gather,
+            weights: cx.constant(&all.weights),
+            bias: cx.constant(&all.bias),
+            mantissa: cx.constant(&all.mantissa),
+            shift: cx.constant(&all.shift),
+            pad: cx.constant(&vec![from.zero_point; c]),
+            stage: cx.stage(to, self.clamp.min, self.clamp.max),
+            chunk: chunk as u32,
+            scratch: Scratch,
+        };
+        cx.push(call, &[input], output).scratch(scratch).constant_bytes(bytes);
+        Ok(())
+    }
+}

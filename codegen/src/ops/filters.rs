@@ -1,0 +1,117 @@
+//! Quantised filters: per-channel int8 weights, int32 biases, multipliers, and the proof that nothing overflows.
+
+use crate::{
+    error::Result,
+    lower::Lowering,
+    quantize::QParams,
+};
+use niello_kernels::Multiplier;
+
+/// The filters of a convolution in integers, one row per output channel.
+pub(super) struct Filters {
+    /// `[out][taps * in]` in the order of the float rows, each in `[-127, 127]`.
+    pub(super) weights: Vec<Vec<i8>>,
+    /// At scale `s_in * s_w`, input zero point not yet folded in.
+    pub(super) bias: Vec<i32>,
+    /// `s_in * s_w / s_out`.
+    pub(super) multiplier: Vec<Multiplier>,
+}
+
+impl Filters {
+    /// Quantises `rows` (one slice of weights per output channel) with one symmetric scale each.
+    ///
+    /// `expected_input[i]` is the mean of the input under weight `i`, if bias correction is on: what rounding the
+    /// weights adds to the output on average is taken off the bias.
+    pub(super) fn quantize(
+        cx: &Lowering<'_>,
+        rows: &[Vec<f32>],
+        bias: &[f32],
+        input: QParams,
+        output: QParams,
+        expected_input: Option<&[f64]>,
+    ) -> Result<Self> {
+        let mut filters = Self { weights: vec![], bias: vec![], multiplier: vec![] };
+        for (channel, (row, bias)) in rows.iter().zip(bias).enumerate() {
+            let largest = row.iter().fold(0f32, |m, w| m.max(w.abs()));
+            // A filter of zeros (or of denormals) needs a scale all the same; 1 keeps the bias exact enough.
+            let scale = if largest / 127.0 >= f32::MIN_POSITIVE { largest / 127.0 } else { 1.0 };
+            let q: Vec<i8> = row.iter().map(|w| (w / scale).round().clamp(-127.0, 127.0) as i8).collect();
+            let drift: f64 = expected_input.map_or(0.0, |mean| {
+                q.iter().zip(row).zip(mean).map(|((q, w), m)| (*q as f64 * scale as f64 - *w as f64) * m).sum()
+            });
+            let accumulator_scale = input.scale as f64 * scale as f64;
+            let bias = ((*bias as f64 - drift) / accumulator_scale).round();
+            let multiplier = cx.multiplier(accumulator_scale / output.scale as f64)?;
+            prove_no_overflow(&q, bias, input.zero_point, multiplier)
+                .map_err(|m| cx.error(format!("output channel {channel}: {m}")))?;
+            filters.weights.push(q);
+            filters.bias.push(bias as i32);
+            filters.multiplier.push(multiplier);
+        }
+        Ok(filters)
+    }
+}
+
+/// Whether `bias + sum w * (x - z)`, shifted left as the multiplier says, fits 32 bits for every input `x`.
+///
+/// The kernels add modulo `2^32`, so intermediate sums and the folded bias may wrap; only the true value matters.
+pub(crate) fn prove_no_overflow(
+    weights: &[i8],
+    bias: f64,
+    zero_point: i8,
+    multiplier: Multiplier,
+) -> Result<(), String> {
+    let (low, high) = (-128 - zero_point as i64, 127 - zero_point as i64);
+    let (mut least, mut most) = (0i64, 0i64);
+    for w in weights {
+        let (a, b) = (*w as i64 * low, *w as i64 * high);
+        least += a.min(b);
+        most += a.max(b);
+    }
+    if bias.abs() > i32::MAX as f64 {
+        return Err(format!("bias {bias} does not fit 32 bits; its filter is too small beside it"));
+    }
+    let (least, most) = (least + bias as i64, most + bias as i64);
+    let shift = multiplier.shift.max(0);
+    if least < i32::MIN as i64 >> shift || most > i32::MAX as i64 >> shift {
+        return Err(format!("accumulator can reach {least}..={most}, which does not fit 32 bits"));
+    }
+    Ok(())
+}
+
+/// `bias - (zero_point + activation_offset) * sum of weights`, modulo `2^32`.
+pub(super) fn fold_bias(bias: i32, weights: impl Iterator<Item = i8>, zero_point: i8, offset: u8) -> i32 {
+    let sum: i64 = weights.map(i64::from).sum();
+    (bias as i64 - (zero_point as i64 + offset as i64) * sum) as i32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn overflow_is_refused_and_the_largest_fitting_filter_is_not() {
+        let unit = Multiplier { mantissa: 1 << 30, shift: 0 };
+        // 127 * 255 per weight at zero point -128.
+        let fits = (i32::MAX as usize) / (127 * 255);
+        assert!(prove_no_overflow(&vec![127; fits], 0.0, -128, unit).is_ok());
+        assert!(prove_no_overflow(&vec![127; fits + 1], 0.0, -128, unit).is_err());
+        assert!(prove_no_overflow(&[1], 2f64.powi(31), 0, unit).is_err());
+        assert!(prove_no_overflow(&[1], i32::MAX as f64, 0, unit).is_err());
+        let left = Multiplier { mantissa: 1 << 30, shift: 4 };
+        assert!(prove_no_overflow(&[127], (i32::MAX / 16) as f64, 0, left).is_err());
+        assert!(prove_no_overflow(&[127], 1000.0, 0, left).is_ok());
+    }
+
+    #[test]
+    fn folding_moves_the_zero_point_into_the_bias() {
+        let weights = [3i8, -5, 127];
+        let x = [7i32, -128, 100];
+        let true_value: i32 = 11 + weights.iter().zip(x).map(|(w, x)| *w as i32 * (x - -9)).sum::<i32>();
+        for offset in [0u8, 128] {
+            let folded = fold_bias(11, weights.into_iter(), -9, offset);
+            let sum: i32 = weights.iter().zip(x).map(|(w, x)| *w as i32 * (x + offset as i32)).sum();
+            assert_eq!(folded + sum, true_value);
+        }
+    }
+}

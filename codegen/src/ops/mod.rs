@@ -1,0 +1,141 @@
+//! One operator, one file: shape rule, float reference, quantisation and lowering.
+//!
+//! A new operator is a new file with a type that implements [`Op`], and a line below. Nothing else in this crate names
+//! operators: passes ask [`Op::absorb`] and [`Op::is_identity`], quantisation asks [`Op::range_rule`], the planner
+//! reads the steps that [`Op::lower`] appends.
+
+mod add;
+mod arg_max;
+mod average_pool;
+mod batch_norm;
+mod clamp;
+mod concat;
+mod conv2d;
+mod filters;
+mod global_average_pool;
+mod max_pool;
+mod point_wise;
+mod resize;
+mod softmax;
+mod transposed_conv2d;
+
+pub use add::Add;
+pub use arg_max::ArgMax;
+pub use average_pool::AveragePool2d;
+pub use batch_norm::BatchNorm;
+pub use clamp::Clamp;
+pub use concat::Concat;
+pub use conv2d::Conv2d;
+pub use global_average_pool::GlobalAveragePool;
+pub use max_pool::MaxPool2d;
+pub use point_wise::{Function, PointWise};
+pub use resize::{Resize, ResizeMode};
+pub use softmax::Softmax;
+pub use transposed_conv2d::TransposedConv2d;
+
+use crate::{
+    error::Result,
+    graph::Shape,
+    lower::Lowering,
+    quantize::QParams,
+    tensor::Tensor,
+};
+use std::{any::Any, fmt};
+
+/// An operator.
+pub trait Op: Any + fmt::Debug + Send + Sync {
+    /// Its name, as in reports.
+    fn kind(&self) -> &'static str;
+
+    /// Shapes of the outputs, or what is wrong with the inputs.
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String>;
+
+    /// The float reference in single precision. `inputs` have shapes that [`Op::output_shapes`] accepted.
+    fn eval_f32(&self, inputs: &[&Tensor<f32>]) -> Vec<Tensor<f32>>;
+
+    /// The float reference in double precision.
+    fn eval_f64(&self, inputs: &[&Tensor<f64>]) -> Vec<Tensor<f64>>;
+
+    /// Multiply-accumulates of convolutions and matrix products.
+    fn macs(&self, inputs: &[Shape], outputs: &[Shape]) -> u64 {
+        let _ = (inputs, outputs);
+        0
+    }
+
+    /// Number of trained parameters.
+    fn parameters(&self) -> usize {
+        0
+    }
+
+    /// The one operator that does the work of `self` followed by `next`, if there is one.
+    fn absorb(&self, next: &dyn Op) -> Option<Box<dyn Op>> {
+        let _ = next;
+        None
+    }
+
+    /// Whether the output is the input.
+    fn is_identity(&self) -> bool {
+        false
+    }
+
+    /// Where the output's scale comes from.
+    fn range_rule(&self) -> RangeRule {
+        RangeRule::Calibrated
+    }
+
+    /// Whether a producer of an input may write straight into the output (concatenation).
+    fn places_inputs(&self) -> bool {
+        false
+    }
+
+    /// Appends the kernel calls of `cx.node()`.
+    ///
+    /// # Errors
+    /// When the numbers do not allow an exact integer meaning: the error names the layer and says why.
+    fn lower(&self, cx: &mut Lowering<'_>) -> Result<()>;
+}
+
+/// Where the scale of an output comes from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum RangeRule {
+    /// From the values that calibration saw.
+    Calibrated,
+    /// All inputs and the output share one scale and zero point.
+    SameAsInputs,
+    /// Given by the operator's definition.
+    Fixed(QParams),
+    /// Class labels, not a quantised number.
+    Labels,
+}
+
+/// Downcasts an operator, for [`Op::absorb`].
+pub(crate) fn downcast<T: Op>(op: &dyn Op) -> Option<&T> {
+    (op as &dyn Any).downcast_ref()
+}
+
+/// The shape that all `inputs` share, or an error.
+fn same_shape(inputs: &[Shape]) -> Result<Shape, String> {
+    match inputs {
+        [first, rest @ ..] if rest.iter().all(|s| s == first) => Ok(*first),
+        _ => Err(format!("expected inputs of one shape, got {inputs:?}")),
+    }
+}
+
+/// Forwards both precisions to a generic `eval`.
+macro_rules! forward_eval {
+    () => {
+        fn eval_f32(
+            &self,
+            inputs: &[&$crate::tensor::Tensor<f32>],
+        ) -> Vec<$crate::tensor::Tensor<f32>> {
+            vec![self.eval(inputs)]
+        }
+        fn eval_f64(
+            &self,
+            inputs: &[&$crate::tensor::Tensor<f64>],
+        ) -> Vec<$crate::tensor::Tensor<f64>> {
+            vec![self.eval(inputs)]
+        }
+    };
+}
+pub(crate) use forward_eval;

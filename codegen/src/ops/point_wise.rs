@@ -1,0 +1,113 @@
+//! Functions of one value, lowered to 256-entry tables.
+
+use super::{Op, RangeRule, forward_eval};
+use crate::{
+    error::Result,
+    graph::Shape,
+    lower::Lowering,
+    program::{Const, Ref, kernel_call},
+    quantize::QParams,
+    tensor::{Real, Tensor},
+};
+
+/// A function of one value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Function {
+    /// `1 / (1 + exp(-x))`.
+    Sigmoid,
+    /// Hyperbolic tangent.
+    Tanh,
+    /// `x * sigmoid(x)`.
+    Silu,
+    /// `x * clamp(x + 3, 0, 6) / 6`.
+    HardSwish,
+    /// `x` where positive, else `alpha * (exp(x) - 1)`.
+    Elu(f64),
+    /// `x` where positive, else `slope * x`.
+    LeakyRelu(f64),
+}
+
+impl Function {
+    /// The function in double precision.
+    pub fn eval(self, x: f64) -> f64 {
+        match self {
+            Function::Sigmoid => 1.0 / (1.0 + (-x).exp()),
+            Function::Tanh => x.tanh(),
+            Function::Silu => x / (1.0 + (-x).exp()),
+            Function::HardSwish => x * (x + 3.0).clamp(0.0, 6.0) / 6.0,
+            Function::Elu(alpha) => if x > 0.0 { x } else { alpha * x.exp_m1() },
+            Function::LeakyRelu(slope) => if x > 0.0 { x } else { slope * x },
+        }
+    }
+}
+
+/// One function applied to every element.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PointWise(pub Function);
+
+impl PointWise {
+    /// `1 / (1 + exp(-x))`.
+    pub const fn sigmoid() -> Self {
+        Self(Function::Sigmoid)
+    }
+
+    fn eval<T: Real>(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        inputs[0].map(|x| T::from_f64(self.0.eval(x.to_f64())))
+    }
+}
+
+/// The table of `f` between two number formats: dequantise, evaluate, round half away from zero, clamp.
+///
+/// TensorFlow Lite's `LUTPopulate`: scales are `f32`, and so are the products.
+pub(crate) fn table(f: impl Fn(f64) -> f64, from: QParams, to: QParams) -> [i8; 256] {
+    std::array::from_fn(|i| {
+        let x = from.scale * (i as i32 - 128 - from.zero_point as i32) as f32;
+        let y = (f(x as f64) as f32 * (1.0 / to.scale)).round();
+        (y + to.zero_point as f32).clamp(-128.0, 127.0) as i8
+    })
+}
+
+kernel_call! {
+    /// A look-up per element.
+    TableCall for Table {
+        input: Ref,
+        output: Ref,
+        table: Const<i8>,
+    }
+}
+
+impl Op for PointWise {
+    fn kind(&self) -> &'static str {
+        match self.0 {
+            Function::Sigmoid => "Sigmoid",
+            Function::Tanh => "Tanh",
+            Function::Silu => "Silu",
+            Function::HardSwish => "HardSwish",
+            Function::Elu(_) => "Elu",
+            Function::LeakyRelu(_) => "LeakyRelu",
+        }
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
+        Ok(vec![super::same_shape(inputs)?])
+    }
+
+    forward_eval!();
+
+    fn range_rule(&self) -> RangeRule {
+        match self.0 {
+            Function::Sigmoid => RangeRule::Fixed(QParams { scale: 1.0 / 256.0, zero_point: -128 }),
+            Function::Tanh => RangeRule::Fixed(QParams { scale: 1.0 / 128.0, zero_point: 0 }),
+            _ => RangeRule::Calibrated,
+        }
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        let (input, output) = (cx.node().inputs[0], cx.node().output());
+        let table = table(|x| self.0.eval(x), cx.qparams(input)?, cx.qparams(output)?);
+        let table = cx.constant(&table);
+        let call = TableCall { input: Ref::new(input), output: Ref::new(output), table };
+        cx.push(call, &[input], output).constant_bytes(256).in_place(&[input]);
+        Ok(())
+    }
+}

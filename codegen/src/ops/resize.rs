@@ -1,0 +1,121 @@
+//! Resizing to a given height and width.
+
+use super::{Op, RangeRule, forward_eval};
+use crate::{
+    error::Result,
+    graph::Shape,
+    lower::Lowering,
+    program::{Ref, kernel_call},
+    tensor::{Real, Tensor},
+};
+use niello_kernels::resize::Corners;
+
+/// How new pixels come from old ones.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ResizeMode {
+    /// PyTorch's `nearest`.
+    Nearest,
+    /// PyTorch's `bilinear` with `align_corners=False`.
+    Bilinear,
+    /// PyTorch's `bilinear` with `align_corners=True`.
+    BilinearAligned,
+}
+
+/// Interpolation to `size`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Resize {
+    /// Height, width.
+    pub size: [usize; 2],
+    /// How.
+    pub mode: ResizeMode,
+}
+
+impl Resize {
+    /// Lower and upper neighbour of output index `o`, and the weight of the upper one.
+    fn position(&self, o: usize, size: usize, out: usize) -> (usize, usize, f64) {
+        let at = match self.mode {
+            ResizeMode::Nearest => return (o * size / out, o * size / out, 0.0),
+            ResizeMode::Bilinear => ((o as f64 + 0.5) * size as f64 / out as f64 - 0.5).max(0.0),
+            ResizeMode::BilinearAligned if out == 1 => 0.0,
+            ResizeMode::BilinearAligned => o as f64 * (size - 1) as f64 / (out - 1) as f64,
+        };
+        let low = (at as usize).min(size - 1);
+        (low, (low + 1).min(size - 1), at - low as f64)
+    }
+
+    fn eval<T: Real>(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        let (input, s) = (inputs[0], inputs[0].shape);
+        let shape = Shape::new(self.size[0], self.size[1], s.c);
+        let mut out = Tensor::filled(shape, T::default());
+        for oy in 0..shape.h {
+            let (y0, y1, fy) = self.position(oy, s.h, shape.h);
+            for ox in 0..shape.w {
+                let (x0, x1, fx) = self.position(ox, s.w, shape.w);
+                let corners = [
+                    (input.pixel(y0, x0), (1.0 - fy) * (1.0 - fx)),
+                    (input.pixel(y0, x1), (1.0 - fy) * fx),
+                    (input.pixel(y1, x0), fy * (1.0 - fx)),
+                    (input.pixel(y1, x1), fy * fx),
+                ];
+                for (c, value) in out.pixel_mut(oy, ox).iter_mut().enumerate() {
+                    *value = corners.iter().map(|(p, w)| p[c] * T::from_f64(*w)).sum();
+                }
+            }
+        }
+        out
+    }
+}
+
+kernel_call! {
+    /// Nearest neighbour.
+    ResizeNearestCall for ResizeNearest {
+        input: Ref,
+        output: Ref,
+    }
+}
+
+kernel_call! {
+    /// Bilinear.
+    ResizeBilinearCall for ResizeBilinear {
+        input: Ref,
+        output: Ref,
+        corners: Corners,
+    }
+}
+
+impl Op for Resize {
+    fn kind(&self) -> &'static str {
+        "Resize"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
+        let s = super::same_shape(inputs)?;
+        if s.area() == 0 || self.size.contains(&0) || self.size.iter().any(|d| *d > 1 << 15) {
+            return Err(format!("cannot resize {s} to {}x{}", self.size[0], self.size[1]));
+        }
+        Ok(vec![Shape::new(self.size[0], self.size[1], s.c)])
+    }
+
+    forward_eval!();
+
+    fn range_rule(&self) -> RangeRule {
+        RangeRule::SameAsInputs
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        let (value, result) = (cx.node().inputs[0], cx.node().output());
+        let (input, output) = (Ref::new(value), Ref::new(result));
+        match self.mode {
+            ResizeMode::Nearest => cx.push(ResizeNearestCall { input, output }, &[value], result),
+            ResizeMode::Bilinear => {
+                let corners = Corners::HalfPixel;
+                cx.push(ResizeBilinearCall { input, output, corners }, &[value], result)
+            }
+            ResizeMode::BilinearAligned => {
+                let corners = Corners::Aligned;
+                cx.push(ResizeBilinearCall { input, output, corners }, &[value], result)
+            }
+        };
+        Ok(())
+    }
+}

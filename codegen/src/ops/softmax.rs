@@ -1,0 +1,66 @@
+//! Softmax over channels.
+
+use super::{Op, RangeRule, forward_eval};
+use crate::{
+    error::Result,
+    graph::Shape,
+    lower::Lowering,
+    program::{Ref, kernel_call},
+    quantize::QParams,
+    tensor::{Real, Tensor},
+};
+use niello_kernels::Multiplier;
+
+/// `exp(x[c]) / sum of exp(x)`, for each pixel.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Softmax;
+
+impl Softmax {
+    fn eval<T: Real>(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        let mut out = inputs[0].clone();
+        for pixel in out.data.chunks_mut(inputs[0].shape.c) {
+            let largest = pixel.iter().map(|x| x.to_f64()).fold(f64::NEG_INFINITY, f64::max);
+            let exps: Vec<f64> = pixel.iter().map(|x| (x.to_f64() - largest).exp()).collect();
+            let sum: f64 = exps.iter().sum();
+            pixel.iter_mut().zip(exps).for_each(|(p, e)| *p = T::from_f64(e / sum));
+        }
+        out
+    }
+}
+
+kernel_call! {
+    /// Fixed-point softmax.
+    SoftmaxCall for Softmax {
+        input: Ref,
+        output: Ref,
+        multiplier: Multiplier,
+        min_difference: i32,
+    }
+}
+
+impl Op for Softmax {
+    fn kind(&self) -> &'static str {
+        "Softmax"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
+        Ok(vec![super::same_shape(inputs)?])
+    }
+
+    forward_eval!();
+
+    fn range_rule(&self) -> RangeRule {
+        RangeRule::Fixed(QParams { scale: 1.0 / 256.0, zero_point: -128 })
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        let (input, output) = (cx.node().inputs[0], cx.node().output());
+        let scale = cx.qparams(input)?.scale;
+        let (multiplier, min_difference) = niello_kernels::Softmax::parameters(scale as f64)
+            .ok_or_else(|| cx.error(format!("input scale {scale} is out of range")))?;
+        let call =
+            SoftmaxCall { input: Ref::new(input), output: Ref::new(output), multiplier, min_difference };
+        cx.push(call, &[input], output);
+        Ok(())
+    }
+}

@@ -1,0 +1,216 @@
+//! Transposed convolution, with a fused activation.
+
+use super::{
+    BatchNorm, Clamp, Op,
+    conv2d::Packed,
+    downcast,
+    filters::Filters,
+    forward_eval,
+};
+use crate::{
+    error::Result,
+    graph::{Shape, TransposedConvParams},
+    lower::Lowering,
+    program::{Const, Ref, Scratch, kernel_call},
+    tensor::{Real, Tensor},
+};
+use niello_kernels::{
+    Gather, Layout, OutputStage,
+    conv::{phase_taps, scratch_bytes},
+};
+use std::sync::Arc;
+
+/// `clamp(conv_transpose(x) + bias)`.
+#[derive(Clone, Debug)]
+pub struct TransposedConv2d {
+    /// Kernel, stride, padding, output channels.
+    pub params: TransposedConvParams,
+    /// Input channels.
+    pub channels: usize,
+    /// `[in, out, kh, kw]`.
+    pub weight: Arc<[f32]>,
+    /// `[out]`.
+    pub bias: Arc<[f32]>,
+    /// Fused activation.
+    pub clamp: Clamp,
+}
+
+impl TransposedConv2d {
+    /// A transposed convolution of `channels` inputs; `weight` is `[in, out, kh, kw]`.
+    pub fn new(params: TransposedConvParams, channels: usize, weight: Arc<[f32]>, bias: Arc<[f32]>) -> Self {
+        Self { params, channels, weight, bias, clamp: Clamp::NONE }
+    }
+
+    fn taps(&self) -> usize {
+        self.params.kernel[0] * self.params.kernel[1]
+    }
+
+    /// Filters as rows `[out][kh][kw][in]`.
+    fn rows(&self) -> Vec<Vec<f32>> {
+        let (taps, c, out) = (self.taps(), self.channels, self.params.out);
+        let at = |o: usize, t: usize, i: usize| self.weight[(i * out + o) * taps + t];
+        (0..out).map(|o| (0..taps * c).map(|j| at(o, j / c, j % c)).collect()).collect()
+    }
+
+    fn eval<T: Real>(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        let (p, input) = (&self.params, inputs[0]);
+        let shape = self.output_shapes(&[input.shape]).expect("shapes were checked")[0];
+        let mut out = Tensor::filled(shape, T::default());
+        for pixel in out.data.chunks_mut(p.out) {
+            pixel.iter_mut().zip(&self.bias[..]).for_each(|(o, b)| *o = T::from_f32(*b));
+        }
+        // One matrix product gives every tap's contribution of every input pixel; then they are scattered.
+        let filters: Vec<T> = (0..self.taps())
+            .flat_map(|t| (0..p.out).map(move |o| (t, o)))
+            .flat_map(|(t, o)| {
+                (0..self.channels).map(move |i| T::from_f32(self.weight[(i * p.out + o) * self.taps() + t]))
+            })
+            .collect();
+        let n = self.taps() * p.out;
+        for y in 0..input.shape.h {
+            let row = &input.data[y * input.shape.w * self.channels..][..input.shape.w * self.channels];
+            let mut product = vec![T::default(); input.shape.w * n];
+            T::gemm_transposed(input.shape.w, self.channels, n, row, &filters, &mut product);
+            for x in 0..input.shape.w {
+                for (t, part) in product[x * n..(x + 1) * n].chunks(p.out).enumerate() {
+                    let oy = (y * p.stride[0] + t / p.kernel[1]).wrapping_sub(p.padding[0]);
+                    let ox = (x * p.stride[1] + t % p.kernel[1]).wrapping_sub(p.padding[1]);
+                    if oy < shape.h && ox < shape.w {
+                        out.pixel_mut(oy, ox).iter_mut().zip(part).for_each(|(o, v)| *o += *v);
+                    }
+                }
+            }
+        }
+        out.data.iter_mut().for_each(|v| *v = self.clamp.apply(*v));
+        out
+    }
+}
+
+kernel_call! {
+    /// Transposed convolution by output phases.
+    TransposedConv2dCall for TransposedConv2d {
+        input: Ref,
+        output: Ref,
+        kernel: [u32; 2],
+        stride: [u32; 2],
+        padding: [u32; 2],
+        layout: Layout,
+        gather: Gather,
+        weights: Const<i8>,
+        bias: Const<i32>,
+        mantissa: Const<i32>,
+        shift: Const<i8>,
+        pad: Const<i8>,
+        stage: OutputStage,
+        chunk: u32,
+        scratch: Scratch,
+    }
+}
+
+impl Op for TransposedConv2d {
+    fn kind(&self) -> &'static str {
+        "TransposedConv2d"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
+        let p = &self.params;
+        let [s] = inputs else { return Err(format!("expected one input, got {}", inputs.len())) };
+        if s.c != self.channels {
+            return Err(format!("expected {} channels, got {s}", self.channels));
+        }
+        let axis = |size: usize, i: usize| {
+            ((size.max(1) - 1) * p.stride[i] + p.kernel[i] + p.output_padding[i])
+                .checked_sub(2 * p.padding[i])
+                .filter(|out| *out > 0 && size > 0)
+                .ok_or_else(|| format!("padding {} leaves nothing of {s}", p.padding[i]))
+        };
+        Ok(vec![Shape::new(axis(s.h, 0)?, axis(s.w, 1)?, p.out)])
+    }
+
+    forward_eval!();
+
+    fn macs(&self, inputs: &[Shape], _: &[Shape]) -> u64 {
+        (inputs[0].len() * self.taps() * self.params.out) as u64
+    }
+
+    fn parameters(&self) -> usize {
+        self.weight.len() + if self.params.bias { self.bias.len() } else { 0 }
+    }
+
+    fn absorb(&self, next: &dyn Op) -> Option<Box<dyn Op>> {
+        if let Some(clamp) = self.clamp.absorb(next) {
+            return Some(Box::new(Self { clamp, ..self.clone() }));
+        }
+        let norm = downcast::<BatchNorm>(next).filter(|_| self.clamp == Clamp::NONE)?;
+        let (taps, out) = (self.taps(), self.params.out);
+        let weight = self
+            .weight
+            .iter()
+            .enumerate()
+            .map(|(i, w)| (*w as f64 * norm.factor[i / taps % out]) as f32)
+            .collect();
+        let bias = self
+            .bias
+            .iter()
+            .enumerate()
+            .map(|(i, b)| (*b as f64 * norm.factor[i] + norm.offset[i]) as f32)
+            .collect();
+        let params = TransposedConvParams { bias: true, ..self.params };
+        Some(Box::new(Self { params, weight, bias, ..self.clone() }))
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        let (input, output) = (cx.node().inputs[0], cx.node().output());
+        let (from, to) = (cx.qparams(input)?, cx.qparams(output)?);
+        let filters = Filters::quantize(cx, &self.rows(), &self.bias, from, to, None)?;
+        let (p, layout, c) = (&self.params, cx.target().layout, self.channels);
+        let gather = Gather::choose(layout, c);
+        let mut all = Packed { weights: vec![], bias: vec![], mantissa: vec![], shift: vec![] };
+        for ry in 0..p.stride[0] {
+            for rx in 0..p.stride[1] {
+                // Taps of this phase, in the order in which they meet the input: descending.
+                let taps = |axis: usize, r: usize| {
+                    let n = phase_taps(p.kernel[axis], p.stride[axis], r);
+                    (0..n).rev().map(move |j| r + j * p.stride[axis])
+                };
+                let picked: Vec<usize> =
+                    taps(0, ry).flat_map(|ky| taps(1, rx).map(move |kx| ky * p.kernel[1] + kx)).collect();
+                let rows: Vec<Vec<i8>> = filters
+                    .weights
+                    .iter()
+                    .map(|row| picked.iter().flat_map(|t| row[t * c..(t + 1) * c].iter().copied()).collect())
+                    .collect();
+                let (segments, k) = gather.segments(picked.len(), c);
+                let zero = from.zero_point;
+                let part =
+                    Packed::new(layout, segments, k, &rows, &filters.bias, &filters.multiplier, zero);
+                all.weights.extend(part.weights);
+                all.bias.extend(part.bias);
+                (all.mantissa, all.shift) = (part.mantissa, part.shift);
+            }
+        }
+        let bytes = all.bytes();
+        let chunk = cx.target().chunk.min(cx.graph().shape(input).area()).max(1);
+        let most_taps = phase_taps(p.kernel[0], p.stride[0], 0) * phase_taps(p.kernel[1], p.stride[1], 0);
+        let scratch = scratch_bytes(layout, gather, most_taps, c, chunk);
+        let call = TransposedConv2dCall {
+            input: Ref::new(input),
+            output: Ref::new(output),
+            kernel: p.kernel.map(|d| d as u32),
+            stride: p.stride.map(|d| d as u32),
+            padding: p.padding.map(|d| d as u32),
+            layout,
+            gather,
+            weights: cx.constant(&all.weights),
+            bias: cx.constant(&all.bias),
+            mantissa: cx.constant(&all.mantissa),
+            shift: cx.constant(&all.shift),
+            pad: cx.constant(&vec![from.zero_point; c]),
+            stage: cx.stage(to, self.clamp.min, self.clamp.max),
+            chunk: chunk as u32,
+            scratch: Scratch,
+        };
+        cx.push(call, &[input], output).scratch(scratch).constant_bytes(bytes);
+        Ok(())
+    }
+}

@@ -1,0 +1,87 @@
+//! The memory plan: where each tensor lies in the one arena.
+//!
+//! * [`placement`]: which tensors are slices of a concatenation.
+//! * [`storage`]: which tensors share memory because one takes over from the other, and when each block is live.
+//! * [`packing`]: offsets for blocks, the best of several strategies.
+//! * [`verify`](mod@verify): an independent check of a finished program.
+
+mod packing;
+mod placement;
+mod storage;
+mod verify;
+
+pub use packing::{Block, pack};
+pub use placement::Placement;
+pub use verify::verify;
+
+use crate::{
+    error::{Error, Result},
+    graph::ValueId,
+    lower::{Draft, NO_SCRATCH},
+    program::Location,
+    quantize::QGraph,
+};
+use niello_kernels::{Region, Space};
+
+/// Alignment of blocks in the arena.
+pub const ALIGNMENT: usize = 16;
+
+/// Offsets for everything in the arena.
+#[derive(Clone, Debug)]
+pub struct MemoryPlan {
+    /// By value; `None` for values that are never stored.
+    pub locations: Vec<Option<Location>>,
+    /// By value: the concatenation that it is a slice of.
+    pub slice_of: Vec<Option<ValueId>>,
+    /// By step.
+    pub scratch: Vec<Region>,
+    /// Size of the arena.
+    pub arena_bytes: usize,
+    /// Largest sum of live bytes at any step: no plan of these tensors can be smaller.
+    pub lower_bound_bytes: usize,
+    /// Name of the strategy that gave the plan.
+    pub strategy: &'static str,
+}
+
+/// Plans the arena for `drafts`.
+pub(crate) fn plan(q: &QGraph, drafts: &[Draft], placement: &Placement) -> Result<MemoryPlan> {
+    let graph = &q.graph;
+    let storage = storage::Storage::new(graph, drafts, placement);
+    let mut blocks: Vec<Block> = storage.blocks();
+    let tensors = blocks.len();
+    let with_scratch: Vec<usize> = (0..drafts.len()).filter(|i| drafts[*i].scratch > 0).collect();
+    blocks.extend(with_scratch.iter().map(|i| Block { bytes: drafts[*i].scratch, first: *i, last: *i }));
+    let packed = pack(&blocks);
+    if packed.arena_bytes > i32::MAX as usize {
+        return Err(Error::Invalid(format!(
+            "{}: the arena would need {} bytes; a network may use at most 2 GiB",
+            graph.name, packed.arena_bytes
+        )));
+    }
+    let mut scratch = vec![NO_SCRATCH; drafts.len()];
+    for (i, offset) in with_scratch.iter().zip(&packed.offsets[tensors..]) {
+        scratch[*i] = Region { offset: *offset as u32, len: drafts[*i].scratch as u32 };
+    }
+    let locations = (0..graph.values.len())
+        .map(|i| {
+            let (root, channel) = placement.root(ValueId(i));
+            let stride = graph.shape(root).c as u32;
+            let at = |space, base: usize| Location { space, offset: (base + channel) as u32, stride };
+            if let Some(input) = graph.inputs.iter().position(|id| *id == root) {
+                Some(at(Space::Input(input as u8), 0))
+            } else if let Some(output) = graph.outputs.iter().position(|id| *id == root) {
+                Some(at(Space::Output(output as u8), 0))
+            } else {
+                storage.block_of(root).map(|block| at(Space::Arena, packed.offsets[block]))
+            }
+        })
+        .collect();
+    Ok(MemoryPlan {
+        locations,
+        slice_of: (0..graph.values.len()).map(|i| placement.parent(ValueId(i)).map(|p| p.0)).collect(),
+        scratch,
+        arena_bytes: packed.arena_bytes,
+        lower_bound_bytes: packed.lower_bound_bytes,
+        strategy: packed.strategy,
+    })
+}

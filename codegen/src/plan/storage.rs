@@ -1,0 +1,62 @@
+//! Blocks of memory: tensors that share one, and when it is live.
+
+use super::{Block, Placement};
+use crate::{
+    graph::{Graph, ValueId},
+    lower::Draft,
+};
+
+/// Which block each value uses.
+pub(super) struct Storage {
+    /// By value: index into `blocks` (roots in the arena only).
+    block: Vec<Option<usize>>,
+    blocks: Vec<Block>,
+}
+
+impl Storage {
+    pub(super) fn new(graph: &Graph, drafts: &[Draft], placement: &Placement) -> Self {
+        // First and last step at which the memory behind each root is used.
+        let mut used: Vec<Option<(usize, usize)>> = vec![None; graph.values.len()];
+        for (step, draft) in drafts.iter().enumerate() {
+            for id in draft.reads.iter().chain([&draft.writes]) {
+                let entry = &mut used[placement.root(*id).0.0];
+                *entry = Some((entry.map_or(step, |(first, _)| first), step));
+            }
+        }
+        let mut storage = Self { block: vec![None; graph.values.len()], blocks: vec![] };
+        let is_callers = |id: ValueId| graph.inputs.contains(&id) || graph.outputs.contains(&id);
+        let is_part = |id: ValueId| placement.parent(id).is_some();
+        let mut roots: Vec<(usize, usize, ValueId)> = (0..graph.values.len())
+            .map(ValueId)
+            .filter(|id| !is_callers(*id) && !is_part(*id))
+            .filter_map(|id| used[id.0].map(|(first, last)| (first, last, id)))
+            .collect();
+        roots.sort();
+        for (first, last, id) in roots {
+            let bytes = graph.shape(id).len();
+            // The step that makes this value whole may write it over an input that nobody reads afterwards.
+            let taken = drafts[first]
+                .in_place
+                .iter()
+                .filter(|_| drafts[first].writes == id)
+                .filter(|input| graph.shape(**input) == graph.shape(id) && !is_part(**input))
+                .filter_map(|input| storage.block[input.0])
+                .find(|block| storage.blocks[*block].last == first);
+            let block = taken.unwrap_or_else(|| {
+                storage.blocks.push(Block { bytes, first, last });
+                storage.blocks.len() - 1
+            });
+            storage.blocks[block].last = last;
+            storage.block[id.0] = Some(block);
+        }
+        storage
+    }
+
+    pub(super) fn blocks(&self) -> Vec<Block> {
+        self.blocks.clone()
+    }
+
+    pub(super) fn block_of(&self, root: ValueId) -> Option<usize> {
+        self.block[root.0]
+    }
+}

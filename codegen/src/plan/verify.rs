@@ -1,0 +1,113 @@
+//! An independent check of a finished program's memory.
+//!
+//! It looks only at the program's steps and the operands that they are bound to, not at how the plan was made: for each
+//! tensor the bytes that it occupies and the steps between its first write and its last read; no byte may belong to
+//! two tensors at the same step, unless one is a slice of the other, or takes over from it in place.
+
+use crate::{
+    error::{Error, Result},
+    graph::ValueId,
+    program::{Program, Ref},
+};
+use niello_kernels::{Operand, Region, Space};
+
+/// Checks that no two tensors that are live together share a byte, scratch included, and that all lie in the arena.
+pub fn verify(program: &Program) -> Result<()> {
+    let fail = |message: String| {
+        Err(Error::Invalid(format!("{}: memory plan is wrong (a bug in niello): {message}", program.name)))
+    };
+    let lives = lives(program);
+    for (i, a) in lives.iter().enumerate() {
+        if a.operand.space == Space::Arena && a.operand.extent().is_none_or(|end| end > program.plan.arena_bytes) {
+            return fail(format!("`{}` lies outside the arena", a.name));
+        }
+        for b in &lives[..i] {
+            let together = a.first <= b.last && b.first <= a.last;
+            let takes_over = a.operand == b.operand && (a.first == b.last || b.first == a.last);
+            if together && !takes_over && !related(program, a.id, b.id) && intersect(&a.operand, &b.operand) {
+                return fail(format!("`{}` and `{}` share bytes while both are live", a.name, b.name));
+            }
+        }
+    }
+    for (step, s) in program.steps.iter().enumerate() {
+        let Region { offset, len } = s.scratch;
+        if len == 0 {
+            continue;
+        }
+        if offset as usize + len as usize > program.plan.arena_bytes {
+            return fail(format!("scratch of `{}` lies outside the arena", s.name));
+        }
+        let region = Operand::arena(offset, [1, 1, len], len);
+        for a in lives.iter().filter(|a| a.first <= step && step <= a.last) {
+            if intersect(&region, &a.operand) {
+                return fail(format!("scratch of `{}` overlaps `{}`", s.name, a.name));
+            }
+        }
+    }
+    Ok(())
+}
+
+struct Life<'p> {
+    id: ValueId,
+    name: &'p str,
+    operand: Operand,
+    first: usize,
+    last: usize,
+}
+
+fn lives(program: &Program) -> Vec<Life<'_>> {
+    use crate::program::Field;
+    let slices_of = |id: ValueId| {
+        (0..program.tensors.len()).map(ValueId).filter(move |v| *v == id || is_slice(program, *v, id))
+    };
+    let mut lives = vec![];
+    for id in (0..program.tensors.len()).map(ValueId) {
+        // A concatenation lives from the first write of any of its slices.
+        let writes = |s: &crate::program::Step| slices_of(id).any(|v| v == s.writes);
+        let first = program.steps.iter().position(writes);
+        let reads = program.steps.iter().rposition(|s| s.reads.contains(&id));
+        let last_write = program.steps.iter().rposition(writes);
+        let given = program.inputs.contains(&id);
+        let wanted = program.outputs.contains(&id);
+        let Some(first) = first.or(given.then_some(0)) else { continue };
+        let last = if wanted { program.steps.len() } else { reads.max(last_write).unwrap_or(first) };
+        let operand = Ref::new(id).bind(&crate::program::Bindings {
+            tensors: &program.tensors,
+            blob: &program.blob,
+            scratch: Region::EMPTY,
+        });
+        lives.push(Life { id, name: &program.tensor(id).name, operand, first, last });
+    }
+    lives
+}
+
+/// Whether `part` is a slice of `whole`, directly or through another concatenation.
+fn is_slice(program: &Program, part: ValueId, whole: ValueId) -> bool {
+    let mut at = part;
+    while let Some(parent) = program.plan.slice_of[at.0] {
+        if parent == whole {
+            return true;
+        }
+        at = parent;
+    }
+    false
+}
+
+fn related(program: &Program, a: ValueId, b: ValueId) -> bool {
+    is_slice(program, a, b) || is_slice(program, b, a)
+}
+
+/// Whether two views have a byte in common; exact for equal strides, else by their extents.
+fn intersect(a: &Operand, b: &Operand) -> bool {
+    let (Some(a_end), Some(b_end)) = (a.extent(), b.extent()) else { return true };
+    if a.space != b.space || a_end <= b.offset as usize || b_end <= a.offset as usize {
+        return false;
+    }
+    if a.stride != b.stride || a.stride == 0 {
+        return true;
+    }
+    // Same stride: pixel rows of both repeat every `stride` bytes.
+    let stride = a.stride as i64;
+    let shift = (b.offset as i64 - a.offset as i64).rem_euclid(stride);
+    shift < a.shape[2] as i64 || shift + b.shape[2] as i64 > stride
+}

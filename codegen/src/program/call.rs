@@ -1,0 +1,204 @@
+//! Kernel calls that can be run and printed.
+
+use super::{Blob, Const, Location, Pod, TensorInfo};
+use crate::graph::ValueId;
+use niello_kernels::{
+    Gather, Isa, Layout, Memory, Multiplier, Operand, OutputStage, Region, Rounding, Space, resize::Corners,
+};
+use proc_macro2::{Literal, TokenStream};
+use quote::{format_ident, quote};
+use std::fmt;
+
+/// One kernel with its parameters, operands and constants still by reference.
+pub trait Call: fmt::Debug + Send + Sync {
+    /// The kernel's type in `niello-kernels`.
+    fn kernel(&self) -> &'static str;
+
+    /// Runs the kernel.
+    fn run(&self, bindings: &Bindings<'_>, mem: &Memory<'_>, isa: Isa);
+
+    /// The kernel's struct literal, in terms of the paths that generated code imports.
+    fn tokens(&self, bindings: &Bindings<'_>) -> TokenStream;
+}
+
+/// Where a call finds what it refers to.
+#[derive(Clone, Copy, Debug)]
+pub struct Bindings<'p> {
+    /// All tensors, with their locations.
+    pub tensors: &'p [TensorInfo],
+    /// All constants.
+    pub blob: &'p Blob,
+    /// The step's scratch.
+    pub scratch: Region,
+}
+
+/// A parameter of a kernel: how it is bound for running and how it is printed.
+pub trait Field {
+    /// The kernel's type of it.
+    type Bound<'p>
+    where
+        Self: 'p;
+    /// The value.
+    fn bind<'p>(&'p self, b: &Bindings<'p>) -> Self::Bound<'p>;
+    /// Its expression in generated code.
+    fn tokens(&self, b: &Bindings<'_>) -> TokenStream;
+}
+
+/// A tensor operand: the whole of a value, or some of its channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ref {
+    /// The value.
+    pub value: ValueId,
+    /// First channel and number of channels, where not all.
+    pub channels: Option<(usize, usize)>,
+}
+
+impl Ref {
+    /// All of `value`.
+    pub fn new(value: ValueId) -> Self {
+        Self { value, channels: None }
+    }
+
+    /// `len` channels of `value` from `first` on.
+    pub fn channels(value: ValueId, first: usize, len: usize) -> Self {
+        Self { value, channels: Some((first, len)) }
+    }
+}
+
+impl Field for Ref {
+    type Bound<'p> = Operand;
+    fn bind<'p>(&'p self, b: &Bindings<'p>) -> Operand {
+        let TensorInfo { shape, location: Location { space, offset, stride }, .. } = &b.tensors[self.value.0];
+        let (first, c) = self.channels.unwrap_or((0, shape.c));
+        Operand {
+            space: *space,
+            offset: offset + first as u32,
+            shape: [shape.h as u32, shape.w as u32, c as u32],
+            stride: *stride,
+        }
+    }
+    fn tokens(&self, b: &Bindings<'_>) -> TokenStream {
+        let Operand { space, offset, shape, stride } = self.bind(b);
+        let shape = shape.tokens(b);
+        let (offset, stride) = (Literal::u32_unsuffixed(offset), Literal::u32_unsuffixed(stride));
+        match space {
+            Space::Arena => quote!(Operand::arena(#offset, #shape, #stride)),
+            Space::Input(i) => {
+                let i = Literal::u8_unsuffixed(i);
+                quote!(Operand { space: Space::Input(#i), offset: #offset, shape: #shape, stride: #stride })
+            }
+            Space::Output(i) => {
+                let i = Literal::u8_unsuffixed(i);
+                quote!(Operand { space: Space::Output(#i), offset: #offset, shape: #shape, stride: #stride })
+            }
+        }
+    }
+}
+
+impl<T: Pod> Field for Const<T> {
+    type Bound<'p> = &'p [T];
+    fn bind<'p>(&'p self, b: &Bindings<'p>) -> &'p [T] {
+        b.blob.get(*self)
+    }
+    fn tokens(&self, _: &Bindings<'_>) -> TokenStream {
+        let accessor = format_ident!("{}", T::ACCESSOR);
+        let (offset, len) = (Literal::usize_unsuffixed(self.offset), Literal::usize_unsuffixed(self.len));
+        quote!(constants::#accessor(&WEIGHTS.0, #offset, #len))
+    }
+}
+
+/// The step's scratch region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scratch;
+
+impl Field for Scratch {
+    type Bound<'p> = Region;
+    fn bind<'p>(&'p self, b: &Bindings<'p>) -> Region {
+        b.scratch
+    }
+    fn tokens(&self, b: &Bindings<'_>) -> TokenStream {
+        let (offset, len) = (Literal::u32_unsuffixed(b.scratch.offset), Literal::u32_unsuffixed(b.scratch.len));
+        quote!(Region { offset: #offset, len: #len })
+    }
+}
+
+/// Parameters that are the same before and after binding.
+macro_rules! plain {
+    ($($t:ty: |$v:ident, $b:ident| $tokens:expr;)*) => {$(
+        impl Field for $t {
+            type Bound<'p> = $t;
+            fn bind<'p>(&'p self, _: &Bindings<'p>) -> $t {
+                *self
+            }
+            fn tokens(&self, $b: &Bindings<'_>) -> TokenStream {
+                let $v = *self;
+                $tokens
+            }
+        }
+    )*};
+}
+
+plain! {
+    u32: |v, _b| { let v = Literal::u32_unsuffixed(v); quote!(#v) };
+    i32: |v, _b| { let v = Literal::i32_unsuffixed(v); quote!(#v) };
+    i8: |v, _b| { let v = Literal::i8_unsuffixed(v); quote!(#v) };
+    bool: |v, _b| quote!(#v);
+    [u32; 2]: |v, b| { let v = v.map(|x| x.tokens(b)); quote!([#(#v),*]) };
+    [u32; 3]: |v, b| { let v = v.map(|x| x.tokens(b)); quote!([#(#v),*]) };
+    Rounding: |v, _b| { let v = format_ident!("{v:?}"); quote!(Rounding::#v) };
+    Gather: |v, _b| { let v = format_ident!("{v:?}"); quote!(Gather::#v) };
+    Corners: |v, _b| { let v = format_ident!("{v:?}"); quote!(Corners::#v) };
+    Multiplier: |v, b| {
+        let (mantissa, shift) = (v.mantissa.tokens(b), v.shift.tokens(b));
+        quote!(Multiplier { mantissa: #mantissa, shift: #shift })
+    };
+    OutputStage: |v, b| {
+        let (zero_point, min, max) = (v.zero_point.tokens(b), v.min.tokens(b), v.max.tokens(b));
+        let rounding = v.rounding.tokens(b);
+        quote!(OutputStage { zero_point: #zero_point, min: #min, max: #max, rounding: #rounding })
+    };
+    Layout: |v, _b| {
+        let [nr, kr, offset] = [v.nr, v.kr, v.activation_offset].map(Literal::u8_unsuffixed);
+        quote!(Layout { nr: #nr, kr: #kr, activation_offset: #offset })
+    };
+}
+
+/// Declares the build-time mirror of a kernel: the same fields, operands and constants by reference.
+macro_rules! kernel_call {
+    ($(#[$meta:meta])* $name:ident for $kernel:ident { $($field:ident: $ty:ty),* $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Debug)]
+        pub(crate) struct $name {
+            $(pub(crate) $field: $ty,)*
+        }
+
+        impl $crate::program::Call for $name {
+            fn kernel(&self) -> &'static str {
+                stringify!($kernel)
+            }
+
+            fn run(
+                &self,
+                b: &$crate::program::Bindings<'_>,
+                mem: &niello_kernels::Memory<'_>,
+                isa: niello_kernels::Isa,
+            ) {
+                let kernel = niello_kernels::$kernel {
+                    $($field: $crate::program::Field::bind(&self.$field, b),)*
+                };
+                niello_kernels::Kernel::run(&kernel, mem, isa);
+            }
+
+            fn tokens(&self, b: &$crate::program::Bindings<'_>) -> proc_macro2::TokenStream {
+                let fields = [$({
+                    let name = quote::format_ident!(stringify!($field));
+                    let value = $crate::program::Field::tokens(&self.$field, b);
+                    quote::quote!(#name: #value)
+                }),*];
+                let kernel = quote::format_ident!(stringify!($kernel));
+                quote::quote!(#kernel { #(#fields),* })
+            }
+        }
+    };
+}
+pub(crate) use kernel_call;

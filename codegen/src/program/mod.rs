@@ -1,0 +1,124 @@
+//! The contract between everything before and everything after: a flat list of kernel calls.
+//!
+//! A [`Program`] holds packed constants ([`Blob`]), where each tensor lies ([`Location`]), and [`Step`]s, each one call
+//! of a kernel of `niello-kernels`. [`crate::execute`] makes the calls in process, [`crate::emit`] prints them as Rust.
+//! Both go through the same [`Call`], declared once per kernel by `kernel_call!`, so they cannot differ.
+
+mod blob;
+mod call;
+
+pub use blob::{Blob, BlobBuilder, Const, Pod};
+pub use call::{Bindings, Call, Field, Ref, Scratch};
+pub(crate) use call::kernel_call;
+
+use crate::{
+    graph::{Shape, ValueId},
+    plan::MemoryPlan,
+    quantize::Format,
+};
+use niello_kernels::{Region, Rounding, Space};
+
+/// Where a tensor lies: its view is its shape at this offset, pixels `stride` bytes apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Location {
+    /// The buffer.
+    pub space: Space,
+    /// Byte offset of the first element.
+    pub offset: u32,
+    /// Bytes from pixel to pixel.
+    pub stride: u32,
+}
+
+/// One tensor of a program.
+#[derive(Clone, Debug)]
+pub struct TensorInfo {
+    /// The layer that makes it, or the input's name.
+    pub name: String,
+    /// NHWC shape.
+    pub shape: Shape,
+    /// What its bytes mean.
+    pub format: Format,
+    /// Where they are.
+    pub location: Location,
+}
+
+/// One kernel call.
+#[derive(Debug)]
+pub struct Step {
+    /// The layer that it belongs to.
+    pub name: String,
+    /// The operator, e.g. `Conv2d`.
+    pub kind: &'static str,
+    /// The kernel and its parameters.
+    pub call: Box<dyn Call>,
+    /// Tensors read.
+    pub reads: Vec<ValueId>,
+    /// Tensor written.
+    pub writes: ValueId,
+    /// Scratch bytes in the arena.
+    pub scratch: Region,
+    /// Multiply-accumulates.
+    pub macs: u64,
+    /// Bytes of constants.
+    pub constant_bytes: usize,
+}
+
+/// What a generated crate tells about its origin.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Metadata {
+    /// Name of the network.
+    pub network: String,
+    /// Class names, in channel order.
+    pub classes: Vec<String>,
+    /// Name and SHA-256 of every source file.
+    pub sources: Vec<(String, String)>,
+    /// How the input is prepared, in a recipe's words.
+    pub preprocess: String,
+}
+
+/// A network ready to run: kernel calls, constants, memory plan.
+#[derive(Debug)]
+pub struct Program {
+    /// Name, as an identifier.
+    pub name: String,
+    /// Where it came from.
+    pub metadata: Metadata,
+    /// The target that it was lowered for.
+    pub target: String,
+    /// The rounding of every requantisation.
+    pub rounding: Rounding,
+    /// All tensors, by [`ValueId`].
+    pub tensors: Vec<TensorInfo>,
+    /// Tensors that the caller gives.
+    pub inputs: Vec<ValueId>,
+    /// Tensors that the caller gets.
+    pub outputs: Vec<ValueId>,
+    /// Calls in order.
+    pub steps: Vec<Step>,
+    /// Packed constants.
+    pub blob: Blob,
+    /// Arena size, lower bound, and how they came about.
+    pub plan: MemoryPlan,
+}
+
+impl Program {
+    /// Bytes of flash for weights, biases, multipliers and tables.
+    pub fn constant_bytes(&self) -> usize {
+        self.blob.len()
+    }
+
+    /// Multiply-accumulates of one inference.
+    pub fn macs(&self) -> u64 {
+        self.steps.iter().map(|s| s.macs).sum()
+    }
+
+    /// What step `index` needs to find its operands and constants.
+    pub fn bindings(&self, index: usize) -> Bindings<'_> {
+        Bindings { tensors: &self.tensors, blob: &self.blob, scratch: self.steps[index].scratch }
+    }
+
+    /// The tensor of that id.
+    pub fn tensor(&self, id: ValueId) -> &TensorInfo {
+        &self.tensors[id.0]
+    }
+}

@@ -1,0 +1,228 @@
+//! Number formats: a scale and zero point for every tensor.
+//!
+//! Ranges come from [`crate::calibrate`]. Tensors that must share a scale (all inputs and the output of a
+//! concatenation, both sides of a max pool, see [`crate::ops::RangeRule`]) form one group with one range. Weights are
+//! quantised later, by the operators, from what is decided here.
+
+use crate::{
+    calibrate::{Calibration, Statistics},
+    error::{Error, Result},
+    graph::{Graph, ValueId},
+    ops::RangeRule,
+};
+use niello_kernels::Rounding;
+use std::collections::BTreeMap;
+
+/// Scale and zero point of an int8 tensor: `real = scale * (q - zero_point)`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct QParams {
+    /// Positive; single precision, as in TensorFlow Lite files.
+    pub scale: f32,
+    /// The code of 0.
+    pub zero_point: i8,
+}
+
+impl QParams {
+    /// The finest format that covers `[min, max]` and 0.
+    pub fn from_range(min: f32, max: f32) -> Self {
+        let (min, max) = (min.min(0.0) as f64, max.max(0.0) as f64);
+        let scale = ((max - min) / 255.0) as f32;
+        // All values 0 (or denormal): any scale will do.
+        let scale = if scale >= f32::MIN_POSITIVE { scale } else { 1.0 / 255.0 };
+        let zero_point = (-128.0 - min / scale as f64).round().clamp(-128.0, 127.0) as i8;
+        Self { scale, zero_point }
+    }
+
+    /// Nearest code, ties away from zero, clamped.
+    pub fn quantize(self, x: f32) -> i8 {
+        ((x / self.scale).round() + self.zero_point as f32).clamp(-128.0, 127.0) as i8
+    }
+
+    /// What a code stands for.
+    pub fn dequantize(self, q: i8) -> f32 {
+        self.scale * (q as i32 - self.zero_point as i32) as f32
+    }
+
+    /// Smallest and largest value that can be represented.
+    pub fn range(self) -> (f32, f32) {
+        (self.dequantize(-128), self.dequantize(127))
+    }
+}
+
+/// What the bytes of a tensor mean.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Format {
+    /// Quantised numbers.
+    Int8(QParams),
+    /// Class labels, 0 to 127.
+    Label,
+}
+
+/// How a tensor's range is chosen.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum RangeMethod {
+    /// The one of the others with the least squared error on the calibration set.
+    Auto,
+    /// Smallest to largest value seen.
+    MinMax,
+    /// Cuts off this share of the values at either end: 99.99 keeps all but 0.01 %.
+    Percentile(f64),
+    /// The range with the least squared error.
+    LeastSquares,
+    /// Given.
+    Fixed {
+        /// Smallest value.
+        min: f32,
+        /// Largest value.
+        max: f32,
+    },
+}
+
+/// Choices of quantisation.
+#[derive(Clone, Debug)]
+pub struct QuantizeOptions {
+    /// For tensors without an override.
+    pub method: RangeMethod,
+    /// By tensor name.
+    pub overrides: BTreeMap<String, RangeMethod>,
+    /// Whether biases make up for what rounding weights adds on average.
+    pub bias_correction: bool,
+    /// The rounding of the program.
+    pub rounding: Rounding,
+}
+
+impl Default for QuantizeOptions {
+    fn default() -> Self {
+        Self {
+            method: RangeMethod::Auto,
+            overrides: BTreeMap::new(),
+            bias_correction: true,
+            rounding: Rounding::TfliteDouble,
+        }
+    }
+}
+
+/// A graph whose tensors have number formats.
+#[derive(Debug)]
+pub struct QGraph {
+    /// The float graph, after the passes.
+    pub graph: Graph,
+    /// By value.
+    pub formats: Vec<Format>,
+    /// The rounding of every requantisation.
+    pub rounding: Rounding,
+    /// By value: mean of each channel over the calibration set; `None` without bias correction.
+    pub channel_means: Vec<Option<Vec<f64>>>,
+}
+
+/// Chooses formats.
+///
+/// # Errors
+/// An override that names no tensor; a tensor that calibration never saw.
+pub fn quantize(graph: Graph, calibration: &Calibration, options: &QuantizeOptions) -> Result<QGraph> {
+    for name in options.overrides.keys() {
+        if graph.find(name).is_none() {
+            let names = graph.values.iter().map(|v| v.name.as_str());
+            let near = crate::weights::near_matches(name, names).join(", ");
+            return Err(Error::Invalid(format!("range override for `{name}`: no such tensor; near: {near}")));
+        }
+    }
+    let groups = Groups::new(&graph);
+    let mut formats = vec![None; graph.values.len()];
+    for members in groups.members() {
+        let format = group_format(&graph, &members, calibration, options)?;
+        members.iter().for_each(|id| formats[id.0] = Some(format));
+    }
+    let channel_means = (0..graph.values.len())
+        .map(|i| options.bias_correction.then(|| calibration.statistics(ValueId(i)).map(Statistics::channel_means))?)
+        .collect();
+    let formats = formats.into_iter().map(|f| f.expect("every value is in a group")).collect();
+    Ok(QGraph { graph, formats, rounding: options.rounding, channel_means })
+}
+
+/// One format for values that share it.
+fn group_format(
+    graph: &Graph,
+    members: &[ValueId],
+    calibration: &Calibration,
+    options: &QuantizeOptions,
+) -> Result<Format> {
+    for id in members {
+        match graph.producer(*id).map(|n| graph.nodes[n].op.range_rule()) {
+            Some(RangeRule::Labels) => return Ok(Format::Label),
+            Some(RangeRule::Fixed(q)) => return Ok(Format::Int8(q)),
+            _ => {}
+        }
+    }
+    let mut all = Statistics::default();
+    for id in members {
+        let seen = calibration.statistics(*id).ok_or_else(|| {
+            Error::Invalid(format!("`{}` was not seen in calibration", graph.values[id.0].name))
+        })?;
+        all.merge(seen);
+    }
+    let overridden = members.iter().find_map(|id| options.overrides.get(&graph.values[id.0].name));
+    // Cutting off a network's own outputs would tie the scores of classes.
+    let is_output = members.iter().any(|id| graph.outputs.contains(id));
+    let method = match overridden {
+        Some(method) => *method,
+        None if is_output => RangeMethod::MinMax,
+        None => options.method,
+    };
+    let (min, max) = choose_range(&all, method);
+    Ok(Format::Int8(QParams::from_range(min, max)))
+}
+
+/// The range that `method` picks.
+pub fn choose_range(seen: &Statistics, method: RangeMethod) -> (f32, f32) {
+    match method {
+        RangeMethod::Fixed { min, max } => (min, max),
+        RangeMethod::MinMax => (seen.min, seen.max),
+        RangeMethod::Percentile(p) => seen.percentile(p),
+        RangeMethod::LeastSquares => seen.least_squares(),
+        RangeMethod::Auto => {
+            let candidates = [
+                (seen.min, seen.max),
+                seen.percentile(99.999),
+                seen.percentile(99.99),
+                seen.percentile(99.9),
+                seen.least_squares(),
+            ];
+            let error = |r: &(f32, f32)| seen.squared_error(r.0, r.1);
+            candidates.into_iter().min_by(|a, b| error(a).total_cmp(&error(b))).expect("candidates")
+        }
+    }
+}
+
+/// Values that must share one scale, as a union-find forest.
+struct Groups {
+    parent: Vec<usize>,
+}
+
+impl Groups {
+    fn new(graph: &Graph) -> Self {
+        let mut groups = Self { parent: (0..graph.values.len()).collect() };
+        for node in graph.nodes.iter().filter(|n| n.op.range_rule() == RangeRule::SameAsInputs) {
+            for id in node.inputs.iter().chain(&node.outputs) {
+                let (a, b) = (groups.root(id.0), groups.root(node.outputs[0].0));
+                groups.parent[a.max(b)] = a.min(b);
+            }
+        }
+        groups
+    }
+
+    fn root(&self, mut i: usize) -> usize {
+        while self.parent[i] != i {
+            i = self.parent[i];
+        }
+        i
+    }
+
+    fn members(&self) -> impl Iterator<Item = Vec<ValueId>> {
+        let mut by_root: BTreeMap<usize, Vec<ValueId>> = BTreeMap::new();
+        for i in 0..self.parent.len() {
+            by_root.entry(self.root(i)).or_default().push(ValueId(i));
+        }
+        by_root.into_values()
+    }
+}
