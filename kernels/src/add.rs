@@ -1,6 +1,10 @@
 //! Element-wise sum of two tensors with different scales.
 
-use crate::{Isa, Kernel, Memory, Multiplier, Operand, OutputStage, memory::map2};
+use crate::{
+    Isa, Kernel, Memory, Multiplier, Operand, OutputStage, Rounding,
+    isa::Vectorize,
+    memory::{In, Out, for_each_run, map2},
+};
 
 /// `out = a + b`: TensorFlow Lite's int8 `ADD`, for equal shapes.
 ///
@@ -37,25 +41,52 @@ pub struct Add {
 pub const LEFT_SHIFT: u32 = 20;
 
 impl Kernel for Add {
-    fn run(&self, mem: &Memory<'_>, _: Isa) {
+    fn run(&self, mem: &Memory<'_>, isa: Isa) {
         let (Some(a), Some(b), Some(out)) = (mem.read(&self.a), mem.read(&self.b), mem.write(&self.output))
         else {
             debug_assert!(false, "operands outside memory");
             return;
         };
-        let rounding = self.stage.rounding;
+        if a.shape() != out.shape() || b.shape() != out.shape() {
+            debug_assert!(false, "shapes differ");
+            return;
+        }
+        isa.vectorize(Sum { add: self, a, b, out });
+    }
+}
+
+struct Sum<'k, 'm> {
+    add: &'k Add,
+    a: In<'m>,
+    b: In<'m>,
+    out: Out<'m>,
+}
+
+impl Vectorize for Sum<'_, '_> {
+    #[inline(always)]
+    fn run(self) {
+        // One loop for each rounding, without a choice inside.
+        match self.add.stage.rounding {
+            Rounding::TfliteDouble => self.round(Rounding::TfliteDouble),
+            Rounding::Single => self.round(Rounding::Single),
+        }
+    }
+}
+
+impl Sum<'_, '_> {
+    #[inline(always)]
+    fn round(&self, rounding: Rounding) {
+        let add = *self.add;
+        let stage = OutputStage { rounding, ..add.stage };
         let common = |x: i8, zero_point: i8, multiplier: Multiplier| {
             multiplier.apply((x as i32 - zero_point as i32) << LEFT_SHIFT, rounding)
         };
-        let [h, w, _] = out.shape();
-        for y in 0..h {
-            for x in 0..w {
-                map2(out.pixel(y, x), a.pixel(y, x), b.pixel(y, x), |a, b| {
-                    let a = common(a, self.a_zero_point, self.a_multiplier);
-                    let b = common(b, self.b_zero_point, self.b_multiplier);
-                    self.stage.store(a.wrapping_add(b), self.multiplier)
-                });
-            }
-        }
+        for_each_run(self.out, [self.a, self.b], |cells, [a, b]| {
+            map2(cells, a, b, |a, b| {
+                let a = common(a, add.a_zero_point, add.a_multiplier);
+                let b = common(b, add.b_zero_point, add.b_multiplier);
+                stage.store(a.wrapping_add(b), add.multiplier)
+            });
+        });
     }
 }

@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! a  = acc * 2^max(e, 0)                              32-bit; lowering proves that it fits
-//! h  = trunc((a * m + n) / 2^31)                      n = 2^30 if a*m >= 0, else 1 - 2^30
+//! h  = floor((a * m + 2^30) / 2^31)                   to nearest, ties towards plus infinity
 //! y  = h / 2^max(-e, 0)                               to nearest, ties away from zero
 //! ```
 //!
@@ -31,7 +31,7 @@ pub enum Rounding {
 /// A positive real factor as a 31-bit mantissa and a power of two: `mantissa / 2^31 * 2^shift`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Multiplier {
-    /// In `[2^30, 2^31)`, or 0 for the factor 0.
+    /// In `[2^30, 2^31)`, or 0 for the factor 0. Smaller positive ones are valid, and less precise.
     pub mantissa: i32,
     /// In `[-31, 30]`; positive shifts left.
     pub shift: i32,
@@ -111,17 +111,23 @@ impl Multiplier {
     }
 }
 
-/// `round(a * b / 2^31)`, ties away from zero; the one overflow, `i32::MIN * i32::MIN`, saturates.
+/// `round(a * b / 2^31)`, ties towards plus infinity; the one overflow, `i32::MIN * i32::MIN`, saturates.
 ///
-/// gemmlowp's `SaturatingRoundingDoublingHighMul`.
+/// gemmlowp's `SaturatingRoundingDoublingHighMul`. There it is written as a truncating division after a nudge of
+/// `2^30`, or `1 - 2^30` for negative products, which is `floor((a * b + 2^30) / 2^31)` for either sign: with
+/// `a * b = -p`, `-floor((p + 2^30 - 1) / 2^31) = ceil((-p - 2^30 + 1) / 2^31) = floor((-p + 2^30) / 2^31)`.
 #[inline(always)]
 pub const fn doubling_high_multiply(a: i32, b: i32) -> i32 {
     if a == i32::MIN && b == i32::MIN {
         return i32::MAX;
     }
-    let product = a as i64 * b as i64;
-    let nudge = if product >= 0 { 1 << 30 } else { 1 - (1 << 30) };
-    ((product + nudge) / (1 << 31)) as i32
+    high_multiply(a, b)
+}
+
+/// [`doubling_high_multiply`] where not both are `i32::MIN`: mantissas are not negative.
+#[inline(always)]
+const fn high_multiply(a: i32, b: i32) -> i32 {
+    ((a as i64 * b as i64 + (1 << 30)) >> 31) as i32
 }
 
 /// `round(x / 2^exponent)`, ties away from zero, for `exponent` in `[0, 31]`.
@@ -129,11 +135,10 @@ pub const fn doubling_high_multiply(a: i32, b: i32) -> i32 {
 /// gemmlowp's `RoundingDivideByPOT`.
 #[inline(always)]
 pub const fn rounding_shift_right(x: i32, exponent: i32) -> i32 {
-    let mask = ((1i64 << exponent) - 1) as i32;
+    let mask = 1i32.wrapping_shl(exponent as u32).wrapping_sub(1);
     let remainder = x & mask;
     let threshold = (mask >> 1) + (x < 0) as i32;
-    // An arithmetic shift by 31 at most; `exponent` is at most 31 for every Multiplier.
-    (x >> (exponent & 31)) + (remainder > threshold) as i32
+    x.wrapping_shr(exponent as u32).wrapping_add((remainder > threshold) as i32)
 }
 
 /// The last step of an operator: add the output zero point and clamp to the activation's range.

@@ -26,8 +26,16 @@ impl Isa {
             target_feature = "avx512vl",
             target_feature = "avx512vnni"
         ))]
-        return Self(Level::Avx512Vnni);
-        #[allow(unreachable_code)]
+        {
+            Self(Level::Avx512Vnni)
+        }
+        #[cfg(not(all(
+            target_arch = "x86_64",
+            target_feature = "avx512f",
+            target_feature = "avx512bw",
+            target_feature = "avx512vl",
+            target_feature = "avx512vnni"
+        )))]
         Self(Level::Scalar)
     }
 
@@ -70,4 +78,29 @@ impl Isa {
     pub(crate) const fn has_avx512_vnni(self) -> bool {
         matches!(self.0, Level::Avx512Vnni)
     }
+
+    /// Does `work`, compiled for these instructions: plain loops in it vectorise as wide as they allow.
+    #[inline(always)]
+    pub(crate) fn vectorize(self, work: impl Vectorize) {
+        #[cfg(target_arch = "x86_64")]
+        if self.has_avx512_vnni() {
+            // SAFETY: the capability proves the instructions.
+            unsafe { with_avx512(work) };
+            return;
+        }
+        work.run();
+    }
+}
+
+/// Something that [`Isa::vectorize`] compiles once per instruction set. `run` must be `#[inline(always)]`: only code
+/// that is inlined gets the instructions.
+pub(crate) trait Vectorize {
+    /// Does it.
+    fn run(self);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+fn with_avx512(work: impl Vectorize) {
+    work.run();
 }

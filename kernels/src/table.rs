@@ -1,6 +1,9 @@
 //! Point-wise non-linear functions as tables.
 
-use crate::{Isa, Kernel, Memory, Operand, memory::map1};
+use crate::{
+    Isa, Kernel, Memory, Operand,
+    memory::{for_each_run, map1},
+};
 
 /// `out = table[in + 128]`: sigmoid, tanh, SiLU, hard-swish, ELU, leaky ReLU and any other function of one value.
 ///
@@ -23,11 +26,12 @@ impl Kernel for Table<'_> {
             debug_assert!(false, "operands outside memory");
             return;
         };
-        let [h, w, _] = out.shape();
-        for y in 0..h {
-            for x in 0..w {
-                map1(out.pixel(y, x), input.pixel(y, x), |v| table[(v as u8 ^ 0x80) as usize]);
-            }
+        if input.shape() != out.shape() {
+            debug_assert!(false, "shapes differ");
+            return;
         }
+        for_each_run(out, [input], |cells, [values]| {
+            map1(cells, values, |v| table[(v as u8 ^ 0x80) as usize]);
+        });
     }
 }

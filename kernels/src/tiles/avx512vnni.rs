@@ -124,7 +124,9 @@ unsafe fn tile<const PX: usize, const PN: usize>(
 #[target_feature(enable = "avx512f")]
 fn opaque(mut v: __m512i) -> __m512i {
     // SAFETY: no instruction at all.
-    unsafe { core::arch::asm!("/* {0} */", inout(zmm_reg) v, options(pure, nomem, nostack, preserves_flags)) };
+    unsafe {
+        core::arch::asm!("/* {0} */", inout(zmm_reg) v, options(pure, nomem, nostack, preserves_flags))
+    };
     v
 }
 

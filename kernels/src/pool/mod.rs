@@ -1,0 +1,25 @@
+//! Pooling: largest value and mean over windows, mean over the whole image.
+//!
+//! All walk the image pixel by pixel and keep a block of channels in registers.
+
+mod average;
+mod global;
+mod max;
+
+pub use average::AveragePool2d;
+pub use global::GlobalAveragePool;
+pub use max::MaxPool2d;
+
+/// The part of axis `0..size` that window `index` covers.
+#[inline(always)]
+fn window(
+    index: usize,
+    kernel: usize,
+    stride: usize,
+    padding: usize,
+    size: usize,
+) -> core::ops::Range<usize> {
+    let start = index.saturating_mul(stride);
+    let end = start.saturating_add(kernel);
+    start.saturating_sub(padding).min(size)..end.saturating_sub(padding).min(size)
+}
