@@ -1,0 +1,123 @@
+//! A picture as it was stored: 8-bit intensities or real values.
+
+use crate::{Error, Result, colour};
+use std::path::{Path, PathBuf};
+
+/// The largest picture that is read: `h * w * c` samples (64 Mi). A header that claims more is refused before any
+/// memory is taken.
+pub const MAX_SAMPLES: usize = 1 << 26;
+
+/// A picture, `[h, w, c]`, channels innermost.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Picture {
+    name: PathBuf,
+    h: usize,
+    w: usize,
+    c: usize,
+    samples: Samples,
+}
+
+/// What a picture's samples are.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Samples {
+    /// Intensities, 0 black to 255 white; one channel or RGB.
+    U8(Vec<u8>),
+    /// Real values: Hounsfield units from a CT, or whatever an NPY file holds. Never NaN or infinite.
+    Real(Vec<f32>),
+}
+
+impl Samples {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Samples::U8(v) => v.len(),
+            Samples::Real(v) => v.len(),
+        }
+    }
+}
+
+impl Picture {
+    /// A picture from its samples. `name` is what errors call it, the file's path as a rule.
+    ///
+    /// # Errors
+    /// If a side is zero, if the number of samples is not `h * w * c` or passes [`MAX_SAMPLES`], if an 8-bit picture
+    /// has other than 1 or 3 channels, or if a real sample is not finite.
+    pub fn new(name: impl Into<PathBuf>, [h, w, c]: [usize; 3], samples: Samples) -> Result<Self> {
+        let name = name.into();
+        let count = sample_count(&name, [h, w, c])?;
+        if samples.len() != count {
+            return Err(Error::file(
+                name,
+                format!("a {h}x{w}x{c} picture has {count} samples, found {}", samples.len()),
+            ));
+        }
+        match &samples {
+            Samples::U8(_) if c != 1 && c != 3 => {
+                let message = format!("an 8-bit picture has 1 or 3 channels, found {c} ({h}x{w}x{c})");
+                return Err(Error::file(name, message));
+            }
+            Samples::Real(v) => {
+                if let Some(i) = v.iter().position(|x| !x.is_finite()) {
+                    let (y, x) = (i / c / w, i / c % w);
+                    let message =
+                        format!("every sample must be finite, found {} at row {y}, column {x}", v[i]);
+                    return Err(Error::file(name, message));
+                }
+            }
+            Samples::U8(_) => {}
+        }
+        Ok(Self { name, h, w, c, samples })
+    }
+
+    /// What errors call it.
+    pub fn name(&self) -> &Path {
+        &self.name
+    }
+
+    /// Rows.
+    pub fn height(&self) -> usize {
+        self.h
+    }
+
+    /// Columns.
+    pub fn width(&self) -> usize {
+        self.w
+    }
+
+    /// Samples per pixel.
+    pub fn channels(&self) -> usize {
+        self.c
+    }
+
+    /// The samples, `[h, w, c]`.
+    pub fn samples(&self) -> &Samples {
+        &self.samples
+    }
+
+    /// One channel of it: the luma of RGB (as PIL's mode `L`), the mean of several real channels.
+    pub fn to_gray(&self) -> Picture {
+        let samples = match &self.samples {
+            Samples::U8(v) if self.c == 3 => Samples::U8(colour::luma(v)),
+            Samples::Real(v) if self.c > 1 => {
+                Samples::Real(v.chunks_exact(self.c).map(|p| p.iter().sum::<f32>() / self.c as f32).collect())
+            }
+            same => same.clone(),
+        };
+        Picture { name: self.name.clone(), c: 1, samples, ..*self }
+    }
+
+    /// The same picture with other samples per pixel; lengths are the caller's duty.
+    pub(crate) fn with_samples(&self, c: usize, samples: Samples) -> Picture {
+        debug_assert_eq!(samples.len(), self.h * self.w * c);
+        Picture { name: self.name.clone(), c, samples, ..*self }
+    }
+}
+
+/// `h * w * c`, if it is neither zero nor past [`MAX_SAMPLES`].
+pub(crate) fn sample_count(name: &Path, [h, w, c]: [usize; 3]) -> Result<usize> {
+    match h.checked_mul(w).and_then(|n| n.checked_mul(c)) {
+        Some(n) if n > 0 && n <= MAX_SAMPLES => Ok(n),
+        _ => {
+            Err(Error::file(name, format!("expected 1 to {MAX_SAMPLES} samples, found {h}x{w}x{c} of them")))
+        }
+    }
+}

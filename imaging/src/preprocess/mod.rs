@@ -1,0 +1,159 @@
+//! From a picture to a network's input.
+//!
+//! The stages, in this order:
+//! 1. real values become 8-bit intensities by a window or by min-max, or stay real (`hu`, `raw`);
+//! 2. polarity;
+//! 3. colour: gray, or three planes;
+//! 4. resize and crop to the network's size;
+//! 5. numbers: each 8-bit sample becomes what the network was trained on.
+//!
+//! Stage 5 of most pre-processings is a function of one 8-bit sample: [`Preprocess::table`].
+
+mod numbers;
+mod parse;
+mod resize_mode;
+mod serde_impl;
+mod table;
+mod window;
+
+pub use numbers::Numbers;
+pub use resize_mode::ResizeMode;
+pub use table::PlaneTable;
+pub use window::Window;
+
+use crate::{Error, Picture, Result, Samples};
+
+/// What is done to a picture before a network sees it.
+///
+/// Written as text: the name of the numbers with its arguments, then options.
+///
+/// ```
+/// use niello_imaging::{Picture, Preprocess, Samples};
+///
+/// let lung_window = Preprocess::parse("window:-600,1500").unwrap();
+/// let slice = Picture::new("slice", [1, 3, 1], Samples::Real(vec![-1350.0, -600.0, 150.0])).unwrap();
+/// assert_eq!(lung_window.apply(&slice, [1, 3], 1).unwrap(), [0.0, 128.0 / 255.0, 1.0]);
+///
+/// // The same for a network of RGB pictures: the window first, then ImageNet's statistics.
+/// Preprocess::parse("imagenet window=-600,1500 resize=stretch").unwrap();
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Preprocess {
+    /// What the network's input numbers are.
+    pub numbers: Numbers,
+    /// How the picture is brought to the network's size; `None` is the usual way of [`Preprocess::numbers`].
+    pub resize: Option<ResizeMode>,
+    /// Whether colour is kept.
+    pub colour: Colour,
+    /// Whether black and white are exchanged.
+    pub polarity: Polarity,
+    /// Turns real values into intensities first, so that a CT slice can enter a network of 8-bit pictures.
+    pub window: Option<Window>,
+}
+
+/// Whether colour is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Colour {
+    /// Gray for a network of one plane; RGB for one of three.
+    #[default]
+    Auto,
+    /// Gray in any case; a network of three planes gets it three times.
+    Gray,
+}
+
+/// Whether black and white are exchanged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Polarity {
+    /// As stored.
+    #[default]
+    Normal,
+    /// 255 less the sample: for pictures that show air white.
+    Inverted,
+}
+
+impl From<Numbers> for Preprocess {
+    fn from(numbers: Numbers) -> Self {
+        Self { numbers, resize: None, colour: Colour::default(), polarity: Polarity::default(), window: None }
+    }
+}
+
+impl Preprocess {
+    /// The network's input, `[size[0], size[1], channels]`.
+    ///
+    /// # Errors
+    /// If the picture's kind does not fit (Hounsfield units wanted, 8-bit samples found, and the reverse), if it has
+    /// another size and must not be resized, or if its channels cannot become the network's.
+    pub fn apply(&self, picture: &Picture, size: [usize; 2], channels: usize) -> Result<Vec<f32>> {
+        let problem = |message| Error::file(picture.name(), message);
+        let stored = self.intensities(picture).map_err(problem)?;
+        let stored = self.polarise(stored).map_err(problem)?;
+        let planes = self.colours(stored, channels).map_err(problem)?;
+        let fitted = self.fit(&planes, size).map_err(problem)?;
+        self.numbers.numbers(fitted, planes.channels(), channels).map_err(problem)
+    }
+
+    /// The picture as the network sees it, in gray, `[size[0], size[1]]`: the ground of an overlay. Real values that
+    /// nothing else turns into intensities are shown in the lung window.
+    ///
+    /// # Errors
+    /// If the picture cannot be brought to `size`.
+    pub fn view(&self, picture: &Picture, size: [usize; 2]) -> Result<Vec<u8>> {
+        let problem = |message| Error::file(picture.name(), message);
+        let (numbers, window) = match &self.numbers {
+            same @ (Numbers::MinMax | Numbers::Window(_)) => (same.clone(), self.window),
+            _ => (Numbers::Unit, Some(self.window.unwrap_or(Window::LUNG))),
+        };
+        let resize = Some(self.resize.unwrap_or_else(|| self.numbers.usual_resize()));
+        let shown = Preprocess { numbers, window, resize, ..self.clone() };
+        let gray = shown.intensities(&picture.to_gray()).and_then(|p| shown.polarise(p)).map_err(problem)?;
+        match shown.fit(&gray, size).map_err(problem)? {
+            Samples::U8(v) => Ok(v),
+            Samples::Real(_) => Err(problem("no intensities to show".into())),
+        }
+    }
+
+    /// Stage 1.
+    fn intensities(&self, picture: &Picture) -> Result<Picture, String> {
+        let c = picture.channels();
+        let samples = match (picture.samples(), self.window) {
+            (Samples::Real(v), Some(window)) => Samples::U8(window.apply(v)),
+            (same, _) => same.clone(),
+        };
+        Ok(picture.with_samples(c, self.numbers.intensities(samples)?))
+    }
+
+    /// Stage 2.
+    fn polarise(&self, picture: Picture) -> Result<Picture, String> {
+        match (self.polarity, picture.samples()) {
+            (Polarity::Normal, _) => Ok(picture),
+            (Polarity::Inverted, Samples::U8(v)) => {
+                Ok(picture.with_samples(picture.channels(), Samples::U8(v.iter().map(|v| 255 - v).collect())))
+            }
+            (Polarity::Inverted, Samples::Real(_)) => {
+                Err("polarity=inverted needs 8-bit samples, found real values; give a window".into())
+            }
+        }
+    }
+
+    /// Stage 3: one channel, or as many as the network has. One channel is repeated in stage 5.
+    fn colours(&self, picture: Picture, channels: usize) -> Result<Picture, String> {
+        if self.colour == Colour::Gray || (channels == 1 && picture.channels() == 3) {
+            return Ok(picture.to_gray());
+        }
+        let c = picture.channels();
+        if c != channels && c != 1 {
+            return Err(format!("the network has {channels} input channels, the picture {c}"));
+        }
+        Ok(picture)
+    }
+
+    /// Stage 4.
+    fn fit(&self, picture: &Picture, size: [usize; 2]) -> Result<Samples, String> {
+        let mode = self.resize.unwrap_or_else(|| self.numbers.usual_resize());
+        let shape = [picture.height(), picture.width(), picture.channels()];
+        Ok(match picture.samples() {
+            Samples::U8(v) => Samples::U8(mode.apply(v, shape, size)?),
+            Samples::Real(v) => Samples::Real(mode.apply(v, shape, size)?),
+        })
+    }
+}
