@@ -1,0 +1,32 @@
+//! Convolution, batch norm, ReLU.
+
+use niello_codegen::{
+    GraphBuilder, ValueId,
+    graph::{BatchNormParams, ConvParams},
+};
+
+/// `NAME.0` convolution, `NAME.1` batch norm, `NAME` ReLU.
+pub(crate) fn conv_bn_relu(b: &mut GraphBuilder<'_>, name: &str, x: ValueId, conv: ConvParams) -> ValueId {
+    conv_bn_relu_at(b, name, 0, name, x, conv)
+}
+
+/// Twice 3x3 convolution to `out` channels, batch norm, ReLU: `NAME.0`, `.1`, `.2`, `NAME.3`, `.4`, `NAME`.
+pub(crate) fn double_conv(b: &mut GraphBuilder<'_>, name: &str, x: ValueId, out: usize) -> ValueId {
+    let conv = ConvParams::new(out, 3).padding(1);
+    let x = conv_bn_relu_at(b, name, 0, &format!("{name}.2"), x, conv);
+    conv_bn_relu_at(b, name, 3, name, x, conv)
+}
+
+/// `NAME.FIRST` convolution, `NAME.(FIRST + 1)` batch norm, then a ReLU named `last`.
+fn conv_bn_relu_at(
+    b: &mut GraphBuilder<'_>,
+    name: &str,
+    first: usize,
+    last: &str,
+    x: ValueId,
+    conv: ConvParams,
+) -> ValueId {
+    let x = b.conv2d(&format!("{name}.{first}"), x, conv);
+    let x = b.batch_norm(&format!("{name}.{}", first + 1), x, BatchNormParams::default());
+    b.relu(last, x)
+}

@@ -1,0 +1,21 @@
+//! One network, one file. A new one is a `mod`, a `pub use` and a line in [`ALL`].
+
+mod anam_net;
+mod anam_net_paper;
+mod squeezenet1_0;
+mod squeezenet1_1;
+mod unet_small_lung;
+mod w251_baseline_cnn;
+
+pub use anam_net::AnamNet;
+pub use anam_net_paper::AnamNetPaper;
+pub use squeezenet1_0::SqueezeNet1_0;
+pub use squeezenet1_1::SqueezeNet1_1;
+pub use unet_small_lung::UNetSmallLung;
+pub use w251_baseline_cnn::W251BaselineCnn;
+
+use niello_codegen::network::Network;
+
+/// Every network, in the order of listings.
+pub static ALL: &[&dyn Network] =
+    &[&AnamNet, &AnamNetPaper, &UNetSmallLung, &SqueezeNet1_0, &SqueezeNet1_1, &W251BaselineCnn];

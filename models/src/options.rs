@@ -1,0 +1,90 @@
+//! Checks what a user chose against what a network allows.
+
+use niello_codegen::{
+    Error, Result, Shape,
+    network::{Network, NetworkOptions},
+};
+
+/// Which heights and widths a network takes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Sides {
+    /// Any multiple of this (each halving must come out even).
+    MultipleOf(usize),
+    /// Any from this on (below, a map would vanish).
+    AtLeast(usize),
+}
+
+/// The largest side, channel count or class count: far beyond any board, and no product of sizes overflows.
+const LARGEST: usize = 1 << 14;
+
+/// What a network is built with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Chosen {
+    /// Input shape.
+    pub(crate) input: Shape,
+    /// Number of classes.
+    pub(crate) classes: usize,
+}
+
+/// The options, with `network`'s own values where nothing was chosen.
+///
+/// # Errors
+/// Names the network, the option, what it allows and what was asked for.
+pub(crate) fn choose(network: &dyn Network, options: &NetworkOptions, sides: Sides) -> Result<Chosen> {
+    let default = network.default_input();
+    let [h, w] = options.input_size.unwrap_or([default.h, default.w]);
+    for (side, value) in [("height", h), ("width", w)] {
+        let (fits, rule) = match sides {
+            Sides::MultipleOf(n) => (value >= n && value.is_multiple_of(n), format!("a multiple of {n}")),
+            Sides::AtLeast(n) => (value >= n, format!("at least {n}")),
+        };
+        check(network, &format!("input {side}"), fits && value <= LARGEST, &rule, value)?;
+    }
+    let channels = options.input_channels.unwrap_or(default.c);
+    let classes = options.classes.unwrap_or(network.default_classes().len());
+    for (what, value) in [("number of input channels", channels), ("number of classes", classes)] {
+        check(network, what, (1..=LARGEST).contains(&value), "at least 1", value)?;
+    }
+    Ok(Chosen { input: Shape::new(h, w, channels), classes })
+}
+
+fn check(network: &dyn Network, what: &str, fits: bool, rule: &str, found: usize) -> Result<()> {
+    if fits {
+        return Ok(());
+    }
+    let name = network.name();
+    Err(Error::Invalid(format!("{name}: {what} must be {rule} (and at most {LARGEST}), got {found}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::networks::AnamNet;
+
+    fn sized(h: usize, w: usize) -> NetworkOptions {
+        NetworkOptions { input_size: Some([h, w]), ..Default::default() }
+    }
+
+    #[test]
+    fn defaults_are_the_networks_own() {
+        let chosen = choose(&AnamNet, &NetworkOptions::default(), Sides::MultipleOf(16)).unwrap();
+        assert_eq!(chosen, Chosen { input: Shape::new(512, 512, 1), classes: 3 });
+    }
+
+    #[test]
+    fn what_a_network_does_not_allow_is_named() {
+        let none = NetworkOptions { classes: Some(0), ..Default::default() };
+        let deep = NetworkOptions { input_channels: Some(usize::MAX), ..Default::default() };
+        for (options, sides, expected) in [
+            (sized(40, 64), Sides::MultipleOf(16), "anam_net: input height must be a multiple of 16 "),
+            (sized(64, 0), Sides::MultipleOf(16), "anam_net: input width must be a multiple of 16 "),
+            (sized(64, 3), Sides::AtLeast(4), "anam_net: input width must be at least 4 "),
+            (sized(1 << 40, 16), Sides::MultipleOf(16), "at most 16384), got 1099511627776"),
+            (none, Sides::AtLeast(4), "anam_net: number of classes must be at least 1 "),
+            (deep, Sides::AtLeast(4), "anam_net: number of input channels must be"),
+        ] {
+            let message = choose(&AnamNet, &options, sides).unwrap_err().to_string();
+            assert!(message.contains(expected), "{message}");
+        }
+    }
+}
