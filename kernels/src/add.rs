@@ -3,7 +3,7 @@
 use crate::{
     Isa, Kernel, Memory, Multiplier, Operand, OutputStage, Rounding,
     isa::Vectorize,
-    memory::{In, Out, for_each_run, map2},
+    memory::{Runs, in_blocks, put},
 };
 
 /// `out = a + b`: TensorFlow Lite's int8 `ADD`, for equal shapes.
@@ -47,22 +47,33 @@ impl Kernel for Add {
             debug_assert!(false, "operands outside memory");
             return;
         };
-        if a.shape() != out.shape() || b.shape() != out.shape() {
+        let Some(runs) = Runs::new(out, [a, b]) else {
             debug_assert!(false, "shapes differ");
             return;
-        }
-        isa.vectorize(Sum { add: self, a, b, out });
+        };
+        isa.vectorize(Walk { add: self, runs });
     }
 }
 
-struct Sum<'k, 'm> {
-    add: &'k Add,
-    a: In<'m>,
-    b: In<'m>,
-    out: Out<'m>,
+impl Add {
+    /// One sum; `rounding` is that of the stage, as a constant.
+    #[inline(always)]
+    fn sum(&self, a: i8, b: i8, rounding: Rounding) -> i8 {
+        let common = |x: i8, zero_point: i8, multiplier: Multiplier| {
+            multiplier.apply((x as i32 - zero_point as i32) << LEFT_SHIFT, rounding)
+        };
+        let a = common(a, self.a_zero_point, self.a_multiplier);
+        let b = common(b, self.b_zero_point, self.b_multiplier);
+        OutputStage { rounding, ..self.stage }.store(a.wrapping_add(b), self.multiplier)
+    }
 }
 
-impl Vectorize for Sum<'_, '_> {
+struct Walk<'k, 'm> {
+    add: &'k Add,
+    runs: Runs<'m, 2>,
+}
+
+impl Vectorize for Walk<'_, '_> {
     #[inline(always)]
     fn run(self) {
         // One loop for each rounding, without a choice inside.
@@ -73,20 +84,20 @@ impl Vectorize for Sum<'_, '_> {
     }
 }
 
-impl Sum<'_, '_> {
+impl Walk<'_, '_> {
     #[inline(always)]
     fn round(&self, rounding: Rounding) {
         let add = *self.add;
-        let stage = OutputStage { rounding, ..add.stage };
-        let common = |x: i8, zero_point: i8, multiplier: Multiplier| {
-            multiplier.apply((x as i32 - zero_point as i32) << LEFT_SHIFT, rounding)
-        };
-        for_each_run(self.out, [self.a, self.b], |cells, [a, b]| {
-            map2(cells, a, b, |a, b| {
-                let a = common(a, add.a_zero_point, add.a_multiplier);
-                let b = common(b, add.b_zero_point, add.b_multiplier);
-                stage.store(a.wrapping_add(b), add.multiplier)
+        for run in 0..self.runs.len() {
+            let (cells, [a, b]) = self.runs.get(run);
+            in_blocks!(first in cells.len(), N => {
+                let (a, b) = (a.block::<N>(first), b.block::<N>(first));
+                let mut sums = [0; N];
+                for i in 0..N {
+                    sums[i] = add.sum(a[i], b[i], rounding);
+                }
+                put(cells, first, sums);
             });
-        });
+        }
     }
 }

@@ -3,7 +3,7 @@
 use crate::{
     Isa, Kernel, Memory, Multiplier, Operand, OutputStage, Rounding,
     isa::Vectorize,
-    memory::{In, Out, for_each_run, map1},
+    memory::{Runs, in_blocks, put},
 };
 
 /// `out = in`, byte by byte: into a slice of a concatenation, or from a strided view to a dense one.
@@ -21,23 +21,25 @@ impl Kernel for Copy {
             debug_assert!(false, "operands outside memory");
             return;
         };
-        if input.shape() != out.shape() {
+        let Some(runs) = Runs::new(out, [input]) else {
             debug_assert!(false, "shapes differ");
             return;
-        }
-        isa.vectorize(Move { input, out });
+        };
+        isa.vectorize(Move(runs));
     }
 }
 
-struct Move<'m> {
-    input: In<'m>,
-    out: Out<'m>,
-}
+struct Move<'m>(Runs<'m, 1>);
 
 impl Vectorize for Move<'_> {
     #[inline(always)]
     fn run(self) {
-        for_each_run(self.out, [self.input], |cells, [values]| map1(cells, values, |v| v));
+        for run in 0..self.0.len() {
+            let (cells, [values]) = self.0.get(run);
+            in_blocks!(first in cells.len(), N => {
+                put(cells, first, values.block::<N>(first));
+            });
+        }
     }
 }
 
@@ -64,18 +66,17 @@ impl Kernel for Requantize {
             debug_assert!(false, "operands outside memory");
             return;
         };
-        if input.shape() != out.shape() {
+        let Some(runs) = Runs::new(out, [input]) else {
             debug_assert!(false, "shapes differ");
             return;
-        }
-        isa.vectorize(Rescale { requantize: self, input, out });
+        };
+        isa.vectorize(Rescale { requantize: self, runs });
     }
 }
 
 struct Rescale<'k, 'm> {
     requantize: &'k Requantize,
-    input: In<'m>,
-    out: Out<'m>,
+    runs: Runs<'m, 1>,
 }
 
 impl Vectorize for Rescale<'_, '_> {
@@ -94,8 +95,15 @@ impl Rescale<'_, '_> {
     fn round(&self, rounding: Rounding) {
         let Requantize { input_zero_point, multiplier, .. } = *self.requantize;
         let stage = OutputStage { rounding, ..self.requantize.stage };
-        for_each_run(self.out, [self.input], |cells, [values]| {
-            map1(cells, values, |v| stage.store(v as i32 - input_zero_point as i32, multiplier));
-        });
+        for run in 0..self.runs.len() {
+            let (cells, [values]) = self.runs.get(run);
+            in_blocks!(first in cells.len(), N => {
+                let mut block = values.block::<N>(first);
+                for v in &mut block {
+                    *v = stage.store(*v as i32 - input_zero_point as i32, multiplier);
+                }
+                put(cells, first, block);
+            });
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     Isa, Kernel, Memory, Operand,
-    memory::{for_each_run, map1},
+    memory::{Runs, map1},
 };
 
 /// `out = table[in + 128]`: sigmoid, tanh, SiLU, hard-swish, ELU, leaky ReLU and any other function of one value.
@@ -26,12 +26,13 @@ impl Kernel for Table<'_> {
             debug_assert!(false, "operands outside memory");
             return;
         };
-        if input.shape() != out.shape() {
+        let Some(runs) = Runs::new(out, [input]) else {
             debug_assert!(false, "shapes differ");
             return;
-        }
-        for_each_run(out, [input], |cells, [values]| {
+        };
+        for run in 0..runs.len() {
+            let (cells, [values]) = runs.get(run);
             map1(cells, values, |v| table[(v as u8 ^ 0x80) as usize]);
-        });
+        }
     }
 }

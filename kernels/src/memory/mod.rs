@@ -10,8 +10,8 @@ mod view;
 
 use core::cell::Cell;
 
-pub use view::{Channels, In, Out, map1, map2};
-pub(crate) use view::{for_each_run, in_blocks, put};
+pub use view::{Channels, In, Out};
+pub(crate) use view::{Runs, in_blocks, map1, put};
 
 /// Values that loops over channels handle at once: a cache line where vectors are wide, few where code must be small.
 pub(crate) const LARGE_BLOCK: usize = if cfg!(target_pointer_width = "64") { 64 } else { 8 };

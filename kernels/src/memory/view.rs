@@ -88,14 +88,11 @@ impl<'a> In<'a> {
         }
     }
 
-    /// All values in order, if they lie without gaps.
+    /// The channels of pixel `i` in order; empty outside the tensor.
     #[inline(always)]
-    fn dense(&self) -> Option<Channels<'a>> {
-        (self.stride == self.c).then(|| Channels {
-            ptr: self.ptr,
-            len: self.h * self.w * self.c,
-            life: PhantomData,
-        })
+    fn nth(&self, i: usize) -> Channels<'a> {
+        let len = if i < self.h * self.w { self.c } else { 0 };
+        Channels { ptr: self.ptr.wrapping_add(i * self.stride), len, life: PhantomData }
     }
 }
 
@@ -192,10 +189,11 @@ impl<'a> Out<'a> {
         a.start < b.end && b.start < a.end
     }
 
-    /// All values in order, if they lie without gaps.
+    /// The channels of pixel `i` in order; empty outside the tensor.
     #[inline(always)]
-    fn dense(&self) -> Option<&'a [Cell<i8>]> {
-        (self.stride == self.c).then_some(self.cells)
+    fn nth(&self, i: usize) -> &'a [Cell<i8>] {
+        let start = i.wrapping_mul(self.stride);
+        self.cells.get(start..start.wrapping_add(self.c)).unwrap_or(&[])
     }
 }
 
@@ -210,7 +208,7 @@ pub(crate) fn put<const N: usize>(cells: &[Cell<i8>], first: usize, values: [i8;
 
 /// `dst[i] = f(src[i])` for as many values as both have.
 #[inline(always)]
-pub fn map1(dst: &[Cell<i8>], src: Channels<'_>, f: impl Fn(i8) -> i8) {
+pub(crate) fn map1(dst: &[Cell<i8>], src: Channels<'_>, f: impl Fn(i8) -> i8) {
     in_blocks!(first in dst.len().min(src.len()), N => {
         let mut block = src.block::<N>(first);
         for v in &mut block {
@@ -220,37 +218,41 @@ pub fn map1(dst: &[Cell<i8>], src: Channels<'_>, f: impl Fn(i8) -> i8) {
     });
 }
 
-/// `dst[i] = f(a[i], b[i])` for as many values as all have.
-#[inline(always)]
-pub fn map2(dst: &[Cell<i8>], a: Channels<'_>, b: Channels<'_>, f: impl Fn(i8, i8) -> i8) {
-    in_blocks!(first in dst.len().min(a.len()).min(b.len()), N => {
-        let (mut block, b) = (a.block::<N>(first), b.block::<N>(first));
-        for (a, b) in block.iter_mut().zip(b) {
-            *a = f(*a, b);
-        }
-        put(dst, first, block);
-    });
-}
-
-/// Calls `f` with corresponding runs of consecutive values of tensors of one shape: all at once where none has gaps,
-/// else pixel by pixel.
-#[inline(always)]
-pub(crate) fn for_each_run<'a, const INPUTS: usize>(
+/// Corresponding runs of consecutive values of tensors of one shape: everything at once where none has gaps, else
+/// pixel by pixel.
+///
+/// An indexed loop and no closure: kernels put long bodies into it, which must be inlined to be vectorised.
+pub(crate) struct Runs<'a, const INPUTS: usize> {
     out: Out<'a>,
     inputs: [In<'a>; INPUTS],
-    f: impl Fn(&'a [Cell<i8>], [Channels<'a>; INPUTS]),
-) {
-    let [h, w, c] = out.shape();
-    let dense = inputs.iter().all(|input| input.stride == c);
-    if let Some(cells) = out.dense()
-        && dense
-    {
-        f(cells, inputs.map(|input| input.dense().unwrap_or(input.pixel(h, w))));
-    } else {
-        for y in 0..h {
-            for x in 0..w {
-                f(out.pixel(y, x), inputs.map(|input| input.pixel(y, x)));
-            }
+    len: usize,
+}
+
+impl<'a, const INPUTS: usize> Runs<'a, INPUTS> {
+    /// `None` if the shapes differ.
+    pub(crate) fn new(out: Out<'a>, inputs: [In<'a>; INPUTS]) -> Option<Self> {
+        if inputs.iter().any(|input| input.shape() != out.shape()) {
+            return None;
         }
+        let [h, w, c] = out.shape();
+        let dense = out.stride == c && inputs.iter().all(|input| input.stride == c);
+        // Without gaps, all pixels together are one long one; `Memory` checked that its length fits.
+        let (h, w, c) = if dense { (1, 1, h * w * c) } else { (h, w, c) };
+        Some(Self {
+            out: Out { h, w, c, ..out },
+            inputs: inputs.map(|input| In { h, w, c, ..input }),
+            len: h * w,
+        })
+    }
+
+    /// How many runs there are.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Run `i` of every tensor; all have the same length.
+    #[inline(always)]
+    pub(crate) fn get(&self, i: usize) -> (&'a [Cell<i8>], [Channels<'a>; INPUTS]) {
+        (self.out.nth(i), self.inputs.map(|input| input.nth(i)))
     }
 }
