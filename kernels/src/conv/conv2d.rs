@@ -62,7 +62,7 @@ impl Kernel for Conv2d<'_> {
             taps: pair(self.kernel),
             stride: pair(self.stride),
             dilation: pair(self.dilation),
-            origin: self.padding.map(|p| -(p as isize)),
+            origin: self.padding.map(|p| (p as isize).wrapping_neg()),
             grid: [oh, ow],
             grid_first: [0, 0],
             grid_step: [1, 1],

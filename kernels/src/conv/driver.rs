@@ -37,150 +37,106 @@ pub(super) struct Job<'a> {
     pub(super) scratch: &'a [Cell<i8>],
 }
 
+/// Sizes that follow from a job. To have them is to know that every pointer that a tile may form lies within its
+/// slice: only [`Job::check`] makes them.
+#[derive(Clone, Copy)]
+pub(super) struct Sizes {
+    /// Input channels per group.
+    pub(super) cin: usize,
+    /// Output channels per group.
+    cout: usize,
+    /// Output channels per group, padded to whole panels.
+    channels: usize,
+    /// Segments per pixel.
+    pub(super) segments: usize,
+    /// Bytes per segment, padded to whole groups of the layout.
+    pub(super) k: usize,
+}
+
+/// Bound on every coordinate, in pixels: sums and differences of two fit 32 bits.
+const FAR: usize = 1 << 29;
+
 impl Job<'_> {
     /// Checks everything that the tiles rely on, then computes. Does nothing if a check fails.
     pub(super) fn run(&self, isa: Isa) {
-        let fits = self.fits();
-        debug_assert!(fits.is_some(), "convolution parameters do not fit together");
-        if fits.is_some() {
-            dispatch(self.layout, isa, Walk(self));
+        if let Some(sizes) = self.check() {
+            dispatch(self.layout, isa, Walk { job: self, sizes });
+        } else {
+            debug_assert!(false, "convolution parameters do not fit together");
         }
     }
 
-    /// `Some` when every pointer that a tile may form lies within its slice.
-    fn fits(&self) -> Option<()> {
-        let check = |ok: bool| if ok { Some(()) } else { None };
-        let [_, _, cin] = self.input.shape();
-        let [oh, ow, cout] = self.output.shape();
-        check(self.groups > 0 && cin.is_multiple_of(self.groups) && cout.is_multiple_of(self.groups))?;
-        let (cin, cout) = (cin / self.groups, cout / self.groups);
+    /// `None` if a pointer that a tile may form could lie outside its slice.
+    fn check(&self) -> Option<Sizes> {
+        let check = |ok: bool| ok.then_some(());
+        let (all_in, all_out) = (self.input.shape()[2], self.output.shape()[2]);
+        let cin = all_in.checked_div(self.groups)?;
+        let cout = all_out.checked_div(self.groups)?;
+        check(cin * self.groups == all_in && cout * self.groups == all_out)?;
         check(self.layout.nr > 0 && self.layout.kr > 0 && self.chunk > 0)?;
-        check(
-            self.gather == Gather::Patches
-                || cin.is_multiple_of(self.layout.kr as usize) && self.pad.len() >= cin,
-        )?;
         let taps = self.taps[0].checked_mul(self.taps[1])?;
         let (segments, k) = self.gather.segments(taps, cin);
-        let channels = self.layout.padded_channels(cout).checked_mul(self.groups)?;
+        // Sizes that overflow are saturated, and no slice is that long.
+        let (channels, k_padded) = (self.layout.padded_channels(cout), self.layout.padded_k(k));
+        match self.gather {
+            // A tile reads whole groups of the layout from the pad and from the image.
+            Gather::Pixels => check(k_padded == k && self.pad.len() >= cin)?,
+            Gather::Patches => check(!self.pad.is_empty() || cin == 0)?,
+        }
+        let constants = channels.checked_mul(self.groups)?;
         check(
-            self.bias.len() >= channels && self.mantissa.len() >= channels && self.shift.len() >= channels,
+            self.bias.len() >= constants && self.mantissa.len() >= constants && self.shift.len() >= constants,
         )?;
         check(self.weights.len() >= self.layout.packed_len(cout, segments, k).checked_mul(self.groups)?)?;
-        check(self.pad.len() >= cin.min(1))?;
-        check(self.scratch.len() >= scratch_bytes(self.layout, self.gather, taps, cin, self.chunk))?;
-        // Offsets are written as i32.
-        check((self.scratch.as_ptr() as usize).is_multiple_of(4))?;
-        for axis in 0..2 {
-            let size = [oh, ow][axis];
-            if self.grid[axis] > 0 {
+
+        // Offsets into scratch are 32 bits wide, aligned, and must not change while they are in use.
+        let bytes = scratch_bytes(self.layout, self.gather, taps, cin, self.chunk);
+        check(self.scratch.len() >= bytes && bytes <= i32::MAX as usize)?;
+        check((self.scratch.as_ptr() as usize).is_multiple_of(align_of::<i32>()))?;
+        check(!self.output.overlaps(self.scratch))?;
+
+        let [oh, ow, _] = self.output.shape();
+        for (axis, size) in [oh, ow].into_iter().enumerate() {
+            if self.grid[axis] > 0 && self.taps[axis] > 0 {
+                let last = self.grid[axis] - 1;
+                check(last.checked_mul(self.grid_step[axis])?.checked_add(self.grid_first[axis])? < size)?;
+                check(last.checked_mul(self.stride[axis])? < FAR)?;
+                check((self.taps[axis] - 1).checked_mul(self.dilation[axis])? < FAR)?;
+                check(self.origin[axis].unsigned_abs() < FAR)?;
+            } else if self.grid[axis] > 0 {
                 let last = (self.grid[axis] - 1).checked_mul(self.grid_step[axis])?;
                 check(last.checked_add(self.grid_first[axis])? < size)?;
             }
         }
-        Some(())
+        Some(Sizes { cin, cout, channels, segments, k: k_padded })
     }
 
-    fn pixels(&self) -> usize {
-        self.grid[0] * self.grid[1]
+    /// The first grid point.
+    fn start(&self) -> Cursor {
+        self.row_start(0)
     }
 
-    /// Row and column of input under tap `t` of grid point `p`, if it is not padding.
-    #[inline(always)]
-    fn tap(&self, gy: usize, gx: usize, ky: usize, kx: usize) -> Option<usize> {
-        let [h, w, _] = self.input.shape();
-        let y = (gy * self.stride[0] + ky * self.dilation[0]) as isize + self.origin[0];
-        let x = (gx * self.stride[1] + kx * self.dilation[1]) as isize + self.origin[1];
-        if (y as usize) < h && (x as usize) < w {
-            Some((y as usize * w + x as usize) * self.input.stride())
-        } else {
-            None
-        }
-    }
-
-    /// Fills offsets (and patches) for grid points `first..first + count` of `group`.
-    fn gather(&self, first: usize, count: usize, group: usize) -> Rows {
-        let [kh, kw] = self.taps;
-        let cin = self.input.shape()[2] / self.groups;
-        let (segments, k) = self.gather.segments(kh * kw, cin);
-        let k = self.layout.padded_k(k);
-        let (offsets, patches) = self.scratch.split_at_checked(self.chunk * segments * 4).unwrap_or_default();
-        let offset_ptr = offsets.as_ptr() as *mut i32;
-        let (mut gy, mut gx) = (first / self.grid[1], first % self.grid[1]);
-        for p in 0..count {
-            match self.gather {
-                Gather::Pixels => {
-                    let mut s = p * segments;
-                    for ky in 0..kh {
-                        for kx in 0..kw {
-                            let offset = match self.tap(gy, gx, ky, kx) {
-                                Some(offset) => offset as i32,
-                                None => -1,
-                            };
-                            // SAFETY: `p < chunk` and `s < chunk * segments`; `offsets` holds that many aligned
-                            // i32 (checked in `fits`).
-                            unsafe { offset_ptr.add(s).write(offset) };
-                            s += 1;
-                        }
-                    }
-                }
-                Gather::Patches => {
-                    // SAFETY: as above, with one segment.
-                    unsafe { offset_ptr.add(p).write((p * k) as i32) };
-                    self.copy_patch(gy, gx, group * cin, cin, patches.get(p * k..(p + 1) * k).unwrap_or(&[]));
-                }
-            }
-            gx += 1;
-            if gx == self.grid[1] {
-                gx = 0;
-                gy += 1;
-            }
-        }
-        let base = match self.gather {
-            Gather::Pixels => self.input.as_ptr().wrapping_add(group * cin),
-            Gather::Patches => patches.as_ptr().cast(),
-        };
-        Rows { base, offsets: offset_ptr, pad: self.pad.as_ptr(), segments, k }
-    }
-
-    /// Copies the patch of one grid point into scratch; padding is the zero point, the tail is zero.
-    fn copy_patch(&self, gy: usize, gx: usize, first: usize, cin: usize, patch: &[Cell<i8>]) {
-        let [kh, kw] = self.taps;
-        let zero = self.pad.first().copied().unwrap_or(0);
-        let mut rest = patch;
-        for ky in 0..kh {
-            for kx in 0..kw {
-                let Some((cells, tail)) = rest.split_at_checked(cin) else { return };
-                rest = tail;
-                match self.tap(gy, gx, ky, kx) {
-                    Some(offset) => {
-                        let src = self.input.as_ptr().wrapping_add(offset + first);
-                        for (i, cell) in cells.iter().enumerate() {
-                            // SAFETY: `tap` returned a pixel within the input, whose channels are readable;
-                            // `first + cin` is at most the number of channels.
-                            cell.set(unsafe { *src.add(i) });
-                        }
-                    }
-                    None => cells.iter().for_each(|cell| cell.set(zero)),
-                }
-            }
-        }
-        rest.iter().for_each(|cell| cell.set(0));
-    }
-
-    /// Address of the first output channel of grid point `p`.
-    #[inline(always)]
-    fn out_pixel(&self, p: usize) -> *mut i8 {
-        let (gy, gx) = (p / self.grid[1], p % self.grid[1]);
+    /// The first grid point of row `gy`.
+    fn row_start(&self, gy: usize) -> Cursor {
         let y = self.grid_first[0] + gy * self.grid_step[0];
-        let x = self.grid_first[1] + gx * self.grid_step[1];
-        self.output.as_ptr().wrapping_add((y * self.output.shape()[1] + x) * self.output.stride())
+        let pixel = y * self.output.shape()[1] + self.grid_first[1];
+        Cursor { gy, gx: 0, out: pixel * self.output.stride() }
+    }
+
+    /// The next grid point.
+    #[inline(always)]
+    pub(super) fn advance(&self, cursor: &mut Cursor) {
+        cursor.gx += 1;
+        cursor.out = cursor.out.wrapping_add(self.grid_step[1] * self.output.stride());
+        if cursor.gx >= self.grid[1] {
+            *cursor = self.row_start(cursor.gy + 1);
+        }
     }
 
     /// Constants from channel `n` (a multiple of the panel width) of `group` on.
-    fn panels(&self, group: usize, n: usize, rows: &Rows) -> Panels {
-        let cout = self.output.shape()[2] / self.groups;
-        let channel = group * self.layout.padded_channels(cout) + n;
-        let row = rows.segments * rows.k;
+    fn panels(&self, sizes: Sizes, group: usize, n: usize) -> Panels {
+        let channel = group * sizes.channels + n;
+        let row = sizes.segments * sizes.k;
         Panels {
             weights: self.weights.as_ptr().wrapping_add(channel * row),
             weights_stride: row * self.layout.nr as usize,
@@ -192,67 +148,93 @@ impl Job<'_> {
     }
 }
 
+/// A point of the grid.
+#[derive(Clone, Copy)]
+pub(super) struct Cursor {
+    pub(super) gy: usize,
+    pub(super) gx: usize,
+    /// Byte offset of its pixel in the output.
+    out: usize,
+}
+
 /// The loops around the tile: chunks of pixels, groups, blocks of panels, tiles of pixels.
-struct Walk<'j, 'a>(&'j Job<'a>);
+struct Walk<'j, 'a> {
+    job: &'j Job<'a>,
+    sizes: Sizes,
+}
+
+impl Walk<'_, '_> {
+    /// Calls `each` with the first grid point of every chunk, its number of pixels and the group, after gathering.
+    #[inline(always)]
+    fn chunks(&self, mut each: impl FnMut(&Rows, Cursor, usize, usize)) {
+        let Self { job, sizes } = *self;
+        let (mut left, mut cursor) = (job.grid[0] * job.grid[1], job.start());
+        while left > 0 {
+            let count = job.chunk.min(left);
+            let mut next = cursor;
+            for group in 0..job.groups {
+                let rows;
+                (rows, next) = job.gather(sizes, cursor, count, group);
+                each(&rows, cursor, count, group);
+            }
+            cursor = next;
+            left -= count;
+        }
+    }
+}
 
 impl WithTile for Walk<'_, '_> {
     fn call<T: Tile>(self, tile: T) {
-        let job = self.0;
-        let cout = job.output.shape()[2] / job.groups;
+        let Self { job, sizes } = self;
         let nr = T::LAYOUT.nr as usize;
-        let panels = cout.div_ceil(nr);
-        let blocks = panels.div_ceil(T::MAX_PANELS);
         // A fixed bound for the array of output pointers; tiles are checked against it here, at compile time.
         const MAX_PIXELS: usize = 16;
         const { assert!(T::MAX_PIXELS <= MAX_PIXELS) };
         let mut out = [core::ptr::null_mut(); MAX_PIXELS];
-        let mut first = 0;
-        while first < job.pixels() {
-            let count = job.chunk.min(job.pixels() - first);
-            for group in 0..job.groups {
-                let rows = job.gather(first, count, group);
-                for block in 0..blocks {
-                    // Spread panels evenly over blocks: 5 panels in blocks of 4 are 3 + 2.
-                    let (start, end) = (block * panels / blocks, (block + 1) * panels / blocks);
-                    let constants = job.panels(group, start * nr, &rows);
-                    let channels = (cout - start * nr).min((end - start) * nr);
-                    let step = tile.pixels(end - start);
-                    let mut p = 0;
-                    while p < count {
-                        let pixels = step.min(count - p);
-                        for (i, o) in out.iter_mut().enumerate().take(pixels) {
-                            *o = job.out_pixel(first + p + i).wrapping_add(group * cout + start * nr);
-                        }
-                        let rows = Rows { offsets: rows.offsets.wrapping_add(p * rows.segments), ..rows };
-                        // SAFETY: `Job::fits` checked the constants against the layout, `gather` filled offsets that
-                        // lie within the input (or patches in scratch), `out_pixel` lies within the output because
-                        // the grid does. Outputs are never inputs of the same convolution: lowering does not
-                        // allow it, and scratch is disjoint from both by the plan.
-                        unsafe { tile.run(&rows, &constants, end - start, channels, pixels, &out) };
-                        p += pixels;
+        self.chunks(|rows, cursor, count, group| {
+            let mut start = 0;
+            while start < sizes.cout {
+                let left = (sizes.cout - start).div_ceil(nr);
+                // The last blocks share their panels evenly: 5 panels in blocks of 4 are 3 + 2.
+                let panels = if left <= T::MAX_PANELS || left >= 2 * T::MAX_PANELS {
+                    left.min(T::MAX_PANELS)
+                } else {
+                    left.div_ceil(2)
+                };
+                let constants = job.panels(sizes, group, start);
+                let channels = (sizes.cout - start).min(panels * nr);
+                let first = job.output.as_ptr().wrapping_add(group * sizes.cout + start);
+                let step = tile.pixels(panels);
+                let (mut p, mut cursor) = (0, cursor);
+                while p < count {
+                    let pixels = step.min(count - p);
+                    for o in out.iter_mut().take(pixels) {
+                        *o = first.wrapping_add(cursor.out);
+                        job.advance(&mut cursor);
                     }
+                    let rows = Rows { offsets: rows.offsets.wrapping_add(p * sizes.segments), ..*rows };
+                    // SAFETY: `Job::check` measured the constants against the layout and bounded the grid by the
+                    // output; `gather` filled offsets of segments within the input or within scratch, which does
+                    // not overlap the output, so they stay as they are. Input, output and scratch are live cells
+                    // or, for an input of the model, bytes that nobody writes.
+                    unsafe { tile.run(&rows, &constants, panels, channels, pixels, &out) };
+                    p += pixels;
                 }
+                start += panels * nr;
             }
-            first += count;
-        }
+        });
     }
 
     fn call_scalar(self, tile: Scalar) {
-        let job = self.0;
-        let cout = job.output.shape()[2] / job.groups;
-        let mut first = 0;
-        while first < job.pixels() {
-            let count = job.chunk.min(job.pixels() - first);
-            for group in 0..job.groups {
-                let rows = job.gather(first, count, group);
-                let constants = job.panels(group, 0, &rows);
-                for p in 0..count {
-                    let out = job.out_pixel(first + p).wrapping_add(group * cout);
-                    // SAFETY: as in `call`.
-                    unsafe { tile.pixel(&rows, &constants, cout, p, out) };
-                }
+        let Self { job, sizes } = self;
+        self.chunks(|rows, mut cursor, count, group| {
+            let constants = job.panels(sizes, group, 0);
+            for p in 0..count {
+                let out = job.output.as_ptr().wrapping_add(group * sizes.cout + cursor.out);
+                // SAFETY: as in `call`.
+                unsafe { tile.pixel(rows, &constants, sizes.cout, p, out) };
+                job.advance(&mut cursor);
             }
-            first += count;
-        }
+        });
     }
 }

@@ -1,11 +1,13 @@
 //! Convolution and transposed convolution as indirect matrix multiplication.
 //!
-//! [`driver`] walks the image, without knowing instruction sets; [`crate::tiles`] does the arithmetic. A transposed
+//! `driver` walks the image, without knowing instruction sets; `gather` finds the activations; [`crate::tiles`] does the
+//! arithmetic. A transposed
 //! convolution of stride `s` is `s * s` ordinary convolutions of stride 1, one per output phase, each with the taps that
 //! reach it.
 
 mod conv2d;
 mod driver;
+mod gather;
 mod transposed;
 
 pub use conv2d::Conv2d;
@@ -26,23 +28,25 @@ pub enum Gather {
 impl Gather {
     /// [`Gather::Pixels`] where the layout allows it and it pays.
     pub const fn choose(layout: Layout, channels_per_group: usize) -> Self {
-        if channels_per_group.is_multiple_of(layout.kr as usize) && channels_per_group >= 4 {
+        if layout.padded_k(channels_per_group) == channels_per_group && channels_per_group >= 4 {
             Gather::Pixels
         } else {
             Gather::Patches
         }
     }
 
-    /// Segments and (unpadded) bytes per segment for a kernel of `taps` and `channels` per group.
+    /// Segments and (unpadded) bytes per segment for a kernel of `taps` and `channels` per group. The bytes are
+    /// `usize::MAX` if there are more than can be counted.
     pub const fn segments(self, taps: usize, channels: usize) -> (usize, usize) {
         match self {
             Gather::Pixels => (taps, channels),
-            Gather::Patches => (1, taps * channels),
+            Gather::Patches => (1, taps.saturating_mul(channels)),
         }
     }
 }
 
 /// Scratch bytes that a convolution needs to process `chunk` output pixels at a time: offsets, then patches.
+/// `usize::MAX` if that is more than can be counted.
 ///
 /// The kernels use this same function to split their scratch.
 pub const fn scratch_bytes(
@@ -53,9 +57,9 @@ pub const fn scratch_bytes(
     chunk: usize,
 ) -> usize {
     let (segments, k) = gather.segments(taps, channels_per_group);
-    let offsets = chunk * segments * 4;
+    let offsets = chunk.saturating_mul(segments).saturating_mul(size_of::<i32>());
     match gather {
         Gather::Pixels => offsets,
-        Gather::Patches => offsets + chunk * layout.padded_k(k),
+        Gather::Patches => offsets.saturating_add(chunk.saturating_mul(layout.padded_k(k))),
     }
 }

@@ -50,19 +50,20 @@ impl Layout {
     /// For `vpdpbusd`: 16 channels by 4 bytes in a 512-bit register, unsigned activations.
     pub const VNNI: Self = Self { nr: 16, kr: 4, activation_offset: 128 };
 
-    /// `k` rounded up to whole groups.
+    /// `k` rounded up to whole groups; `usize::MAX` if that is more than can be counted, or for an empty layout.
     pub const fn padded_k(&self, k: usize) -> usize {
-        k.next_multiple_of(self.kr as usize)
+        round_up(k, self.kr)
     }
 
-    /// `channels` rounded up to whole panels.
+    /// `channels` rounded up to whole panels; `usize::MAX` as for [`Layout::padded_k`].
     pub const fn padded_channels(&self, channels: usize) -> usize {
-        channels.next_multiple_of(self.nr as usize)
+        round_up(channels, self.nr)
     }
 
-    /// Bytes of the packed weights of `channels` outputs over `segments` of `k` (unpadded) bytes.
+    /// Bytes of the packed weights of `channels` outputs over `segments` of `k` (unpadded) bytes; `usize::MAX` if
+    /// that is more than can be counted.
     pub const fn packed_len(&self, channels: usize, segments: usize, k: usize) -> usize {
-        self.padded_channels(channels) * segments * self.padded_k(k)
+        self.padded_channels(channels).saturating_mul(segments.saturating_mul(self.padded_k(k)))
     }
 
     /// Index of the weight of output `channel` for byte `k` of `segment`; `padded_k` from [`Layout::padded_k`].
@@ -78,6 +79,14 @@ impl Layout {
         let (nr, kr) = (self.nr as usize, self.kr as usize);
         let (panel, n) = (channel / nr, channel % nr);
         ((panel * segments + segment) * padded_k + (k - k % kr)) * nr + n * kr + k % kr
+    }
+}
+
+/// `n` rounded up to a multiple of `unit`.
+const fn round_up(n: usize, unit: u8) -> usize {
+    match n.checked_next_multiple_of(unit as usize) {
+        Some(n) => n,
+        None => usize::MAX,
     }
 }
 

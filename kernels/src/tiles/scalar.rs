@@ -16,22 +16,36 @@ impl Scalar {
     /// As for [`super::Tile::run`] with one pixel and as many panels as `channels` need.
     #[inline(always)]
     pub unsafe fn pixel(self, rows: &Rows, constants: &Panels, channels: usize, pixel: usize, out: *mut i8) {
+        let (nr, kr) = (self.layout.nr as usize, self.layout.kr as usize);
         let offset = self.layout.activation_offset as i32;
+        // Where the weights of channel `n` start: its panel, and its place there. This is `Layout::index` without
+        // divisions.
+        let (mut panel, mut place) = (constants.weights, 0);
         for n in 0..channels {
             // SAFETY: `n` lies within the panels, by the caller's promise.
             let mut acc = unsafe { *constants.bias.add(n) };
+            let mut weights = panel.wrapping_add(place * kr);
             for s in 0..rows.segments {
                 // SAFETY: `pixel` and `s` lie within the offsets, by the caller's promise.
                 let x = unsafe { rows.segment(pixel, s) };
-                for k in 0..rows.k {
-                    let w = self.layout.index(rows.segments, rows.k, n, s, k);
-                    // SAFETY: `k` bytes are readable, and `index` lies within the packed panels.
-                    let (x, w) = unsafe { (*x.add(k) as i32 + offset, *constants.weights.add(w) as i32) };
-                    acc = acc.wrapping_add(x * w);
+                let mut k = 0;
+                while k < rows.k {
+                    for j in 0..kr {
+                        // SAFETY: `rows.k` is a multiple of `kr` and that many bytes are readable; the panel holds
+                        // `nr` channels for each of them.
+                        let (x, w) = unsafe { (*x.add(k + j) as i32, *weights.add(j) as i32) };
+                        acc = acc.wrapping_add((x + offset) * w);
+                    }
+                    weights = weights.wrapping_add(nr * kr);
+                    k += kr;
                 }
             }
             // SAFETY: `n < channels`, which are writable.
             unsafe { out.add(n).write(constants.stage.store(acc, constants.multiplier(n))) };
+            place += 1;
+            if place == nr {
+                (panel, place) = (panel.wrapping_add(constants.weights_stride), 0);
+            }
         }
     }
 }

@@ -1,0 +1,193 @@
+//! From a run of grid points to what a tile reads: offsets of segments, and patches.
+
+use super::{
+    Gather,
+    driver::{Cursor, Job, Sizes},
+};
+use crate::tiles::Rows;
+use core::cell::Cell;
+
+/// The offset that stands for a segment in the padding.
+const PADDING: i32 = -1;
+
+impl Job<'_> {
+    /// Fills scratch for `count` grid points of `group` from `cursor` on. Returns what the tile reads, and the next
+    /// grid point.
+    pub(super) fn gather(
+        &self,
+        sizes: Sizes,
+        mut cursor: Cursor,
+        count: usize,
+        group: usize,
+    ) -> (Rows, Cursor) {
+        let Sizes { cin, segments, k, .. } = sizes;
+        let entries = self.chunk * segments;
+        let (offsets, patches) =
+            self.scratch.split_at_checked(entries * size_of::<i32>()).unwrap_or_default();
+        let entries = offsets.len() / size_of::<i32>();
+        // SAFETY: `entries` times four cells of one byte; `check` made sure that the first is aligned.
+        let offsets = unsafe { core::slice::from_raw_parts(offsets.as_ptr().cast::<Cell<i32>>(), entries) };
+        let base = match self.gather {
+            Gather::Pixels => {
+                let mut previous = None;
+                for p in 0..count {
+                    let start = p * segments;
+                    self.segments_of(offsets, start, segments, cursor, previous);
+                    previous = Some(cursor);
+                    self.advance(&mut cursor);
+                }
+                self.input.as_ptr().wrapping_add(group * cin)
+            }
+            Gather::Patches => {
+                for p in 0..count {
+                    if let (Some(offset), Some(patch)) = (offsets.get(p), patches.get(p * k..p * k + k)) {
+                        offset.set((p * k) as i32);
+                        self.copy_patch(cursor, group * cin, cin, patch);
+                    }
+                    self.advance(&mut cursor);
+                }
+                patches.as_ptr().cast()
+            }
+        };
+        (Rows { base, offsets: offsets.as_ptr().cast(), pad: self.pad.as_ptr(), segments, k }, cursor)
+    }
+
+    /// Input row (axis 0) or column (axis 1) of the first tap of grid line `g`; beyond every size in the padding
+    /// before the first.
+    #[inline(always)]
+    fn first_tap(&self, axis: usize, g: usize) -> usize {
+        (g * self.stride[axis]).wrapping_add_signed(self.origin[axis])
+    }
+
+    /// Whether no column of taps from `x` on lies in the padding.
+    #[inline(always)]
+    fn columns_inside(&self, x: usize) -> bool {
+        let w = self.input.shape()[1];
+        x < w && x + self.taps[1].saturating_sub(1) * self.dilation[1] < w
+    }
+
+    /// Fills `segments` offsets from `start` on for one grid point, one for each tap.
+    #[inline(always)]
+    fn segments_of(
+        &self,
+        offsets: &[Cell<i32>],
+        start: usize,
+        segments: usize,
+        cursor: Cursor,
+        previous: Option<Cursor>,
+    ) {
+        let x = self.first_tap(1, cursor.gx);
+        if let Some(previous) = previous
+            && previous.gy == cursor.gy
+            && self.columns_inside(x)
+            && self.columns_inside(self.first_tap(1, previous.gx))
+        {
+            // One step to the right of a pixel that saw the same rows.
+            let step = (self.stride[1] * self.input.stride()) as i32;
+            let (Some(last), Some(cells)) =
+                (offsets.get(start.wrapping_sub(segments)..start), offsets.get(start..start + segments))
+            else {
+                return;
+            };
+            for (cell, last) in cells.iter().zip(last) {
+                let last = last.get();
+                cell.set(if last < 0 { PADDING } else { last + step });
+            }
+            return;
+        }
+        let [h, w, _] = self.input.shape();
+        let mut cells = offsets.get(start..start + segments).unwrap_or(&[]).iter();
+        let mut y = self.first_tap(0, cursor.gy);
+        for _ in 0..self.taps[0] {
+            let mut tap = x;
+            for cell in cells.by_ref().take(self.taps[1]) {
+                let inside = y < h && tap < w;
+                cell.set(if inside { ((y * w + tap) * self.input.stride()) as i32 } else { PADDING });
+                tap = tap.wrapping_add(self.dilation[1]);
+            }
+            y = y.wrapping_add(self.dilation[0]);
+        }
+    }
+
+    /// Copies the patch of one grid point into scratch: channels `first..first + cin` of each tap; padding is the
+    /// zero point, the tail is zero.
+    #[inline(always)]
+    fn copy_patch(&self, cursor: Cursor, first: usize, cin: usize, patch: &[Cell<i8>]) {
+        let ([h, w, _], [kh, kw]) = (self.input.shape(), self.taps);
+        let zero = self.pad.first().copied().unwrap_or(0);
+        let x = self.first_tap(1, cursor.gx);
+        let mut y = self.first_tap(0, cursor.gy);
+        // Taps next to each other whose channels are all of the pixel lie without gaps.
+        let run = self.dilation[1] == 1 && self.input.stride() == cin && self.columns_inside(x);
+        let mut rest = patch;
+        for _ in 0..kh {
+            let Some((row, tail)) = rest.split_at_checked(kw * cin) else { return };
+            rest = tail;
+            if y >= h {
+                row.iter().for_each(|cell| cell.set(zero));
+            } else if run {
+                let source = self.input.as_ptr().wrapping_add((y * w + x) * cin);
+                // SAFETY: `columns_inside`, so columns `x..x + kw` of row `y < h` are in the input, without gaps.
+                unsafe { copy(source, row) };
+            } else {
+                let (mut tap, mut row) = (x, row);
+                for _ in 0..kw {
+                    let Some((cells, tail)) = row.split_at_checked(cin) else { return };
+                    row = tail;
+                    if tap < w {
+                        let pixel = (y * w + tap) * self.input.stride();
+                        // SAFETY: the pixel is in the input, and `first + cin` at most its number of channels.
+                        unsafe { copy(self.input.as_ptr().wrapping_add(pixel + first), cells) };
+                    } else {
+                        cells.iter().for_each(|cell| cell.set(zero));
+                    }
+                    tap = tap.wrapping_add(self.dilation[1]);
+                }
+            }
+            y = y.wrapping_add(self.dilation[0]);
+        }
+        rest.iter().for_each(|cell| cell.set(0));
+    }
+}
+
+/// Fills `cells` from `source`. Runs are short: two overlapping moves instead of a call or a loop over bytes.
+///
+/// # Safety
+/// As many bytes as there are cells are readable at `source`.
+#[inline(always)]
+unsafe fn copy(source: *const i8, cells: &[Cell<i8>]) {
+    let (target, len) = (cells.as_ptr().cast::<i8>().cast_mut(), cells.len());
+    // SAFETY: every block lies within `len` bytes of both, by the caller's promise. Source and target may overlap
+    // only if the caller planned scratch over its input; then bytes are stale, not out of bounds.
+    unsafe {
+        if len >= 16 {
+            blocks::<16>(source, target, len);
+        } else if len >= 8 {
+            blocks::<8>(source, target, len);
+        } else if len >= 4 {
+            blocks::<4>(source, target, len);
+        } else {
+            for i in 0..len {
+                target.add(i).write(source.add(i).read());
+            }
+        }
+    }
+}
+
+/// Moves `len >= N` bytes in blocks of `N`; the last one may overlap the one before.
+///
+/// # Safety
+/// `len` bytes are readable at `source` and writable at `target`.
+#[inline(always)]
+unsafe fn blocks<const N: usize>(source: *const i8, target: *mut i8, len: usize) {
+    // SAFETY: `i + N <= len` for every block.
+    let block = |i: usize| unsafe {
+        target.add(i).cast::<[i8; N]>().write(source.add(i).cast::<[i8; N]>().read());
+    };
+    let mut i = 0;
+    while i + N < len {
+        block(i);
+        i += N;
+    }
+    block(len - N);
+}
