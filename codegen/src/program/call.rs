@@ -103,7 +103,7 @@ impl<T: Pod> Field for Const<T> {
     fn tokens(&self, _: &Bindings<'_>) -> TokenStream {
         let accessor = format_ident!("{}", T::ACCESSOR);
         let (offset, len) = (Literal::usize_unsuffixed(self.offset), Literal::usize_unsuffixed(self.len));
-        quote!(constants::#accessor(&WEIGHTS.0, #offset, #len))
+        quote!(constants::#accessor(&WEIGHTS, #offset, #len))
     }
 }
 

@@ -3,7 +3,8 @@
 /// The names nearest to `name`, best first, at most three.
 ///
 /// A candidate that is `name` behind a prefix (`module.conv1.weight` for `conv1.weight`) or without one comes first; then
-/// those within half of `name`'s length by edit distance.
+/// those within half of `name`'s length by edit distance, where a neighbour in number (`conv2` for `conv1`) is another
+/// layer rather than a misspelling and comes later.
 ///
 /// ```
 /// # use niello_codegen::weights::near_matches;
@@ -20,11 +21,16 @@ pub fn near_matches<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str
             // The lengths' difference bounds the distance from below.
             let near = name.len().abs_diff(candidate.len()) <= limit;
             let distance = if near { edit_distance(name, candidate) } else { usize::MAX };
-            (distance <= limit).then_some((distance, candidate))
+            let other_number = 2 * !digits(name).eq(digits(candidate)) as usize;
+            (distance <= limit).then(|| (distance + other_number, candidate))
         })
         .collect();
     scored.sort();
     scored.into_iter().take(3).map(|(_, candidate)| candidate).collect()
+}
+
+fn digits(name: &str) -> impl Iterator<Item = u8> {
+    name.bytes().filter(u8::is_ascii_digit)
 }
 
 /// Whether `long` is `PREFIX.short`.
@@ -63,6 +69,7 @@ mod tests {
     fn nearest_name_comes_first_and_far_ones_are_left_out() {
         let names = ["conv2_block.0.weight", "conv1_block.0.weight", "conv1_block.0.bias", "fc"];
         assert_eq!(near_matches("conv1_block.0.wieght", names)[0], "conv1_block.0.weight");
+        assert_eq!(near_matches("conv2_block.0.wieght", names)[..2], [names[0], names[1]]);
         assert!(near_matches("softmax_temperature", names).is_empty());
         assert!(near_matches("", names).len() <= 1);
     }

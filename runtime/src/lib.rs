@@ -1,0 +1,28 @@
+//! The runtime of generated models: what firmware calls.
+//!
+//! A generated crate holds its weights in one aligned static, its layers in statics of kernel parameters, and a model
+//! type that owns an arena. It depends on this crate and on `niello-kernels`, and on nothing else; nothing allocates,
+//! nothing panics.
+//!
+//! * [`Arena`], [`Aligned`]: memory. [`TakeOnce`] hands out a model that lives in a `static`.
+//! * [`Observer`]: sees each layer's result (profiling, bit-exact regression tests); costs nothing when unused.
+//! * [`self_test`]: known-answer test from a seed, checksums for answers.
+//! * [`numbers`]: between real numbers and codes.
+#![no_std]
+#[cfg(feature = "std")]
+extern crate std;
+
+pub mod constants;
+pub mod model;
+pub mod numbers;
+pub mod observe;
+pub mod self_test;
+
+pub use model::{Aligned, Arena, Metadata, Model, TakeOnce};
+pub use niello_kernels as kernels;
+pub use numbers::TensorInfo;
+pub use observe::{LayerInfo, Observer, Output};
+pub use self_test::SelfTestError;
+
+#[cfg(not(target_endian = "little"))]
+compile_error!("constants are stored little-endian");
