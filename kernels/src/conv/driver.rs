@@ -97,15 +97,11 @@ impl Job<'_> {
 
         let [oh, ow, _] = self.output.shape();
         for (axis, size) in [oh, ow].into_iter().enumerate() {
-            if self.grid[axis] > 0 && self.taps[axis] > 0 {
-                let last = self.grid[axis] - 1;
+            if let Some(last) = self.grid[axis].checked_sub(1) {
                 check(last.checked_mul(self.grid_step[axis])?.checked_add(self.grid_first[axis])? < size)?;
                 check(last.checked_mul(self.stride[axis])? < FAR)?;
-                check((self.taps[axis] - 1).checked_mul(self.dilation[axis])? < FAR)?;
+                check(self.taps[axis].saturating_sub(1).checked_mul(self.dilation[axis])? < FAR)?;
                 check(self.origin[axis].unsigned_abs() < FAR)?;
-            } else if self.grid[axis] > 0 {
-                let last = (self.grid[axis] - 1).checked_mul(self.grid_step[axis])?;
-                check(last.checked_add(self.grid_first[axis])? < size)?;
             }
         }
         Some(Sizes { cin, cout, channels, segments, k: k_padded })
@@ -123,11 +119,11 @@ impl Job<'_> {
         Cursor { gy, gx: 0, out: pixel * self.output.stride() }
     }
 
-    /// The next grid point.
+    /// The grid point `n` further, at most the first of the next row.
     #[inline(always)]
-    pub(super) fn advance(&self, cursor: &mut Cursor) {
-        cursor.gx += 1;
-        cursor.out = cursor.out.wrapping_add(self.grid_step[1] * self.output.stride());
+    pub(super) fn advance(&self, cursor: &mut Cursor, n: usize) {
+        cursor.gx += n;
+        cursor.out = cursor.out.wrapping_add(n * self.grid_step[1] * self.output.stride());
         if cursor.gx >= self.grid[1] {
             *cursor = self.row_start(cursor.gy + 1);
         }
@@ -210,7 +206,7 @@ impl WithTile for Walk<'_, '_> {
                     let pixels = step.min(count - p);
                     for o in out.iter_mut().take(pixels) {
                         *o = first.wrapping_add(cursor.out);
-                        job.advance(&mut cursor);
+                        job.advance(&mut cursor, 1);
                     }
                     let rows = Rows { offsets: rows.offsets.wrapping_add(p * sizes.segments), ..*rows };
                     // SAFETY: `Job::check` measured the constants against the layout and bounded the grid by the
@@ -233,7 +229,7 @@ impl WithTile for Walk<'_, '_> {
                 let out = job.output.as_ptr().wrapping_add(group * sizes.cout + cursor.out);
                 // SAFETY: as in `call`.
                 unsafe { tile.pixel(rows, &constants, sizes.cout, p, out) };
-                job.advance(&mut cursor);
+                job.advance(&mut cursor, 1);
             }
         });
     }

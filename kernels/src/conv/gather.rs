@@ -29,12 +29,12 @@ impl Job<'_> {
         let offsets = unsafe { core::slice::from_raw_parts(offsets.as_ptr().cast::<Cell<i32>>(), entries) };
         let base = match self.gather {
             Gather::Pixels => {
-                let mut previous = None;
-                for p in 0..count {
-                    let start = p * segments;
-                    self.segments_of(offsets, start, segments, cursor, previous);
-                    previous = Some(cursor);
-                    self.advance(&mut cursor);
+                let mut p = 0;
+                while p < count {
+                    let run = self.run_from(cursor).min(count - p);
+                    self.segments_of(offsets.get(p * segments..(p + run) * segments).unwrap_or(&[]), cursor);
+                    self.advance(&mut cursor, run);
+                    p += run;
                 }
                 self.input.as_ptr().wrapping_add(group * cin)
             }
@@ -44,7 +44,7 @@ impl Job<'_> {
                         offset.set((p * k) as i32);
                         self.copy_patch(cursor, group * cin, cin, patch);
                     }
-                    self.advance(&mut cursor);
+                    self.advance(&mut cursor, 1);
                 }
                 patches.as_ptr().cast()
             }
@@ -66,38 +66,28 @@ impl Job<'_> {
         x < w && x + self.taps[1].saturating_sub(1) * self.dilation[1] < w
     }
 
-    /// Fills `segments` offsets from `start` on for one grid point, one for each tap.
+    /// How many grid points of the row of `cursor`, from there on, see the same rows of taps and no column in the
+    /// padding; 1 if the first sees a column in the padding.
     #[inline(always)]
-    fn segments_of(
-        &self,
-        offsets: &[Cell<i32>],
-        start: usize,
-        segments: usize,
-        cursor: Cursor,
-        previous: Option<Cursor>,
-    ) {
+    fn run_from(&self, cursor: Cursor) -> usize {
         let x = self.first_tap(1, cursor.gx);
-        if let Some(previous) = previous
-            && previous.gy == cursor.gy
-            && self.columns_inside(x)
-            && self.columns_inside(self.first_tap(1, previous.gx))
-        {
-            // One step to the right of a pixel that saw the same rows.
-            let step = (self.stride[1] * self.input.stride()) as i32;
-            let (Some(last), Some(cells)) =
-                (offsets.get(start.wrapping_sub(segments)..start), offsets.get(start..start + segments))
-            else {
-                return;
-            };
-            for (cell, last) in cells.iter().zip(last) {
-                let last = last.get();
-                cell.set(if last < 0 { PADDING } else { last + step });
-            }
-            return;
+        if !self.columns_inside(x) {
+            return 1;
         }
+        let room = self.input.shape()[1] - 1 - (x + self.taps[1].saturating_sub(1) * self.dilation[1]);
+        let steps = room.checked_div(self.stride[1]).unwrap_or(usize::MAX);
+        steps.min(self.grid[1] - 1 - cursor.gx) + 1
+    }
+
+    /// Fills offsets, one for each tap, for a run of grid points from `cursor` on (see [`Job::run_from`]).
+    #[inline(always)]
+    fn segments_of(&self, offsets: &[Cell<i32>], cursor: Cursor) {
         let [h, w, _] = self.input.shape();
-        let mut cells = offsets.get(start..start + segments).unwrap_or(&[]).iter();
+        let segments = self.taps[0] * self.taps[1];
+        let Some((first, rest)) = offsets.split_at_checked(segments) else { return };
+        let x = self.first_tap(1, cursor.gx);
         let mut y = self.first_tap(0, cursor.gy);
+        let mut cells = first.iter();
         for _ in 0..self.taps[0] {
             let mut tap = x;
             for cell in cells.by_ref().take(self.taps[1]) {
@@ -106,6 +96,17 @@ impl Job<'_> {
                 tap = tap.wrapping_add(self.dilation[1]);
             }
             y = y.wrapping_add(self.dilation[0]);
+        }
+        // Each further point lies one step to the right; a row in the padding stays there.
+        let step = (self.stride[1] * self.input.stride()) as i32;
+        let (mut rest, mut shift) = (rest, step);
+        while let Some((point, more)) = rest.split_at_checked(segments.max(1)) {
+            for (cell, first) in point.iter().zip(first) {
+                let first = first.get();
+                cell.set(if first < 0 { PADDING } else { first.wrapping_add(shift) });
+            }
+            shift = shift.wrapping_add(step);
+            rest = more;
         }
     }
 

@@ -1,9 +1,9 @@
 use super::window;
 use crate::{
     Isa, Kernel, Memory, Operand,
-    isa::Vectorize,
-    memory::{In, Out, in_blocks, put},
+    memory::{In, in_blocks, put},
 };
+use core::{cell::Cell, ops::Range};
 
 /// Largest value of each window: TensorFlow Lite's int8 `MAX_POOL_2D`. Input and output share scale and zero point.
 ///
@@ -37,46 +37,64 @@ impl Kernel for MaxPool2d {
             debug_assert!(false, "numbers of channels differ");
             return;
         }
-        isa.vectorize(Walk { pool: self, input, out });
-    }
-}
-
-struct Walk<'k, 'm> {
-    pool: &'k MaxPool2d,
-    input: In<'m>,
-    out: Out<'m>,
-}
-
-impl Vectorize for Walk<'_, '_> {
-    #[inline(always)]
-    fn run(self) {
-        let Self { pool, input, out } = self;
-        let ([h, w, _], [oh, ow, channels]) = (input.shape(), out.shape());
-        let [kh, kw] = pool.kernel.map(|d| d as usize);
-        let [sh, sw] = pool.stride.map(|d| d as usize);
-        let [ph, pw] = pool.padding.map(|d| d as usize);
+        let ([h, w, _], [oh, ow, _]) = (input.shape(), out.shape());
+        let [kh, kw] = self.kernel.map(|d| d as usize);
+        let [sh, sw] = self.stride.map(|d| d as usize);
+        let [ph, pw] = self.padding.map(|d| d as usize);
         for oy in 0..oh {
             let rows = window(oy, kh, sh, ph, h);
             for ox in 0..ow {
                 let columns = window(ox, kw, sw, pw, w);
-                let cells = out.pixel(oy, ox);
-                in_blocks!(first in channels, N => {
-                    // Starting from the clamp's lower end gives the same result as clamping afterwards.
-                    let mut largest = [pool.min; N];
-                    for y in rows.clone() {
-                        for x in columns.clone() {
-                            let values = input.pixel(y, x).block::<N>(first);
-                            for (l, v) in largest.iter_mut().zip(values) {
-                                *l = (*l).max(v);
-                            }
-                        }
-                    }
-                    for l in &mut largest {
-                        *l = (*l).min(pool.max);
-                    }
-                    put(cells, first, largest);
-                });
+                self.largest(isa, input, rows.clone(), columns, out.pixel(oy, ox));
             }
         }
+    }
+}
+
+impl MaxPool2d {
+    /// The largest value of each channel over `rows` and `columns`, which lie within the image.
+    #[inline(always)]
+    fn largest(
+        &self,
+        isa: Isa,
+        input: In<'_>,
+        rows: Range<usize>,
+        columns: Range<usize>,
+        cells: &[Cell<i8>],
+    ) {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(tile) = super::max_avx512::Avx512::new(isa) {
+            let ([_, w, channels], pixel) = (input.shape(), input.stride());
+            let rectangle = super::max_avx512::Rectangle {
+                first: input.as_ptr().wrapping_add((rows.start * w + columns.start) * pixel),
+                rows: rows.len(),
+                columns: columns.len(),
+                row: w * pixel,
+                pixel,
+            };
+            let out = cells.as_ptr().cast::<i8>().cast_mut();
+            if cells.len() == channels {
+                // SAFETY: `window` clips the rectangle to the input; `cells` are as many as the channels.
+                unsafe { tile.largest(&rectangle, channels, [self.min, self.max], out) };
+            }
+            return;
+        }
+        let _ = isa;
+        in_blocks!(first in cells.len(), N => {
+            // Starting from the clamp's lower end gives the same result as clamping afterwards.
+            let mut largest = [self.min; N];
+            for y in rows.clone() {
+                for x in columns.clone() {
+                    let values = input.pixel(y, x).block::<N>(first);
+                    for (l, v) in largest.iter_mut().zip(values) {
+                        *l = (*l).max(v);
+                    }
+                }
+            }
+            for l in &mut largest {
+                *l = (*l).min(self.max);
+            }
+            put(cells, first, largest);
+        });
     }
 }

@@ -5,6 +5,8 @@
 mod average;
 mod global;
 mod max;
+#[cfg(target_arch = "x86_64")]
+mod max_avx512;
 
 pub use average::AveragePool2d;
 pub use global::GlobalAveragePool;
