@@ -86,7 +86,8 @@ impl Default for Statistics {
 
 impl Statistics {
     fn record(&mut self, tensor: &Tensor<f32>) -> Result<(), ()> {
-        let largest = tensor.data.iter().fold(0f32, |m, x| if x.is_finite() { m.max(x.abs()) } else { f32::NAN });
+        let largest =
+            tensor.data.iter().fold(0f32, |m, x| if x.is_finite() { m.max(x.abs()) } else { f32::NAN });
         // `max` ignores NaN, so look again.
         if !largest.is_finite() || tensor.data.iter().any(|x| !x.is_finite()) {
             return Err(());

@@ -132,7 +132,8 @@ fn api(program: &Program, model: &Ident, names: &[Ident], options: &EmitOptions)
     let lengths = inputs.iter().chain(&outputs).zip(program.inputs.iter().chain(&program.outputs)).map(
         |((name, len, n), id)| {
             let info = program.tensor(*id);
-            let doc = doc(format!("Elements of `{name}` (`{}`): {}, channels innermost.", info.name, info.shape));
+            let doc =
+                doc(format!("Elements of `{name}` (`{}`): {}, channels innermost.", info.name, info.shape));
             let n = group_digits(*n);
             quote! { #doc pub const #len: usize = #n; }
         },
@@ -247,7 +248,12 @@ fn api(program: &Program, model: &Ident, names: &[Ident], options: &EmitOptions)
 fn model_docs(program: &Program) -> Vec<TokenStream> {
     let m = &program.metadata;
     let mut lines = vec![
-        format!("{}, int8, {} layers, {} multiply-accumulates.", m.network, program.steps.len(), program.macs()),
+        format!(
+            "{}, int8, {} layers, {} multiply-accumulates.",
+            m.network,
+            program.steps.len(),
+            program.macs()
+        ),
         String::new(),
         format!("Rounding: `{:?}`. Weights packed for target `{}`.", program.rounding, program.target),
     ];
@@ -336,7 +342,11 @@ fn imports(program: &Program, body: &TokenStream) -> TokenStream {
     let helpers = helpers.iter().chain(&["Region", "Rounding", "Space"]).filter(used).copied();
     let kernels: BTreeSet<&str> = program.steps.iter().map(|s| s.call.kernel()).chain(helpers).collect();
     let kernels = kernels.iter().map(|k| format_ident!("{k}"));
-    let corners = seen.contains("Corners").then(|| quote!(use niello::kernels::resize::Corners;));
+    let corners = seen.contains("Corners").then(|| {
+        quote!(
+            use niello::kernels::resize::Corners;
+        )
+    });
     quote! {
         use core::cell::Cell;
         #corners

@@ -5,6 +5,7 @@
 //! [`program::Program`], the flat list of kernel calls with packed weights and arena offsets; [`emit`] prints the program
 //! as Rust and [`execute`] runs the same calls in process.
 
+pub mod bench;
 pub mod calibrate;
 pub mod emit;
 pub mod error;
@@ -17,7 +18,9 @@ pub mod passes;
 pub mod plan;
 pub mod program;
 pub mod quantize;
+pub mod report;
 pub mod tensor;
+pub mod verify;
 pub mod weights;
 
 pub use error::{Error, Result};

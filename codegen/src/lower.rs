@@ -24,12 +24,7 @@ pub struct Target {
 
 /// Known targets. The bits do not depend on the choice, only speed and scratch do.
 pub const TARGETS: &[Target] = &[
-    Target {
-        name: "x86-vnni",
-        summary: "x86-64 with AVX-512 VNNI",
-        layout: Layout::VNNI,
-        chunk: 192,
-    },
+    Target { name: "x86-vnni", summary: "x86-64 with AVX-512 VNNI", layout: Layout::VNNI, chunk: 192 },
     Target { name: "portable", summary: "any core, plain Rust", layout: Layout::SCALAR, chunk: 4 },
 ];
 
@@ -252,8 +247,7 @@ fn attempt(
     target: &Target,
     placement: &Placement,
 ) -> Result<(Vec<Draft>, plan::MemoryPlan, BlobBuilder)> {
-    let mut cx =
-        Lowering { q, target, placement, blob: BlobBuilder::default(), drafts: vec![], node: 0 };
+    let mut cx = Lowering { q, target, placement, blob: BlobBuilder::default(), drafts: vec![], node: 0 };
     for (i, node) in q.graph.nodes.iter().enumerate() {
         cx.node = i;
         node.op.lower(&mut cx)?;

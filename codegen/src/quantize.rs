@@ -134,7 +134,11 @@ pub fn quantize(graph: Graph, calibration: &Calibration, options: &QuantizeOptio
         members.iter().for_each(|id| formats[id.0] = Some(format));
     }
     let channel_means = (0..graph.values.len())
-        .map(|i| options.bias_correction.then(|| calibration.statistics(ValueId(i)).map(Statistics::channel_means))?)
+        .map(|i| {
+            options
+                .bias_correction
+                .then(|| calibration.statistics(ValueId(i)).map(Statistics::channel_means))?
+        })
         .collect();
     let formats = formats.into_iter().map(|f| f.expect("every value is in a group")).collect();
     Ok(QGraph { graph, formats, rounding: options.rounding, channel_means })

@@ -197,7 +197,8 @@ impl<'w> GraphBuilder<'w> {
     pub fn conv2d(&mut self, name: &str, input: ValueId, p: ConvParams) -> ValueId {
         let c = self.shape(input).c;
         if p.groups == 0 || !c.is_multiple_of(p.groups) || !p.out.is_multiple_of(p.groups) {
-            let message = format!("{} groups do not divide {c} input and {} output channels", p.groups, p.out);
+            let message =
+                format!("{} groups do not divide {c} input and {} output channels", p.groups, p.out);
             self.fail(Error::Layer { layer: name.into(), kind: "Conv2d", message });
             return input;
         }
@@ -263,7 +264,14 @@ impl<'w> GraphBuilder<'w> {
     }
 
     /// Max pooling with a square window, no padding.
-    pub fn max_pool(&mut self, name: &str, input: ValueId, kernel: usize, stride: usize, ceil: bool) -> ValueId {
+    pub fn max_pool(
+        &mut self,
+        name: &str,
+        input: ValueId,
+        kernel: usize,
+        stride: usize,
+        ceil: bool,
+    ) -> ValueId {
         self.add_op(name, ops::MaxPool2d::new(kernel, stride).ceil_mode(ceil), &[input])
     }
 

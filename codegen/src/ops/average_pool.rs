@@ -95,7 +95,8 @@ impl Op for AveragePool2d {
 
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let s = super::same_shape(inputs)?;
-        let axis = |i: usize, size| pooled(size, self.kernel[i], self.stride[i], self.padding[i], self.ceil_mode);
+        let axis =
+            |i: usize, size| pooled(size, self.kernel[i], self.stride[i], self.padding[i], self.ceil_mode);
         Ok(vec![Shape::new(axis(0, s.h)?, axis(1, s.w)?, s.c)])
     }
 

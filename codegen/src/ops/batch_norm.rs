@@ -23,8 +23,7 @@ impl BatchNorm {
     pub fn new(weight: &[f32], bias: &[f32], mean: &[f32], variance: &[f32], epsilon: f64) -> Self {
         let factor: Vec<f64> =
             weight.iter().zip(variance).map(|(w, v)| *w as f64 / (*v as f64 + epsilon).sqrt()).collect();
-        let offset =
-            factor.iter().zip(bias).zip(mean).map(|((f, b), m)| *b as f64 - *m as f64 * f).collect();
+        let offset = factor.iter().zip(bias).zip(mean).map(|((f, b), m)| *b as f64 - *m as f64 * f).collect();
         Self { factor, offset }
     }
 

@@ -109,7 +109,8 @@ impl Conv2d {
     fn expected_input(&self, cx: &Lowering<'_>) -> Option<Vec<f64>> {
         let means = cx.channel_means(cx.node().inputs[0])?;
         // With several groups each output sees other channels; rows of all groups have the same length.
-        (self.params.groups == 1).then(|| means.iter().copied().cycle().take(self.taps() * means.len()).collect())
+        (self.params.groups == 1)
+            .then(|| means.iter().copied().cycle().take(self.taps() * means.len()).collect())
     }
 
     fn lower_depthwise(&self, cx: &mut Lowering<'_>, filters: &Filters) -> Result<()> {

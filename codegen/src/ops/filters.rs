@@ -1,10 +1,6 @@
 //! Quantised filters: per-channel int8 weights, int32 biases, multipliers, and the proof that nothing overflows.
 
-use crate::{
-    error::Result,
-    lower::Lowering,
-    quantize::QParams,
-};
+use crate::{error::Result, lower::Lowering, quantize::QParams};
 use niello_kernels::Multiplier;
 
 /// The filters of a convolution in integers, one row per output channel.
@@ -37,7 +33,11 @@ impl Filters {
             let scale = if largest / 127.0 >= f32::MIN_POSITIVE { largest / 127.0 } else { 1.0 };
             let q: Vec<i8> = row.iter().map(|w| (w / scale).round().clamp(-127.0, 127.0) as i8).collect();
             let drift: f64 = expected_input.map_or(0.0, |mean| {
-                q.iter().zip(row).zip(mean).map(|((q, w), m)| (*q as f64 * scale as f64 - *w as f64) * m).sum()
+                q.iter()
+                    .zip(row)
+                    .zip(mean)
+                    .map(|((q, w), m)| (*q as f64 * scale as f64 - *w as f64) * m)
+                    .sum()
             });
             let accumulator_scale = input.scale as f64 * scale as f64;
             let bias = ((*bias as f64 - drift) / accumulator_scale).round();

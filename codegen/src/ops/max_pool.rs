@@ -90,7 +90,9 @@ pub(super) fn pooled(
 ) -> Result<usize, String> {
     let padded = size + 2 * padding;
     if stride == 0 || kernel == 0 || padded < kernel || padding * 2 > kernel {
-        return Err(format!("window of {kernel}, stride {stride}, padding {padding} does not fit {size} pixels"));
+        return Err(format!(
+            "window of {kernel}, stride {stride}, padding {padding} does not fit {size} pixels"
+        ));
     }
     let mut out = (padded - kernel) / stride + 1;
     if ceil && !(padded - kernel).is_multiple_of(stride) && out * stride < size + padding {
@@ -119,7 +121,8 @@ impl Op for MaxPool2d {
 
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let s = super::same_shape(inputs)?;
-        let axis = |i: usize, size| pooled(size, self.kernel[i], self.stride[i], self.padding[i], self.ceil_mode);
+        let axis =
+            |i: usize, size| pooled(size, self.kernel[i], self.stride[i], self.padding[i], self.ceil_mode);
         Ok(vec![Shape::new(axis(0, s.h)?, axis(1, s.w)?, s.c)])
     }
 

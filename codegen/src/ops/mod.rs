@@ -33,13 +33,7 @@ pub use resize::{Resize, ResizeMode};
 pub use softmax::Softmax;
 pub use transposed_conv2d::TransposedConv2d;
 
-use crate::{
-    error::Result,
-    graph::Shape,
-    lower::Lowering,
-    quantize::QParams,
-    tensor::Tensor,
-};
+use crate::{error::Result, graph::Shape, lower::Lowering, quantize::QParams, tensor::Tensor};
 use std::{any::Any, fmt};
 
 /// An operator.
@@ -124,16 +118,10 @@ fn same_shape(inputs: &[Shape]) -> Result<Shape, String> {
 /// Forwards both precisions to a generic `eval`.
 macro_rules! forward_eval {
     () => {
-        fn eval_f32(
-            &self,
-            inputs: &[&$crate::tensor::Tensor<f32>],
-        ) -> Vec<$crate::tensor::Tensor<f32>> {
+        fn eval_f32(&self, inputs: &[&$crate::tensor::Tensor<f32>]) -> Vec<$crate::tensor::Tensor<f32>> {
             vec![self.eval(inputs)]
         }
-        fn eval_f64(
-            &self,
-            inputs: &[&$crate::tensor::Tensor<f64>],
-        ) -> Vec<$crate::tensor::Tensor<f64>> {
+        fn eval_f64(&self, inputs: &[&$crate::tensor::Tensor<f64>]) -> Vec<$crate::tensor::Tensor<f64>> {
             vec![self.eval(inputs)]
         }
     };

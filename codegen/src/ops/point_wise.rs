@@ -35,8 +35,20 @@ impl Function {
             Function::Tanh => x.tanh(),
             Function::Silu => x / (1.0 + (-x).exp()),
             Function::HardSwish => x * (x + 3.0).clamp(0.0, 6.0) / 6.0,
-            Function::Elu(alpha) => if x > 0.0 { x } else { alpha * x.exp_m1() },
-            Function::LeakyRelu(slope) => if x > 0.0 { x } else { slope * x },
+            Function::Elu(alpha) => {
+                if x > 0.0 {
+                    x
+                } else {
+                    alpha * x.exp_m1()
+                }
+            }
+            Function::LeakyRelu(slope) => {
+                if x > 0.0 {
+                    x
+                } else {
+                    slope * x
+                }
+            }
         }
     }
 }

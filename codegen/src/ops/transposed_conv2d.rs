@@ -1,12 +1,6 @@
 //! Transposed convolution, with a fused activation.
 
-use super::{
-    BatchNorm, Clamp, Op,
-    conv2d::Packed,
-    downcast,
-    filters::Filters,
-    forward_eval,
-};
+use super::{BatchNorm, Clamp, Op, conv2d::Packed, downcast, filters::Filters, forward_eval};
 use crate::{
     error::Result,
     graph::{Shape, TransposedConvParams},
@@ -182,8 +176,7 @@ impl Op for TransposedConv2d {
                     .collect();
                 let (segments, k) = gather.segments(picked.len(), c);
                 let zero = from.zero_point;
-                let part =
-                    Packed::new(layout, segments, k, &rows, &filters.bias, &filters.multiplier, zero);
+                let part = Packed::new(layout, segments, k, &rows, &filters.bias, &filters.multiplier, zero);
                 all.weights.extend(part.weights);
                 all.bias.extend(part.bias);
                 (all.mantissa, all.shift) = (part.mantissa, part.shift);

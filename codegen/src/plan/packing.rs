@@ -69,7 +69,8 @@ pub fn pack(blocks: &[Block]) -> Packing {
     };
     let mut order = best.as_ref().expect("an order was tried").1.clone();
     for _ in 0..if blocks.len() > 1 { 400 } else { 0 } {
-        if best.as_ref().is_some_and(|(p, _)| p.arena_bytes <= lower_bound_bytes.next_multiple_of(ALIGNMENT)) {
+        if best.as_ref().is_some_and(|(p, _)| p.arena_bytes <= lower_bound_bytes.next_multiple_of(ALIGNMENT))
+        {
             break;
         }
         let mut candidate = order.clone();

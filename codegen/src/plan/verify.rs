@@ -18,7 +18,9 @@ pub fn verify(program: &Program) -> Result<()> {
     };
     let lives = lives(program);
     for (i, a) in lives.iter().enumerate() {
-        if a.operand.space == Space::Arena && a.operand.extent().is_none_or(|end| end > program.plan.arena_bytes) {
+        if a.operand.space == Space::Arena
+            && a.operand.extent().is_none_or(|end| end > program.plan.arena_bytes)
+        {
             return fail(format!("`{}` lies outside the arena", a.name));
         }
         for b in &lives[..i] {

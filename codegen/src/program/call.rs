@@ -117,7 +117,8 @@ impl Field for Scratch {
         b.scratch
     }
     fn tokens(&self, b: &Bindings<'_>) -> TokenStream {
-        let (offset, len) = (Literal::u32_unsuffixed(b.scratch.offset), Literal::u32_unsuffixed(b.scratch.len));
+        let (offset, len) =
+            (Literal::u32_unsuffixed(b.scratch.offset), Literal::u32_unsuffixed(b.scratch.len));
         quote!(Region { offset: #offset, len: #len })
     }
 }

@@ -8,8 +8,8 @@ mod blob;
 mod call;
 
 pub use blob::{Blob, BlobBuilder, Const, Pod};
-pub use call::{Bindings, Call, Field, Ref, Scratch};
 pub(crate) use call::kernel_call;
+pub use call::{Bindings, Call, Field, Ref, Scratch};
 
 use crate::{
     graph::{Shape, ValueId},
