@@ -37,3 +37,8 @@ impl Networks for Registry {
         networks::ALL.to_vec()
     }
 }
+
+/// Compiles and runs the worked example.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/adding-a-network.md")]
+pub struct AddingANetwork;

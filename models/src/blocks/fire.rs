@@ -8,7 +8,13 @@ use niello_codegen::{GraphBuilder, ValueId, graph::ConvParams};
 ///
 /// `NAME.squeeze`, `NAME.expand1x1`, `NAME.expand3x3` are before their ReLU (`…_activation`); `NAME` is the concatenation
 /// `[1x1, 3x3]`.
-pub(crate) fn fire(b: &mut GraphBuilder<'_>, name: &str, x: ValueId, squeeze: usize, expand: usize) -> ValueId {
+pub(crate) fn fire(
+    b: &mut GraphBuilder<'_>,
+    name: &str,
+    x: ValueId,
+    squeeze: usize,
+    expand: usize,
+) -> ValueId {
     let mut conv_relu = |part: &str, x, conv| {
         let x = b.conv2d(&format!("{name}.{part}"), x, conv);
         b.relu(&format!("{name}.{part}_activation"), x)

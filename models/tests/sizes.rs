@@ -1,0 +1,117 @@
+//! Input sizes, channels and class counts that a network allows work; others are errors that say what is allowed.
+
+use niello_codegen::{
+    Graph, Result, Shape,
+    network::{NetworkOptions, Networks},
+    tensor::Tensor,
+    weights::Seeded,
+};
+use niello_models::Registry;
+
+fn build(name: &str, size: [usize; 2], channels: usize, classes: usize) -> Result<Graph> {
+    let options =
+        NetworkOptions { input_size: Some(size), input_channels: Some(channels), classes: Some(classes) };
+    Registry.find(name).unwrap().build(&options, &mut Seeded::new())
+}
+
+/// What a network puts out.
+#[derive(Clone, Copy)]
+enum Output {
+    /// Classes of every pixel.
+    Map,
+    /// Classes of the picture.
+    Vector,
+}
+
+/// The smallest sizes, and two that fit no power of two.
+const ALLOWED: [(&str, Output, [[usize; 2]; 3]); 6] = [
+    ("anam_net", Output::Map, [[16, 16], [48, 80], [112, 16]]),
+    ("anam_net_paper", Output::Map, [[16, 16], [48, 80], [112, 16]]),
+    ("unet_small_lung", Output::Map, [[8, 8], [24, 40], [8, 72]]),
+    ("squeezenet1_0", Output::Vector, [[29, 29], [37, 50], [99, 29]]),
+    ("squeezenet1_1", Output::Vector, [[25, 25], [37, 50], [99, 25]]),
+    ("w251_baseline_cnn", Output::Vector, [[4, 4], [5, 31], [64, 4]]),
+];
+
+/// A size too small or not a multiple, and what the error must say.
+const REFUSED: [(&str, [usize; 2], &str); 8] = [
+    ("anam_net", [24, 16], "input height must be a multiple of 16"),
+    ("anam_net", [16, 0], "input width must be a multiple of 16"),
+    ("anam_net_paper", [16, 8], "input width must be a multiple of 16"),
+    ("unet_small_lung", [12, 8], "input height must be a multiple of 8"),
+    ("squeezenet1_0", [20, 21], "input height must be at least 21"),
+    ("squeezenet1_1", [17, 16], "input width must be at least 17"),
+    ("w251_baseline_cnn", [3, 4], "input height must be at least 4"),
+    ("w251_baseline_cnn", [usize::MAX, 4], "input height must be at least 4 (and at most 16384)"),
+];
+
+#[test]
+fn every_allowed_size_builds_and_runs() {
+    assert_eq!(ALLOWED.len(), Registry.all().len(), "a network has no line above");
+    for (name, output, sizes) in ALLOWED {
+        for size @ [h, w] in sizes {
+            for (channels, classes) in [(1, 1), (4, 5)] {
+                let graph =
+                    build(name, size, channels, classes).unwrap_or_else(|e| panic!("{name} {size:?}: {e}"));
+                let input = Tensor::filled(Shape::new(h, w, channels), 0.5);
+                let made = graph.eval_f32(&[input]).unwrap().remove(0);
+                let expected = match output {
+                    Output::Map => Shape::new(h, w, classes),
+                    Output::Vector => Shape::new(1, 1, classes),
+                };
+                assert_eq!(made.shape, expected, "{name} {size:?}");
+                assert!(made.data.iter().all(|v| v.is_finite()), "{name} {size:?}");
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "MaxPool2d refuses a map of 2 pixels under a window of 3 in ceil mode, which PyTorch allows"]
+fn squeezenets_run_at_torchvisions_smallest_sizes() {
+    for (name, side) in [("squeezenet1_0", 21), ("squeezenet1_1", 17)] {
+        let graph = build(name, [side, side], 3, 3).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let output = graph.eval_f32(&[Tensor::filled(Shape::new(side, side, 3), 0.5)]).unwrap().remove(0);
+        assert_eq!(output.shape, Shape::new(1, 1, 3), "{name}");
+    }
+}
+
+#[test]
+fn a_size_that_a_network_cannot_take_is_an_error_with_the_rule() {
+    for (name, size, rule) in REFUSED {
+        let message = build(name, size, 1, 3).unwrap_err().to_string();
+        assert!(message.starts_with(&format!("{name}: {rule}")), "{message}");
+    }
+}
+
+#[test]
+fn networks_tell_about_themselves() {
+    for network in Registry.all() {
+        let graph = network.build(&NetworkOptions::default(), &mut Seeded::new()).unwrap();
+        assert_eq!(graph.name, network.name());
+        assert_eq!(graph.shape(graph.inputs[0]), network.default_input());
+        assert_eq!(graph.shape(graph.outputs[0]).c, network.default_classes().len());
+        assert!(!network.summary().contains('\n') && !network.source().is_empty());
+    }
+}
+
+#[test]
+fn value_names_are_unique_so_that_find_is_unambiguous() {
+    for network in Registry.all() {
+        let graph = network.build(&NetworkOptions::default(), &mut Seeded::new()).unwrap();
+        let mut names: Vec<&str> = graph.values.iter().map(|v| v.name.as_str()).collect();
+        let count = names.len();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), count, "{}", network.name());
+    }
+}
+
+#[test]
+fn an_unknown_network_is_an_error_with_near_matches() {
+    let message = Registry.find("squeezenet_1_0").err().unwrap().to_string();
+    assert!(
+        message.contains("no network `squeezenet_1_0`") && message.contains("squeezenet1_0"),
+        "{message}"
+    );
+}
