@@ -18,7 +18,8 @@ impl Kernel for ArgMax {
             return;
         };
         let [h, w, _] = out.shape();
-        if input.shape() != [h, w, input.shape()[2]] {
+        let [in_h, in_w, classes] = input.shape();
+        if [in_h, in_w, 1] != out.shape() || classes > 128 {
             debug_assert!(false, "shapes differ");
             return;
         }

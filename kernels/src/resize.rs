@@ -2,7 +2,8 @@
 
 use crate::{
     Isa, Kernel, Memory, Operand,
-    memory::{Channels, map1},
+    isa::Vectorize,
+    memory::{In, Out, in_blocks, map1, put},
 };
 
 /// How output positions map to input positions.
@@ -15,7 +16,8 @@ pub enum Corners {
 }
 
 /// Nearest neighbour: TensorFlow Lite's `RESIZE_NEAREST_NEIGHBOR` without corner options, which is PyTorch's
-/// `nearest`: input index `floor(o * size / out_size)`. Input and output share scale and zero point.
+/// `nearest`: input index `floor(o * (size / out_size))`, quotient and product rounded to single precision as both of
+/// them do. Input and output share scale and zero point.
 #[derive(Clone, Copy, Debug)]
 pub struct ResizeNearest {
     /// `[h, w, c]`.
@@ -26,18 +28,31 @@ pub struct ResizeNearest {
 
 impl Kernel for ResizeNearest {
     fn run(&self, mem: &Memory<'_>, _: Isa) {
-        let (Some(input), Some(out)) = (mem.read(&self.input), mem.write(&self.output)) else {
-            debug_assert!(false, "operands outside memory");
-            return;
-        };
-        let [h, w, _] = input.shape();
-        let [oh, ow, _] = out.shape();
+        let Some((input, out)) = operands(mem, &self.input, &self.output) else { return };
+        let ([h, w, _], [oh, ow, _]) = (input.shape(), out.shape());
+        let (scale_y, scale_x) = (h as f32 / oh as f32, w as f32 / ow as f32);
         for oy in 0..oh {
+            let y = nearest(oy, scale_y, h);
             for ox in 0..ow {
-                map1(out.pixel(oy, ox), input.pixel(oy * h / oh, ox * w / ow), |v| v);
+                map1(out.pixel(oy, ox), input.pixel(y, nearest(ox, scale_x, w)), |v| v);
             }
         }
     }
+}
+
+/// Input position of output position `o`.
+#[inline(always)]
+fn nearest(o: usize, scale: f32, size: usize) -> usize {
+    // Positive, so that truncation is the floor.
+    ((o as f32 * scale) as usize).min(size.saturating_sub(1))
+}
+
+/// The views of a kernel whose input and output have the same channels, and any sides.
+fn operands<'m>(mem: &Memory<'m>, input: &Operand, output: &Operand) -> Option<(In<'m>, Out<'m>)> {
+    let both =
+        mem.read(input).zip(mem.write(output)).filter(|(input, out)| input.shape()[2] == out.shape()[2]);
+    debug_assert!(both.is_some(), "operands outside memory, or numbers of channels differ");
+    both
 }
 
 /// Bilinear interpolation with 10-bit positions: TensorFlow Lite's integer `RESIZE_BILINEAR`. Input and output share
@@ -66,46 +81,74 @@ pub struct ResizeBilinear {
 
 /// One axis of an output position: lower and upper neighbour, and the 10-bit fraction between them.
 #[inline(always)]
-fn position(o: usize, size: usize, out: usize, corners: Corners) -> (usize, usize, i64) {
+fn position(o: usize, size: usize, out: usize, corners: Corners) -> (usize, usize, i32) {
     let (size, out) = (size as i64, out as i64);
     let pos = match corners {
-        Corners::HalfPixel => {
-            let step = ((size << 10) + out / 2).wrapping_div(out.max(1));
-            o as i64 * step + step / 2 - (1 << 9)
-        }
         Corners::Aligned if out > 1 => {
-            o as i64 * (((size - 1) << 10) + (out - 1) / 2).wrapping_div((out - 1).max(1))
+            let step = (((size - 1) << 10) + (out - 1) / 2).checked_div(out - 1).unwrap_or(0);
+            o as i64 * step
         }
-        Corners::Aligned => o as i64 * (((size << 10) + out / 2).wrapping_div(out.max(1))),
+        _ => {
+            let step = ((size << 10) + out / 2).checked_div(out).unwrap_or(0);
+            let start = if corners == Corners::HalfPixel { step / 2 - (1 << 9) } else { 0 };
+            o as i64 * step + start
+        }
     };
-    let low = (pos / (1 << 10)).max(0).min(size - 1);
-    let high = ((pos + (1 << 10) - 1) / (1 << 10)).min(size - 1);
-    (low as usize, high as usize, pos - (low << 10))
+    let low = (pos / (1 << 10)).min(size - 1).max(0);
+    let high = ((pos + (1 << 10) - 1) / (1 << 10)).min(size - 1).max(0);
+    (low as usize, high as usize, (pos - (low << 10)) as i32)
 }
 
 impl Kernel for ResizeBilinear {
-    fn run(&self, mem: &Memory<'_>, _: Isa) {
-        let (Some(input), Some(out)) = (mem.read(&self.input), mem.write(&self.output)) else {
-            debug_assert!(false, "operands outside memory");
-            return;
-        };
-        let [h, w, _] = input.shape();
-        let [oh, ow, _] = out.shape();
+    fn run(&self, mem: &Memory<'_>, isa: Isa) {
+        let Some((input, out)) = operands(mem, &self.input, &self.output) else { return };
+        isa.vectorize(Bilinear { corners: self.corners, input, out });
+    }
+}
+
+struct Bilinear<'m> {
+    corners: Corners,
+    input: In<'m>,
+    out: Out<'m>,
+}
+
+impl Vectorize for Bilinear<'_> {
+    #[inline(always)]
+    fn run(self) {
+        let Self { corners, input, out } = self;
+        let ([h, w, _], [oh, ow, channels]) = (input.shape(), out.shape());
         for oy in 0..oh {
-            let (y0, y1, fy) = position(oy, h, oh, self.corners);
+            let (y0, y1, fy) = position(oy, h, oh, corners);
             for ox in 0..ow {
-                let (x0, x1, fx) = position(ox, w, ow, self.corners);
-                let corners: [(Channels<'_>, i64); 4] = [
-                    (input.pixel(y0, x0), (1024 - fy) * (1024 - fx)),
-                    (input.pixel(y1, x0), fy * (1024 - fx)),
-                    (input.pixel(y0, x1), (1024 - fy) * fx),
-                    (input.pixel(y1, x1), fy * fx),
+                let (x0, x1, fx) = position(ox, w, ow, corners);
+                // 32 bits are enough: the weights sum to 2^20, and sums modulo 2^32 end at a value below 2^28.
+                let weight = |y: i32, x: i32| y.wrapping_mul(x);
+                let weights = [
+                    weight(1024 - fy, 1024 - fx),
+                    weight(fy, 1024 - fx),
+                    weight(1024 - fy, fx),
+                    weight(fy, fx),
                 ];
-                for (c, cell) in out.pixel(oy, ox).iter().enumerate() {
-                    let value: i64 = corners.iter().map(|(v, weight)| v.get(c) as i64 * weight).sum();
-                    let half = if value > 0 { 1 << 19 } else { -(1 << 19) };
-                    cell.set(((value + half) / (1 << 20)) as i8);
-                }
+                let pixels = [(y0, x0), (y1, x0), (y0, x1), (y1, x1)].map(|(y, x)| input.pixel(y, x));
+                let cells = out.pixel(oy, ox);
+                in_blocks!(first in channels, N => {
+                    let [v00, v10, v01, v11] = [
+                        pixels[0].block::<N>(first),
+                        pixels[1].block::<N>(first),
+                        pixels[2].block::<N>(first),
+                        pixels[3].block::<N>(first),
+                    ];
+                    let mut values = [0; N];
+                    for i in 0..N {
+                        let sum = (v00[i] as i32).wrapping_mul(weights[0])
+                            .wrapping_add((v10[i] as i32).wrapping_mul(weights[1]))
+                            .wrapping_add((v01[i] as i32).wrapping_mul(weights[2]))
+                            .wrapping_add((v11[i] as i32).wrapping_mul(weights[3]));
+                        let half = if sum > 0 { 1 << 19 } else { -(1 << 19) };
+                        values[i] = (sum.wrapping_add(half) / (1 << 20)) as i8;
+                    }
+                    put(cells, first, values);
+                });
             }
         }
     }

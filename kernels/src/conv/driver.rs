@@ -66,6 +66,11 @@ impl Job<'_> {
         }
     }
 
+    /// Whether [`Job::run`] computes.
+    pub(super) fn fits(&self) -> bool {
+        self.check().is_some()
+    }
+
     /// `None` if a pointer that a tile may form could lie outside its slice.
     fn check(&self) -> Option<Sizes> {
         let check = |ok: bool| ok.then_some(());

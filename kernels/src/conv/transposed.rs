@@ -53,10 +53,11 @@ pub const fn phase_taps(kernel: usize, stride: usize, r: usize) -> usize {
 /// One axis of one phase: taps, first output index, number of outputs, input index of the first stored tap.
 fn phase(kernel: usize, stride: usize, padding: usize, out: usize, r: usize) -> (usize, usize, usize, isize) {
     let taps = phase_taps(kernel, stride, r);
+    let remainder = padding.checked_rem(stride).unwrap_or(0);
     // The first output `o >= 0` with (o + padding) % stride == r.
-    let first = (r + stride - padding % stride) % stride;
-    let count = if out > first { (out - first).div_ceil(stride) } else { 0 };
-    let q = (first + padding) / stride;
+    let first = if r >= remainder { r - remainder } else { r + stride - remainder };
+    let count = if out > first { (out - first - 1).checked_div(stride).unwrap_or(0) + 1 } else { 0 };
+    let q = (first + padding).checked_div(stride).unwrap_or(0);
     (taps, first, count, q as isize - (taps as isize - 1))
 }
 
@@ -70,49 +71,58 @@ impl Kernel for TransposedConv2d<'_> {
         };
         let pair = |p: [u32; 2]| p.map(|d| d as usize);
         let (kernel, stride, padding) = (pair(self.kernel), pair(self.stride), pair(self.padding));
-        if stride.contains(&0) {
-            debug_assert!(false, "stride 0");
+        // Far fewer phases than this have taps; and a bound keeps the sums below 32 bits.
+        if stride.iter().any(|s| *s == 0 || *s > 1 << 15) || padding.iter().any(|p| *p > 1 << 28) {
+            debug_assert!(false, "stride or padding out of range");
             return;
         }
         let ([oh, ow, cout], cin) = (output.shape(), input.shape()[2]);
         let channels = self.layout.padded_channels(cout);
-        let (mut weights, mut bias) = (self.weights, self.bias);
-        for ry in 0..stride[0] {
-            for rx in 0..stride[1] {
-                let (ty, fy, ny, iy) = phase(kernel[0], stride[0], padding[0], oh, ry);
-                let (tx, fx, nx, ix) = phase(kernel[1], stride[1], padding[1], ow, rx);
-                let (segments, k) = self.gather.segments(ty * tx, cin);
-                let len = self.layout.packed_len(cout, segments, k);
-                let (Some((w, more_weights)), Some((b, more_bias))) =
-                    (weights.split_at_checked(len), bias.split_at_checked(channels))
-                else {
-                    debug_assert!(false, "too few weights");
-                    return;
-                };
-                (weights, bias) = (more_weights, more_bias);
-                Job {
-                    input,
-                    output,
-                    taps: [ty, tx],
-                    stride: [1, 1],
-                    dilation: [1, 1],
-                    origin: [iy, ix],
-                    grid: [ny, nx],
-                    grid_first: [fy, fx],
-                    grid_step: stride,
-                    groups: 1,
-                    layout: self.layout,
-                    gather: self.gather,
-                    weights: w,
-                    bias: b,
-                    mantissa: self.mantissa,
-                    shift: self.shift,
-                    pad: self.pad,
-                    stage: self.stage,
-                    chunk: self.chunk as usize,
-                    scratch,
+        // All phases are checked before the first one computes.
+        for compute in [false, true] {
+            let (mut weights, mut bias) = (self.weights, self.bias);
+            for ry in 0..stride[0] {
+                for rx in 0..stride[1] {
+                    let (ty, fy, ny, iy) = phase(kernel[0], stride[0], padding[0], oh, ry);
+                    let (tx, fx, nx, ix) = phase(kernel[1], stride[1], padding[1], ow, rx);
+                    let (segments, k) = self.gather.segments(ty.saturating_mul(tx), cin);
+                    let len = self.layout.packed_len(cout, segments, k);
+                    let (Some((w, more_weights)), Some((b, more_bias))) =
+                        (weights.split_at_checked(len), bias.split_at_checked(channels))
+                    else {
+                        debug_assert!(false, "too few weights");
+                        return;
+                    };
+                    (weights, bias) = (more_weights, more_bias);
+                    let job = Job {
+                        input,
+                        output,
+                        taps: [ty, tx],
+                        stride: [1, 1],
+                        dilation: [1, 1],
+                        origin: [iy, ix],
+                        grid: [ny, nx],
+                        grid_first: [fy, fx],
+                        grid_step: stride,
+                        groups: 1,
+                        layout: self.layout,
+                        gather: self.gather,
+                        weights: w,
+                        bias: b,
+                        mantissa: self.mantissa,
+                        shift: self.shift,
+                        pad: self.pad,
+                        stage: self.stage,
+                        chunk: self.chunk as usize,
+                        scratch,
+                    };
+                    if compute {
+                        job.run(isa);
+                    } else if !job.fits() {
+                        debug_assert!(false, "parameters of a transposed convolution do not fit together");
+                        return;
+                    }
                 }
-                .run(isa);
             }
         }
     }

@@ -90,10 +90,8 @@ unsafe fn tile<const PX: usize, const PN: usize>(
         rows.offsets.wrapping_add((if p < pixels { p } else { pixels - 1 }) * rows.segments)
     });
     for s in 0..rows.segments {
-        let x: [*const i8; PX] = core::array::from_fn(|p| {
-            // SAFETY: `pixels` rows of `segments` offsets exist.
-            rows.resolve(unsafe { *row[p].add(s) })
-        });
+        // SAFETY: `pixels` rows of `segments` offsets exist.
+        let x = row.map(|row| rows.resolve(unsafe { *row.add(s) }));
         let mut k = 0;
         while k < rows.k {
             let weights: [__m512i; PN] = core::array::from_fn(|n| {

@@ -53,6 +53,7 @@ pub(crate) struct Arena {
     bytes: Vec<i8>,
     start: usize,
     used: usize,
+    remembered: Vec<i8>,
 }
 
 /// Bytes before, between and after operands.
@@ -60,7 +61,7 @@ const GUARD: usize = 64;
 
 impl Arena {
     pub(crate) fn new() -> Self {
-        Self { bytes: Vec::new(), start: 0, used: GUARD }
+        Self { bytes: Vec::new(), start: 0, used: GUARD, remembered: Vec::new() }
     }
 
     /// Room for a view, with pixels `stride` bytes apart.
@@ -110,6 +111,15 @@ impl Arena {
             self.bytes
                 [self.start + operand.offset as usize + (y * shape[1] + x) * operand.stride as usize + c]
         })
+    }
+
+    /// Takes note of all bytes, for [`Arena::unchanged`].
+    pub(crate) fn remember(&mut self) {
+        self.remembered = self.bytes.clone();
+    }
+
+    pub(crate) fn unchanged(&self) -> bool {
+        self.remembered == self.bytes
     }
 
     /// Runs `kernel` and checks that nothing but the channels of `output` and the bytes of `scratch` changed.

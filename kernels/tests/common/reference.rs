@@ -179,7 +179,8 @@ pub(crate) fn global_mean(
 
 pub(crate) fn nearest(image: &Tensor, [oh, ow]: [usize; 2]) -> Tensor {
     let [h, w, c] = image.shape;
-    Tensor::from_fn([oh, ow, c], |y, x, c| image.at(y * h / oh, x * w / ow, c))
+    let at = |o: usize, size: usize, out: usize| (o as f32 * (size as f32 / out as f32)).floor() as usize;
+    Tensor::from_fn([oh, ow, c], |y, x, c| image.at(at(y, h, oh), at(x, w, ow), c))
 }
 
 pub(crate) fn bilinear(image: &Tensor, [oh, ow]: [usize; 2], half_pixel: bool) -> Tensor {

@@ -1,0 +1,244 @@
+//! Parameters that do not fit together: a kernel writes nothing, and fails a debug assertion.
+
+mod common;
+
+use common::{Arena, Tensor};
+use niello_kernels::{conv::scratch_bytes, *};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Runs a kernel that must refuse: not a byte of memory changes, and debug builds say so.
+fn refuses(what: &str, arena: &mut Arena, kernel: &dyn Kernel) {
+    for isa in Isa::available() {
+        let nothing = Operand::arena(0, [0, 0, 0], 0);
+        let result = catch_unwind(AssertUnwindSafe(|| arena.run(kernel, isa, &nothing, Region::EMPTY)));
+        if let Err(panic) = &result {
+            let message = panic.downcast_ref::<String>().cloned().unwrap_or_default();
+            assert!(!message.contains("was written"), "{what}: {message}");
+        }
+        assert_eq!(result.is_err(), cfg!(debug_assertions), "{what} on {}", isa.name());
+        assert!(arena.unchanged(), "{what} on {}", isa.name());
+    }
+}
+
+const STAGE: OutputStage = OutputStage { zero_point: 0, min: -128, max: 127, rounding: Rounding::Single };
+const HALF: Multiplier = Multiplier { mantissa: 1 << 30, shift: 0 };
+const FAR: u32 = 1 << 20;
+
+#[test]
+fn operands_outside_memory_are_refused() {
+    let mut arena = Arena::new();
+    let ok = arena.place(&Tensor::from_fn([4, 4, 8], |y, x, c| (y * 40 + x * 9 + c) as i8), 8);
+    let out = arena.reserve([4, 4, 8], 8);
+    arena.remember();
+    let bad: &[(&str, Operand)] = &[
+        ("beyond the end", Operand { offset: FAR, ..out }),
+        ("end beyond 32 bits", Operand { offset: u32::MAX, ..out }),
+        ("taller than memory", Operand { shape: [FAR, 4, 8], ..out }),
+        ("sides that overflow", Operand { shape: [u32::MAX, u32::MAX, 8], ..out }),
+        (
+            "sides that overflow without channels",
+            Operand { shape: [u32::MAX, u32::MAX, 0], stride: 0, ..out },
+        ),
+        ("stride below the channels", Operand { stride: 7, ..out }),
+        ("stride that overflows", Operand { stride: u32::MAX, ..out }),
+        ("an input that is not there", Operand { space: Space::Input(0), ..out }),
+        ("an output that is not there", Operand { space: Space::Output(3), ..out }),
+    ];
+    for (what, bad) in bad {
+        for (input, output) in [(ok, *bad), (*bad, out)] {
+            let window = ([2, 2], [2, 2], [0, 0]);
+            let (kernel, stride, padding) = window;
+            let kernels: &[&dyn Kernel] = &[
+                &Copy { input, output },
+                &Table { input, output, table: &[0; 256] },
+                &Requantize { input, output, input_zero_point: 0, multiplier: HALF, stage: STAGE },
+                &add(input, ok, output),
+                &add(ok, input, output),
+                &MaxPool2d { input, output, kernel, stride, padding, min: -128, max: 127 },
+                &AveragePool2d {
+                    input,
+                    output,
+                    kernel,
+                    stride,
+                    padding,
+                    padding_end: [0, 0],
+                    count_padding: false,
+                    zero_point: 0,
+                    min: -128,
+                    max: 127,
+                },
+                &GlobalAveragePool { input, output, input_zero_point: 0, multiplier: HALF, stage: STAGE },
+                &ResizeNearest { input, output },
+                &ResizeBilinear { input, output, corners: resize::Corners::Aligned },
+                &ArgMax { input, output },
+                &Softmax { input, output, multiplier: HALF, min_difference: -100 },
+                &depthwise(input, output),
+                &conv(input, output, Region::EMPTY),
+            ];
+            for kernel in kernels {
+                refuses(what, &mut arena, *kernel);
+            }
+        }
+    }
+}
+
+fn add(a: Operand, b: Operand, output: Operand) -> Add {
+    Add {
+        a,
+        b,
+        output,
+        a_zero_point: 0,
+        b_zero_point: 0,
+        a_multiplier: HALF,
+        b_multiplier: HALF,
+        multiplier: HALF,
+        stage: STAGE,
+    }
+}
+
+/// 8 channels, 3x3, with all the constants that it needs.
+fn depthwise(input: Operand, output: Operand) -> DepthwiseConv2d<'static> {
+    DepthwiseConv2d {
+        input,
+        output,
+        kernel: [3, 3],
+        stride: [1, 1],
+        dilation: [1, 1],
+        padding: [1, 1],
+        weights: &[1; 72],
+        bias: &[0; 8],
+        mantissa: &[1 << 30; 8],
+        shift: &[0; 8],
+        input_zero_point: 0,
+        stage: STAGE,
+    }
+}
+
+/// 8 to 8 channels, 3x3, with all the constants that it needs.
+fn conv(input: Operand, output: Operand, scratch: Region) -> Conv2d<'static> {
+    Conv2d {
+        input,
+        output,
+        kernel: [3, 3],
+        stride: [1, 1],
+        dilation: [1, 1],
+        padding: [1, 1],
+        groups: 1,
+        layout: Layout::VNNI,
+        gather: Gather::Pixels,
+        weights: &[1; 16 * 72],
+        bias: &[0; 16],
+        mantissa: &[1 << 30; 16],
+        shift: &[0; 16],
+        pad: &[0; 8],
+        stage: STAGE,
+        chunk: 4,
+        scratch,
+    }
+}
+
+#[test]
+fn shapes_that_differ_are_refused() {
+    let mut arena = Arena::new();
+    let input = arena.place(&Tensor::from_fn([4, 4, 8], |_, _, c| c as i8), 8);
+    let output = arena.reserve([4, 5, 8], 8);
+    let few = arena.reserve([4, 4, 7], 7);
+    arena.remember();
+    refuses("copy", &mut arena, &Copy { input, output });
+    refuses("add", &mut arena, &add(input, input, output));
+    refuses("depthwise channels", &mut arena, &depthwise(input, few));
+    refuses("argmax", &mut arena, &ArgMax { input, output });
+    refuses("softmax", &mut arena, &Softmax { input, output, multiplier: HALF, min_difference: -9 });
+    refuses("resize", &mut arena, &ResizeNearest { input, output: few });
+    refuses(
+        "mean",
+        &mut arena,
+        &GlobalAveragePool { input, output, input_zero_point: 0, multiplier: HALF, stage: STAGE },
+    );
+    let (kernel, stride, padding) = ([1, 1], [1, 1], [0, 0]);
+    refuses(
+        "pool",
+        &mut arena,
+        &MaxPool2d { input, output: few, kernel, stride, padding, min: -128, max: 127 },
+    );
+    refuses("short table", &mut arena, &Table { input, output: input, table: &[0; 255] });
+}
+
+#[test]
+fn convolutions_that_do_not_fit_together_are_refused() {
+    let mut arena = Arena::new();
+    let input = arena.place(&Tensor::from_fn([4, 4, 8], |_, _, c| c as i8), 8);
+    let output = arena.reserve([4, 4, 8], 8);
+    let scratch = arena.scratch(scratch_bytes(Layout::VNNI, Gather::Pixels, 9, 8, 4));
+    arena.remember();
+    let good = conv(input, output, scratch);
+    let short = Region { len: scratch.len - 1, ..scratch };
+    let cases: &[(&str, Conv2d<'_>)] = &[
+        ("no groups", Conv2d { groups: 0, ..good }),
+        ("groups that do not divide", Conv2d { groups: 3, ..good }),
+        ("no chunk", Conv2d { chunk: 0, ..good }),
+        ("chunk beyond scratch", Conv2d { chunk: 5, ..good }),
+        ("chunk that overflows", Conv2d { chunk: u32::MAX, ..good }),
+        ("short scratch", Conv2d { scratch: short, ..good }),
+        ("scratch outside", Conv2d { scratch: Region { offset: FAR, ..scratch }, ..good }),
+        ("misaligned scratch", Conv2d { scratch: Region { offset: scratch.offset + 1, ..scratch }, ..good }),
+        ("scratch over the output", Conv2d { scratch: Region { offset: output.offset, ..scratch }, ..good }),
+        ("empty layout", Conv2d { layout: Layout { nr: 0, kr: 0, activation_offset: 0 }, ..good }),
+        ("few weights", Conv2d { weights: &[1; 16 * 72 - 1], ..good }),
+        ("few biases", Conv2d { bias: &[0; 15], ..good }),
+        ("few mantissas", Conv2d { mantissa: &[0; 15], ..good }),
+        ("few shifts", Conv2d { shift: &[0; 15], ..good }),
+        ("short pad", Conv2d { pad: &[0; 7], ..good }),
+        ("kernel that overflows", Conv2d { kernel: [u32::MAX, u32::MAX], ..good }),
+        ("kernel whose bytes overflow to 0", Conv2d { kernel: [1 << 31, 1 << 30], ..good }),
+        ("stride that overflows", Conv2d { stride: [u32::MAX, 1], ..good }),
+        ("dilation that overflows", Conv2d { dilation: [1, u32::MAX], ..good }),
+        ("padding that overflows", Conv2d { padding: [1 << 31, 1], ..good }),
+    ];
+    for (what, case) in cases {
+        refuses(what, &mut arena, case);
+        refuses(
+            what,
+            &mut arena,
+            &Conv2d {
+                layout: if case.layout.nr == 0 {
+                    case.layout
+                } else {
+                    Layout { activation_offset: 0, ..Layout::VNNI }
+                },
+                ..*case
+            },
+        );
+    }
+    // The one that they all started from computes.
+    arena.run(&good, Isa::scalar(), &output, scratch);
+    assert!(!arena.unchanged());
+}
+
+#[test]
+fn transposed_convolutions_without_stride_are_refused() {
+    let mut arena = Arena::new();
+    let input = arena.place(&Tensor::from_fn([4, 4, 8], |_, _, c| c as i8), 8);
+    let output = arena.reserve([4, 4, 8], 8);
+    arena.remember();
+    let c = conv(input, output, Region::EMPTY);
+    let kernel = TransposedConv2d {
+        input,
+        output,
+        kernel: [2, 2],
+        stride: [0, 2],
+        padding: [0, 0],
+        layout: c.layout,
+        gather: c.gather,
+        weights: c.weights,
+        bias: c.bias,
+        mantissa: c.mantissa,
+        shift: c.shift,
+        pad: c.pad,
+        stage: c.stage,
+        chunk: c.chunk,
+        scratch: c.scratch,
+    };
+    refuses("stride 0", &mut arena, &kernel);
+    refuses("huge stride", &mut arena, &TransposedConv2d { stride: [u32::MAX, u32::MAX], ..kernel });
+}
