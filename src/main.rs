@@ -1,0 +1,2 @@
+//! The command line of niello.
+fn main() {}

@@ -1,0 +1,88 @@
+//! Small networks with seeded weights, quantised on seeded inputs: what the end-to-end tests stand on.
+
+use niello_codegen::{
+    Graph, GraphBuilder, Shape, Tensor,
+    calibrate::calibrate,
+    graph::{BatchNormParams, ConvParams, TransposedConvParams},
+    lower::{Target, lower},
+    network::{NetworkOptions, Networks},
+    ops::{
+        ArgMax, AveragePool2d, Function, GlobalAveragePool, MaxPool2d, PointWise, Resize, ResizeMode, Softmax,
+    },
+    passes::optimize,
+    program::{Metadata, Program},
+    quantize::{QGraph, QuantizeOptions, RangeMethod, quantize},
+    weights::Seeded,
+};
+use niello_kernels::Rounding;
+
+/// Every operator of int8 at least once, at odd sizes.
+pub(crate) fn every_operator() -> Graph {
+    let mut weights = Seeded::new();
+    let mut b = GraphBuilder::new("every_operator", &mut weights);
+    let input = b.input("input", Shape::new(13, 11, 3));
+    let stem = b.conv2d("stem", input, ConvParams::new(20, 3).padding(1));
+    let stem = b.batch_norm("stem.norm", stem, BatchNormParams::default());
+    let stem = b.relu("stem.relu", stem);
+    let grouped = b.conv2d("grouped", stem, ConvParams::new(24, 3).padding(2).dilation(2).groups(4));
+    let depthwise = b.conv2d("depthwise", grouped, ConvParams::new(24, 3).padding(1).groups(24));
+    let silu = b.add_op("silu", PointWise(Function::Silu), &[depthwise]);
+    let add = b.add("add", grouped, silu);
+    let add = b.relu("add.relu", add);
+    let pooled = b.add_op("pool", MaxPool2d::new(3, 2).ceil_mode(true), &[add]);
+    let average = b.add_op("average", AveragePool2d::new(2, 1), &[pooled]);
+    let up =
+        b.transposed_conv2d("up", average, TransposedConvParams::new(10, 3, 2).padding(1).output_padding(1));
+    let near = b.add_op("near", Resize { size: [13, 11], mode: ResizeMode::Nearest }, &[up]);
+    let smooth = b.add_op("smooth", Resize { size: [13, 11], mode: ResizeMode::Bilinear }, &[up]);
+    let cat = b.concat("cat", &[near, smooth, stem]);
+    let merge = b.conv2d("merge", cat, ConvParams::new(8, 1));
+    let mean = b.add_op("mean", GlobalAveragePool, &[merge]);
+    let fc = b.linear("fc", mean, 5);
+    let probabilities = b.add_op("softmax", Softmax, &[fc]);
+    let labels = b.add_op("labels", ArgMax, &[merge]);
+    b.finish(&[probabilities, labels]).expect("the graph is well formed")
+}
+
+/// A published network with seeded weights at a small size.
+pub(crate) fn network(name: &str, size: usize) -> Graph {
+    let network = niello_models::Registry.find(name).expect("registered");
+    let options = NetworkOptions { input_size: Some([size; 2]), ..Default::default() };
+    network.build(&options, &mut Seeded::new()).expect("seeded weights fit")
+}
+
+/// A seeded input in `[-2, 2)` or as given.
+pub(crate) fn input(shape: Shape, seed: &str) -> Tensor<f32> {
+    let values = niello_codegen::weights::seeded_values(seed).take(shape.len());
+    Tensor::new(shape, values.map(|v| 2.0 * v as f32).collect()).expect("as many values as elements")
+}
+
+/// Optimised and quantised on two seeded inputs.
+pub(crate) fn quantized(graph: Graph, rounding: Rounding) -> QGraph {
+    quantized_with(graph, QuantizeOptions { rounding, ..Default::default() })
+}
+
+/// With ranges that do not depend on how this machine's float reference rounds: for checked-in results.
+pub(crate) fn quantized_at_fixed_ranges(graph: Graph) -> QGraph {
+    let method = RangeMethod::Fixed { min: -4.0, max: 4.0 };
+    quantized_with(graph, QuantizeOptions { method, bias_correction: false, ..Default::default() })
+}
+
+fn quantized_with(graph: Graph, options: QuantizeOptions) -> QGraph {
+    let graph = optimize(graph);
+    let samples = ["first", "second"]
+        .map(|seed| Ok(graph.inputs.iter().map(|id| input(graph.shape(*id), seed)).collect()));
+    let calibration = calibrate(&graph, samples, |_| {}).expect("finite activations");
+    quantize(graph, &calibration, &options).expect("every tensor was seen")
+}
+
+/// Lowered for a target.
+pub(crate) fn program(q: &QGraph, target: &str) -> Program {
+    let metadata = Metadata {
+        network: q.graph.name.clone(),
+        classes: vec!["one".into(), "two".into()],
+        sources: vec![("seeded".into(), "0".repeat(64))],
+        preprocess: "raw".into(),
+    };
+    lower(q, Target::find(target).expect("known"), metadata).expect("nothing overflows")
+}

@@ -1,0 +1,127 @@
+//! The generated crate returns the bytes of the program that it was printed from, layer by layer.
+
+mod common;
+
+use niello::self_test::{Checksum, Codes};
+use niello_codegen::{
+    emit::{EmitOptions, emit, write_crate},
+    execute::Executor,
+    program::Program,
+};
+use niello_kernels::{Isa, Rounding};
+use std::{fs, path::Path, process::Command};
+
+/// Checksums of every step's output and of the outputs, for the codes that follow from a seed.
+fn expected(program: &Program, isa: Isa, seed: u64) -> Vec<String> {
+    let mut codes = Codes::new(seed);
+    let mut input = vec![0; program.tensor(program.inputs[0]).shape.len()];
+    codes.fill(&mut input);
+    let mut lines = vec![];
+    let outputs = Executor::with_isa(program, isa)
+        .run_observed(&[&input], |i, view| {
+            let step = &program.steps[i];
+            lines.push(format!("{i} {} {:016x}", step.name, Checksum::of_codes(&view.tensor(step.writes))));
+        })
+        .expect("the input has the right size");
+    lines.extend(outputs.iter().map(|o| format!("output {:016x}", Checksum::of_codes(o))));
+    lines
+}
+
+/// A program that prints the same for a generated crate.
+fn driver(type_name: &str, crate_name: &str, program: &Program) -> String {
+    let outputs: Vec<String> = (0..program.outputs.len())
+        .map(|i| if program.outputs.len() == 1 { "output".into() } else { format!("output{i}") })
+        .collect();
+    let upper: Vec<String> = outputs.iter().map(|o| o.to_uppercase()).collect();
+    let buffers: String = outputs
+        .iter()
+        .zip(&upper)
+        .map(|(o, u)| format!("let mut {o} = Box::new([0i8; m::{u}_LEN]);"))
+        .collect();
+    let arguments: String = outputs.iter().map(|o| format!("&mut {o}, ")).collect();
+    let prints: String = outputs
+        .iter()
+        .map(|o| format!("println!(\"output {{:016x}}\", niello::self_test::Checksum::of_codes(&{o}[..]));"))
+        .collect();
+    format!(
+        "use {crate_name} as m;
+         static MODEL: niello::TakeOnce<m::{type_name}> = niello::TakeOnce::new(m::{type_name}::new());
+         fn main() {{
+             let model = MODEL.take().unwrap();
+             let mut input = Box::new([0i8; m::INPUT_LEN]);
+             {buffers}
+             model.self_test(&mut input, {arguments}).unwrap();
+             niello::self_test::Codes::new(7).fill(&mut input[..]);
+             let mut print = |i: usize, l: &niello::LayerInfo, o: niello::Output<'_>| {{
+                 println!(\"{{i}} {{}} {{:016x}}\", l.name, o.checksum());
+             }};
+             model.infer_observed(&input, {arguments}&mut print);
+             {prints}
+         }}"
+    )
+}
+
+#[test]
+fn generated_crates_return_the_bytes_of_their_programs() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let runtime = format!("{{ path = {:?} }}", root.join("runtime"));
+    let cases = [
+        ("every", common::every_operator(), Rounding::TfliteDouble, "portable"),
+        ("vnni", common::every_operator(), Rounding::Single, "x86-vnni"),
+        ("squeezenet", common::network("squeezenet1_1", 64), Rounding::TfliteDouble, "portable"),
+        ("anam", common::network("anam_net", 32), Rounding::TfliteDouble, "x86-vnni"),
+    ];
+    let mut manifest =
+        "[package]\nname = \"driver\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[workspace]\n\n"
+            .to_string();
+    manifest +=
+        &format!("[dependencies]\nniello = {{ path = {:?}, features = [\"std\"] }}\n", root.join("runtime"));
+    fs::create_dir_all(dir.path().join("src/bin")).expect("a folder");
+    let mut programs = vec![];
+    for (name, graph, rounding, target) in cases {
+        let mut program = common::program(&common::quantized(graph, rounding), target);
+        program.name = format!("{name}_model");
+        let to = dir.path().join(name);
+        write_crate(&program, &EmitOptions::default(), &to, &runtime).expect("a folder to write to");
+        // Members of one build share their dependencies.
+        let file = fs::read_to_string(to.join("Cargo.toml")).expect("written");
+        fs::write(to.join("Cargo.toml"), file.replace("\n[workspace]\n", "")).expect("writable");
+        manifest += &format!("{name}-model = {{ path = \"{name}\" }}\n");
+        let type_name = emit(&program, &EmitOptions::default()).expect("emits").type_name;
+        let main = driver(&type_name, &format!("{name}_model"), &program);
+        fs::write(dir.path().join(format!("src/bin/{name}.rs")), main).expect("writable");
+        programs.push((name, program));
+    }
+    fs::write(dir.path().join("Cargo.toml"), manifest).expect("writable");
+    for (name, program) in programs {
+        let output = Command::new(env!("CARGO"))
+            .args(["run", "--quiet", "--release", "--offline", "--bin", name])
+            .current_dir(dir.path())
+            .env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("generated"))
+            .output()
+            .expect("cargo runs");
+        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+        let printed = String::from_utf8(output.stdout).expect("text");
+        let printed: Vec<&str> = printed.lines().collect();
+        for isa in Isa::available() {
+            let expected = expected(&program, isa, 7);
+            for (found, expected) in printed.iter().zip(&expected) {
+                assert_eq!(found, expected, "{name} on {}", isa.name());
+            }
+            assert_eq!(printed.len(), expected.len(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn generated_source_is_deterministic_and_as_reviewed() {
+    let make = || {
+        let q = common::quantized_at_fixed_ranges(common::every_operator());
+        emit(&common::program(&q, "portable"), &EmitOptions::default()).expect("emits")
+    };
+    let (first, second) = (make(), make());
+    assert_eq!(first.source, second.source);
+    assert_eq!(first.weights, second.weights);
+    insta::assert_snapshot!(first.source);
+}
