@@ -111,7 +111,7 @@ impl Job<'_> {
     }
 
     /// Copies the patch of one grid point into scratch: channels `first..first + cin` of each tap; padding is the
-    /// zero point, the tail is zero.
+    /// zero point, the tail up to whole groups is left as it is.
     #[inline(always)]
     fn copy_patch(&self, cursor: Cursor, first: usize, cin: usize, patch: &[Cell<i8>]) {
         let ([h, w, _], [kh, kw]) = (self.input.shape(), self.taps);
@@ -147,7 +147,7 @@ impl Job<'_> {
             }
             y = y.wrapping_add(self.dilation[0]);
         }
-        rest.iter().for_each(|cell| cell.set(0));
+        // What remains of the patch meets weights that are zero.
     }
 }
 

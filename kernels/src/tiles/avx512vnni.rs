@@ -4,8 +4,9 @@
 //! weights of 16 channels are the signed one. Products of an unsigned and a signed byte and the sum of four of them fit
 //! 18 bits, and the non-saturating form of the instruction is used, so the sums are exact modulo `2^32`.
 
+use super::avx512_stage::{Scale, Stage};
 use super::{Layout, Panels, Rows, Tile};
-use crate::{Isa, arith::Rounding};
+use crate::Isa;
 use core::arch::x86_64::*;
 
 /// Proof that AVX-512 F, BW, VL and VNNI can be executed.
@@ -142,11 +143,7 @@ unsafe fn store<const PN: usize>(
     pixels: usize,
     out: &[*mut i8],
 ) {
-    let stage = constants.stage;
-    let zero_point = stage.zero_point as i32;
-    let low = _mm512_set1_epi32(stage.min as i32 - zero_point);
-    let high = _mm512_set1_epi32(stage.max as i32 - zero_point);
-    let zero_point = _mm512_set1_epi32(zero_point);
+    let stage = Stage::new(&constants.stage);
     for n in 0..PN {
         // SAFETY: `PN` panels of 16 mantissas and shifts.
         let (mantissa, shift) = unsafe {
@@ -158,13 +155,7 @@ unsafe fn store<const PN: usize>(
         let live = channels.saturating_sub(16 * n).min(16);
         let scale = Scale::new(mantissa, shift);
         for (row, &out) in acc.iter().zip(out).take(pixels) {
-            let y = match stage.rounding {
-                Rounding::TfliteDouble => scale.double(row[n]),
-                Rounding::Single => scale.single(row[n]),
-            };
-            // Clamping before the zero point is added cannot overflow and gives the same result.
-            let y = _mm512_add_epi32(_mm512_max_epi32(_mm512_min_epi32(y, high), low), zero_point);
-            let bytes = _mm512_cvtepi32_epi8(y);
+            let bytes = stage.bytes(&scale, row[n]);
             // Masked byte stores are slow on AMD cores: only for the last channels.
             if live == 16 {
                 // SAFETY: channels `16 n` to `16 n + 15` are writable at `out`.
@@ -174,67 +165,5 @@ unsafe fn store<const PN: usize>(
                 unsafe { _mm_mask_storeu_epi8(out.add(16 * n), ((1u32 << live) - 1) as u16, bytes) };
             }
         }
-    }
-}
-
-/// Multipliers of 16 channels, prepared for both roundings.
-struct Scale {
-    mantissa: __m512i,
-    mantissa_odd: __m512i,
-    left: __m512i,
-    right: __m512i,
-    mask: __m512i,
-    single_right: __m512i,
-    single_right_odd: __m512i,
-}
-
-impl Scale {
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    fn new(mantissa: __m512i, shift: __m512i) -> Self {
-        let zero = _mm512_setzero_si512();
-        let one = _mm512_set1_epi32(1);
-        let right = _mm512_max_epi32(_mm512_sub_epi32(zero, shift), zero);
-        let single = _mm512_sub_epi32(_mm512_set1_epi32(31), shift);
-        Self {
-            mantissa,
-            mantissa_odd: _mm512_srli_epi64::<32>(mantissa),
-            left: _mm512_max_epi32(shift, zero),
-            right,
-            mask: _mm512_sub_epi32(_mm512_sllv_epi32(one, right), one),
-            single_right: _mm512_and_si512(single, _mm512_set1_epi64(0xffff_ffff)),
-            single_right_odd: _mm512_srli_epi64::<32>(single),
-        }
-    }
-
-    /// `Rounding::TfliteDouble`. The high multiply equals `floor((a * m + 2^30) / 2^31)` for either sign.
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    fn double(&self, acc: __m512i) -> __m512i {
-        let a = _mm512_sllv_epi32(acc, self.left);
-        let half = _mm512_set1_epi64(1 << 30);
-        let even = _mm512_add_epi64(_mm512_mul_epi32(a, self.mantissa), half);
-        let odd = _mm512_add_epi64(_mm512_mul_epi32(_mm512_srli_epi64::<32>(a), self.mantissa_odd), half);
-        // Bits 31..63 of each product, brought to its lane.
-        let h = _mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64::<31>(even), _mm512_slli_epi64::<1>(odd));
-        let remainder = _mm512_and_si512(h, self.mask);
-        let threshold = _mm512_add_epi32(_mm512_srli_epi32::<1>(self.mask), _mm512_srli_epi32::<31>(h));
-        let up = _mm512_cmpgt_epi32_mask(remainder, threshold);
-        let floor = _mm512_srav_epi32(h, self.right);
-        _mm512_mask_add_epi32(floor, up, floor, _mm512_set1_epi32(1))
-    }
-
-    /// `Rounding::Single`.
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    fn single(&self, acc: __m512i) -> __m512i {
-        let round = |product, right| {
-            let half = _mm512_sllv_epi64(_mm512_set1_epi64(1), _mm512_sub_epi64(right, _mm512_set1_epi64(1)));
-            _mm512_srav_epi64(_mm512_add_epi64(product, half), right)
-        };
-        let even = round(_mm512_mul_epi32(acc, self.mantissa), self.single_right);
-        let odd =
-            round(_mm512_mul_epi32(_mm512_srli_epi64::<32>(acc), self.mantissa_odd), self.single_right_odd);
-        _mm512_mask_blend_epi32(0xaaaa, even, _mm512_slli_epi64::<32>(odd))
     }
 }
