@@ -62,7 +62,9 @@ mod tests {
     fn every_class_has_a_colour_whatever_the_palette() {
         for colours in [vec![], vec![[1, 2, 3]], Palette::default().colours] {
             let palette = Palette { colours, ..Palette::default() };
-            (0..=255).for_each(|class| drop(palette.blend(7, class)));
+            for class in 0..=255 {
+                let _ = palette.blend(7, class);
+            }
         }
         assert_eq!(Palette::default().colour(8), Palette::default().colour(1));
     }

@@ -12,7 +12,6 @@
 mod numbers;
 mod parse;
 mod resize_mode;
-mod serde_impl;
 mod table;
 mod window;
 

@@ -21,5 +21,15 @@ pub(super) fn read(name: &Path, bytes: &[u8]) -> Result<Picture> {
     sample_count(name, [h, w, c])?;
     decoder.set_options(options.jpeg_set_out_colorspace(space));
     let data = decoder.decode().map_err(broken)?;
+    if !ends(bytes) {
+        return Err(Error::file(name, "damaged JPEG: the file ends before the picture does (no end marker)"));
+    }
     Picture::new(name, [h, w, c], Samples::U8(data))
+}
+
+/// Whether an end marker follows the last scan. The decoder fills up what is missing from the last few bytes; within a
+/// scan `ff` is always followed by 0 or a restart marker, so that `ff d9` there can only be the end.
+fn ends(bytes: &[u8]) -> bool {
+    let last = |marker: [u8; 2]| bytes.windows(2).rposition(|w| w == marker);
+    matches!((last([0xff, 0xda]), last([0xff, 0xd9])), (Some(scan), Some(end)) if end > scan)
 }

@@ -1,0 +1,165 @@
+//! Every format is read as its standard says.
+
+mod common;
+
+use common::{Dicom, jpeg, npy, png};
+use niello_imaging::{Picture, Samples, load_bytes};
+
+fn shape(p: &Picture) -> [usize; 3] {
+    [p.height(), p.width(), p.channels()]
+}
+
+fn u8s(p: &Picture) -> &[u8] {
+    match p.samples() {
+        Samples::U8(v) => v,
+        Samples::Real(_) => panic!("real values"),
+    }
+}
+
+fn reals(p: &Picture) -> &[f32] {
+    match p.samples() {
+        Samples::Real(v) => v,
+        Samples::U8(_) => panic!("8-bit samples"),
+    }
+}
+
+#[test]
+fn png_of_every_kind_becomes_8_bit_gray_or_rgb() {
+    use png::{BitDepth::*, ColorType::*};
+    type Case = (&'static str, Vec<u8>, [usize; 3], &'static [u8]);
+    let cases: [Case; 8] = [
+        ("gray", png(&[0, 7, 255, 9], 2, 2, Grayscale, Eight), [2, 2, 1], &[0, 7, 255, 9]),
+        ("gray 1 bit", png(&[0b1010_0000], 3, 1, Grayscale, One), [1, 3, 1], &[255, 0, 255]),
+        ("gray alpha", png(&[5, 0, 6, 255], 2, 1, GrayscaleAlpha, Eight), [1, 2, 1], &[5, 6]),
+        ("rgb", png(&[1, 2, 3, 4, 5, 6], 1, 2, Rgb, Eight), [2, 1, 3], &[1, 2, 3, 4, 5, 6]),
+        ("rgba", png(&[1, 2, 3, 0, 4, 5, 6, 128], 2, 1, Rgba, Eight), [1, 2, 3], &[1, 2, 3, 4, 5, 6]),
+        ("palette", png(&[0, 1], 2, 1, Indexed, Eight), [1, 2, 3], &[10, 20, 30, 200, 100, 50]),
+        // 0x8080 / 257 = 128; 0x80ff = 33023 / 257 = 128.49; 0x8101 = 33025 / 257 = 128.502.
+        (
+            "gray 16",
+            png(&[0x80, 0x80, 0x80, 0xff, 0x81, 0x01], 3, 1, Grayscale, Sixteen),
+            [1, 3, 1],
+            &[128, 128, 129],
+        ),
+        (
+            "rgba 16",
+            png(&[0xff, 0xff, 0, 0, 0x12, 0x12, 0, 1], 1, 1, Rgba, Sixteen),
+            [1, 1, 3],
+            &[255, 0, 0x12],
+        ),
+    ];
+    for (name, bytes, expected_shape, expected) in cases {
+        let picture = load_bytes(name, &bytes).unwrap();
+        assert_eq!(shape(&picture), expected_shape, "{name}");
+        assert_eq!(u8s(&picture), expected, "{name}");
+    }
+}
+
+#[test]
+fn jpeg_keeps_gray_gray_and_colour_rgb() {
+    let gray: Vec<u8> = (0..64).map(|i| i * 3).collect();
+    let picture = load_bytes("gray", &jpeg(&gray, 8, 8, jpeg_encoder::ColorType::Luma)).unwrap();
+    assert_eq!(shape(&picture), [8, 8, 1]);
+    assert!(u8s(&picture).iter().zip(&gray).all(|(a, b)| a.abs_diff(*b) <= 2));
+
+    let rgb = [200, 40, 90].repeat(17 * 9);
+    let picture = load_bytes("rgb", &jpeg(&rgb, 17, 9, jpeg_encoder::ColorType::Rgb)).unwrap();
+    assert_eq!(shape(&picture), [9, 17, 3]);
+    assert!(u8s(&picture).iter().zip(&rgb).all(|(a, b)| a.abs_diff(*b) <= 3));
+}
+
+#[test]
+fn npy_of_every_element_type_is_read() {
+    let le = |v: [i16; 2]| v.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
+    let cases: [(&str, Vec<u8>, &[f32]); 8] = [
+        ("<i2", le([-1024, 300]), &[-1024.0, 300.0]),
+        (">i2", vec![0xfc, 0x00, 0x01, 0x2c], &[-1024.0, 300.0]),
+        ("<u2", vec![0xff, 0xff, 1, 0], &[65535.0, 1.0]),
+        ("|i1", vec![0x80, 1], &[-128.0, 1.0]),
+        ("<i4", [-70000i32, 5].iter().flat_map(|v| v.to_le_bytes()).collect(), &[-70000.0, 5.0]),
+        ("<f4", [0.25f32, -3.5].iter().flat_map(|v| v.to_le_bytes()).collect(), &[0.25, -3.5]),
+        ("<f8", [0.25f64, -3.5].iter().flat_map(|v| v.to_le_bytes()).collect(), &[0.25, -3.5]),
+        (">f4", [0.25f32, -3.5].iter().flat_map(|v| v.to_be_bytes()).collect(), &[0.25, -3.5]),
+    ];
+    for (descr, data, expected) in cases {
+        let picture = load_bytes(descr, &npy(descr, "(1, 2)", &data)).unwrap();
+        assert_eq!((shape(&picture), reals(&picture)), ([1, 2, 1], expected), "{descr}");
+    }
+    let rgba = load_bytes("rgba", &npy("|u1", "(1, 2, 4)", &[1, 2, 3, 9, 4, 5, 6, 9])).unwrap();
+    assert_eq!((shape(&rgba), u8s(&rgba)), ([1, 2, 3], &[1, 2, 3, 4, 5, 6][..]));
+}
+
+#[test]
+fn dicom_samples_are_rescaled_whatever_their_representation() {
+    for explicit in [true, false] {
+        let unsigned = Dicom::ct(explicit, [1, 3], false, &[0, 1024, 65535]);
+        let picture = load_bytes("unsigned", &unsigned.bytes()).unwrap();
+        assert_eq!((shape(&picture), reals(&picture)), ([1, 3, 1], &[-1024.0, 0.0, 64511.0][..]));
+
+        let signed = Dicom::ct(explicit, [3, 1], true, &[0xfc18, 0, 5])
+            .with((0x28, 0x1052), "DS", Some(b"0.5 "))
+            .with((0x28, 0x1053), "DS", Some(b" 2.5"));
+        let picture = load_bytes("signed", &signed.bytes()).unwrap();
+        assert_eq!((shape(&picture), reals(&picture)), ([3, 1, 1], &[-2499.5, 0.5, 13.0][..]));
+    }
+}
+
+#[test]
+fn dicom_low_is_white_turns_intensities_but_not_hounsfield_units() {
+    let ct = Dicom::ct(true, [1, 2], false, &[0, 100]).with((0x28, 4), "CS", Some(b"MONOCHROME1 "));
+    assert_eq!(reals(&load_bytes("ct", &ct.bytes()).unwrap()), [-1024.0, -924.0]);
+    let film = ct
+        .with((8, 0x60), "CS", Some(b"DX"))
+        .with((0x28, 0x100), "US", Some(&[8, 0]))
+        .with((0x28, 0x101), "US", Some(&[8, 0]))
+        .with((0x28, 0x102), "US", Some(&[7, 0]))
+        .with((0x28, 0x1052), "DS", None)
+        .with((0x28, 0x1053), "DS", None)
+        .with((0x7fe0, 0x10), "OW", Some(&[0, 100]));
+    assert_eq!(u8s(&load_bytes("film", &film.bytes()).unwrap()), [255, 155]);
+    let twelve_bits = Dicom::ct(false, [1, 2], false, &[0, 0xf064])
+        .with((8, 0x60), "CS", Some(b"DX"))
+        .with((0x28, 4), "CS", Some(b"MONOCHROME1 "))
+        .with((0x28, 0x101), "US", Some(&[12, 0]))
+        .with((0x28, 0x102), "US", Some(&[11, 0]))
+        .with((0x28, 0x1052), "DS", None);
+    assert_eq!(reals(&load_bytes("12", &twelve_bits.bytes()).unwrap()), [4095.0, 3995.0]);
+}
+
+#[test]
+fn dicom_colour_is_read_by_pixel_and_by_plane() {
+    let rgb = |planar: u8, data: &[u8]| {
+        let file = Dicom::ct(true, [1, 2], false, &[])
+            .with((8, 0x60), "CS", Some(b"OT"))
+            .with((0x28, 2), "US", Some(&[3, 0]))
+            .with((0x28, 4), "CS", Some(b"RGB "))
+            .with((0x28, 6), "US", Some(&[planar, 0]))
+            .with((0x28, 0x100), "US", Some(&[8, 0]))
+            .with((0x28, 0x101), "US", Some(&[8, 0]))
+            .with((0x28, 0x102), "US", Some(&[7, 0]))
+            .with((0x7fe0, 0x10), "OB", Some(data));
+        u8s(&load_bytes("rgb", &file.bytes()).unwrap()).to_vec()
+    };
+    assert_eq!(rgb(0, &[1, 2, 3, 4, 5, 6]), [1, 2, 3, 4, 5, 6]);
+    assert_eq!(rgb(1, &[1, 4, 2, 5, 3, 6]), [1, 2, 3, 4, 5, 6]);
+}
+
+#[test]
+fn dicom_sequences_of_undefined_length_are_passed_over() {
+    // A sequence of one item, both of undefined length, that holds an element and a sequence of its own.
+    let short: [u8; 6] = [0xfe, 0xff, 0x00, 0xe0, 0xff, 0xff];
+    let end = |element: u8| [0xfe, 0xff, element, 0xe0, 0, 0, 0, 0];
+    for explicit in [true, false] {
+        let mut sequence = [&short[..], &[0xff, 0xff]].concat();
+        let rows: &[u8] =
+            if explicit { &[0x28, 0, 0x10, 0, b'U', b'S', 2, 0] } else { &[0x28, 0, 0x10, 0, 2, 0, 0, 0] };
+        sequence.extend([rows, &[99, 0]].concat());
+        let inner: &[u8] = if explicit { &[0x40, 0, 0x10, 0, b'S', b'Q', 0, 0] } else { &[0x40, 0, 0x10, 0] };
+        sequence.extend([inner, &[0xff; 4], &end(0xdd)].concat());
+        sequence.extend([end(0x0d), end(0xdd)].concat());
+        let file =
+            Dicom::ct(explicit, [1, 2], false, &[1024, 1025]).with((0x8, 0x1140), "SQ*", Some(&sequence));
+        let picture = load_bytes("sequence", &file.bytes()).unwrap();
+        assert_eq!(reals(&picture), [0.0, 1.0], "explicit: {explicit}");
+    }
+}

@@ -1,0 +1,118 @@
+//! What each pre-processing makes of a picture.
+
+use niello_imaging::{Picture, Preprocess, Samples};
+
+fn gray(samples: &[u8]) -> Picture {
+    Picture::new("gray.png", [1, samples.len(), 1], Samples::U8(samples.to_vec())).unwrap()
+}
+
+fn rgb(samples: &[u8]) -> Picture {
+    Picture::new("rgb.png", [1, samples.len() / 3, 3], Samples::U8(samples.to_vec())).unwrap()
+}
+
+fn hu(values: &[f32]) -> Picture {
+    Picture::new("slice.dcm", [1, values.len(), 1], Samples::Real(values.to_vec())).unwrap()
+}
+
+fn apply(text: &str, picture: &Picture, channels: usize) -> Vec<f32> {
+    Preprocess::parse(text).unwrap().apply(picture, [1, picture.width()], channels).unwrap()
+}
+
+#[test]
+fn numbers_are_as_documented() {
+    let unit = |v: &[u8]| v.iter().map(|v| f32::from(*v) / 255.0).collect::<Vec<f32>>();
+    for (text, picture, channels, expected) in [
+        ("unit", gray(&[0, 51, 255]), 1, vec![0.0, 0.2, 1.0]),
+        ("unit polarity=inverted", gray(&[0, 204, 255]), 1, vec![1.0, 0.2, 0.0]),
+        ("unit", gray(&[51]), 3, vec![0.2; 3]),
+        ("raw", gray(&[0, 7]), 1, vec![0.0, 7.0]),
+        ("raw", rgb(&[255, 0, 0]), 1, vec![76.0]),
+        ("raw colour=gray", rgb(&[255, 0, 0]), 3, vec![76.0; 3]),
+        ("raw", rgb(&[1, 2, 3]), 3, vec![1.0, 2.0, 3.0]),
+        ("raw", hu(&[-1000.5, 40.0]), 1, vec![-1000.5, 40.0]),
+        ("caffe", rgb(&[200, 150, 100]), 3, vec![-4.0, 33.0, 77.0]),
+        ("caffe", gray(&[150]), 3, vec![46.0, 33.0, 27.0]),
+        ("imagenet resize=none", rgb(&[255, 0, 51]), 3, vec![2.248_908_3, -2.035_714_1, -0.915_555_54]),
+        ("mean-std:0.45,0.225", gray(&[255, 0]), 1, vec![0.55 / 0.225, -2.0]),
+        ("mean-std:0,0.5,1,1,2,4", rgb(&[255, 255, 255]), 3, vec![1.0, 0.25, 0.0]),
+        // Windowed to 0, 0, 127.5 (to even: 128), 255, 255.
+        ("window:-600,1500", hu(&[-2000.0, -1350.0, -600.0, 150.0, 3000.0]), 1, unit(&[0, 0, 128, 255, 255])),
+        ("window:-600,1500", gray(&[51]), 1, vec![0.2]),
+        ("hu:1024", hu(&[-2000.0, -1024.0, 0.0, 100.0]), 1, vec![0.0, 0.0, 1024.0, 1124.0]),
+        ("minmax", hu(&[-1000.0, -490.0, 1000.0]), 1, unit(&[0, 65, 255])),
+        ("minmax", gray(&[10, 20, 30]), 1, unit(&[0, 128, 255])),
+        ("minmax", gray(&[9, 9]), 1, vec![0.0, 0.0]),
+        ("standardize", gray(&[0, 255]), 1, vec![-1.0, 1.0]),
+        ("standardize", gray(&[9, 9]), 3, vec![0.0; 6]),
+        ("standardize", rgb(&[0, 255, 0, 255, 0, 255]), 3, vec![-1.0, 1.0, -1.0, 1.0, -1.0, 1.0]),
+        ("unit window=0,2", hu(&[-1.0, 1.0]), 1, vec![0.0, 1.0]),
+        ("raw window=0,2 polarity=inverted", hu(&[-1.0, 1.0]), 3, vec![255.0, 255.0, 255.0, 0.0, 0.0, 0.0]),
+    ] {
+        let found = apply(text, &picture, channels);
+        let close =
+            found.len() == expected.len() && found.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-6);
+        assert!(close, "{text} of {:?}: {found:?}, expected {expected:?}", picture.samples());
+    }
+}
+
+#[test]
+fn the_table_is_the_pipeline_for_8_bit_samples() {
+    let every: Vec<u8> = (0..=255).collect();
+    let colours: Vec<u8> = every.iter().flat_map(|v| [*v, v.wrapping_mul(3), 255 - v]).collect();
+    for text in
+        ["unit", "raw", "imagenet resize=none", "caffe", "window:40,400", "mean-std:0.1,0.2,0.3,1,2,3"]
+    {
+        for text in [text.to_string(), format!("{text} polarity=inverted"), format!("{text} colour=gray")] {
+            let preprocess = Preprocess::parse(&text).unwrap();
+            let tables = preprocess.table(3).unwrap();
+            for picture in [gray(&every), rgb(&colours)] {
+                let shown = if text.contains("colour=gray") { picture.to_gray() } else { picture.clone() };
+                let Samples::U8(samples) = shown.samples() else { unreachable!() };
+                let looked_up: Vec<f32> = samples
+                    .chunks(shown.channels())
+                    .flat_map(|p| tables.iter().map(|t| t.numbers[usize::from(p[t.source.min(p.len() - 1)])]))
+                    .collect();
+                assert_eq!(apply(&text, &picture, 3), looked_up, "{text}");
+            }
+        }
+    }
+    for text in ["hu:1024", "minmax", "standardize"] {
+        assert_eq!(Preprocess::parse(text).unwrap().table(1), None);
+    }
+    assert_eq!(Preprocess::parse("caffe").unwrap().table(1), None);
+}
+
+#[test]
+fn misfits_are_errors_that_name_the_picture() {
+    for (text, picture, size, channels, words) in [
+        ("unit", gray(&[1, 2]), [2, 2], 1, "expected a picture of 2x2"),
+        ("unit", hu(&[1.0]), [1, 1], 1, "add a window"),
+        ("hu:0", gray(&[1]), [1, 1], 1, "needs Hounsfield units"),
+        ("hu:0 window=0,2", hu(&[1.0]), [1, 1], 1, "needs Hounsfield units"),
+        ("imagenet", gray(&[1]), [1, 1], 1, "not made for 1 input channels"),
+        ("mean-std:1,2,3,4,5,6", gray(&[1]), [1, 1], 1, "not made for 1 input channels"),
+        ("raw", rgb(&[1, 2, 3]), [1, 1], 2, "2 input channels, the picture 3"),
+        ("hu:0 polarity=inverted", hu(&[1.0]), [1, 1], 1, "give a window"),
+        ("raw resize=stretch", gray(&[1]), [0, 1], 1, "cannot be resized"),
+        ("raw resize=shorter-side-crop", gray(&[1; 9000]), [224, 224], 1, "too long and thin"),
+    ] {
+        let preprocess = Preprocess::parse(text).unwrap();
+        let error = preprocess.apply(&picture, size, channels).unwrap_err().to_string();
+        let name = picture.name().display().to_string();
+        assert!(error.starts_with(&name) && error.contains(words), "{text}: {error}");
+    }
+}
+
+#[test]
+fn the_view_is_what_the_network_sees_in_gray() {
+    let view = |text: &str, picture: &Picture| {
+        Preprocess::parse(text).unwrap().view(picture, [1, picture.width()]).unwrap()
+    };
+    assert_eq!(view("unit", &gray(&[1, 2])), [1, 2]);
+    assert_eq!(view("minmax", &gray(&[1, 2])), [0, 255]);
+    assert_eq!(view("caffe polarity=inverted", &rgb(&[255, 0, 0])), [179]);
+    assert_eq!(view("window:0,2", &hu(&[-1.0, 1.0])), [0, 255]);
+    // No window of their own: the lung window.
+    assert_eq!(view("hu:1024", &hu(&[-1350.0, 150.0])), [0, 255]);
+    assert_eq!(view("raw", &hu(&[-1350.0, 150.0])), [0, 255]);
+}

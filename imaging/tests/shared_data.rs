@@ -1,0 +1,111 @@
+//! Real files, which are not part of the project: `../shared` beside the checkout, or `NIELLO_SHARED`.
+
+mod common;
+
+use common::shared;
+use dicom_object::Tag;
+use niello_imaging::{Picture, Preprocess, Samples, list_images, load};
+use std::{fs, path::Path};
+
+/// A tensor `[1, c, h, w]` of a safetensors file, as `[h, w, c]`.
+fn golden(path: &Path, name: &str) -> ([usize; 3], Vec<f32>) {
+    let bytes = fs::read(path).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let tensor = file.tensor(name).unwrap();
+    let &[1, c, h, w] = tensor.shape() else { panic!("{:?}", tensor.shape()) };
+    let chw: Vec<f32> =
+        tensor.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
+    ([h, w, c], (0..h * w * c).map(|i| chw[i % c * (h * w) + i / c]).collect())
+}
+
+fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+/// The reference inputs come from PIL and OpenCV, whose JPEG decoder (libjpeg-turbo) may differ from ours by one
+/// intensity; everything after it is exact.
+#[test]
+fn inputs_of_the_w251_networks_are_their_goldens() {
+    let Some(shared) = shared() else { return };
+    let folder = shared.join("data/ct/covidnet");
+    let picture = load(folder.join("IMG-0001-00040.jpg")).unwrap();
+    for (file, text, one_intensity) in [
+        ("golden_w251_squeezenet_IMG40.safetensors", "imagenet", 1.0 / 255.0 / 0.224),
+        ("golden_w251_baseline_cnn_IMG40.safetensors", "raw resize=area", 1.0),
+    ] {
+        let ([h, w, c], expected) = golden(&folder.join(file), "input");
+        let found = Preprocess::parse(text).unwrap().apply(&picture, [h, w], c).unwrap();
+        let difference = largest_difference(&found, &expected);
+        let equal = found.iter().zip(&expected).filter(|(a, b)| a == b).count();
+        eprintln!("{file}: largest difference {difference}, {equal} of {} equal", found.len());
+        assert!(difference <= one_intensity * 1.01, "{file}: {difference}");
+    }
+}
+
+#[test]
+fn every_shared_picture_is_read() {
+    let Some(shared) = shared() else { return };
+    let mut read = 0;
+    for folder in ["data/ct", "trained"] {
+        for path in list_images(shared.join(folder), true).unwrap() {
+            if path.to_string_lossy().ends_with("_lungmask.npy") {
+                let error = load(&path).unwrap_err().to_string();
+                assert!(error.contains("found shape [32768]"), "{error}");
+                continue;
+            }
+            let picture = load(&path).unwrap();
+            let pixels = picture.height() * picture.width();
+            assert!(pixels >= 100 * 100, "{}: {pixels} pixels", path.display());
+            let stretched = Preprocess::parse("minmax resize=stretch").unwrap();
+            assert_eq!(stretched.apply(&picture, [32, 32], 3).unwrap().len(), 32 * 32 * 3);
+            read += 1;
+        }
+    }
+    assert!(read >= 100, "{read} pictures");
+}
+
+#[test]
+fn dicom_values_are_those_of_an_independent_reader() {
+    let Some(shared) = shared() else { return };
+    for path in list_images(shared.join("data/ct/dicom"), false).unwrap() {
+        let object = dicom_object::open_file(&path).unwrap();
+        let number = |group, element| object.element(Tag(group, element)).unwrap().to_float64().unwrap();
+        let (slope, intercept) = (number(0x28, 0x1053), number(0x28, 0x1052));
+        let signed = number(0x28, 0x103) == 1.0;
+        let bytes = object.element(Tag(0x7fe0, 0x10)).unwrap().to_bytes().unwrap().into_owned();
+        let expected = bytes.chunks_exact(2).map(|b| {
+            let stored = u16::from_le_bytes([b[0], b[1]]);
+            let stored = if signed { f64::from(stored as i16) } else { f64::from(stored) };
+            (stored * slope + intercept) as f32
+        });
+        let picture = load(&path).unwrap();
+        assert_eq!(
+            (picture.height() as f64, picture.width() as f64),
+            (number(0x28, 0x10), number(0x28, 0x11))
+        );
+        let Samples::Real(found) = picture.samples() else { panic!("8-bit samples") };
+        assert!(found.iter().copied().eq(expected), "{}", path.display());
+        let air = found.iter().filter(|v| **v < -900.0).count();
+        assert!(air > found.len() / 20, "{}: a chest CT has air", path.display());
+    }
+}
+
+#[test]
+fn a_ct_slice_enters_every_kind_of_network() {
+    let Some(shared) = shared() else { return };
+    let slice: Picture = load(shared.join("data/ct/hu/lung1_z24.npy")).unwrap();
+    for (text, size, channels, range) in [
+        ("window:-600,1500", [512, 512], 1, 0.0..=1.0),
+        ("hu:1024", [512, 512], 1, 0.0..=2509.0),
+        ("minmax", [512, 512], 1, 0.0..=1.0),
+        ("imagenet window=-600,1500", [224, 224], 3, -2.2..=2.7),
+        ("raw window=-600,1500 resize=area", [256, 256], 1, 0.0..=255.0),
+        ("standardize window=-600,1500", [512, 512], 3, -4.0..=4.0),
+        ("mean-std:0.45,0.225 window=-600,1500 resize=stretch", [227, 227], 3, -2.01..=2.45),
+    ] {
+        let found = Preprocess::parse(text).unwrap().apply(&slice, size, channels).unwrap();
+        assert_eq!(found.len(), size[0] * size[1] * channels, "{text}");
+        assert!(found.iter().all(|v| range.contains(v)), "{text}");
+    }
+}
