@@ -6,16 +6,17 @@
 
 use crate::{Isa, Kernel, Memory, Multiplier, Operand, Rounding, arith};
 
-/// `out = softmax over c of in`, at scale 1/256 and zero point -128.
+/// `out = softmax over c of in`, at scale 1/256 and zero point -128. For at most 4095 classes, so that the sum fits.
+/// `output` may be the same view as `input`.
 #[derive(Clone, Copy, Debug)]
 pub struct Softmax {
     /// Scores, `[h, w, classes]`.
     pub input: Operand,
     /// Probabilities, of the same shape.
     pub output: Operand,
-    /// `min(s_in * 2^26, 2^31 - 1)`; its shift is not negative.
+    /// `min(s_in * 2^26, 2^31 - 1)`, from [`Softmax::parameters`]; its shift is in `[0, 31]`.
     pub multiplier: Multiplier,
-    /// Inputs more than this below the largest one give 0.
+    /// Negative or 0, from [`Softmax::parameters`]: inputs further below the largest one give probability 0.
     pub min_difference: i32,
 }
 
@@ -25,13 +26,21 @@ const DIFF_INTEGER_BITS: i32 = 5;
 const SUM_INTEGER_BITS: i32 = 12;
 
 impl Softmax {
-    /// Multiplier and smallest difference for an input scale (`beta` = 1); `None` if the scale is no positive number.
+    /// Multiplier and smallest difference for an input scale (`beta` = 1), as TensorFlow Lite's
+    /// `PreprocessSoftmaxScaling` and `CalculateInputRadius` derive them. `None` if the scale is no number, or so small
+    /// (`2^-26`) that the rescaling would not be by more than 1.
     pub fn parameters(input_scale: f64) -> Option<(Multiplier, i32)> {
+        if input_scale.is_nan() {
+            return None;
+        }
         let real = (input_scale * (1i64 << (31 - DIFF_INTEGER_BITS)) as f64).min(2_147_483_647.0);
         let fraction_bits = 31 - DIFF_INTEGER_BITS;
         // `from_real` takes factors below 2^30; larger ones are scaled down first and the shift put back.
         let m = Multiplier::from_real(real / 4.0)?;
         let multiplier = Multiplier { mantissa: m.mantissa, shift: m.shift + 2 };
+        if m.mantissa == 0 || multiplier.shift < 0 {
+            return None;
+        }
         // Largest difference whose rescaled value still fits 5 integer bits.
         let radius = ((1i64 << DIFF_INTEGER_BITS) - 1) as f64 * (1i64 << fraction_bits) as f64
             / (1i64 << multiplier.shift.clamp(0, 62)) as f64;
@@ -101,22 +110,24 @@ fn exp_on_negative(a: i32) -> i32 {
     let remainder = (a & (QUARTER - 1)) - QUARTER;
     let mut result = exp_between_minus_quarter_and_zero(remainder << DIFF_INTEGER_BITS);
     let rest = remainder.wrapping_sub(a);
-    // exp(-1/4), exp(-1/2), exp(-1), ... exp(-16) in Q0.31.
-    for (bit, factor) in [
-        (-2, 1_672_461_947),
-        (-1, 1_302_514_674),
-        (0, 790_015_084),
-        (1, 290_630_308),
-        (2, 39_332_535),
-        (3, 720_401),
-        (4, 242),
-    ] {
+    for (bit, factor) in FACTORS {
         if rest & (1 << (FRACTION + bit)) != 0 {
             result = arith::doubling_high_multiply(result, factor);
         }
     }
     result
 }
+
+/// `exp(-2^bit)` in Q0.31.
+const FACTORS: [(i32, i32); 7] = [
+    (-2, 1_672_461_947),
+    (-1, 1_302_514_674),
+    (0, 790_015_084),
+    (1, 290_630_308),
+    (2, 39_332_535),
+    (3, 720_401),
+    (4, 242),
+];
 
 /// `exp(a)` for `a` in `[-1/4, 0)`, both Q0.31: a fourth-degree Taylor polynomial around -1/8.
 fn exp_between_minus_quarter_and_zero(a: i32) -> i32 {
@@ -155,3 +166,44 @@ fn saturating_shift_left_2(x: i32) -> i32 {
 
 /// Softmax has one definition; [`Rounding`] does not change it.
 pub const ROUNDING: Rounding = Rounding::TfliteDouble;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UNIT: f64 = 2_147_483_648.0;
+
+    #[test]
+    fn factors_are_the_nearest_exponentials() {
+        for (bit, factor) in FACTORS {
+            let exact = UNIT * (-(2f64.powi(bit))).exp();
+            assert!((factor as f64 - exact).abs() <= 0.51, "exp(-2^{bit}): {factor} for {exact}");
+        }
+    }
+
+    #[test]
+    fn the_exponential_and_the_reciprocal_are_precise() {
+        for i in 0..100_000 {
+            let a = -(i * 21_001); // to -31.3 in Q5.26
+            let exact = UNIT * (a as f64 / 67_108_864.0).exp();
+            let error = exp_on_negative(a) as f64 - exact;
+            assert!(error.abs() < 700.0, "exp of {a}: off by {error}");
+            let a = i * 21_001;
+            let exact = UNIT / (1.0 + a as f64 / UNIT);
+            let error = one_over_one_plus(a) as f64 - exact;
+            assert!(error.abs() < 40.0, "1 / (1 + {a}): off by {error}");
+        }
+    }
+
+    #[test]
+    fn parameters_are_those_of_the_reference() {
+        // PreprocessSoftmaxScaling and CalculateInputRadius, worked by hand: 0.1 * 2^26 = 0.8 * 2^23.
+        let (multiplier, min_difference) = Softmax::parameters(0.1).unwrap();
+        assert_eq!((multiplier.mantissa, multiplier.shift), (1_717_986_918, 23));
+        assert_eq!(min_difference, -((31 * (1 << 26)) >> 23));
+        // Large scales saturate at 2^31 - 1.
+        assert_eq!(Softmax::parameters(100.0).unwrap().0, Multiplier { mantissa: i32::MAX, shift: 31 });
+        assert_eq!(Softmax::parameters(-1.0), None);
+        assert_eq!(Softmax::parameters(f64::NAN), None);
+    }
+}

@@ -83,6 +83,9 @@ fn gaps() -> impl Strategy<Value = [usize; 2]> {
     prop_oneof![2 => Just([0, 0]), 1 => [0usize..40, 0usize..40]]
 }
 
+/// Makes a kernel for inputs and an output.
+type Make<'a> = dyn Fn(&[Operand], Operand) -> Box<dyn Kernel> + 'a;
+
 /// Runs `kernel` on every instruction set; the output lies in memory of its own.
 fn check(
     inputs: &[&Tensor],
@@ -158,26 +161,28 @@ fn check_conv(conv: &Conv, image: &Tensor, out: [usize; 2], gaps: [usize; 2], ch
     }
 }
 
+/// Name, image, `[groups, cin, cout]` per group, `[kernel, stride, dilation, padding]`.
+type Shape = (&'static str, [usize; 2], [usize; 3], [[usize; 2]; 4]);
+
 /// Shapes of real networks, each with the case that it stands for.
 #[test]
 fn convolution_of_known_shapes() {
     #[rustfmt::skip]
-    let table: &[(&str, [usize; 2], [usize; 3], [usize; 2], [usize; 2], [usize; 2], [usize; 2])] = &[
-        // name, image, [groups, cin, cout] per group, kernel, stride, dilation, padding
-        ("stem", [17, 19], [1, 3, 40], [7, 7], [2, 2], [1, 1], [3, 3]),
-        ("squeeze", [13, 13], [1, 64, 16], [1, 1], [1, 1], [1, 1], [0, 0]),
-        ("expand", [9, 7], [1, 16, 64], [3, 3], [1, 1], [1, 1], [1, 1]),
-        ("five panels", [5, 5], [1, 8, 80], [3, 3], [1, 1], [1, 1], [1, 1]),
-        ("three panels", [6, 6], [1, 20, 33], [3, 3], [1, 1], [1, 1], [1, 1]),
-        ("wide", [4, 5], [1, 12, 259], [1, 1], [1, 1], [1, 1], [0, 0]),
-        ("fully connected", [1, 1], [1, 600, 11], [1, 1], [1, 1], [1, 1], [0, 0]),
-        ("one row", [1, 40], [1, 4, 6], [1, 5], [1, 2], [1, 3], [0, 6]),
-        ("one column", [40, 1], [1, 5, 17], [4, 1], [3, 1], [2, 1], [1, 0]),
-        ("groups", [8, 8], [8, 4, 20], [3, 3], [1, 1], [1, 1], [1, 1]),
-        ("dilated beyond the image", [6, 6], [1, 8, 8], [3, 3], [1, 1], [9, 9], [9, 9]),
-        ("padding wider than the kernel", [3, 3], [1, 4, 4], [2, 2], [2, 2], [1, 1], [5, 5]),
+    let table: &[Shape] = &[
+        ("stem", [17, 19], [1, 3, 40], [[7, 7], [2, 2], [1, 1], [3, 3]]),
+        ("squeeze", [13, 13], [1, 64, 16], [[1, 1], [1, 1], [1, 1], [0, 0]]),
+        ("expand", [9, 7], [1, 16, 64], [[3, 3], [1, 1], [1, 1], [1, 1]]),
+        ("five panels", [5, 5], [1, 8, 80], [[3, 3], [1, 1], [1, 1], [1, 1]]),
+        ("three panels", [6, 6], [1, 20, 33], [[3, 3], [1, 1], [1, 1], [1, 1]]),
+        ("wide", [4, 5], [1, 12, 259], [[1, 1], [1, 1], [1, 1], [0, 0]]),
+        ("fully connected", [1, 1], [1, 600, 11], [[1, 1], [1, 1], [1, 1], [0, 0]]),
+        ("one row", [1, 40], [1, 4, 6], [[1, 5], [1, 2], [1, 3], [0, 6]]),
+        ("one column", [40, 1], [1, 5, 17], [[4, 1], [3, 1], [2, 1], [1, 0]]),
+        ("groups", [8, 8], [8, 4, 20], [[3, 3], [1, 1], [1, 1], [1, 1]]),
+        ("dilated beyond the image", [6, 6], [1, 8, 8], [[3, 3], [1, 1], [9, 9], [9, 9]]),
+        ("padding wider than the kernel", [3, 3], [1, 4, 4], [[2, 2], [2, 2], [1, 1], [5, 5]]),
     ];
-    for (name, image, channels, kernel, stride, dilation, padding) in table {
+    for (name, image, channels, [kernel, stride, dilation, padding]) in table {
         println!("{name}");
         for (rounding, fill) in [(Rounding::TfliteDouble, Fill::Random), (Rounding::Single, Fill::Extremes)] {
             let random = &mut Random(7);
@@ -295,24 +300,24 @@ proptest! {
         let sum = random.multiplier(255.0 * f64::from(1 << 20));
         let scale = random.multiplier(128.0);
 
-        let copied: &dyn Fn(&[Operand], Operand) -> Box<dyn Kernel> = &|i, output| Box::new(Copy { input: i[0], output });
+        let copied: &Make<'_> = &|i, output| Box::new(Copy { input: i[0], output });
         check(&[&a], &a, gaps, copied);
 
         let expected = map(&a, |v| table[(v as i32 + 128) as usize]);
-        let kernel: &dyn Fn(&[Operand], Operand) -> Box<dyn Kernel> =
+        let kernel: &Make<'_> =
             &|i, output| Box::new(Table { input: i[0], output, table });
         check(&[&a], &expected, gaps, kernel);
         check_in_place(&[&a], &expected, gaps[0], kernel);
 
         let expected = map(&a, |v| store(v as i64 - za as i64, scale, &stage));
-        let kernel: &dyn Fn(&[Operand], Operand) -> Box<dyn Kernel> = &|i, output| {
+        let kernel: &Make<'_> = &|i, output| {
             Box::new(Requantize { input: i[0], output, input_zero_point: za, multiplier: scale, stage })
         };
         check(&[&a], &expected, gaps, kernel);
         check_in_place(&[&a], &expected, gaps[0], kernel);
 
         let expected = add(&a, &b, [za, zb], [a_multiplier, b_multiplier, sum], &stage);
-        let kernel: &dyn Fn(&[Operand], Operand) -> Box<dyn Kernel> = &|i, output| {
+        let kernel: &Make<'_> = &|i, output| {
             Box::new(Add {
                 a: i[0], b: i[1], output, a_zero_point: za, b_zero_point: zb, a_multiplier, b_multiplier,
                 multiplier: sum, stage,

@@ -120,6 +120,14 @@ impl Job<'_> {
         let mut y = self.first_tap(0, cursor.gy);
         // Taps next to each other whose channels are all of the pixel lie without gaps.
         let run = self.dilation[1] == 1 && self.input.stride() == cin && self.columns_inside(x);
+        if run && y < h && y + kh.saturating_sub(1) * self.dilation[0] < h && kh * kw * cin <= patch.len() {
+            let source = self.input.as_ptr().wrapping_add((y * w + x) * cin);
+            let target = patch.as_ptr().cast::<i8>().cast_mut();
+            // SAFETY: `columns_inside`, and rows `y` to the last one are in the input, each without gaps; the patch has
+            // room for all of them.
+            unsafe { copy_rows(source, self.dilation[0] * w * cin, target, kw * cin, kh) };
+            return;
+        }
         let mut rest = patch;
         for _ in 0..kh {
             let Some((row, tail)) = rest.split_at_checked(kw * cin) else { return };
@@ -151,44 +159,60 @@ impl Job<'_> {
     }
 }
 
-/// Fills `cells` from `source`. Runs are short: two overlapping moves instead of a call or a loop over bytes.
+/// Fills `cells` from `source`.
 ///
 /// # Safety
 /// As many bytes as there are cells are readable at `source`.
 #[inline(always)]
 unsafe fn copy(source: *const i8, cells: &[Cell<i8>]) {
-    let (target, len) = (cells.as_ptr().cast::<i8>().cast_mut(), cells.len());
-    // SAFETY: every block lies within `len` bytes of both, by the caller's promise. Source and target may overlap
-    // only if the caller planned scratch over its input; then bytes are stale, not out of bounds.
+    // SAFETY: the caller's promise; cells may be written through a shared reference.
+    unsafe { copy_rows(source, 0, cells.as_ptr().cast::<i8>().cast_mut(), cells.len(), 1) };
+}
+
+/// Moves `rows` rows of `len` bytes, `pitch` bytes apart at `source`, to lie without gaps at `target`. Rows are short:
+/// a few overlapping moves instead of a call or a loop over bytes.
+///
+/// Source and target may overlap only if scratch was planned over the input; then bytes are stale, not out of bounds.
+///
+/// # Safety
+/// All rows are readable at `source`, and `rows * len` bytes writable at `target`.
+#[inline(always)]
+unsafe fn copy_rows(source: *const i8, pitch: usize, target: *mut i8, len: usize, rows: usize) {
+    // SAFETY: the caller's promise.
     unsafe {
-        if len >= 16 {
-            blocks::<16>(source, target, len);
-        } else if len >= 8 {
-            blocks::<8>(source, target, len);
-        } else if len >= 4 {
-            blocks::<4>(source, target, len);
-        } else {
-            for i in 0..len {
-                target.add(i).write(source.add(i).read());
+        match len {
+            16.. => blocks::<16>(source, pitch, target, len, rows),
+            8.. => blocks::<8>(source, pitch, target, len, rows),
+            4.. => blocks::<4>(source, pitch, target, len, rows),
+            _ => {
+                for row in 0..rows {
+                    for i in 0..len {
+                        target.add(row * len + i).write(source.add(row * pitch + i).read());
+                    }
+                }
             }
         }
     }
 }
 
-/// Moves `len >= N` bytes in blocks of `N`; the last one may overlap the one before.
+/// [`copy_rows`] in blocks of `N` bytes; the last of a row may overlap the one before.
 ///
 /// # Safety
-/// `len` bytes are readable at `source` and writable at `target`.
+/// As for [`copy_rows`], with `len >= N`.
 #[inline(always)]
-unsafe fn blocks<const N: usize>(source: *const i8, target: *mut i8, len: usize) {
-    // SAFETY: `i + N <= len` for every block.
-    let block = |i: usize| unsafe {
-        target.add(i).cast::<[i8; N]>().write(source.add(i).cast::<[i8; N]>().read());
-    };
-    let mut i = 0;
-    while i + N < len {
-        block(i);
-        i += N;
+unsafe fn blocks<const N: usize>(source: *const i8, pitch: usize, target: *mut i8, len: usize, rows: usize) {
+    let (mut source, mut target) = (source, target);
+    for _ in 0..rows {
+        let mut i = 0;
+        loop {
+            let at = i.min(len - N);
+            // SAFETY: `at + N <= len`, within the row.
+            unsafe { target.add(at).cast::<[i8; N]>().write(source.add(at).cast::<[i8; N]>().read()) };
+            i += N;
+            if i >= len {
+                break;
+            }
+        }
+        (source, target) = (source.wrapping_add(pitch), target.wrapping_add(len));
     }
-    block(len - N);
 }

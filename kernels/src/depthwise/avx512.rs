@@ -3,7 +3,7 @@
 use super::{DepthwiseConv2d, Taps};
 use crate::{
     Isa,
-    tiles::avx512_stage::{Scale, Stage},
+    tiles::avx512_stage::{Scale, Stage, store},
 };
 use core::arch::x86_64::*;
 
@@ -66,14 +66,8 @@ unsafe fn pixel(conv: &DepthwiseConv2d<'_>, taps: &Taps, channels: usize, out: *
             )
         };
         let bytes = stage.bytes(&scale, acc);
-        // SAFETY: `live` bytes are writable at `out + c`. Masked stores are slow: only for the last channels.
-        unsafe {
-            if live == 16 {
-                _mm_storeu_si128(out.add(c).cast(), bytes);
-            } else {
-                _mm_mask_storeu_epi8(out.add(c), mask, bytes);
-            }
-        }
+        // SAFETY: `live` bytes are writable at `out + c`.
+        unsafe { store(out.add(c), bytes, live) };
         c += 16;
     }
 }

@@ -51,7 +51,7 @@ unsafe fn largest(pixels: &Rectangle, channels: usize, [lowest, highest]: [i8; 2
     let (lowest, highest) = (_mm512_set1_epi8(lowest), _mm512_set1_epi8(highest));
     let mut c = 0;
     while c < channels {
-        // Masked loads touch no byte beyond the channels; masked stores are slow, and only used for the last ones.
+        // Masked accesses touch no byte beyond the channels.
         let live = channels - c;
         let mask = if live >= 64 { u64::MAX } else { (1 << live) - 1 };
         let mut largest = lowest;
@@ -67,15 +67,8 @@ unsafe fn largest(pixels: &Rectangle, channels: usize, [lowest, highest]: [i8; 2
             row = row.wrapping_add(pixels.row);
         }
         let largest = _mm512_min_epi8(largest, highest);
-        // SAFETY: channels `c..` are writable at `out`.
-        unsafe {
-            match live {
-                64.. => _mm512_storeu_si512(out.add(c).cast(), largest),
-                32 => _mm256_storeu_si256(out.add(c).cast(), _mm512_castsi512_si256(largest)),
-                16 => _mm_storeu_si128(out.add(c).cast(), _mm512_castsi512_si128(largest)),
-                _ => _mm512_mask_storeu_epi8(out.add(c), mask, largest),
-            }
-        }
+        // SAFETY: the unmasked bytes are channels, writable at `out`.
+        unsafe { _mm512_mask_storeu_epi8(out.add(c), mask, largest) };
         c += 64;
     }
 }

@@ -1,6 +1,6 @@
 //! AVX-512: from 16 accumulators to 16 bytes, for every kernel of this instruction set.
 
-use crate::arith::{OutputStage, Rounding};
+use crate::arith::{Multiplier, OutputStage, Rounding};
 use core::arch::x86_64::*;
 
 /// [`OutputStage`] in registers.
@@ -30,14 +30,22 @@ impl Stage {
     #[inline]
     #[target_feature(enable = "avx512f")]
     pub(crate) fn bytes(&self, scale: &Scale, acc: __m512i) -> __m128i {
-        let y = match self.rounding {
-            Rounding::TfliteDouble => scale.double(acc),
-            Rounding::Single => scale.single(acc),
-        };
+        let y = scale.apply(acc, self.rounding);
         // Clamping before the zero point is added cannot overflow and gives the same result.
         let y = _mm512_max_epi32(_mm512_min_epi32(y, self.high), self.low);
         _mm512_cvtepi32_epi8(_mm512_add_epi32(y, self.zero_point))
     }
+}
+
+/// Stores the first `live` of 16 bytes.
+///
+/// # Safety
+/// `live <= 16` bytes are writable at `out`.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+pub(crate) unsafe fn store(out: *mut i8, bytes: __m128i, live: usize) {
+    // SAFETY: the mask keeps the store within `live` bytes.
+    unsafe { _mm_mask_storeu_epi8(out, ((1u32 << live) - 1) as u16, bytes) };
 }
 
 /// Multipliers of 16 channels, prepared for both roundings.
@@ -68,6 +76,23 @@ impl Scale {
             mask: _mm512_sub_epi32(_mm512_sllv_epi32(one, right), one),
             single_right: _mm512_and_si512(single, _mm512_set1_epi64(0xffff_ffff)),
             single_right_odd: _mm512_srli_epi64::<32>(single),
+        }
+    }
+
+    /// The same multiplier in every lane.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    pub(crate) fn splat(multiplier: Multiplier) -> Self {
+        Self::new(_mm512_set1_epi32(multiplier.mantissa), _mm512_set1_epi32(multiplier.shift))
+    }
+
+    /// [`Multiplier::apply`] in every lane.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    pub(crate) fn apply(&self, acc: __m512i, rounding: Rounding) -> __m512i {
+        match rounding {
+            Rounding::TfliteDouble => self.double(acc),
+            Rounding::Single => self.single(acc),
         }
     }
 

@@ -4,7 +4,7 @@
 //! weights of 16 channels are the signed one. Products of an unsigned and a signed byte and the sum of four of them fit
 //! 18 bits, and the non-saturating form of the instruction is used, so the sums are exact modulo `2^32`.
 
-use super::avx512_stage::{Scale, Stage};
+use super::avx512_stage::{self, Scale, Stage};
 use super::{Layout, Panels, Rows, Tile};
 use crate::Isa;
 use core::arch::x86_64::*;
@@ -156,14 +156,8 @@ unsafe fn store<const PN: usize>(
         let scale = Scale::new(mantissa, shift);
         for (row, &out) in acc.iter().zip(out).take(pixels) {
             let bytes = stage.bytes(&scale, row[n]);
-            // Masked byte stores are slow on AMD cores: only for the last channels.
-            if live == 16 {
-                // SAFETY: channels `16 n` to `16 n + 15` are writable at `out`.
-                unsafe { _mm_storeu_si128(out.add(16 * n).cast(), bytes) };
-            } else {
-                // SAFETY: the mask keeps the store within `channels` bytes at `out`.
-                unsafe { _mm_mask_storeu_epi8(out.add(16 * n), ((1u32 << live) - 1) as u16, bytes) };
-            }
+            // SAFETY: `live` more channels are writable from channel `16 n` on.
+            unsafe { avx512_stage::store(out.add(16 * n), bytes, live) };
         }
     }
 }

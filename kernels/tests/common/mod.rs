@@ -1,5 +1,6 @@
 //! What the tests share: an arena with guard bytes, and the packer that turns plain weights into packed ones.
 #![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(clippy::too_many_arguments, reason = "what varies in the tests' loops")]
 
 use niello_kernels::{
     Conv2d, Gather, Isa, Kernel, Layout, Memory, Multiplier, Operand, OutputStage, Region, Rounding,
