@@ -1,0 +1,43 @@
+//! `cargo xtask miri`: the crates that hold the project's `unsafe`, under Miri.
+//!
+//! Miri executes portable code: the scalar kernels, the memory views, the checks before them. It is slow, so only tests
+//! that are quick there are run.
+
+use crate::{
+    Command, Result, no_arguments,
+    stage::{Runner, Stage},
+    tools,
+};
+
+pub(crate) const COMMAND: Command = Command {
+    name: "miri",
+    arguments: "",
+    summary: "run kernels and runtime under Miri (needs nightly)",
+    run,
+};
+
+/// What runs there: arguments of `cargo miri test`.
+const TESTS: &[(&str, &str)] = &[
+    ("kernels, unit tests", "-p niello-kernels --lib"),
+    ("kernels, refused parameters", "-p niello-kernels --test refusal"),
+    ("kernels, convolutions of known shapes", "-p niello-kernels --test oracle known_shapes"),
+    ("runtime", "-p niello --lib"),
+    ("runtime, examples", "-p niello --doc"),
+];
+
+fn run(arguments: &[String]) -> Result {
+    no_arguments(arguments)?;
+    if !tools::has_miri() {
+        return Err(
+            "Miri is not installed; install it with\n\n    rustup toolchain install nightly --component miri,rust-src\n"
+                .into(),
+        );
+    }
+    let mut runner = Runner::new("miri");
+    for (name, what) in TESTS {
+        // Property tests look for files of earlier failures, so the current directory must be visible.
+        let stage = Stage::cargo(*name, &format!("+nightly miri test {what}"));
+        runner.run(stage.variable("MIRIFLAGS", "-Zmiri-disable-isolation"))?;
+    }
+    runner.finish()
+}

@@ -1,0 +1,45 @@
+//! What may or may not be installed.
+
+use std::process::{Command, Stdio};
+
+/// Whether a command exits with success, quietly.
+fn succeeds(program: &str, arguments: &[&str]) -> bool {
+    let quiet = Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    quiet.is_ok_and(|status| status.success())
+}
+
+/// The lines that a command prints; none if it cannot be run.
+fn lines(program: &str, arguments: &[&str]) -> Vec<String> {
+    let output = Command::new(program).args(arguments).stderr(Stdio::null()).output();
+    let text = output.map(|o| String::from_utf8_lossy(&o.stdout).into_owned()).unwrap_or_default();
+    text.lines().map(Into::into).collect()
+}
+
+/// Whether `cargo nextest` can be run.
+pub(crate) fn has_nextest() -> bool {
+    succeeds("cargo", &["nextest", "--version"])
+}
+
+/// Whether a nightly toolchain has Miri and the library source that it needs.
+pub(crate) fn has_miri() -> bool {
+    succeeds("cargo", &["+nightly", "miri", "--version"]) && nightly_has("rust-src")
+}
+
+/// Whether the nightly toolchain has a component.
+pub(crate) fn nightly_has(component: &str) -> bool {
+    let installed = lines("rustup", &["component", "list", "--toolchain", "nightly", "--installed"]);
+    installed.iter().any(|line| line.starts_with(component))
+}
+
+/// Whether rustup installed the standard library of a target for the toolchain in use.
+pub(crate) fn has_target(target: &str) -> bool {
+    lines("rustup", &["target", "list", "--installed"]).iter().any(|line| line == target)
+}
+
+/// Debian's compiler, where its package of the library source is installed too: it builds `core` for any target.
+pub(crate) fn debian_rustc() -> Option<&'static str> {
+    const RUSTC: &str = "/usr/bin/rustc";
+    let root = lines(RUSTC, &["--print", "sysroot"]).into_iter().next()?;
+    let source = std::path::Path::new(&root).join("lib/rustlib/src/rust/library/core");
+    source.is_dir().then_some(RUSTC)
+}
