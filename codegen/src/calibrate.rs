@@ -66,7 +66,7 @@ pub struct Statistics {
     pub max: f32,
     /// The histogram covers `[-limit, limit)`; a power of two, doubled when a value does not fit.
     limit: f32,
-    bins: Vec<u64>,
+    bins: Vec<f64>,
     channel_sums: Vec<f64>,
     pixels: u64,
 }
@@ -77,7 +77,7 @@ impl Default for Statistics {
             min: f32::INFINITY,
             max: f32::NEG_INFINITY,
             limit: 1.0 / 1024.0,
-            bins: vec![0; BINS],
+            bins: vec![0.0; BINS],
             channel_sums: vec![],
             pixels: 0,
         }
@@ -98,7 +98,7 @@ impl Statistics {
             self.min = self.min.min(*x);
             self.max = self.max.max(*x);
             let bin = (x * scale).floor() as i64 + BINS as i64 / 2;
-            self.bins[bin.clamp(0, BINS as i64 - 1) as usize] += 1;
+            self.bins[bin.clamp(0, BINS as i64 - 1) as usize] += 1.0;
         }
         let c = tensor.shape.c;
         self.channel_sums.resize(c, 0.0);
@@ -113,7 +113,7 @@ impl Statistics {
     fn cover(&mut self, x: f32) {
         while x >= self.limit {
             self.limit *= 2.0;
-            let mut wider = vec![0; BINS];
+            let mut wider = vec![0.0; BINS];
             for (i, n) in self.bins.iter().enumerate() {
                 wider[(i + BINS / 2) / 2] += n;
             }
@@ -122,15 +122,25 @@ impl Statistics {
     }
 
     /// Adds what another value showed (of any number of channels; channel means are not merged).
+    ///
+    /// Each value counts by its own energy, not by its size: the 25 results of a global max pool matter as much as the
+    /// map that they come from, so that a range chosen for both keeps the peaks.
     pub fn merge(&mut self, other: &Statistics) {
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
+        let energy = other.energy();
+        let weight = if energy > 0.0 { 1.0 / energy } else { 0.0 };
         let mut other = other.clone();
         let limit = self.limit.max(other.limit);
         other.cover(limit / 2.0);
         self.cover(limit / 2.0);
-        self.bins.iter_mut().zip(&other.bins).for_each(|(a, b)| *a += b);
+        self.bins.iter_mut().zip(&other.bins).for_each(|(a, b)| *a += weight * b);
         self.pixels += other.pixels;
+    }
+
+    /// Sum of squares.
+    fn energy(&self) -> f64 {
+        self.bins.iter().enumerate().map(|(bin, n)| n * (self.centre(bin) as f64).powi(2)).sum()
     }
 
     /// Mean of each channel.
@@ -148,12 +158,12 @@ impl Statistics {
 
     /// The range that keeps `percent` of the values, cutting equal shares at both ends, within what was seen.
     pub fn percentile(&self, percent: f64) -> (f32, f32) {
-        let total: u64 = self.bins.iter().sum();
-        let cut = total as f64 * (1.0 - percent / 100.0) / 2.0;
-        let edge = |bins: &mut dyn Iterator<Item = (usize, &u64)>| {
+        let total: f64 = self.bins.iter().sum();
+        let cut = total * (1.0 - percent / 100.0) / 2.0;
+        let edge = |bins: &mut dyn Iterator<Item = (usize, &f64)>| {
             let mut passed = 0.0;
             for (bin, n) in bins {
-                passed += *n as f64;
+                passed += n;
                 if passed > cut {
                     return bin;
                 }
@@ -196,12 +206,12 @@ impl Statistics {
         self.bins
             .iter()
             .enumerate()
-            .filter(|(_, n)| **n > 0)
+            .filter(|(_, n)| **n > 0.0)
             .map(|(bin, n)| {
                 let x = self.centre(bin) as f64;
                 let beyond = (x - half - max).max(min - x - half).max(0.0);
                 // Exact zeros are stored exactly, and ReLU makes many of them.
-                *n as f64 * if beyond > 0.0 { beyond * beyond } else { rounding }
+                n * if beyond > 0.0 { beyond * beyond } else { rounding }
             })
             .sum()
     }
@@ -224,11 +234,11 @@ mod tests {
     fn histogram_widens_without_losing_values() {
         let s = recorded(&[0.0001, -0.5, 3.0, 100.0, -7.0]);
         assert_eq!((s.min, s.max), (-7.0, 100.0));
-        assert_eq!(s.bins.iter().sum::<u64>(), 5);
+        assert_eq!(s.bins.iter().sum::<f64>(), 5.0);
         assert_eq!(s.limit, 128.0);
         for v in [-0.5f32, 3.0, 100.0, -7.0] {
             let bin = (v / s.width()).floor() as i64 + BINS as i64 / 2;
-            assert!(s.bins[bin as usize] > 0, "{v}");
+            assert!(s.bins[bin as usize] > 0.0, "{v}");
         }
     }
 
@@ -242,6 +252,20 @@ mod tests {
         // With one outlier among 10^4 the squared clipping error of 49^2 weighs less than coarse steps do.
         let (_, max) = s.least_squares();
         assert!(s.squared_error(0.0, max) <= s.squared_error(0.0, 50.0));
+    }
+
+    #[test]
+    fn a_small_tensor_of_peaks_weighs_as_much_as_the_map_that_they_come_from() {
+        let mut map: Vec<f32> = (0..1_000_000).map(|i| (i % 100) as f32 / 100.0).collect();
+        map.push(9.0);
+        let mut seen = Statistics::default();
+        let shape = Shape::new(1, map.len(), 1);
+        seen.record(&Tensor::new(shape, map).unwrap()).unwrap();
+        let mut both = Statistics::default();
+        both.merge(&seen);
+        assert!(both.least_squares().1 < 5.0, "alone, the map gives its peak away");
+        both.merge(&recorded(&[9.0]));
+        assert!(both.least_squares().1 > 8.5);
     }
 
     #[test]
