@@ -221,6 +221,7 @@ pub fn lower(q: &QGraph, target: &Target, metadata: Metadata) -> Result<Program>
             call: d.call,
             reads: d.reads,
             writes: d.writes,
+            in_place: d.in_place,
             scratch: *scratch,
             macs: d.macs,
             constant_bytes: d.constant_bytes,

@@ -86,3 +86,28 @@ impl Op for Add {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::{assert_refused, eval, tensor};
+
+    #[test]
+    fn sums_elements_and_clamps() {
+        let (a, b) = (tensor([1, 2, 2], &[1., -2., 3., 4.]), tensor([1, 2, 2], &[0.5, 1., -7., 4.]));
+        assert_eq!(eval(&Add::default(), &[&a, &b]), tensor([1, 2, 2], &[1.5, -1., -4., 8.]));
+        assert_eq!(eval(&Add { clamp: Clamp::RELU6 }, &[&a, &b]), tensor([1, 2, 2], &[1.5, 0., 0., 6.]));
+    }
+
+    #[test]
+    fn takes_two_inputs_of_one_shape() {
+        assert_refused(
+            &Add::default(),
+            &[
+                (&[[2, 2, 3]], "expected two inputs, got 1"),
+                (&[[2, 2, 3]; 3], "expected two inputs, got 3"),
+                (&[[2, 2, 3], [2, 2, 1]], "one shape"),
+            ],
+        );
+    }
+}

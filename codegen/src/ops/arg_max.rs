@@ -64,3 +64,21 @@ impl Op for ArgMax {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::{assert_refused, eval, tensor};
+
+    #[test]
+    fn first_of_equal_scores_wins() {
+        let x = tensor([1, 3, 3], &[1., 2., 3., 5., 5., 4., -1., -1., -1.]);
+        assert_eq!(eval(&ArgMax, &[&x]), tensor([1, 3, 1], &[2., 0., 0.]));
+    }
+
+    #[test]
+    fn labels_fit_seven_bits() {
+        assert!(ArgMax.output_shapes(&[Shape::new(4, 4, 128)]).is_ok());
+        assert_refused(&ArgMax, &[(&[[4, 4, 129]], "1 to 128 classes"), (&[[4, 4, 0]], "1 to 128 classes")]);
+    }
+}

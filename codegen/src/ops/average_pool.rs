@@ -125,3 +125,28 @@ impl Op for AveragePool2d {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::{assert_refused, eval, tensor};
+
+    #[test]
+    fn padding_counts_only_where_asked_and_never_beyond_it() {
+        let x = tensor([2, 3, 1], &[1., 2., 3., 4., 5., 6.]);
+        let plain = AveragePool2d::new(2, 1);
+        assert_eq!(eval(&plain, &[&x]), tensor([1, 2, 1], &[3., 4.]));
+        let padded = AveragePool2d { padding: [1, 1], stride: [2, 2], ..plain };
+        assert_eq!(eval(&padded, &[&x]), tensor([2, 2, 1], &[0.25, 1.25, 1., 2.75]));
+        let inside = AveragePool2d { count_padding: false, ..padded };
+        assert_eq!(eval(&inside, &[&x]), tensor([2, 2, 1], &[1., 2.5, 4., 5.5]));
+        // In ceil mode the part of a window beyond the padded image does not count.
+        let ceil = AveragePool2d { ceil_mode: true, ..AveragePool2d::new(2, 2) };
+        assert_eq!(eval(&ceil, &[&x]), tensor([1, 2, 1], &[3., 4.5]));
+    }
+
+    #[test]
+    fn a_window_that_does_not_fit_is_refused() {
+        assert_refused(&AveragePool2d::new(3, 1), &[(&[[2, 8, 1]], "window of 3"), (&[], "one shape")]);
+    }
+}

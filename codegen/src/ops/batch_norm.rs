@@ -59,3 +59,27 @@ impl Op for BatchNorm {
         Err(cx.error("a batch norm that no convolution can absorb has no int8 form yet"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::{assert_near, assert_refused, eval, tensor};
+
+    #[test]
+    fn normalises_each_channel() {
+        // Standard deviations sqrt(6 + 0.25) = 2.5 and sqrt(2 + 0.25) = 1.5.
+        let norm = BatchNorm::new(&[2., 1.], &[1., -1.], &[3., 0.], &[6., 2.], 0.25);
+        let x = tensor([1, 2, 2], &[3., 0., 5.5, 3.]);
+        assert_near(&eval(&norm, &[&x]), &tensor([1, 2, 2], &[1., -1., 3., 1.]));
+        assert_eq!(norm.parameters(), 4);
+    }
+
+    #[test]
+    fn takes_as_many_channels_as_it_has_factors() {
+        let norm = BatchNorm::new(&[1.; 3], &[0.; 3], &[0.; 3], &[1.; 3], 0.0);
+        assert_refused(
+            &norm,
+            &[(&[[2, 2, 4]], "expected 3 channels"), (&[[2, 2, 3]; 2], "expected 3 channels")],
+        );
+    }
+}

@@ -91,3 +91,39 @@ impl Op for Clamp {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::{assert_refused, eval, tensor};
+
+    #[test]
+    fn clamps_both_ends() {
+        let x = tensor([1, 1, 4], &[-1., 0., 5., 7.]);
+        assert_eq!(eval(&Clamp::RELU, &[&x]), tensor([1, 1, 4], &[0., 0., 5., 7.]));
+        assert_eq!(eval(&Clamp::RELU6, &[&x]), tensor([1, 1, 4], &[0., 0., 5., 6.]));
+        assert_eq!(eval(&Clamp::NONE, &[&x]), x);
+    }
+
+    #[test]
+    fn one_after_the_other_is_one_clamp() {
+        let range = |min, max| Clamp { min, max };
+        for (first, second) in [
+            (Clamp::RELU, Clamp::RELU6),
+            (Clamp::RELU6, Clamp::RELU),
+            (Clamp::NONE, range(-1., 1.)),
+            (range(2., 3.), range(-1., 1.)), // no common value: everything becomes 1
+            (range(-3., -2.), range(-1., 1.)),
+        ] {
+            let both = first.then(second);
+            for x in [-9f64, -2.5, -1., 0., 0.5, 2., 2.5, 6., 9.] {
+                assert_eq!(both.apply(x), second.apply(first.apply(x)), "{first:?} then {second:?} of {x}");
+            }
+        }
+    }
+
+    #[test]
+    fn needs_an_input() {
+        assert_refused(&Clamp::RELU, &[(&[], "one shape")]);
+    }
+}

@@ -77,3 +77,23 @@ impl Op for Concat {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::{assert_refused, eval, tensor};
+
+    #[test]
+    fn channels_follow_each_other_in_every_pixel() {
+        let (a, b) = (tensor([2, 1, 2], &[1., 2., 3., 4.]), tensor([2, 1, 1], &[5., 6.]));
+        assert_eq!(eval(&Concat, &[&a, &b]), tensor([2, 1, 3], &[1., 2., 5., 3., 4., 6.]));
+    }
+
+    #[test]
+    fn inputs_share_height_and_width() {
+        assert_refused(
+            &Concat,
+            &[(&[[2, 2, 1], [2, 3, 1]], "one height and width"), (&[], "one height and width")],
+        );
+    }
+}

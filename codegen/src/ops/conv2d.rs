@@ -336,3 +336,54 @@ impl Op for Conv2d {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::{assert_refused, eval, tensor};
+
+    fn conv(params: ConvParams, channels: usize, weight: &[f32], bias: &[f32]) -> Conv2d {
+        Conv2d::new(params, channels, weight.into(), bias.into())
+    }
+
+    #[test]
+    fn hand_computed_examples() {
+        let x = tensor([3, 3, 1], &[1., 2., 3., 4., 5., 6., 7., 8., 9.]);
+        let kernel = [1., 0., 0., -1.]; // top left minus bottom right
+        let same = conv(ConvParams::new(1, 2), 1, &kernel, &[10.]);
+        assert_eq!(eval(&same, &[&x]), tensor([2, 2, 1], &[6., 6., 6., 6.]));
+        let strided = conv(ConvParams::new(1, 2).stride(2).padding(1), 1, &kernel, &[0.]);
+        assert_eq!(eval(&strided, &[&x]), tensor([2, 2, 1], &[-1., -3., -7., -4.]));
+        let dilated = conv(ConvParams::new(1, 2).dilation(2), 1, &kernel, &[0.]);
+        assert_eq!(eval(&dilated, &[&x]), tensor([1, 1, 1], &[-8.]));
+        let relu = Conv2d { clamp: Clamp::RELU, ..strided };
+        assert_eq!(eval(&relu, &[&x]), tensor([2, 2, 1], &[0.; 4]));
+    }
+
+    #[test]
+    fn groups_see_their_own_channels() {
+        let x = tensor([1, 1, 4], &[1., 2., 3., 4.]);
+        let grouped = conv(ConvParams::new(2, 1).groups(2), 4, &[1., 10., 1., 10.], &[0., 0.5]);
+        assert_eq!(eval(&grouped, &[&x]), tensor([1, 1, 2], &[21., 43.5]));
+        assert_eq!((grouped.kind(), grouped.parameters()), ("Conv2d", 6));
+        let depthwise = conv(ConvParams::new(4, 1).groups(4).no_bias(), 4, &[1., 2., 3., 4.], &[0.; 4]);
+        assert_eq!(eval(&depthwise, &[&x]), tensor([1, 1, 4], &[1., 4., 9., 16.]));
+        assert_eq!((depthwise.kind(), depthwise.parameters()), ("DepthwiseConv2d", 4));
+    }
+
+    #[test]
+    fn shapes_and_refusals() {
+        let conv = conv(ConvParams::new(8, 3).stride(2).padding(1), 2, &[0.; 144], &[0.; 8]);
+        assert_eq!(conv.output_shapes(&[Shape::new(7, 8, 2)]), Ok(vec![Shape::new(4, 4, 8)]));
+        let macs = conv.macs(&[Shape::new(7, 8, 2)], &[Shape::new(4, 4, 8)]);
+        assert_eq!(macs, 4 * 4 * 8 * 9 * 2);
+        assert_refused(
+            &conv,
+            &[
+                (&[[7, 8, 3]], "expected 2 channels"),
+                (&[[0, 8, 2]], "kernel of 3 pixels does not fit"),
+                (&[[7, 8, 2]; 2], "expected one input, got 2"),
+            ],
+        );
+    }
+}

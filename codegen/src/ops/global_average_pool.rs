@@ -56,15 +56,40 @@ impl Op for GlobalAveragePool {
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let (from, to) = (cx.qparams(input)?, cx.qparams(output)?);
-        let pixels = cx.graph().shape(input).area();
+        // The shape rule keeps the pixels below 2^23.
+        let pixels = cx.graph().shape(input).area() as u32;
+        let (s_in, s_out) = (from.scale as f64, to.scale as f64);
+        let multiplier = niello_kernels::GlobalAveragePool::multiplier(s_in, s_out, pixels)
+            .ok_or_else(|| cx.error(format!("scale factor {s_in} / {s_out} is out of range")))?;
         let call = GlobalAveragePoolCall {
             input: Ref::new(input),
             output: Ref::new(output),
             input_zero_point: from.zero_point,
-            multiplier: cx.multiplier(from.scale as f64 / (to.scale as f64 * pixels as f64))?,
+            multiplier,
             stage: cx.stage(to, Clamp::NONE.min, Clamp::NONE.max),
         };
         cx.push(call, &[input], output);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::{assert_refused, eval, tensor};
+
+    #[test]
+    fn mean_of_each_channel() {
+        let x = tensor([2, 2, 2], &[1., -1., 2., -2., 3., -3., 4., -4.]);
+        assert_eq!(eval(&GlobalAveragePool, &[&x]), tensor([1, 1, 2], &[2.5, -2.5]));
+    }
+
+    #[test]
+    fn sums_must_fit_32_bits() {
+        assert!(GlobalAveragePool.output_shapes(&[Shape::new(1 << 12, 1 << 11, 3)]).is_ok());
+        assert_refused(
+            &GlobalAveragePool,
+            &[(&[[1 << 12, (1 << 11) + 1, 3]], "1 to 2^23 pixels"), (&[[0, 4, 3]], "1 to 2^23 pixels")],
+        );
     }
 }

@@ -80,7 +80,14 @@ pub(super) fn window(
     start.saturating_sub(padding)..(start + kernel).saturating_sub(padding).min(size)
 }
 
-/// PyTorch's output size of a pooling axis: in ceil mode a window must still start within the image or left padding.
+/// PyTorch's output size of a pooling axis (`pooling_output_shape` of ATen, dilation 1).
+///
+/// ```text
+/// out = floor((size + 2 * padding - kernel + (stride - 1 in ceil mode, else 0)) / stride) + 1
+/// ```
+///
+/// In ceil mode the last window goes if it would start behind the image and its left padding. A map smaller than the
+/// window is allowed there, as long as one window remains. Padding may be at most half the window.
 pub(super) fn pooled(
     size: usize,
     kernel: usize,
@@ -88,17 +95,18 @@ pub(super) fn pooled(
     padding: usize,
     ceil: bool,
 ) -> Result<usize, String> {
-    let padded = size + 2 * padding;
-    if stride == 0 || kernel == 0 || padded < kernel || padding * 2 > kernel {
-        return Err(format!(
-            "window of {kernel}, stride {stride}, padding {padding} does not fit {size} pixels"
-        ));
+    let refuse =
+        || format!("window of {kernel}, stride {stride}, padding {padding} does not fit {size} pixels");
+    if size == 0 || stride == 0 || kernel == 0 || padding > kernel / 2 {
+        return Err(refuse());
     }
-    let mut out = (padded - kernel) / stride + 1;
-    if ceil && !(padded - kernel).is_multiple_of(stride) && out * stride < size + padding {
-        out += 1;
+    // The `+ 1` of the formula is one more stride in the numerator, so that nothing goes below zero before the check.
+    let reach = size + 2 * padding + stride + if ceil { stride - 1 } else { 0 };
+    let mut out = reach.checked_sub(kernel).ok_or_else(refuse)? / stride;
+    if ceil && out > 0 && (out - 1) * stride >= size + padding {
+        out -= 1;
     }
-    Ok(out)
+    if out == 0 { Err(refuse()) } else { Ok(out) }
 }
 
 kernel_call! {
@@ -145,5 +153,90 @@ impl Op for MaxPool2d {
         };
         cx.push(call, &[input], output);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::{assert_refused, eval, tensor};
+
+    /// `torch.nn.functional.max_pool2d`'s output sizes (its documentation's formula, with the rule for the last window).
+    #[test]
+    fn output_sizes_are_pytorchs() {
+        // size, kernel, stride, padding: without and with ceil mode; 0 where PyTorch refuses.
+        for (size, kernel, stride, padding, floor, ceil) in [
+            (4, 2, 2, 0, 2, 2),
+            (5, 2, 2, 0, 2, 3),
+            (5, 3, 2, 0, 2, 2),
+            (6, 3, 2, 0, 2, 3),
+            (109, 3, 2, 0, 54, 54),
+            (110, 3, 2, 0, 54, 55),
+            // A map smaller than the window: one clipped window in ceil mode.
+            (2, 3, 2, 0, 0, 1),
+            (1, 3, 2, 0, 0, 0),
+            (1, 3, 3, 0, 0, 1),
+            (1, 2, 2, 0, 0, 1),
+            // With padding.
+            (7, 3, 2, 1, 4, 4),
+            (8, 3, 2, 1, 4, 5),
+            (1, 3, 2, 1, 1, 1),
+            // The last window would start in the right padding: it goes.
+            (3, 2, 2, 1, 2, 2),
+            (2, 2, 3, 1, 1, 1),
+            (5, 1, 3, 0, 2, 2),
+            (4, 1, 3, 0, 2, 2),
+            // Padding of more than half the window.
+            (8, 3, 1, 2, 0, 0),
+            (8, 2, 1, 1, 9, 9),
+            (8, 1, 1, 1, 0, 0),
+            // Nothing to walk over.
+            (0, 2, 2, 0, 0, 0),
+            (8, 0, 1, 0, 0, 0),
+            (8, 2, 0, 0, 0, 0),
+        ] {
+            for (mode, expected) in [(false, floor), (true, ceil)] {
+                let found = pooled(size, kernel, stride, padding, mode).unwrap_or(0);
+                assert_eq!(found, expected, "{size} {kernel} {stride} {padding} ceil {mode}");
+            }
+        }
+    }
+
+    /// The sizes that a literal transcription of PyTorch's formula, in signed numbers, gives for many more.
+    #[test]
+    fn output_sizes_follow_the_documented_formula_everywhere() {
+        for (size, kernel, stride, padding) in (1..12i64).flat_map(|size| {
+            (1..6i64)
+                .flat_map(move |k| (1..5i64).flat_map(move |s| (0..=k / 2).map(move |p| (size, k, s, p))))
+        }) {
+            for ceil in [false, true] {
+                let more = if ceil { stride - 1 } else { 0 };
+                let mut out = (size + 2 * padding - kernel + more).div_euclid(stride) + 1;
+                if ceil && (out - 1) * stride >= size + padding {
+                    out -= 1;
+                }
+                let found = pooled(size as usize, kernel as usize, stride as usize, padding as usize, ceil);
+                assert_eq!(
+                    found.unwrap_or(0) as i64,
+                    out.max(0),
+                    "{size} {kernel} {stride} {padding} {ceil}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn largest_of_each_window_clipped_to_the_image() {
+        let x = tensor([3, 3, 1], &[1., 2., 3., 4., 5., 6., 7., 8., -9.]);
+        assert_eq!(eval(&MaxPool2d::new(2, 2), &[&x]), tensor([1, 1, 1], &[5.]));
+        assert_eq!(eval(&MaxPool2d::new(2, 2).ceil_mode(true), &[&x]), tensor([2, 2, 1], &[5., 6., 8., -9.]));
+        assert_eq!(eval(&MaxPool2d::new(3, 2).padding(1), &[&x]), tensor([2, 2, 1], &[5., 6., 8., 8.]));
+        assert_eq!(eval(&MaxPool2d::global(3, 3), &[&x]), tensor([1, 1, 1], &[8.]));
+    }
+
+    #[test]
+    fn a_window_larger_than_the_map_is_an_error_that_names_both() {
+        let five = MaxPool2d::new(5, 2);
+        assert_refused(&five, &[(&[[3, 9, 2]], "window of 5, stride 2, padding 0 does not fit 3 pixels")]);
     }
 }

@@ -17,6 +17,8 @@ mod max_pool;
 mod point_wise;
 mod resize;
 mod softmax;
+#[cfg(test)]
+mod testing;
 mod transposed_conv2d;
 
 pub use add::Add;

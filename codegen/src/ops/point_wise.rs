@@ -123,3 +123,42 @@ impl Op for PointWise {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::{assert_refused, eval, tensor};
+
+    #[test]
+    fn functions_at_known_points() {
+        let e = std::f64::consts::E;
+        for (function, x, y) in [
+            (Function::Sigmoid, 0.0, 0.5),
+            (Function::Sigmoid, 1.0, e / (1.0 + e)),
+            (Function::Tanh, -0.5, (1.0 - e) / (1.0 + e)),
+            (Function::Silu, 1.0, e / (1.0 + e)),
+            (Function::HardSwish, -4.0, 0.0),
+            (Function::HardSwish, 1.5, 1.125),
+            (Function::HardSwish, 7.0, 7.0),
+            (Function::Elu(2.0), -1.0, 2.0 / e - 2.0),
+            (Function::Elu(2.0), 3.0, 3.0),
+            (Function::LeakyRelu(0.1), -5.0, -0.5),
+            (Function::LeakyRelu(0.1), 5.0, 5.0),
+        ] {
+            let found = eval(&PointWise(function), &[&tensor([1, 1, 1], &[x])]).data[0];
+            assert!((found - y).abs() < 1e-15, "{function:?} of {x}: {found}, expected {y}");
+        }
+        assert_refused(&PointWise::sigmoid(), &[(&[], "one shape")]);
+    }
+
+    #[test]
+    fn table_entries_are_the_nearest_codes() {
+        // Input codes are halves from -64 to 63.5; output codes are 1/256 from 0.
+        let (from, to) =
+            (QParams { scale: 0.5, zero_point: 0 }, QParams { scale: 1.0 / 256.0, zero_point: -128 });
+        let table = table(|x| Function::Sigmoid.eval(x), from, to);
+        assert_eq!((table[0], table[128], table[255]), (-128, 0, 127));
+        // 256 * sigmoid(0.5) = 159.35
+        assert_eq!(table[129], 31);
+    }
+}

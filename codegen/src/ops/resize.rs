@@ -119,3 +119,30 @@ impl Op for Resize {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::{assert_near, assert_refused, eval, tensor};
+
+    #[test]
+    fn one_row_of_two_to_four() {
+        let x = tensor([1, 2, 1], &[0., 4.]);
+        for (mode, expected) in [
+            (ResizeMode::Nearest, [0., 0., 4., 4.]),
+            (ResizeMode::Bilinear, [0., 1., 3., 4.]),
+            (ResizeMode::BilinearAligned, [0., 4. / 3., 8. / 3., 4.]),
+        ] {
+            let found = eval(&Resize { size: [1, 4], mode }, &[&x]);
+            assert_near(&found, &tensor([1, 4, 1], &expected));
+        }
+    }
+
+    #[test]
+    fn sides_of_zero_or_too_many_pixels_are_refused() {
+        let to = |h, w| Resize { size: [h, w], mode: ResizeMode::Nearest };
+        assert_refused(&to(0, 4), &[(&[[2, 2, 1]], "cannot resize 2x2x1 to 0x4")]);
+        assert_refused(&to(4, (1 << 15) + 1), &[(&[[2, 2, 1]], "cannot resize")]);
+        assert_refused(&to(4, 4), &[(&[[0, 2, 1]], "cannot resize")]);
+    }
+}

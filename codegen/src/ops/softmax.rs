@@ -64,3 +64,19 @@ impl Op for Softmax {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::{assert_near, assert_refused, eval, tensor};
+
+    #[test]
+    fn shares_of_each_pixel() {
+        let ln = f64::ln;
+        let x = tensor([1, 2, 3], &[ln(1.), ln(2.), ln(5.), 1000., 1000., -1000.]);
+        let shares = tensor([1, 2, 3], &[0.125, 0.25, 0.625, 0.5, 0.5, 0.]);
+        // Single precision holds ln 5 to 24 bits; `eval` allows for that.
+        assert_near(&eval(&Softmax, &[&x]), &shares);
+        assert_refused(&Softmax, &[(&[], "one shape")]);
+    }
+}

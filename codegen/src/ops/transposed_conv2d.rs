@@ -207,3 +207,50 @@ impl Op for TransposedConv2d {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::{assert_refused, eval, tensor};
+
+    fn up(params: TransposedConvParams, weight: &[f32], bias: f32) -> TransposedConv2d {
+        TransposedConv2d::new(
+            params,
+            weight.len() / params.kernel[0] / params.kernel[1],
+            weight.into(),
+            [bias].into(),
+        )
+    }
+
+    #[test]
+    fn each_input_pixel_stamps_the_kernel() {
+        let x = tensor([1, 2, 1], &[1., 10.]);
+        let k2 = up(TransposedConvParams::new(1, 2, 2), &[1., 2., 3., 4.], 0.5);
+        assert_eq!(eval(&k2, &[&x]), tensor([2, 4, 1], &[1.5, 2.5, 10.5, 20.5, 3.5, 4.5, 30.5, 40.5]));
+        // Kernel 3, stride 2: stamps overlap in the middle column; padding 1 crops, output padding 1 adds at the end.
+        let k3 = TransposedConvParams::new(1, 3, 2).padding(1).output_padding(1);
+        let k3 = up(k3, &[0., 0., 0., 1., 2., 3., 0., 0., 0.], 0.);
+        assert_eq!(eval(&k3, &[&x]), tensor([2, 4, 1], &[2., 13., 20., 30., 0., 0., 0., 0.]));
+    }
+
+    #[test]
+    fn channels_are_summed() {
+        let x = tensor([1, 1, 2], &[1., 10.]);
+        let both = up(TransposedConvParams::new(1, 1, 1), &[3., 4.], 0.);
+        assert_eq!(eval(&both, &[&x]), tensor([1, 1, 1], &[43.]));
+    }
+
+    #[test]
+    fn shapes_and_refusals() {
+        let cropped = up(TransposedConvParams::new(1, 1, 1).padding(1), &[1.], 0.);
+        assert_refused(
+            &cropped,
+            &[
+                (&[[2, 2, 1]], "padding 1 leaves nothing"),
+                (&[[2, 2, 3]], "expected 1 channels"),
+                (&[[4, 4, 1]; 2], "expected one input, got 2"),
+            ],
+        );
+        assert_eq!(cropped.output_shapes(&[Shape::new(4, 3, 1)]), Ok(vec![Shape::new(2, 1, 1)]));
+    }
+}

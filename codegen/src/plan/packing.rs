@@ -32,6 +32,9 @@ pub struct Packing {
     pub strategy: &'static str,
 }
 
+/// Blocks with smaller keys are placed first.
+type SortKey = fn(&Block) -> (usize, usize);
+
 /// Packs blocks so that no two that are live together overlap. Deterministic.
 pub fn pack(blocks: &[Block]) -> Packing {
     let steps = blocks.iter().map(|b| b.last + 1).max().unwrap_or(0);
@@ -39,7 +42,7 @@ pub fn pack(blocks: &[Block]) -> Packing {
         blocks.iter().filter(|b| b.first <= step && step <= b.last).map(|b| b.bytes).sum()
     };
     let lower_bound_bytes = (0..steps).map(live).max().unwrap_or(0);
-    let orders: [(&'static str, fn(&Block) -> (usize, usize)); 4] = [
+    let orders: [(&'static str, SortKey); 4] = [
         ("largest first", |b| (usize::MAX - b.bytes, b.first)),
         ("longest-lived first", |b| (usize::MAX - (b.last - b.first), usize::MAX - b.bytes)),
         ("largest area first", |b| (usize::MAX - b.bytes.saturating_mul(b.last - b.first + 1), b.first)),

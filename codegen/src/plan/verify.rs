@@ -2,12 +2,13 @@
 //!
 //! It looks only at the program's steps and the operands that they are bound to, not at how the plan was made: for each
 //! tensor the bytes that it occupies and the steps between its first write and its last read; no byte may belong to
-//! two tensors at the same step, unless one is a slice of the other, or takes over from it in place.
+//! two tensors at the same step, unless one is a slice of the other, or takes over from it in a step whose kernel may
+//! work in place. A slice of a concatenation must lie within it.
 
 use crate::{
     error::{Error, Result},
     graph::ValueId,
-    program::{Program, Ref},
+    program::{Bindings, Field, Program, Ref, Step},
 };
 use niello_kernels::{Operand, Region, Space};
 
@@ -23,10 +24,15 @@ pub fn verify(program: &Program) -> Result<()> {
         {
             return fail(format!("`{}` lies outside the arena", a.name));
         }
+        if let Some(whole) = program.plan.slice_of[a.id.0].map(|id| operand(program, id))
+            && !is_within(&a.operand, &whole)
+        {
+            return fail(format!("`{}` lies outside the concatenation that it is part of", a.name));
+        }
         for b in &lives[..i] {
             let together = a.first <= b.last && b.first <= a.last;
-            let takes_over = a.operand == b.operand && (a.first == b.last || b.first == a.last);
-            if together && !takes_over && !related(program, a.id, b.id) && intersect(&a.operand, &b.operand) {
+            let in_place = takes_over(program, a, b) || takes_over(program, b, a);
+            if together && !in_place && !related(program, a.id, b.id) && intersect(&a.operand, &b.operand) {
                 return fail(format!("`{}` and `{}` share bytes while both are live", a.name, b.name));
             }
         }
@@ -58,14 +64,13 @@ struct Life<'p> {
 }
 
 fn lives(program: &Program) -> Vec<Life<'_>> {
-    use crate::program::Field;
     let slices_of = |id: ValueId| {
         (0..program.tensors.len()).map(ValueId).filter(move |v| *v == id || is_slice(program, *v, id))
     };
     let mut lives = vec![];
     for id in (0..program.tensors.len()).map(ValueId) {
         // A concatenation lives from the first write of any of its slices.
-        let writes = |s: &crate::program::Step| slices_of(id).any(|v| v == s.writes);
+        let writes = |s: &Step| slices_of(id).any(|v| v == s.writes);
         let first = program.steps.iter().position(writes);
         let reads = program.steps.iter().rposition(|s| s.reads.contains(&id));
         let last_write = program.steps.iter().rposition(writes);
@@ -73,14 +78,30 @@ fn lives(program: &Program) -> Vec<Life<'_>> {
         let wanted = program.outputs.contains(&id);
         let Some(first) = first.or(given.then_some(0)) else { continue };
         let last = if wanted { program.steps.len() } else { reads.max(last_write).unwrap_or(first) };
-        let operand = Ref::new(id).bind(&crate::program::Bindings {
-            tensors: &program.tensors,
-            blob: &program.blob,
-            scratch: Region::EMPTY,
-        });
-        lives.push(Life { id, name: &program.tensor(id).name, operand, first, last });
+        lives.push(Life { id, name: &program.tensor(id).name, operand: operand(program, id), first, last });
     }
     lives
+}
+
+/// Where a whole tensor lies.
+fn operand(program: &Program, id: ValueId) -> Operand {
+    let (tensors, blob) = (&program.tensors, &program.blob);
+    Ref::new(id).bind(&Bindings { tensors, blob, scratch: Region::EMPTY })
+}
+
+/// Whether `new` is written over exactly the bytes of `old` by a kernel that may do so, in the last step that reads `old`.
+fn takes_over(program: &Program, new: &Life<'_>, old: &Life<'_>) -> bool {
+    let may = |s: &Step| s.writes == new.id && s.in_place.contains(&old.id);
+    new.operand == old.operand && new.first == old.last && program.steps.get(new.first).is_some_and(may)
+}
+
+/// Whether a slice lies between the first and last channel of `whole`, pixel by pixel.
+fn is_within(slice: &Operand, whole: &Operand) -> bool {
+    let ends = |o: &Operand| (o.offset as u64, o.offset as u64 + o.shape[2] as u64);
+    let ((first, last), (start, end)) = (ends(slice), ends(whole));
+    (slice.space, slice.stride, slice.shape[..2] == whole.shape[..2]) == (whole.space, whole.stride, true)
+        && start <= first
+        && last <= end
 }
 
 /// Whether `part` is a slice of `whole`, directly or through another concatenation.

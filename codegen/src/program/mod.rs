@@ -55,6 +55,8 @@ pub struct Step {
     pub reads: Vec<ValueId>,
     /// Tensor written.
     pub writes: ValueId,
+    /// Tensors whose memory the result may take over: the kernel reads each element before it writes it.
+    pub in_place: Vec<ValueId>,
     /// Scratch bytes in the arena.
     pub scratch: Region,
     /// Multiply-accumulates.

@@ -1,0 +1,45 @@
+//! What the operators' inline tests share: small tensors by hand, and evaluation that holds both precisions and the shape
+//! rule to each other.
+
+use super::Op;
+use crate::{graph::Shape, tensor::Tensor};
+
+/// `[h, w, c]` values, channels innermost.
+pub(super) fn tensor([h, w, c]: [usize; 3], data: &[f64]) -> Tensor<f64> {
+    Tensor::new(Shape::new(h, w, c), data.to_vec()).expect("as many values as the shape has")
+}
+
+/// The operator's only output in double precision; single precision must be near, and the shape as announced.
+pub(super) fn eval(op: &dyn Op, inputs: &[&Tensor<f64>]) -> Tensor<f64> {
+    let shapes: Vec<Shape> = inputs.iter().map(|t| t.shape).collect();
+    let announced = op.output_shapes(&shapes).expect("inputs of the right shape");
+    let single: Vec<Tensor<f32>> = inputs.iter().map(|t| t.map(|v| v as f32)).collect();
+    let single = op.eval_f32(&single.iter().collect::<Vec<_>>());
+    let mut double = op.eval_f64(inputs);
+    assert_eq!(double.iter().map(|t| t.shape).collect::<Vec<_>>(), announced, "{op:?}");
+    assert_eq!(double.len(), 1, "{op:?}");
+    for (s, d) in single[0].data.iter().zip(&double[0].data) {
+        assert!((*s as f64 - d).abs() <= 1e-5 * d.abs().max(1.0), "{op:?}: {s} in f32, {d} in f64");
+    }
+    double.remove(0)
+}
+
+/// Both tensors have one shape, and values within `1e-12`.
+#[track_caller]
+pub(super) fn assert_near(found: &Tensor<f64>, expected: &Tensor<f64>) {
+    assert_eq!(found.shape, expected.shape);
+    let near = found.data.iter().zip(&expected.data).all(|(a, b)| (a - b).abs() < 1e-12);
+    assert!(near, "{:?}, expected {:?}", found.data, expected.data);
+}
+
+/// Each list of `[h, w, c]` inputs is refused with a message that contains the text beside it.
+#[track_caller]
+pub(super) fn assert_refused(op: &dyn Op, cases: &[(&[[usize; 3]], &str)]) {
+    for (inputs, text) in cases {
+        let shapes: Vec<Shape> = inputs.iter().map(|[h, w, c]| Shape::new(*h, *w, *c)).collect();
+        match op.output_shapes(&shapes) {
+            Err(message) => assert!(message.contains(text), "{op:?} on {shapes:?}: {message}"),
+            Ok(made) => panic!("{op:?} on {shapes:?}: made {made:?}, expected an error with `{text}`"),
+        }
+    }
+}
