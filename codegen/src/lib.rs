@@ -18,6 +18,7 @@ pub mod passes;
 pub mod plan;
 pub mod program;
 pub mod quantize;
+pub mod recipe;
 pub mod report;
 pub mod tensor;
 pub mod verify;

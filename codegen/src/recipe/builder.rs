@@ -1,0 +1,316 @@
+//! Recipes in Rust: one call per key.
+
+use super::{
+    Calibrate, Format, Head, Input, Numbers, Output, Range, RangeOverride, Recipe, Rounding, Target,
+};
+use std::{collections::BTreeMap, path::PathBuf};
+
+impl Recipe {
+    /// A recipe with everything as the network has it, calibrated on nothing, for the host.
+    ///
+    /// ```
+    /// use niello_codegen::recipe::Recipe;
+    ///
+    /// let recipe = Recipe::new("squeezenet1_1")
+    ///     .weights("weights.safetensors")
+    ///     .classes(["covid", "other"])
+    ///     .input_size(227, 227)
+    ///     .preprocess("imagenet")
+    ///     .calibrate_on("calibration/");
+    /// recipe.validate().unwrap();
+    /// ```
+    pub fn new(network: impl Into<String>) -> Self {
+        Self {
+            network: network.into(),
+            weights: None,
+            classes: Vec::new(),
+            input: Input::default(),
+            calibrate: Calibrate::default(),
+            output: Output::default(),
+            format: Format::default(),
+            target: Target::default(),
+            overrides: BTreeMap::new(),
+            base_dir: PathBuf::new(),
+        }
+    }
+
+    /// The weights' file (safetensors).
+    ///
+    /// ```
+    /// use niello_codegen::recipe::Recipe;
+    /// use std::path::Path;
+    ///
+    /// let recipe = Recipe::new("anam_net").weights("weights.safetensors");
+    /// assert_eq!(recipe.weights_path().unwrap(), Path::new("weights.safetensors"));
+    /// ```
+    #[must_use]
+    pub fn weights(mut self, path: impl Into<PathBuf>) -> Self {
+        self.weights = Some(path.into());
+        self
+    }
+
+    /// Class names, in the order of the outputs.
+    ///
+    /// ```
+    /// use niello_codegen::recipe::Recipe;
+    ///
+    /// let recipe = Recipe::new("anam_net").classes(["background", "abnormal", "normal"]);
+    /// assert_eq!(recipe.classes[2], "normal");
+    /// ```
+    #[must_use]
+    pub fn classes(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.classes = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Height and width of the input.
+    ///
+    /// ```
+    /// use niello_codegen::recipe::Recipe;
+    ///
+    /// let recipe = Recipe::new("anam_net").input_size(256, 320);
+    /// assert_eq!(recipe.input.size, Some([256, 320]));
+    /// ```
+    #[must_use]
+    pub fn input_size(mut self, height: usize, width: usize) -> Self {
+        self.input.size = Some([height, width]);
+        self
+    }
+
+    /// Channels of the input.
+    ///
+    /// ```
+    /// use niello_codegen::recipe::Recipe;
+    ///
+    /// let recipe = Recipe::new("squeezenet1_1").input_channels(1);
+    /// assert_eq!(recipe.input.channels, Some(1));
+    /// ```
+    #[must_use]
+    pub fn input_channels(mut self, channels: usize) -> Self {
+        self.input.channels = Some(channels);
+        self
+    }
+
+    /// What a picture's samples become, options included if you like.
+    ///
+    /// ```
+    /// use niello_codegen::recipe::Recipe;
+    ///
+    /// let recipe = Recipe::new("anam_net").preprocess("window:-600,1500 resize=stretch");
+    /// recipe.validate().unwrap();
+    /// assert!(Recipe::new("anam_net").preprocess("widow").validate().is_err());
+    /// ```
+    #[must_use]
+    pub fn preprocess(mut self, text: impl Into<String>) -> Self {
+        self.input.preprocess = Some(text.into());
+        self
+    }
+
+    /// How a picture is brought to the input's size.
+    ///
+    /// ```
+    /// use niello_codegen::recipe::Recipe;
+    ///
+    /// Recipe::new("w251_baseline_cnn").preprocess("raw").resize("area").validate().unwrap();
+    /// ```
+    #[must_use]
+    pub fn resize(mut self, mode: impl Into<String>) -> Self {
+        self.input.resize = Some(mode.into());
+        self
+    }
+
+    /// Whether colour is kept: `auto` or `gray`.
+    ///
+    /// ```
+    /// use niello_codegen::recipe::Recipe;
+    ///
+    /// Recipe::new("squeezenet1_0").colour("gray").validate().unwrap();
+    /// ```
+    #[must_use]
+    pub fn colour(mut self, colour: impl Into<String>) -> Self {
+        self.input.colour = Some(colour.into());
+        self
+    }
+
+    /// Whether black and white are exchanged: `normal` or `inverted`.
+    ///
+    /// ```
+    /// use niello_codegen::recipe::Recipe;
+    ///
+    /// Recipe::new("anam_net").polarity("inverted").validate().unwrap();
+    /// ```
+    #[must_use]
+    pub fn polarity(mut self, polarity: impl Into<String>) -> Self {
+        self.input.polarity = Some(polarity.into());
+        self
+    }
+
+    /// Turns Hounsfield units into 8-bit intensities before everything else.
+    ///
+    /// ```
+    /// use niello_codegen::recipe::Recipe;
+    ///
+    /// Recipe::new("squeezenet1_0").preprocess("imagenet").window(-600.0, 1500.0).validate().unwrap();
+    /// assert!(Recipe::new("squeezenet1_0").window(40.0, 0.0).validate().is_err());
+    /// ```
+    #[must_use]
+    pub fn window(mut self, centre: f64, width: f64) -> Self {
+        self.input.window = Some(format!("{centre},{width}"));
+        self
+    }
+
+    /// A folder of pictures, a picture, or a safetensors file of inputs to calibrate on.
+    ///
+    /// ```
+    /// use niello_codegen::recipe::Recipe;
+    /// use std::path::Path;
+    ///
+    /// let recipe = Recipe::new("anam_net").calibrate_on("calibration/");
+    /// assert_eq!(recipe.files(), [Path::new("calibration/")]);
+    /// ```
+    #[must_use]
+    pub fn calibrate_on(mut self, path: impl Into<PathBuf>) -> Self {
+        self.calibrate.images = Some([path].into_iter().collect());
+        self
+    }
+
+    /// Pictures to calibrate on.
+    ///
+    /// ```
+    /// use niello_codegen::recipe::Recipe;
+    ///
+    /// let recipe = Recipe::new("anam_net").calibrate_on_files(["a.png", "b.dcm"]);
+    /// assert_eq!(recipe.files().len(), 2);
+    /// ```
+    #[must_use]
+    pub fn calibrate_on_files(mut self, paths: impl IntoIterator<Item = impl Into<PathBuf>>) -> Self {
+        self.calibrate.images = Some(paths.into_iter().collect());
+        self
+    }
+
+    /// How the ranges of the activations are chosen.
+    ///
+    /// ```
+    /// use niello_codegen::recipe::{Range, Recipe};
+    ///
+    /// let recipe = Recipe::new("anam_net").range(Range::Mse);
+    /// assert_eq!(recipe.calibrate.range, Range::Mse);
+    /// ```
+    #[must_use]
+    pub fn range(mut self, range: Range) -> Self {
+        self.calibrate.range = range;
+        self
+    }
+
+    /// The percentile of [`Range::Percentile`] and [`Range::Auto`]; above 50, up to 100.
+    ///
+    /// ```
+    /// use niello_codegen::recipe::{Range, Recipe};
+    ///
+    /// Recipe::new("anam_net").range(Range::Percentile).percentile(99.9).validate().unwrap();
+    /// ```
+    #[must_use]
+    pub fn percentile(mut self, percentile: f64) -> Self {
+        self.calibrate.percentile = percentile;
+        self
+    }
+
+    /// Whether biases are corrected for the mean error of rounded weights.
+    ///
+    /// ```
+    /// use niello_codegen::recipe::Recipe;
+    ///
+    /// assert!(Recipe::new("anam_net").calibrate.bias_correction);
+    /// assert!(!Recipe::new("anam_net").bias_correction(false).calibrate.bias_correction);
+    /// ```
+    #[must_use]
+    pub fn bias_correction(mut self, on: bool) -> Self {
+        self.calibrate.bias_correction = on;
+        self
+    }
+
+    /// What the last layer is turned into.
+    ///
+    /// ```
+    /// use niello_codegen::recipe::{Head, Recipe};
+    ///
+    /// let recipe = Recipe::new("anam_net").head(Head::Argmax);
+    /// assert_eq!(recipe.output.head, Head::Argmax);
+    /// ```
+    #[must_use]
+    pub fn head(mut self, head: Head) -> Self {
+        self.output.head = head;
+        self
+    }
+
+    /// The number format.
+    ///
+    /// ```
+    /// use niello_codegen::recipe::{Numbers, Recipe};
+    ///
+    /// let recipe = Recipe::new("anam_net").numbers(Numbers::Int8);
+    /// assert_eq!(recipe.format.numbers.name(), "int8");
+    /// ```
+    #[must_use]
+    pub fn numbers(mut self, numbers: Numbers) -> Self {
+        self.format.numbers = numbers;
+        self
+    }
+
+    /// The rounding of requantisation.
+    ///
+    /// ```
+    /// use niello_codegen::recipe::{Recipe, Rounding};
+    ///
+    /// let recipe = Recipe::new("anam_net").rounding(Rounding::Single);
+    /// assert_eq!(recipe.format.rounding.name(), "single");
+    /// ```
+    #[must_use]
+    pub fn rounding(mut self, rounding: Rounding) -> Self {
+        self.format.rounding = rounding;
+        self
+    }
+
+    /// The machine to build for.
+    ///
+    /// ```
+    /// use niello_codegen::recipe::Recipe;
+    ///
+    /// let recipe = Recipe::new("anam_net").target("portable");
+    /// assert_eq!(recipe.target.name, "portable");
+    /// ```
+    #[must_use]
+    pub fn target(mut self, name: impl Into<String>) -> Self {
+        self.target.name = name.into();
+        self
+    }
+
+    /// Another range for one layer's output.
+    ///
+    /// ```
+    /// use niello_codegen::recipe::{RangeOverride, Recipe};
+    ///
+    /// let recipe = Recipe::new("anam_net").override_range("conv_final", RangeOverride::fixed(-8.0, 8.0));
+    /// recipe.validate().unwrap();
+    /// ```
+    #[must_use]
+    pub fn override_range(mut self, layer: impl Into<String>, range: RangeOverride) -> Self {
+        self.overrides.insert(layer.into(), range);
+        self
+    }
+
+    /// The folder that paths are relative to.
+    ///
+    /// ```
+    /// use niello_codegen::recipe::Recipe;
+    /// use std::path::Path;
+    ///
+    /// let recipe = Recipe::new("anam_net").weights("w.safetensors").base_dir("assets");
+    /// assert_eq!(recipe.weights_path().unwrap(), Path::new("assets/w.safetensors"));
+    /// ```
+    #[must_use]
+    pub fn base_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.base_dir = dir.into();
+        self
+    }
+}

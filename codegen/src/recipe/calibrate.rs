@@ -1,0 +1,168 @@
+//! `[calibrate]`: on what, and by which rule, the ranges of activations are found.
+
+use super::{Range, Recipe, ranges};
+use crate::{Error, Result};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+/// `[calibrate]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Calibrate {
+    /// Pictures or tensors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub images: Option<Images>,
+    /// How the range of an activation is chosen.
+    pub range: Range,
+    /// Percentile of `range = "percentile"`, and of the candidates of `auto`.
+    pub percentile: f64,
+    /// Whether biases are corrected for the mean error that rounded weights cause.
+    pub bias_correction: bool,
+}
+
+impl Default for Calibrate {
+    fn default() -> Self {
+        Self { images: None, range: Range::default(), percentile: 99.99, bias_correction: true }
+    }
+}
+
+impl Calibrate {
+    pub(super) fn problem(&self) -> Option<String> {
+        if self
+            .images
+            .as_ref()
+            .is_some_and(|i| i.0.is_empty() || i.0.iter().any(|p| p.as_os_str().is_empty()))
+        {
+            return Some(
+                "`calibrate.images` is empty, expected a folder, files or a safetensors file".into(),
+            );
+        }
+        ranges::percentile_problem("calibrate", self.percentile)
+    }
+}
+
+/// A folder of pictures, a list of pictures, or one safetensors file of inputs: written as a text or a list of texts,
+/// relative to the recipe's folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Images(Vec<PathBuf>);
+
+impl Images {
+    /// As written.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.0.iter().map(PathBuf::as_path)
+    }
+}
+
+impl<P: Into<PathBuf>> FromIterator<P> for Images {
+    fn from_iter<I: IntoIterator<Item = P>>(paths: I) -> Self {
+        Self(paths.into_iter().map(Into::into).collect())
+    }
+}
+
+impl Serialize for Images {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0.as_slice() {
+            [one] => one.serialize(serializer),
+            paths => paths.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Images {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Images;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a path or a list of paths")
+            }
+
+            fn visit_str<E: de::Error>(self, path: &str) -> Result<Images, E> {
+                Ok([path].into_iter().collect())
+            }
+
+            fn visit_seq<A: de::SeqAccess<'de>>(self, mut paths: A) -> Result<Images, A::Error> {
+                let mut images = Images(Vec::new());
+                while let Some(path) = paths.next_element()? {
+                    images.0.push(path);
+                }
+                Ok(images)
+            }
+        }
+
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// What a recipe's `calibrate.images` stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CalibrationSet {
+    /// Picture files; folders have been listed.
+    Pictures(Vec<PathBuf>),
+    /// A safetensors file of inputs.
+    Tensors(PathBuf),
+}
+
+impl Recipe {
+    /// The calibration set, resolved; `None` if the recipe names none.
+    ///
+    /// # Errors
+    /// If a path does not exist, a folder has no pictures, or tensors and pictures are mixed.
+    pub fn calibration_set(&self) -> Result<Option<CalibrationSet>> {
+        let Some(images) = &self.calibrate.images else { return Ok(None) };
+        let paths: Vec<PathBuf> = images.paths().map(|path| self.resolve(path)).collect();
+        let is_tensors =
+            |path: &PathBuf| path.extension().is_some_and(|e| e.eq_ignore_ascii_case("safetensors"));
+        if let [one] = paths.as_slice() {
+            if is_tensors(one) {
+                return exists(one).map(|()| Some(CalibrationSet::Tensors(one.clone())));
+            }
+        }
+        let mut pictures = Vec::new();
+        for path in paths {
+            exists(&path)?;
+            if is_tensors(&path) {
+                let message = "a safetensors file of inputs cannot be mixed with other calibration files";
+                return Err(Error::file(path, message));
+            } else if path.is_dir() {
+                pictures.extend(list(&path)?);
+            } else {
+                pictures.push(path);
+            }
+        }
+        if pictures.is_empty() {
+            return Err(Error::Invalid("recipe: `calibrate.images` names no picture".into()));
+        }
+        Ok(Some(CalibrationSet::Pictures(pictures)))
+    }
+}
+
+fn exists(path: &Path) -> Result<()> {
+    match path.try_exists() {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Error::file(
+            path,
+            "expected the file of the recipe's `calibrate.images`, found nothing there",
+        )),
+        Err(source) => Err(Error::io("cannot read", path)(source)),
+    }
+}
+
+#[cfg(feature = "imaging")]
+fn list(folder: &Path) -> Result<Vec<PathBuf>> {
+    niello_imaging::list_images(folder, true).map_err(|error| match error {
+        niello_imaging::Error::Io { action, path, source } => Error::Io { action, path, source },
+        niello_imaging::Error::File { path, message } => Error::File { path, message },
+        other => Error::Invalid(other.to_string()),
+    })
+}
+
+#[cfg(not(feature = "imaging"))]
+fn list(folder: &Path) -> Result<Vec<PathBuf>> {
+    Err(Error::file(folder, "folders of pictures need niello-codegen's feature `imaging`"))
+}

@@ -1,0 +1,97 @@
+//! The words of a recipe that stand for one of few things.
+
+use serde::{Deserialize, Serialize};
+use std::{fmt, str::FromStr};
+
+/// An enum whose variants have names, the same in recipes and flags.
+macro_rules! choices {
+    ($(#[$doc:meta])* $name:ident, $what:literal { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[non_exhaustive]
+        pub enum $name {
+            $($(#[$variant_doc])* #[serde(rename = $text)] $variant,)*
+        }
+
+        impl $name {
+            /// Every name.
+            pub const NAMES: &[&str] = &[$($text),*];
+
+            /// The name in recipes and flags.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)*
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.name())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = crate::Error;
+
+            fn from_str(text: &str) -> crate::Result<Self> {
+                match text {
+                    $($text => Ok(Self::$variant),)*
+                    _ => Err(crate::Error::Invalid(format!(
+                        concat!("no ", $what, " `{}`; there are: {}"), text, Self::NAMES.join(", ")
+                    ))),
+                }
+            }
+        }
+    };
+}
+
+choices! {
+    /// What a network's last layer is turned into.
+    Head, "output head" {
+        /// As it is.
+        #[default]
+        Logits = "logits",
+        /// The class of the largest value, per pixel.
+        Argmax = "argmax",
+        /// Probabilities over the channels.
+        Softmax = "softmax",
+        /// A probability per channel.
+        Sigmoid = "sigmoid",
+    }
+}
+
+choices! {
+    /// A number format.
+    Numbers, "number format" {
+        /// 8-bit integers: activations per tensor with zero point, weights per channel without.
+        #[default]
+        Int8 = "int8",
+    }
+}
+
+choices! {
+    /// How a product is rounded when it is requantised; `docs/arithmetic.md` has the formulas.
+    Rounding, "rounding" {
+        /// Twice, as TensorFlow Lite's reference kernels.
+        #[default]
+        TfliteDouble = "tflite-double",
+        /// Once, ties up.
+        Single = "single",
+    }
+}
+
+choices! {
+    /// How the range of an activation is chosen.
+    Range, "range" {
+        /// Per tensor, the one of the others that causes the least error.
+        #[default]
+        Auto = "auto",
+        /// Smallest to largest value seen.
+        MinMax = "minmax",
+        /// Without the values beyond a percentile.
+        Percentile = "percentile",
+        /// The range of the least mean square error.
+        Mse = "mse",
+    }
+}

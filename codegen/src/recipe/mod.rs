@@ -1,0 +1,176 @@
+//! Recipes: everything that turns a checkpoint into a crate, in one text that build scripts and the command line share.
+//!
+//! ```toml
+//! network = "anam_net"
+//! weights = "weights.safetensors"
+//! classes = ["background", "abnormal", "normal"]
+//!
+//! [input]
+//! size = [512, 512]
+//! preprocess = "window:-600,1500"
+//!
+//! [calibrate]
+//! images = "calibration/"
+//! ```
+//!
+//! [`Recipe::from_file`] reads one, [`Recipe::new`] begins one in Rust. `docs/recipes.md` describes every key. This
+//! module knows what a recipe says, not how it is carried out.
+
+mod builder;
+mod calibrate;
+mod choices;
+mod input;
+mod ranges;
+mod read;
+
+pub use calibrate::{Calibrate, CalibrationSet, Images};
+pub use choices::{Head, Numbers, Range, Rounding};
+pub use input::Input;
+pub use ranges::RangeOverride;
+
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+/// What to build, from what, and how.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// Name of the network in the registry.
+    pub network: String,
+    /// Its weights (safetensors), relative to the recipe's folder; absent: those that are bundled with the network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights: Option<PathBuf>,
+    /// Class names, in the order of the outputs; empty: the network's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<String>,
+    /// The input and how pictures become it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub input: Input,
+    /// How the ranges of the activations are found.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub calibrate: Calibrate,
+    /// What comes out.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub output: Output,
+    /// The arithmetic.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub format: Format,
+    /// The machine to build for.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub target: Target,
+    /// Ranges of single tensors, by layer name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub overrides: BTreeMap<String, RangeOverride>,
+    /// The folder that paths are relative to; empty: the current one.
+    #[serde(skip)]
+    pub base_dir: PathBuf,
+}
+
+/// `[output]`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Output {
+    /// What is computed from the last layer.
+    pub head: Head,
+}
+
+/// `[format]`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Format {
+    /// The number format.
+    pub numbers: Numbers,
+    /// The rounding of requantisation.
+    pub rounding: Rounding,
+}
+
+/// `[target]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    /// `host`, `portable`, …
+    pub name: String,
+}
+
+impl Default for Target {
+    fn default() -> Self {
+        Self { name: "host".into() }
+    }
+}
+
+impl Recipe {
+    /// `path` as seen from the recipe's folder.
+    pub fn resolve(&self, path: impl AsRef<Path>) -> PathBuf {
+        self.base_dir.join(path)
+    }
+
+    /// The weights' file, resolved.
+    pub fn weights_path(&self) -> Option<PathBuf> {
+        self.weights.as_ref().map(|path| self.resolve(path))
+    }
+
+    /// Every file and folder that the recipe names, resolved: what a build script watches.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let images = self.calibrate.images.iter().flat_map(Images::paths);
+        self.weights.iter().map(PathBuf::as_path).chain(images).map(|path| self.resolve(path)).collect()
+    }
+
+    /// Whether every file and folder that the recipe names is there.
+    ///
+    /// # Errors
+    /// One that names the key and the path.
+    pub fn check_files(&self) -> Result<()> {
+        let images = self.calibrate.images.iter().flat_map(Images::paths).map(|p| ("calibrate.images", p));
+        let weights = self.weights.iter().map(|p| ("weights", p.as_path()));
+        for (key, path) in weights.chain(images) {
+            let path = self.resolve(path);
+            if !path.exists() {
+                return Err(Error::file(
+                    path,
+                    format!("expected the file of the recipe's `{key}`, found nothing there"),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// What can be said of a recipe without its files.
+    ///
+    /// # Errors
+    /// One that names the key, what was expected and what was found.
+    pub fn validate(&self) -> Result<()> {
+        self.problem().map_or(Ok(()), |problem| Err(Error::Invalid(format!("recipe: {problem}"))))
+    }
+
+    fn problem(&self) -> Option<String> {
+        if self.network.trim().is_empty() {
+            return Some("`network` is empty, expected the name of a network".into());
+        }
+        if self.weights.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
+            return Some("`weights` is empty, expected a file".into());
+        }
+        for (i, class) in self.classes.iter().enumerate() {
+            if class.trim().is_empty() {
+                return Some(format!("name {i} of `classes` is empty"));
+            }
+            if self.classes[..i].contains(class) {
+                return Some(format!("`classes` has `{class}` twice, expected different names"));
+            }
+        }
+        if self.target.name.trim().is_empty() {
+            return Some("`target.name` is empty, expected the name of a target".into());
+        }
+        let layers = self.overrides.iter();
+        self.input.problem().or_else(|| self.calibrate.problem()).or_else(|| {
+            layers.filter_map(|(layer, range)| range.problem(&format!("overrides.\"{layer}\""))).next()
+        })
+    }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
