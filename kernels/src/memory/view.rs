@@ -115,11 +115,6 @@ impl Channels<'_> {
         self.len == 0
     }
 
-    /// The first byte. All values may be read through it while `'a` lasts.
-    pub const fn as_ptr(&self) -> *const i8 {
-        self.ptr
-    }
-
     /// Value `i`, or 0 past the end.
     #[inline(always)]
     pub const fn get(&self, i: usize) -> i8 {

@@ -1,3 +1,5 @@
+//! Mean of each window.
+
 use super::window;
 use crate::{
     Isa, Kernel, Memory, Operand,

@@ -1,3 +1,5 @@
+//! Mean over the whole image.
+
 use crate::{
     Isa, Kernel, Memory, Multiplier, Operand, OutputStage,
     isa::Vectorize,

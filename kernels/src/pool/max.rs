@@ -1,3 +1,5 @@
+//! Largest value of each window.
+
 use super::window;
 use crate::{
     Isa, Kernel, Memory, Operand,

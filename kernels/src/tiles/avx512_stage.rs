@@ -1,6 +1,6 @@
 //! AVX-512: from 16 accumulators to 16 bytes, for every kernel of this instruction set.
 
-use crate::arith::{Multiplier, OutputStage, Rounding};
+use crate::arith::{OutputStage, Rounding};
 use core::arch::x86_64::*;
 
 /// [`OutputStage`] in registers.
@@ -33,7 +33,13 @@ impl Stage {
         let y = scale.apply(acc, self.rounding);
         // Clamping before the zero point is added cannot overflow and gives the same result.
         let y = _mm512_max_epi32(_mm512_min_epi32(y, self.high), self.low);
-        _mm512_cvtepi32_epi8(_mm512_add_epi32(y, self.zero_point))
+        let mut bytes = _mm512_cvtepi32_epi8(_mm512_add_epi32(y, self.zero_point));
+        // The compiler would narrow and store in one instruction, which is microcoded on AMD cores.
+        // SAFETY: no instruction at all.
+        unsafe {
+            core::arch::asm!("/* {0} */", inout(xmm_reg) bytes, options(pure, nomem, nostack, preserves_flags))
+        };
+        bytes
     }
 }
 
@@ -79,17 +85,10 @@ impl Scale {
         }
     }
 
-    /// The same multiplier in every lane.
+    /// [`crate::Multiplier::apply`] in every lane.
     #[inline]
     #[target_feature(enable = "avx512f")]
-    pub(crate) fn splat(multiplier: Multiplier) -> Self {
-        Self::new(_mm512_set1_epi32(multiplier.mantissa), _mm512_set1_epi32(multiplier.shift))
-    }
-
-    /// [`Multiplier::apply`] in every lane.
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    pub(crate) fn apply(&self, acc: __m512i, rounding: Rounding) -> __m512i {
+    fn apply(&self, acc: __m512i, rounding: Rounding) -> __m512i {
         match rounding {
             Rounding::TfliteDouble => self.double(acc),
             Rounding::Single => self.single(acc),

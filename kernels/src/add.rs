@@ -1,13 +1,10 @@
 //! Element-wise sum of two tensors with different scales.
 
-#[cfg(target_arch = "x86_64")]
-mod avx512;
-
 use crate::{
     Isa, Kernel, Memory, Multiplier, Operand, OutputStage, Rounding,
-    memory::{Channels, Runs, in_blocks, put},
+    isa::Vectorize,
+    memory::{Runs, in_blocks, put},
 };
-use core::cell::Cell;
 
 /// `out = a + b`: TensorFlow Lite's int8 `ADD`, for equal shapes.
 ///
@@ -54,10 +51,7 @@ impl Kernel for Add {
             debug_assert!(false, "shapes differ");
             return;
         };
-        for run in 0..runs.len() {
-            let (cells, [a, b]) = runs.get(run);
-            self.sums(isa, a, b, cells);
-        }
+        isa.vectorize(Walk { add: self, runs });
     }
 }
 
@@ -72,35 +66,38 @@ impl Add {
         let b = common(b, self.b_zero_point, self.b_multiplier);
         OutputStage { rounding, ..self.stage }.store(a.wrapping_add(b), self.multiplier)
     }
+}
 
-    /// The sums of a run of values.
+struct Walk<'k, 'm> {
+    add: &'k Add,
+    runs: Runs<'m, 2>,
+}
+
+impl Vectorize for Walk<'_, '_> {
     #[inline(always)]
-    fn sums(&self, isa: Isa, a: Channels<'_>, b: Channels<'_>, cells: &[Cell<i8>]) {
-        #[cfg(target_arch = "x86_64")]
-        if let Some(tile) = avx512::Avx512::new(isa) {
-            let len = cells.len().min(a.len()).min(b.len());
-            let out = cells.as_ptr().cast::<i8>().cast_mut();
-            // SAFETY: `len` values of each.
-            unsafe { tile.sums(self, a.as_ptr(), b.as_ptr(), out, len) };
-            return;
-        }
-        let _ = isa;
-        match self.stage.rounding {
-            Rounding::TfliteDouble => self.sums_with(Rounding::TfliteDouble, a, b, cells),
-            Rounding::Single => self.sums_with(Rounding::Single, a, b, cells),
+    fn run(self) {
+        // One loop for each rounding, without a choice inside.
+        match self.add.stage.rounding {
+            Rounding::TfliteDouble => self.round(Rounding::TfliteDouble),
+            Rounding::Single => self.round(Rounding::Single),
         }
     }
+}
 
-    /// The sums of a run of values: one loop for each rounding, without a choice inside.
+impl Walk<'_, '_> {
     #[inline(always)]
-    fn sums_with(&self, rounding: Rounding, a: Channels<'_>, b: Channels<'_>, cells: &[Cell<i8>]) {
-        in_blocks!(first in cells.len(), N => {
-            let (a, b) = (a.block::<N>(first), b.block::<N>(first));
-            let mut sums = [0; N];
-            for i in 0..N {
-                sums[i] = self.sum(a[i], b[i], rounding);
-            }
-            put(cells, first, sums);
-        });
+    fn round(&self, rounding: Rounding) {
+        let add = *self.add;
+        for run in 0..self.runs.len() {
+            let (cells, [a, b]) = self.runs.get(run);
+            in_blocks!(first in cells.len(), N => {
+                let (a, b) = (a.block::<N>(first), b.block::<N>(first));
+                let mut sums = [0; N];
+                for i in 0..N {
+                    sums[i] = add.sum(a[i], b[i], rounding);
+                }
+                put(cells, first, sums);
+            });
+        }
     }
 }
