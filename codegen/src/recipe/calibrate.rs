@@ -118,10 +118,10 @@ impl Recipe {
         let paths: Vec<PathBuf> = images.paths().map(|path| self.resolve(path)).collect();
         let is_tensors =
             |path: &PathBuf| path.extension().is_some_and(|e| e.eq_ignore_ascii_case("safetensors"));
-        if let [one] = paths.as_slice() {
-            if is_tensors(one) {
-                return exists(one).map(|()| Some(CalibrationSet::Tensors(one.clone())));
-            }
+        if let [one] = paths.as_slice()
+            && is_tensors(one)
+        {
+            return exists(one).map(|()| Some(CalibrationSet::Tensors(one.clone())));
         }
         let mut pictures = Vec::new();
         for path in paths {
