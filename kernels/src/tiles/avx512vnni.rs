@@ -91,8 +91,11 @@ unsafe fn tile<const PX: usize, const PN: usize>(
         rows.offsets.wrapping_add((if p < pixels { p } else { pixels - 1 }) * rows.segments)
     });
     for s in 0..rows.segments {
-        // SAFETY: `pixels` rows of `segments` offsets exist.
-        let x = row.map(|row| rows.resolve(unsafe { *row.add(s) }));
+        let mut x = [rows.pad; PX];
+        for (x, row) in x.iter_mut().zip(row) {
+            // SAFETY: `pixels` rows of `segments` offsets exist.
+            *x = rows.resolve(unsafe { *row.add(s) });
+        }
         let mut k = 0;
         while k < rows.k {
             let weights: [__m512i; PN] = core::array::from_fn(|n| {
