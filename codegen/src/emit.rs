@@ -53,7 +53,7 @@ pub struct Generated {
 /// # Errors
 /// Only on internal inconsistencies: the program cannot be run for its self-test answers.
 pub fn emit(program: &Program, options: &EmitOptions) -> Result<Generated> {
-    let type_name = camel_case(&program.name);
+    let type_name = type_name(program);
     let model = format_ident!("{type_name}");
     let names: Vec<Ident> = program
         .steps
@@ -76,6 +76,11 @@ pub fn emit(program: &Program, options: &EmitOptions) -> Result<Generated> {
         prettyplease::unparse(&file)
     );
     Ok(Generated { source, type_name, weights: program.blob.bytes().to_vec() })
+}
+
+/// Name of the model's type: `anam_net` gives `AnamNet`.
+pub fn type_name(program: &Program) -> String {
+    camel_case(&program.name)
 }
 
 /// Constants that describe the model.

@@ -7,6 +7,8 @@
 
 pub mod bench;
 pub mod calibrate;
+#[cfg(feature = "imaging")]
+pub mod config;
 pub mod emit;
 pub mod error;
 pub mod execute;
@@ -15,6 +17,8 @@ pub mod lower;
 pub mod network;
 pub mod ops;
 pub mod passes;
+#[cfg(feature = "imaging")]
+pub mod pipeline;
 pub mod plan;
 pub mod program;
 pub mod quantize;
@@ -24,6 +28,8 @@ pub mod tensor;
 pub mod verify;
 pub mod weights;
 
+#[cfg(feature = "imaging")]
+pub use config::Config;
 pub use error::{Error, Result};
 pub use graph::{Graph, GraphBuilder, Shape, ValueId};
 pub use tensor::Tensor;

@@ -13,6 +13,15 @@ pub struct NetworkOptions {
     pub classes: Option<usize>,
 }
 
+/// Trained weights that come with the project.
+#[derive(Clone, Copy)]
+pub struct Bundled {
+    /// Name and contents of a safetensors file.
+    pub weights: (&'static str, &'static [u8]),
+    /// Names and contents of pictures.
+    pub calibration: &'static [(&'static str, &'static [u8])],
+}
+
 /// One published network. Implementations live in `niello-models`, one file each.
 pub trait Network: Sync {
     /// Name in recipes and on the command line: `squeezenet1_0`.
@@ -29,6 +38,16 @@ pub trait Network: Sync {
 
     /// Class names of the published weights.
     fn default_classes(&self) -> &'static [&'static str];
+
+    /// How pictures usually become its input, in a recipe's words.
+    fn default_preprocess(&self) -> &'static str {
+        "unit"
+    }
+
+    /// Weights that come with the project, and pictures to calibrate them on.
+    fn bundled(&self) -> Option<Bundled> {
+        None
+    }
 
     /// Builds the graph with tensors by their checkpoint names.
     fn build(&self, options: &NetworkOptions, weights: &mut dyn WeightSource) -> Result<Graph>;

@@ -3,7 +3,7 @@
 //! Research material: **not a medical device, not for diagnosis.** Each folder says where its files come from and under
 //! which licence (`CARD.md`, `ATTRIBUTION.md`).
 
-use niello_codegen::{Result, weights::SafeTensorsFile};
+use niello_codegen::{Result, network::Bundled, weights::SafeTensorsFile};
 use std::path::PathBuf;
 
 /// A file that is part of this crate.
@@ -81,3 +81,13 @@ pub static CT_SLICES: [CtSlice; 3] = [slice!("val_03"), slice!("val_05"), slice!
 pub fn anam_net_weights() -> Result<SafeTensorsFile> {
     SafeTensorsFile::from_bytes(ANAM_NET_WEIGHTS.name, ANAM_NET_WEIGHTS.bytes.to_vec())
 }
+
+/// Anam-Net's trained weights, and the slices to calibrate them on.
+pub const ANAM_NET: Bundled = Bundled {
+    weights: (asset!("anam_net/weights.f16.safetensors").name, asset!("anam_net/weights.f16.safetensors").bytes),
+    calibration: &[
+        ("val_03_image.png", include_bytes!("../assets/ct/val_03_image.png")),
+        ("val_05_image.png", include_bytes!("../assets/ct/val_05_image.png")),
+        ("val_07_image.png", include_bytes!("../assets/ct/val_07_image.png")),
+    ],
+};

@@ -42,3 +42,22 @@ impl Networks for Registry {
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/adding-a-network.md")]
 pub struct AddingANetwork;
+
+/// Builds the recipe in a file from a build script: `STEM.rs` and `STEM.bin` in `OUT_DIR`.
+///
+/// ```no_run
+/// // build.rs
+/// fn main() -> niello_codegen::Result<()> {
+///     niello_models::compile("model.toml")?;
+///     Ok(())
+/// }
+/// // src/main.rs: mod model { include!(concat!(env!("OUT_DIR"), "/model.rs")); }
+/// ```
+///
+/// # Errors
+/// Whatever is wrong with the recipe or the files that it names. [`niello_codegen::Config`] has the options.
+pub fn compile(
+    recipe: impl AsRef<std::path::Path>,
+) -> niello_codegen::Result<niello_codegen::pipeline::Build> {
+    niello_codegen::Config::new(&Registry).compile(recipe)
+}

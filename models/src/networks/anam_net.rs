@@ -7,7 +7,7 @@ use crate::{
 use niello_codegen::{
     Graph, GraphBuilder, Result, Shape,
     graph::{ConvParams, TransposedConvParams},
-    network::{Network, NetworkOptions},
+    network::{Bundled, Network, NetworkOptions},
     weights::WeightSource,
 };
 
@@ -46,6 +46,14 @@ impl Network for AnamNet {
 
     fn default_classes(&self) -> &'static [&'static str] {
         &["background", "abnormal lung", "normal lung"]
+    }
+
+    fn default_preprocess(&self) -> &'static str {
+        "window:-600,1500"
+    }
+
+    fn bundled(&self) -> Option<Bundled> {
+        Some(crate::bundled::ANAM_NET)
     }
 
     fn build(&self, options: &NetworkOptions, weights: &mut dyn WeightSource) -> Result<Graph> {

@@ -35,6 +35,10 @@ impl Network for AnamNetPaper {
         AnamNet.default_classes()
     }
 
+    fn default_preprocess(&self) -> &'static str {
+        "window:-600,1500"
+    }
+
     fn build(&self, options: &NetworkOptions, weights: &mut dyn WeightSource) -> Result<Graph> {
         anam_net::build(self.name(), choose(self, options, anam_net::SIDES)?, false, weights)
     }

@@ -58,6 +58,10 @@ impl Network for SqueezeNet1_0 {
         &["Covid", "Normal", "Pneumonia"]
     }
 
+    fn default_preprocess(&self) -> &'static str {
+        "imagenet"
+    }
+
     fn build(&self, options: &NetworkOptions, weights: &mut dyn WeightSource) -> Result<Graph> {
         // Below 21 pixels the last pool has nothing left.
         squeezenet(self.name(), &FEATURES, choose(self, options, Sides::AtLeast(21))?, weights)

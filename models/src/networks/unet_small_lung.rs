@@ -43,6 +43,10 @@ impl Network for UNetSmallLung {
         &["lung"]
     }
 
+    fn default_preprocess(&self) -> &'static str {
+        "hu:1024"
+    }
+
     fn build(&self, options: &NetworkOptions, weights: &mut dyn WeightSource) -> Result<Graph> {
         let chosen = choose(self, options, Sides::MultipleOf(8))?;
         let mut b = GraphBuilder::new(self.name(), weights);

@@ -43,6 +43,10 @@ impl Network for W251BaselineCnn {
         &["Normal", "Pneumonia", "COVID"]
     }
 
+    fn default_preprocess(&self) -> &'static str {
+        "raw resize=area"
+    }
+
     fn build(&self, options: &NetworkOptions, weights: &mut dyn WeightSource) -> Result<Graph> {
         let chosen = choose(self, options, Sides::AtLeast(4))?;
         let mut b = GraphBuilder::new(self.name(), weights);

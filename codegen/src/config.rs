@@ -1,0 +1,115 @@
+//! The API of build scripts: a recipe in, Rust source in `OUT_DIR` out.
+
+use crate::{
+    emit::{WeightsPath, emit, write_file},
+    error::{Error, Result},
+    network::Networks,
+    pipeline::{Build, build},
+    recipe::Recipe,
+};
+use std::path::{Path, PathBuf};
+
+/// Compiles recipes in a build script. `niello_models::compile` is the one call for the common case.
+///
+/// ```no_run
+/// // build.rs
+/// # fn registry() -> &'static dyn niello_codegen::network::Networks { unimplemented!() }
+/// # fn main() -> niello_codegen::Result<()> {
+/// niello_codegen::Config::new(registry()).target("portable").compile("model.toml")?;
+/// # Ok(())
+/// # }
+/// // src/main.rs: mod model { include!(concat!(env!("OUT_DIR"), "/model.rs")); }
+/// ```
+pub struct Config<'n> {
+    networks: &'n dyn Networks,
+    out_dir: Option<PathBuf>,
+    file_name: Option<String>,
+    target: Option<String>,
+}
+
+impl<'n> Config<'n> {
+    /// Finds networks in `networks`, writes to cargo's `OUT_DIR`.
+    pub fn new(networks: &'n dyn Networks) -> Self {
+        Self { networks, out_dir: None, file_name: None, target: None }
+    }
+
+    /// Writes to another folder; the source then includes its weights from beside itself.
+    ///
+    /// ```
+    /// # fn f(config: niello_codegen::Config) {
+    /// config.out_dir("src/generated");
+    /// # }
+    /// ```
+    pub fn out_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.out_dir = Some(dir.into());
+        self
+    }
+
+    /// Stem of the files; the recipe's by default: `model.toml` gives `model.rs` and `model.bin`.
+    ///
+    /// ```
+    /// # fn f(config: niello_codegen::Config) {
+    /// config.file_name("lung");
+    /// # }
+    /// ```
+    pub fn file_name(mut self, stem: impl Into<String>) -> Self {
+        self.file_name = Some(stem.into());
+        self
+    }
+
+    /// Another target than the recipe's.
+    ///
+    /// ```
+    /// # fn f(config: niello_codegen::Config) {
+    /// config.target("portable");
+    /// # }
+    /// ```
+    pub fn target(mut self, name: impl Into<String>) -> Self {
+        self.target = Some(name.into());
+        self
+    }
+
+    /// Builds the recipe in a file and writes `STEM.rs` and `STEM.bin`. Tells cargo which files to watch.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the recipe or the files that it names.
+    pub fn compile(&self, recipe: impl AsRef<Path>) -> Result<Build> {
+        let path = recipe.as_ref();
+        println!("cargo::rerun-if-changed={}", path.display());
+        let recipe = Recipe::from_file(path)?;
+        let stem = path.file_stem().map_or_else(|| "model".into(), |s| s.to_string_lossy().into_owned());
+        self.compile_recipe(&recipe, &stem)
+    }
+
+    /// As [`Config::compile`], with a recipe made in code; `stem` names the files unless [`Config::file_name`] does.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the recipe or the files that it names.
+    pub fn compile_recipe(&self, recipe: &Recipe, stem: &str) -> Result<Build> {
+        for file in recipe.files() {
+            println!("cargo::rerun-if-changed={}", file.display());
+        }
+        let mut recipe = recipe.clone();
+        if let Some(target) = &self.target {
+            recipe.target.name = target.clone();
+        }
+        let build = build(&recipe, self.networks, |_| {})?;
+        let stem = self.file_name.as_deref().unwrap_or(stem);
+        let (dir, weights) = match &self.out_dir {
+            Some(dir) => (dir.clone(), WeightsPath::Beside(format!("{stem}.bin"))),
+            None => {
+                let dir = std::env::var_os("OUT_DIR").ok_or_else(|| {
+                    Error::Invalid("OUT_DIR is not set: outside a build script, say where to write".into())
+                })?;
+                (PathBuf::from(dir), WeightsPath::OutDir(format!("{stem}.bin")))
+            }
+        };
+        let mut options = build.emit_options();
+        options.weights = weights;
+        let generated = emit(&build.program, &options)?;
+        std::fs::create_dir_all(&dir).map_err(Error::io("cannot create", &dir))?;
+        write_file(&dir.join(format!("{stem}.bin")), &generated.weights)?;
+        write_file(&dir.join(format!("{stem}.rs")), generated.source.as_bytes())?;
+        Ok(build)
+    }
+}

@@ -1,0 +1,388 @@
+//! From a recipe to a program: the whole way in one call.
+
+use crate::{
+    Graph, Tensor,
+    calibrate::calibrate,
+    emit::EmitOptions,
+    error::{Error, Result},
+    graph::{Node, Shape, Value, ValueId},
+    lower::{Target, lower},
+    network::{Network, NetworkOptions, Networks},
+    ops::{ArgMax, Op, PointWise, Softmax},
+    passes::optimize,
+    program::{Metadata, Program},
+    quantize::{Format, QGraph, QuantizeOptions, RangeMethod, quantize},
+    recipe::{CalibrationSet, Head, Range, RangeOverride, Recipe, Rounding},
+    weights::{SafeTensorsFile, WeightSource, read_tensors},
+};
+use niello_imaging::{Picture, Preprocess};
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
+
+/// What a network's output is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// One score per class for the whole picture.
+    Classification,
+    /// One score per class for every pixel.
+    Segmentation,
+}
+
+/// A recipe that has been built: the quantised graph, the program, and how pictures enter it.
+#[derive(Debug)]
+pub struct Build {
+    /// The recipe.
+    pub recipe: Recipe,
+    /// The float graph with number formats: the reference that the program is compared with.
+    pub quantized: QGraph,
+    /// The program.
+    pub program: Program,
+    /// How pictures become inputs.
+    pub preprocess: Preprocess,
+    /// Class names, as many as the network has classes.
+    pub classes: Vec<String>,
+    /// What the output is good for.
+    pub task: Task,
+}
+
+/// What a build is doing, for progress displays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Calibration input `done` of `total` has been seen.
+    Calibrating {
+        /// Inputs done.
+        done: usize,
+        /// All inputs.
+        total: usize,
+    },
+    /// Quantising and lowering.
+    Lowering,
+}
+
+/// A float graph with what a recipe says about it.
+#[derive(Debug)]
+pub struct Imported {
+    /// As the network's authors wrote it.
+    pub graph: Graph,
+    /// The network.
+    pub network: &'static dyn Network,
+    /// Class names.
+    pub classes: Vec<String>,
+    /// Name and SHA-256 of the weights.
+    pub source: (String, String),
+}
+
+impl std::fmt::Debug for dyn Network {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Imports the recipe's network with its weights.
+///
+/// # Errors
+/// An unknown network, weights that cannot be read or do not fit, options that the network does not allow.
+pub fn import(recipe: &Recipe, networks: &dyn Networks) -> Result<Imported> {
+    recipe.validate()?;
+    let network = networks.find(&recipe.network)?;
+    let mut weights = match (recipe.weights_path(), network.bundled()) {
+        (Some(path), _) => SafeTensorsFile::open(path)?,
+        (None, Some(bundled)) => SafeTensorsFile::from_bytes(bundled.weights.0, bundled.weights.1.to_vec())?,
+        (None, None) => {
+            return Err(Error::Invalid(format!(
+                "{}: no weights come with this network; give a safetensors file (`weights` in a recipe, `--weights`)",
+                network.name()
+            )));
+        }
+    };
+    let source_name = recipe.weights_path().map_or_else(
+        || format!("bundled {}", network.name()),
+        |p| p.file_name().unwrap_or(p.as_os_str()).to_string_lossy().into_owned(),
+    );
+    let source = (source_name, weights.sha256());
+    let graph = build_graph(recipe, network, &mut weights)?;
+    let classes = class_names(recipe, network, &graph)?;
+    Ok(Imported { graph, network, classes, source })
+}
+
+/// The network's graph with tensors from any source (a seeded one, to count parameters without a checkpoint).
+///
+/// # Errors
+/// Options that the network does not allow, tensors that do not fit.
+pub fn build_graph(recipe: &Recipe, network: &dyn Network, weights: &mut dyn WeightSource) -> Result<Graph> {
+    let options = NetworkOptions {
+        input_size: recipe.input.size,
+        input_channels: recipe.input.channels,
+        classes: (!recipe.classes.is_empty()).then_some(recipe.classes.len()),
+    };
+    network.build(&options, weights)
+}
+
+fn class_names(recipe: &Recipe, network: &dyn Network, graph: &Graph) -> Result<Vec<String>> {
+    let channels = graph.shape(graph.outputs[0]).c;
+    if !recipe.classes.is_empty() {
+        return Ok(recipe.classes.clone());
+    }
+    let names: Vec<String> = network.default_classes().iter().map(|c| c.to_string()).collect();
+    // A single probability distinguishes its class from everything else.
+    let fits = names.len() == channels;
+    Ok(if fits { names } else { (0..channels).map(|i| format!("class {i}")).collect() })
+}
+
+/// Builds a recipe: import, passes, calibration, quantisation, lowering, memory plan.
+///
+/// # Errors
+/// Whatever is wrong with the recipe or the files that it names; each error says where.
+pub fn build(recipe: &Recipe, networks: &dyn Networks, mut progress: impl FnMut(Progress)) -> Result<Build> {
+    let Imported { graph, network, classes, source } = import(recipe, networks)?;
+    let mut recipe = recipe.clone();
+    if recipe.input.preprocess.is_none() {
+        recipe.input.preprocess = Some(network.default_preprocess().into());
+    }
+    let preprocess = recipe.input.preprocessing()?;
+    let task = match graph.shape(graph.outputs[0]).area() {
+        1 => Task::Classification,
+        _ => Task::Segmentation,
+    };
+    let graph = optimize(with_head(graph, recipe.output.head));
+    let input = graph.shape(graph.inputs[0]);
+    let set = calibration_inputs(&recipe, network, &preprocess, input)?;
+    let total = set.len();
+    let calibration =
+        calibrate(&graph, set.load(&graph), |done| progress(Progress::Calibrating { done, total }))?;
+    progress(Progress::Lowering);
+    let quantized = quantize(graph, &calibration, &options(&recipe))?;
+    let metadata = Metadata {
+        network: network.name().into(),
+        classes: classes.clone(),
+        sources: vec![source],
+        preprocess: preprocess.to_string(),
+    };
+    let program = lower(&quantized, Target::find(&recipe.target.name)?, metadata)?;
+    Ok(Build { recipe, quantized, program, preprocess, classes, task })
+}
+
+/// The graph with what the recipe wants computed from its last layer.
+fn with_head(mut graph: Graph, head: Head) -> Graph {
+    let mut append = |name: &str, op: Box<dyn Op>| {
+        let input = graph.outputs[0];
+        let shape = op.output_shapes(&[graph.shape(input)]).map(|s| s[0]);
+        let Ok(shape) = shape else { return };
+        graph.values.push(Value { name: name.into(), shape });
+        let output = ValueId(graph.values.len() - 1);
+        graph.nodes.push(Node { name: name.into(), op, inputs: vec![input], outputs: vec![output] });
+        graph.outputs[0] = output;
+    };
+    match head {
+        Head::Logits => {}
+        Head::Argmax => append("argmax", Box::new(ArgMax)),
+        Head::Softmax => append("softmax", Box::new(Softmax)),
+        Head::Sigmoid => append("sigmoid", Box::new(PointWise::sigmoid())),
+    }
+    graph
+}
+
+fn options(recipe: &Recipe) -> QuantizeOptions {
+    let method = |range: Range, percentile: f64| match range {
+        Range::MinMax => RangeMethod::MinMax,
+        Range::Percentile => RangeMethod::Percentile(percentile),
+        Range::Mse => RangeMethod::LeastSquares,
+        _ => RangeMethod::Auto,
+    };
+    let default = &recipe.calibrate;
+    let overrides = recipe.overrides.iter().map(|(layer, o)| {
+        let chosen = match *o {
+            RangeOverride { min: Some(min), max: Some(max), .. } => RangeMethod::Fixed { min, max },
+            _ => method(o.range.unwrap_or(default.range), o.percentile.unwrap_or(default.percentile)),
+        };
+        (layer.clone(), chosen)
+    });
+    QuantizeOptions {
+        method: method(default.range, default.percentile),
+        overrides: overrides.collect(),
+        bias_correction: default.bias_correction,
+        rounding: match recipe.format.rounding {
+            Rounding::TfliteDouble => niello_kernels::Rounding::TfliteDouble,
+            Rounding::Single => niello_kernels::Rounding::Single,
+        },
+    }
+}
+
+/// Where calibration inputs come from.
+enum Inputs<'a> {
+    Pictures { files: Vec<PathBuf>, preprocess: &'a Preprocess },
+    Bundled { files: &'static [(&'static str, &'static [u8])], preprocess: &'a Preprocess },
+    Tensors(Vec<(String, Tensor<f32>)>),
+}
+
+impl Inputs<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Inputs::Pictures { files, .. } => files.len(),
+            Inputs::Bundled { files, .. } => files.len(),
+            Inputs::Tensors(tensors) => tensors.len(),
+        }
+    }
+
+    fn load(&self, graph: &Graph) -> impl Iterator<Item = Result<Vec<Tensor<f32>>>> {
+        let shape = graph.shape(graph.inputs[0]);
+        (0..self.len()).map(move |i| match self {
+            Inputs::Pictures { files, preprocess } => {
+                picture_input(&niello_imaging::load(&files[i])?, preprocess, shape).map(|t| vec![t])
+            }
+            Inputs::Bundled { files, preprocess } => {
+                let (name, bytes) = files[i];
+                picture_input(&niello_imaging::load_bytes(name, bytes)?, preprocess, shape).map(|t| vec![t])
+            }
+            Inputs::Tensors(tensors) => Ok(vec![tensors[i].1.clone()]),
+        })
+    }
+}
+
+fn calibration_inputs<'a>(
+    recipe: &Recipe,
+    network: &dyn Network,
+    preprocess: &'a Preprocess,
+    input: Shape,
+) -> Result<Inputs<'a>> {
+    match recipe.calibration_set()? {
+        Some(CalibrationSet::Pictures(files)) => Ok(Inputs::Pictures { files, preprocess }),
+        Some(CalibrationSet::Tensors(path)) => Ok(Inputs::Tensors(read_inputs(&path, input)?)),
+        None => match network.bundled() {
+            Some(bundled) if recipe.weights.is_none() => {
+                Ok(Inputs::Bundled { files: bundled.calibration, preprocess })
+            }
+            _ => Err(Error::Invalid(
+                "int8 needs sample inputs to find the ranges of activations: give a folder of pictures or a \
+                 safetensors file of inputs (`[calibrate] images` in a recipe, `--calibrate`)"
+                    .into(),
+            )),
+        },
+    }
+}
+
+/// All tensors of a safetensors file as inputs: `[h, w]`, `[c, h, w]` or `[1, c, h, w]`, PyTorch's order.
+fn read_inputs(path: &Path, shape: Shape) -> Result<Vec<(String, Tensor<f32>)>> {
+    let mut inputs = vec![];
+    for (name, tensor) in read_tensors(path)? {
+        let dims: Vec<usize> = tensor.shape.iter().copied().skip_while(|d| *d == 1).collect();
+        let wanted: Vec<usize> = [shape.c, shape.h, shape.w].into_iter().skip_while(|d| *d == 1).collect();
+        let input = (dims == wanted).then(|| Tensor::from_chw(shape, &tensor.data)).flatten();
+        let Some(input) = input else {
+            let want = [1, shape.c, shape.h, shape.w];
+            let message = format!("tensor `{name}` has shape {:?}, expected an input of {want:?}", tensor.shape);
+            return Err(Error::file(path, message));
+        };
+        inputs.push((name, input));
+    }
+    if inputs.is_empty() {
+        return Err(Error::file(path, "holds no tensors, expected inputs"));
+    }
+    Ok(inputs)
+}
+
+fn picture_input(picture: &Picture, preprocess: &Preprocess, shape: Shape) -> Result<Tensor<f32>> {
+    let data = preprocess.apply(picture, [shape.h, shape.w], shape.c)?;
+    Tensor::new(shape, data).ok_or_else(|| Error::Invalid("pre-processing made another size".into()))
+}
+
+impl Build {
+    /// Shape of the input.
+    pub fn input_shape(&self) -> Shape {
+        self.program.tensor(self.program.inputs[0]).shape
+    }
+
+    /// A picture as the network's input.
+    ///
+    /// # Errors
+    /// A picture that the pre-processing cannot take.
+    pub fn input(&self, picture: &Picture) -> Result<Tensor<f32>> {
+        picture_input(picture, &self.preprocess, self.input_shape())
+    }
+
+    /// The program of `target` instead, from the same quantised graph: the results are the same bytes.
+    ///
+    /// # Errors
+    /// An unknown target.
+    pub fn retarget(&mut self, target: &str) -> Result<()> {
+        let metadata = self.program.metadata.clone();
+        self.program = lower(&self.quantized, Target::find(target)?, metadata)?;
+        Ok(())
+    }
+
+    /// Options of [`crate::emit::emit`], with the table from 8-bit samples where the pre-processing allows one.
+    pub fn emit_options(&self) -> EmitOptions {
+        let input = self.program.tensor(self.program.inputs[0]);
+        let tables = self.preprocess.table(input.shape.c).filter(|t| t.iter().enumerate().all(|(i, p)| p.source == i));
+        let Format::Int8(q) = input.format else { return EmitOptions::default() };
+        let input_table = tables.map(|t| t.iter().map(|plane| plane.numbers.map(|x| q.quantize(x))).collect());
+        EmitOptions { input_table, ..EmitOptions::default() }
+    }
+
+    /// The class of each pixel (segmentation) or of the picture: the largest score, the first of equal ones; for a
+    /// single score, whether it says yes.
+    pub fn labels(&self, output: &Tensor<f32>) -> Vec<u8> {
+        if self.recipe.output.head == Head::Argmax {
+            return output.data.iter().map(|x| *x as u8).collect();
+        }
+        let threshold = self.threshold();
+        output
+            .data
+            .chunks(output.shape.c)
+            .map(|scores| match scores {
+                [one] => (*one > threshold) as u8,
+                many => {
+                    let mut best = 0;
+                    (1..many.len()).for_each(|c| best = if many[c] > many[best] { c } else { best });
+                    best as u8
+                }
+            })
+            .collect()
+    }
+
+    /// What a single score must pass: 1/2 for a probability, 0 for a logit.
+    fn threshold(&self) -> f32 {
+        let output = self.program.tensor(self.program.outputs[0]);
+        match output.format {
+            // The number format of probabilities.
+            Format::Int8(q) if q.scale == 1.0 / 256.0 && q.zero_point == -128 => 0.5,
+            _ => 0.0,
+        }
+    }
+
+    /// Names of the labels that [`Build::labels`] gives: a single class is told from the rest.
+    pub fn label_names(&self) -> Vec<String> {
+        match &self.classes[..] {
+            [one] => vec![format!("not {one}"), one.clone()],
+            many => many.to_vec(),
+        }
+    }
+
+    /// Probabilities of the classes: as they are for a softmax or sigmoid head, softmax of logits otherwise.
+    pub fn probabilities(&self, scores: &[f32]) -> Vec<f32> {
+        match self.recipe.output.head {
+            Head::Softmax | Head::Sigmoid => scores.to_vec(),
+            _ => {
+                let largest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                let exps: Vec<f32> = scores.iter().map(|s| (s - largest).exp()).collect();
+                let sum: f32 = exps.iter().sum();
+                exps.iter().map(|e| e / sum).collect()
+            }
+        }
+    }
+}
+
+impl From<niello_imaging::Error> for Error {
+    fn from(error: niello_imaging::Error) -> Self {
+        match error {
+            niello_imaging::Error::Io { action, path, source } => Error::Io { action, path, source },
+            niello_imaging::Error::File { path, message } => Error::File { path, message },
+            other => Error::Invalid(other.to_string()),
+        }
+    }
+}
+
+/// SHA-256 of bytes, in hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+}

@@ -1,0 +1,63 @@
+//! Running a program in process: what it takes, what observers see, and that only the input matters.
+
+mod common;
+
+use common::{branching, program};
+use niello_codegen::execute::Executor;
+use niello_kernels::Isa;
+
+fn codes(len: usize, seed: u64) -> Vec<i8> {
+    let mut codes = vec![0; len];
+    niello_runtime::self_test::Codes::new(seed).fill(&mut codes);
+    codes
+}
+
+#[test]
+fn inputs_of_the_wrong_number_or_length_are_refused() {
+    let program = program(branching(), "portable");
+    let len = 9 * 7 * 3;
+    let (right, long) = (codes(len, 1), codes(len + 1, 1));
+    for inputs in [&[][..], &[&right[1..]], &[&long], &[&right, &right]] {
+        let message = Executor::new(&program).run(inputs).unwrap_err().to_string();
+        let got: Vec<usize> = inputs.iter().map(|i| i.len()).collect();
+        assert_eq!(message, format!("test: expected inputs of [{len}] bytes, got {got:?}"));
+    }
+    assert!(Executor::new(&program).run(&[&right]).is_ok());
+}
+
+#[test]
+fn neither_instructions_nor_packing_nor_what_ran_before_change_the_result() {
+    let input = codes(9 * 7 * 3, 7);
+    let mut results = vec![];
+    for target in ["portable", "x86-vnni"] {
+        let program = program(branching(), target);
+        for isa in Isa::available() {
+            let mut executor = Executor::with_isa(&program, isa);
+            results.push(executor.run(&[&input]).unwrap());
+            executor.run(&[&codes(input.len(), 8)]).unwrap();
+            results.push(executor.run(&[&input]).unwrap());
+        }
+    }
+    assert!(results.iter().all(|r| *r == results[0]));
+    let other = Executor::new(&program(branching(), "portable")).run(&[&codes(input.len(), 8)]).unwrap();
+    assert_ne!(results[0], other, "the input must matter");
+}
+
+#[test]
+fn observers_see_every_step_once_and_the_outputs_in_the_end() {
+    let program = program(branching(), "portable");
+    let input = codes(9 * 7 * 3, 3);
+    let (mut steps, mut last) = (vec![], vec![vec![]; program.tensors.len()]);
+    let outputs = Executor::new(&program)
+        .run_observed(&[&input], |i, view| {
+            steps.push(i);
+            let id = program.steps[i].writes;
+            last[id.0] = view.tensor(id);
+            assert_eq!(last[id.0].len(), program.tensor(id).shape.len());
+        })
+        .unwrap();
+    assert_eq!(steps, (0..program.steps.len()).collect::<Vec<_>>());
+    for (id, output) in program.outputs.iter().zip(&outputs) {
+        assert_eq!(&last[id.0], output);
+    }
+}

@@ -1,0 +1,156 @@
+//! What to build: a recipe, or the same by flags.
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use niello_codegen::{
+    Error, Result,
+    network::Networks,
+    pipeline::{Build, Progress, build},
+    recipe::{Head, Range, Recipe, Rounding},
+};
+use niello_models::Registry;
+use std::path::PathBuf;
+
+/// Everything that a recipe says can be said by flags; flags go over the recipe.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "What to build")]
+pub(crate) struct ModelArgs {
+    /// Recipe file (docs/recipes.md)
+    #[arg(long, value_name = "FILE")]
+    recipe: Option<PathBuf>,
+    /// Network (`niello models` lists them)
+    #[arg(long, value_name = "NAME")]
+    model: Option<String>,
+    /// Weights; absent: those that come with the network
+    #[arg(long, value_name = "SAFETENSORS")]
+    weights: Option<PathBuf>,
+    /// Number of classes, or their names, comma-separated
+    #[arg(long, value_name = "N|A,B,..")]
+    classes: Option<String>,
+    /// Height and width of the input
+    #[arg(long, value_name = "HxW", value_parser = size)]
+    input: Option<[usize; 2]>,
+    /// Channels of the input
+    #[arg(long, value_name = "N")]
+    channels: Option<usize>,
+    /// How pictures become inputs: imagenet, unit, raw, window:CENTRE,WIDTH, hu:OFFSET, .. (docs/recipes.md)
+    #[arg(long, value_name = "TEXT")]
+    preprocess: Option<String>,
+    /// Pictures (folder or file) or a safetensors file of inputs that ranges are found on
+    #[arg(long, value_name = "PATH")]
+    calibrate: Vec<PathBuf>,
+    /// How ranges are chosen: auto, minmax, percentile, mse
+    #[arg(long, value_name = "RULE")]
+    range: Option<Range>,
+    /// Percentile of the rule of that name
+    #[arg(long, value_name = "P")]
+    percentile: Option<f64>,
+    /// Whether biases make up for the rounding of weights
+    #[arg(long, value_name = "true|false")]
+    bias_correction: Option<bool>,
+    /// What is computed from the last layer: logits, argmax, softmax, sigmoid
+    #[arg(long, value_name = "HEAD")]
+    head: Option<Head>,
+    /// Number format
+    #[arg(long, value_name = "int8")]
+    format: Option<niello_codegen::recipe::Numbers>,
+    /// Rounding of requantisation: tflite-double, single
+    #[arg(long, value_name = "MODE")]
+    rounding: Option<Rounding>,
+    /// Target that weights are packed for: host, portable, x86-vnni
+    #[arg(long, value_name = "NAME")]
+    target: Option<String>,
+}
+
+fn size(text: &str) -> Result<[usize; 2], String> {
+    let parse = |t: &str| t.parse::<usize>().ok().filter(|n| *n > 0);
+    text.split_once(['x', 'X'])
+        .and_then(|(h, w)| Some([parse(h)?, parse(w)?]))
+        .ok_or_else(|| format!("`{text}` is no size, expected e.g. 224x224"))
+}
+
+impl ModelArgs {
+    /// The recipe that file and flags make together.
+    pub(crate) fn recipe(&self) -> Result<Recipe> {
+        let mut recipe = match (&self.recipe, &self.model) {
+            (Some(path), _) => Recipe::from_file(path)?,
+            (None, Some(name)) => Recipe::new(name.clone()),
+            (None, None) => {
+                return Err(Error::Invalid("say what to build: `--recipe FILE` or `--model NAME`".into()));
+            }
+        };
+        if let Some(name) = &self.model {
+            recipe.network.clone_from(name);
+        }
+        // Flags are relative to the current folder, a recipe's paths to its own.
+        let here = std::env::current_dir().map_err(Error::io("cannot find", "."))?;
+        if let Some(weights) = &self.weights {
+            recipe.weights = Some(here.join(weights));
+        }
+        if !self.calibrate.is_empty() {
+            recipe = recipe.calibrate_on_files(self.calibrate.iter().map(|path| here.join(path)));
+        }
+        if let Some(classes) = &self.classes {
+            recipe.classes = class_names(&recipe.network, classes)?;
+        }
+        let input = &mut recipe.input;
+        input.size = self.input.or(input.size);
+        input.channels = self.channels.or(input.channels);
+        input.preprocess = self.preprocess.clone().or(input.preprocess.take());
+        let calibrate = &mut recipe.calibrate;
+        calibrate.range = self.range.unwrap_or(calibrate.range);
+        calibrate.percentile = self.percentile.unwrap_or(calibrate.percentile);
+        calibrate.bias_correction = self.bias_correction.unwrap_or(calibrate.bias_correction);
+        recipe.output.head = self.head.unwrap_or(recipe.output.head);
+        recipe.format.numbers = self.format.unwrap_or(recipe.format.numbers);
+        recipe.format.rounding = self.rounding.unwrap_or(recipe.format.rounding);
+        if let Some(target) = &self.target {
+            recipe.target.name.clone_from(target);
+        }
+        recipe.validate()?;
+        Ok(recipe)
+    }
+
+    /// Builds it, with a progress bar on a terminal.
+    pub(crate) fn build(&self) -> Result<Build> {
+        build_with_progress(&self.recipe()?)
+    }
+
+    /// Whether calibration inputs were named.
+    pub(crate) fn names_calibration(recipe: &Recipe) -> bool {
+        recipe.calibrate.images.is_some()
+    }
+}
+
+/// Builds a recipe, with a progress bar on a terminal.
+pub(crate) fn build_with_progress(recipe: &Recipe) -> Result<Build> {
+    let bar = ProgressBar::new(0);
+    let style = ProgressStyle::with_template("{msg} {bar:40} {pos}/{len} {eta}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.set_message("calibrating");
+    let built = build(recipe, &Registry, |progress| match progress {
+        Progress::Calibrating { done, total } => {
+            bar.set_length(total as u64);
+            bar.set_position(done as u64);
+        }
+        Progress::Lowering => bar.finish_and_clear(),
+    });
+    bar.finish_and_clear();
+    built
+}
+
+/// Names from a list, or from a number: the network's own if it has as many.
+fn class_names(network: &str, text: &str) -> Result<Vec<String>> {
+    let Ok(n) = text.trim().parse::<usize>() else {
+        return Ok(text.split(',').map(|name| name.trim().to_string()).collect());
+    };
+    if n == 0 {
+        return Err(Error::Invalid("`--classes 0`: a network has at least one class".into()));
+    }
+    let own = Registry.find(network)?.default_classes();
+    Ok(if own.len() == n {
+        own.iter().map(|name| name.to_string()).collect()
+    } else {
+        (0..n).map(|i| format!("class {i}")).collect()
+    })
+}

@@ -1,0 +1,65 @@
+//! `niello compile`.
+
+use crate::{args::ModelArgs, table};
+use clap::Args;
+use niello_codegen::{Error, Result, emit::write_crate};
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Write a network as a no_std crate
+#[derive(Args)]
+#[command(
+    after_help = "Example:\n  niello compile --model squeezenet1_0 --classes 3 --weights W.safetensors \\\n    \
+                        --calibrate slices/ --target portable --out squeezenet/"
+)]
+pub(crate) struct Compile {
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Folder of the crate; created if need be
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// The `niello` dependency of the crate, as in Cargo.toml
+    #[arg(long, value_name = "TOML", default_value = concat!("\"", env!("CARGO_PKG_VERSION"), "\""))]
+    runtime: String,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Compiled {
+    folder: PathBuf,
+    type_name: String,
+    arena_bytes: usize,
+    flash_bytes: usize,
+    macs: u64,
+}
+
+impl Compile {
+    pub(crate) fn run(self) -> Result<()> {
+        // Before minutes of calibration: can the folder be written at all?
+        std::fs::create_dir_all(&self.out).map_err(Error::io("cannot create", &self.out))?;
+        let build = self.model.build()?;
+        let options = build.emit_options();
+        write_crate(&build.program, &options, &self.out, &self.runtime)?;
+        let compiled = Compiled {
+            folder: self.out.clone(),
+            type_name: niello_codegen::emit::type_name(&build.program),
+            arena_bytes: build.program.plan.arena_bytes,
+            flash_bytes: build.program.constant_bytes(),
+            macs: build.program.macs(),
+        };
+        if self.json {
+            return super::print_json(&compiled);
+        }
+        println!(
+            "{}: `{}`, arena {} bytes, flash {} bytes, {} MACs",
+            self.out.display(),
+            compiled.type_name,
+            table::grouped(compiled.arena_bytes as u64),
+            table::grouped(compiled.flash_bytes as u64),
+            table::grouped(compiled.macs)
+        );
+        Ok(())
+    }
+}

@@ -1,0 +1,77 @@
+//! `niello models`.
+
+use crate::table;
+use clap::Args;
+use niello_codegen::{
+    Result,
+    network::{NetworkOptions, Networks},
+    weights::Seeded,
+};
+use niello_models::Registry;
+use serde::Serialize;
+
+/// List the networks
+#[derive(Args)]
+#[command(after_help = "Example:\n  niello models --json")]
+pub(crate) struct Models {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Entry {
+    name: &'static str,
+    input: [usize; 3],
+    classes: Vec<&'static str>,
+    parameters: usize,
+    macs: u64,
+    preprocess: &'static str,
+    bundled_weights: bool,
+    summary: &'static str,
+    source: &'static str,
+}
+
+impl Models {
+    pub(crate) fn run(self) -> Result<()> {
+        let mut entries = vec![];
+        for network in Registry.all() {
+            let graph = network.build(&NetworkOptions::default(), &mut Seeded::new())?;
+            let input = network.default_input();
+            entries.push(Entry {
+                name: network.name(),
+                input: [input.h, input.w, input.c],
+                classes: network.default_classes().to_vec(),
+                parameters: graph.parameters(),
+                macs: graph.macs(),
+                preprocess: network.default_preprocess(),
+                bundled_weights: network.bundled().is_some(),
+                summary: network.summary(),
+                source: network.source(),
+            });
+        }
+        if self.json {
+            return super::print_json(&entries);
+        }
+        let rows: Vec<Vec<String>> = entries
+            .iter()
+            .map(|e| {
+                let [h, w, c] = e.input;
+                vec![
+                    e.name.into(),
+                    format!("{h}x{w}x{c}"),
+                    e.classes.len().to_string(),
+                    table::grouped(e.parameters as u64),
+                    table::grouped(e.macs),
+                    if e.bundled_weights { "yes".into() } else { "-".into() },
+                ]
+            })
+            .collect();
+        table::print(&["network", "input", "classes", "parameters", "MACs", "bundled"], &rows);
+        println!();
+        for e in &entries {
+            println!("{}: {}\n  {}\n  preprocess: {}", e.name, e.summary, e.source, e.preprocess);
+        }
+        Ok(())
+    }
+}
