@@ -13,9 +13,11 @@ use niello_codegen::{
 use niello_kernels::{Operand, Region, Space};
 use std::collections::HashMap;
 
+/// A name and a network.
+type Case = (&'static str, fn() -> Graph);
+
 /// Networks whose plans are tried.
-const CASES: [(&str, fn() -> Graph); 2] =
-    [("anam_like", common::anam_like), ("branching", common::branching)];
+const CASES: [Case; 2] = [("anam_like", common::anam_like), ("branching", common::branching)];
 
 fn operand(program: &Program, id: ValueId) -> Operand {
     let (tensors, blob) = (&program.tensors, &program.blob);

@@ -59,3 +59,8 @@ pub trait Kernel {
     /// The result does not depend on `isa`. If an operand does not fit `mem`, nothing is written.
     fn run(&self, mem: &Memory<'_>, isa: Isa);
 }
+
+/// Compiles and runs the examples of the specification.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/arithmetic.md")]
+pub struct Arithmetic;

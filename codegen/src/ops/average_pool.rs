@@ -95,6 +95,10 @@ impl Op for AveragePool2d {
 
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let s = super::same_shape(inputs)?;
+        // Sums of 2^23 codes of at most 128 fit 31 bits.
+        if self.kernel[0].saturating_mul(self.kernel[1]) > 1 << 23 {
+            return Err(format!("expected at most 2^23 pixels per window, got {:?}", self.kernel));
+        }
         let axis =
             |i: usize, size| pooled(size, self.kernel[i], self.stride[i], self.padding[i], self.ceil_mode);
         Ok(vec![Shape::new(axis(0, s.h)?, axis(1, s.w)?, s.c)])
@@ -147,6 +151,7 @@ mod tests {
 
     #[test]
     fn a_window_that_does_not_fit_is_refused() {
+        assert_refused(&AveragePool2d::new(4096, 1), &[(&[[5000, 5000, 1]], "2^23 pixels per window")]);
         assert_refused(&AveragePool2d::new(3, 1), &[(&[[2, 8, 1]], "window of 3"), (&[], "one shape")]);
     }
 }

@@ -20,6 +20,9 @@ mod softmax;
 #[cfg(test)]
 mod testing;
 mod transposed_conv2d;
+#[cfg(test)]
+#[allow(unreachable_pub, reason = "it reads as an operator that is exported")]
+mod worked_example;
 
 pub use add::Add;
 pub use arg_max::ArgMax;

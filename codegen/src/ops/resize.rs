@@ -34,7 +34,12 @@ impl Resize {
     /// Lower and upper neighbour of output index `o`, and the weight of the upper one.
     fn position(&self, o: usize, size: usize, out: usize) -> (usize, usize, f64) {
         let at = match self.mode {
-            ResizeMode::Nearest => return (o * size / out, o * size / out, 0.0),
+            ResizeMode::Nearest => {
+                // Quotient and product in single precision, as PyTorch and TensorFlow Lite have them: for 14 pixels to 46
+                // the exact position of output 23 is 7, and theirs is 6.
+                let nearest = ((o as f32 * (size as f32 / out as f32)) as usize).min(size - 1);
+                return (nearest, nearest, 0.0);
+            }
             ResizeMode::Bilinear => ((o as f64 + 0.5) * size as f64 / out as f64 - 0.5).max(0.0),
             ResizeMode::BilinearAligned if out == 1 => 0.0,
             ResizeMode::BilinearAligned => o as f64 * (size - 1) as f64 / (out - 1) as f64,
@@ -135,6 +140,30 @@ mod tests {
         ] {
             let found = eval(&Resize { size: [1, 4], mode }, &[&x]);
             assert_near(&found, &tensor([1, 4, 1], &expected));
+        }
+    }
+
+    /// The float reference and the kernel pick the same neighbours, also where single precision shows.
+    #[test]
+    fn nearest_neighbours_are_the_kernels() {
+        use niello_kernels::{Isa, Kernel, Memory, Operand, ResizeNearest};
+        for (size, out) in [(14, 46), (26, 22), (30, 58), (39, 33), (7, 7), (5, 64), (64, 5), (1, 9), (9, 1)]
+        {
+            let values: Vec<i8> = (0..size as i8).collect();
+            let mut resized = vec![0i8; out];
+            let kernel = ResizeNearest {
+                input: Operand::input(0, [1, size as u32, 1]),
+                output: Operand::output(0, [1, out as u32, 1]),
+            };
+            let cells = std::cell::Cell::from_mut(&mut resized[..]).as_slice_of_cells();
+            kernel.run(&Memory::new(&[], &[&values], &[cells]), Isa::scalar());
+            let x = tensor([1, size, 1], &values.iter().map(|v| *v as f64).collect::<Vec<_>>());
+            let expected = eval(&Resize { size: [1, out], mode: ResizeMode::Nearest }, &[&x]);
+            assert_eq!(
+                resized.iter().map(|v| *v as f64).collect::<Vec<_>>(),
+                expected.data,
+                "{size} to {out}"
+            );
         }
     }
 

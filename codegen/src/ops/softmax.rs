@@ -44,7 +44,12 @@ impl Op for Softmax {
     }
 
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
-        Ok(vec![super::same_shape(inputs)?])
+        let s = super::same_shape(inputs)?;
+        // The kernel keeps the sum of the exponentials with 12 integer bits.
+        if s.c == 0 || s.c > 4095 {
+            return Err(format!("expected 1 to 4095 classes, got {}", s.c));
+        }
+        Ok(vec![s])
     }
 
     forward_eval!();
@@ -77,6 +82,6 @@ mod tests {
         let shares = tensor([1, 2, 3], &[0.125, 0.25, 0.625, 0.5, 0.5, 0.]);
         // Single precision holds ln 5 to 24 bits; `eval` allows for that.
         assert_near(&eval(&Softmax, &[&x]), &shares);
-        assert_refused(&Softmax, &[(&[], "one shape")]);
+        assert_refused(&Softmax, &[(&[], "one shape"), (&[[1, 1, 4096]], "1 to 4095 classes, got 4096")]);
     }
 }

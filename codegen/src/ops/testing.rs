@@ -2,7 +2,17 @@
 //! rule to each other.
 
 use super::Op;
-use crate::{graph::Shape, tensor::Tensor};
+use crate::{
+    GraphBuilder,
+    calibrate::calibrate,
+    execute::Executor,
+    graph::Shape,
+    lower::{TARGETS, lower},
+    program::Metadata,
+    quantize::{Format, QuantizeOptions, quantize},
+    tensor::Tensor,
+    weights::{Seeded, seeded_values},
+};
 
 /// `[h, w, c]` values, channels innermost.
 pub(super) fn tensor([h, w, c]: [usize; 3], data: &[f64]) -> Tensor<f64> {
@@ -30,6 +40,40 @@ pub(super) fn assert_near(found: &Tensor<f64>, expected: &Tensor<f64>) {
     assert_eq!(found.shape, expected.shape);
     let near = found.data.iter().zip(&expected.data).all(|(a, b)| (a - b).abs() < 1e-12);
     assert!(near, "{:?}, expected {:?}", found.data, expected.data);
+}
+
+/// The largest error of an operator with one input on seeded values in `[-2, 2)`: int8 against float, in steps of the
+/// output's scale. Goes all the way, for every target.
+pub(super) fn lowered_error(op: impl Op + Copy, shape: Shape) -> f32 {
+    let values = seeded_values("input").take(shape.len()).map(|v| 2.0 * v as f32).collect();
+    let input = Tensor::new(shape, values).expect("as many values as elements");
+    let mut worst = 0f32;
+    for target in TARGETS {
+        let mut weights = Seeded::new();
+        let mut b = GraphBuilder::new("one operator", &mut weights);
+        let x = b.input("input", shape);
+        let y = b.add_op("op", op, &[x]);
+        let graph = b.finish(&[y]).expect("an operator that takes the shape");
+        let float = graph.eval_f32(std::slice::from_ref(&input)).expect("the input fits").remove(0);
+        let calibration = calibrate(&graph, [Ok(vec![input.clone()])], |_| {}).expect("finite values");
+        let q = quantize(graph, &calibration, &QuantizeOptions::default()).expect("all were seen");
+        let program = lower(&q, target, Metadata::default()).expect("nothing overflows");
+        let codes = program.tensor(program.inputs[0]).quantize(&input.data);
+        let output = Executor::new(&program).run(&[&codes]).expect("the input fits").remove(0);
+        let info = program.tensor(program.outputs[0]);
+        let Format::Int8(format) = info.format else { panic!("{op:?} makes labels") };
+        for (f, c) in float.data.iter().zip(&info.dequantize(&output).data) {
+            worst = worst.max((f - c).abs() / format.scale);
+        }
+    }
+    worst
+}
+
+/// `docs/adding-an-operator.md` shows the example as it was compiled and tested.
+#[test]
+fn the_documentation_shows_the_worked_example() {
+    let page = include_str!("../../../docs/adding-an-operator.md");
+    assert!(page.contains(include_str!("worked_example.rs")), "the page and ops/worked_example.rs differ");
 }
 
 /// Each list of `[h, w, c]` inputs is refused with a message that contains the text beside it.
