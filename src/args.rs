@@ -1,12 +1,14 @@
 //! What to build: a recipe, or the same by flags.
 
+use crate::overrides::{self, Override};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use niello_codegen::{
     Error, Result,
+    lower::TARGETS,
     network::Networks,
     pipeline::{Build, Progress, build},
-    recipe::{Head, Range, Recipe, Rounding},
+    recipe::{Head, Input, Numbers, Range, Recipe, Rounding},
 };
 use niello_models::Registry;
 use std::path::PathBuf;
@@ -24,7 +26,8 @@ pub(crate) struct ModelArgs {
     /// Weights; absent: those that come with the network
     #[arg(long, value_name = "SAFETENSORS")]
     weights: Option<PathBuf>,
-    /// Number of classes, or their names, comma-separated
+    /// Class names in the order of the outputs, comma-separated; or only their number: then the network's own names,
+    /// where it has as many
     #[arg(long, value_name = "N|A,B,..")]
     classes: Option<String>,
     /// Height and width of the input
@@ -33,33 +36,54 @@ pub(crate) struct ModelArgs {
     /// Channels of the input
     #[arg(long, value_name = "N")]
     channels: Option<usize>,
-    /// How pictures become inputs: imagenet, unit, raw, window:CENTRE,WIDTH, hu:OFFSET, .. (docs/recipes.md)
+    /// How pictures become inputs: imagenet, unit, raw, window:CENTRE,WIDTH, hu:OFFSET, minmax, .., and options, e.g.
+    /// "unit resize=stretch" (docs/recipes.md); absent: the network's usual way
     #[arg(long, value_name = "TEXT")]
     preprocess: Option<String>,
-    /// Pictures (folder or file) or a safetensors file of inputs that ranges are found on
+    /// How pictures get the input's size: none, stretch, area, shorter-side-crop[:RATIO]
+    #[arg(long, value_name = "MODE")]
+    resize: Option<String>,
+    /// auto, or gray for networks of three channels too
+    #[arg(long, value_name = "MODE")]
+    colour: Option<String>,
+    /// normal, or inverted for pictures that show air white
+    #[arg(long, value_name = "MODE")]
+    polarity: Option<String>,
+    /// Hounsfield units to 8 bits before everything else
+    #[arg(long, value_name = "CENTRE,WIDTH", allow_hyphen_values = true)]
+    window: Option<String>,
+    /// Pictures (folder or file; may be repeated) or a safetensors file of inputs that ranges are found on; absent: the
+    /// pictures that come with bundled weights
     #[arg(long, value_name = "PATH")]
     calibrate: Vec<PathBuf>,
     /// How ranges are chosen: auto, minmax, percentile, mse
     #[arg(long, value_name = "RULE")]
     range: Option<Range>,
-    /// Percentile of the rule of that name
+    /// Percentile of the rule of that name, above 50 and up to 100
     #[arg(long, value_name = "P")]
     percentile: Option<f64>,
     /// Whether biases make up for the rounding of weights
     #[arg(long, value_name = "true|false")]
     bias_correction: Option<bool>,
+    /// Another rule for one layer, or its range: LAYER=minmax, LAYER=percentile:99.9, LAYER=MIN,MAX (may be repeated)
+    #[arg(long = "override", value_name = "LAYER=RANGE", value_parser = overrides::parse)]
+    overrides: Vec<Override>,
     /// What is computed from the last layer: logits, argmax, softmax, sigmoid
     #[arg(long, value_name = "HEAD")]
     head: Option<Head>,
     /// Number format
     #[arg(long, value_name = "int8")]
-    format: Option<niello_codegen::recipe::Numbers>,
+    format: Option<Numbers>,
     /// Rounding of requantisation: tflite-double, single
     #[arg(long, value_name = "MODE")]
     rounding: Option<Rounding>,
-    /// Target that weights are packed for: host, portable, x86-vnni
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help = target_help())]
     target: Option<String>,
+}
+
+fn target_help() -> String {
+    let names: Vec<&str> = TARGETS.iter().map(|t| t.name).collect();
+    format!("Target that weights are packed for: host (the best of this machine), {}", names.join(", "))
 }
 
 fn size(text: &str) -> Result<[usize; 2], String> {
@@ -96,11 +120,24 @@ impl ModelArgs {
         let input = &mut recipe.input;
         input.size = self.input.or(input.size);
         input.channels = self.channels.or(input.channels);
-        input.preprocess = self.preprocess.clone().or(input.preprocess.take());
+        if self.preprocess.is_some() {
+            // The text says everything: options of the recipe's own pre-processing do not outlive it.
+            let (size, channels) = (input.size, input.channels);
+            *input = Input { size, channels, preprocess: self.preprocess.clone(), ..Input::default() };
+        }
+        for (key, flag) in [
+            (&mut input.resize, &self.resize),
+            (&mut input.colour, &self.colour),
+            (&mut input.polarity, &self.polarity),
+            (&mut input.window, &self.window),
+        ] {
+            *key = flag.clone().or(key.take());
+        }
         let calibrate = &mut recipe.calibrate;
         calibrate.range = self.range.unwrap_or(calibrate.range);
         calibrate.percentile = self.percentile.unwrap_or(calibrate.percentile);
         calibrate.bias_correction = self.bias_correction.unwrap_or(calibrate.bias_correction);
+        recipe.overrides.extend(self.overrides.iter().map(|o| (o.layer.clone(), o.range.clone())));
         recipe.output.head = self.head.unwrap_or(recipe.output.head);
         recipe.format.numbers = self.format.unwrap_or(recipe.format.numbers);
         recipe.format.rounding = self.rounding.unwrap_or(recipe.format.rounding);
@@ -114,11 +151,6 @@ impl ModelArgs {
     /// Builds it, with a progress bar on a terminal.
     pub(crate) fn build(&self) -> Result<Build> {
         build_with_progress(&self.recipe()?)
-    }
-
-    /// Whether calibration inputs were named.
-    pub(crate) fn names_calibration(recipe: &Recipe) -> bool {
-        recipe.calibrate.images.is_some()
     }
 }
 

@@ -1,34 +1,26 @@
 //! Tables for people.
 
-/// Prints rows under headings; numbers are aligned to the right, the first column to the left.
-pub(crate) fn print(headings: &[&str], rows: &[Vec<String>]) {
-    let widths: Vec<usize> = headings
-        .iter()
-        .enumerate()
-        .map(|(i, h)| rows.iter().map(|r| r[i].chars().count()).max().unwrap_or(0).max(h.chars().count()))
-        .collect();
-    let line = |cells: Vec<&str>| {
-        let cells: Vec<String> =
-            cells
-                .iter()
-                .enumerate()
-                .map(|(i, c)| {
-                    if i == 0 { format!("{c:<w$}", w = widths[0]) } else { format!("{c:>w$}", w = widths[i]) }
-                })
-                .collect();
-        println!("{}", cells.join("  ").trim_end());
+/// Rows under headings, one line each; numbers are aligned to the right, the first column to the left.
+pub(crate) fn render(headings: &[&str], rows: &[Vec<String>]) -> String {
+    let width = |i: usize| {
+        let cells = rows.iter().map(|r| r[i].as_str()).chain([headings[i]]);
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
-    line(headings.to_vec());
-    line(
-        widths
+    let widths: Vec<usize> = (0..headings.len()).map(width).collect();
+    let rules: Vec<String> = widths.iter().map(|w| "-".repeat(*w)).collect();
+    let headings = headings.iter().map(|h| h.to_string()).collect();
+    let mut text = String::new();
+    for cells in [&headings, &rules].into_iter().chain(rows) {
+        let cells: Vec<String> = cells
             .iter()
-            .map(|w| {
-                &"--------------------------------------------------------------------------------"
-                    [..(*w).min(80)]
-            })
-            .collect(),
-    );
-    rows.iter().for_each(|r| line(r.iter().map(String::as_str).collect()));
+            .zip(&widths)
+            .enumerate()
+            .map(|(i, (cell, w))| if i == 0 { format!("{cell:<w$}") } else { format!("{cell:>w$}") })
+            .collect();
+        text.push_str(cells.join("  ").trim_end());
+        text.push('\n');
+    }
+    text
 }
 
 /// `1420512` as `1,420,512`.
@@ -49,6 +41,11 @@ pub(crate) fn optional(x: Option<f64>, decimals: usize) -> String {
     x.map_or_else(|| "-".into(), |x| format!("{x:.decimals$}"))
 }
 
+/// A share as percent, or a dash.
+pub(crate) fn percent(share: Option<f64>) -> String {
+    share.map_or_else(|| "-".into(), |share| format!("{:.2} %", 100.0 * share))
+}
+
 #[cfg(test)]
 mod tests {
     #[test]
@@ -56,5 +53,12 @@ mod tests {
         for (n, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_420_512, "1,420,512")] {
             assert_eq!(super::grouped(n), text);
         }
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let rows = [vec!["ä".into(), "1,000".into()], vec!["conv1".into(), "9".into()]];
+        let text = "layer   MACs\n-----  -----\nä      1,000\nconv1      9\n";
+        assert_eq!(super::render(&["layer", "MACs"], &rows), text);
     }
 }

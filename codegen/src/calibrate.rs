@@ -26,12 +26,13 @@ impl Calibration {
 /// `progress` is called after each sample with the number done.
 ///
 /// # Errors
-/// No samples; a sample of the wrong shape; an activation that is not finite (named).
+/// A graph too large for memory; no samples; a sample of the wrong shape; an activation that is not finite (named).
 pub fn calibrate(
     graph: &Graph,
     samples: impl IntoIterator<Item = Result<Vec<Tensor<f32>>>>,
     mut progress: impl FnMut(usize),
 ) -> Result<Calibration> {
+    check_memory(graph)?;
     let mut calibration = Calibration { seen: vec![None; graph.values.len()], samples: 0 };
     for sample in samples {
         let mut broken = None;
@@ -52,6 +53,38 @@ pub fn calibrate(
         return Err(Error::Invalid("calibration needs at least one input, got none".into()));
     }
     Ok(calibration)
+}
+
+/// The most bytes of activations that the float reference may keep at a time: as `int8` they are the 2 GiB that an arena
+/// may have.
+const MAX_LIVE_BYTES: usize = 1 << 33;
+
+/// Whether the float reference fits in memory, by the largest sum of values that are alive at the same time.
+fn check_memory(graph: &Graph) -> Result<()> {
+    let mut last = vec![0; graph.values.len()];
+    for (step, node) in graph.nodes.iter().enumerate() {
+        node.inputs.iter().chain(&node.outputs).for_each(|id| last[id.0] = step);
+    }
+    graph.outputs.iter().for_each(|id| last[id.0] = graph.nodes.len());
+    let bytes = |id: &ValueId| 4 * graph.shape(*id).len();
+    let mut live: usize = graph.inputs.iter().map(bytes).sum();
+    for (step, node) in graph.nodes.iter().enumerate() {
+        live += node.outputs.iter().map(bytes).sum::<usize>();
+        if live > MAX_LIVE_BYTES {
+            let message = format!(
+                "the float reference would keep {:.1} GB of activations here, expected at most {:.1}; choose a smaller \
+                 input",
+                live as f64 / 1e9,
+                MAX_LIVE_BYTES as f64 / 1e9
+            );
+            return Err(Error::Layer { layer: node.name.clone(), kind: node.op.kind(), message });
+        }
+        let mut read: Vec<&ValueId> = node.inputs.iter().chain(&node.outputs).collect();
+        read.sort();
+        read.dedup();
+        live -= read.into_iter().filter(|id| last[id.0] == step).map(bytes).sum::<usize>();
+    }
+    Ok(())
 }
 
 /// Bins of the histogram, half of them below zero.

@@ -134,6 +134,7 @@ fn class_names(recipe: &Recipe, network: &dyn Network, graph: &Graph) -> Result<
 /// # Errors
 /// Whatever is wrong with the recipe or the files that it names; each error says where.
 pub fn build(recipe: &Recipe, networks: &dyn Networks, mut progress: impl FnMut(Progress)) -> Result<Build> {
+    let target = Target::find(&recipe.target.name)?;
     let Imported { graph, network, classes, source } = import(recipe, networks)?;
     let mut recipe = recipe.clone();
     if recipe.input.preprocess.is_none() {
@@ -144,7 +145,11 @@ pub fn build(recipe: &Recipe, networks: &dyn Networks, mut progress: impl FnMut(
         1 => Task::Classification,
         _ => Task::Segmentation,
     };
-    let graph = optimize(with_head(graph, recipe.output.head));
+    if task == Task::Segmentation && classes.len() > LABELS {
+        let message = format!("a label map of 8 bits has room for {LABELS} classes, found {}", classes.len());
+        return Err(Error::Invalid(format!("{}: {message}", network.name())));
+    }
+    let graph = optimize(with_head(graph, recipe.output.head)?);
     let input = graph.shape(graph.inputs[0]);
     let set = calibration_inputs(&recipe, network, &preprocess, input)?;
     let total = set.len();
@@ -158,28 +163,36 @@ pub fn build(recipe: &Recipe, networks: &dyn Networks, mut progress: impl FnMut(
         sources: vec![source],
         preprocess: preprocess.to_string(),
     };
-    let program = lower(&quantized, Target::find(&recipe.target.name)?, metadata)?;
+    let program = lower(&quantized, target, metadata)?;
     Ok(Build { recipe, quantized, program, preprocess, classes, task })
 }
 
+/// Classes that a label map can tell apart.
+const LABELS: usize = 256;
+
 /// The graph with what the recipe wants computed from its last layer.
-fn with_head(mut graph: Graph, head: Head) -> Graph {
-    let mut append = |name: &str, op: Box<dyn Op>| {
-        let input = graph.outputs[0];
-        let shape = op.output_shapes(&[graph.shape(input)]).map(|s| s[0]);
-        let Ok(shape) = shape else { return };
-        graph.values.push(Value { name: name.into(), shape });
-        let output = ValueId(graph.values.len() - 1);
-        graph.nodes.push(Node { name: name.into(), op, inputs: vec![input], outputs: vec![output] });
-        graph.outputs[0] = output;
+fn with_head(mut graph: Graph, head: Head) -> Result<Graph> {
+    let op: Box<dyn Op> = match head {
+        Head::Logits => return Ok(graph),
+        Head::Argmax => Box::new(ArgMax),
+        Head::Softmax => Box::new(Softmax),
+        Head::Sigmoid => Box::new(PointWise::sigmoid()),
     };
-    match head {
-        Head::Logits => {}
-        Head::Argmax => append("argmax", Box::new(ArgMax)),
-        Head::Softmax => append("softmax", Box::new(Softmax)),
-        Head::Sigmoid => append("sigmoid", Box::new(PointWise::sigmoid())),
+    let input = graph.outputs[0];
+    let shape = graph.shape(input);
+    let refuse = |message: String| Error::Invalid(format!("{}: output head `{head}`: {message}", graph.name));
+    if shape.c == 1 && matches!(head, Head::Argmax | Head::Softmax) {
+        return Err(refuse(
+            "needs several classes, the network has one score; use `logits` or `sigmoid`".into(),
+        ));
     }
-    graph
+    let shapes = op.output_shapes(&[shape]).map_err(refuse)?;
+    let name = head.name();
+    graph.values.push(Value { name: name.into(), shape: shapes[0] });
+    let output = ValueId(graph.values.len() - 1);
+    graph.nodes.push(Node { name: name.into(), op, inputs: vec![input], outputs: vec![output] });
+    graph.outputs[0] = output;
+    Ok(graph)
 }
 
 fn options(recipe: &Recipe) -> QuantizeOptions {
@@ -270,7 +283,8 @@ fn read_inputs(path: &Path, shape: Shape) -> Result<Vec<(String, Tensor<f32>)>> 
         let input = (dims == wanted).then(|| Tensor::from_chw(shape, &tensor.data)).flatten();
         let Some(input) = input else {
             let want = [1, shape.c, shape.h, shape.w];
-            let message = format!("tensor `{name}` has shape {:?}, expected an input of {want:?}", tensor.shape);
+            let message =
+                format!("tensor `{name}` has shape {:?}, expected an input of {want:?}", tensor.shape);
             return Err(Error::file(path, message));
         };
         inputs.push((name, input));
@@ -313,44 +327,35 @@ impl Build {
     /// Options of [`crate::emit::emit`], with the table from 8-bit samples where the pre-processing allows one.
     pub fn emit_options(&self) -> EmitOptions {
         let input = self.program.tensor(self.program.inputs[0]);
-        let tables = self.preprocess.table(input.shape.c).filter(|t| t.iter().enumerate().all(|(i, p)| p.source == i));
+        let tables =
+            self.preprocess.table(input.shape.c).filter(|t| t.iter().enumerate().all(|(i, p)| p.source == i));
         let Format::Int8(q) = input.format else { return EmitOptions::default() };
-        let input_table = tables.map(|t| t.iter().map(|plane| plane.numbers.map(|x| q.quantize(x))).collect());
+        let input_table =
+            tables.map(|t| t.iter().map(|plane| plane.numbers.map(|x| q.quantize(x))).collect());
         EmitOptions { input_table, ..EmitOptions::default() }
     }
 
-    /// The class of each pixel (segmentation) or of the picture: the largest score, the first of equal ones; for a
-    /// single score, whether it says yes.
+    /// The class of each pixel: the largest score, the first of equal ones; for a single score, whether it says yes.
     pub fn labels(&self, output: &Tensor<f32>) -> Vec<u8> {
-        if self.recipe.output.head == Head::Argmax {
-            return output.data.iter().map(|x| *x as u8).collect();
-        }
-        let threshold = self.threshold();
-        output
-            .data
-            .chunks(output.shape.c)
-            .map(|scores| match scores {
-                [one] => (*one > threshold) as u8,
-                many => {
-                    let mut best = 0;
-                    (1..many.len()).for_each(|c| best = if many[c] > many[best] { c } else { best });
-                    best as u8
-                }
-            })
-            .collect()
+        output.data.chunks(output.shape.c).map(|scores| self.class(scores) as u8).collect()
     }
 
-    /// What a single score must pass: 1/2 for a probability, 0 for a logit.
-    fn threshold(&self) -> f32 {
+    /// The class that the scores of a picture or a pixel stand for, an index of [`Build::label_names`].
+    pub fn class(&self, scores: &[f32]) -> usize {
+        match scores {
+            [label] if self.recipe.output.head == Head::Argmax => *label as usize,
+            [one] => (*one > if self.is_probability() { 0.5 } else { 0.0 }) as usize,
+            many => (1..many.len()).fold(0, |best, c| if many[c] > many[best] { c } else { best }),
+        }
+    }
+
+    /// Whether the output has the number format of softmax and sigmoid.
+    fn is_probability(&self) -> bool {
         let output = self.program.tensor(self.program.outputs[0]);
-        match output.format {
-            // The number format of probabilities.
-            Format::Int8(q) if q.scale == 1.0 / 256.0 && q.zero_point == -128 => 0.5,
-            _ => 0.0,
-        }
+        matches!(output.format, Format::Int8(q) if q.scale == 1.0 / 256.0 && q.zero_point == -128)
     }
 
-    /// Names of the labels that [`Build::labels`] gives: a single class is told from the rest.
+    /// Names of the labels that [`Build::class`] gives: a single class is told from the rest.
     pub fn label_names(&self) -> Vec<String> {
         match &self.classes[..] {
             [one] => vec![format!("not {one}"), one.clone()],
@@ -358,13 +363,22 @@ impl Build {
         }
     }
 
-    /// Probabilities of the classes: as they are for a softmax or sigmoid head, softmax of logits otherwise.
+    /// Probabilities of [`Build::label_names`] from the scores of a picture or a pixel: as they are behind a softmax or
+    /// sigmoid, the softmax (of a single score the sigmoid) of logits, 1 for the class of an arg-max.
     pub fn probabilities(&self, scores: &[f32]) -> Vec<f32> {
-        match self.recipe.output.head {
-            Head::Softmax | Head::Sigmoid => scores.to_vec(),
-            _ => {
-                let largest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-                let exps: Vec<f32> = scores.iter().map(|s| (s - largest).exp()).collect();
+        match scores {
+            [_] if self.recipe.output.head == Head::Argmax => {
+                let class = self.class(scores);
+                (0..self.classes.len()).map(|i| (i == class) as u8 as f32).collect()
+            }
+            [one] => {
+                let p = if self.is_probability() { *one } else { 1.0 / (1.0 + (-one).exp()) };
+                vec![1.0 - p, p]
+            }
+            many if self.is_probability() => many.to_vec(),
+            logits => {
+                let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                let exps: Vec<f32> = logits.iter().map(|s| (s - largest).exp()).collect();
                 let sum: f32 = exps.iter().sum();
                 exps.iter().map(|e| e / sum).collect()
             }

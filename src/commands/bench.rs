@@ -1,6 +1,6 @@
 //! `niello bench`.
 
-use crate::{args::ModelArgs, table};
+use crate::{args::ModelArgs, output, table};
 use clap::Args;
 use niello_codegen::{Error, Result, bench::bench};
 use niello_kernels::Isa;
@@ -12,29 +12,35 @@ pub(crate) struct Bench {
     #[command(flatten)]
     model: ModelArgs,
     /// Inferences to time, after one that is not counted
-    #[arg(long, value_name = "N", default_value_t = 10)]
-    repetitions: usize,
-    /// Instruction set: the best of this machine, or e.g. `scalar`
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    repetitions: u32,
+    #[arg(long, value_name = "NAME", help = isa_help())]
     isa: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
+fn isa_names() -> String {
+    Isa::available().map(|isa| isa.name()).collect::<Vec<_>>().join(", ")
+}
+
+fn isa_help() -> String {
+    format!("Instruction set; absent: the best of this machine, which has {}", isa_names())
+}
+
 impl Bench {
-    pub(crate) fn run(self) -> Result<()> {
+    pub(crate) fn run(self) -> Result<String> {
         let isa = match &self.isa {
             None => Isa::detect(),
             Some(name) => Isa::available().find(|isa| isa.name() == name).ok_or_else(|| {
-                let names: Vec<&str> = Isa::available().map(|isa| isa.name()).collect();
-                Error::Invalid(format!("no instruction set `{name}` here; there are: {}", names.join(", ")))
+                Error::Invalid(format!("no instruction set `{name}` here; there are: {}", isa_names()))
             })?,
         };
         let build = self.model.build()?;
-        let timing = bench(&build.program, isa, self.repetitions)?;
+        let timing = bench(&build.program, isa, self.repetitions as usize)?;
         if self.json {
-            return super::print_json(&timing);
+            return output::json(&timing);
         }
         let rows: Vec<Vec<String>> = timing
             .layers
@@ -50,16 +56,15 @@ impl Bench {
                 ]
             })
             .collect();
-        table::print(&["layer", "operator", "ms", "share", "MACs", "GMAC/s"], &rows);
-        println!(
-            "\n{}: median {:.2} ms, fastest {:.2} ms of {} inferences, {} thread, {}",
+        let table = table::render(&["layer", "operator", "ms", "share", "MACs", "GMAC/s"], &rows);
+        Ok(format!(
+            "{table}\n{}: median {:.2} ms, fastest {:.2} ms of {} inferences, {} thread, {}\n",
             build.program.metadata.network,
             timing.median_ms,
             timing.min_ms,
             timing.repetitions,
             timing.threads,
             timing.isa
-        );
-        Ok(())
+        ))
     }
 }

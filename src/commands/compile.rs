@@ -1,8 +1,12 @@
 //! `niello compile`.
 
-use crate::{args::ModelArgs, table};
+use crate::{
+    args::ModelArgs,
+    output::{self, NewFolder},
+    table,
+};
 use clap::Args;
-use niello_codegen::{Error, Result, emit::write_crate};
+use niello_codegen::{Result, emit::write_crate};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -36,12 +40,13 @@ struct Compiled {
 }
 
 impl Compile {
-    pub(crate) fn run(self) -> Result<()> {
+    pub(crate) fn run(self) -> Result<String> {
         // Before minutes of calibration: can the folder be written at all?
-        std::fs::create_dir_all(&self.out).map_err(Error::io("cannot create", &self.out))?;
+        let folder = NewFolder::at(&self.out)?;
         let build = self.model.build()?;
         let options = build.emit_options();
         write_crate(&build.program, &options, &self.out, &self.runtime)?;
+        folder.keep();
         let compiled = Compiled {
             folder: self.out.clone(),
             type_name: niello_codegen::emit::type_name(&build.program),
@@ -50,16 +55,15 @@ impl Compile {
             macs: build.program.macs(),
         };
         if self.json {
-            return super::print_json(&compiled);
+            return output::json(&compiled);
         }
-        println!(
-            "{}: `{}`, arena {} bytes, flash {} bytes, {} MACs",
+        Ok(format!(
+            "{}: `{}`, arena {} bytes, flash {} bytes, {} MACs\n",
             self.out.display(),
             compiled.type_name,
             table::grouped(compiled.arena_bytes as u64),
             table::grouped(compiled.flash_bytes as u64),
             table::grouped(compiled.macs)
-        );
-        Ok(())
+        ))
     }
 }

@@ -1,6 +1,6 @@
 //! `niello inspect`.
 
-use crate::{args::ModelArgs, table};
+use crate::{args::ModelArgs, output, table};
 use clap::Args;
 use niello_codegen::{
     Error, Graph, Result,
@@ -11,7 +11,7 @@ use niello_codegen::{
 };
 use niello_models::Registry;
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Show a network layer by layer, or the tensors of a checkpoint
 #[derive(Args)]
@@ -57,7 +57,7 @@ struct TensorEntry {
 }
 
 impl Inspect {
-    pub(crate) fn run(self) -> Result<()> {
+    pub(crate) fn run(self) -> Result<String> {
         if let Some(path) = &self.tensors {
             return self.list_tensors(path);
         }
@@ -70,7 +70,7 @@ impl Inspect {
         let graph = if self.optimized { optimize(graph) } else { graph };
         let described = describe(&graph);
         if self.json {
-            return super::print_json(&described);
+            return output::json(&described);
         }
         let rows: Vec<Vec<String>> = described
             .layers
@@ -86,17 +86,16 @@ impl Inspect {
                 ]
             })
             .collect();
-        table::print(&["layer", "operator", "output", "parameters", "MACs"], &rows);
-        println!(
-            "\n{}: {} parameters, {} MACs",
+        let table = table::render(&["layer", "operator", "output", "parameters", "MACs"], &rows);
+        Ok(format!(
+            "{table}\n{}: {} parameters, {} MACs\n",
             described.network,
             table::grouped(described.parameters as u64),
             table::grouped(described.macs)
-        );
-        Ok(())
+        ))
     }
 
-    fn list_tensors(&self, path: &PathBuf) -> Result<()> {
+    fn list_tensors(&self, path: &Path) -> Result<String> {
         let file = SafeTensorsFile::open(path)?;
         let entries: Vec<TensorEntry> = file
             .shapes()
@@ -106,12 +105,11 @@ impl Inspect {
             return Err(Error::file(path, "holds no tensors"));
         }
         if self.json {
-            return super::print_json(&entries);
+            return output::json(&entries);
         }
         let rows: Vec<Vec<String>> =
             entries.iter().map(|e| vec![e.name.clone(), format!("{:?}", e.shape)]).collect();
-        table::print(&["tensor", "shape"], &rows);
-        Ok(())
+        Ok(table::render(&["tensor", "shape"], &rows))
     }
 }
 

@@ -31,7 +31,8 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    pub(crate) fn run(self) -> Result<()> {
+    /// Does what is asked and gives what is to be printed.
+    pub(crate) fn run(self) -> Result<String> {
         match self {
             Command::Models(c) => c.run(),
             Command::Inspect(c) => c.run(),
@@ -46,22 +47,10 @@ impl Command {
 
 /// What to do about an error, where that is clear.
 pub(crate) fn hint(error: &Error) -> Option<&'static str> {
-    let text = error.to_string();
     match error {
-        Error::Weights { .. } => Some("`niello inspect --weights FILE` lists what a checkpoint holds"),
-        Error::Io { action, .. }
-            if action.starts_with("cannot write") || action.starts_with("cannot create") =>
-        {
-            Some("choose another place with `--out`")
-        }
-        _ if text.contains("no network") => Some("`niello models` lists all networks"),
+        Error::Weights { .. } => Some("`niello inspect --tensors FILE` lists what a checkpoint holds"),
+        Error::Io { action: "cannot create", .. } => Some("choose another folder with `--out`"),
+        Error::Invalid(text) if text.starts_with("no network") => Some("`niello models` lists all networks"),
         _ => None,
     }
-}
-
-/// Prints a value as JSON.
-fn print_json(value: &impl serde::Serialize) -> Result<()> {
-    let text = serde_json::to_string_pretty(value).map_err(|e| Error::Invalid(e.to_string()))?;
-    println!("{text}");
-    Ok(())
 }

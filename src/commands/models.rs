@@ -1,6 +1,6 @@
 //! `niello models`.
 
-use crate::table;
+use crate::{output, table};
 use clap::Args;
 use niello_codegen::{
     Result,
@@ -33,7 +33,7 @@ struct Entry {
 }
 
 impl Models {
-    pub(crate) fn run(self) -> Result<()> {
+    pub(crate) fn run(self) -> Result<String> {
         let mut entries = vec![];
         for network in Registry.all() {
             let graph = network.build(&NetworkOptions::default(), &mut Seeded::new())?;
@@ -51,7 +51,7 @@ impl Models {
             });
         }
         if self.json {
-            return super::print_json(&entries);
+            return output::json(&entries);
         }
         let rows: Vec<Vec<String>> = entries
             .iter()
@@ -67,11 +67,12 @@ impl Models {
                 ]
             })
             .collect();
-        table::print(&["network", "input", "classes", "parameters", "MACs", "bundled"], &rows);
-        println!();
+        let mut text =
+            table::render(&["network", "input", "classes", "parameters", "MACs", "bundled"], &rows);
         for e in &entries {
-            println!("{}: {}\n  {}\n  preprocess: {}", e.name, e.summary, e.source, e.preprocess);
+            text += &format!("\n{}: {}\n  {}\n", e.name, e.summary, e.source);
+            text += &format!("  classes: {}\n  preprocess: {}\n", e.classes.join(", "), e.preprocess);
         }
-        Ok(())
+        Ok(text)
     }
 }

@@ -1,6 +1,6 @@
 //! `niello report`.
 
-use crate::{args::ModelArgs, table};
+use crate::{args::ModelArgs, output, table};
 use clap::Args;
 use niello_codegen::{Result, report::report};
 
@@ -16,10 +16,10 @@ pub(crate) struct ReportCommand {
 }
 
 impl ReportCommand {
-    pub(crate) fn run(self) -> Result<()> {
+    pub(crate) fn run(self) -> Result<String> {
         let report = report(&self.model.build()?.program);
         if self.json {
-            return super::print_json(&report);
+            return output::json(&report);
         }
         let rows: Vec<Vec<String>> = report
             .layers
@@ -39,16 +39,19 @@ impl ReportCommand {
                 ]
             })
             .collect();
-        table::print(&["layer", "operator", "output", "MACs", "weights", "place", "bytes", "scratch"], &rows);
-        println!("\n{} for {}, rounding {}", report.network, report.target, report.rounding);
-        println!("MACs   {}", table::grouped(report.macs));
-        println!("flash  {} bytes of constants", table::grouped(report.flash_bytes as u64));
-        println!(
-            "arena  {} bytes (lower bound {}, {})",
+        let headings = ["layer", "operator", "output", "MACs", "weights", "place", "bytes", "scratch"];
+        Ok(format!(
+            "{}\n{} for {}, rounding {}\nMACs   {}\nflash  {} bytes of constants\n\
+             arena  {} bytes (lower bound {}, {})\n",
+            table::render(&headings, &rows),
+            report.network,
+            report.target,
+            report.rounding,
+            table::grouped(report.macs),
+            table::grouped(report.flash_bytes as u64),
             table::grouped(report.arena_bytes as u64),
             table::grouped(report.arena_lower_bound_bytes as u64),
             report.arena_strategy
-        );
-        Ok(())
+        ))
     }
 }

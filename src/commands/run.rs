@@ -1,6 +1,10 @@
 //! `niello run`.
 
-use crate::{args::ModelArgs, table};
+use crate::{
+    args::ModelArgs,
+    output::{self, ByClass, check_writable},
+    table,
+};
 use clap::Args;
 use niello_codegen::{
     Error, Result, Tensor,
@@ -9,12 +13,14 @@ use niello_codegen::{
 };
 use niello_imaging::{NpyData, Palette, Picture, metrics, write_label_png, write_npy, write_overlay_png};
 use serde::Serialize;
-use std::{collections::BTreeMap, path::PathBuf, time::Instant};
+use std::{path::PathBuf, time::Instant};
 
 /// Run the int8 program on a picture
 #[derive(Args)]
 #[command(after_help = "Examples:\n  niello run --model anam_net slice.dcm --overlay overlay.png\n  \
                         niello run --recipe covid.toml slice.png --json\n\n\
+                        Prints the probability of each class, or for a segmentation its share of the picture, and of \
+                        the lung where the classes are called abnormal and normal (JSON: `pixels` and `classes`).\n\n\
                         Without `--calibrate`, and for weights that do not come with the network, ranges are found on \
                         the picture itself.")]
 pub(crate) struct Run {
@@ -45,42 +51,68 @@ struct Answer {
     network: String,
     numbers: &'static str,
     milliseconds: f64,
-    /// Probability of each class, or its share of the pixels.
-    classes: BTreeMap<String, f64>,
+    /// Probability of each class; or its share of the lung, or of the picture where the classes know of no lung.
+    classes: ByClass<f64>,
     /// The most probable class of the picture.
     #[serde(skip_serializing_if = "Option::is_none")]
     class: Option<String>,
+    /// Share of the picture of each class.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pixels: Option<ByClass<f64>>,
     /// Percent of abnormal lung: abnormal / (abnormal + normal).
     #[serde(skip_serializing_if = "Option::is_none")]
     abnormal_percent: Option<f64>,
 }
 
 impl Run {
-    pub(crate) fn run(self) -> Result<()> {
+    pub(crate) fn run(self) -> Result<String> {
+        [&self.labels, &self.overlay, &self.npy].into_iter().flatten().try_for_each(|p| check_writable(p))?;
         let picture = niello_imaging::load(&self.picture)?;
         let mut recipe = self.model.recipe()?;
-        if !ModelArgs::names_calibration(&recipe) && recipe.weights.is_some() {
+        if recipe.calibrate.images.is_none() && recipe.weights.is_some() {
             let path = std::path::absolute(&self.picture).map_err(Error::io("cannot find", &self.picture))?;
             recipe = recipe.calibrate_on_files([path]);
         }
         let build = crate::args::build_with_progress(&recipe)?;
+        if build.task == Task::Classification && (self.labels.is_some() || self.overlay.is_some()) {
+            let message = format!("{} classifies whole pictures: there is no label map", build.program.name);
+            return Err(Error::Invalid(message));
+        }
         let input = build.input(&picture)?;
         let start = Instant::now();
         let output = if self.float { float(&build, &input)? } else { int8(&build, &input)? };
         let milliseconds = start.elapsed().as_secs_f64() * 1e3;
-        let labels = build.labels(&output);
-        self.write(&build, &picture, &output, &labels)?;
-        let answer = self.answer(&build, &output, &labels, milliseconds);
-        if self.json { super::print_json(&answer) } else { Ok(answer.print()) }
+        let mut answer = Answer {
+            picture: self.picture.clone(),
+            network: build.program.metadata.network.clone(),
+            numbers: if self.float { "f32" } else { "int8" },
+            milliseconds,
+            classes: ByClass::default(),
+            class: None,
+            pixels: None,
+            abnormal_percent: None,
+        };
+        let names = build.label_names();
+        match build.task {
+            Task::Classification => {
+                let probabilities = build.probabilities(&output.data);
+                answer.classes = ByClass::new(&names, probabilities.iter().map(|p| *p as f64));
+                answer.class = names.get(build.class(&output.data)).cloned();
+            }
+            Task::Segmentation => {
+                let labels = build.labels(&output);
+                answer.count(&names, &labels);
+                self.write_maps(&build, &picture, &labels, [output.shape.h, output.shape.w])?;
+            }
+        }
+        if let Some(path) = &self.npy {
+            let shape = output.shape;
+            write_npy(path, NpyData::F32(&output.data), &[shape.h, shape.w, shape.c])?;
+        }
+        if self.json { output::json(&answer) } else { Ok(answer.text()) }
     }
 
-    fn write(&self, build: &Build, picture: &Picture, output: &Tensor<f32>, labels: &[u8]) -> Result<()> {
-        let size = [output.shape.h, output.shape.w];
-        let segmentation = build.task == Task::Segmentation;
-        if !segmentation && (self.labels.is_some() || self.overlay.is_some()) {
-            let message = format!("{} classifies whole pictures: there is no label map", build.program.name);
-            return Err(Error::Invalid(message));
-        }
+    fn write_maps(&self, build: &Build, picture: &Picture, labels: &[u8], size: [usize; 2]) -> Result<()> {
         if let Some(path) = &self.labels {
             write_label_png(path, labels, size, Some(&Palette::default()))?;
         }
@@ -88,67 +120,68 @@ impl Run {
             let gray = build.preprocess.view(picture, size)?;
             write_overlay_png(path, &gray, labels, size, &Palette::default())?;
         }
-        if let Some(path) = &self.npy {
-            write_npy(path, NpyData::F32(&output.data), &[output.shape.h, output.shape.w, output.shape.c])?;
-        }
         Ok(())
-    }
-
-    fn answer(&self, build: &Build, output: &Tensor<f32>, labels: &[u8], milliseconds: f64) -> Answer {
-        let names = build.label_names();
-        let mut answer = Answer {
-            picture: self.picture.clone(),
-            network: build.program.metadata.network.clone(),
-            numbers: if self.float { "f32" } else { "int8" },
-            milliseconds,
-            classes: BTreeMap::new(),
-            class: None,
-            abnormal_percent: None,
-        };
-        match build.task {
-            Task::Classification => {
-                let probabilities = build.probabilities(&output.data);
-                answer.class = names.get(labels[0] as usize).cloned();
-                answer.classes =
-                    build.classes.iter().cloned().zip(probabilities.iter().map(|p| *p as f64)).collect();
-            }
-            Task::Segmentation => {
-                let counts = metrics::class_counts(labels, names.len());
-                let total = labels.len() as f64;
-                answer.classes =
-                    names.iter().cloned().zip(counts.iter().map(|n| *n as f64 / total)).collect();
-                let find = |word: &str| names.iter().position(|n| n.to_lowercase().starts_with(word));
-                if let (Some(abnormal), Some(normal)) = (find("abnormal"), find("normal")) {
-                    let share = metrics::abnormal_share(counts[abnormal], counts[normal]);
-                    answer.abnormal_percent = share.map(|s| 100.0 * s);
-                }
-            }
-        }
-        answer
     }
 }
 
 impl Answer {
-    fn print(&self) {
-        println!(
-            "{} ({}, {}, {:.1} ms)",
+    /// Shares of a label map.
+    fn count(&mut self, names: &[String], labels: &[u8]) {
+        let counts = metrics::class_counts(labels, names.len());
+        let pixels = ByClass::new(names, counts.iter().map(|n| *n as f64 / labels.len() as f64));
+        let find = |word: &str| names.iter().position(|n| n.to_lowercase().starts_with(word));
+        self.classes = pixels.clone();
+        if let (Some(abnormal), Some(normal)) = (find("abnormal"), find("normal")) {
+            let share = metrics::abnormal_share(counts[abnormal], counts[normal]);
+            self.abnormal_percent = share.map(|s| 100.0 * s);
+            self.classes.0.iter_mut().for_each(|(_, share)| *share = 0.0);
+            if let Some(share) = share {
+                self.classes.0[abnormal].1 = share;
+                self.classes.0[normal].1 = 1.0 - share;
+            }
+        }
+        self.pixels = Some(pixels);
+    }
+
+    fn text(&self) -> String {
+        let mut text = format!(
+            "{} ({}, {}, {:.1} ms)\n",
             self.picture.display(),
             self.network,
             self.numbers,
             self.milliseconds
         );
+        let of_lung = self.abnormal_percent.is_some();
         let rows: Vec<Vec<String>> = self
             .classes
+            .0
             .iter()
-            .map(|(name, share)| vec![name.clone(), format!("{:.2} %", 100.0 * share)])
+            .enumerate()
+            .map(|(i, (name, share))| {
+                let mut row = vec![name.clone()];
+                if let Some(pixels) = &self.pixels {
+                    row.push(table::percent(Some(pixels.0[i].1)));
+                    if of_lung {
+                        row.push(table::percent((*share > 0.0).then_some(*share)));
+                    }
+                } else {
+                    row.push(table::percent(Some(*share)));
+                }
+                row
+            })
             .collect();
-        table::print(&["class", if self.class.is_some() { "probability" } else { "share" }], &rows);
+        text += &match (&self.class, of_lung) {
+            (Some(_), _) => table::render(&["class", "probability"], &rows),
+            (None, true) => table::render(&["class", "of the picture", "of the lung"], &rows),
+            (None, false) => table::render(&["class", "of the picture"], &rows),
+        };
         if let Some(class) = &self.class {
-            println!("\nclass: {class}");
+            text += &format!("\nclass: {class}\n");
         }
         if let Some(percent) = self.abnormal_percent {
-            println!("\nabnormal share of the lung: {percent:.2} %");
+            text += &format!("\nabnormal share of the lung: {percent:.2} %\n");
         }
+        text
     }
 }
 

@@ -1,15 +1,20 @@
 //! `niello verify`.
 
-use crate::{args::ModelArgs, inputs::pictures, table};
+use crate::{
+    args::ModelArgs,
+    inputs::pictures,
+    output::{self, ByClass},
+    table,
+};
 use clap::Args;
 use niello_codegen::{
     Result,
     pipeline::Task,
     verify::{LayerComparison, verify},
 };
-use niello_imaging::metrics::DiceCounts;
+use niello_imaging::metrics::{self, DiceCounts};
 use serde::Serialize;
-use std::{collections::BTreeMap, path::PathBuf};
+use std::path::PathBuf;
 
 /// Compare int8 with float, layer by layer and at the output
 #[derive(Args)]
@@ -46,51 +51,53 @@ struct Output {
     #[serde(skip_serializing_if = "Option::is_none")]
     top1_agreement: Option<f64>,
     /// Dice of int8 against float by class, pixels of all pictures pooled (segmentation).
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    dice: BTreeMap<String, Option<f64>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dice: Option<ByClass<Option<f64>>>,
     /// The least Dice of any picture, by class.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    worst_dice: BTreeMap<String, Option<f64>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    worst_dice: Option<ByClass<Option<f64>>>,
+}
+
+/// Dice of one class.
+#[derive(Clone, Default)]
+struct ClassDice {
+    pooled: DiceCounts,
+    worst: Option<f64>,
+}
+
+impl ClassDice {
+    fn add(&mut self, coded: &[u8], float: &[u8], class: u8) {
+        self.pooled.add(coded, float, class, None);
+        if let Some(dice) = metrics::dice(coded, float, class, None) {
+            self.worst = Some(self.worst.map_or(dice, |worst| worst.min(dice)));
+        }
+    }
 }
 
 impl Verify {
-    pub(crate) fn run(self) -> Result<()> {
+    pub(crate) fn run(self) -> Result<String> {
         let files = pictures(&self.data)?;
         let build = self.model.build()?;
         let names = build.label_names();
+        let segmentation = build.task == Task::Segmentation;
         let inputs = files.iter().map(|f| Ok(vec![build.input(&niello_imaging::load(f)?)?]));
         let mut same = 0;
-        let mut pooled = vec![DiceCounts::default(); names.len()];
-        let mut worst: Vec<Option<f64>> = vec![None; names.len()];
+        let mut dice = vec![ClassDice::default(); names.len()];
         let result = verify(&build.quantized.graph, &build.program, inputs, |_, pair| {
-            let (float, coded) = (build.labels(&pair.float[0]), build.labels(&pair.coded[0]));
-            same += (float == coded) as usize;
-            for (class, counts) in pooled.iter_mut().enumerate() {
-                let class = class as u8;
-                counts.add(&coded, &float, class, None);
-                let mut one = DiceCounts::default();
-                one.add(&coded, &float, class, None);
-                if let Some(d) = one.dice() {
-                    let worst = &mut worst[class as usize];
-                    *worst = Some(worst.map_or(d, |w| w.min(d)));
-                }
+            if segmentation {
+                let (float, coded) = (build.labels(&pair.float[0]), build.labels(&pair.coded[0]));
+                dice.iter_mut().zip(0..).for_each(|(d, class)| d.add(&coded, &float, class));
+            } else {
+                same += (build.class(&pair.float[0].data) == build.class(&pair.coded[0].data)) as usize;
             }
             Ok(())
         })?;
-        let by_class = |values: Vec<Option<f64>>| -> BTreeMap<String, Option<f64>> {
-            names.iter().cloned().zip(values).collect()
-        };
-        let segmentation = build.task == Task::Segmentation;
         let output = Output {
             sqnr_db: result.output.sqnr_db(),
             cosine: result.output.cosine(),
             top1_agreement: (!segmentation).then(|| same as f64 / result.inputs as f64),
-            dice: if segmentation {
-                by_class(pooled.iter().map(DiceCounts::dice).collect())
-            } else {
-                BTreeMap::new()
-            },
-            worst_dice: if segmentation { by_class(worst) } else { BTreeMap::new() },
+            dice: segmentation.then(|| ByClass::new(&names, dice.iter().map(|d| d.pooled.dice()))),
+            worst_dice: segmentation.then(|| ByClass::new(&names, dice.iter().map(|d| d.worst))),
         };
         let verified = Verified {
             network: build.program.metadata.network.clone(),
@@ -98,12 +105,12 @@ impl Verify {
             layers: result.layers,
             output,
         };
-        if self.json { super::print_json(&verified) } else { Ok(verified.print()) }
+        if self.json { output::json(&verified) } else { Ok(verified.text()) }
     }
 }
 
 impl Verified {
-    fn print(&self) {
+    fn text(&self) -> String {
         let rows: Vec<Vec<String>> = self
             .layers
             .iter()
@@ -118,15 +125,22 @@ impl Verified {
                 ]
             })
             .collect();
-        table::print(&["layer", "operator", "SQNR dB", "cosine", "max LSB", "saturated"], &rows);
-        println!("\n{} on {} pictures, int8 against float", self.network, self.pictures);
-        println!("output SQNR {} dB", table::optional(self.output.sqnr_db, 1));
+        let mut text =
+            table::render(&["layer", "operator", "SQNR dB", "cosine", "max LSB", "saturated"], &rows);
+        let plural = if self.pictures == 1 { "" } else { "s" };
+        text += &format!("\n{} on {} picture{plural}, int8 against float\n", self.network, self.pictures);
+        if let Some(db) = self.output.sqnr_db {
+            text += &format!("output SQNR {db:.1} dB\n");
+        }
         if let Some(share) = self.output.top1_agreement {
-            println!("same class on {:.1} % of the pictures", 100.0 * share);
+            text += &format!("same class on {:.1} % of the pictures\n", 100.0 * share);
         }
-        for (class, dice) in &self.output.dice {
-            let worst = self.output.worst_dice.get(class).copied().flatten();
-            println!("Dice {class}: {} (worst {})", table::optional(*dice, 4), table::optional(worst, 4));
+        if let (Some(dice), Some(worst)) = (&self.output.dice, &self.output.worst_dice) {
+            for ((class, dice), (_, worst)) in dice.0.iter().zip(&worst.0) {
+                let (dice, worst) = (table::optional(*dice, 4), table::optional(*worst, 4));
+                text += &format!("Dice {class}: {dice} (worst picture {worst})\n");
+            }
         }
+        text
     }
 }
