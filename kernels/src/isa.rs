@@ -8,7 +8,11 @@ pub struct Isa(Level);
 enum Level {
     Scalar,
     #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
     Avx512Vnni,
+    #[cfg(target_arch = "aarch64")]
+    Neon,
 }
 
 impl Isa {
@@ -26,16 +30,13 @@ impl Isa {
             target_feature = "avx512vl",
             target_feature = "avx512vnni"
         ))]
-        {
-            Self(Level::Avx512Vnni)
-        }
-        #[cfg(not(all(
-            target_arch = "x86_64",
-            target_feature = "avx512f",
-            target_feature = "avx512bw",
-            target_feature = "avx512vl",
-            target_feature = "avx512vnni"
-        )))]
+        return Self(Level::Avx512Vnni);
+        #[cfg(all(target_arch = "x86_64", target_feature = "avx2"))]
+        #[allow(unreachable_code, reason = "reached where nothing above was compiled")]
+        return Self(Level::Avx2);
+        #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+        return Self(Level::Neon);
+        #[allow(unreachable_code, reason = "reached where nothing above was compiled")]
         Self(Level::Scalar)
     }
 
@@ -47,6 +48,9 @@ impl Isa {
             if has!("avx512f") && has!("avx512bw") && has!("avx512vl") && has!("avx512vnni") {
                 return Self(Level::Avx512Vnni);
             }
+            if has!("avx2") {
+                return Self(Level::Avx2);
+            }
         }
         Self::compiled()
     }
@@ -57,26 +61,46 @@ impl Isa {
         [
             Level::Scalar,
             #[cfg(target_arch = "x86_64")]
+            Level::Avx2,
+            #[cfg(target_arch = "x86_64")]
             Level::Avx512Vnni,
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon,
         ]
         .into_iter()
         .map(Self)
         .filter(move |isa| *isa <= best)
     }
 
-    /// Short name, as in reports: `scalar`, `avx512vnni`.
+    /// Short name, as in reports: `scalar`, `avx2`, `avx512vnni`, `neon`.
     pub const fn name(self) -> &'static str {
         match self.0 {
             Level::Scalar => "scalar",
             #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => "avx2",
+            #[cfg(target_arch = "x86_64")]
             Level::Avx512Vnni => "avx512vnni",
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon => "neon",
         }
+    }
+
+    /// Whether AVX2 may be used.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) const fn has_avx2(self) -> bool {
+        matches!(self.0, Level::Avx2 | Level::Avx512Vnni)
     }
 
     /// Whether AVX-512 F, BW, VL and VNNI may be used.
     #[cfg(target_arch = "x86_64")]
     pub(crate) const fn has_avx512_vnni(self) -> bool {
         matches!(self.0, Level::Avx512Vnni)
+    }
+
+    /// Whether NEON may be used.
+    #[cfg(target_arch = "aarch64")]
+    pub(crate) const fn has_neon(self) -> bool {
+        matches!(self.0, Level::Neon)
     }
 
     /// Does `work`, compiled for these instructions: plain loops in it vectorise as wide as they allow.
@@ -86,6 +110,12 @@ impl Isa {
         if self.has_avx512_vnni() {
             // SAFETY: the capability proves the instructions.
             unsafe { with_avx512(work) };
+            return;
+        }
+        #[cfg(target_arch = "x86_64")]
+        if self.has_avx2() {
+            // SAFETY: the capability proves the instructions.
+            unsafe { with_avx2(work) };
             return;
         }
         work.run();
@@ -102,5 +132,11 @@ pub(crate) trait Vectorize {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 fn with_avx512(work: impl Vectorize) {
+    work.run();
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn with_avx2(work: impl Vectorize) {
     work.run();
 }

@@ -4,8 +4,11 @@
 //! [`tools`] finds what may not be installed.
 
 mod ci;
+mod cross;
+mod emulated;
 mod miri;
 mod no_std;
+mod setup;
 mod stage;
 mod test;
 mod tools;
@@ -24,7 +27,7 @@ struct Command {
     run: fn(&[String]) -> Result,
 }
 
-const COMMANDS: &[Command] = &[ci::COMMAND, test::COMMAND, no_std::COMMAND, miri::COMMAND];
+const COMMANDS: &[Command] = &[ci::COMMAND, test::COMMAND, setup::COMMAND, no_std::COMMAND, miri::COMMAND];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -50,7 +53,7 @@ fn overview() -> String {
     let mut text = String::from("usage: cargo xtask COMMAND\n\n");
     for Command { name, arguments, summary, .. } in COMMANDS {
         let call = format!("{name} {arguments}");
-        text += &format!("  {call:<32}{summary}\n");
+        text += &format!("  {call:<50}{summary}\n");
     }
     text
 }

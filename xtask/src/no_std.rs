@@ -1,9 +1,8 @@
 //! `cargo xtask no-std`: kernels and runtime build without the standard library.
 
 use crate::{
-    Command, Result, no_arguments,
+    Command, Result, cross, no_arguments,
     stage::{Runner, Stage},
-    tools,
 };
 
 pub(crate) const COMMAND: Command = Command {
@@ -28,17 +27,9 @@ pub(crate) fn stages(runner: &mut Runner) -> Result {
     runner.run(Stage::cargo("no_std, host", "build -p niello --no-default-features"))?;
     for target in BARE {
         let name = format!("no_std, {target}");
-        let build = format!("build -p niello --no-default-features --target {target}");
-        let from_source = format!("{build} -Zbuild-std=core");
-        if tools::has_target(target) {
-            runner.run(Stage::cargo(name, &build))?;
-        } else if let Some(rustc) = tools::debian_rustc() {
-            let stage = Stage::cargo(name, &from_source).variable("RUSTC", rustc);
-            runner.run(stage.variable("RUSTC_BOOTSTRAP", "1"))?;
-        } else if tools::nightly_has("rust-src") {
-            runner.run(Stage::cargo(name, &format!("+nightly {from_source}")))?;
-        } else {
-            runner.leave_out(format!("{name} (to have it: rustup target add {target})"));
+        match cross::bare(&name, "build -p niello --no-default-features", target) {
+            Some(stage) => runner.run(stage)?,
+            None => runner.leave_out(format!("{name} (to have it: cargo xtask setup)")),
         }
     }
     Ok(())

@@ -1,41 +1,68 @@
-//! `cargo xtask test`: all tests.
+//! `cargo xtask test`: all tests, on this machine or on emulated cores.
 
 use crate::{
     Command, Result,
+    emulated::{self, CORES, Core},
     stage::{Runner, Stage},
     tools,
 };
 
 pub(crate) const COMMAND: Command = Command {
     name: "test",
-    arguments: "[--target NAME] [-- ARG ...]",
-    summary: "run all tests (arguments go to the test runner)",
+    arguments: "[--target NAME | --all | --list] [-- ARG ...]",
+    summary: "run all tests, here or on an emulated core",
     run,
 };
 
-/// Where tests can run.
-const TARGETS: &[&str] = &["host"];
+/// This machine.
+const HOST: &str = "host";
 
 fn run(arguments: &[String]) -> Result {
     let (own, rest) = match arguments.iter().position(|a| a == "--") {
         Some(at) => (&arguments[..at], &arguments[at + 1..]),
         None => (arguments, &[][..]),
     };
-    match own {
-        [] => {}
-        [flag, target] if flag == "--target" && TARGETS.contains(&target.as_str()) => {}
-        [flag, target] if flag == "--target" => {
-            return Err(format!("no target `{target}`; known: {}", TARGETS.join(", ")));
+    let own: Vec<&str> = own.iter().map(String::as_str).collect();
+    let (host, cores) = match own[..] {
+        [] | ["--target", HOST] => (true, vec![]),
+        ["--all"] => (true, CORES.iter().collect()),
+        ["--target", name] => match CORES.iter().find(|core| core.name == name) {
+            Some(core) => (false, vec![core]),
+            None => return Err(format!("no target `{name}`; known:\n\n{}", list())),
+        },
+        ["--list"] => {
+            print!("{}", list());
+            return Ok(());
         }
-        _ => return Err(format!("unexpected arguments: {}; usage: {}", own.join(" "), COMMAND.arguments)),
-    }
+        _ => {
+            return Err(format!(
+                "unexpected arguments: {}; usage: test {}",
+                own.join(" "),
+                COMMAND.arguments
+            ));
+        }
+    };
     let mut runner = Runner::new("test");
-    // What is asked for by name is no doc test.
-    if rest.is_empty() {
-        doc_tests(&mut runner)?;
+    if host {
+        // What is asked for by name is no doc test.
+        if rest.is_empty() {
+            doc_tests(&mut runner)?;
+        }
+        tests(&mut runner, rest)?;
     }
-    tests(&mut runner, rest)?;
+    for core in cores {
+        emulated::tests(&mut runner, core, rest)?;
+    }
     runner.finish()
+}
+
+/// Where tests can run, one per line.
+fn list() -> String {
+    let mut text = format!("  {HOST:<22}this machine\n");
+    for Core { name, summary, .. } in CORES {
+        text += &format!("  {name:<22}{summary}\n");
+    }
+    text
 }
 
 /// The examples in the documentation.

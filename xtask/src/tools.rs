@@ -2,8 +2,8 @@
 
 use std::process::{Command, Stdio};
 
-/// Whether a command exits with success, quietly.
-fn succeeds(program: &str, arguments: &[&str]) -> bool {
+/// Whether a command can be run and exits with success; it prints nothing.
+pub(crate) fn runs(program: &str, arguments: &[&str]) -> bool {
     let quiet = Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
     quiet.is_ok_and(|status| status.success())
 }
@@ -17,12 +17,12 @@ fn lines(program: &str, arguments: &[&str]) -> Vec<String> {
 
 /// Whether `cargo nextest` can be run.
 pub(crate) fn has_nextest() -> bool {
-    succeeds("cargo", &["nextest", "--version"])
+    runs("cargo", &["nextest", "--version"])
 }
 
 /// Whether a nightly toolchain has Miri and the library source that it needs.
 pub(crate) fn has_miri() -> bool {
-    succeeds("cargo", &["+nightly", "miri", "--version"]) && nightly_has("rust-src")
+    runs("cargo", &["+nightly", "miri", "--version"]) && nightly_has("rust-src")
 }
 
 /// Whether the nightly toolchain has a component.
@@ -42,4 +42,16 @@ pub(crate) fn debian_rustc() -> Option<&'static str> {
     let root = lines(RUSTC, &["--print", "sysroot"]).into_iter().next()?;
     let source = std::path::Path::new(&root).join("lib/rustlib/src/rust/library/core");
     source.is_dir().then_some(RUSTC)
+}
+
+/// Whether a Debian package is installed.
+pub(crate) fn has_package(package: &str) -> bool {
+    lines("dpkg-query", &["-W", "-f=${db:Status-Abbrev}\n", package])
+        .iter()
+        .any(|line| line.starts_with("ii"))
+}
+
+/// The number of the user that this runs as.
+pub(crate) fn user() -> Option<u32> {
+    lines("id", &["-u"]).first()?.parse().ok()
 }

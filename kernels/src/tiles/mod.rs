@@ -25,9 +25,15 @@
 //! and one line in [`dispatch`].
 
 #[cfg(target_arch = "x86_64")]
+pub mod avx2;
+#[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512_stage;
 #[cfg(target_arch = "x86_64")]
 pub mod avx512vnni;
+#[cfg(target_arch = "aarch64")]
+pub mod neon;
+#[cfg(target_arch = "aarch64")]
+mod neon_stage;
 pub mod scalar;
 
 use crate::{
@@ -51,13 +57,18 @@ impl Layout {
     pub const SCALAR: Self = Self { nr: 4, kr: 1, activation_offset: 0 };
     /// For `vpdpbusd`: 16 channels by 4 bytes in a 512-bit register, unsigned activations.
     pub const VNNI: Self = Self { nr: 16, kr: 4, activation_offset: 128 };
+    /// For NEON without dot products: 16 bytes of each of 8 channels. Weights must not be -128.
+    pub const NEON: Self = Self { nr: 8, kr: 16, activation_offset: 0 };
+
+    /// All of the above: what tests loop over.
+    pub const ALL: &[Self] = &[Self::SCALAR, Self::VNNI, Self::NEON];
 
     /// A good number of output pixels per pass, as a convolution's `chunk`: enough that a panel of weights that was
     /// loaded is used many times, few enough that their activations stay in the first-level cache. Measured on Zen 5
     /// (`examples/conv_bench.rs`): from 24 to 96 the speed changes by less than 5 %. For the portable tile, which reads
     /// one pixel at a time, it only bounds the scratch.
     pub const fn default_chunk(self) -> usize {
-        if self.nr >= 16 { 48 } else { 8 }
+        if self.kr > 1 { 48 } else { 8 }
     }
 
     /// `k` rounded up to whole groups; `usize::MAX` if that is more than can be counted, or for an empty layout.
@@ -211,6 +222,18 @@ pub fn dispatch(layout: Layout, isa: Isa, action: impl WithTile) {
     #[cfg(target_arch = "x86_64")]
     if layout == avx512vnni::Avx512Vnni::LAYOUT
         && let Some(tile) = avx512vnni::Avx512Vnni::new(isa)
+    {
+        return action.call(tile);
+    }
+    #[cfg(target_arch = "x86_64")]
+    if layout == avx2::Avx2::LAYOUT
+        && let Some(tile) = avx2::Avx2::new(isa)
+    {
+        return action.call(tile);
+    }
+    #[cfg(target_arch = "aarch64")]
+    if layout == neon::Neon::LAYOUT
+        && let Some(tile) = neon::Neon::new(isa)
     {
         return action.call(tile);
     }

@@ -306,7 +306,7 @@ impl Conv {
 /// Layouts and ways to gather that can be used for `cin` channels per group.
 pub(crate) fn packings(cin: usize) -> Vec<(Layout, Gather)> {
     let mut all = Vec::new();
-    for layout in [Layout::SCALAR, Layout::VNNI] {
+    for &layout in Layout::ALL {
         all.push((layout, Gather::Patches));
         if cin.is_multiple_of(layout.kr as usize) {
             all.push((layout, Gather::Pixels));

@@ -1,0 +1,73 @@
+//! Building for other targets, and running the result under QEMU.
+
+use crate::{Result, stage::Stage, tools};
+
+/// Every target that is built for.
+pub(crate) const TARGETS: &[&str] = &[
+    AARCH64_LINUX,
+    "aarch64-unknown-none",
+    "thumbv6m-none-eabi",
+    "thumbv7m-none-eabi",
+    "thumbv7em-none-eabi",
+    "thumbv7em-none-eabihf",
+    "thumbv8m.main-none-eabi",
+    "thumbv8m.main-none-eabihf",
+    "riscv32imc-unknown-none-elf",
+    "wasm32-unknown-unknown",
+];
+
+/// Linux on the Raspberry Pi, the Jetson, phones.
+pub(crate) const AARCH64_LINUX: &str = "aarch64-unknown-linux-gnu";
+const AARCH64_LINKER: &str = "aarch64-linux-gnu-gcc";
+const AARCH64_EMULATOR: &str = "qemu-aarch64";
+/// Where Debian's cross libraries lie: the emulator looks there for the dynamic linker.
+const AARCH64_ROOT: &str = "/usr/aarch64-linux-gnu";
+
+/// `cargo` with `arguments` for a target that has no standard library, by the first compiler that can; `None` if there
+/// is none.
+pub(crate) fn bare(name: &str, arguments: &str, target: &str) -> Option<Stage> {
+    let call = format!("{arguments} --target {target}");
+    let from_source = format!("{call} -Zbuild-std=core");
+    if tools::has_target(target) {
+        Some(Stage::cargo(name, &call))
+    } else if let Some(rustc) = tools::debian_rustc() {
+        let stage = Stage::cargo(name, &from_source).variable("RUSTC", rustc);
+        Some(stage.variable("RUSTC_BOOTSTRAP", "1"))
+    } else if tools::nightly_has("rust-src") {
+        Some(Stage::cargo(name, &format!("+nightly {from_source}")))
+    } else {
+        None
+    }
+}
+
+/// `cargo` with `arguments` for aarch64 Linux; what it runs is run on an emulated `cpu`, in QEMU's words.
+///
+/// # Errors
+/// A tool that is not installed.
+pub(crate) fn aarch64(name: &str, arguments: &str, cpu: &str) -> Result<Stage> {
+    for tool in [AARCH64_LINKER, AARCH64_EMULATOR] {
+        if !tools::runs(tool, &["--version"]) {
+            return Err(missing(tool));
+        }
+    }
+    let stage = Stage::cargo(name, &format!("{arguments} --target {AARCH64_LINUX}"));
+    let stage = if tools::has_target(AARCH64_LINUX) {
+        stage
+    } else if tools::has_package("libstd-rust-web-dev:arm64")
+        && let Some(rustc) = tools::debian_rustc()
+    {
+        stage.variable("RUSTC", rustc)
+    } else {
+        return Err(missing(&format!("Rust's standard library for {AARCH64_LINUX}")));
+    };
+    let variable = |what: &str| format!("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_{what}");
+    // Without the variable, the dynamic linker from there would load the C library of Debian's arm64 packages where they
+    // are installed, which may be another build: threads then hang.
+    let library_path = format!("-E LD_LIBRARY_PATH={AARCH64_ROOT}/lib");
+    let runner = format!("{AARCH64_EMULATOR} -cpu {cpu} -L {AARCH64_ROOT} {library_path}");
+    Ok(stage.variable(&variable("LINKER"), AARCH64_LINKER).variable(&variable("RUNNER"), &runner))
+}
+
+fn missing(tool: &str) -> String {
+    format!("{tool} is not installed; install it with\n\n    cargo xtask setup --emulation\n")
+}

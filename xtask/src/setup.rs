@@ -1,0 +1,147 @@
+//! `cargo xtask setup`: installs what cross-building and emulation need, and nothing that is there already.
+//!
+//! Standard libraries for other targets come from rustup where it can reach its servers, else from Debian: its packages
+//! hold a compiler, `/usr/bin/rustc`, with the library for aarch64 Linux and the source of `core` for everything else.
+//! Linkers and QEMU are Debian's. [`crate::cross`] finds what was installed.
+
+use crate::{Command, Result, cross, tools};
+use std::{
+    process,
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+pub(crate) const COMMAND: Command = Command {
+    name: "setup",
+    arguments: "[--emulation]",
+    summary: "install what cross-building needs (and QEMU)",
+    run,
+};
+
+/// Debian's compiler for other targets, for where rustup has none.
+const COMPILER: &[&str] =
+    &["rustc-web", "rust-web-llvm", "libstd-rust-web-dev", "libstd-rust-web-dev:arm64", "rust-web-src"];
+/// Linkers and C libraries.
+const CROSS: &[&str] = &[
+    "gcc-aarch64-linux-gnu",
+    "libc6-dev-arm64-cross",
+    "gcc-arm-none-eabi",
+    "libnewlib-arm-none-eabi",
+    "lld",
+];
+/// What runs the result.
+const EMULATORS: &[&str] = &["qemu-user", "qemu-system-arm"];
+
+/// How long rustup may take for one target before its servers count as out of reach.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn run(arguments: &[String]) -> Result {
+    let emulation = match arguments {
+        [] => false,
+        [flag] if flag == "--emulation" => true,
+        _ => {
+            return Err(format!("unexpected arguments: {}; usage: setup [--emulation]", arguments.join(" ")));
+        }
+    };
+    let mut packages = CROSS.to_vec();
+    if emulation {
+        packages.extend(EMULATORS);
+    }
+    if !rustup_has_all() {
+        packages.extend(COMPILER);
+    }
+    let missing: Vec<&str> = packages.into_iter().filter(|p| !tools::has_package(p)).collect();
+    if missing.is_empty() {
+        println!("setup: everything is there");
+        return Ok(());
+    }
+    install(&missing)?;
+    println!("\nsetup: installed {}", missing.join(" "));
+    Ok(())
+}
+
+/// Whether rustup has every target, after asking it for those that are missing. It is not asked again once Debian's
+/// compiler is installed.
+fn rustup_has_all() -> bool {
+    let missing: Vec<&str> = cross::TARGETS.iter().copied().filter(|t| !tools::has_target(t)).collect();
+    if missing.is_empty() {
+        return true;
+    }
+    if COMPILER.iter().all(|p| tools::has_package(p)) {
+        return false;
+    }
+    let reached = missing.iter().all(|target| add_target(target));
+    if !reached {
+        println!("setup: rustup cannot install targets here; taking Debian's compiler instead");
+    }
+    reached
+}
+
+/// Has rustup install a target, unless that takes too long.
+fn add_target(target: &str) -> bool {
+    println!("setup: rustup target add {target}");
+    let mut command = process::Command::new("rustup");
+    // Without this, it would try a server out of reach several times.
+    command.args(["target", "add", target]).env("RUSTUP_MAX_RETRIES", "0");
+    let Ok(mut child) = command.spawn() else { return false };
+    let start = Instant::now();
+    while start.elapsed() < PATIENCE {
+        match child.try_wait() {
+            Ok(Some(status)) => return status.success(),
+            Ok(None) => sleep(Duration::from_millis(100)),
+            Err(_) => return false,
+        }
+    }
+    // Either may fail if it has just ended by itself.
+    let _ = child.kill();
+    let _ = child.wait();
+    false
+}
+
+/// Installs Debian packages.
+fn install(packages: &[&str]) -> Result {
+    let by_hand = format!(
+        "dpkg --add-architecture arm64 && apt-get update\n    apt-get install -y --no-install-recommends {}",
+        packages.join(" ")
+    );
+    if !tools::runs("apt-get", &["--version"]) {
+        return Err(format!(
+            "this system has no apt-get: install what these Debian packages hold, then run this again\n\n    {}\n",
+            packages.join(" ")
+        ));
+    }
+    if tools::user() != Some(0) {
+        return Err(format!("packages can only be installed by root; as root, run\n\n    {by_hand}\n"));
+    }
+    if packages.iter().any(|p| p.ends_with(":arm64")) {
+        command("dpkg", &["--add-architecture", "arm64"])?;
+    }
+    // Mirrors that are being synchronised fail for a while.
+    const ATTEMPTS: u64 = 5;
+    for attempt in 1..=ATTEMPTS {
+        match command("apt-get", &["update", "-q"]) {
+            Ok(()) => break,
+            Err(error) if attempt == ATTEMPTS => return Err(error),
+            Err(error) => {
+                println!("setup: attempt {attempt} of {ATTEMPTS}: {error}");
+                sleep(Duration::from_secs(3 * attempt));
+            }
+        }
+    }
+    let mut arguments = vec!["install", "-y", "-q", "--no-install-recommends"];
+    arguments.extend(packages);
+    command("apt-get", &arguments)
+}
+
+/// Runs a command that changes the system, after saying so.
+fn command(program: &str, arguments: &[&str]) -> Result {
+    let line = format!("{program} {}", arguments.join(" "));
+    println!("setup: {line}");
+    let mut command = process::Command::new(program);
+    command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("`{line}` failed ({status})")),
+        Err(error) => Err(format!("cannot run `{program}`: {error}")),
+    }
+}
