@@ -24,7 +24,8 @@ pub struct Target {
 
 /// Known targets. The bits do not depend on the choice, only speed and scratch do.
 pub const TARGETS: &[Target] = &[
-    Target { name: "x86-vnni", summary: "x86-64 with AVX-512 VNNI", layout: Layout::VNNI, chunk: 192 },
+    Target { name: "x86-vnni", summary: "x86-64: AVX-512 VNNI, or AVX2", layout: Layout::VNNI, chunk: 192 },
+    Target { name: "aarch64-neon", summary: "64-bit Arm (NEON)", layout: Layout::NEON, chunk: 48 },
     Target { name: "portable", summary: "any core, plain Rust", layout: Layout::SCALAR, chunk: 4 },
 ];
 
@@ -32,7 +33,8 @@ impl Target {
     /// The target of that name; `host` is the best one for this machine.
     pub fn find(name: &str) -> Result<&'static Target> {
         let wanted = match name {
-            "host" if niello_kernels::Isa::detect().name() == "avx512vnni" => "x86-vnni",
+            "host" if matches!(niello_kernels::Isa::detect().name(), "avx512vnni" | "avx2") => "x86-vnni",
+            "host" if cfg!(target_arch = "aarch64") => "aarch64-neon",
             "host" => "portable",
             other => other,
         };
