@@ -107,7 +107,10 @@ impl ModelArgs {
             recipe.network.clone_from(name);
         }
         // Flags are relative to the current folder, a recipe's paths to its own.
-        let here = std::env::current_dir().map_err(Error::io("cannot find", "."))?;
+        let here = match &self.recipe {
+            Some(_) => std::env::current_dir().map_err(Error::io("cannot find", "."))?,
+            None => PathBuf::new(),
+        };
         if let Some(weights) = &self.weights {
             recipe.weights = Some(here.join(weights));
         }

@@ -1,7 +1,7 @@
 //! The API of build scripts: a recipe in, Rust source in `OUT_DIR` out.
 
 use crate::{
-    emit::{WeightsPath, emit, write_file},
+    emit::{WeightsPath, emit, write_files},
     error::{Error, Result},
     network::Networks,
     pipeline::{Build, build},
@@ -108,8 +108,10 @@ impl<'n> Config<'n> {
         options.weights = weights;
         let generated = emit(&build.program, &options)?;
         std::fs::create_dir_all(&dir).map_err(Error::io("cannot create", &dir))?;
-        write_file(&dir.join(format!("{stem}.bin")), &generated.weights)?;
-        write_file(&dir.join(format!("{stem}.rs")), generated.source.as_bytes())?;
+        write_files(&[
+            (dir.join(format!("{stem}.bin")), &generated.weights),
+            (dir.join(format!("{stem}.rs")), generated.source.as_bytes()),
+        ])?;
         Ok(build)
     }
 }

@@ -28,7 +28,7 @@ pub enum Error {
         message: String,
     },
     /// Weights do not fit the architecture; one line per tensor.
-    #[error("{}: weights do not fit {network}:\n{}", source_name, problems.iter().map(|p| format!("  {p}")).collect::<Vec<_>>().join("\n"))]
+    #[error("{source_name}: weights do not fit {network}:{}", listed(problems))]
     Weights {
         /// Where the weights came from.
         source_name: String,
@@ -50,6 +50,16 @@ pub enum Error {
     /// Anything else that the user asked for and cannot be had.
     #[error("{0}")]
     Invalid(String),
+}
+
+/// One line each, up to what one looks at.
+fn listed(problems: &[String]) -> String {
+    const SHOWN: usize = 12;
+    let mut text: String = problems.iter().take(SHOWN).map(|p| format!("\n  {p}")).collect();
+    if problems.len() > SHOWN {
+        text += &format!("\n  and {} more", problems.len() - SHOWN);
+    }
+    text
 }
 
 impl Error {

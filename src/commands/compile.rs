@@ -42,7 +42,7 @@ struct Compiled {
 impl Compile {
     pub(crate) fn run(self) -> Result<String> {
         // Before minutes of calibration: can the folder be written at all?
-        let folder = NewFolder::at(&self.out)?;
+        let folder = NewFolder::at(&self.out.join("src"))?;
         let build = self.model.build()?;
         let options = build.emit_options();
         write_crate(&build.program, &options, &self.out, &self.runtime)?;

@@ -50,6 +50,9 @@ pub(crate) fn hint(error: &Error) -> Option<&'static str> {
     match error {
         Error::Weights { .. } => Some("`niello inspect --tensors FILE` lists what a checkpoint holds"),
         Error::Io { action: "cannot create", .. } => Some("choose another folder with `--out`"),
+        Error::Invalid(text) if text.starts_with("range override") => {
+            Some("`niello inspect --optimized` lists the layers that have a range")
+        }
         Error::Invalid(text) if text.starts_with("no network") => Some("`niello models` lists all networks"),
         _ => None,
     }

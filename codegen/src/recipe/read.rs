@@ -14,7 +14,8 @@ impl Recipe {
     /// If the file cannot be read, or is no recipe: one that names the file, the line and the key.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let text = fs::read_to_string(path).map_err(Error::io("cannot read", path))?;
+        let text = String::from_utf8(fs::read(path).map_err(Error::io("cannot read", path))?)
+            .map_err(|_| Error::file(path, "expected a recipe (TOML), found bytes that are no text"))?;
         read(path, &text, path.parent().map(Path::to_path_buf).unwrap_or_default())
     }
 

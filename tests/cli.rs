@@ -1,0 +1,280 @@
+//! Every command on small seeded networks: what it prints, its JSON, the files that it writes.
+
+mod support;
+
+use niello_imaging::{Samples, load};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::process::Stdio;
+use support::{Room, keys};
+
+/// A classifier of 3 classes, with pictures to calibrate on.
+const CNN: &str = "--model w251_baseline_cnn --weights cnn.safetensors --classes Normal,Pneumonia,COVID --input 32x32 \
+                   --calibrate pictures";
+
+/// A segmentation with the bundled weights.
+const ANAM: &str = "--model anam_net --input 32x32 --calibrate hu --calibrate pictures";
+
+/// A segmentation of one class.
+const LUNG: &str = "--model unet_small_lung --weights lung.safetensors --input 32x32 --calibrate hu";
+
+fn room() -> Room {
+    let room = Room::new();
+    room.checkpoint("cnn.safetensors", "w251_baseline_cnn", 3);
+    room.checkpoint("lung.safetensors", "unet_small_lung", 1);
+    room.png("pictures/a.png", 32);
+    room.jpeg("pictures/b.jpg", 32);
+    room.npy("hu/a.npy", 32);
+    room.dicom("hu/b.dcm", 32);
+    room
+}
+
+/// The figure at a path like `output.sqnr_db`.
+fn number(value: &Value, path: &str) -> f64 {
+    let found = path.split('.').fold(value, |v, key| &v[key]);
+    found.as_f64().unwrap_or_else(|| panic!("`{path}` of {value}"))
+}
+
+/// That every layer has these and possibly more keys.
+fn assert_layers_have(value: &Value, wanted: &[&str]) {
+    let layers = value["layers"].as_array().unwrap();
+    assert!(layers.len() > 3);
+    for layer in layers {
+        assert!(wanted.iter().all(|key| keys(layer).contains(key)), "{wanted:?} in {layer}");
+        assert!(layer["name"].is_string());
+    }
+}
+
+#[test]
+fn models_lists_every_network() {
+    let room = Room::new();
+    let (text, json) = (room.text("models"), room.json("models --json"));
+    let names: Vec<&str> = json.as_array().unwrap().iter().map(|m| m["name"].as_str().unwrap()).collect();
+    for name in ["anam_net", "anam_net_paper", "squeezenet1_0", "squeezenet1_1", "unet_small_lung"] {
+        assert!(names.contains(&name));
+    }
+    assert!(names.iter().all(|name| text.contains(name)));
+    let anam = json.as_array().unwrap().iter().find(|m| m["name"] == "anam_net").unwrap();
+    assert_eq!(anam["parameters"], 4_631_555);
+    assert_eq!(anam["bundled_weights"], true);
+    assert_eq!(anam["input"], serde_json::json!([512, 512, 1]));
+}
+
+#[test]
+fn inspect_shows_graphs_and_checkpoints() {
+    let room = room();
+    let net = "--model w251_baseline_cnn --input 32x32";
+    let json = room.json(&format!("inspect {net} --json"));
+    assert_eq!(keys(&json), BTreeSet::from(["input", "layers", "macs", "network", "parameters"]));
+    assert_layers_have(&json, &["kind", "inputs", "shape", "parameters", "macs"]);
+    assert!(room.text(&format!("inspect {net}")).contains("26,203 parameters"));
+    // With weights the same graph, after the passes a shorter one.
+    assert_eq!(room.json(&format!("inspect {net} --weights cnn.safetensors --json")), json);
+    let optimized = room.json(&format!("inspect {net} --optimized --json"));
+    assert!(optimized["layers"].as_array().unwrap().len() < json["layers"].as_array().unwrap().len());
+    let tensors = room.json("inspect --tensors cnn.safetensors --json");
+    let bias = tensors.as_array().unwrap().iter().find(|t| t["name"] == "fc2.bias").unwrap();
+    assert_eq!(bias["shape"], serde_json::json!([50]));
+    assert!(room.text("inspect --tensors cnn.safetensors").contains("fc2.bias"));
+}
+
+#[test]
+fn report_keeps_its_contract() {
+    let room = room();
+    let json = room.json(&format!("report {CNN} --target portable --json"));
+    for key in ["arena_bytes", "arena_lower_bound_bytes", "weights_bytes", "flash_bytes", "macs"] {
+        assert!(json[key].as_u64().unwrap() > 0, "{key}");
+    }
+    assert!(json["arena_bytes"].as_u64() >= json["arena_lower_bound_bytes"].as_u64());
+    assert_layers_have(&json, &["shape", "macs", "weights_bytes", "offset", "bytes"]);
+    assert_eq!(json["target"], "portable");
+    let text = room.text(&format!("report {CNN}"));
+    assert!(text.contains("lower bound") && text.contains("flash"), "{text}");
+}
+
+#[test]
+fn verify_of_a_classifier_keeps_its_contract() {
+    let room = room();
+    let command = format!("verify {CNN} --data pictures");
+    let json = room.json(&format!("{command} --json"));
+    assert_layers_have(&json, &["name", "sqnr_db", "cosine", "max_lsb", "saturated"]);
+    assert!(number(&json, "output.sqnr_db") > 10.0);
+    assert_eq!(number(&json, "output.top1_agreement"), 1.0);
+    assert!(json["output"].get("dice").is_none());
+    assert_eq!(json["pictures"], 2);
+    assert!(room.text(&command).contains("same class on 100.0 % of the pictures"));
+}
+
+#[test]
+fn verify_of_a_segmentation_gives_dice_by_class() {
+    let room = room();
+    let text = room.text(&format!("verify {ANAM} --data pictures --json"));
+    let json: Value = serde_json::from_str(&text).unwrap();
+    let classes = ["background", "abnormal lung", "normal lung"];
+    assert_eq!(keys(&json["output"]["dice"]), BTreeSet::from(classes));
+    assert!(json["output"].get("top1_agreement").is_none());
+    // Classes keep the order of the network's outputs.
+    let at = classes.map(|name| text.find(&format!("\"{name}\"")).unwrap());
+    assert!(at.is_sorted(), "{text}");
+    let json = room.json(&format!("verify {LUNG} --data hu/a.npy --json"));
+    assert_eq!(keys(&json["output"]["dice"]), BTreeSet::from(["lung", "not lung"]));
+    assert_eq!(json["pictures"], 1);
+}
+
+#[test]
+fn bench_keeps_its_contract() {
+    let room = room();
+    let json = room.json(&format!("bench {CNN} --repetitions 3 --isa scalar --json"));
+    assert!(number(&json, "median_ms") > 0.0);
+    assert_eq!((&json["threads"], &json["isa"]), (&1.into(), &"scalar".into()));
+    assert_layers_have(&json, &["median_ms", "macs"]);
+    let text = room.text(&format!("bench {CNN} --repetitions 1"));
+    assert!(text.contains("of 1 inferences"), "{text}");
+}
+
+#[test]
+fn compile_writes_the_same_crate_each_time() {
+    let room = room();
+    let json = room.json(&format!("compile {CNN} --target portable --out made/once --json"));
+    for key in ["folder", "type_name", "arena_bytes", "flash_bytes", "macs"] {
+        assert!(keys(&json).contains(key), "{key}");
+    }
+    let text = room.text(&format!("compile {CNN} --target portable --out twice"));
+    assert!(text.starts_with("twice: `W251BaselineCnn`, arena "), "{text}");
+    let crate_files = room.contents("made/once");
+    assert_eq!(crate_files, room.contents("twice"));
+    let names: Vec<&str> = crate_files.keys().map(|p| p.to_str().unwrap()).collect();
+    assert_eq!(names, ["Cargo.toml", "src", "src/lib.rs", "src/model.rs", "src/weights.bin"]);
+    // Into a folder that is there already: files of the crate are replaced, others stay.
+    room.write("twice/README.md", "mine");
+    room.write("twice/src/model.rs", "old");
+    room.text(&format!("compile {CNN} --target portable --out twice"));
+    let again = room.contents("twice");
+    assert!(crate_files.iter().all(|(name, bytes)| again[name] == *bytes));
+    assert_eq!(again.len(), crate_files.len() + 1);
+}
+
+#[test]
+fn flags_and_recipe_say_the_same() {
+    let room = room();
+    room.write(
+        "recipes/cnn.toml",
+        "network = 'w251_baseline_cnn'\nweights = '../cnn.safetensors'\nclasses = ['a', 'b', 'c']\n\
+         [input]\nsize = [32, 48]\nchannels = 1\npreprocess = 'unit'\nresize = 'stretch'\ncolour = 'gray'\n\
+         polarity = 'inverted'\nwindow = '-600,1500'\n\
+         [calibrate]\nimages = ['../pictures', '../hu/a.npy']\nrange = 'percentile'\npercentile = 99.5\n\
+         bias_correction = false\n[output]\nhead = 'softmax'\n[format]\nnumbers = 'int8'\nrounding = 'single'\n\
+         [target]\nname = 'portable'\n[overrides.'fc2.relu']\nmin = -4.0\nmax = 3.5\n[overrides.fc3]\nrange = 'mse'\n",
+    );
+    let recipe = "--recipe recipes/cnn.toml";
+    let model =
+        "--model w251_baseline_cnn --weights cnn.safetensors --classes a,b,c --input 32x48 --channels 1";
+    let picture = "--resize stretch --colour gray --polarity inverted --window -600,1500";
+    let rest = "--calibrate pictures --calibrate hu/a.npy --range percentile --percentile 99.5 \
+                --bias-correction false --override fc2.relu=-4,3.5 --override fc3=mse --head softmax --format int8 \
+                --rounding single --target portable";
+    let flags = format!("{model} --preprocess unit {picture} {rest}");
+    let report = room.text(&format!("report {recipe} --json"));
+    assert_eq!(report, room.text(&format!("report {flags} --json")));
+    assert!(report.contains("\"rounding\": \"Single\""));
+    room.text(&format!("compile {recipe} --out by_recipe"));
+    room.text(&format!("compile {flags} --out by_flags"));
+    assert_eq!(room.contents("by_recipe"), room.contents("by_flags"));
+    // A flag goes over the recipe, and a pre-processing over all of the recipe's own.
+    let text = "unit resize=stretch colour=gray polarity=inverted window=-600,1500";
+    let mut command = room.command(&format!("compile {recipe} --out by_both --json --preprocess"));
+    assert!(command.arg(text).output().unwrap().status.success());
+    assert_eq!(room.contents("by_recipe"), room.contents("by_both"));
+    let report = room.text(&format!("report {recipe} --rounding tflite-double --json"));
+    assert!(report.contains("\"rounding\": \"TfliteDouble\""));
+}
+
+#[test]
+fn run_gives_the_probability_of_each_class() {
+    let room = room();
+    for picture in ["pictures/a.png", "pictures/b.jpg"] {
+        let text = room.text(&format!("run {CNN} {picture} --json"));
+        let json: Value = serde_json::from_str(&text).unwrap();
+        let classes = ["Normal", "Pneumonia", "COVID"];
+        assert_eq!(keys(&json["classes"]), BTreeSet::from(classes));
+        let at = classes.map(|name| text.find(&format!("\"{name}\":")).unwrap());
+        assert!(at.is_sorted(), "classes keep their order: {text}");
+        let sum: f64 = classes.iter().map(|c| number(&json["classes"], c)).sum();
+        assert!((sum - 1.0).abs() < 1e-5, "{sum}");
+        let best = json["class"].as_str().unwrap();
+        assert!(classes.iter().all(|c| number(&json["classes"], best) >= number(&json["classes"], c)));
+        assert_eq!(json["numbers"], "int8");
+        let float = room.json(&format!("run {CNN} {picture} --float --json"));
+        assert_eq!((&float["numbers"], &float["class"]), (&"f32".into(), &json["class"]));
+        // An arg-max has no probabilities: it is sure.
+        let arg_max = room.json(&format!("run {CNN} {picture} --head argmax --json"));
+        assert_eq!(arg_max["class"], json["class"]);
+        assert_eq!(number(&arg_max["classes"], best), 1.0);
+        let softmax = room.json(&format!("run {CNN} {picture} --head softmax --json"));
+        assert!((number(&softmax["classes"], best) - number(&json["classes"], best)).abs() < 0.02);
+    }
+    assert!(room.text(&format!("run {CNN} pictures/a.png")).contains("\nclass: "));
+    // Without a calibration set, on the picture itself; the number of classes names them.
+    let alone = "--model w251_baseline_cnn --weights cnn.safetensors --classes 3 --input 32x32";
+    let json = room.json(&format!("run {alone} pictures/a.png --json"));
+    assert_eq!(json["classes"].as_object().unwrap().len(), 3);
+}
+
+#[test]
+fn run_takes_each_format_and_writes_labels_overlay_and_values() {
+    let room = room();
+    for (i, picture) in ["pictures/a.png", "pictures/b.jpg", "hu/a.npy", "hu/b.dcm"].into_iter().enumerate() {
+        let files = format!("--labels {i}.labels.png --overlay {i}.overlay.png --npy {i}.npy");
+        let json = room.json(&format!("run {ANAM} {picture} {files} --json"));
+        let labels = load(room.path(&format!("{i}.labels.png"))).unwrap();
+        assert_eq!([labels.height(), labels.width(), labels.channels()], [32, 32, 3], "a palette is colours");
+        let overlay = load(room.path(&format!("{i}.overlay.png"))).unwrap();
+        assert_eq!([overlay.height(), overlay.width(), overlay.channels()], [32, 32, 3]);
+        let values = load(room.path(&format!("{i}.npy"))).unwrap();
+        assert_eq!([values.height(), values.width(), values.channels()], [32, 32, 3]);
+        let Samples::Real(values) = values.samples() else { panic!("NPY of floats") };
+        // The shares follow from the scores.
+        let mut counts = [0.0f64; 3];
+        for s in values.chunks(3) {
+            counts[(0..3).rev().max_by(|a, b| s[*a].total_cmp(&s[*b])).unwrap()] += 1.0;
+        }
+        let names = ["background", "abnormal lung", "normal lung"];
+        for (name, count) in names.iter().zip(counts) {
+            assert_eq!(number(&json["pixels"], name), count / 1024.0, "{picture}: {name}");
+        }
+        let [_, abnormal, normal] = counts;
+        if abnormal + normal > 0.0 {
+            let share = abnormal / (abnormal + normal);
+            assert!((number(&json, "abnormal_percent") - 100.0 * share).abs() < 1e-9);
+            assert!((number(&json["classes"], "abnormal lung") - share).abs() < 1e-9);
+        }
+        assert!(keys(&json["classes"]) == BTreeSet::from(names));
+    }
+    let text = room.text(&format!("run {LUNG} hu/b.dcm"));
+    assert!(text.contains("not lung") && text.contains("of the picture"), "{text}");
+}
+
+#[test]
+fn every_command_has_help_with_an_example() {
+    let room = Room::new();
+    assert!(room.text("--help").contains("Exit status"));
+    for command in ["models", "inspect", "compile", "run", "verify", "report", "bench"] {
+        let text = room.text(&format!("{command} --help"));
+        assert!(
+            text.contains("Example") && text.contains(&format!("niello {command} ")),
+            "{command}: {text}"
+        );
+        assert!(text.contains("--json"), "{command}");
+    }
+    assert!(room.text("--version").starts_with("niello "));
+}
+
+#[test]
+fn a_reader_that_leaves_early_is_no_error() {
+    let mut child =
+        Room::new().command("models").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
