@@ -59,7 +59,7 @@ pub(crate) struct ModelArgs {
     /// How ranges are chosen: auto, minmax, percentile, mse
     #[arg(long, value_name = "RULE")]
     range: Option<Range>,
-    /// Percentile of the rule of that name, above 50 and up to 100
+    /// Percentile of the rule of that name and of the candidates of auto, above 50 and up to 100
     #[arg(long, value_name = "P")]
     percentile: Option<f64>,
     /// Whether biases make up for the rounding of weights
@@ -174,13 +174,16 @@ pub(crate) fn build_with_progress(recipe: &Recipe) -> Result<Build> {
     built
 }
 
+/// More than any network has.
+const MOST_CLASSES: usize = 1 << 14;
+
 /// Names from a list, or from a number: the network's own if it has as many.
 fn class_names(network: &str, text: &str) -> Result<Vec<String>> {
     let Ok(n) = text.trim().parse::<usize>() else {
         return Ok(text.split(',').map(|name| name.trim().to_string()).collect());
     };
-    if n == 0 {
-        return Err(Error::Invalid("`--classes 0`: a network has at least one class".into()));
+    if !(1..=MOST_CLASSES).contains(&n) {
+        return Err(Error::Invalid(format!("`--classes {n}`: expected 1 to {MOST_CLASSES} classes")));
     }
     let own = Registry.find(network)?.default_classes();
     Ok(if own.len() == n {

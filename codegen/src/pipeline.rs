@@ -200,7 +200,7 @@ fn options(recipe: &Recipe) -> QuantizeOptions {
         Range::MinMax => RangeMethod::MinMax,
         Range::Percentile => RangeMethod::Percentile(percentile),
         Range::Mse => RangeMethod::LeastSquares,
-        _ => RangeMethod::Auto,
+        _ => RangeMethod::Auto(percentile),
     };
     let default = &recipe.calibrate;
     let overrides = recipe.overrides.iter().map(|(layer, o)| {

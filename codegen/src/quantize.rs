@@ -61,8 +61,9 @@ pub enum Format {
 /// How a tensor's range is chosen.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum RangeMethod {
-    /// The one of the others with the least squared error on the calibration set.
-    Auto,
+    /// The one of the others with the least squared error on the calibration set; of percentiles this one, and those that
+    /// cut a tenth and ten times as much.
+    Auto(f64),
     /// Smallest to largest value seen.
     MinMax,
     /// Cuts off this share of the values at either end: 99.99 keeps all but 0.01 %.
@@ -94,7 +95,7 @@ pub struct QuantizeOptions {
 impl Default for QuantizeOptions {
     fn default() -> Self {
         Self {
-            method: RangeMethod::Auto,
+            method: RangeMethod::Auto(99.99),
             overrides: BTreeMap::new(),
             bias_correction: true,
             rounding: Rounding::TfliteDouble,
@@ -184,14 +185,10 @@ pub fn choose_range(seen: &Statistics, method: RangeMethod) -> (f32, f32) {
         RangeMethod::MinMax => (seen.min, seen.max),
         RangeMethod::Percentile(p) => seen.percentile(p),
         RangeMethod::LeastSquares => seen.least_squares(),
-        RangeMethod::Auto => {
-            let candidates = [
-                (seen.min, seen.max),
-                seen.percentile(99.999),
-                seen.percentile(99.99),
-                seen.percentile(99.9),
-                seen.least_squares(),
-            ];
+        RangeMethod::Auto(percentile) => {
+            let around = |times: f64| seen.percentile((100.0 - times * (100.0 - percentile)).max(50.0));
+            let candidates =
+                [(seen.min, seen.max), around(0.1), around(1.0), around(10.0), seen.least_squares()];
             let error = |r: &(f32, f32)| seen.squared_error(r.0, r.1);
             candidates.into_iter().min_by(|a, b| error(a).total_cmp(&error(b))).expect("candidates")
         }

@@ -31,7 +31,7 @@ pub use ranges::RangeOverride;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
@@ -153,11 +153,12 @@ impl Recipe {
         if self.weights.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
             return Some("`weights` is empty, expected a file".into());
         }
+        let mut seen = BTreeSet::new();
         for (i, class) in self.classes.iter().enumerate() {
             if class.trim().is_empty() {
                 return Some(format!("name {i} of `classes` is empty"));
             }
-            if self.classes[..i].contains(class) {
+            if !seen.insert(class) {
                 return Some(format!("`classes` has `{class}` twice, expected different names"));
             }
         }
