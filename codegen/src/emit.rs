@@ -86,7 +86,8 @@ fn spaced(source: &str) -> String {
     let mut out = String::with_capacity(source.len() + source.len() / 16);
     let mut previous = "";
     for line in source.lines() {
-        let starts_item = ["///", "pub ", "static ", "impl "].iter().any(|s| line.trim_start().starts_with(s));
+        let starts_item =
+            ["///", "pub ", "static ", "impl "].iter().any(|s| line.trim_start().starts_with(s));
         let after_item = matches!(previous.trim_end(), "}" | "};" | "];" | "    }")
             || previous.ends_with(';') && !previous.starts_with("        ") && !previous.starts_with("use ");
         let after_use = previous.starts_with("use ") || previous == "};";
@@ -473,9 +474,9 @@ pub fn write_files(files: &[(PathBuf, &[u8])]) -> Result<()> {
             }
             std::fs::write(part(path), bytes).map_err(Error::io("cannot write", path))?;
         }
-        files
-            .iter()
-            .try_for_each(|(path, _)| std::fs::rename(part(path), path).map_err(Error::io("cannot write", path)))
+        files.iter().try_for_each(|(path, _)| {
+            std::fs::rename(part(path), path).map_err(Error::io("cannot write", path))
+        })
     };
     write().inspect_err(|_| {
         // That a part may not exist is fine.
