@@ -44,16 +44,7 @@ pub struct Timing {
 /// # Errors
 /// None that a lowered program can cause.
 pub fn bench(program: &Program, isa: Isa, repetitions: usize) -> Result<Timing> {
-    let mut codes = niello_runtime::self_test::Codes::new(1);
-    let inputs: Vec<Vec<i8>> = program
-        .inputs
-        .iter()
-        .map(|id| {
-            let mut input = vec![0; program.tensor(*id).shape.len()];
-            codes.fill(&mut input);
-            input
-        })
-        .collect();
+    let inputs = program.seeded_inputs(1);
     let inputs: Vec<&[i8]> = inputs.iter().map(|i| &i[..]).collect();
     let mut executor = Executor::with_isa(program, isa);
     executor.run(&inputs)?;

@@ -342,16 +342,7 @@ fn metadata(program: &Program) -> TokenStream {
 
 /// Checksums of the outputs for the codes that follow from `seed`.
 pub fn self_test_answers(program: &Program, seed: u64) -> Result<Vec<u64>> {
-    let mut codes = niello_runtime::self_test::Codes::new(seed);
-    let inputs: Vec<Vec<i8>> = program
-        .inputs
-        .iter()
-        .map(|id| {
-            let mut input = vec![0; program.tensor(*id).shape.len()];
-            codes.fill(&mut input);
-            input
-        })
-        .collect();
+    let inputs = program.seeded_inputs(seed);
     let inputs: Vec<&[i8]> = inputs.iter().map(|i| &i[..]).collect();
     let outputs = Executor::new(program).run(&inputs)?;
     Ok(outputs.iter().map(|o| niello_runtime::self_test::Checksum::of_codes(o)).collect())

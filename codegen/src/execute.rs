@@ -94,6 +94,19 @@ impl View<'_> {
     }
 }
 
+impl Program {
+    /// Pseudo-random codes for every input: those of a generated crate's known-answer test with this seed.
+    pub fn seeded_inputs(&self, seed: u64) -> Vec<Vec<i8>> {
+        let mut codes = niello_runtime::self_test::Codes::new(seed);
+        let fill = |id: &ValueId| {
+            let mut input = vec![0; self.tensor(*id).shape.len()];
+            codes.fill(&mut input);
+            input
+        };
+        self.inputs.iter().map(fill).collect()
+    }
+}
+
 impl TensorInfo {
     /// Scale and zero point; `None` for labels.
     pub fn qparams(&self) -> Option<QParams> {

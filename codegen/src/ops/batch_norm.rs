@@ -7,6 +7,7 @@ use crate::{
     lower::Lowering,
     tensor::{Real, Tensor},
 };
+use std::sync::Arc;
 
 /// `y[c] = x[c] * factor[c] + offset[c]`, with `factor = weight / sqrt(variance + epsilon)` and
 /// `offset = bias - mean * factor`.
@@ -25,6 +26,18 @@ impl BatchNorm {
             weight.iter().zip(variance).map(|(w, v)| *w as f64 / (*v as f64 + epsilon).sqrt()).collect();
         let offset = factor.iter().zip(bias).zip(mean).map(|((f, b), m)| *b as f64 - *m as f64 * f).collect();
         Self { factor, offset }
+    }
+
+    /// Weights and bias of a convolution followed by this norm; `channel` gives the output channel of a weight.
+    pub(super) fn fold(
+        &self,
+        weight: &[f32],
+        bias: &[f32],
+        channel: impl Fn(usize) -> usize,
+    ) -> (Arc<[f32]>, Arc<[f32]>) {
+        let scaled = |(i, w): (usize, &f32)| (*w as f64 * self.factor[channel(i)]) as f32;
+        let moved = |(i, b): (usize, &f32)| (*b as f64 * self.factor[i] + self.offset[i]) as f32;
+        (weight.iter().enumerate().map(scaled).collect(), bias.iter().enumerate().map(moved).collect())
     }
 
     fn eval<T: Real>(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {

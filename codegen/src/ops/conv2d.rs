@@ -4,6 +4,7 @@ use super::{
     BatchNorm, Clamp, Op, downcast,
     filters::{Filters, fold_bias},
     forward_eval,
+    packing::Packed,
 };
 use crate::{
     error::Result,
@@ -147,49 +148,6 @@ impl Conv2d {
     }
 }
 
-/// Packs filters for `layout`: weights, folded biases, mantissas and shifts, padded to whole panels.
-///
-/// `rows` are the filters of one group or phase, each `[segments][k]`.
-pub(super) struct Packed {
-    pub(super) weights: Vec<i8>,
-    pub(super) bias: Vec<i32>,
-    pub(super) mantissa: Vec<i32>,
-    pub(super) shift: Vec<i8>,
-}
-
-impl Packed {
-    pub(super) fn new(
-        layout: Layout,
-        segments: usize,
-        k: usize,
-        rows: &[Vec<i8>],
-        bias: &[i32],
-        multiplier: &[niello_kernels::Multiplier],
-        zero_point: i8,
-    ) -> Self {
-        let (padded_k, channels) = (layout.padded_k(k), layout.padded_channels(rows.len()));
-        let mut packed = Self {
-            weights: vec![0; layout.packed_len(rows.len(), segments, k)],
-            bias: vec![0; channels],
-            mantissa: vec![0; channels],
-            shift: vec![0; channels],
-        };
-        for (n, row) in rows.iter().enumerate() {
-            for (i, w) in row.iter().enumerate() {
-                packed.weights[layout.index(segments, padded_k, n, i / k, i % k)] = *w;
-            }
-            packed.bias[n] = fold_bias(bias[n], row.iter().copied(), zero_point, layout.activation_offset);
-            packed.mantissa[n] = multiplier[n].mantissa;
-            packed.shift[n] = multiplier[n].shift as i8;
-        }
-        packed
-    }
-
-    pub(super) fn bytes(&self) -> usize {
-        self.weights.len() + 4 * (self.bias.len() + self.mantissa.len()) + self.shift.len()
-    }
-}
-
 kernel_call! {
     /// Dense or grouped convolution.
     Conv2dCall for Conv2d {
@@ -269,14 +227,7 @@ impl Op for Conv2d {
         }
         let norm = downcast::<BatchNorm>(next).filter(|_| self.clamp == Clamp::NONE)?;
         let row = self.weight.len() / self.params.out;
-        let weight =
-            self.weight.iter().enumerate().map(|(i, w)| (*w as f64 * norm.factor[i / row]) as f32).collect();
-        let bias = self
-            .bias
-            .iter()
-            .enumerate()
-            .map(|(i, b)| (*b as f64 * norm.factor[i] + norm.offset[i]) as f32)
-            .collect();
+        let (weight, bias) = norm.fold(&self.weight, &self.bias, |i| i / row);
         let params = ConvParams { bias: true, ..self.params };
         Some(Box::new(Self { params, weight, bias, ..self.clone() }))
     }
@@ -293,10 +244,10 @@ impl Op for Conv2d {
         let (c, cout) = (self.channels_per_group(), p.out / p.groups);
         let gather = Gather::choose(layout, c);
         let (segments, k) = gather.segments(self.taps(), c);
-        let mut all = Packed { weights: vec![], bias: vec![], mantissa: vec![], shift: vec![] };
+        let mut all = Packed::default();
         for group in 0..p.groups {
             let of = group * cout..(group + 1) * cout;
-            let part = Packed::new(
+            all.append(Packed::new(
                 layout,
                 segments,
                 k,
@@ -304,11 +255,7 @@ impl Op for Conv2d {
                 &filters.bias[of.clone()],
                 &filters.multiplier[of],
                 from.zero_point,
-            );
-            all.weights.extend(part.weights);
-            all.bias.extend(part.bias);
-            all.mantissa.extend(part.mantissa);
-            all.shift.extend(part.shift);
+            ));
         }
         let bytes = all.bytes();
         let chunk = cx.target().chunk.min(cx.graph().shape(output).area()).max(1);

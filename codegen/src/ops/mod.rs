@@ -14,6 +14,7 @@ mod conv2d;
 mod filters;
 mod global_average_pool;
 mod max_pool;
+mod packing;
 mod point_wise;
 mod resize;
 mod softmax;

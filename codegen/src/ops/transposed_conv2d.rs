@@ -1,6 +1,6 @@
 //! Transposed convolution, with a fused activation.
 
-use super::{BatchNorm, Clamp, Op, conv2d::Packed, downcast, filters::Filters, forward_eval};
+use super::{BatchNorm, Clamp, Op, downcast, filters::Filters, forward_eval, packing::Packed};
 use crate::{
     error::Result,
     graph::{Shape, TransposedConvParams},
@@ -137,18 +137,7 @@ impl Op for TransposedConv2d {
         }
         let norm = downcast::<BatchNorm>(next).filter(|_| self.clamp == Clamp::NONE)?;
         let (taps, out) = (self.taps(), self.params.out);
-        let weight = self
-            .weight
-            .iter()
-            .enumerate()
-            .map(|(i, w)| (*w as f64 * norm.factor[i / taps % out]) as f32)
-            .collect();
-        let bias = self
-            .bias
-            .iter()
-            .enumerate()
-            .map(|(i, b)| (*b as f64 * norm.factor[i] + norm.offset[i]) as f32)
-            .collect();
+        let (weight, bias) = norm.fold(&self.weight, &self.bias, |i| i / taps % out);
         let params = TransposedConvParams { bias: true, ..self.params };
         Some(Box::new(Self { params, weight, bias, ..self.clone() }))
     }
@@ -159,7 +148,7 @@ impl Op for TransposedConv2d {
         let filters = Filters::quantize(cx, &self.rows(), &self.bias, from, to, None)?;
         let (p, layout, c) = (&self.params, cx.target().layout, self.channels);
         let gather = Gather::choose(layout, c);
-        let mut all = Packed { weights: vec![], bias: vec![], mantissa: vec![], shift: vec![] };
+        let mut all = Packed::default();
         for ry in 0..p.stride[0] {
             for rx in 0..p.stride[1] {
                 // Taps of this phase, in the order in which they meet the input: descending.
@@ -175,11 +164,15 @@ impl Op for TransposedConv2d {
                     .map(|row| picked.iter().flat_map(|t| row[t * c..(t + 1) * c].iter().copied()).collect())
                     .collect();
                 let (segments, k) = gather.segments(picked.len(), c);
-                let zero = from.zero_point;
-                let part = Packed::new(layout, segments, k, &rows, &filters.bias, &filters.multiplier, zero);
-                all.weights.extend(part.weights);
-                all.bias.extend(part.bias);
-                (all.mantissa, all.shift) = (part.mantissa, part.shift);
+                all.append_phase(Packed::new(
+                    layout,
+                    segments,
+                    k,
+                    &rows,
+                    &filters.bias,
+                    &filters.multiplier,
+                    from.zero_point,
+                ));
             }
         }
         let bytes = all.bytes();
