@@ -4,7 +4,8 @@
 //! type that owns an arena. It depends on this crate and on `niello-kernels`, and on nothing else; nothing allocates,
 //! nothing panics.
 //!
-//! * [`Arena`], [`Aligned`]: memory. [`TakeOnce`] hands out a model that lives in a `static`.
+//! * [`Arena`], [`Aligned`]: memory. `TakeOnce` hands out a model that lives in a `static` (where a flag can be swapped
+//!   atomically: not on Armv6-M).
 //! * [`Observer`]: sees each layer's result (profiling, bit-exact regression tests); costs nothing when unused.
 //! * [`self_test`]: known-answer test from a seed, checksums for answers.
 //! * [`numbers`]: between real numbers and codes.
@@ -17,12 +18,16 @@ pub mod model;
 pub mod numbers;
 pub mod observe;
 pub mod self_test;
+#[cfg(target_has_atomic = "8")]
+mod take_once;
 
-pub use model::{Aligned, Arena, Metadata, Model, TakeOnce};
+pub use model::{Aligned, Arena, Metadata, Model};
 pub use niello_kernels as kernels;
 pub use numbers::TensorInfo;
 pub use observe::{LayerInfo, Observer, Output};
 pub use self_test::SelfTestError;
+#[cfg(target_has_atomic = "8")]
+pub use take_once::TakeOnce;
 
 #[cfg(not(target_endian = "little"))]
 compile_error!("constants are stored little-endian");

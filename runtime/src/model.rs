@@ -1,10 +1,7 @@
 //! Models and the memory that they live in.
 
 use crate::{TensorInfo, kernels::Rounding, observe::LayerInfo};
-use core::{
-    cell::{Cell, UnsafeCell},
-    sync::atomic::{AtomicBool, Ordering},
-};
+use core::cell::Cell;
 
 /// Weights, aligned for the widest loads. Stays in flash.
 #[repr(C, align(64))]
@@ -67,42 +64,4 @@ pub struct Metadata {
     pub preprocess: &'static str,
     /// Name and SHA-256 of every source file.
     pub sources: &'static [(&'static str, &'static str)],
-}
-
-/// A static that is handed out once, for exclusive use.
-///
-/// ```
-/// use niello::TakeOnce;
-/// static BUFFER: TakeOnce<[i8; 4]> = TakeOnce::new([0; 4]);
-/// let buffer = BUFFER.take().unwrap();
-/// buffer[0] = 1;
-/// assert!(BUFFER.take().is_none());
-/// ```
-#[cfg(target_has_atomic = "8")]
-pub struct TakeOnce<T> {
-    taken: AtomicBool,
-    value: UnsafeCell<T>,
-}
-
-// SAFETY: the value is reachable only through the one exclusive reference that `take` gives out; handing that to another
-// thread is what `T: Send` allows.
-#[cfg(target_has_atomic = "8")]
-unsafe impl<T: Send> Sync for TakeOnce<T> {}
-
-#[cfg(target_has_atomic = "8")]
-impl<T> TakeOnce<T> {
-    /// Not taken yet.
-    pub const fn new(value: T) -> Self {
-        Self { taken: AtomicBool::new(false), value: UnsafeCell::new(value) }
-    }
-
-    /// The value, the first time; `None` afterwards.
-    #[allow(clippy::mut_from_ref, reason = "the flag makes the reference exclusive")]
-    pub fn take(&'static self) -> Option<&'static mut T> {
-        if self.taken.swap(true, Ordering::AcqRel) {
-            return None;
-        }
-        // SAFETY: the swap returned false exactly once, so this is the only reference ever made.
-        Some(unsafe { &mut *self.value.get() })
-    }
 }

@@ -1,0 +1,41 @@
+//! Exclusive use of a static. Only where the target can swap a flag atomically: not on Armv6-M (Cortex-M0).
+
+use core::{
+    cell::UnsafeCell,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+/// A static that is handed out once, for exclusive use.
+///
+/// ```
+/// use niello::TakeOnce;
+/// static BUFFER: TakeOnce<[i8; 4]> = TakeOnce::new([0; 4]);
+/// let buffer = BUFFER.take().unwrap();
+/// buffer[0] = 1;
+/// assert!(BUFFER.take().is_none());
+/// ```
+pub struct TakeOnce<T> {
+    taken: AtomicBool,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: the value is reachable only through the one exclusive reference that `take` gives out; handing that to another
+// thread is what `T: Send` allows.
+unsafe impl<T: Send> Sync for TakeOnce<T> {}
+
+impl<T> TakeOnce<T> {
+    /// Not taken yet.
+    pub const fn new(value: T) -> Self {
+        Self { taken: AtomicBool::new(false), value: UnsafeCell::new(value) }
+    }
+
+    /// The value, the first time; `None` afterwards.
+    #[allow(clippy::mut_from_ref, reason = "the flag makes the reference exclusive")]
+    pub fn take(&'static self) -> Option<&'static mut T> {
+        if self.taken.swap(true, Ordering::AcqRel) {
+            return None;
+        }
+        // SAFETY: the swap returned false exactly once, so this is the only reference ever made.
+        Some(unsafe { &mut *self.value.get() })
+    }
+}
