@@ -84,7 +84,10 @@ pub fn anam_net_weights() -> Result<SafeTensorsFile> {
 
 /// Anam-Net's trained weights, and the slices to calibrate them on.
 pub const ANAM_NET: Bundled = Bundled {
-    weights: (asset!("anam_net/weights.f16.safetensors").name, asset!("anam_net/weights.f16.safetensors").bytes),
+    weights: (
+        asset!("anam_net/weights.f16.safetensors").name,
+        asset!("anam_net/weights.f16.safetensors").bytes,
+    ),
     calibration: &[
         ("val_03_image.png", include_bytes!("../assets/ct/val_03_image.png")),
         ("val_05_image.png", include_bytes!("../assets/ct/val_05_image.png")),
