@@ -40,7 +40,7 @@ pub(crate) struct ModelArgs {
     /// "unit resize=stretch" (docs/recipes.md); absent: the network's usual way
     #[arg(long, value_name = "TEXT")]
     preprocess: Option<String>,
-    /// How pictures get the input's size: none, stretch, area, shorter-side-crop[:RATIO]
+    /// How pictures get the input's size: none, stretch, area, shorter-side-crop, shorter-side-crop:RATIO
     #[arg(long, value_name = "MODE")]
     resize: Option<String>,
     /// auto, or gray for networks of three channels too
