@@ -110,36 +110,145 @@ struct Done<'a> {
 #[inline]
 #[target_feature(enable = "neon")]
 unsafe fn tile<const PX: usize>(rows: &Rows, weights: *const i8, done: &Done<'_>) {
-    let mut acc = [[vdupq_n_s32(0); PX]; CHANNELS];
+    let mut acc = [[vdupq_n_s32(0); CHANNELS]; PX];
     let mut w = weights;
     for s in 0..rows.segments {
         // SAFETY: `PX` pixels of `segments` offsets exist.
         let x: [*const i8; PX] = core::array::from_fn(|p| unsafe { rows.segment(p, s) });
-        let mut k = 0;
-        while k < rows.k {
-            // SAFETY: `k + 16 <= rows.k` readable bytes, as `rows.k` is a multiple of 16.
-            let x = x.map(|x| unsafe { vld1q_s8(x.add(k)) });
-            for (n, acc) in acc.iter_mut().enumerate() {
-                // SAFETY: the panel has 128 bytes for these 16 `k`.
-                let w = unsafe { vld1q_s8(w.add(16 * n)) };
-                for (acc, x) in acc.iter_mut().zip(x) {
-                    let products = vmull_s8(vget_low_s8(x), vget_low_s8(w));
-                    *acc = vpadalq_s16(*acc, vmlal_high_s8(products, x, w));
-                }
+        if rows.k == 0 {
+            continue;
+        }
+        // SAFETY: `rows.k` readable bytes at each; the panel has `8 * rows.k` bytes for them.
+        unsafe {
+            if let (Some(acc), Some(x)) = (acc.first_chunk_mut::<PIXELS>(), x.first_chunk::<PIXELS>()) {
+                w = accumulate_three(acc, *x, w, rows.k);
+            } else {
+                w = accumulate(&mut acc, x, w, rows.k);
             }
-            w = w.wrapping_add(16 * CHANNELS);
-            k += 16;
         }
     }
-    // A copy, so that only the copy has an address and the accumulators above stay in registers.
-    let acc = acc;
-    for (p, out) in done.out.iter().enumerate().take(PX) {
-        let sums = [0, 4].map(|n| {
-            let [a, b, c, d] = [0, 1, 2, 3].map(|i| acc[n + i][p]);
-            vpaddq_s32(vpaddq_s32(a, b), vpaddq_s32(c, d))
-        });
+    #[expect(clippy::needless_range_loop, reason = "with an address, the accumulators would live in memory")]
+    for p in 0..PX {
+        let [a, b, c, d, e, f, g, h] = acc[p];
+        let sums =
+            [vpaddq_s32(vpaddq_s32(a, b), vpaddq_s32(c, d)), vpaddq_s32(vpaddq_s32(e, f), vpaddq_s32(g, h))];
         let bytes = done.stage.bytes(done.scale, sums);
+        let Some(out) = done.out.get(p) else { return };
         // SAFETY: the caller's promise.
         unsafe { neon_stage::store(out.add(done.first), bytes, done.live) };
     }
+}
+
+/// One segment of few pixels; returns where the weights of the next one lie.
+///
+/// # Safety
+/// `k`, a multiple of 16, bytes are readable at each of `x`, and `8 * k` at `w`.
+#[inline(always)]
+unsafe fn accumulate<const PX: usize>(
+    acc: &mut [[int32x4_t; CHANNELS]; PX],
+    x: [*const i8; PX],
+    mut w: *const i8,
+    k: usize,
+) -> *const i8 {
+    let mut i = 0;
+    while i < k {
+        // SAFETY: sixteen bytes of each of the promised.
+        unsafe {
+            let x = x.map(|x| vld1q_s8(x.add(i)));
+            for n in 0..CHANNELS {
+                let w = vld1q_s8(w.add(16 * n));
+                for (acc, x) in acc.iter_mut().zip(x) {
+                    let products = vmull_s8(vget_low_s8(x), vget_low_s8(w));
+                    acc[n] = vpadalq_s16(acc[n], vmlal_high_s8(products, x, w));
+                }
+            }
+        }
+        w = w.wrapping_add(16 * CHANNELS);
+        i += 16;
+    }
+    w
+}
+
+/// One segment of three pixels: [`accumulate`] in assembly, as the compiler moves all loads to the front of the loop
+/// and then has no registers left for the accumulators.
+///
+/// # Safety
+/// As for [`accumulate`], and `k` is not 0.
+#[inline(always)]
+unsafe fn accumulate_three(
+    acc: &mut [[int32x4_t; CHANNELS]; PIXELS],
+    x: [*const i8; PIXELS],
+    mut w: *const i8,
+    k: usize,
+) -> *const i8 {
+    /// Two channels: `$a` to `$f` are their accumulators, pixel by pixel.
+    macro_rules! pair {
+        ($a:literal, $b:literal, $c:literal, $d:literal, $e:literal, $f:literal) => {
+            concat!("ldp {w0:q}, {w1:q}, [{w}], #32\n", one!("w0", $a, $b, $c), one!("w1", $d, $e, $f),)
+        };
+    }
+    /// One channel of three pixels.
+    macro_rules! one {
+        ($w:literal, $a:literal, $b:literal, $c:literal) => {
+            concat!(
+                "smull {t0:v}.8h, {x0:v}.8b, {",
+                $w,
+                ":v}.8b\n",
+                "smull {t1:v}.8h, {x1:v}.8b, {",
+                $w,
+                ":v}.8b\n",
+                "smull {t2:v}.8h, {x2:v}.8b, {",
+                $w,
+                ":v}.8b\n",
+                "smlal2 {t0:v}.8h, {x0:v}.16b, {",
+                $w,
+                ":v}.16b\n",
+                "smlal2 {t1:v}.8h, {x1:v}.16b, {",
+                $w,
+                ":v}.16b\n",
+                "smlal2 {t2:v}.8h, {x2:v}.16b, {",
+                $w,
+                ":v}.16b\n",
+                "sadalp {",
+                $a,
+                ":v}.4s, {t0:v}.8h\n",
+                "sadalp {",
+                $b,
+                ":v}.4s, {t1:v}.8h\n",
+                "sadalp {",
+                $c,
+                ":v}.4s, {t2:v}.8h\n",
+            )
+        };
+    }
+    let [a, b, c] = acc;
+    // SAFETY: reads sixteen bytes at each of `x` and 128 at `w`, `k / 16` times.
+    unsafe {
+        core::arch::asm!(
+            "2:",
+            "ldr {x0:q}, [{p0}], #16",
+            "ldr {x1:q}, [{p1}], #16",
+            "ldr {x2:q}, [{p2}], #16",
+            pair!("a0", "b0", "c0", "a1", "b1", "c1"),
+            pair!("a2", "b2", "c2", "a3", "b3", "c3"),
+            pair!("a4", "b4", "c4", "a5", "b5", "c5"),
+            pair!("a6", "b6", "c6", "a7", "b7", "c7"),
+            "subs {k}, {k}, #16",
+            "b.ne 2b",
+            a0 = inout(vreg) a[0], a1 = inout(vreg) a[1], a2 = inout(vreg) a[2], a3 = inout(vreg) a[3],
+            a4 = inout(vreg) a[4], a5 = inout(vreg) a[5], a6 = inout(vreg) a[6], a7 = inout(vreg) a[7],
+            b0 = inout(vreg) b[0], b1 = inout(vreg) b[1], b2 = inout(vreg) b[2], b3 = inout(vreg) b[3],
+            b4 = inout(vreg) b[4], b5 = inout(vreg) b[5], b6 = inout(vreg) b[6], b7 = inout(vreg) b[7],
+            c0 = inout(vreg) c[0], c1 = inout(vreg) c[1], c2 = inout(vreg) c[2], c3 = inout(vreg) c[3],
+            c4 = inout(vreg) c[4], c5 = inout(vreg) c[5], c6 = inout(vreg) c[6], c7 = inout(vreg) c[7],
+            x0 = out(vreg) _, x1 = out(vreg) _, x2 = out(vreg) _,
+            t0 = out(vreg) _, t1 = out(vreg) _, t2 = out(vreg) _,
+            w0 = out(vreg) _, w1 = out(vreg) _,
+            p0 = inout(reg) x[0] => _, p1 = inout(reg) x[1] => _, p2 = inout(reg) x[2] => _,
+            w = inout(reg) w,
+            k = inout(reg) k => _,
+            options(readonly, nostack),
+        );
+    }
+    w
 }

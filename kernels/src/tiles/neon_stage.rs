@@ -32,13 +32,13 @@ impl Stage {
     #[inline]
     #[target_feature(enable = "neon")]
     pub(crate) fn bytes(&self, scale: &Scale, sums: [int32x4_t; 2]) -> int8x8_t {
-        let [low, high] = [0, 1].map(|i| {
-            let acc = vaddq_s32(sums[i], scale.bias[i]);
-            match self.rounding {
-                Rounding::TfliteDouble => double(acc, scale.mantissa[i], scale.shift[i]),
-                Rounding::Single => single(acc, scale.mantissa[i], scale.shift[i]),
-            }
-        });
+        // No closures over arrays: the compiler calls them, one by one.
+        let (low, high) = (vaddq_s32(sums[0], scale.bias[0]), vaddq_s32(sums[1], scale.bias[1]));
+        let (m, s) = (scale.mantissa, scale.shift);
+        let (low, high) = match self.rounding {
+            Rounding::TfliteDouble => (double(low, m[0], s[0]), double(high, m[1], s[1])),
+            Rounding::Single => (single(low, m[0], s[0]), single(high, m[1], s[1])),
+        };
         // Saturating twice before the clamp changes nothing: the clamp's bounds are bytes.
         let y = vqaddq_s16(vqmovn_high_s32(vqmovn_s32(low), high), self.zero_point);
         vmin_s8(vmax_s8(vqmovn_s16(y), self.min), self.max)
