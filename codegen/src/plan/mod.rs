@@ -1,9 +1,9 @@
 //! The memory plan: where each tensor lies in the one arena.
 //!
-//! * [`placement`]: which tensors are slices of a concatenation.
-//! * [`storage`]: which tensors share memory because one takes over from the other, and when each block is live.
-//! * [`packing`]: offsets for blocks, the best of several strategies.
-//! * [`verify`](mod@verify): an independent check of a finished program.
+//! * `placement`: which tensors are slices of a concatenation.
+//! * `storage`: which tensors share memory because one takes over from the other, and when each block is live.
+//! * `packing`: offsets for blocks, the best of several strategies.
+//! * `verify`: an independent check of a finished program.
 
 mod packing;
 mod placement;
