@@ -18,7 +18,8 @@ pub(crate) const COMMAND: Command = Command {
 
 /// What runs there: arguments of `cargo miri test`.
 const TESTS: &[(&str, &str)] = &[
-    ("kernels, unit tests", "-p niello-kernels --lib"),
+    // Not the one that tries every code and a million numbers.
+    ("kernels, unit tests", "-p niello-kernels --lib -- --skip precise"),
     ("kernels, refused parameters", "-p niello-kernels --test refusal"),
     ("kernels, convolutions of known shapes", "-p niello-kernels --test oracle known_shapes"),
     ("runtime", "-p niello --lib"),
