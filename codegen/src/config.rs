@@ -13,9 +13,8 @@ use std::path::{Path, PathBuf};
 ///
 /// ```no_run
 /// // build.rs
-/// # fn registry() -> &'static dyn niello_codegen::network::Networks { unimplemented!() }
-/// # fn main() -> niello_codegen::Result<()> {
-/// niello_codegen::Config::new(registry()).target("portable").compile("model.toml")?;
+/// # fn build(registry: &dyn niello_codegen::network::Networks) -> niello_codegen::Result<()> {
+/// niello_codegen::Config::new(registry).target("portable").compile("model.toml")?;
 /// # Ok(())
 /// # }
 /// // src/main.rs: mod model { include!(concat!(env!("OUT_DIR"), "/model.rs")); }
