@@ -15,8 +15,7 @@ use crate::{
     recipe::{CalibrationSet, Head, Range, RangeOverride, Recipe, Rounding},
     weights::{SafeTensorsFile, WeightSource, read_tensors},
 };
-use niello_imaging::{Picture, Preprocess};
-use sha2::{Digest, Sha256};
+use niello_imaging::{Picture, Preprocess, metrics};
 use std::path::{Path, PathBuf};
 
 /// What a network's output is good for.
@@ -345,7 +344,7 @@ impl Build {
         match scores {
             [label] if self.recipe.output.head == Head::Argmax => *label as usize,
             [one] => (*one > if self.is_probability() { 0.5 } else { 0.0 }) as usize,
-            many => (1..many.len()).fold(0, |best, c| if many[c] > many[best] { c } else { best }),
+            many => metrics::top_1(many).unwrap_or(0),
         }
     }
 
@@ -394,9 +393,4 @@ impl From<niello_imaging::Error> for Error {
             other => Error::Invalid(other.to_string()),
         }
     }
-}
-
-/// SHA-256 of bytes, in hexadecimal.
-pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
 }

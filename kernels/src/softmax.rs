@@ -4,7 +4,7 @@
 //! integer bits (Q5.26), their exponential is a Q0.31 number, the sum is kept in Q12.19, and the quotient comes from a
 //! Newton-Raphson reciprocal. Everything is defined on 32-bit integers; `docs/arithmetic.md` has the steps.
 
-use crate::{Isa, Kernel, Memory, Multiplier, Operand, Rounding, arith};
+use crate::{Isa, Kernel, Memory, Multiplier, Operand, arith};
 
 /// `out = softmax over c of in`, at scale 1/256 and zero point -128. For at most 4095 classes, so that the sum fits.
 /// `output` may be the same view as `input`.
@@ -163,9 +163,6 @@ fn one_over_one_plus(a: i32) -> i32 {
 fn saturating_shift_left_2(x: i32) -> i32 {
     (x as i64 * 4).clamp(i32::MIN as i64, i32::MAX as i64) as i32
 }
-
-/// Softmax has one definition; [`Rounding`] does not change it.
-pub const ROUNDING: Rounding = Rounding::TfliteDouble;
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,7 @@
 //! The float reference, from the same weights and the same recipe.
 
 use niello_codegen::{Graph, Tensor, passes::optimize, pipeline::import, recipe::Recipe};
-use niello_imaging::{Picture, Samples};
+use niello_imaging::{Picture, Samples, metrics};
 use niello_models::Registry;
 use std::error::Error;
 
@@ -20,9 +20,7 @@ impl Reference {
         let shape = self.graph.shape(self.graph.inputs[0]);
         let input = Tensor::new(shape, input).ok_or("the input has another size than the network's")?;
         let logits = self.graph.eval_f32(&[input])?.swap_remove(0);
-        let class = |pixel: &[f32]| {
-            (1..pixel.len()).fold(0, |best, c| if pixel[c] > pixel[best] { c } else { best }) as u8
-        };
+        let class = |pixel: &[f32]| metrics::top_1(pixel).unwrap_or(0) as u8;
         Ok(logits.data.chunks(logits.shape.c).map(class).collect())
     }
 }
