@@ -17,6 +17,8 @@ pub mod constants;
 pub mod model;
 pub mod numbers;
 pub mod observe;
+#[cfg(target_has_atomic = "8")]
+mod place;
 pub mod self_test;
 #[cfg(target_has_atomic = "8")]
 mod take_once;
@@ -25,6 +27,8 @@ pub use model::{Aligned, Arena, Metadata, Model};
 pub use niello_kernels as kernels;
 pub use numbers::TensorInfo;
 pub use observe::{LayerInfo, Observer, Output};
+#[cfg(target_has_atomic = "8")]
+pub use place::{ArenaMemory, Place};
 pub use self_test::SelfTestError;
 #[cfg(target_has_atomic = "8")]
 pub use take_once::TakeOnce;

@@ -1,5 +1,6 @@
 //! Known-answer test: pseudo-random input, checksums for answers, a checksum of the weights.
 
+use crate::{LayerInfo, Observer, Output};
 use core::fmt;
 
 /// Why a self-test failed.
@@ -21,6 +22,17 @@ pub enum SelfTestError {
         /// What came out.
         found: u64,
     },
+    /// The result of a layer differs: the first one that does.
+    Layer {
+        /// Index of the layer.
+        index: usize,
+        /// The layer's name.
+        name: &'static str,
+        /// What was built.
+        expected: u64,
+        /// What came out.
+        found: u64,
+    },
 }
 
 impl fmt::Display for SelfTestError {
@@ -31,6 +43,9 @@ impl fmt::Display for SelfTestError {
             }
             Self::Output { index, expected, found } => {
                 write!(f, "output {index}: checksum {found:016x}, expected {expected:016x}")
+            }
+            Self::Layer { index, name, expected, found } => {
+                write!(f, "layer {index} `{name}`: checksum {found:016x}, expected {expected:016x}")
             }
         }
     }
@@ -102,5 +117,93 @@ impl Codes {
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         ((z ^ (z >> 31)) >> 56) as i8
+    }
+}
+
+/// An observer that compares every layer's checksum with what was built, and keeps the first difference.
+///
+/// ```
+/// use niello::self_test::LayerChecks;
+///
+/// let expected = [0x1234u64];
+/// let checks = LayerChecks::new(&expected);
+/// // model.infer_observed(&input, &mut output, &mut checks);
+/// assert!(checks.result().is_err(), "no layer has run");
+/// ```
+#[derive(Clone, Debug)]
+pub struct LayerChecks<'a> {
+    expected: &'a [u64],
+    /// Index after the last layer that ran.
+    seen: usize,
+    first: Option<SelfTestError>,
+}
+
+impl<'a> LayerChecks<'a> {
+    /// One checksum for each layer, in order of execution; layers that observers are not shown are not compared.
+    pub const fn new(expected: &'a [u64]) -> Self {
+        Self { expected, seen: 0, first: None }
+    }
+
+    /// What was found so far.
+    ///
+    /// # Errors
+    /// The first layer whose result differed; the last index where layers are missing.
+    pub fn result(&self) -> Result<(), SelfTestError> {
+        match self.first {
+            Some(error) => Err(error),
+            None => match self.expected.get(self.seen) {
+                Some(expected) => {
+                    let (index, name) = (self.seen, "did not run");
+                    Err(SelfTestError::Layer { index, name, expected: *expected, found: 0 })
+                }
+                None => Ok(()),
+            },
+        }
+    }
+}
+
+impl Observer for LayerChecks<'_> {
+    fn layer(&mut self, index: usize, info: &LayerInfo, output: Output<'_>) {
+        self.seen = index + 1;
+        let found = output.checksum();
+        let expected = self.expected.get(index).copied().unwrap_or(!found);
+        if found != expected && self.first.is_none() {
+            self.first = Some(SelfTestError::Layer { index, name: info.name, expected, found });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::{Memory, Operand};
+    use core::cell::Cell;
+
+    const INFO: LayerInfo =
+        LayerInfo { name: "conv", kind: "Conv2d", macs: 0, output: Operand::arena(0, [1, 2, 2], 2) };
+
+    fn observed(expected: &[u64], arena: &mut [i8; 4]) -> Result<(), SelfTestError> {
+        let mem = Memory::new(Cell::from_mut(&mut arena[..]).as_slice_of_cells(), &[], &[]);
+        let mut checks = LayerChecks::new(expected);
+        checks.layer(0, &INFO, Output::new(&mem, &INFO.output));
+        checks.result()
+    }
+
+    #[test]
+    fn the_first_layer_that_differs_is_kept() {
+        let sum = Checksum::of_codes(&[1, 2, 3, 4]);
+        assert_eq!(observed(&[sum], &mut [1, 2, 3, 4]), Ok(()));
+        let found = Checksum::of_codes(&[1, 2, 3, 5]);
+        let error = SelfTestError::Layer { index: 0, name: "conv", expected: sum, found };
+        assert_eq!(observed(&[sum], &mut [1, 2, 3, 5]), Err(error));
+    }
+
+    #[test]
+    fn a_layer_that_did_not_run_is_no_success() {
+        let sum = Checksum::of_codes(&[1, 2, 3, 4]);
+        assert!(matches!(
+            observed(&[sum, 7], &mut [1, 2, 3, 4]),
+            Err(SelfTestError::Layer { index: 1, expected: 7, .. })
+        ));
     }
 }

@@ -1,12 +1,11 @@
 //! The model type of generated code: its metadata, `infer`, `self_test`.
 
 use super::{
-    EmitOptions, metadata, self_test_answers,
+    EmitOptions, metadata,
     spelling::{doc, group_digits},
     tensor_info,
 };
 use crate::{
-    error::Result,
     graph::ValueId,
     program::{Field, Program, Ref},
 };
@@ -19,19 +18,10 @@ pub(super) fn api(
     model: &Ident,
     names: &[Ident],
     options: &EmitOptions,
-) -> Result<TokenStream> {
-    let many = |ids: &[ValueId], base: &str| -> Vec<(Ident, Ident, usize)> {
-        ids.iter()
-            .enumerate()
-            .map(|(i, id)| {
-                let suffix = if ids.len() == 1 { String::new() } else { i.to_string() };
-                let upper = format_ident!("{}{suffix}_LEN", base.to_uppercase());
-                (format_ident!("{base}{suffix}"), upper, program.tensor(*id).shape.len())
-            })
-            .collect()
-    };
-    let inputs = many(&program.inputs, "input");
-    let outputs = many(&program.outputs, "output");
+    answers: &[u64],
+) -> TokenStream {
+    let inputs = buffers(program, &program.inputs, "input");
+    let outputs = buffers(program, &program.outputs, "output");
     let lengths = inputs.iter().chain(&outputs).zip(program.inputs.iter().chain(&program.outputs)).map(
         |((name, len, n), id)| {
             let info = program.tensor(*id);
@@ -59,20 +49,20 @@ pub(super) fn api(
         quote!(LayerInfo { name: #name, kind: #kind, macs: #macs, output: #output })
     });
     let calls = names.iter().enumerate().map(|(i, name)| {
-        let i = Literal::usize_unsuffixed(i);
-        quote! {
-            #name.run(&mem, isa);
-            observer.layer(#i, &LAYERS[#i], Output::new(&mem, &LAYERS[#i].output));
-        }
+        // Nobody is shown a result that a later step adds to.
+        let shown = program.completes(i).then(|| {
+            let i = Literal::usize_unsuffixed(i);
+            quote!(observer.layer(#i, &LAYERS[#i], Output::new(&mem, &LAYERS[#i].output));)
+        });
+        quote!(#name.run(&mem, isa); #shown)
     });
-    let answers = self_test_answers(program, options.self_test_seed)?;
     let seed = Literal::u64_unsuffixed(options.self_test_seed);
     let weights_sum = Literal::u64_unsuffixed(niello_runtime::self_test::Checksum::of(program.blob.bytes()));
     let input_fills = inputs.iter().map(|(name, ..)| quote!(codes.fill(#name);));
     let mutable = inputs.iter().map(|(name, len, _)| quote!(#name: &mut [i8; #len]));
     let mutable: Vec<TokenStream> =
         mutable.chain(outputs.iter().map(|(name, len, _)| quote!(#name: &mut [i8; #len]))).collect();
-    let checks = outputs.iter().zip(&answers).enumerate().map(|(i, ((name, ..), answer))| {
+    let checks = outputs.iter().zip(answers).enumerate().map(|(i, ((name, ..), answer))| {
         let (i, answer) = (Literal::usize_unsuffixed(i), Literal::u64_unsuffixed(*answer));
         quote! {
             let found = Checksum::of_codes(#name);
@@ -83,8 +73,11 @@ pub(super) fn api(
     });
     let about = model_docs(program);
     let name = &program.name;
-    Ok(quote! {
+    quote! {
         #(#lengths)*
+
+        #[doc = " The seed of the known-answer test's input."]
+        pub const SELF_TEST_SEED: u64 = #seed;
 
         #[doc = " The layers, in order of execution."]
         pub static LAYERS: [LayerInfo; #layer_count] = [#(#layer_infos),*];
@@ -107,9 +100,15 @@ pub(super) fn api(
 
             #[doc = " As [`Self::infer`]; `observer` sees the result of each layer."]
             pub fn infer_observed(&mut self, #(#parameters,)* observer: &mut impl Observer) {
+                Self::infer_in(&mut self.arena, #(#arguments,)* observer);
+            }
+
+            #[doc = " As [`Self::infer_observed`], in an arena of the caller's, wherever it lies: see `niello::Place`."]
+            #[doc = " Models that do not run at the same time may share one."]
+            pub fn infer_in(arena: &mut Arena<ARENA_BYTES>, #(#parameters,)* observer: &mut impl Observer) {
                 let inputs = [#(&#input_names[..]),*];
                 let outputs = [#(Cell::from_mut(&mut #output_names[..]).as_slice_of_cells()),*];
-                let mem = Memory::new(self.arena.cells(), &inputs, &outputs);
+                let mem = Memory::new(arena.cells(), &inputs, &outputs);
                 let isa = Isa::detect();
                 #(#calls)*
             }
@@ -122,7 +121,7 @@ pub(super) fn api(
                 if found != #weights_sum {
                     return Err(SelfTestError::Weights { expected: #weights_sum, found });
                 }
-                let mut codes = Codes::new(#seed);
+                let mut codes = Codes::new(SELF_TEST_SEED);
                 #(#input_fills)*
                 self.infer(#(#arguments),*);
                 #(#checks)*
@@ -145,7 +144,57 @@ pub(super) fn api(
             const LAYERS: &'static [LayerInfo] = &LAYERS;
             const METADATA: Metadata = #metadata;
         }
-    })
+    }
+}
+
+/// Parameters for inputs or outputs: name, name of the constant that holds the length, length.
+fn buffers(program: &Program, ids: &[ValueId], base: &str) -> Vec<(Ident, Ident, usize)> {
+    ids.iter()
+        .enumerate()
+        .map(|(i, id)| {
+            let suffix = if ids.len() == 1 { String::new() } else { i.to_string() };
+            let upper = format_ident!("{}{suffix}_LEN", base.to_uppercase());
+            (format_ident!("{base}{suffix}"), upper, program.tensor(*id).shape.len())
+        })
+        .collect()
+}
+
+/// The checksum of every layer for the known-answer test's input, and the method that compares them.
+pub(super) fn layer_checks(program: &Program, model: &Ident, sums: &[u64]) -> TokenStream {
+    let count = Literal::usize_unsuffixed(sums.len());
+    let sums = sums.iter().map(|sum| Literal::u64_unsuffixed(*sum));
+    let inputs = buffers(program, &program.inputs, "input");
+    let outputs = buffers(program, &program.outputs, "output");
+    let names: Vec<&Ident> = inputs.iter().chain(&outputs).map(|b| &b.0).collect();
+    let lengths = inputs.iter().chain(&outputs).map(|b| &b.1);
+    let fills = inputs.iter().map(|b| &b.0);
+    quote! {
+        #[doc = " Checksum of the result of every layer, for the input of the known-answer test; 0 where a later layer adds to"]
+        #[doc = " the same result."]
+        pub static LAYER_CHECKSUMS: [u64; #count] = [#(#sums),*];
+
+        impl #model {
+            #[doc = " As [`Self::self_test`], layer by layer: the error names the first layer whose bytes differ."]
+            pub fn check_layers(&mut self, #(#names: &mut [i8; #lengths]),*) -> Result<(), SelfTestError> {
+                let mut codes = Codes::new(SELF_TEST_SEED);
+                #(codes.fill(#fills);)*
+                let mut checks = niello::self_test::LayerChecks::new(&LAYER_CHECKSUMS);
+                self.infer_observed(#(#names,)* &mut checks);
+                checks.result()
+            }
+        }
+    }
+}
+
+/// What [`layer_checks`] names, where it is a module of its own.
+pub(super) fn layer_check_imports(program: &Program, model: &Ident) -> TokenStream {
+    let inputs = buffers(program, &program.inputs, "input");
+    let lengths = inputs.into_iter().chain(buffers(program, &program.outputs, "output")).map(|b| b.1);
+    quote! {
+        use super::model::{#(#lengths,)* #model, SELF_TEST_SEED};
+        use niello::SelfTestError;
+        use niello::self_test::Codes;
+    }
 }
 
 fn model_docs(program: &Program) -> Vec<TokenStream> {

@@ -7,29 +7,34 @@ use crate::{
 };
 use std::path::{Path, PathBuf};
 
-/// Writes a crate: `Cargo.toml`, `src/lib.rs`, `src/model.rs`, `src/weights.bin`.
+/// Writes a crate: `Cargo.toml`, `src/lib.rs`, `src/model.rs`, `src/layer_checks.rs`, `src/weights.bin`.
 ///
 /// `dependency` is the value of the `niello` dependency in `Cargo.toml`, e.g. `{ version = "0.1" }`.
 ///
 /// # Errors
 /// The folder cannot be written. Files are written beside their place and then moved, so that none is left half-written.
 pub fn write_crate(program: &Program, options: &EmitOptions, dir: &Path, dependency: &str) -> Result<()> {
-    let generated = emit(program, options)?;
+    // The check of layers has a file of its own there.
+    let generated = emit(program, &EmitOptions { layer_checks: false, ..options.clone() })?;
     let name = program.name.trim_matches('_').replace('_', "-");
     let manifest = format!(
         "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[features]\n# Detect instruction \
-         sets at run time (hosts and Linux boards).\nstd = [\"niello/std\"]\n\n[dependencies]\nniello = \
-         {dependency}\n\n[workspace]\n"
+         sets at run time (hosts and Linux boards).\nstd = [\"niello/std\"]\n# Compare the bytes of every layer on the \
+         board: `check_layers`.\nlayer-checks = []\n\n[dependencies]\nniello = {dependency}\n\n[workspace]\n"
     );
+    // Naming a linker section counts as unsafe code, which `forbid` would not let anyone allow.
+    let unsafe_code = if options.weights_section.is_some() { "deny" } else { "forbid" };
     let lib = format!(
         "//! {} as static Rust: no heap, no floating point in `infer`, the same bytes on every target.\n\
-         #![no_std]\n#![forbid(unsafe_code)]\n\nmod model;\n\npub use model::*;\n",
+         #![no_std]\n#![{unsafe_code}(unsafe_code)]\n\n#[cfg(feature = \"layer-checks\")]\nmod layer_checks;\nmod model;\n\n\
+         #[cfg(feature = \"layer-checks\")]\npub use layer_checks::*;\npub use model::*;\n",
         program.metadata.network
     );
     std::fs::create_dir_all(dir.join("src")).map_err(Error::io("cannot create", dir.join("src")))?;
     write_files(&[
         (dir.join("src/weights.bin"), &generated.weights),
         (dir.join("src/model.rs"), generated.source.as_bytes()),
+        (dir.join("src/layer_checks.rs"), generated.layer_checks.as_bytes()),
         (dir.join("src/lib.rs"), lib.as_bytes()),
         (dir.join("Cargo.toml"), manifest.as_bytes()),
     ])
