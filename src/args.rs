@@ -26,6 +26,12 @@ pub(crate) struct ModelArgs {
     /// Weights; absent: those that come with the network
     #[arg(long, value_name = "SAFETENSORS")]
     weights: Option<PathBuf>,
+    /// Weights from a seed instead of a file, calibrated on seeded inputs: for sizes, speed and bits
+    #[arg(long, conflicts_with = "weights")]
+    seeded: bool,
+    /// The network's base number of channels, where it has one (Anam-Net: 64)
+    #[arg(long, value_name = "N")]
+    width: Option<usize>,
     /// Class names in the order of the outputs, comma-separated; or only their number: then the network's own names,
     /// where it has as many
     #[arg(long, value_name = "N|A,B,..")]
@@ -112,8 +118,12 @@ impl ModelArgs {
             None => PathBuf::new(),
         };
         if let Some(weights) = &self.weights {
-            recipe.weights = Some(here.join(weights));
+            (recipe.seeded, recipe.weights) = (false, Some(here.join(weights)));
         }
+        if self.seeded {
+            (recipe.seeded, recipe.weights) = (true, None);
+        }
+        recipe.width = self.width.or(recipe.width);
         if !self.calibrate.is_empty() {
             recipe = recipe.calibrate_on_files(self.calibrate.iter().map(|path| here.join(path)));
         }

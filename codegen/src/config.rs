@@ -24,12 +24,13 @@ pub struct Config<'n> {
     out_dir: Option<PathBuf>,
     file_name: Option<String>,
     target: Option<String>,
+    layer_checks: bool,
 }
 
 impl<'n> Config<'n> {
     /// Finds networks in `networks`, writes to cargo's `OUT_DIR`.
     pub fn new(networks: &'n dyn Networks) -> Self {
-        Self { networks, out_dir: None, file_name: None, target: None }
+        Self { networks, out_dir: None, file_name: None, target: None, layer_checks: false }
     }
 
     /// Writes to another folder; the source then includes its weights from beside itself.
@@ -65,6 +66,18 @@ impl<'n> Config<'n> {
     /// ```
     pub fn target(mut self, name: impl Into<String>) -> Self {
         self.target = Some(name.into());
+        self
+    }
+
+    /// Lets the model compare every layer's bytes on the board: its `check_layers`.
+    ///
+    /// ```
+    /// # fn f(config: niello_codegen::Config) {
+    /// config.layer_checks(true);
+    /// # }
+    /// ```
+    pub fn layer_checks(mut self, yes: bool) -> Self {
+        self.layer_checks = yes;
         self
     }
 
@@ -105,6 +118,7 @@ impl<'n> Config<'n> {
         };
         let mut options = build.emit_options();
         options.weights = weights;
+        options.layer_checks = self.layer_checks;
         let generated = emit(&build.program, &options)?;
         std::fs::create_dir_all(&dir).map_err(Error::io("cannot create", &dir))?;
         write_files(&[

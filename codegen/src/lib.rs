@@ -12,6 +12,7 @@ pub mod config;
 pub mod emit;
 pub mod error;
 pub mod execute;
+mod gemm;
 pub mod golden;
 pub mod graph;
 pub mod lower;

@@ -11,6 +11,8 @@ pub struct NetworkOptions {
     pub input_channels: Option<usize>,
     /// Number of classes.
     pub classes: Option<usize>,
+    /// The base number of channels, for networks that have one ([`Network::width_unit`]).
+    pub width: Option<usize>,
 }
 
 /// Trained weights that come with the project.
@@ -42,6 +44,11 @@ pub trait Network: Sync {
     /// How pictures usually become its input, in a recipe's words.
     fn default_preprocess(&self) -> &'static str {
         "unit"
+    }
+
+    /// The multiple that a chosen width must be of, for a network that can be built narrower or wider.
+    fn width_unit(&self) -> Option<usize> {
+        None
     }
 
     /// Weights that come with the project, and pictures to calibrate them on.

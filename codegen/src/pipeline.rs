@@ -13,7 +13,7 @@ use crate::{
     program::{Metadata, Program},
     quantize::{Format, QGraph, QuantizeOptions, RangeMethod, quantize},
     recipe::{CalibrationSet, Head, Range, RangeOverride, Recipe, Rounding},
-    weights::{SafeTensorsFile, WeightSource, read_tensors},
+    weights::{SafeTensorsFile, Seeded, WeightSource, read_tensors, seeded_values},
 };
 use niello_imaging::{Picture, Preprocess, metrics};
 use std::path::{Path, PathBuf};
@@ -84,6 +84,11 @@ impl std::fmt::Debug for dyn Network {
 pub fn import(recipe: &Recipe, networks: &dyn Networks) -> Result<Imported> {
     recipe.validate()?;
     let network = networks.find(&recipe.network)?;
+    if recipe.seeded {
+        let graph = build_graph(recipe, network, &mut Seeded::new())?;
+        let classes = class_names(recipe, network, &graph)?;
+        return Ok(Imported { graph, network, classes, source: ("seeded".into(), String::new()) });
+    }
     let mut weights = match (recipe.weights_path(), network.bundled()) {
         (Some(path), _) => SafeTensorsFile::open(path)?,
         (None, Some(bundled)) => SafeTensorsFile::from_bytes(bundled.weights.0, bundled.weights.1.to_vec())?,
@@ -113,7 +118,11 @@ pub fn build_graph(recipe: &Recipe, network: &dyn Network, weights: &mut dyn Wei
         input_size: recipe.input.size,
         input_channels: recipe.input.channels,
         classes: (!recipe.classes.is_empty()).then_some(recipe.classes.len()),
+        width: recipe.width,
     };
+    if recipe.width.is_some() && network.width_unit().is_none() {
+        return Err(Error::Invalid(format!("{}: has one width only, leave `width` out", network.name())));
+    }
     network.build(&options, weights)
 }
 
@@ -222,10 +231,21 @@ fn options(recipe: &Recipe) -> QuantizeOptions {
 
 /// Where calibration inputs come from.
 enum Inputs<'a> {
-    Pictures { files: Vec<PathBuf>, preprocess: &'a Preprocess },
-    Bundled { files: &'static [(&'static str, &'static [u8])], preprocess: &'a Preprocess },
+    Pictures {
+        files: Vec<PathBuf>,
+        preprocess: &'a Preprocess,
+    },
+    Bundled {
+        files: &'static [(&'static str, &'static [u8])],
+        preprocess: &'a Preprocess,
+    },
     Tensors(Vec<(String, Tensor<f32>)>),
+    /// Uniform in [-2, 2), one for each of [`SEEDED_INPUTS`].
+    Seeded,
 }
+
+/// Keys of the inputs that seeded networks are calibrated on.
+const SEEDED_INPUTS: [&str; 2] = ["first", "second"];
 
 impl Inputs<'_> {
     fn len(&self) -> usize {
@@ -233,6 +253,7 @@ impl Inputs<'_> {
             Inputs::Pictures { files, .. } => files.len(),
             Inputs::Bundled { files, .. } => files.len(),
             Inputs::Tensors(tensors) => tensors.len(),
+            Inputs::Seeded => SEEDED_INPUTS.len(),
         }
     }
 
@@ -247,6 +268,10 @@ impl Inputs<'_> {
                 picture_input(&niello_imaging::load_bytes(name, bytes)?, preprocess, shape).map(|t| vec![t])
             }
             Inputs::Tensors(tensors) => Ok(vec![tensors[i].1.clone()]),
+            Inputs::Seeded => {
+                let values = seeded_values(SEEDED_INPUTS[i]).take(shape.len()).map(|v| 2.0 * v as f32);
+                Ok(vec![Tensor { shape, data: values.collect() }])
+            }
         })
     }
 }
@@ -260,6 +285,7 @@ fn calibration_inputs<'a>(
     match recipe.calibration_set()? {
         Some(CalibrationSet::Pictures(files)) => Ok(Inputs::Pictures { files, preprocess }),
         Some(CalibrationSet::Tensors(path)) => Ok(Inputs::Tensors(read_inputs(&path, input)?)),
+        None if recipe.seeded => Ok(Inputs::Seeded),
         None => match network.bundled() {
             Some(bundled) if recipe.weights.is_none() => {
                 Ok(Inputs::Bundled { files: bundled.calibration, preprocess })
@@ -328,10 +354,12 @@ impl Build {
         let input = self.program.tensor(self.program.inputs[0]);
         let tables =
             self.preprocess.table(input.shape.c).filter(|t| t.iter().enumerate().all(|(i, p)| p.source == i));
-        let Format::Int8(q) = input.format else { return EmitOptions::default() };
+        let weights_section = self.recipe.target.weights_section.clone();
+        let plain = EmitOptions { weights_section, ..EmitOptions::default() };
+        let Format::Int8(q) = input.format else { return plain };
         let input_table =
             tables.map(|t| t.iter().map(|plane| plane.numbers.map(|x| q.quantize(x))).collect());
-        EmitOptions { input_table, ..EmitOptions::default() }
+        EmitOptions { input_table, ..plain }
     }
 
     /// The class of each pixel: the largest score, the first of equal ones; for a single score, whether it says yes.

@@ -42,12 +42,10 @@ pub(crate) mod num {
         fn minimum(self, other: Self) -> Self {
             if other < self { other } else { self }
         }
-        /// `c = a * b + c`, row-major: `a` is `[m, k]`, `b` is `[k, n]` stored transposed (`[n, k]`), `c` is `[m, n]`.
-        fn gemm_transposed(m: usize, k: usize, n: usize, a: &[Self], b: &[Self], c: &mut [Self]);
     }
 
     macro_rules! real {
-        ($t:ty, $gemm:path) => {
+        ($t:ty) => {
             impl Real for $t {
                 fn from_f32(x: f32) -> Self {
                     x as $t
@@ -58,33 +56,11 @@ pub(crate) mod num {
                 fn to_f64(self) -> f64 {
                     self as f64
                 }
-                fn gemm_transposed(m: usize, k: usize, n: usize, a: &[Self], b: &[Self], c: &mut [Self]) {
-                    assert!(a.len() >= m * k && b.len() >= n * k && c.len() >= m * n, "matrix sizes");
-                    // SAFETY: the strides below address `m * k`, `k * n` and `m * n` elements, checked above.
-                    unsafe {
-                        $gemm(
-                            m,
-                            k,
-                            n,
-                            1.0,
-                            a.as_ptr(),
-                            k as isize,
-                            1,
-                            b.as_ptr(),
-                            1,
-                            k as isize,
-                            1.0,
-                            c.as_mut_ptr(),
-                            n as isize,
-                            1,
-                        );
-                    }
-                }
             }
         };
     }
-    real!(f32, matrixmultiply::sgemm);
-    real!(f64, matrixmultiply::dgemm);
+    real!(f32);
+    real!(f64);
 }
 
 /// A dense `[h, w, c]` tensor, channels innermost.

@@ -24,6 +24,8 @@ pub(crate) struct Chosen {
     pub(crate) input: Shape,
     /// Number of classes.
     pub(crate) classes: usize,
+    /// Base number of channels, where one was chosen.
+    pub(crate) width: Option<usize>,
 }
 
 /// The options, with `network`'s own values where nothing was chosen.
@@ -45,7 +47,11 @@ pub(crate) fn choose(network: &dyn Network, options: &NetworkOptions, sides: Sid
     for (what, value) in [("number of input channels", channels), ("number of classes", classes)] {
         check(network, what, (1..=LARGEST).contains(&value), "at least 1", value)?;
     }
-    Ok(Chosen { input: Shape::new(h, w, channels), classes })
+    if let (Some(width), Some(unit)) = (options.width, network.width_unit()) {
+        let fits = width >= unit && width.is_multiple_of(unit) && width <= LARGEST;
+        check(network, "width", fits, &format!("a multiple of {unit}"), width)?;
+    }
+    Ok(Chosen { input: Shape::new(h, w, channels), classes, width: options.width })
 }
 
 fn check(network: &dyn Network, what: &str, fits: bool, rule: &str, found: usize) -> Result<()> {
@@ -68,7 +74,7 @@ mod tests {
     #[test]
     fn defaults_are_the_networks_own() {
         let chosen = choose(&AnamNet, &NetworkOptions::default(), Sides::MultipleOf(16)).unwrap();
-        assert_eq!(chosen, Chosen { input: Shape::new(512, 512, 1), classes: 3 });
+        assert_eq!(chosen, Chosen { input: Shape::new(512, 512, 1), classes: 3, width: None });
     }
 
     #[test]

@@ -31,15 +31,15 @@ impl Function {
     /// The function in double precision.
     pub fn eval(self, x: f64) -> f64 {
         match self {
-            Function::Sigmoid => 1.0 / (1.0 + (-x).exp()),
-            Function::Tanh => x.tanh(),
-            Function::Silu => x / (1.0 + (-x).exp()),
+            Function::Sigmoid => 1.0 / (1.0 + libm::exp(-x)),
+            Function::Tanh => libm::tanh(x),
+            Function::Silu => x / (1.0 + libm::exp(-x)),
             Function::HardSwish => x * (x + 3.0).clamp(0.0, 6.0) / 6.0,
             Function::Elu(alpha) => {
                 if x > 0.0 {
                     x
                 } else {
-                    alpha * x.exp_m1()
+                    alpha * libm::expm1(x)
                 }
             }
             Function::LeakyRelu(slope) => {

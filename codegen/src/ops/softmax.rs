@@ -20,7 +20,7 @@ impl Softmax {
         let mut out = inputs[0].clone();
         for pixel in out.data.chunks_mut(inputs[0].shape.c) {
             let largest = pixel.iter().map(|x| x.to_f64()).fold(f64::NEG_INFINITY, f64::max);
-            let exps: Vec<f64> = pixel.iter().map(|x| (x.to_f64() - largest).exp()).collect();
+            let exps: Vec<f64> = pixel.iter().map(|x| libm::exp(x.to_f64() - largest)).collect();
             let sum: f64 = exps.iter().sum();
             pixel.iter_mut().zip(exps).for_each(|(p, e)| *p = T::from_f64(e / sum));
         }

@@ -3,6 +3,7 @@
 use super::{BatchNorm, Clamp, Op, downcast, filters::Filters, forward_eval, packing::Packed};
 use crate::{
     error::Result,
+    gemm::gemm_transposed,
     graph::{Shape, TransposedConvParams},
     lower::Lowering,
     program::{Const, Ref, Scratch, kernel_call},
@@ -64,7 +65,7 @@ impl TransposedConv2d {
         for y in 0..input.shape.h {
             let row = &input.data[y * input.shape.w * self.channels..][..input.shape.w * self.channels];
             let mut product = vec![T::default(); input.shape.w * n];
-            T::gemm_transposed(input.shape.w, self.channels, n, row, &filters, &mut product);
+            gemm_transposed(input.shape.w, self.channels, n, row, &filters, &mut product);
             for x in 0..input.shape.w {
                 for (t, part) in product[x * n..(x + 1) * n].chunks(p.out).enumerate() {
                     let oy = (y * p.stride[0] + t / p.kernel[1]).wrapping_sub(p.padding[0]);

@@ -23,6 +23,8 @@ impl Recipe {
         Self {
             network: network.into(),
             weights: None,
+            seeded: false,
+            width: None,
             classes: Vec::new(),
             input: Input::default(),
             calibrate: Calibrate::default(),
@@ -46,6 +48,48 @@ impl Recipe {
     #[must_use]
     pub fn weights(mut self, path: impl Into<PathBuf>) -> Self {
         self.weights = Some(path.into());
+        self
+    }
+
+    /// Weights from a seed instead of a file: for sizes, speed and bits, which no training changes.
+    ///
+    /// ```
+    /// use niello_codegen::recipe::Recipe;
+    ///
+    /// Recipe::new("squeezenet1_1").seeded().validate().unwrap();
+    /// assert!(Recipe::new("squeezenet1_1").seeded().weights("w.safetensors").validate().is_err());
+    /// ```
+    #[must_use]
+    pub fn seeded(mut self) -> Self {
+        self.seeded = true;
+        self
+    }
+
+    /// The network's base number of channels (Anam-Net's is 64).
+    ///
+    /// ```
+    /// use niello_codegen::recipe::Recipe;
+    ///
+    /// let narrow = Recipe::new("anam_net").width(8).seeded();
+    /// assert_eq!(narrow.width, Some(8));
+    /// ```
+    #[must_use]
+    pub fn width(mut self, channels: usize) -> Self {
+        self.width = Some(channels);
+        self
+    }
+
+    /// The linker section of the weights, e.g. of an external flash.
+    ///
+    /// ```
+    /// use niello_codegen::recipe::Recipe;
+    ///
+    /// Recipe::new("anam_net").weights_section(".ext_flash").validate().unwrap();
+    /// assert!(Recipe::new("anam_net").weights_section("ext flash").validate().is_err());
+    /// ```
+    #[must_use]
+    pub fn weights_section(mut self, name: impl Into<String>) -> Self {
+        self.target.weights_section = Some(name.into());
         self
     }
 

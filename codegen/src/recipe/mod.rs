@@ -44,6 +44,13 @@ pub struct Recipe {
     /// Its weights (safetensors), relative to the recipe's folder; absent: those that are bundled with the network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weights: Option<PathBuf>,
+    /// Weights from a seed, to measure what needs no training: sizes, speed, bits. Without a calibration set, two seeded
+    /// inputs are one.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub seeded: bool,
+    /// The network's base number of channels, where it has one; absent: its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub width: Option<usize>,
     /// Class names, in the order of the outputs; empty: the network's own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub classes: Vec<String>,
@@ -93,12 +100,20 @@ pub struct Format {
 #[serde(deny_unknown_fields)]
 pub struct Target {
     /// `host`, `portable`, …
+    #[serde(default = "host")]
     pub name: String,
+    /// The linker section of the weights; absent: `.rodata`.
+    #[serde(default, rename = "weights-section", skip_serializing_if = "Option::is_none")]
+    pub weights_section: Option<String>,
+}
+
+fn host() -> String {
+    "host".into()
 }
 
 impl Default for Target {
     fn default() -> Self {
-        Self { name: "host".into() }
+        Self { name: host(), weights_section: None }
     }
 }
 
@@ -153,6 +168,14 @@ impl Recipe {
         if self.weights.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
             return Some("`weights` is empty, expected a file".into());
         }
+        if self.seeded && self.weights.is_some() {
+            return Some("`seeded` and `weights` exclude each other".into());
+        }
+        if let Some(section) = self.target.weights_section.as_ref().filter(|s| !is_section(s)) {
+            return Some(format!(
+                "`target.weights-section` is `{section}`, expected a name like `.ext_flash`"
+            ));
+        }
         let mut seen = BTreeSet::new();
         for (i, class) in self.classes.iter().enumerate() {
             if class.trim().is_empty() {
@@ -170,6 +193,11 @@ impl Recipe {
             layers.filter_map(|(layer, range)| range.problem(&format!("overrides.\"{layer}\""))).next()
         })
     }
+}
+
+/// Whether linkers take it as the name of a section.
+fn is_section(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-$".contains(c))
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {

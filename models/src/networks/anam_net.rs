@@ -14,6 +14,7 @@ use niello_codegen::{
 /// Anam-Net: abnormal and normal lung in one CT slice, 4.63 M parameters.
 ///
 /// Input `[h, w, 1]` in 0..=1, sides multiples of 16; output logits `[h, w, 3]`: background, abnormal lung, normal lung.
+/// A width of 64 channels is doubled twice on the way down; any multiple of 4 can be chosen instead.
 /// The paper's 4.47 M parameters are [`AnamNetPaper`](super::AnamNetPaper)'s.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AnamNet;
@@ -21,10 +22,14 @@ pub struct AnamNet;
 /// Each side is halved four times.
 pub(super) const SIDES: Sides = Sides::MultipleOf(16);
 
-/// Output channels of the encoder's four convolutions.
-const DOWN: [usize; 4] = [64, 128, 256, 256];
-/// Output channels of the decoder's four transposed convolutions, and of the convolutions behind them.
-const UP: [(usize, usize); 4] = [(256, 256), (256, 256), (128, 128), (64, 64)];
+/// Output channels of the encoder's four convolutions, in widths.
+const DOWN: [usize; 4] = [1, 2, 4, 4];
+/// Output channels of the decoder's four transposed convolutions, and of the convolutions behind them, in widths.
+const UP: [usize; 4] = [4, 4, 2, 1];
+/// The width of the published weights.
+const WIDTH: usize = 64;
+/// AD blocks squeeze channels to a quarter.
+pub(super) const WIDTH_UNIT: usize = 4;
 
 impl Network for AnamNet {
     fn name(&self) -> &'static str {
@@ -52,6 +57,10 @@ impl Network for AnamNet {
         "window:-600,1500"
     }
 
+    fn width_unit(&self) -> Option<usize> {
+        Some(WIDTH_UNIT)
+    }
+
     fn bundled(&self) -> Option<Bundled> {
         Some(crate::bundled::ANAM_NET)
     }
@@ -71,7 +80,9 @@ pub(super) fn build(
     let mut b = GraphBuilder::new(name, weights);
     let mut x = b.input("input", chosen.input);
     let mut skips = vec![];
-    for (n, out) in (1..).zip(DOWN) {
+    let width = chosen.width.unwrap_or(WIDTH);
+    for (n, widths) in (1..).zip(DOWN) {
+        let out = width * widths;
         x = conv_bn_relu(&mut b, &format!("conv{n}_block"), x, ConvParams::new(out, 3).padding(1));
         skips.push(x);
         x = b.max_pool(&format!("max{n}"), x, 2, 2, false);
@@ -79,9 +90,10 @@ pub(super) fn build(
             x = ad_block(&mut b, &format!("bottleneck{n}"), x);
         }
     }
-    for ((n, (up, out)), skip) in (1..).zip(UP).zip(skips.into_iter().rev()) {
+    for ((n, widths), skip) in (1..).zip(UP).zip(skips.into_iter().rev()) {
+        let out = width * widths;
         // Neither batch norm nor activation follows.
-        x = b.transposed_conv2d(&format!("up_{n}"), x, TransposedConvParams::new(up, 2, 2));
+        x = b.transposed_conv2d(&format!("up_{n}"), x, TransposedConvParams::new(out, 2, 2));
         if decoder_blocks && n < 4 {
             x = ad_block(&mut b, &format!("bottleneck{}", n + 3), x);
         }

@@ -39,6 +39,10 @@ impl Network for AnamNetPaper {
         "window:-600,1500"
     }
 
+    fn width_unit(&self) -> Option<usize> {
+        Some(anam_net::WIDTH_UNIT)
+    }
+
     fn build(&self, options: &NetworkOptions, weights: &mut dyn WeightSource) -> Result<Graph> {
         anam_net::build(self.name(), choose(self, options, anam_net::SIDES)?, false, weights)
     }

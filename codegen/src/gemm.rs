@@ -1,0 +1,143 @@
+//! Matrix product of the float reference, with the same bits on every machine.
+//!
+//! Ranges of activations, and so every byte of a model, follow from the float reference. Libraries choose blocking and fused
+//! operations by machine, and the last bits of their sums with them. Here each element is
+//! `(((c + a[0] b[0]) + a[1] b[1]) + ...)`, rounded after every operation: columns are computed side by side, which
+//! vectorises, but the order of one element's additions never changes. IEEE 754 does the rest.
+
+use std::ops::{AddAssign, Mul};
+
+/// Rows of a block.
+const MR: usize = 4;
+/// Columns of a block: two registers of AVX-512 in `f32`.
+const NR: usize = 32;
+/// Products per pass over a packed panel: it stays in the second-level cache.
+const KC: usize = 256;
+
+/// `c = a * b + c`, row-major: `a` is `[m, k]`, `b` is `[k, n]` stored transposed (`[n, k]`), `c` is `[m, n]`.
+pub(crate) fn gemm_transposed<T>(m: usize, k: usize, n: usize, a: &[T], b: &[T], c: &mut [T])
+where
+    T: Copy + Default + Mul<Output = T> + AddAssign,
+{
+    assert!(a.len() >= m * k && b.len() >= n * k && c.len() >= m * n, "matrix sizes");
+    let mut panel = vec![[T::default(); NR]; KC.min(k)];
+    for first in (0..n).step_by(NR) {
+        let columns = NR.min(n - first);
+        for start in (0..k).step_by(KC) {
+            let depth = KC.min(k - start);
+            for j in 0..columns {
+                let column = &b[(first + j) * k + start..][..depth];
+                panel.iter_mut().zip(column).for_each(|(row, x)| row[j] = *x);
+            }
+            let pass = Pass { a, k, start, panel: &panel[..depth], first, columns, n };
+            pass.run(m, c);
+        }
+    }
+}
+
+/// All rows of `c` times one packed panel of `b`.
+struct Pass<'a, T> {
+    a: &'a [T],
+    k: usize,
+    start: usize,
+    panel: &'a [[T; NR]],
+    first: usize,
+    columns: usize,
+    n: usize,
+}
+
+impl<T> Pass<'_, T>
+where
+    T: Copy + Default + Mul<Output = T> + AddAssign,
+{
+    /// With the widest registers of this machine: they change no bit.
+    fn run(&self, m: usize, c: &mut [T]) {
+        #[cfg(target_arch = "x86_64")]
+        if std::is_x86_feature_detected!("avx512f") {
+            // SAFETY: the machine has the instructions.
+            return unsafe { rows_avx512(self, m, c) };
+        }
+        #[cfg(target_arch = "x86_64")]
+        if std::is_x86_feature_detected!("avx2") {
+            // SAFETY: the machine has the instructions.
+            return unsafe { rows_avx2(self, m, c) };
+        }
+        self.rows(m, c);
+    }
+
+    #[inline(always)]
+    fn rows(&self, m: usize, c: &mut [T]) {
+        let mut row = 0;
+        while row + MR <= m {
+            self.block::<MR>(row, c);
+            row += MR;
+        }
+        while row < m {
+            self.block::<1>(row, c);
+            row += 1;
+        }
+    }
+
+    #[inline(always)]
+    fn block<const R: usize>(&self, row: usize, c: &mut [T]) {
+        let mut sums = [[T::default(); NR]; R];
+        for (r, sums) in sums.iter_mut().enumerate() {
+            let at = (row + r) * self.n + self.first;
+            sums[..self.columns].copy_from_slice(&c[at..at + self.columns]);
+        }
+        let lines: [&[T]; R] =
+            std::array::from_fn(|r| &self.a[(row + r) * self.k + self.start..][..self.panel.len()]);
+        for (p, b) in self.panel.iter().enumerate() {
+            for r in 0..R {
+                let x = lines[r][p];
+                for j in 0..NR {
+                    sums[r][j] += x * b[j];
+                }
+            }
+        }
+        for (r, sums) in sums.iter().enumerate() {
+            let at = (row + r) * self.n + self.first;
+            c[at..at + self.columns].copy_from_slice(&sums[..self.columns]);
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+fn rows_avx512<T>(pass: &Pass<'_, T>, m: usize, c: &mut [T])
+where
+    T: Copy + Default + Mul<Output = T> + AddAssign,
+{
+    pass.rows(m, c);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn rows_avx2<T>(pass: &Pass<'_, T>, m: usize, c: &mut [T])
+where
+    T: Copy + Default + Mul<Output = T> + AddAssign,
+{
+    pass.rows(m, c);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::weights::seeded_values;
+
+    #[test]
+    fn every_element_is_the_sum_in_order_bit_for_bit() {
+        for (m, k, n) in [(1, 1, 1), (4, 3, 32), (5, 300, 33), (9, 513, 70), (3, 0, 2)] {
+            let values = |key, len| seeded_values(key).take(len).map(|v| v as f32).collect::<Vec<_>>();
+            let (a, b, c) = (values("a", m * k), values("b", n * k), values("c", m * n));
+            let mut found = c.clone();
+            gemm_transposed(m, k, n, &a, &b, &mut found);
+            for (at, found) in found.iter().enumerate() {
+                let (row, column) = (at / n, at % n);
+                let products = (0..k).map(|p| a[row * k + p] * b[column * k + p]);
+                let expected = products.fold(c[at], |sum, x| sum + x);
+                assert_eq!(found.to_bits(), expected.to_bits(), "{m}x{k}x{n}: [{row}, {column}]");
+            }
+        }
+    }
+}
