@@ -100,6 +100,11 @@ fn size(text: &str) -> Result<[usize; 2], String> {
 }
 
 impl ModelArgs {
+    /// With the recipe in that file.
+    pub(crate) fn set_recipe(&mut self, file: Option<PathBuf>) {
+        self.recipe = file;
+    }
+
     /// The recipe that file and flags make together.
     pub(crate) fn recipe(&self) -> Result<Recipe> {
         let mut recipe = match (&self.recipe, &self.model) {

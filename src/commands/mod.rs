@@ -2,6 +2,7 @@
 
 mod bench;
 mod compile;
+mod golden;
 mod inspect;
 mod models;
 mod report;
@@ -20,6 +21,8 @@ pub(crate) enum Command {
     Inspect(inspect::Inspect),
     /// Write a network as a no_std crate
     Compile(compile::Compile),
+    /// Write the bytes of every layer to a file, or check a target or a device against one
+    Golden(golden::GoldenCommand),
     /// Run the int8 program on a picture (PNG, JPEG, DICOM, NPY)
     Run(run::Run),
     /// Compare int8 with float, layer by layer and at the output
@@ -37,6 +40,7 @@ impl Command {
             Command::Models(c) => c.run(),
             Command::Inspect(c) => c.run(),
             Command::Compile(c) => c.run(),
+            Command::Golden(c) => c.run(),
             Command::Run(c) => c.run(),
             Command::Verify(c) => c.run(),
             Command::Report(c) => c.run(),

@@ -7,9 +7,11 @@
 //! Layers are matched by name. Results of concatenations are left out of the comparison: whether one is copied or written
 //! in place is the planner's choice, and it adds no byte that its operands do not have.
 
+mod bundle;
 mod check;
 mod text;
 
+pub use bundle::Bundle;
 pub use check::{Difference, check};
 
 use crate::{

@@ -1,0 +1,182 @@
+//! `niello golden`.
+
+use crate::{args::ModelArgs, inputs::pictures, output, table};
+use clap::Args;
+use niello_codegen::{
+    Error, Result,
+    emit::write_files,
+    golden::{Bundle, Difference, Golden, Input, Source, check, layer_codes, record},
+    pipeline::Build,
+};
+use niello_kernels::Isa;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// Write the bytes of every layer to a file, or check a target against one
+#[derive(Args)]
+#[command(after_help = "Examples:\n  niello golden covid.toml --data slices/ --out covid.golden\n  \
+                        niello golden covid.toml --check covid.golden --target aarch64-neon\n  \
+                        niello golden covid.toml --log covid.golden < board.log")]
+pub(crate) struct GoldenCommand {
+    /// Recipe file, the same as `--recipe`
+    #[arg(value_name = "RECIPE", conflicts_with = "recipe")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Seed of an input of pseudo-random codes (may be repeated); absent, and without `--data`: 1
+    #[arg(long, value_name = "N")]
+    seed: Vec<u64>,
+    /// Picture that is an input, or a folder of such
+    #[arg(long, value_name = "PATH")]
+    data: Option<PathBuf>,
+    /// File to write; beside it, the bytes of inputs, layers and outputs, and float outputs, as `FILE.safetensors`
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Write checksums only, no file of bytes
+    #[arg(long)]
+    checksums_only: bool,
+    /// Run the program of `--target` against this file, on each instruction set of this machine
+    #[arg(long, value_name = "FILE", conflicts_with = "dump")]
+    check: Option<PathBuf>,
+    /// Compare what a device printed (standard input) with this file; builds nothing
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["check", "dump", "out", "seed", "data"])]
+    log: Option<PathBuf>,
+    /// Write the raw codes of one layer (by its index) of the first case to `--out`
+    #[arg(long, value_name = "INDEX", requires = "out")]
+    dump: Option<usize>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Done {
+    network: String,
+    cases: usize,
+    layers: usize,
+    /// Instruction sets that were checked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    checked: Vec<String>,
+}
+
+impl GoldenCommand {
+    pub(crate) fn run(mut self) -> Result<String> {
+        if let Some(log) = &self.log {
+            let text = std::io::read_to_string(std::io::stdin())
+                .map_err(Error::io("cannot read", "standard input"))?;
+            let golden = read(log)?;
+            return match golden.check_log(&text)? {
+                Some(difference) => Err(Error::Invalid(difference.to_string())),
+                None => self.done(&golden, vec!["log".into()]),
+            };
+        }
+        let Some(file) = self.out.clone().or_else(|| self.check.clone()) else {
+            return Err(Error::Invalid(
+                "say what to do: `--out FILE`, `--check FILE` or `--log FILE`".into(),
+            ));
+        };
+        if let Some(out) = &self.out {
+            output::check_writable(out)?;
+        }
+        if self.file.is_some() {
+            self.model.set_recipe(self.file.take());
+        }
+        let mut build = self.model.build()?;
+        if self.check.is_some() {
+            return self.check(&build, &file);
+        }
+        // Any target gives the same bytes; layers are numbered as the portable one runs them.
+        build.retarget("portable")?;
+        let inputs = self.inputs(&build)?;
+        if let Some(layer) = self.dump {
+            let codes = layer_codes(&build.program, &inputs[0].1, layer)?;
+            let bytes: Vec<u8> = codes.iter().map(|c| *c as u8).collect();
+            write_files(&[(file.clone(), &bytes)])?;
+            return Ok(format!("{}: {} codes\n", file.display(), bytes.len()));
+        }
+        let (golden, layers) = record(&build.program, &inputs)?;
+        let text = golden.to_string();
+        if self.checksums_only {
+            write_files(&[(file, text.as_bytes())])?;
+        } else {
+            let bundle = Bundle::new(&build.program, &build.quantized.graph, &inputs, layers)?.to_bytes()?;
+            write_files(&[(beside(&file), &bundle), (file, text.as_bytes())])?;
+        }
+        self.done(&golden, vec![])
+    }
+
+    /// Every case, with its codes.
+    fn inputs(&self, build: &Build) -> Result<Vec<Input>> {
+        let seeds = if self.seed.is_empty() && self.data.is_none() { &[1][..] } else { &self.seed };
+        let seeded = |seed: &u64| (Source::Seed(*seed), build.program.seeded_inputs(*seed));
+        let mut inputs: Vec<Input> = seeds.iter().map(seeded).collect();
+        for file in self.data.iter().map(|p| pictures(p)).collect::<Result<Vec<_>>>()?.concat() {
+            inputs.push((Source::File(name(&file)), codes(build, &file)?));
+        }
+        Ok(inputs)
+    }
+
+    fn check(&self, build: &Build, file: &Path) -> Result<String> {
+        let golden = read(file)?;
+        let bytes = beside(file);
+        let bundle = if bytes.is_file() { Bundle::open(&bytes)? } else { Bundle::default() };
+        let files = self.data.iter().map(|p| pictures(p)).collect::<Result<Vec<_>>>()?.concat();
+        let mut found: Vec<(Isa, Difference)> = vec![];
+        for isa in Isa::available() {
+            let differences = check(&golden, &build.program, isa, &bundle.layers, |source| {
+                let wanted = source.name();
+                let picture = files.iter().find(|f| Source::File(name(f)).name() == wanted);
+                match (picture, bundle.input(source)) {
+                    (Some(picture), _) => codes(build, picture),
+                    (None, Some(codes)) => Ok(codes),
+                    (None, None) => Err(Error::Invalid(format!(
+                        "{wanted}: no such picture; say where it lies with `--data`"
+                    ))),
+                }
+            })?;
+            found.extend(differences.into_iter().map(|d| (isa, d)));
+        }
+        if !found.is_empty() {
+            let lines: Vec<String> = found.iter().map(|(isa, d)| format!("{}: {d}", isa.name())).collect();
+            return Err(Error::file(file, lines.join("\n  ")));
+        }
+        self.done(&golden, Isa::available().map(|isa| isa.name().to_string()).collect())
+    }
+
+    fn done(&self, golden: &Golden, checked: Vec<String>) -> Result<String> {
+        let layers = golden.cases.iter().map(|c| c.layers.len()).sum();
+        let done = Done { network: golden.network.clone(), cases: golden.cases.len(), layers, checked };
+        if self.json {
+            return output::json(&done);
+        }
+        let what = if done.checked.is_empty() {
+            "recorded".to_string()
+        } else {
+            format!("every byte as recorded, by {}", done.checked.join(", "))
+        };
+        let layers = table::grouped(done.layers as u64);
+        Ok(format!("{}: {} cases, {layers} layer results, {what}\n", done.network, done.cases))
+    }
+}
+
+fn read(path: &Path) -> Result<Golden> {
+    let text = std::fs::read_to_string(path).map_err(Error::io("cannot read", path))?;
+    text.parse().map_err(|e: Error| Error::file(path, e.to_string()))
+}
+
+/// Where the bytes of a golden file lie.
+fn beside(golden: &Path) -> PathBuf {
+    let mut name = golden.as_os_str().to_owned();
+    name.push(".safetensors");
+    name.into()
+}
+
+fn name(file: &Path) -> String {
+    file.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// The codes of a picture.
+fn codes(build: &Build, file: &Path) -> Result<Vec<Vec<i8>>> {
+    let input = build.input(&niello_imaging::load(file)?)?;
+    Ok(vec![build.program.tensor(build.program.inputs[0]).quantize(&input.data)])
+}
