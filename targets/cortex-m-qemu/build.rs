@@ -1,0 +1,134 @@
+//! Turns a recipe of `tests/bits` into static Rust, and its golden file's cases into constants.
+//!
+//! | variable | says | default |
+//! |---|---|---|
+//! | `NIELLO_MODEL` | the recipe's stem | `anam_net_tiny` |
+//! | `NIELLO_ROUNDING` | `tflite-double` or `single` | `tflite-double` |
+//! | `NIELLO_MACHINE` | the memory map, `machines/NAME.x` | `mps2` |
+//! | `NIELLO_DUMP` | a layer whose bytes are printed | none |
+//! | `NIELLO_SHARED` | where pictures of trained models lie | `../shared` beside the checkout |
+
+use niello_codegen::{
+    Config, Error, Result,
+    golden::{Golden, Source},
+    pipeline::Build,
+    recipe::Recipe,
+};
+use std::{
+    env,
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+};
+
+fn main() {
+    if let Err(error) = run() {
+        eprintln!("error: {error}");
+        std::process::exit(1);
+    }
+}
+
+fn run() -> Result<()> {
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    let (model, rounding) =
+        (variable("NIELLO_MODEL", "anam_net_tiny"), variable("NIELLO_ROUNDING", "tflite-double"));
+    let machine = variable("NIELLO_MACHINE", "mps2");
+
+    let memory = Path::new("machines").join(format!("{machine}.x"));
+    let text = read(&memory)?;
+    write(&out.join("memory.x"), text.as_bytes())?;
+    println!("cargo::rustc-link-search={}", out.display());
+    println!("cargo::rustc-link-arg-bins=-Tlink.x");
+    println!("cargo::rustc-link-arg-bins=--nmagic");
+
+    let bits = Path::new("../../tests/bits");
+    let path = bits.join(format!("{model}.toml"));
+    println!("cargo::rerun-if-changed={}", path.display());
+    let mut recipe = Recipe::from_file(&path)?;
+    recipe.format.rounding = rounding.parse()?;
+    // A machine whose memory map has a place for weights gets them there.
+    if text.contains(EXTERNAL) {
+        recipe.target.weights_section = Some(EXTERNAL.into());
+    }
+    let build = Config::new(&niello_models::Registry)
+        .file_name("model")
+        .layer_checks(true)
+        .compile_recipe(&recipe, "model")?;
+
+    let golden: Golden = read(&bits.join(format!("{model}.{rounding}.golden")))?.parse()?;
+    write(&out.join("cases.rs"), cases(&build, &golden, &rounding, &out)?.as_bytes())
+}
+
+/// The section of weights outside the program's own memory.
+const EXTERNAL: &str = ".external";
+
+fn variable(name: &str, default: &str) -> String {
+    println!("cargo::rerun-if-env-changed={name}");
+    env::var(name).unwrap_or_else(|_| default.into())
+}
+
+fn read(path: &Path) -> Result<String> {
+    println!("cargo::rerun-if-changed={}", path.display());
+    fs::read_to_string(path).map_err(Error::io("cannot read", path))
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    fs::write(path, bytes).map_err(Error::io("cannot write", path))
+}
+
+/// What the program runs: seeds, and codes of pictures, which stay in flash.
+fn cases(build: &Build, golden: &Golden, rounding: &str, out: &Path) -> Result<String> {
+    let ty = niello_codegen::emit::type_name(&build.program);
+    let mut text = format!("/// The model.\npub type Net = crate::model::{ty};\n");
+    let _ =
+        writeln!(text, "/// The rounding, in a recipe's words.\npub const ROUNDING: &str = {rounding:?};");
+    let dump = variable("NIELLO_DUMP", "");
+    let dump = dump.parse::<usize>().map_or("None".into(), |index| format!("Some({index})"));
+    let _ = writeln!(text, "/// The layer whose bytes are printed.\npub const DUMP: Option<usize> = {dump};");
+    let mut seeds = String::new();
+    let mut pictures = String::new();
+    for (i, case) in golden.cases.iter().enumerate() {
+        let name = case.source.name();
+        match &case.source {
+            Source::Seed(seed) => {
+                let _ = write!(seeds, "({name:?}, {seed}), ");
+            }
+            Source::File(file) => {
+                let picture = niello_imaging::load(find(file)?)?;
+                let input = build.input(&picture)?;
+                let codes = build.program.tensor(build.program.inputs[0]).quantize(&input.data);
+                let bytes: Vec<u8> = codes.iter().map(|c| *c as u8).collect();
+                write(&out.join(format!("case{i}.bin")), &bytes)?;
+                let _ = write!(
+                    pictures,
+                    "({name:?}, include_bytes!(concat!(env!(\"OUT_DIR\"), \"/case{i}.bin\"))), "
+                );
+            }
+        }
+    }
+    let len = "crate::model::INPUT_LEN";
+    let _ =
+        writeln!(text, "/// Inputs that follow from a seed.\npub static SEEDS: &[(&str, u64)] = &[{seeds}];");
+    let _ = writeln!(
+        text,
+        "/// Inputs that lie in flash.\npub static PICTURES: &[(&str, &[u8; {len}])] = &[{pictures}];"
+    );
+    let buffer = if seeds.is_empty() { "0" } else { len };
+    let _ = writeln!(
+        text,
+        "/// Elements of the buffer for inputs made on the board.\npub const BUFFER: usize = {buffer};"
+    );
+    Ok(text)
+}
+
+/// A picture of the shared data, by its file name.
+fn find(file: &str) -> Result<PathBuf> {
+    let shared = PathBuf::from(variable("NIELLO_SHARED", "../../../shared"));
+    let folder = shared.join("data/ct/covid_ct/val/COVID");
+    let path = folder.join(file);
+    if path.is_file() {
+        Ok(path)
+    } else {
+        Err(Error::file(path, "expected the picture of a golden case, found nothing there"))
+    }
+}

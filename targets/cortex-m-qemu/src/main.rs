@@ -1,0 +1,98 @@
+//! Runs a generated model and prints a checksum of every layer's result over semihosting.
+//!
+//! Every line is what `niello golden --log` reads, or a measurement. The program ends with an error if a self-test fails.
+#![no_std]
+#![no_main]
+
+#[allow(unsafe_code, reason = "weights may lie in a section of their own")]
+#[allow(clippy::all, missing_docs, reason = "generated")]
+mod model {
+    include!(concat!(env!("OUT_DIR"), "/model.rs"));
+}
+mod cases {
+    include!(concat!(env!("OUT_DIR"), "/cases.rs"));
+}
+mod report;
+
+use cases::{BUFFER, DUMP, Net, PICTURES, ROUNDING, SEEDS};
+use core::panic::PanicInfo;
+use cortex_m_rt::entry;
+use cortex_m_semihosting::{
+    debug::{EXIT_FAILURE, EXIT_SUCCESS, exit},
+    hprintln,
+};
+use model::{INPUT_LEN, OUTPUT_LEN};
+use niello::{Model, self_test::Codes};
+
+#[entry]
+fn main() -> ! {
+    static mut MODEL: Net = Net::new();
+    static mut INPUT: [i8; BUFFER] = [0; BUFFER];
+    static mut OUTPUT: [i8; OUTPUT_LEN] = [0; OUTPUT_LEN];
+
+    hprintln!("model {}", Net::NAME);
+    hprintln!("rounding {}", ROUNDING);
+    let mut ok = true;
+    for (name, seed) in SEEDS {
+        if let Some(input) = INPUT.first_chunk_mut::<INPUT_LEN>() {
+            Codes::new(*seed).fill(input);
+            run(MODEL, name, input, OUTPUT);
+        }
+    }
+    for (name, bytes) in PICTURES {
+        run(MODEL, name, codes(bytes), OUTPUT);
+        if let Some(class) = report::class(OUTPUT, Net::METADATA.classes) {
+            hprintln!("class {}", class);
+        }
+    }
+    // Without a buffer in RAM, as for a model that fills the memory, there is nothing to run the known answers on.
+    if let Some(input) = INPUT.first_chunk_mut::<INPUT_LEN>() {
+        for (name, result) in [
+            ("self_test", MODEL.self_test(input, OUTPUT)),
+            ("check_layers", MODEL.check_layers(input, OUTPUT)),
+        ] {
+            match result {
+                Ok(()) => hprintln!("{} ok", name),
+                Err(error) => {
+                    ok = false;
+                    hprintln!("{} failed: {}", name, error);
+                }
+            }
+        }
+    }
+    hprintln!("stack {}", report::stack_bytes());
+    exit(if ok { EXIT_SUCCESS } else { EXIT_FAILURE });
+    // Only reached where nothing listens to semihosting.
+    loop {
+        core::hint::spin_loop();
+    }
+}
+
+/// One inference, every layer printed.
+fn run(model: &mut Net, name: &str, input: &[i8; INPUT_LEN], output: &mut [i8; OUTPUT_LEN]) {
+    hprintln!("case {}", name);
+    let mut print = |index: usize, info: &niello::LayerInfo, result: niello::Output<'_>| {
+        let [h, w, c] = result.shape();
+        hprintln!("layer {} {} {}x{}x{} {:016x}", index, info.name, h, w, c, result.checksum());
+        if DUMP == Some(index) {
+            report::dump(&result);
+        }
+    };
+    model.infer_observed(input, output, &mut print);
+    hprintln!("output 0 {:016x}", niello::self_test::Checksum::of_codes(output));
+}
+
+/// The same bytes, signed.
+fn codes(bytes: &'static [u8; INPUT_LEN]) -> &'static [i8; INPUT_LEN] {
+    // SAFETY: u8 and i8 have the same size and alignment, and every byte is a valid i8.
+    unsafe { &*core::ptr::from_ref(bytes).cast() }
+}
+
+#[panic_handler]
+fn panic(info: &PanicInfo<'_>) -> ! {
+    hprintln!("{}", info);
+    exit(EXIT_FAILURE);
+    loop {
+        core::hint::spin_loop();
+    }
+}
