@@ -13,6 +13,9 @@ use niello_codegen::{
 use niello_models::Registry;
 use std::path::PathBuf;
 
+// Names and texts of the boards in `targets`.
+include!(concat!(env!("OUT_DIR"), "/boards.rs"));
+
 /// Everything that a recipe says can be said by flags; flags go over the recipe.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "What to build")]
@@ -85,6 +88,9 @@ pub(crate) struct ModelArgs {
     rounding: Option<Rounding>,
     #[arg(long, value_name = "NAME", help = target_help())]
     target: Option<String>,
+    /// Board that the model must fit: a board.toml, or a name (docs/adding-a-board.md)
+    #[arg(long, value_name = "NAME|FILE")]
+    board: Option<String>,
 }
 
 fn target_help() -> String {
@@ -162,6 +168,12 @@ impl ModelArgs {
         if let Some(target) = &self.target {
             recipe.target.name.clone_from(target);
         }
+        if let Some(board) = &self.board {
+            let is_file = board.ends_with(".toml");
+            recipe.target.board =
+                Some(if is_file { here.join(board).to_string_lossy().into_owned() } else { board.clone() });
+        }
+        recipe.target.known_boards = BOARDS;
         recipe.validate()?;
         Ok(recipe)
     }

@@ -6,6 +6,7 @@
 //! as Rust and [`execute`] runs the same calls in process.
 
 pub mod bench;
+pub mod board;
 pub mod calibrate;
 #[cfg(feature = "imaging")]
 pub mod config;

@@ -1,7 +1,7 @@
 //! From a recipe to a program: the whole way in one call.
 
 use crate::{
-    Graph, Tensor,
+    Graph, Tensor, board,
     calibrate::calibrate,
     emit::EmitOptions,
     error::{Error, Result},
@@ -142,7 +142,8 @@ fn class_names(recipe: &Recipe, network: &dyn Network, graph: &Graph) -> Result<
 /// # Errors
 /// Whatever is wrong with the recipe or the files that it names; each error says where.
 pub fn build(recipe: &Recipe, networks: &dyn Networks, mut progress: impl FnMut(Progress)) -> Result<Build> {
-    let target = Target::find(&recipe.target.name)?;
+    let board = recipe.board()?;
+    let target = Target::find(recipe.target_name(board.as_ref()))?;
     let Imported { graph, network, classes, source } = import(recipe, networks)?;
     let mut recipe = recipe.clone();
     if recipe.input.preprocess.is_none() {
@@ -172,7 +173,11 @@ pub fn build(recipe: &Recipe, networks: &dyn Networks, mut progress: impl FnMut(
         preprocess: preprocess.to_string(),
     };
     let program = lower(&quantized, target, metadata)?;
-    Ok(Build { recipe, quantized, program, preprocess, classes, task })
+    let build = Build { recipe, quantized, program, preprocess, classes, task };
+    if let Some(board) = &board {
+        board::check(&build.program, board, build.table_bytes())?;
+    }
+    Ok(build)
 }
 
 /// Classes that a label map can tell apart.
@@ -360,6 +365,11 @@ impl Build {
         let input_table =
             tables.map(|t| t.iter().map(|plane| plane.numbers.map(|x| q.quantize(x))).collect());
         EmitOptions { input_table, ..plain }
+    }
+
+    /// Bytes of the tables that the generated source holds beside the constants.
+    pub fn table_bytes(&self) -> usize {
+        self.emit_options().input_table.iter().flatten().map(|plane| plane.len()).sum()
     }
 
     /// The class of each pixel: the largest score, the first of equal ones; for a single score, whether it says yes.

@@ -1,6 +1,7 @@
 //! One file per command.
 
 mod bench;
+mod board;
 mod compile;
 mod golden;
 mod inspect;

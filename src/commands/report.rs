@@ -1,26 +1,66 @@
 //! `niello report`.
 
-use crate::{args::ModelArgs, output, table};
+use super::board;
+use crate::{
+    args::{ModelArgs, build_with_progress},
+    output, table,
+};
 use clap::Args;
-use niello_codegen::{Result, report::report};
+use niello_codegen::{
+    Error, Result,
+    board::{Usage, elf_usage, usage},
+    report::{Report, report},
+};
+use serde::Serialize;
+use std::path::PathBuf;
 
 /// Show memory, flash and work, layer by layer
 #[derive(Args)]
-#[command(after_help = "Example:\n  niello report --recipe covid.toml --target portable")]
+#[command(after_help = "Example:\n  niello report --recipe covid.toml --target portable\n  \
+                        niello report --model squeezenet1_1 --seeded --board stm32h743")]
 pub(crate) struct ReportCommand {
     #[command(flatten)]
     model: ModelArgs,
+    /// Figures of this linked file instead of estimates, for the memories of the board
+    #[arg(long, value_name = "FILE")]
+    elf: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
+/// A report with what it takes of a board.
+#[derive(Serialize)]
+struct OnBoard<'a> {
+    #[serde(flatten)]
+    report: &'a Report,
+    board: &'a Usage,
+}
+
 impl ReportCommand {
     pub(crate) fn run(self) -> Result<String> {
-        let report = report(&self.model.build()?.program);
-        if self.json {
-            return output::json(&report);
+        let mut recipe = self.model.recipe()?;
+        let board = recipe.board()?;
+        if self.elf.is_some() && board.is_none() {
+            return Err(Error::Invalid("`--elf` needs the memories of a board: give `--board`".into()));
         }
+        // A report shows what does not fit, too.
+        recipe.target.name = recipe.target_name(board.as_ref()).into();
+        recipe.target.board = None;
+        let build = build_with_progress(&recipe)?;
+        let report = report(&build.program);
+        let usage = match (&board, &self.elf) {
+            (Some(board), Some(elf)) => Some(elf_usage(elf, board)?),
+            (Some(board), None) => Some(usage(&build.program, board, build.table_bytes())),
+            (None, _) => None,
+        };
+        if self.json {
+            return match &usage {
+                Some(board) => output::json(&OnBoard { report: &report, board }),
+                None => output::json(&report),
+            };
+        }
+        let memories = usage.map(|usage| format!("\n{}", board::render(&usage))).unwrap_or_default();
         let rows: Vec<Vec<String>> = report
             .layers
             .iter()
@@ -42,7 +82,7 @@ impl ReportCommand {
         let headings = ["layer", "operator", "output", "MACs", "weights", "place", "bytes", "scratch"];
         Ok(format!(
             "{}\n{} for {}, rounding {}\nMACs   {}\nflash  {} bytes of constants\n\
-             arena  {} bytes (lower bound {}, {})\n",
+             arena  {} bytes (lower bound {}, {})\n{memories}",
             table::render(&headings, &rows),
             report.network,
             report.target,

@@ -16,6 +16,7 @@
 //! [`Recipe::from_file`] reads one, [`Recipe::new`] begins one in Rust. `docs/recipes.md` describes every key. This
 //! module knows what a recipe says, not how it is carried out.
 
+mod board;
 mod builder;
 mod calibrate;
 mod choices;
@@ -99,12 +100,18 @@ pub struct Format {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Target {
-    /// `host`, `portable`, …
+    /// `host`, `portable`, …; with a board, `host` stands for the board's.
     #[serde(default = "host")]
     pub name: String,
+    /// The board that the model must fit: a file (`….toml`), relative to the recipe's folder, or a name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub board: Option<String>,
     /// The linker section of the weights; absent: `.rodata`.
     #[serde(default, rename = "weights-section", skip_serializing_if = "Option::is_none")]
     pub weights_section: Option<String>,
+    /// Names and texts of the boards that need no file.
+    #[serde(skip)]
+    pub known_boards: &'static [(&'static str, &'static str)],
 }
 
 fn host() -> String {
@@ -113,7 +120,7 @@ fn host() -> String {
 
 impl Default for Target {
     fn default() -> Self {
-        Self { name: host(), weights_section: None }
+        Self { name: host(), board: None, weights_section: None, known_boards: &[] }
     }
 }
 
@@ -131,7 +138,14 @@ impl Recipe {
     /// Every file and folder that the recipe names, resolved: what a build script watches.
     pub fn files(&self) -> Vec<PathBuf> {
         let images = self.calibrate.images.iter().flat_map(Images::paths);
-        self.weights.iter().map(PathBuf::as_path).chain(images).map(|path| self.resolve(path)).collect()
+        let board = self.board_file().map(Path::new);
+        self.weights
+            .iter()
+            .map(PathBuf::as_path)
+            .chain(images)
+            .chain(board)
+            .map(|path| self.resolve(path))
+            .collect()
     }
 
     /// Whether every file and folder that the recipe names is there.
@@ -141,7 +155,8 @@ impl Recipe {
     pub fn check_files(&self) -> Result<()> {
         let images = self.calibrate.images.iter().flat_map(Images::paths).map(|p| ("calibrate.images", p));
         let weights = self.weights.iter().map(|p| ("weights", p.as_path()));
-        for (key, path) in weights.chain(images) {
+        let board = self.board_file().map(|p| ("target.board", Path::new(p)));
+        for (key, path) in weights.chain(images).chain(board) {
             let path = self.resolve(path);
             if !path.exists() {
                 return Err(Error::file(

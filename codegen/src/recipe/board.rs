@@ -1,0 +1,55 @@
+//! The board of a recipe.
+
+use super::{Recipe, host};
+use crate::{Error, Result, board::Board};
+
+impl Recipe {
+    /// The board that the model must fit: a board's file, relative to the recipe's folder, or the name of a known one.
+    ///
+    /// ```
+    /// use niello_codegen::recipe::Recipe;
+    ///
+    /// let recipe = Recipe::new("anam_net").on_board("boards/small.toml").base_dir("firmware");
+    /// assert_eq!(recipe.files(), [std::path::Path::new("firmware/boards/small.toml")]);
+    /// ```
+    #[must_use]
+    pub fn on_board(mut self, file_or_name: impl Into<String>) -> Self {
+        self.target.board = Some(file_or_name.into());
+        self
+    }
+
+    /// The board's file, if it is one.
+    pub(super) fn board_file(&self) -> Option<&str> {
+        self.target.board.as_deref().filter(|board| board.ends_with(".toml"))
+    }
+
+    /// Reads the board, if the recipe has one.
+    ///
+    /// # Errors
+    /// A file that is no board, an unknown name.
+    pub fn board(&self) -> Result<Option<Board>> {
+        if let Some(file) = self.board_file() {
+            return Board::from_file(self.resolve(file)).map(Some);
+        }
+        let Some(name) = &self.target.board else { return Ok(None) };
+        let known = self.target.known_boards;
+        match known.iter().find(|(known, _)| known == name) {
+            Some((name, text)) => Board::parse(name, text).map(Some),
+            None => {
+                let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
+                let names = if names.is_empty() { "none".into() } else { names.join(", ") };
+                let message =
+                    format!("no board `{name}`; expected a board's .toml file, or a name of: {names}");
+                Err(Error::Invalid(message))
+            }
+        }
+    }
+
+    /// The name of the target that weights are packed for: the recipe's, or the board's.
+    pub fn target_name<'a>(&'a self, board: Option<&'a Board>) -> &'a str {
+        match board {
+            Some(board) if self.target.name == host() => &board.target,
+            _ => &self.target.name,
+        }
+    }
+}
