@@ -1,0 +1,150 @@
+//! Promise 1: the recorded bytes of `tests/bits` come out of every target's program on every instruction set of this
+//! machine, and a wrong constant, weight or offset is caught and named.
+
+mod support;
+
+use niello_codegen::{
+    golden::{Bundle, Codes, Golden, Source, check, record},
+    lower::TARGETS,
+    pipeline::{Build, build},
+    recipe::{RangeOverride, Recipe},
+};
+use niello_kernels::Isa;
+use niello_models::Registry;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+const ROUNDINGS: [&str; 2] = ["tflite-double", "single"];
+/// Recipes that need nothing but the project.
+const OWN: [&str; 3] = ["anam_net_tiny", "anam_net_narrow", "squeezenet1_1"];
+/// Recipes of trained weights in the shared data.
+const TRAINED: [&str; 2] = ["w251_cnn", "w251_squeezenet"];
+
+fn bits() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bits")
+}
+
+fn golden(model: &str, rounding: &str) -> Golden {
+    let path = bits().join(format!("{model}.{rounding}.golden"));
+    fs::read_to_string(&path).expect("a golden file").parse().expect("a readable golden file")
+}
+
+fn built(model: &str, rounding: &str, shared: Option<&Path>) -> Build {
+    let mut recipe = Recipe::from_file(bits().join(format!("{model}.toml"))).expect("a recipe");
+    recipe.format.rounding = rounding.parse().expect("a rounding");
+    if let Some(shared) = shared {
+        let moved = |path: &Path| shared.join(path.strip_prefix("../../../shared").expect("a shared path"));
+        recipe.weights = recipe.weights.as_deref().map(moved);
+        recipe.calibrate.images = recipe.calibrate.images.map(|i| i.paths().map(moved).collect());
+    }
+    build(&recipe, &Registry, |_| {}).expect("a recipe that builds")
+}
+
+/// Checks one recorded model on every target and instruction set; `pictures` is the folder of its inputs.
+fn reproduce(model: &str, shared: Option<&Path>) {
+    for rounding in ROUNDINGS {
+        let golden = golden(model, rounding);
+        let mut build = built(model, rounding, shared);
+        for target in TARGETS {
+            build.retarget(target.name).expect("a known target");
+            for isa in Isa::available() {
+                let differences = check(&golden, &build.program, isa, &Codes::new(), |source| {
+                    let Source::File(name) = source else { unreachable!("seeds need no file") };
+                    let folder =
+                        shared.expect("own models have no pictures").join("data/ct/covid_ct/val/COVID");
+                    let input = build.input(&niello_imaging::load(folder.join(name))?)?;
+                    Ok(vec![build.program.tensor(build.program.inputs[0]).quantize(&input.data)])
+                });
+                let differences = differences.expect("the golden file is of this program");
+                let what = format!("{model}, {rounding}, packed for {}, on {}", target.name, isa.name());
+                assert!(differences.is_empty(), "{what}: {}", differences[0]);
+            }
+        }
+    }
+}
+
+#[test]
+fn own_models_return_the_recorded_bytes_on_every_target_and_instruction_set() {
+    OWN.iter().for_each(|model| reproduce(model, None));
+}
+
+#[test]
+fn trained_models_return_the_recorded_bytes_on_every_target_and_instruction_set() {
+    let Some(shared) = support::shared() else { return };
+    TRAINED.iter().for_each(|model| reproduce(model, Some(&shared)));
+}
+
+#[test]
+fn golden_files_read_back_as_they_were_written() {
+    for model in OWN.iter().chain(&TRAINED) {
+        for rounding in ROUNDINGS {
+            let golden = golden(model, rounding);
+            assert_eq!(golden.to_string().parse::<Golden>().expect("readable"), golden, "{model} {rounding}");
+        }
+    }
+    for (text, problem) in [
+        ("", "expected `# niello golden 1`"),
+        ("# niello golden 1\nnetwork x\n", "at least one case"),
+        ("# niello golden 1\nnetwork x\nlayer 0 a 1x1x1 00\n", "line 3"),
+        ("# niello golden 1\nnetwork x\ncase seed:1\nlayer 0 a 1x1 00\n", "line 4"),
+        ("# niello golden 1\nnetwork x\ncase seed:1\ninput 0 xyz\n", "line 4"),
+    ] {
+        let error = text.parse::<Golden>().expect_err(text).to_string();
+        assert!(error.contains(problem), "{error}");
+    }
+}
+
+#[test]
+fn another_program_differs_at_a_layer_a_row_and_an_element() {
+    let original = built("anam_net_tiny", "tflite-double", None).program;
+    let inputs = [(Source::Seed(1), original.seeded_inputs(1))];
+    let (golden, layers) = record(&original, &inputs).expect("an input that fits");
+    // The same network with another range in the middle of it: what comes before stays the same.
+    let mut recipe = Recipe::from_file(bits().join("anam_net_tiny.toml")).expect("a recipe");
+    let range = RangeOverride { min: Some(-1.0), max: Some(3.0), ..RangeOverride::default() };
+    recipe = recipe.override_range("conv3_block", range);
+    let other = build(&recipe, &Registry, |_| {}).expect("builds").program;
+    let none = |_: &Source| unreachable!("no case of a file");
+    let differences = check(&golden, &other, Isa::detect(), &layers, none).expect("the same layers");
+    let difference = &differences[0];
+    assert_eq!(difference.layer, "conv3_block");
+    let ([y, _, _], expected, found) = difference.element.expect("the bytes were kept");
+    assert_eq!(Some(y), difference.row);
+    assert_ne!(expected, found);
+    assert!(difference.to_string().starts_with("seed:1: layer 12 `conv3_block` differs first: checksum "));
+    // Without the bytes, the row is still known.
+    let differences = check(&golden, &other, Isa::detect(), &Codes::new(), none).expect("the same layers");
+    assert_eq!((differences[0].row, differences[0].element), (Some(y), None));
+}
+
+#[test]
+fn bytes_beside_a_golden_file_read_back() {
+    let build = built("anam_net_tiny", "single", None);
+    let inputs = [(Source::Seed(3), build.program.seeded_inputs(3))];
+    let (_, layers) = record(&build.program, &inputs).expect("an input that fits");
+    let bundle = Bundle::new(&build.program, &build.quantized.graph, &inputs, layers.clone()).expect("runs");
+    let room = support::Room::new();
+    room.write("x.safetensors", bundle.to_bytes().expect("tensors"));
+    let read = Bundle::open(&room.path("x.safetensors")).expect("readable");
+    assert_eq!(read.layers, layers);
+    assert_eq!(read.input(&Source::Seed(3)), Some(inputs[0].1.clone()));
+    assert_eq!(read.input(&Source::Seed(4)), None);
+}
+
+#[test]
+fn a_log_is_compared_layer_by_layer() {
+    let golden = golden("anam_net_tiny", "single");
+    // What a device prints is what a golden file says, without rows.
+    let text = golden.to_string();
+    let log: String = text.lines().filter(|l| !l.starts_with("rows")).map(|l| format!("{l}\n")).collect();
+    assert_eq!(golden.check_log(&log).expect("complete"), None);
+    let third = golden.cases[0].layers[3].checksum;
+    let wrong = log.replace(&format!("{third:016x}"), &format!("{:016x}", third ^ 1));
+    let difference = golden.check_log(&wrong).expect("complete").expect("a difference");
+    assert_eq!((difference.index, &*difference.layer), (3, "bottleneck1.ext_conv2"));
+    let short: Vec<&str> = log.lines().take(20).collect();
+    assert!(golden.check_log(&short.join("\n")).is_err(), "a log that breaks off is no success");
+    assert!(golden.check_log("").is_err());
+}
