@@ -4,6 +4,7 @@
 //! [`tools`] finds what may not be installed.
 
 mod ci;
+mod cortex_m;
 mod cross;
 mod emulated;
 mod miri;

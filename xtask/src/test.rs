@@ -2,6 +2,7 @@
 
 use crate::{
     Command, Result,
+    cortex_m::{self, BOARDS, Board},
     emulated::{self, CORES, Core},
     stage::{Runner, Stage},
     tools,
@@ -23,13 +24,17 @@ fn run(arguments: &[String]) -> Result {
         None => (arguments, &[][..]),
     };
     let own: Vec<&str> = own.iter().map(String::as_str).collect();
-    let (host, cores) = match own[..] {
-        [] | ["--target", HOST] => (true, vec![]),
-        ["--all"] => (true, CORES.iter().collect()),
-        ["--target", name] => match CORES.iter().find(|core| core.name == name) {
-            Some(core) => (false, vec![core]),
-            None => return Err(format!("no target `{name}`; known:\n\n{}", list())),
-        },
+    let (host, cores, boards) = match own[..] {
+        [] | ["--target", HOST] => (true, vec![], vec![]),
+        ["--all"] => (true, CORES.iter().collect(), BOARDS.iter().collect()),
+        ["--target", name] => {
+            let cores: Vec<&Core> = CORES.iter().filter(|core| core.name == name).collect();
+            let boards: Vec<&Board> = BOARDS.iter().filter(|board| board.name == name).collect();
+            if cores.is_empty() && boards.is_empty() {
+                return Err(format!("no target `{name}`; known:\n\n{}", list()));
+            }
+            (false, cores, boards)
+        }
         ["--list"] => {
             print!("{}", list());
             return Ok(());
@@ -53,13 +58,17 @@ fn run(arguments: &[String]) -> Result {
     for core in cores {
         emulated::tests(&mut runner, core, rest)?;
     }
+    if !boards.is_empty() {
+        cortex_m::tests(&mut runner, &boards)?;
+    }
     runner.finish()
 }
 
 /// Where tests can run, one per line.
 fn list() -> String {
     let mut text = format!("  {HOST:<22}this machine\n");
-    for Core { name, summary, .. } in CORES {
+    let cores = CORES.iter().map(|Core { name, summary, .. }| (name, summary));
+    for (name, summary) in cores.chain(BOARDS.iter().map(|Board { name, summary, .. }| (name, summary))) {
         text += &format!("  {name:<22}{summary}\n");
     }
     text

@@ -1,0 +1,88 @@
+//! One image on one emulated machine.
+
+use crate::{Result, tools};
+use std::{
+    fs::{self, File},
+    path::Path,
+    process::{Command, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+const EMULATOR: &str = "qemu-system-arm";
+const SIZE: &str = "arm-none-eabi-size";
+
+/// No run takes as long, on a slow machine either.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Whether everything is there.
+///
+/// # Errors
+/// A tool that is not installed.
+pub(super) fn check_tools() -> Result {
+    match [EMULATOR, SIZE].into_iter().find(|tool| !tools::runs(tool, &["--version"])) {
+        Some(tool) => Err(super::missing(tool)),
+        None => Ok(()),
+    }
+}
+
+/// Runs `elf` and gives what it printed, also where the program itself reports a failure.
+///
+/// # Errors
+/// An emulator that cannot be started, or a program that does not end.
+pub(super) fn run(machine: &str, elf: &Path) -> Result<String> {
+    let path = elf.with_extension(format!("{machine}.log"));
+    let of_file = |e: std::io::Error| format!("{}: {e}", path.display());
+    let log = File::create(&path).map_err(of_file)?;
+    let errors = log.try_clone().map_err(of_file)?;
+    let mut command = Command::new(EMULATOR);
+    command.args(["-M", machine, "-display", "none", "-monitor", "none", "-serial", "none"]);
+    command.args(["-semihosting-config", "enable=on,target=native", "-kernel"]).arg(elf);
+    command.stdin(Stdio::null()).stdout(log).stderr(errors);
+    let mut child = command.spawn().map_err(|e| format!("cannot run {EMULATOR}: {e}"))?;
+    let start = Instant::now();
+    let ended = loop {
+        if child.try_wait().map_err(|e| format!("{EMULATOR}: {e}"))?.is_some() {
+            break true;
+        }
+        if start.elapsed() > PATIENCE {
+            break false;
+        }
+        sleep(Duration::from_millis(20));
+    };
+    if !ended {
+        // Either may fail if it has just ended by itself.
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+    let text = String::from_utf8_lossy(&fs::read(&path).map_err(of_file)?).into_owned();
+    if ended {
+        return Ok(text);
+    }
+    let last = text.lines().last().unwrap_or("nothing");
+    Err(format!("{machine}: no end after {} s; last printed: {last}", PATIENCE.as_secs()))
+}
+
+/// Bytes of an image.
+#[derive(Clone, Copy)]
+pub(super) struct Size {
+    /// Code, constants, initial values.
+    pub(super) flash: usize,
+    /// Statics.
+    pub(super) ram: usize,
+}
+
+/// The sections of the linked image, summed.
+///
+/// # Errors
+/// A file that is no ELF.
+pub(super) fn size(elf: &Path) -> Result<Size> {
+    let output = Command::new(SIZE).arg(elf).output().map_err(|e| format!("cannot run {SIZE}: {e}"))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    // text, data, bss
+    let numbers = text.lines().nth(1).unwrap_or("").split_whitespace().map_while(|word| word.parse().ok());
+    match numbers.take(3).collect::<Vec<usize>>()[..] {
+        [text, data, bss] => Ok(Size { flash: text + data, ram: data + bss }),
+        _ => Err(format!("{}: {SIZE} finds no sections", elf.display())),
+    }
+}
