@@ -69,5 +69,5 @@ pub(crate) fn aarch64(name: &str, arguments: &str, cpu: &str) -> Result<Stage> {
 }
 
 fn missing(tool: &str) -> String {
-    format!("{tool} is not installed; install it with\n\n    cargo xtask setup --emulation\n")
+    format!("{tool} is not installed; install it with\n\n    cargo xtask setup\n")
 }

@@ -11,12 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub(crate) const COMMAND: Command = Command {
-    name: "setup",
-    arguments: "[--emulation]",
-    summary: "install what cross-building needs (and QEMU)",
-    run,
-};
+pub(crate) const COMMAND: Command =
+    Command { name: "setup", arguments: "", summary: "install what cross-building and emulation need", run };
 
 /// Debian's compiler for other targets, for where rustup has none.
 const COMPILER: &[&str] =
@@ -26,6 +22,7 @@ const CROSS: &[&str] = &[
     "gcc-aarch64-linux-gnu",
     "libc6-dev-arm64-cross",
     "gcc-arm-none-eabi",
+    "binutils-arm-none-eabi",
     "libnewlib-arm-none-eabi",
     "lld",
 ];
@@ -36,27 +33,31 @@ const EMULATORS: &[&str] = &["qemu-user", "qemu-system-arm"];
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn run(arguments: &[String]) -> Result {
-    let emulation = match arguments {
-        [] => false,
-        [flag] if flag == "--emulation" => true,
-        _ => {
-            return Err(format!("unexpected arguments: {}; usage: setup [--emulation]", arguments.join(" ")));
-        }
-    };
-    let mut packages = CROSS.to_vec();
-    if emulation {
-        packages.extend(EMULATORS);
+    match arguments {
+        [] => {}
+        // Emulators once had to be asked for; they are always installed now.
+        [flag] if flag == "--emulation" => {}
+        _ => return Err(format!("unexpected arguments: {}; usage: setup", arguments.join(" "))),
     }
+    let mut packages = [CROSS, EMULATORS].concat();
     if !rustup_has_all() {
         packages.extend(COMPILER);
     }
     let missing: Vec<&str> = packages.into_iter().filter(|p| !tools::has_package(p)).collect();
-    if missing.is_empty() {
-        println!("setup: everything is there");
-        return Ok(());
+    if !missing.is_empty() {
+        install(&missing)?;
     }
-    install(&missing)?;
-    println!("\nsetup: installed {}", missing.join(" "));
+    let printer = tools::defmt_print().is_none();
+    if printer {
+        let root = tools::defmt_print_root();
+        command("cargo", &["install", "defmt-print", "--locked", "--root", &root])?;
+    }
+    if missing.is_empty() && !printer {
+        println!("setup: everything is there");
+    } else {
+        let installed: Vec<&str> = missing.into_iter().chain(printer.then_some("defmt-print")).collect();
+        println!("\nsetup: installed {}", installed.join(" "));
+    }
     Ok(())
 }
 
