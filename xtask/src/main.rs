@@ -6,6 +6,7 @@
 mod ci;
 mod cortex_m;
 mod cross;
+mod elf;
 mod emulated;
 mod miri;
 mod no_std;
@@ -28,7 +29,8 @@ struct Command {
     run: fn(&[String]) -> Result,
 }
 
-const COMMANDS: &[Command] = &[ci::COMMAND, test::COMMAND, setup::COMMAND, no_std::COMMAND, miri::COMMAND];
+const COMMANDS: &[Command] =
+    &[ci::COMMAND, test::COMMAND, setup::COMMAND, no_std::COMMAND, miri::COMMAND, elf::COMMAND];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

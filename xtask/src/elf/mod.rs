@@ -1,0 +1,68 @@
+//! What a release image consists of: no panics, no allocator, no recursion, no floating point.
+//!
+//! [`listing`] reads what binutils print, [`rules`] judges it.
+
+mod listing;
+mod rules;
+
+use crate::Result;
+use std::{path::Path, process};
+
+pub(crate) const COMMAND: crate::Command = crate::Command {
+    name: "check-elf",
+    arguments: "FILE",
+    summary: "refuse an Arm image that can panic, allocates, recurses or uses floating point",
+    run,
+};
+
+fn run(arguments: &[String]) -> Result {
+    let [file] = arguments else {
+        return Err("expected one argument, the image".into());
+    };
+    check(Path::new(file))?;
+    println!("{file}: no panic, no allocator, no recursion, no indirect call, no floating point");
+    Ok(())
+}
+
+/// Judges an image linked without formatting or logging.
+///
+/// # Errors
+/// Everything in it that breaks a rule, by name; a tool that is not installed.
+pub(crate) fn check(image: &Path) -> Result {
+    let names = binutils("nm", &["--format=just-symbols"], image)?;
+    let symbols: Vec<&str> = names.lines().collect();
+    let functions = listing::parse(&binutils("objdump", &["-d", "--no-show-raw-insn"], image)?);
+    if functions.is_empty() {
+        return Err(format!("{}: expected code with symbols, found none", image.display()));
+    }
+    let owned = |names: Vec<&str>| names.into_iter().map(String::from).collect::<Vec<_>>();
+    let broken = [
+        ("can panic", owned(rules::panics(&symbols))),
+        ("has an allocator", owned(rules::allocators(&symbols))),
+        ("calculates in floating point by", owned(rules::float_helpers(&symbols))),
+        ("calculates in floating point", rules::float_instructions(&functions)),
+        ("calls through a register", rules::indirect_calls(&functions)),
+        ("recurses", rules::recursions(&functions)),
+    ];
+    let mut message = String::new();
+    for (what, items) in broken {
+        for item in items {
+            message += &format!("\n  {what}: {item}");
+        }
+    }
+    if message.is_empty() { Ok(()) } else { Err(format!("{}:{message}", image.display())) }
+}
+
+/// What a tool for Arm's files prints about one.
+fn binutils(tool: &str, arguments: &[&str], image: &Path) -> Result<String> {
+    let program = format!("arm-none-eabi-{tool}");
+    let output = process::Command::new(&program).args(arguments).arg(image).output();
+    let output = output.map_err(|e| {
+        format!("cannot run {program} ({e}); install it with\n\n    cargo xtask setup --emulation\n")
+    })?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        Err(format!("{program}: {}", String::from_utf8_lossy(&output.stderr).trim()))
+    }
+}
