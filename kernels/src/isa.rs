@@ -7,6 +7,7 @@ pub struct Isa(Level);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Level {
     Scalar,
+    Portable,
     #[cfg(target_arch = "x86_64")]
     Avx2,
     #[cfg(target_arch = "x86_64")]
@@ -16,7 +17,7 @@ enum Level {
 }
 
 impl Isa {
-    /// No more than the portable kernels. Always available.
+    /// The readable reference for every tile, slow. Always available.
     pub const fn scalar() -> Self {
         Self(Level::Scalar)
     }
@@ -37,7 +38,7 @@ impl Isa {
         #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
         return Self(Level::Neon);
         #[allow(unreachable_code, reason = "reached where nothing above was compiled")]
-        Self(Level::Scalar)
+        Self(Level::Portable)
     }
 
     /// The best set of the machine that this runs on (with feature `std`), else [`Isa::compiled`].
@@ -60,6 +61,7 @@ impl Isa {
         let best = Self::detect();
         [
             Level::Scalar,
+            Level::Portable,
             #[cfg(target_arch = "x86_64")]
             Level::Avx2,
             #[cfg(target_arch = "x86_64")]
@@ -72,10 +74,11 @@ impl Isa {
         .filter(move |isa| *isa <= best)
     }
 
-    /// Short name, as in reports: `scalar`, `avx2`, `avx512vnni`, `neon`.
+    /// Short name, as in reports: `scalar`, `portable`, `avx2`, `avx512vnni`, `neon`.
     pub const fn name(self) -> &'static str {
         match self.0 {
             Level::Scalar => "scalar",
+            Level::Portable => "portable",
             #[cfg(target_arch = "x86_64")]
             Level::Avx2 => "avx2",
             #[cfg(target_arch = "x86_64")]
@@ -83,6 +86,11 @@ impl Isa {
             #[cfg(target_arch = "aarch64")]
             Level::Neon => "neon",
         }
+    }
+
+    /// Whether this is [`Isa::scalar`].
+    pub(crate) const fn is_reference(self) -> bool {
+        matches!(self.0, Level::Scalar)
     }
 
     /// Whether AVX2 may be used.

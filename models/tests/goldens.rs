@@ -34,6 +34,7 @@ fn build(network: &str, golden: &Golden, input: &Tensor<f32>) -> Graph {
         input_size: Some([input.shape.h, input.shape.w]),
         input_channels: Some(input.shape.c),
         classes: Some(golden.json["classes"].as_array().unwrap().len()),
+        width: None,
     };
     Registry.find(network).unwrap().build(&options, &mut golden.seeded()).unwrap()
 }

@@ -9,8 +9,12 @@ use niello_codegen::{
 use niello_models::Registry;
 
 fn build(name: &str, size: [usize; 2], channels: usize, classes: usize) -> Result<Graph> {
-    let options =
-        NetworkOptions { input_size: Some(size), input_channels: Some(channels), classes: Some(classes) };
+    let options = NetworkOptions {
+        input_size: Some(size),
+        input_channels: Some(channels),
+        classes: Some(classes),
+        width: None,
+    };
     Registry.find(name).unwrap().build(&options, &mut Seeded::new())
 }
 

@@ -34,6 +34,7 @@ pub mod avx512vnni;
 pub mod neon;
 #[cfg(target_arch = "aarch64")]
 mod neon_stage;
+pub mod portable;
 pub mod scalar;
 
 use crate::{
@@ -66,7 +67,7 @@ impl Layout {
     /// A good number of output pixels per pass, as a convolution's `chunk`: enough that a panel of weights that was
     /// loaded is used many times, few enough that their activations stay in the first-level cache. Measured on Zen 5
     /// (`examples/conv_bench.rs`): from 24 to 96 the speed changes by less than 5 %. For the portable tile, which reads
-    /// one pixel at a time, it only bounds the scratch.
+    /// two pixels at a time, it only bounds the scratch.
     pub const fn default_chunk(self) -> usize {
         if self.kr > 1 { 48 } else { 8 }
     }
@@ -237,6 +238,10 @@ pub fn dispatch(layout: Layout, isa: Isa, action: impl WithTile) {
     {
         return action.call(tile);
     }
-    let _ = isa;
+    if layout == portable::Portable::LAYOUT
+        && let Some(tile) = portable::Portable::new(isa)
+    {
+        return action.call(tile);
+    }
     action.call_scalar(scalar::Scalar { layout })
 }
