@@ -5,7 +5,7 @@
 #![no_main]
 
 #[allow(unsafe_code, reason = "weights may lie in a section of their own")]
-#[allow(clippy::all, missing_docs, reason = "generated")]
+#[allow(clippy::all, missing_docs, dead_code, reason = "generated")]
 mod model {
     include!(concat!(env!("OUT_DIR"), "/model.rs"));
 }
