@@ -106,7 +106,7 @@ fn every_mistake_is_one_error_that_names_it() {
         (in_full("bias_correction", "bias"), "unknown field `bias`"),
         (in_full("head =", "heads ="), "unknown field `heads`, expected `head`"),
         (in_full("numbers =", "number ="), "unknown field `number`"),
-        (in_full("name =", "board ="), "unknown field `board`"),
+        (in_full("name =", "bord ="), "unknown field `bord`"),
         (in_full("max = 3.5", "maxx = 3.5"), "unknown field `maxx`"),
         (in_full("weights = \"weights.safetensors\"", "weights = \"\""), "`weights` is empty"),
         (in_full("\"normal\"]", "\"abnormal\"]"), "`classes` has `abnormal` twice"),
