@@ -9,7 +9,7 @@ use crate::{
 pub(crate) const COMMAND: Command = Command {
     name: "ci",
     arguments: "",
-    summary: "format, lints, no_std builds, documentation, all tests",
+    summary: "format, lints, no_std builds, documentation, all tests, here and on every emulated core",
     run,
 };
 
@@ -27,6 +27,7 @@ fn run(arguments: &[String]) -> Result {
     let documentation = Stage::cargo("documentation", "doc --workspace --no-deps");
     runner.run(documentation.variable("RUSTDOCFLAGS", "-D warnings"))?;
     test::doc_tests(&mut runner)?;
+    test::emulated(&mut runner)?;
     // Last, so that the log ends with the test runner's summary.
     test::tests(&mut runner, &[])?;
     runner.finish()

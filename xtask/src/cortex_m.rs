@@ -5,7 +5,7 @@
 //! same image.
 
 mod image;
-mod log;
+pub(crate) mod log;
 mod qemu;
 
 use crate::{Result, stage::Runner};
@@ -33,9 +33,6 @@ pub(crate) struct Board {
 
 const TINY: &[&str] = &["anam_net_tiny"];
 const ALL: &[&str] = &["anam_net_narrow", "squeezenet1_1", "w251_cnn", "w251_squeezenet"];
-/// The instructions are those of M4 and M7, or fewer: what fits their memories and does not take long.
-const SELF_CONTAINED: &[&str] = &["anam_net_narrow", "squeezenet1_1"];
-
 /// All boards.
 pub(crate) const BOARDS: &[Board] = &[
     Board {
@@ -52,7 +49,7 @@ pub(crate) const BOARDS: &[Board] = &[
         machine: "mps2-an385",
         memory: "mps2",
         target: "thumbv7m-none-eabi",
-        models: SELF_CONTAINED,
+        models: ALL,
     },
     Board {
         name: "cortex-m4",
@@ -76,7 +73,7 @@ pub(crate) const BOARDS: &[Board] = &[
         machine: "mps2-an505",
         memory: "mps2-an505",
         target: "thumbv8m.main-none-eabihf",
-        models: SELF_CONTAINED,
+        models: ALL,
     },
     Board {
         name: "cortex-m55",
@@ -84,7 +81,7 @@ pub(crate) const BOARDS: &[Board] = &[
         machine: "mps3-an547",
         memory: "mps3-an547",
         target: "thumbv8m.main-none-eabihf",
-        models: SELF_CONTAINED,
+        models: ALL,
     },
 ];
 
@@ -207,5 +204,5 @@ fn print(rows: &[Row]) {
 
 /// An error for a tool that is not installed.
 fn missing(tool: &str) -> String {
-    format!("{tool} is not installed; install it with\n\n    cargo xtask setup --emulation\n")
+    format!("{tool} is not installed; install it with\n\n    cargo xtask setup\n")
 }

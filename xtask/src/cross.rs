@@ -61,13 +61,26 @@ pub(crate) fn aarch64(name: &str, arguments: &str, cpu: &str) -> Result<Stage> {
         return Err(missing(&format!("Rust's standard library for {AARCH64_LINUX}")));
     };
     let variable = |what: &str| format!("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_{what}");
-    // Without the variable, the dynamic linker from there would load the C library of Debian's arm64 packages where they
-    // are installed, which may be another build: threads then hang.
-    let library_path = format!("-E LD_LIBRARY_PATH={AARCH64_ROOT}/lib");
-    let runner = format!("{AARCH64_EMULATOR} -cpu {cpu} -L {AARCH64_ROOT} {library_path}");
+    let runner = emulator(cpu).join(" ");
     Ok(stage.variable(&variable("LINKER"), AARCH64_LINKER).variable(&variable("RUNNER"), &runner))
 }
 
 fn missing(tool: &str) -> String {
     format!("{tool} is not installed; install it with\n\n    cargo xtask setup\n")
+}
+
+/// The command that runs programs for aarch64 Linux on a `cpu`.
+fn emulator(cpu: &str) -> [String; 7] {
+    // Without the variable, the dynamic linker from there would load the C library of Debian's arm64 packages where they
+    // are installed, which may be another build: threads then hang.
+    let library_path = format!("LD_LIBRARY_PATH={AARCH64_ROOT}/lib");
+    [AARCH64_EMULATOR, "-cpu", cpu, "-L", AARCH64_ROOT, "-E", &library_path].map(Into::into)
+}
+
+/// A program that was built for aarch64 Linux, on an emulated `cpu`.
+pub(crate) fn emulated(name: &str, cpu: &str, program: &str, arguments: &[&str]) -> Stage {
+    let [emulator, options @ ..] = emulator(cpu);
+    let own = arguments.iter().map(|a| a.to_string());
+    let all: Vec<String> = options.into_iter().chain([program.to_string()]).chain(own).collect();
+    Stage::new(name, &emulator).arguments(&all)
 }

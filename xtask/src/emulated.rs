@@ -1,9 +1,15 @@
-//! Tests on emulated cores.
+//! Tests on emulated Cortex-A cores: the suites of kernels and runtime, generated models, the command line.
 //!
 //! QEMU faults on an instruction that the chosen core lacks: what passes on one uses nothing that it does not have. All
 //! cores of a family run the same binaries, which are built once.
 
-use crate::{Result, cross, stage::Runner};
+use crate::{
+    Result,
+    cortex_m::log,
+    cross,
+    stage::{Runner, Stage},
+};
+use std::{fs, time::Instant};
 
 /// A core to test on.
 pub(crate) struct Core {
@@ -26,12 +32,82 @@ pub(crate) const CORES: &[Core] = &[
 /// The suites that run there: those of the code that boards run.
 const SUITES: &str = "test -p niello-kernels -p niello --lib --tests --no-fail-fast";
 
-/// The tests of one core. `arguments` go to the test binaries.
+/// Programs that run there: the command line, and all generated models of `tests/bits`.
+const PROGRAMS: &str = "build --release -p niello-cli --bin niello -p niello-bits --bin niello-bits";
+
+/// The tests of one core. `arguments` go to the test binaries; with any, only those run.
 pub(crate) fn tests(runner: &mut Runner, core: &Core, arguments: &[String]) -> Result {
     // Emulation is slow: optimise the tests too, and keep their assertions.
-    let mut stage = cross::aarch64(core.name, SUITES, core.cpu)?.variable("CARGO_PROFILE_DEV_OPT_LEVEL", "2");
+    let stage = cross::aarch64(core.name, SUITES, core.cpu)?.variable("CARGO_PROFILE_DEV_OPT_LEVEL", "2");
     if !arguments.is_empty() {
-        stage = stage.arguments(&["--".into()]).arguments(arguments);
+        return runner.run(stage.arguments(&["--".into()]).arguments(arguments));
     }
-    runner.run(stage)
+    runner.run(stage)?;
+    runner.run(cross::aarch64(&format!("{}: programs", core.name), PROGRAMS, core.cpu)?)?;
+    let folder = format!("target/{}/release", cross::AARCH64_LINUX);
+    generated(runner, core, &format!("{folder}/niello-bits"))?;
+    command_line(runner, core, &format!("{folder}/niello"))
+}
+
+/// Every generated model prints each layer's checksum; all are as recorded.
+fn generated(runner: &mut Runner, core: &Core, program: &str) -> Result {
+    let start = Instant::now();
+    let run = |arguments: &[&str]| emulate(core, program, arguments).output();
+    let (mut layers, names) = (0, run(&[])?);
+    for name in names.lines() {
+        let golden = match name.rsplit_once('.') {
+            Some((recorded, _packing)) => format!("tests/bits/{recorded}.golden"),
+            None => return Err(format!("{program} has a model `{name}`, expected MODEL.ROUNDING.PACKING")),
+        };
+        let golden = fs::read_to_string(&golden).map_err(|e| format!("cannot read {golden}: {e}"))?;
+        let what = format!("{}: generated model {name}", core.name);
+        layers += log::compare(&golden, &run(&[name])?).map_err(|difference| {
+            let element = element(core, program, name, &difference);
+            format!(
+                "{what}: {difference}{}",
+                element.unwrap_or_else(|e| format!("; the element is not known: {e}"))
+            )
+        })?;
+    }
+    if layers == 0 {
+        return Err(format!("{}: no generated model ran", core.name));
+    }
+    let models = names.lines().count();
+    runner.note(format!("{}: {models} generated models, {layers} layers equal", core.name), start.elapsed());
+    Ok(())
+}
+
+/// The first element of a layer that is not what the same generated code computes on this machine, in words.
+fn element(core: &Core, program: &str, name: &str, difference: &log::Difference) -> Result<String> {
+    let Some((index, shape)) = &difference.layer else { return Ok(String::new()) };
+    let index = index.to_string();
+    let found = emulate(core, program, &[name, &index]).output()?;
+    let line = format!("run --release --quiet -p niello-bits -- {name} {index}");
+    let expected = Stage::cargo("reference", &line).output()?;
+    let dump = |text: &str| log::dump(text, &difference.case);
+    Ok(format!("; {}", log::element(&dump(&found), &dump(&expected), shape)))
+}
+
+/// The command line imports, calibrates and packs a recorded model on the core, and checks each layer.
+fn command_line(runner: &mut Runner, core: &Core, program: &str) -> Result {
+    for (model, rounding, packing) in
+        [("anam_net_narrow", "tflite-double", "aarch64-neon"), ("anam_net_tiny", "single", "portable")]
+    {
+        let file = format!("tests/bits/{model}.{rounding}.golden");
+        let name = format!("{}: niello golden, {model}, {rounding}, {packing}", core.name);
+        let arguments =
+            format!("golden tests/bits/{model}.toml --rounding {rounding} --target {packing} --check {file}");
+        let arguments: Vec<&str> = arguments.split_whitespace().collect();
+        runner.run(emulate(core, program, &arguments).named(name))?;
+    }
+    let models = emulate(core, program, &["models"]).output()?;
+    if !models.contains("squeezenet1_1") {
+        return Err(format!("{}: `niello models` prints\n{models}", core.name));
+    }
+    Ok(())
+}
+
+/// A program of this core, under QEMU.
+fn emulate(core: &Core, program: &str, arguments: &[&str]) -> Stage {
+    cross::emulated(core.name, core.cpu, program, arguments)
 }

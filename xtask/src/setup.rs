@@ -4,7 +4,7 @@
 //! hold a compiler, `/usr/bin/rustc`, with the library for aarch64 Linux and the source of `core` for everything else.
 //! Linkers and QEMU are Debian's. [`crate::cross`] finds what was installed.
 
-use crate::{Command, Result, cross, tools};
+use crate::{Command, Result, cross, no_arguments, tools};
 use std::{
     process,
     thread::sleep,
@@ -33,12 +33,7 @@ const EMULATORS: &[&str] = &["qemu-user", "qemu-system-arm"];
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn run(arguments: &[String]) -> Result {
-    match arguments {
-        [] => {}
-        // Emulators once had to be asked for; they are always installed now.
-        [flag] if flag == "--emulation" => {}
-        _ => return Err(format!("unexpected arguments: {}; usage: setup", arguments.join(" "))),
-    }
+    no_arguments(arguments)?;
     let mut packages = [CROSS, EMULATORS].concat();
     if !rustup_has_all() {
         packages.extend(COMPILER);
@@ -47,16 +42,10 @@ fn run(arguments: &[String]) -> Result {
     if !missing.is_empty() {
         install(&missing)?;
     }
-    let printer = tools::defmt_print().is_none();
-    if printer {
-        let root = tools::defmt_print_root();
-        command("cargo", &["install", "defmt-print", "--locked", "--root", &root])?;
-    }
-    if missing.is_empty() && !printer {
+    if missing.is_empty() {
         println!("setup: everything is there");
     } else {
-        let installed: Vec<&str> = missing.into_iter().chain(printer.then_some("defmt-print")).collect();
-        println!("\nsetup: installed {}", installed.join(" "));
+        println!("\nsetup: installed {}", missing.join(" "));
     }
     Ok(())
 }

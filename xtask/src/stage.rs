@@ -21,6 +21,17 @@ impl Stage {
         Self { name: name.into(), program: "cargo".into(), arguments, variables: vec![] }
     }
 
+    /// Any program.
+    pub(crate) fn new(name: impl Into<String>, program: &str) -> Self {
+        Self { name: name.into(), program: program.into(), arguments: vec![], variables: vec![] }
+    }
+
+    /// Under another name.
+    pub(crate) fn named(mut self, name: String) -> Self {
+        self.name = name;
+        self
+    }
+
     /// More arguments, as they are.
     pub(crate) fn arguments(mut self, more: &[String]) -> Self {
         self.arguments.extend_from_slice(more);
@@ -42,6 +53,34 @@ impl Stage {
     }
 
     fn run(&self) -> Result {
+        let status = self.command().status().map_err(|e| format!("cannot run `{}`: {e}", self.program))?;
+        if status.success() {
+            return Ok(());
+        }
+        Err(self.failed(&status.to_string()))
+    }
+
+    /// What it prints.
+    ///
+    /// # Errors
+    /// It cannot be run, or fails: with what it printed to standard error.
+    pub(crate) fn output(&self) -> Result<String> {
+        let output = self.command().output().map_err(|e| format!("cannot run `{}`: {e}", self.program))?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        Err(format!(
+            "{}\n{}",
+            String::from_utf8_lossy(&output.stderr),
+            self.failed(&output.status.to_string())
+        ))
+    }
+
+    fn failed(&self, status: &str) -> String {
+        format!("{} failed ({status}); run it again with\n\n    {}\n", self.name, self.line())
+    }
+
+    fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).envs(self.variables.iter().map(|(name, value)| (name, value)));
         // `cargo xtask` was started by one toolchain's cargo; what it starts chooses for itself.
@@ -51,11 +90,7 @@ impl Stage {
                 command.env_remove(&*name);
             }
         }
-        let status = command.status().map_err(|e| format!("cannot run `{}`: {e}", self.program))?;
-        if status.success() {
-            return Ok(());
-        }
-        Err(format!("{} failed ({status}); run it again with\n\n    {}\n", self.name, self.line()))
+        command
     }
 }
 
@@ -81,6 +116,12 @@ impl Runner {
         println!("-- {}: ok, {:.1} s", stage.name, took.as_secs_f64());
         self.done.push((stage.name, took));
         Ok(())
+    }
+
+    /// Notes something that was checked without a command of its own.
+    pub(crate) fn note(&mut self, what: String, took: Duration) {
+        println!("-- {what}: ok, {:.1} s", took.as_secs_f64());
+        self.done.push((what, took));
     }
 
     /// Notes something that cannot be done here; the closing table says so.

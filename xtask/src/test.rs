@@ -74,6 +74,14 @@ fn list() -> String {
     text
 }
 
+/// Everything that runs on emulated cores.
+pub(crate) fn emulated(runner: &mut Runner) -> Result {
+    for core in CORES {
+        emulated::tests(runner, core, &[])?;
+    }
+    cortex_m::tests(runner, &BOARDS.iter().collect::<Vec<_>>())
+}
+
 /// The examples in the documentation.
 pub(crate) fn doc_tests(runner: &mut Runner) -> Result {
     runner.run(Stage::cargo("doc tests", "test --workspace --doc"))

@@ -55,15 +55,3 @@ pub(crate) fn has_package(package: &str) -> bool {
 pub(crate) fn user() -> Option<u32> {
     lines("id", &["-u"]).first()?.parse().ok()
 }
-
-/// Where `cargo xtask setup` installs tools that cargo builds, below the repository's root.
-pub(crate) fn defmt_print_root() -> String {
-    format!("{}/../target/tools", env!("CARGO_MANIFEST_DIR"))
-}
-
-/// The program that decodes what defmt firmware prints: the one that `cargo xtask setup` installed, else the one on the
-/// path.
-pub(crate) fn defmt_print() -> Option<String> {
-    let ours = format!("{}/bin/defmt-print", defmt_print_root());
-    [ours, "defmt-print".into()].into_iter().find(|program| runs(program, &["--version"]))
-}

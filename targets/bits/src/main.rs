@@ -1,0 +1,61 @@
+//! `niello-bits`: the names of its models. `niello-bits NAME`: the checksum of every layer, as `niello golden --log` reads
+//! it; fails if the model's own checks fail. `niello-bits NAME INDEX`: also the bytes of that layer, `dump HEX`.
+#![forbid(unsafe_code)]
+
+#[allow(dead_code, unreachable_pub, reason = "generated models can do more than is asked of them here")]
+mod models {
+    include!(concat!(env!("OUT_DIR"), "/models.rs"));
+}
+
+use std::process::ExitCode;
+
+/// Runs one model on every seed, prints, and says whether its own checks passed.
+macro_rules! print {
+    ($module:ident, $type:ident, $seeds:expr, $dump:expr) => {{
+        let mut model = Box::new($module::$type::new());
+        let (mut input, mut output) = ([0; $module::INPUT_LEN], [0; $module::OUTPUT_LEN]);
+        for seed in $seeds {
+            println!("case seed:{seed}");
+            niello::self_test::Codes::new(seed).fill(&mut input);
+            let mut print = |index: usize, info: &niello::LayerInfo, result: niello::Output<'_>| {
+                let ([h, w, c], sum) = (result.shape(), result.checksum());
+                println!("layer {index} {} {h}x{w}x{c} {sum:016x}", info.name);
+                if $dump == Some(index) {
+                    let mut line = String::from("dump ");
+                    result.for_each(|code| line += &format!("{code:02x}"));
+                    println!("{line}");
+                }
+            };
+            model.infer_observed(&input, &mut output, &mut print);
+            println!("output 0 {:016x}", niello::self_test::Checksum::of_codes(&output));
+        }
+        let checks = [
+            ("self_test", model.self_test(&mut input, &mut output)),
+            ("check_layers", model.check_layers(&mut input, &mut output)),
+        ];
+        for (name, result) in &checks {
+            match result {
+                Ok(()) => println!("{name} ok"),
+                Err(error) => println!("{name} failed: {error}"),
+            }
+        }
+        checks.iter().all(|(_, result)| result.is_ok())
+    }};
+}
+pub(crate) use print;
+
+fn main() -> ExitCode {
+    let Some(wanted) = std::env::args().nth(1) else {
+        models::MODELS.iter().for_each(|(name, _)| println!("{name}"));
+        return ExitCode::SUCCESS;
+    };
+    let dump = std::env::args().nth(2).and_then(|index| index.parse().ok());
+    match models::MODELS.iter().find(|(name, _)| *name == wanted) {
+        Some((_, run)) if run(dump) => ExitCode::SUCCESS,
+        Some(_) => ExitCode::FAILURE,
+        None => {
+            eprintln!("error: no model `{wanted}`");
+            ExitCode::FAILURE
+        }
+    }
+}
