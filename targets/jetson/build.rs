@@ -1,0 +1,8 @@
+//! Turns the bundled Anam-Net weights into static Rust for NEON.
+
+fn main() {
+    if let Err(error) = niello_linux::recipe::compile() {
+        eprintln!("error: {error}");
+        std::process::exit(1);
+    }
+}

@@ -1,0 +1,48 @@
+//! What programs for small Linux boards share: pictures in, label maps out, one model per thread.
+//!
+//! A program brings a generated model, implements [`Network`] for it and calls [`main`]:
+//!
+//! * [`Args`]: the command line.
+//! * [`segment()`]: pictures to label maps, in the order of the pictures, the same for any number of threads.
+//! * `recipe` (feature `build`): Anam-Net as a static crate, for build scripts.
+#![forbid(unsafe_code)]
+
+mod args;
+mod network;
+mod pool;
+#[cfg(feature = "build")]
+pub mod recipe;
+mod report;
+mod segment;
+
+pub use args::Args;
+pub use network::Network;
+pub use segment::{Segmented, segment};
+
+use clap::Parser;
+use std::{error::Error, process::ExitCode, time::Instant};
+
+/// The program: reads the command line, segments, writes pictures, prints.
+pub fn main<N: Network>() -> ExitCode {
+    match run::<N>(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run<N: Network>(args: &Args) -> Result<(), Box<dyn Error>> {
+    let pictures = args.pictures()?;
+    std::fs::create_dir_all(&args.out).map_err(|e| format!("cannot create {}: {e}", args.out.display()))?;
+    let start = Instant::now();
+    let slices = segment::<N>(&pictures, args.threads(), Some(&args.out))?;
+    let seconds = start.elapsed().as_secs_f64();
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&report::json::<N>(&slices, args.threads(), seconds))?);
+    } else {
+        report::print::<N>(&slices, args.threads(), seconds);
+    }
+    Ok(())
+}

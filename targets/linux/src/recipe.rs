@@ -1,0 +1,44 @@
+//! Anam-Net with the bundled weights, for build scripts.
+
+use niello_codegen::{Config, Error, Result, recipe::Recipe};
+use niello_models::Registry;
+use std::env;
+
+/// Side of the input on the board.
+const BOARD_SIDE: usize = 512;
+/// Elsewhere: what packs for NEON runs plain kernels there, in the build as well.
+const OTHER_SIDE: usize = 64;
+
+/// Writes `anam_net.rs` and `anam_net.bin` to `OUT_DIR`, packed for NEON. The side is `NIELLO_SIDE`, else 512 for
+/// aarch64 and 64 for any other machine.
+///
+/// # Errors
+/// A side that is no multiple of 16.
+pub fn compile() -> Result<()> {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-env-changed=NIELLO_SIDE");
+    let aarch64 = env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|arch| arch == "aarch64");
+    let side = match env::var("NIELLO_SIDE") {
+        Ok(text) => parse(&text)?,
+        Err(_) if aarch64 => BOARD_SIDE,
+        Err(_) => OTHER_SIDE,
+    };
+    Config::new(&Registry).target("aarch64-neon").compile_recipe(&recipe(side), "anam_net")?;
+    Ok(())
+}
+
+/// Anam-Net for slices of `side` by `side`; slices of another size are stretched.
+fn recipe(side: usize) -> Recipe {
+    Recipe::new("anam_net")
+        .classes(["background", "abnormal lung", "normal lung"])
+        .input_size(side, side)
+        .preprocess("window:-600,1500")
+        .resize("stretch")
+}
+
+fn parse(text: &str) -> Result<usize> {
+    match text.parse() {
+        Ok(side) if side > 0 && side % 16 == 0 => Ok(side),
+        _ => Err(Error::Invalid(format!("NIELLO_SIDE={text}: expected a multiple of 16"))),
+    }
+}

@@ -1,0 +1,86 @@
+//! Pictures to label maps.
+
+use crate::{Network, pool};
+use niello_imaging::{Palette, Preprocess, metrics, write_label_png, write_overlay_png};
+use std::{
+    error::Error,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+/// One picture's result.
+#[derive(Clone, Debug)]
+pub struct Segmented {
+    /// The picture.
+    pub picture: PathBuf,
+    /// The class of each pixel of the network's input, `[H, W]`.
+    pub labels: Vec<u8>,
+    /// Pixels of each class.
+    pub counts: Vec<u64>,
+    /// The inference alone.
+    pub time: Duration,
+}
+
+impl Segmented {
+    /// A class's share of the pixels, 0 to 1.
+    pub fn share(&self, class: usize) -> f64 {
+        self.counts.get(class).copied().unwrap_or(0) as f64 / self.labels.len().max(1) as f64
+    }
+}
+
+/// Segments `pictures` on `threads` threads. Results come in the order of the pictures, and labels do not depend on
+/// the number of threads. With `out`, writes `NAME_mask.png` (class numbers, with the palette's colours) and
+/// `NAME_overlay.png` there.
+///
+/// # Errors
+/// The first picture, in order, that cannot be read or written; a thread that cannot be started.
+pub fn segment<N: Network>(
+    pictures: &[PathBuf],
+    threads: usize,
+    out: Option<&Path>,
+) -> Result<Vec<Segmented>, Box<dyn Error>> {
+    let preprocess = Preprocess::parse(N::METADATA.preprocess)?;
+    let one = |model: &mut N, picture: &PathBuf| {
+        slice(model, picture, &preprocess, out).map_err(|error| error.to_string())
+    };
+    let results = pool::run(pictures, threads, one)?;
+    Ok(results.into_iter().collect::<Result<_, String>>()?)
+}
+
+fn slice<N: Network>(
+    model: &mut N,
+    path: &Path,
+    preprocess: &Preprocess,
+    out: Option<&Path>,
+) -> Result<Segmented, Box<dyn Error>> {
+    let (Some(input), Some(output)) = (N::INPUTS.first(), N::OUTPUTS.first()) else {
+        return Err("the network has no input or no output".into());
+    };
+    let [h, w, channels] = input.shape;
+    let picture = niello_imaging::load(path)?;
+    let real = preprocess.apply(&picture, [h, w], channels)?;
+    let codes: Vec<i8> = real.iter().map(|x| input.quantize(*x)).collect();
+    let mut scores = vec![0; output.shape.iter().product()];
+    let start = Instant::now();
+    if !model.run(&codes, &mut scores) {
+        return Err(format!("{}: the network takes another size", path.display()).into());
+    }
+    let time = start.elapsed();
+    let labels = labels(&scores, output.shape[2]);
+    if let Some(out) = out {
+        let [h, w, _] = output.shape;
+        let palette = Palette::default();
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        let gray = preprocess.view(&picture, [h, w])?;
+        write_label_png(out.join(format!("{stem}_mask.png")), &labels, [h, w], Some(&palette))?;
+        write_overlay_png(out.join(format!("{stem}_overlay.png")), &gray, &labels, [h, w], &palette)?;
+    }
+    let counts = metrics::class_counts(&labels, output.shape[2]);
+    Ok(Segmented { picture: path.into(), labels, counts, time })
+}
+
+/// The class of each pixel: the largest score, the first of equal ones.
+fn labels(scores: &[i8], classes: usize) -> Vec<u8> {
+    let class = |pixel: &[i8]| (0..classes).rev().max_by_key(|c| pixel[*c]).unwrap_or(0) as u8;
+    scores.chunks_exact(classes).map(class).collect()
+}
