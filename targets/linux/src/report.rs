@@ -21,8 +21,9 @@ pub(crate) fn print<N: Network>(slices: &[Segmented], threads: usize, seconds: f
         }
     }
     println!(
-        "{} slices in {seconds:.2} s on {threads} threads, {}, arena {:.1} MB per thread",
+        "{} slices in {seconds:.2} s, {threads} at a time; packed for {}, run on {}; arena {:.1} MB per thread",
         slices.len(),
+        N::METADATA.target,
         Isa::detect().name(),
         N::ARENA_BYTES as f64 / 1e6
     );
@@ -49,6 +50,7 @@ pub(crate) fn json<N: Network>(slices: &[Segmented], threads: usize, seconds: f6
         "slices": slices,
         "seconds": seconds,
         "threads": threads,
+        "packing": N::METADATA.target,
         "isa": Isa::detect().name(),
         "arena_bytes": N::ARENA_BYTES,
     })
