@@ -144,7 +144,10 @@ fn compile_writes_the_same_crate_each_time() {
     let crate_files = room.contents("made/once");
     assert_eq!(crate_files, room.contents("twice"));
     let names: Vec<&str> = crate_files.keys().map(|p| p.to_str().unwrap()).collect();
-    assert_eq!(names, ["Cargo.toml", "src", "src/layer_checks.rs", "src/lib.rs", "src/model.rs", "src/weights.bin"]);
+    assert_eq!(
+        names,
+        ["Cargo.toml", "src", "src/layer_checks.rs", "src/lib.rs", "src/model.rs", "src/weights.bin"]
+    );
     // Into a folder that is there already: files of the crate are replaced, others stay.
     room.write("twice/README.md", "mine");
     room.write("twice/src/model.rs", "old");

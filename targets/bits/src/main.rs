@@ -2,7 +2,12 @@
 //! it; fails if the model's own checks fail. `niello-bits NAME INDEX`: also the bytes of that layer, `dump HEX`.
 #![forbid(unsafe_code)]
 
-#[allow(dead_code, unreachable_pub, reason = "generated models can do more than is asked of them here")]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    clippy::type_complexity,
+    reason = "generated models can do more than is asked of them here"
+)]
 mod models {
     include!(concat!(env!("OUT_DIR"), "/models.rs"));
 }

@@ -57,9 +57,8 @@ pub(crate) fn check(image: &Path) -> Result {
 fn binutils(tool: &str, arguments: &[&str], image: &Path) -> Result<String> {
     let program = format!("arm-none-eabi-{tool}");
     let output = process::Command::new(&program).args(arguments).arg(image).output();
-    let output = output.map_err(|e| {
-        format!("cannot run {program} ({e}); install it with\n\n    cargo xtask setup\n")
-    })?;
+    let output = output
+        .map_err(|e| format!("cannot run {program} ({e}); install it with\n\n    cargo xtask setup\n"))?;
     if output.status.success() {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     } else {
