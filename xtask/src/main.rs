@@ -8,6 +8,7 @@ mod cortex_m;
 mod cross;
 mod elf;
 mod emulated;
+mod images;
 mod miri;
 mod no_std;
 mod setup;
@@ -29,8 +30,15 @@ struct Command {
     run: fn(&[String]) -> Result,
 }
 
-const COMMANDS: &[Command] =
-    &[ci::COMMAND, test::COMMAND, setup::COMMAND, no_std::COMMAND, miri::COMMAND, elf::COMMAND];
+const COMMANDS: &[Command] = &[
+    ci::COMMAND,
+    test::COMMAND,
+    setup::COMMAND,
+    no_std::COMMAND,
+    images::COMMAND,
+    miri::COMMAND,
+    elf::COMMAND,
+];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

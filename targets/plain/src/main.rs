@@ -5,6 +5,7 @@
 #[cfg(feature = "bad")]
 mod bad;
 #[allow(clippy::all, missing_docs, reason = "generated")]
+#[allow(dead_code, reason = "generated models can do more than is asked of them here")]
 mod model {
     include!(concat!(env!("OUT_DIR"), "/model.rs"));
 }

@@ -24,6 +24,14 @@ impl Instruction {
         Some(label.rsplit_once("+0x").map_or(label, |(name, _)| name))
     }
 
+    /// Whether it goes to the middle of a function: a jump, also as `bl`, which is Thumb-1's only long one.
+    pub(super) fn enters_midway(&self) -> bool {
+        self.operands
+            .strip_suffix('>')
+            .and_then(|o| o.rsplit_once('<'))
+            .is_some_and(|(_, l)| l.contains("+0x"))
+    }
+
     /// Whether it comes back: a call, not a jump.
     pub(super) fn is_call(&self) -> bool {
         matches!(self.mnemonic.as_str(), "bl" | "blx")

@@ -55,8 +55,9 @@ pub(super) fn recursions(functions: &[Function]) -> Vec<String> {
         let calls = graph.entry(&function.name).or_default();
         for instruction in &function.instructions {
             // A jump within a function is a loop.
-            let target =
-                instruction.target().filter(|target| instruction.is_call() || *target != function.name);
+            let target = instruction.target().filter(|target| {
+                *target != function.name || (instruction.is_call() && !instruction.enters_midway())
+            });
             calls.extend(target);
         }
     }
@@ -128,6 +129,13 @@ mod tests {
         assert_eq!(recursions(&direct), ["f -> f"]);
         let tail = parse("00000400 <f>:\n 400:\tbl\t500 <g>\n\n00000500 <g>:\n 500:\tb.w\t400 <f>\n");
         assert_eq!(recursions(&tail), ["f -> g -> f"]);
+    }
+
+    #[test]
+    fn a_long_jump_within_a_function_is_no_recursion() {
+        let text = "00000400 <f>:\n 400:\tpush\t{r7, lr}\n 402:\tbl\t500 <f+0x100>\n 406:\tpop\t{r7, pc}\n";
+        assert_eq!(recursions(&parse(text)), [""; 0]);
+        assert_eq!(recursions(&parse(&text.replace("+0x100", ""))).len(), 1);
     }
 
     #[test]
