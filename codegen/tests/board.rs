@@ -109,7 +109,7 @@ fn linker_scripts_name_every_memory() {
         .replace("}]", "},\n{ name = 'DTCM', kind = 'ram', origin = 0x3000_0000, length = '64K' }]")
         .replace("stack = 'RAM'", "stack = 'DTCM'");
     let script = Board::parse("test", &more).unwrap().memory_x().unwrap();
-    let end = "\n_stack_start = ORIGIN(DTCM) + LENGTH(DTCM);\n\nSECTIONS\n{\n  .dtcm (NOLOAD) : ALIGN(16)\n  {\n    \
+    let end = "\n_stack_start = ORIGIN(DTCM) + LENGTH(DTCM);\n_stack_end = ORIGIN(DTCM) + SIZEOF(.dtcm);\n\nSECTIONS\n{\n  .dtcm (NOLOAD) : ALIGN(16)\n  {\n    \
                *(.dtcm .dtcm.*);\n  } > DTCM\n} INSERT AFTER .uninit;\n";
     assert!(script.ends_with(end), "{script}");
 }

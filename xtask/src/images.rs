@@ -1,15 +1,15 @@
-//! `cargo xtask images`: the smallest firmware, built for each Cortex-M and judged.
+//! `cargo xtask images`: the smallest firmware for each Cortex-M, and the firmware of each board, built and judged.
 
 use crate::{
     Command, Result, cross, elf, no_arguments,
     stage::{Runner, Stage},
 };
-use std::path::Path;
+use std::{fs, path::Path};
 
 pub(crate) const COMMAND: Command = Command {
     name: "images",
     arguments: "",
-    summary: "build the smallest firmware for each Cortex-M; refuse panics, heap, recursion, floating point",
+    summary: "build the firmware of each board; refuse panics, heap, recursion, floating point",
     run,
 };
 
@@ -26,15 +26,18 @@ fn run(arguments: &[String]) -> Result {
 
 /// The stages, for this command and for `ci`.
 pub(crate) fn stages(runner: &mut Runner) -> Result {
-    for target in TARGETS {
-        runner.run(build(target, "")?)?;
-        elf::check(&image(target))?;
-        println!("{target}: no panic, no allocator, no recursion, no indirect call, no floating point");
+    let plain = TARGETS.iter().map(|target| (PLAIN.to_string(), target.to_string()));
+    for (package, target) in plain.chain(boards()?) {
+        runner.run(build(&package, &target, "")?)?;
+        elf::check(&image(&package, &target))?;
+        println!(
+            "{package}, {target}: no panic, no allocator, no recursion, no indirect call, no floating point"
+        );
     }
     // The judge can say no: the same firmware with all of that in it.
     let target = "thumbv7m-none-eabi";
-    runner.run(build(target, " --features bad")?)?;
-    let message = match elf::check(&image(target)) {
+    runner.run(build(PLAIN, target, " --features bad")?)?;
+    let message = match elf::check(&image(PLAIN, target)) {
         Ok(()) => return Err("an image that panics, recurses and adds floats was not refused".into()),
         Err(message) => message,
     };
@@ -49,10 +52,27 @@ pub(crate) fn stages(runner: &mut Runner) -> Result {
     Ok(())
 }
 
-fn build(target: &str, features: &str) -> Result<Stage> {
-    let name = format!("smallest firmware, {target}{features}");
-    let call =
-        format!("build --release --locked --manifest-path targets/Cargo.toml -p niello-plain{features}");
+/// The firmware that is built for every target.
+const PLAIN: &str = "niello-plain";
+
+/// Package and target of every folder in `targets` that describes a board and says what to build for.
+fn boards() -> Result<Vec<(String, String)>> {
+    let unread = |e: std::io::Error| format!("cannot read `targets`: {e}");
+    let mut boards = vec![];
+    for entry in fs::read_dir("targets").map_err(unread)? {
+        let entry = entry.map_err(unread)?;
+        let Ok(config) = fs::read_to_string(entry.path().join(".cargo/config.toml")) else { continue };
+        let target = config.lines().find_map(|line| line.strip_prefix("target = \"")?.strip_suffix('"'));
+        let Some(target) = target.filter(|_| entry.path().join("board.toml").is_file()) else { continue };
+        boards.push((format!("niello-{}", entry.file_name().to_string_lossy()), target.to_string()));
+    }
+    boards.sort();
+    if boards.is_empty() { Err("no board in `targets`".into()) } else { Ok(boards) }
+}
+
+fn build(package: &str, target: &str, features: &str) -> Result<Stage> {
+    let name = format!("{package}, {target}{features}");
+    let call = format!("build --release --locked --manifest-path targets/Cargo.toml -p {package}{features}");
     let stage = cross::bare(&name, &call, target);
     let stage = stage.ok_or_else(|| {
         format!(
@@ -62,6 +82,6 @@ fn build(target: &str, features: &str) -> Result<Stage> {
     Ok(stage.variable("CARGO_TARGET_DIR", "targets/target"))
 }
 
-fn image(target: &str) -> std::path::PathBuf {
-    Path::new("targets/target").join(target).join("release/niello-plain")
+fn image(package: &str, target: &str) -> std::path::PathBuf {
+    Path::new("targets/target").join(target).join("release").join(package)
 }

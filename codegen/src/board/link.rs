@@ -27,7 +27,11 @@ impl Board {
         text.push_str("}\n");
         let stack = &self.place.stack;
         if stack != "RAM" {
-            let _ = writeln!(text, "\n_stack_start = ORIGIN({stack}) + LENGTH({stack});");
+            let section = stack.to_lowercase();
+            let _ = write!(
+                text,
+                "\n_stack_start = ORIGIN({stack}) + LENGTH({stack});\n_stack_end = ORIGIN({stack}) + SIZEOF(.{section});\n"
+            );
         }
         for m in self.memory.iter().filter(|m| !["FLASH", "RAM"].contains(&m.name.as_str())) {
             let section = m.name.to_lowercase();

@@ -1,0 +1,5 @@
+//! The model of `model.toml`, held against `board.toml`.
+
+fn main() {
+    niello_board_build::run();
+}
