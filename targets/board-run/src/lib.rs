@@ -1,0 +1,53 @@
+//! What the firmware of boards shares.
+#![no_std]
+
+use core::panic::PanicInfo;
+
+/// The whole program around the generated module `model`, whose model has this type: tests itself once, then infers for
+/// ever. The static `STATE` tells a debugger how it went.
+#[macro_export]
+macro_rules! firmware {
+    ($model:ident) => {
+        use core::{
+            hint::black_box,
+            sync::atomic::{AtomicU32, Ordering},
+        };
+
+        /// 0: not tested yet; 1: the self-test failed; from 2 on: inferences done, and 2.
+        #[unsafe(no_mangle)]
+        static STATE: AtomicU32 = AtomicU32::new(0);
+
+        #[cortex_m_rt::entry]
+        fn main() -> ! {
+            static mut MODEL: model::$model = model::$model::new();
+            static mut INPUT: [i8; model::INPUT_LEN] = [0; model::INPUT_LEN];
+            static mut OUTPUT: [i8; model::OUTPUT_LEN] = [0; model::OUTPUT_LEN];
+
+            if MODEL.self_test(INPUT, OUTPUT).is_err() {
+                STATE.store(1, Ordering::Relaxed);
+                $crate::stop();
+            }
+            let mut done = 2;
+            loop {
+                STATE.store(done, Ordering::Relaxed);
+                // A sensor's samples go here: see `niello::numbers::apply_table`.
+                MODEL.infer(black_box(INPUT), OUTPUT);
+                black_box(&*OUTPUT);
+                done = done.wrapping_add(1).max(2);
+            }
+        }
+    };
+}
+
+/// A board that miscalculates stands still.
+pub fn stop() -> ! {
+    loop {
+        core::hint::spin_loop();
+    }
+}
+
+/// Linked in only if something can panic, which `cargo xtask images` refuses.
+#[panic_handler]
+fn panic(_: &PanicInfo<'_>) -> ! {
+    stop();
+}
