@@ -9,6 +9,7 @@ pub(crate) mod log;
 mod qemu;
 
 use crate::{Result, stage::Runner};
+pub(crate) use image::shared;
 use image::{Image, MODELS, ROUNDINGS};
 use std::{
     fs, thread,
@@ -105,7 +106,7 @@ struct Row {
 /// A missing tool, the first layer that differs, a stack beyond its bound.
 pub(crate) fn tests(runner: &mut Runner, boards: &[&'static Board]) -> Result {
     qemu::check_tools()?;
-    let shared = image::shared();
+    let shared = shared();
     if shared.is_none() && std::env::var("CI").is_ok_and(|ci| ci == "true") {
         return Err(
             "trained models need the shared data: lay it beside the checkout as `shared`, or name it in \

@@ -5,7 +5,7 @@
 
 use crate::{
     Result,
-    cortex_m::log,
+    cortex_m::{log, shared},
     cross,
     stage::{Runner, Stage},
 };
@@ -99,6 +99,20 @@ fn command_line(runner: &mut Runner, core: &Core, program: &str) -> Result {
             format!("golden tests/bits/{model}.toml --rounding {rounding} --target {packing} --check {file}");
         let arguments: Vec<&str> = arguments.split_whitespace().collect();
         runner.run(emulate(core, program, &arguments).named(name))?;
+    }
+    match shared() {
+        // Calibrated there on real slices, in float: the same bytes as on x86.
+        Some(folder) => {
+            let data = folder.join("data/ct/covid_ct/val/COVID").display().to_string();
+            let check = "golden tests/bits/w251_cnn.toml --target aarch64-neon --check tests/bits/w251_cnn.tflite-double.golden";
+            let arguments: Vec<&str> = check.split_whitespace().chain(["--data", &data]).collect();
+            runner.run(
+                emulate(core, program, &arguments).named(format!("{}: niello golden, w251_cnn", core.name)),
+            )?;
+        }
+        None => {
+            runner.leave_out(format!("{}: trained weights (no shared data beside the checkout)", core.name))
+        }
     }
     let models = emulate(core, program, &["models"]).output()?;
     if !models.contains("squeezenet1_1") {
