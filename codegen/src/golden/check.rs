@@ -1,6 +1,6 @@
 //! Runs a program against a golden file.
 
-use super::{CONCAT, Case, Codes, Golden, Source, key, observe, rows};
+use super::{Case, Codes, Golden, Source, key, observe, rows};
 use crate::{
     error::{Error, Result},
     program::Program,
@@ -201,6 +201,9 @@ impl Golden {
     }
 }
 
+/// The operator whose results are not compared.
+const CONCAT: &str = "Concat";
+
 impl Program {
     /// Whether the result of step `index` is complete when it ends: no later step adds to it.
     pub fn completes(&self, index: usize) -> bool {
@@ -209,7 +212,7 @@ impl Program {
     }
 
     /// Whether golden files compare the result of step `index`.
-    pub fn is_compared(&self, index: usize) -> bool {
+    pub(crate) fn is_compared(&self, index: usize) -> bool {
         self.completes(index) && self.steps[index].kind != CONCAT
     }
 }
