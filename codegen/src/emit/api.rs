@@ -117,13 +117,18 @@ pub(super) fn api(
             #[doc = ""]
             #[doc = " The buffers are the caller's, so that the test needs no memory of its own; their contents are lost."]
             pub fn self_test(&mut self, #(#mutable),*) -> Result<(), SelfTestError> {
+                Self::self_test_in(&mut self.arena, #(#arguments),*)
+            }
+
+            #[doc = " As [`Self::self_test`], in an arena of the caller's."]
+            pub fn self_test_in(arena: &mut Arena<ARENA_BYTES>, #(#mutable),*) -> Result<(), SelfTestError> {
                 let found = Checksum::of(&WEIGHTS.0);
                 if found != #weights_sum {
                     return Err(SelfTestError::Weights { expected: #weights_sum, found });
                 }
                 let mut codes = Codes::new(SELF_TEST_SEED);
                 #(#input_fills)*
-                self.infer(#(#arguments),*);
+                Self::infer_in(arena, #(#arguments,)* &mut ());
                 #(#checks)*
                 Ok(())
             }
@@ -166,7 +171,8 @@ pub(super) fn layer_checks(program: &Program, model: &Ident, sums: &[u64]) -> To
     let inputs = buffers(program, &program.inputs, "input");
     let outputs = buffers(program, &program.outputs, "output");
     let names: Vec<&Ident> = inputs.iter().chain(&outputs).map(|b| &b.0).collect();
-    let lengths = inputs.iter().chain(&outputs).map(|b| &b.1);
+    let parameters: Vec<TokenStream> =
+        inputs.iter().chain(&outputs).map(|(name, len, _)| quote!(#name: &mut [i8; #len])).collect();
     let fills = inputs.iter().map(|b| &b.0);
     quote! {
         #[doc = " Checksum of the result of every layer, for the input of the known-answer test; 0 where a later layer adds to"]
@@ -175,11 +181,16 @@ pub(super) fn layer_checks(program: &Program, model: &Ident, sums: &[u64]) -> To
 
         impl #model {
             #[doc = " As [`Self::self_test`], layer by layer: the error names the first layer whose bytes differ."]
-            pub fn check_layers(&mut self, #(#names: &mut [i8; #lengths]),*) -> Result<(), SelfTestError> {
+            pub fn check_layers(&mut self, #(#parameters),*) -> Result<(), SelfTestError> {
+                Self::check_layers_in(&mut self.arena, #(#names),*)
+            }
+
+            #[doc = " As [`Self::check_layers`], in an arena of the caller's."]
+            pub fn check_layers_in(arena: &mut Arena<ARENA_BYTES>, #(#parameters),*) -> Result<(), SelfTestError> {
                 let mut codes = Codes::new(SELF_TEST_SEED);
                 #(codes.fill(#fills);)*
                 let mut checks = niello::self_test::LayerChecks::new(&LAYER_CHECKSUMS);
-                self.infer_observed(#(#names,)* &mut checks);
+                Self::infer_in(arena, #(#names,)* &mut checks);
                 checks.result()
             }
         }
@@ -191,8 +202,8 @@ pub(super) fn layer_check_imports(program: &Program, model: &Ident) -> TokenStre
     let inputs = buffers(program, &program.inputs, "input");
     let lengths = inputs.into_iter().chain(buffers(program, &program.outputs, "output")).map(|b| b.1);
     quote! {
-        use super::model::{#(#lengths,)* #model, SELF_TEST_SEED};
-        use niello::SelfTestError;
+        use super::model::{ARENA_BYTES, #(#lengths,)* #model, SELF_TEST_SEED};
+        use niello::{Arena, SelfTestError};
         use niello::self_test::Codes;
     }
 }
