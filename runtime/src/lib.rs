@@ -8,6 +8,7 @@
 //!   atomically: not on Armv6-M).
 //! * [`Observer`]: sees each layer's result (profiling, bit-exact regression tests); costs nothing when unused.
 //! * [`self_test`]: known-answer test from a seed, checksums for answers.
+//! * `trace` (feature `defmt`): logs layers and the results of checks over defmt.
 //! * [`numbers`]: between real numbers and codes.
 #![no_std]
 #[cfg(feature = "std")]
@@ -22,6 +23,8 @@ mod place;
 pub mod self_test;
 #[cfg(target_has_atomic = "8")]
 mod take_once;
+#[cfg(feature = "defmt")]
+pub mod trace;
 
 pub use model::{Aligned, Arena, Metadata, Model};
 pub use niello_kernels as kernels;

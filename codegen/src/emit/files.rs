@@ -20,7 +20,8 @@ pub fn write_crate(program: &Program, options: &EmitOptions, dir: &Path, depende
     let manifest = format!(
         "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[features]\n# Detect instruction \
          sets at run time (hosts and Linux boards).\nstd = [\"niello/std\"]\n# Compare the bytes of every layer on the \
-         board: `check_layers`.\nlayer-checks = []\n\n[dependencies]\nniello = {dependency}\n\n[workspace]\n"
+         board: `check_layers`.\nlayer-checks = []\n# Log layers and the results of checks: `niello::trace`.\ndefmt = \
+         [\"niello/defmt\"]\n\n[dependencies]\nniello = {dependency}\n\n[workspace]\n"
     );
     // Naming a linker section counts as unsafe code, which `forbid` would not let anyone allow.
     let unsafe_code = if options.weights_section.is_some() { "deny" } else { "forbid" };

@@ -1,0 +1,124 @@
+//! Logging over [defmt](https://defmt.ferrous-systems.com): what ran, with which result. Feature `defmt`.
+//!
+//! defmt sends indices of format strings and raw arguments; the text stays in the ELF file on the host. Which levels are
+//! compiled in is said by `DEFMT_LOG` at build time, and only errors are without it: `DEFMT_LOG=niello=debug` shows layers.
+//!
+//! Lines for layers have the form that `niello golden --log` reads, so that a decoded log (`defmt-print --log-format '{s}'`)
+//! can be held against a golden file.
+
+use crate::{LayerInfo, Metadata, Observer, Output, SelfTestError, TensorInfo, kernels::Rounding};
+use defmt::{Format, Formatter};
+
+/// An observer that logs every layer: index, name, shape and checksum of its result at level `debug`, before that operator
+/// and multiply-accumulates at level `trace`.
+///
+/// A checksum reads the whole result; where `debug` is not compiled in, it is not computed.
+///
+/// ```no_run
+/// use niello::trace::{self, Trace};
+///
+/// let mut trace = Trace;
+/// // model.infer_observed(&input, &mut output, &mut trace);
+/// // DEBUG layer 0 conv1_block 16x16x4 de79edcdff05342e
+/// # let self_test = Ok(());
+/// // let self_test = model.self_test(&mut input, &mut output);
+/// assert!(trace::check("self_test", self_test));
+/// // INFO  self_test ok
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Trace;
+
+impl Observer for Trace {
+    fn layer(&mut self, index: usize, info: &LayerInfo, output: Output<'_>) {
+        let [h, w, c] = output.shape();
+        defmt::trace!("{}", info);
+        defmt::debug!(
+            "layer {=usize} {=str} {=usize}x{=usize}x{=usize} {=u64:016x}",
+            index,
+            info.name,
+            h,
+            w,
+            c,
+            output.checksum()
+        );
+    }
+}
+
+/// Logs how a check of a model ended, at level `info`, or `error` where it failed. Whether it passed.
+pub fn check(name: &str, result: Result<(), SelfTestError>) -> bool {
+    match &result {
+        Ok(()) => defmt::info!("{=str} ok", name),
+        Err(error) => defmt::error!("{=str} failed: {}", name, error),
+    }
+    result.is_ok()
+}
+
+impl Format for SelfTestError {
+    fn format(&self, f: Formatter<'_>) {
+        match *self {
+            Self::Weights { expected, found } => {
+                defmt::write!(f, "weights: checksum {=u64:016x}, expected {=u64:016x}", found, expected);
+            }
+            Self::Output { index, expected, found } => {
+                defmt::write!(
+                    f,
+                    "output {=usize}: checksum {=u64:016x}, expected {=u64:016x}",
+                    index,
+                    found,
+                    expected
+                );
+            }
+            Self::Layer { index, name, expected, found } => {
+                defmt::write!(
+                    f,
+                    "layer {=usize} `{=str}`: checksum {=u64:016x}, expected {=u64:016x}",
+                    index,
+                    name,
+                    found,
+                    expected
+                );
+            }
+        }
+    }
+}
+
+impl Format for LayerInfo {
+    fn format(&self, f: Formatter<'_>) {
+        defmt::write!(f, "{=str}: {=str}, {=u64} multiply-accumulates", self.name, self.kind, self.macs);
+    }
+}
+
+impl Format for TensorInfo {
+    fn format(&self, f: Formatter<'_>) {
+        let Self { name, shape: [h, w, c], scale, zero_point } = *self;
+        defmt::write!(
+            f,
+            "{=str} {=usize}x{=usize}x{=usize}, scale {=f32}, zero point {=i8}",
+            name,
+            h,
+            w,
+            c,
+            scale,
+            zero_point
+        );
+    }
+}
+
+/// Network, number format, rounding (in a recipe's words), packing, classes.
+impl Format for Metadata {
+    fn format(&self, f: Formatter<'_>) {
+        let rounding = match self.rounding {
+            Rounding::TfliteDouble => "tflite-double",
+            Rounding::Single => "single",
+        };
+        defmt::write!(
+            f,
+            "{=str}, {=str}, rounding {=str}, packed for {=str}, classes {=[?]}",
+            self.network,
+            self.format,
+            rounding,
+            self.target,
+            self.classes
+        );
+    }
+}
