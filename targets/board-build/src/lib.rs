@@ -28,6 +28,9 @@ fn build() -> Result<()> {
     println!("cargo::rustc-link-search={}", out.display());
     println!("cargo::rustc-link-arg-bins=-Tlink.x");
     println!("cargo::rustc-link-arg-bins=--nmagic");
+    if env::var_os("CARGO_FEATURE_DEFMT").is_some() {
+        println!("cargo::rustc-link-arg-bins=-Tdefmt.x");
+    }
     let mut recipe = Recipe::from_file("model.toml")?;
     recipe.target.board = Some("board.toml".into());
     Config::new(&niello_models::Registry).file_name("model").compile_recipe(&recipe, "model")?;

@@ -1,5 +1,11 @@
 //! What the firmware of boards shares.
+//!
+//! With the feature `defmt` it also logs how it goes, over RTT.
 #![no_std]
+
+mod log;
+
+pub use log::{inferred, tested};
 
 use core::panic::PanicInfo;
 
@@ -23,7 +29,7 @@ macro_rules! firmware {
             static mut INPUT: [i8; model::INPUT_LEN] = [0; model::INPUT_LEN];
             static mut OUTPUT: [i8; model::OUTPUT_LEN] = [0; model::OUTPUT_LEN];
 
-            if MODEL.self_test(INPUT, OUTPUT).is_err() {
+            if !$crate::tested(MODEL.self_test(INPUT, OUTPUT)) {
                 STATE.store(1, Ordering::Relaxed);
                 $crate::stop();
             }
@@ -34,6 +40,7 @@ macro_rules! firmware {
                 MODEL.infer(black_box(INPUT), OUTPUT);
                 black_box(&*OUTPUT);
                 done = done.wrapping_add(1).max(2);
+                $crate::inferred(done - 2);
             }
         }
     };
