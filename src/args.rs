@@ -91,6 +91,12 @@ pub(crate) struct ModelArgs {
     /// Board that the model must fit: a board.toml, or a name (docs/adding-a-board.md)
     #[arg(long, value_name = "NAME|FILE")]
     board: Option<String>,
+    /// Linker section of the weights, e.g. of an external flash; absent: as the board places them
+    #[arg(long, value_name = ".NAME")]
+    weights_section: Option<String>,
+    /// Linker section of a static arena, e.g. of tightly coupled memory; absent: as the board places it
+    #[arg(long, value_name = ".NAME")]
+    arena_section: Option<String>,
 }
 
 fn target_help() -> String {
@@ -173,7 +179,10 @@ impl ModelArgs {
             recipe.target.board =
                 Some(if is_file { here.join(board).to_string_lossy().into_owned() } else { board.clone() });
         }
-        recipe.target.known_boards = BOARDS;
+        let target = &mut recipe.target;
+        target.weights_section = self.weights_section.clone().or(target.weights_section.take());
+        target.arena_section = self.arena_section.clone().or(target.arena_section.take());
+        target.known_boards = BOARDS;
         recipe.validate()?;
         Ok(recipe)
     }

@@ -69,6 +69,36 @@ fn boards_of_the_tree_have_names_and_choose_the_target() {
 }
 
 #[test]
+fn weights_and_arena_lie_where_the_board_or_the_recipe_says() {
+    let room = Room::new();
+    let more = board(1 << 20).replace(
+        "memory = [",
+        "memory = [{ name = 'QSPI', kind = 'flash', origin = 0x9000_0000, length = '1M' },\n",
+    );
+    room.write("board.toml", more.replace("weights = 'FLASH'", "weights = 'QSPI'"));
+    let compile = |args: &[&str]| {
+        let (done, _, error) = niello(&room, "compile", &[args, &["--out", "crate"]].concat());
+        done.then(|| std::fs::read_to_string(room.path("crate/src/model.rs")).unwrap()).ok_or(error)
+    };
+    let sections = |source: &str| {
+        let lines = source.lines().filter_map(|line| line.trim().strip_prefix("#[unsafe(link_section = \""));
+        lines.map(|line| line.trim_end_matches("\")]").to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(sections(&compile(&[]).unwrap()), [""; 0]);
+    assert_eq!(sections(&compile(&["--board", "board.toml"]).unwrap()), [".qspi"]);
+    let both =
+        compile(&["--board", "board.toml", "--weights-section", ".qspi.model", "--arena-section", ".dtcm"])
+            .unwrap();
+    assert_eq!(sections(&both), [".qspi.model", ".dtcm"]);
+    assert!(both.contains("pub static ARENA: Place<ARENA_BYTES>"), "{both}");
+
+    room.write("board.toml", more);
+    let error = compile(&["--board", "board.toml", "--weights-section", ".qspi"]).unwrap_err();
+    let expected = "`target.weights-section` is `.qspi`, in memory `QSPI` of board `small`, whose `place.weights` is `FLASH`";
+    assert!(error.replace("\n", " ").contains(expected), "{error}");
+}
+
+#[test]
 fn a_linked_file_is_measured() {
     let room = Room::new();
     let (done, _, error) = niello(&room, "report", &["--elf", "firmware"]);

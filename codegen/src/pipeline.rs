@@ -146,6 +146,9 @@ pub fn build(recipe: &Recipe, networks: &dyn Networks, mut progress: impl FnMut(
     let target = Target::find(recipe.target_name(board.as_ref()))?;
     let Imported { graph, network, classes, source } = import(recipe, networks)?;
     let mut recipe = recipe.clone();
+    if let Some(board) = &board {
+        recipe = recipe.placed_on(board)?;
+    }
     if recipe.input.preprocess.is_none() {
         recipe.input.preprocess = Some(network.default_preprocess().into());
     }
@@ -359,8 +362,9 @@ impl Build {
         let input = self.program.tensor(self.program.inputs[0]);
         let tables =
             self.preprocess.table(input.shape.c).filter(|t| t.iter().enumerate().all(|(i, p)| p.source == i));
-        let weights_section = self.recipe.target.weights_section.clone();
-        let plain = EmitOptions { weights_section, ..EmitOptions::default() };
+        let target = &self.recipe.target;
+        let (weights_section, arena_section) = (target.weights_section.clone(), target.arena_section.clone());
+        let plain = EmitOptions { weights_section, arena_section, ..EmitOptions::default() };
         let Format::Int8(q) = input.format else { return plain };
         let input_table =
             tables.map(|t| t.iter().map(|plane| plane.numbers.map(|x| q.quantize(x))).collect());

@@ -55,6 +55,7 @@ fn what_is_wrong_with_a_board_is_said() {
         ("summary", "sumary", "board.toml: line 2: unknown field `sumary`, expected one of `name`"),
         ("0x2000_0000", "0x0800_1000", "memories `FLASH` (0x08000000..0x08100000) and `RAM` (0x08001000.."),
         ("'RAM', kind", "'FLASH', kind", "memory `FLASH` is there twice"),
+        ("stack = 512", "stack = 512, hot = '4K'", "`place.hot` and `reserve.hot` belong together"),
         (
             "stack = 'RAM'",
             "stack = 'DTCM'",
@@ -103,15 +104,54 @@ fn linker_scripts_name_every_memory() {
     assert_eq!(
         board(1 << 20, 1 << 17).memory_x().unwrap(),
         "/* test, from its board.toml */\nMEMORY\n{\n  FLASH : ORIGIN = 0x08000000, LENGTH = 1048576\n  \
-         RAM : ORIGIN = 0x20000000, LENGTH = 131072\n}\n"
+         RAM : ORIGIN = 0x20000000, LENGTH = 131072\n}\n\n_hot_start = 0;\n_hot_end = 0;\n_hot_load = 0;\n"
     );
     let more = text(1 << 20, 1 << 17)
         .replace("}]", "},\n{ name = 'DTCM', kind = 'ram', origin = 0x3000_0000, length = '64K' }]")
         .replace("stack = 'RAM'", "stack = 'DTCM'");
     let script = Board::parse("test", &more).unwrap().memory_x().unwrap();
-    let end = "\n_stack_start = ORIGIN(DTCM) + LENGTH(DTCM);\n_stack_end = ORIGIN(DTCM) + SIZEOF(.dtcm);\n\nSECTIONS\n{\n  .dtcm (NOLOAD) : ALIGN(16)\n  {\n    \
-               *(.dtcm .dtcm.*);\n  } > DTCM\n} INSERT AFTER .uninit;\n";
-    assert!(script.ends_with(end), "{script}");
+    let end = "\n_stack_start = ORIGIN(DTCM) + LENGTH(DTCM);\n_stack_end = ORIGIN(DTCM) + SIZEOF(.dtcm);\n\nSECTIONS\n{\n  .dtcm (NOLOAD) : ALIGN(64)\n  {\n    \
+               *(.dtcm .dtcm.*);\n  } > DTCM\n} INSERT AFTER .uninit;\n\n_hot_start = 0;\n";
+    assert!(script.contains(end), "{script}");
+
+    let hot = more
+        .replace("stack = 'DTCM'", "stack = 'DTCM', hot = 'DTCM'")
+        .replace("stack = 512", "stack = 512, hot = '8K'");
+    let board = Board::parse("test", &hot).unwrap();
+    let script = board.memory_x().unwrap();
+    let section = "\nSECTIONS\n{\n  .hot : ALIGN(16)\n  {\n    . = . + 0;\n    _hot_start = .;\n    *(.hot .hot.*);\n    \
+                   *(.text.*niello_kernels*);\n    . = ALIGN(8);\n    _hot_end = .;\n  } > DTCM AT> FLASH\n} INSERT AFTER \
+                   .rodata;\n_hot_load = LOADADDR(.hot) + 0;\n";
+    assert!(script.ends_with(section), "{script}");
+    let at_zero = Board::parse("test", &hot.replace("0x3000_0000", "0")).unwrap().memory_x().unwrap();
+    assert!(
+        at_zero.contains("{\n    . = . + 16;\n    _hot_start") && at_zero.contains("LOADADDR(.hot) + 16;")
+    );
+    let program = common::program(common::branching(), "portable");
+    let usage = usage(&program, &board, 0);
+    assert_eq!(
+        usage.memories[2].parts.iter().map(|p| (p.name, p.bytes)).collect::<Vec<_>>(),
+        [("stack", 512), ("code", 8192)]
+    );
+}
+
+#[test]
+fn places_of_a_board_become_sections_of_the_model() {
+    let text = text(1 << 20, 1 << 17)
+        .replace(
+            "}]",
+            "},\n{ name = 'QSPI', kind = 'flash', origin = 0x9000_0000, length = '8M' },\n\
+                  { name = 'PSRAM', kind = 'ram', origin = 0x6000_0000, length = '8M' }]",
+        )
+        .replace("weights = 'FLASH'", "weights = 'QSPI'")
+        .replace("arena = 'RAM'", "arena = 'PSRAM'");
+    let board = Board::parse("test", &text).unwrap();
+    assert_eq!(
+        (board.weights_section(), board.arena_section()),
+        (Some(".qspi".into()), Some(".psram".into()))
+    );
+    let linux = Board::parse("test", &text.replace("core =", "os = 'linux'\ncore =")).unwrap();
+    assert_eq!((linux.weights_section(), linux.arena_section()), (None, None));
 }
 
 #[test]

@@ -34,6 +34,9 @@ rounding = "single"
 
 [target]
 name = "portable"
+board = "boards/small.toml"
+weights-section = ".ext_flash"
+arena-section = ".dtcm"
 
 [overrides."bottleneck1.ext_conv1.0"]
 range = "percentile"
@@ -63,6 +66,9 @@ fn full() -> Recipe {
         .numbers(Numbers::Int8)
         .rounding(Rounding::Single)
         .target("portable")
+        .on_board("boards/small.toml")
+        .weights_section(".ext_flash")
+        .arena_section(".dtcm")
         .override_range("bottleneck1.ext_conv1.0", RangeOverride::percentile(99.5))
         .override_range("conv_final", RangeOverride::fixed(-1.0, 3.5))
         .base_dir("somewhere")

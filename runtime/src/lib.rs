@@ -14,7 +14,10 @@
 #[cfg(feature = "std")]
 extern crate std;
 
+pub mod c_api;
 pub mod constants;
+#[cfg(target_os = "none")]
+mod hot_code;
 pub mod model;
 pub mod numbers;
 pub mod observe;
@@ -26,6 +29,8 @@ mod take_once;
 #[cfg(feature = "defmt")]
 pub mod trace;
 
+#[cfg(target_os = "none")]
+pub use hot_code::load_hot_code;
 pub use model::{Aligned, Arena, Metadata, Model};
 pub use niello_kernels as kernels;
 pub use numbers::TensorInfo;

@@ -4,15 +4,16 @@
 //! |---|---|---|
 //! | `NIELLO_MODEL` | the recipe's stem | `anam_net_tiny` |
 //! | `NIELLO_ROUNDING` | `tflite-double` or `single` | `tflite-double` |
-//! | `NIELLO_MACHINE` | the memory map, `machines/NAME.x` | `mps2` |
+//! | `NIELLO_MACHINE` | the board, `boards/NAME.toml` | `microbit` |
 //! | `NIELLO_DUMP` | a layer whose bytes are printed | none |
 //! | `NIELLO_SHARED` | where pictures of trained models lie | `../shared` beside the checkout |
 
 use niello_codegen::{
     Config, Error, Result,
+    board::Board,
     golden::{Golden, Source},
     pipeline::Build,
-    recipe::Recipe,
+    recipe::{Recipe, Target},
 };
 use std::{
     env,
@@ -32,11 +33,12 @@ fn run() -> Result<()> {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     let (model, rounding) =
         (variable("NIELLO_MODEL", "anam_net_tiny"), variable("NIELLO_ROUNDING", "tflite-double"));
-    let machine = variable("NIELLO_MACHINE", "mps2");
+    let machine = variable("NIELLO_MACHINE", "microbit");
 
-    let memory = Path::new("machines").join(format!("{machine}.x"));
-    let text = read(&memory)?;
-    write(&out.join("memory.x"), text.as_bytes())?;
+    let board = env::current_dir().map_err(Error::io("cannot find", "."))?;
+    let board = board.join(format!("boards/{machine}.toml"));
+    let memory = Board::parse(&board.to_string_lossy(), &read(&board)?)?;
+    write(&out.join("memory.x"), memory.memory_x()?.as_bytes())?;
     println!("cargo::rustc-link-search={}", out.display());
     println!("cargo::rustc-link-arg-bins=-Tlink.x");
     println!("cargo::rustc-link-arg-bins=--nmagic");
@@ -46,21 +48,20 @@ fn run() -> Result<()> {
     println!("cargo::rerun-if-changed={}", path.display());
     let mut recipe = Recipe::from_file(&path)?;
     recipe.format.rounding = rounding.parse()?;
-    // A machine whose memory map has a place for weights gets them there.
-    if text.contains(EXTERNAL) {
-        recipe.target.weights_section = Some(EXTERNAL.into());
-    }
+    // Packing and places are the board's.
+    recipe.target = Target { board: Some(board.to_string_lossy().into_owned()), ..Target::default() };
     let build = Config::new(&niello_models::Registry)
         .file_name("model")
         .layer_checks(true)
         .compile_recipe(&recipe, "model")?;
 
+    println!("cargo::rustc-check-cfg=cfg(placed)");
+    if build.recipe.target.arena_section.is_some() {
+        println!("cargo::rustc-cfg=placed");
+    }
     let golden: Golden = read(&bits.join(format!("{model}.{rounding}.golden")))?.parse()?;
     write(&out.join("cases.rs"), cases(&build, &golden, &rounding, &out)?.as_bytes())
 }
-
-/// The section of weights outside the program's own memory.
-const EXTERNAL: &str = ".external";
 
 fn variable(name: &str, default: &str) -> String {
     println!("cargo::rerun-if-env-changed={name}");

@@ -24,7 +24,7 @@ pub(crate) struct Board {
     pub(crate) summary: &'static str,
     /// QEMU's word for it.
     machine: &'static str,
-    /// Its memory map, in `targets/cortex-m-qemu/machines`.
+    /// Its memories and what lies where: a file in `targets/cortex-m-qemu/boards`.
     memory: &'static str,
     /// What is built for it.
     target: &'static str,
@@ -48,7 +48,7 @@ pub(crate) const BOARDS: &[Board] = &[
         name: "cortex-m3",
         summary: "Armv7-M without DSP",
         machine: "mps2-an385",
-        memory: "mps2",
+        memory: "mps2-an385",
         target: "thumbv7m-none-eabi",
         models: ALL,
     },
@@ -56,7 +56,7 @@ pub(crate) const BOARDS: &[Board] = &[
         name: "cortex-m4",
         summary: "Armv7E-M: DSP",
         machine: "mps2-an386",
-        memory: "mps2",
+        memory: "mps2-an386",
         target: "thumbv7em-none-eabihf",
         models: ALL,
     },
@@ -64,9 +64,17 @@ pub(crate) const BOARDS: &[Board] = &[
         name: "cortex-m7",
         summary: "Armv7E-M: DSP; STM32H7",
         machine: "mps2-an500",
-        memory: "mps2",
+        memory: "mps2-an386",
         target: "thumbv7em-none-eabihf",
         models: ALL,
+    },
+    Board {
+        name: "cortex-m7-placed",
+        summary: "the M7 again: weights, arena and kernels in memories of their own",
+        machine: "mps2-an500",
+        memory: "mps2-an500-placed",
+        target: "thumbv7em-none-eabihf",
+        models: &["anam_net_narrow"],
     },
     Board {
         name: "cortex-m33",

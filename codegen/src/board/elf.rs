@@ -74,18 +74,18 @@ fn measure<H: FileHeader<Endian = Endianness>>(
         usage.add(memory, "weights", weights);
         usage.add(memory, "arena", arena);
         usage.add(memory, rest, section.size() - weights - arena);
-        // Initial values of data in RAM are in flash too.
-        let (offset, is_data) = (header.sh_offset(endian).into(), !is_zero && has(elf::SHF_WRITE));
+        // Initial values of data in RAM, and code that is copied there, are in flash too.
+        let offset = header.sh_offset(endian).into();
         let holds = |p: &&H::ProgramHeader| {
             let start: u64 = p.p_offset(endian).into();
             let bytes: u64 = p.p_filesz(endian).into();
             p.p_type(endian) == elf::PT_LOAD && (start..start + bytes).contains(&offset)
         };
-        if let Some(segment) = file.elf_program_headers().iter().find(holds).filter(|_| is_data) {
+        if let Some(segment) = file.elf_program_headers().iter().find(holds).filter(|_| !is_zero) {
             let (start, load): (u64, u64) = (segment.p_offset(endian).into(), segment.p_paddr(endian).into());
             let image = memory_at(name, load + offset - start)?;
             if image != memory {
-                usage.add(image, "data", section.size());
+                usage.add(image, rest, section.size());
             }
         }
     }

@@ -113,6 +113,9 @@ pub struct Place {
     /// Buffers of inputs and outputs; absent: with the arena.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub io: Option<String>,
+    /// A RAM that the code of the kernels is copied to at start-up (tightly coupled memory); absent: it runs where it lies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hot: Option<String>,
 }
 
 /// Bytes that are set aside.
@@ -123,6 +126,9 @@ pub struct Reserve {
     pub code: Size,
     /// For the stack.
     pub stack: Size,
+    /// For the code in `place.hot`; its image is part of `code`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hot: Option<Size>,
 }
 
 impl Board {
@@ -149,11 +155,19 @@ impl Board {
     }
 
     /// Each part with its memory.
-    fn roles(&self) -> [(&'static str, &str); 5] {
+    fn roles(&self) -> Vec<(&'static str, &str)> {
         let place = &self.place;
         let io = place.io.as_deref().unwrap_or(&place.arena);
         let named = [&place.code, &place.weights, &place.arena, &place.stack].map(String::as_str);
-        [("code", named[0]), ("weights", named[1]), ("arena", named[2]), ("stack", named[3]), ("io", io)]
+        let mut roles = vec![
+            ("code", named[0]),
+            ("weights", named[1]),
+            ("arena", named[2]),
+            ("stack", named[3]),
+            ("io", io),
+        ];
+        roles.extend(place.hot.as_deref().map(|hot| ("hot", hot)));
+        roles
     }
 
     fn problem(&self) -> Option<String> {
@@ -182,12 +196,15 @@ impl Board {
                 }
             }
         }
+        if self.place.hot.is_some() != self.reserve.hot.is_some() {
+            return Some("`place.hot` and `reserve.hot` belong together, expected both or none".into());
+        }
         self.roles().into_iter().find_map(|(role, name)| match self.find(name) {
             None => {
                 let names: Vec<&str> = self.memory.iter().map(|m| m.name.as_str()).collect();
                 Some(format!("`place.{role}` is `{name}`, expected one of the memories {}", names.join(", ")))
             }
-            Some(m) if m.kind == Kind::Flash && matches!(role, "arena" | "stack" | "io") => {
+            Some(m) if m.kind == Kind::Flash && matches!(role, "arena" | "stack" | "io" | "hot") => {
                 Some(format!("`place.{role}` is `{name}`, a flash; expected a memory of kind `ram`"))
             }
             Some(_) => None,

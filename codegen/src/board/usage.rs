@@ -89,6 +89,9 @@ pub fn usage(program: &Program, board: &Board, table_bytes: usize) -> Usage {
     usage.add(&place.code, "tables", table_bytes as u64);
     usage.add(&place.arena, "arena", program.plan.arena_bytes as u64);
     usage.add(&place.stack, "stack", board.reserve.stack.0);
+    if let (Some(hot), Some(bytes)) = (&place.hot, &board.reserve.hot) {
+        usage.add(hot, "code", bytes.0);
+    }
     usage.add(place.io.as_deref().unwrap_or(&place.arena), "input and output", io as u64);
     usage
 }
@@ -133,7 +136,7 @@ pub fn check(program: &Program, board: &Board, table_bytes: usize) -> Result<()>
         text += "\n  a smaller input (`input.size`) needs a smaller arena";
     }
     if over(Kind::Flash) {
-        text += "\n  weights may lie in an external memory (the recipe's `weights-section`, the board's `place.weights`)";
+        text += "\n  weights may lie in an external memory (the board's `place.weights`)";
     }
     text += "\n  or take a board with more memory, or a smaller network";
     Err(Error::Invalid(text))

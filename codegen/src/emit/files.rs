@@ -24,7 +24,8 @@ pub fn write_crate(program: &Program, options: &EmitOptions, dir: &Path, depende
          [\"niello/defmt\"]\n\n[dependencies]\nniello = {dependency}\n\n[workspace]\n"
     );
     // Naming a linker section counts as unsafe code, which `forbid` would not let anyone allow.
-    let unsafe_code = if options.weights_section.is_some() { "deny" } else { "forbid" };
+    let unsafe_code =
+        if options.weights_section.is_some() || options.arena_section.is_some() { "deny" } else { "forbid" };
     let lib = format!(
         "//! {} as static Rust: no heap, no floating point in `infer`, the same bytes on every target.\n\
          #![no_std]\n#![{unsafe_code}(unsafe_code)]\n\n#[cfg(feature = \"layer-checks\")]\nmod layer_checks;\nmod model;\n\n\

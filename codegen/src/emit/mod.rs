@@ -1,9 +1,11 @@
 //! Prints a program as Rust: readable, documented, deterministic.
 
 mod api;
+mod c_api;
 mod files;
 mod spelling;
 
+pub use c_api::check_c_prefix;
 pub use files::{write_crate, write_files};
 
 use self::{
@@ -34,6 +36,10 @@ pub struct EmitOptions {
     pub layer_checks: bool,
     /// The linker section of the weights; absent: `.rodata`.
     pub weights_section: Option<String>,
+    /// What the names of a C API begin with, in a crate of its own; absent: it has none. Needs the feature `c-api`.
+    pub c_api: Option<String>,
+    /// The linker section of a static arena, `ARENA`; absent: there is none, the model owns its arena.
+    pub arena_section: Option<String>,
 }
 
 impl Default for EmitOptions {
@@ -44,6 +50,8 @@ impl Default for EmitOptions {
             self_test_seed: 1,
             layer_checks: false,
             weights_section: None,
+            c_api: None,
+            arena_section: None,
         }
     }
 }
@@ -89,8 +97,9 @@ pub fn emit(program: &Program, options: &EmitOptions) -> Result<Generated> {
     let checks = api::layer_checks(program, &model, &answers.0);
     let checks_here = options.layer_checks.then_some(&checks);
     let tables = options.input_table.as_deref().map(input_table);
+    let arena = options.arena_section.as_deref().map(placed_arena);
     let header = header(program, options);
-    let body = quote! { #header #tables #api #checks_here #layers };
+    let body = quote! { #header #arena #tables #api #checks_here #layers };
     let imports = imports(program, &body);
     let source = print(program, quote! { #imports #body })?;
     let imports = api::layer_check_imports(program, &model);
@@ -144,6 +153,21 @@ fn header(program: &Program, options: &EmitOptions) -> TokenStream {
         #[doc = " All constants; the layers below point into it."]
         #section
         static WEIGHTS: Aligned<FLASH_BYTES> = Aligned(*include_bytes!(#weights));
+    }
+}
+
+/// An arena in a section, beside the one that a model owns: for `infer_in`.
+fn placed_arena(section: &str) -> TokenStream {
+    let about = doc(format!("The arena in `{section}`, for `infer_in`: taken once, zeroed then."));
+    quote! {
+        #[allow(unsafe_code, reason = "the section is one of memory that can be written, as the recipe says")]
+        #[unsafe(link_section = #section)]
+        static ARENA_MEMORY: ArenaMemory<ARENA_BYTES> = ArenaMemory::new();
+
+        #about
+        #[allow(unsafe_code, reason = "a promise about the static above, which is private")]
+        // SAFETY: nothing else refers to ARENA_MEMORY.
+        pub static ARENA: Place<ARENA_BYTES> = unsafe { Place::new(&ARENA_MEMORY) };
     }
 }
 
@@ -219,9 +243,15 @@ fn imports(program: &Program, body: &TokenStream) -> TokenStream {
             use niello::kernels::resize::Corners;
         )
     });
+    let places = seen.contains("ArenaMemory").then(|| {
+        quote!(
+            use niello::{ArenaMemory, Place};
+        )
+    });
     quote! {
         use core::cell::Cell;
         #corners
+        #places
         use niello::kernels::{#(#kernels),*};
         use niello::self_test::{Checksum, Codes};
         use niello::{

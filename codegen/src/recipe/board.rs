@@ -52,4 +52,29 @@ impl Recipe {
             _ => &self.target.name,
         }
     }
+
+    /// With the linker sections that the board's places ask for, where the recipe names none.
+    ///
+    /// # Errors
+    /// A section of another memory of the board than its place for that part.
+    pub(crate) fn placed_on(mut self, board: &Board) -> Result<Self> {
+        let place = &board.place;
+        for (key, memory, section) in [
+            ("weights-section", &place.weights, &self.target.weights_section),
+            ("arena-section", &place.arena, &self.target.arena_section),
+        ] {
+            let other = section.as_ref().and_then(|s| board.memory_of(s)).filter(|m| m.name != *memory);
+            if let (Some(section), Some(other)) = (section, other) {
+                let part = key.trim_end_matches("-section");
+                return Err(Error::Invalid(format!(
+                    "recipe: `target.{key}` is `{section}`, in memory `{}` of board `{}`, whose `place.{part}` is `{memory}`",
+                    other.name, board.name
+                )));
+            }
+        }
+        let target = &mut self.target;
+        target.weights_section = target.weights_section.take().or_else(|| board.weights_section());
+        target.arena_section = target.arena_section.take().or_else(|| board.arena_section());
+        Ok(self)
+    }
 }

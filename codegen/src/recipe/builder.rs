@@ -93,6 +93,21 @@ impl Recipe {
         self
     }
 
+    /// The linker section of the arena, e.g. of tightly coupled memory or external RAM: generated code then has a static
+    /// `ARENA` there, for `infer_in`.
+    ///
+    /// ```
+    /// use niello_codegen::recipe::Recipe;
+    ///
+    /// let recipe = Recipe::new("anam_net").arena_section(".dtcm");
+    /// assert_eq!(recipe.target.arena_section.as_deref(), Some(".dtcm"));
+    /// ```
+    #[must_use]
+    pub fn arena_section(mut self, name: impl Into<String>) -> Self {
+        self.target.arena_section = Some(name.into());
+        self
+    }
+
     /// Class names, in the order of the outputs.
     ///
     /// ```

@@ -106,9 +106,12 @@ pub struct Target {
     /// The board that the model must fit: a file (`….toml`), relative to the recipe's folder, or a name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub board: Option<String>,
-    /// The linker section of the weights; absent: `.rodata`.
+    /// The linker section of the weights; absent: as the board says, else `.rodata`.
     #[serde(default, rename = "weights-section", skip_serializing_if = "Option::is_none")]
     pub weights_section: Option<String>,
+    /// The linker section of a static arena; absent: as the board says, else the model owns its arena.
+    #[serde(default, rename = "arena-section", skip_serializing_if = "Option::is_none")]
+    pub arena_section: Option<String>,
     /// Names and texts of the boards that need no file.
     #[serde(skip)]
     pub known_boards: &'static [(&'static str, &'static str)],
@@ -120,7 +123,14 @@ fn host() -> String {
 
 impl Default for Target {
     fn default() -> Self {
-        Self { name: host(), board: None, weights_section: None, known_boards: &[] }
+        Self { name: host(), board: None, weights_section: None, arena_section: None, known_boards: &[] }
+    }
+}
+
+impl Target {
+    /// The keys of linker sections.
+    fn sections(&self) -> [(&'static str, &Option<String>); 2] {
+        [("weights-section", &self.weights_section), ("arena-section", &self.arena_section)]
     }
 }
 
@@ -186,10 +196,10 @@ impl Recipe {
         if self.seeded && self.weights.is_some() {
             return Some("`seeded` and `weights` exclude each other".into());
         }
-        if let Some(section) = self.target.weights_section.as_ref().filter(|s| !is_section(s)) {
-            return Some(format!(
-                "`target.weights-section` is `{section}`, expected a name like `.ext_flash`"
-            ));
+        for (key, section) in self.target.sections() {
+            if let Some(section) = section.as_ref().filter(|s| !is_section(s)) {
+                return Some(format!("`target.{key}` is `{section}`, expected a name like `.ext_flash`"));
+            }
         }
         let mut seen = BTreeSet::new();
         for (i, class) in self.classes.iter().enumerate() {

@@ -29,6 +29,8 @@ macro_rules! firmware {
             static mut INPUT: [i8; model::INPUT_LEN] = [0; model::INPUT_LEN];
             static mut OUTPUT: [i8; model::OUTPUT_LEN] = [0; model::OUTPUT_LEN];
 
+            // SAFETY: nothing of `.hot` has run yet; the linker script is the board's.
+            unsafe { niello::load_hot_code() };
             if !$crate::tested(MODEL.self_test(INPUT, OUTPUT)) {
                 STATE.store(1, Ordering::Relaxed);
                 $crate::stop();

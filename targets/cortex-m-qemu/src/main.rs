@@ -21,14 +21,25 @@ use cortex_m_semihosting::{
     debug::{EXIT_FAILURE, EXIT_SUCCESS, exit},
     hprintln,
 };
-use model::{INPUT_LEN, OUTPUT_LEN};
-use niello::{Model, self_test::Codes};
+use model::{ARENA_BYTES, INPUT_LEN, OUTPUT_LEN};
+use niello::{Arena, Model, self_test::Codes};
 
 #[entry]
 fn main() -> ! {
-    static mut MODEL: Net = Net::new();
+    #[cfg(not(placed))]
+    static mut OWN: Arena<ARENA_BYTES> = Arena::new();
     static mut INPUT: [i8; BUFFER] = [0; BUFFER];
     static mut OUTPUT: [i8; OUTPUT_LEN] = [0; OUTPUT_LEN];
+
+    // SAFETY: nothing of `.hot` has run yet; the script is the board's.
+    unsafe { niello::load_hot_code() };
+    #[cfg(not(placed))]
+    let arena: &mut Arena<ARENA_BYTES> = OWN;
+    #[cfg(placed)]
+    let arena: &mut Arena<ARENA_BYTES> = match model::ARENA.take() {
+        Some(arena) => arena,
+        None => unreachable!("taken here only"),
+    };
 
     hprintln!("model {}", Net::NAME);
     hprintln!("rounding {}", ROUNDING);
@@ -36,11 +47,11 @@ fn main() -> ! {
     for (name, seed) in SEEDS {
         if let Some(input) = INPUT.first_chunk_mut::<INPUT_LEN>() {
             Codes::new(*seed).fill(input);
-            run(MODEL, name, input, OUTPUT);
+            run(arena, name, input, OUTPUT);
         }
     }
     for (name, bytes) in PICTURES {
-        run(MODEL, name, codes(bytes), OUTPUT);
+        run(arena, name, codes(bytes), OUTPUT);
         if let Some(class) = report::class(OUTPUT, Net::METADATA.classes) {
             hprintln!("class {}", class);
         }
@@ -48,8 +59,8 @@ fn main() -> ! {
     // Without a buffer in RAM, as for a model that fills the memory, there is nothing to run the known answers on.
     if let Some(input) = INPUT.first_chunk_mut::<INPUT_LEN>() {
         for (name, result) in [
-            ("self_test", MODEL.self_test(input, OUTPUT)),
-            ("check_layers", MODEL.check_layers(input, OUTPUT)),
+            ("self_test", Net::self_test_in(arena, input, OUTPUT)),
+            ("check_layers", Net::check_layers_in(arena, input, OUTPUT)),
         ] {
             match result {
                 Ok(()) => hprintln!("{} ok", name),
@@ -69,7 +80,7 @@ fn main() -> ! {
 }
 
 /// One inference, every layer printed.
-fn run(model: &mut Net, name: &str, input: &[i8; INPUT_LEN], output: &mut [i8; OUTPUT_LEN]) {
+fn run(arena: &mut Arena<ARENA_BYTES>, name: &str, input: &[i8; INPUT_LEN], output: &mut [i8; OUTPUT_LEN]) {
     hprintln!("case {}", name);
     let mut print = |index: usize, info: &niello::LayerInfo, result: niello::Output<'_>| {
         let [h, w, c] = result.shape();
@@ -78,7 +89,7 @@ fn run(model: &mut Net, name: &str, input: &[i8; INPUT_LEN], output: &mut [i8; O
             report::dump(&result);
         }
     };
-    model.infer_observed(input, output, &mut print);
+    Net::infer_in(arena, input, output, &mut print);
     hprintln!("output 0 {:016x}", niello::self_test::Checksum::of_codes(output));
 }
 

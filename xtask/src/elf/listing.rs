@@ -21,7 +21,7 @@ impl Instruction {
             return None;
         }
         let (_, label) = self.operands.strip_suffix('>')?.rsplit_once('<')?;
-        Some(label.rsplit_once("+0x").map_or(label, |(name, _)| name))
+        Some(veneer(label).unwrap_or(label.rsplit_once("+0x").map_or(label, |(name, _)| name)))
     }
 
     /// Whether it goes to the middle of a function: a jump, also as `bl`, which is Thumb-1's only long one.
@@ -46,6 +46,12 @@ impl Instruction {
             _ => false,
         }
     }
+}
+
+/// Where a linker's detour to a function out of reach goes, if it is one by its name: those of lld and of GNU's ld.
+pub(super) fn veneer(name: &str) -> Option<&str> {
+    let lld = name.strip_prefix("__Thumbv7ABSLongThunk_");
+    lld.or_else(|| name.strip_prefix("__")?.strip_suffix("_veneer"))
 }
 
 /// All functions of a listing.

@@ -1,6 +1,6 @@
 //! What a release image must not contain; each rule names what breaks it.
 
-use super::listing::Function;
+use super::listing::{Function, Instruction, veneer};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Symbols of Rust's panics.
@@ -44,8 +44,10 @@ pub(super) fn float_instructions(functions: &[Function]) -> Vec<String> {
 }
 
 /// Calls and jumps to where a register says: the call graph does not show where they go.
+/// A linker's detour names where it goes.
 pub(super) fn indirect_calls(functions: &[Function]) -> Vec<String> {
-    listed(functions, super::listing::Instruction::is_indirect)
+    let own = |function: &&Function| veneer(&function.name).is_none();
+    functions.iter().filter(own).flat_map(|f| of(f, Instruction::is_indirect)).collect()
 }
 
 /// Functions that can be reached from themselves: `a -> b -> a`.
@@ -93,12 +95,14 @@ fn having<'a>(symbols: &[&'a str], wanted: impl Fn(&str) -> bool) -> Vec<&'a str
     symbols.iter().copied().filter(|name| wanted(name)).collect()
 }
 
-fn listed(functions: &[Function], wanted: impl Fn(&super::listing::Instruction) -> bool) -> Vec<String> {
-    let of = |function: &Function| -> Vec<String> {
-        let bad = function.instructions.iter().filter(|i| wanted(i));
-        bad.map(|i| format!("{}: {} {}", function.name, i.mnemonic, i.operands)).collect()
-    };
-    functions.iter().flat_map(of).collect()
+fn listed(functions: &[Function], wanted: impl Fn(&Instruction) -> bool) -> Vec<String> {
+    functions.iter().flat_map(|function| of(function, &wanted)).collect()
+}
+
+/// The instructions of one function: `function: instruction`.
+fn of(function: &Function, wanted: impl Fn(&Instruction) -> bool) -> Vec<String> {
+    let bad = function.instructions.iter().filter(|i| wanted(i));
+    bad.map(|i| format!("{}: {} {}", function.name, i.mnemonic, i.operands)).collect()
 }
 
 #[cfg(test)]
@@ -143,6 +147,16 @@ mod tests {
         let functions =
             parse("00000400 <f>:\n 400:\tblx\tr3\n 402:\tbx\tr0\n 404:\tbx\tlr\n 406:\tldr\tpc, [r0]\n");
         assert_eq!(indirect_calls(&functions), ["f: blx r3", "f: bx r0", "f: ldr pc, [r0]"]);
+    }
+
+    #[test]
+    fn detours_are_followed() {
+        let text = "00000400 <f>:\n 400:\tbl\t500 <__Thumbv7ABSLongThunk_g>\n\n\
+                    00000500 <__Thumbv7ABSLongThunk_g>:\n 500:\tmovw\tip, #1\n 504:\tbx\tip\n\n\
+                    20000000 <g>:\n 20000000:\tb.w\t508 <__f_veneer>\n";
+        let functions = parse(text);
+        assert_eq!(indirect_calls(&functions), [""; 0]);
+        assert_eq!(recursions(&functions), ["f -> g -> f"]);
     }
 
     #[test]
