@@ -6,7 +6,10 @@ use crate::{
     table,
 };
 use clap::Args;
-use niello_codegen::{Result, emit::write_crate};
+use niello_codegen::{
+    Result,
+    emit::{EmitOptions, check_c_prefix, write_crate},
+};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -25,6 +28,9 @@ pub(crate) struct Compile {
     /// The `niello` dependency of the crate, as in Cargo.toml
     #[arg(long, value_name = "TOML", default_value = concat!("\"", env!("CARGO_PKG_VERSION"), "\""))]
     runtime: String,
+    /// Also a C API and its header, include/NAME.h; all names begin with NAME, by default the network's (docs/c-api.md)
+    #[arg(long, value_name = "NAME", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    c_api: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -42,11 +48,20 @@ struct Compiled {
 impl Compile {
     pub(crate) fn run(self) -> Result<String> {
         // Before minutes of calibration: can the folder be written at all?
+        if let Some(prefix) = self.c_api.as_deref().filter(|prefix| !prefix.is_empty()) {
+            check_c_prefix(prefix)?;
+        }
         let folder = NewFolder::at(&self.out.join("src"))?;
+        let include = self.c_api.is_some().then(|| NewFolder::at(&self.out.join("include"))).transpose()?;
         let build = self.model.build()?;
-        let options = build.emit_options();
+        let c_api =
+            self.c_api.map(|prefix| if prefix.is_empty() { build.program.name.clone() } else { prefix });
+        let options = EmitOptions { c_api, ..build.emit_options() };
         write_crate(&build.program, &options, &self.out, &self.runtime)?;
         folder.keep();
+        if let Some(include) = include {
+            include.keep();
+        }
         let compiled = Compiled {
             folder: self.out.clone(),
             type_name: niello_codegen::emit::type_name(&build.program),

@@ -84,7 +84,7 @@ pub(super) fn api(
 
         #(#about)*
         pub struct #model {
-            arena: Arena<ARENA_BYTES>,
+            pub(crate) arena: Arena<ARENA_BYTES>,
         }
 
         impl #model {
@@ -153,7 +153,7 @@ pub(super) fn api(
 }
 
 /// Parameters for inputs or outputs: name, name of the constant that holds the length, length.
-fn buffers(program: &Program, ids: &[ValueId], base: &str) -> Vec<(Ident, Ident, usize)> {
+pub(super) fn buffers(program: &Program, ids: &[ValueId], base: &str) -> Vec<(Ident, Ident, usize)> {
     ids.iter()
         .enumerate()
         .map(|(i, id)| {

@@ -1,0 +1,309 @@
+//! The C API of a generated crate: `src/ffi.rs` from the template `ffi.rs.in`, and the header that cbindgen makes of it.
+
+use super::{EmitOptions, api::buffers, spelling::group_digits, type_name};
+use crate::{
+    error::{Error, Result},
+    graph::ValueId,
+    program::Program,
+    quantize::Format,
+};
+use std::fmt::Write;
+
+/// What a crate gets for its C API.
+pub(super) struct CApi {
+    /// `src/ffi.rs`.
+    pub(super) ffi: String,
+    /// `include/PREFIX.h`.
+    pub(super) header: String,
+}
+
+/// Whether `prefix` can begin C's names: a lower-case identifier.
+///
+/// # Errors
+/// It cannot.
+pub fn check_c_prefix(prefix: &str) -> Result<()> {
+    let begins = prefix.starts_with(|c: char| c.is_ascii_lowercase());
+    if begins && prefix.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_') {
+        return Ok(());
+    }
+    let expected = "expected a letter, then letters, digits or `_`, all lower-case";
+    Err(Error::Invalid(format!("C API: `{prefix}` cannot begin names in C: {expected}")))
+}
+
+/// Source and header for names that begin with `prefix`.
+pub(super) fn c_api(program: &Program, options: &EmitOptions, prefix: &str) -> Result<CApi> {
+    check_c_prefix(prefix)?;
+    let ffi = ffi(program, options, prefix);
+    syn::parse_file(&ffi).map_err(|e| Error::Invalid(format!("{prefix}: the C API does not parse: {e}")))?;
+    let header = header(program, &ffi, prefix)?;
+    Ok(CApi { ffi, header })
+}
+
+fn ffi(program: &Program, options: &EmitOptions, prefix: &str) -> String {
+    let inputs = tensors(program, &program.inputs, "input");
+    let outputs = tensors(program, &program.outputs, "output");
+    let each = |tensors: &[Tensor<'_>], separator: &str, f: &dyn Fn(&str, &str) -> String| {
+        tensors.iter().map(|t| f(&t.name, &t.len)).collect::<Vec<_>>().join(separator)
+    };
+    let all: Vec<Tensor<'_>> = inputs.iter().chain(&outputs).cloned().collect();
+    let pointers = |tensors: &[Tensor<'_>], kind: &str| {
+        each(tensors, "", &|name, _| format!("    {name}: *{kind} i8,\n    {name}_len: usize,\n"))
+    };
+    let array = |kind: &'static str| move |_: &str, len: &str| format!("&'a {kind}[i8; {len}]");
+    let reference = |star: &'static str| move |name: &str, _: &str| format!("{star}{name}.cast()");
+    let has_table = options.input_table.is_some() && inputs.len() == 1;
+    let lists = [
+        ("@lengths@", each(&all, ", ", &|_, len| len.into())),
+        ("@names@", each(&all, ", ", &|name, _| name.into())),
+        ("@arguments@", each(&all, ", ", &|name, _| format!("{name}, {name}_len"))),
+        ("@read_parameters@", pointers(&inputs, "const")),
+        ("@written_parameters@", pointers(&inputs, "mut")),
+        ("@output_parameters@", pointers(&outputs, "mut")),
+        ("@read_types@", each(&inputs, ", ", &array(""))),
+        ("@written_types@", each(&inputs, ", ", &array("mut "))),
+        ("@output_types@", each(&outputs, ", ", &array("mut "))),
+        ("@read_references@", each(&inputs, ", ", &reference("&*"))),
+        ("@written_references@", each(&inputs, ", ", &reference("&mut *"))),
+        ("@output_references@", each(&outputs, ", ", &reference("&mut *"))),
+        ("@input_buffers@", each(&inputs, ", ", &buffer)),
+        ("@output_buffers@", each(&outputs, ", ", &buffer)),
+        (
+            "@layer_names@",
+            program.steps.iter().map(|s| format!("        {},\n", c_string(&s.name))).collect(),
+        ),
+        ("@class_names@", class_names(&program.metadata.classes)),
+        ("@samples@", if has_table { SAMPLES.into() } else { String::new() }),
+        ("@constants@", constants(program, &all)),
+        ("@version@", env!("CARGO_PKG_VERSION").into()),
+        ("@network@", program.metadata.network.clone()),
+        ("@type@", type_name(program)),
+        // What the other texts contain too comes last.
+        ("@name@", prefix.into()),
+        ("@NAME@", prefix.to_uppercase()),
+    ];
+    lists.iter().fold(include_str!("ffi.rs.in").into(), |text: String, (mark, by)| text.replace(mark, by))
+}
+
+fn buffer(name: &str, len: &str) -> String {
+    format!("Buffer::new({name}, {name}_len, {len})")
+}
+
+/// An input or an output.
+#[derive(Clone)]
+struct Tensor<'p> {
+    /// The parameter: `input`, or `input0` where there are several.
+    name: String,
+    /// The constant with its length in the model's source: `INPUT_LEN`.
+    len: String,
+    info: &'p crate::program::TensorInfo,
+}
+
+fn tensors<'p>(program: &'p Program, ids: &[ValueId], base: &str) -> Vec<Tensor<'p>> {
+    let named = buffers(program, ids, base).into_iter().zip(ids);
+    named
+        .map(|((name, len, _), id)| Tensor {
+            name: name.to_string(),
+            len: len.to_string(),
+            info: program.tensor(*id),
+        })
+        .collect()
+}
+
+/// Sizes and number formats, and the proof that they are the model's.
+fn constants(program: &Program, tensors: &[Tensor<'_>]) -> String {
+    let mut text = String::new();
+    let mut checks = vec![
+        ("ARENA_BYTES".to_string(), "ARENA_BYTES".to_string()),
+        ("ARENA_ALIGN".into(), "align_of::<Arena<ARENA_BYTES>>()".into()),
+        ("LAYERS".into(), "LAYERS.len()".into()),
+    ];
+    let mut add = |doc: &str, name: &str, ty: &str, value: &str| {
+        let _ = writeln!(text, "/// {doc}\npub const @NAME@_{name}: {ty} = {value};\n");
+    };
+    let arena = group_digits(program.plan.arena_bytes).to_string();
+    add("Bytes of the arena: RAM for activations and scratch.", "ARENA_BYTES", "usize", &arena);
+    add("What the address of the arena is a multiple of.", "ARENA_ALIGN", "usize", "64");
+    add("Number of layers.", "LAYERS", "usize", &program.steps.len().to_string());
+    if !program.metadata.classes.is_empty() {
+        let classes = &program.metadata.classes;
+        let doc = format!("Number of classes: {}.", classes.join(", ").replace(char::is_control, " "));
+        add(&doc, "CLASSES", "usize", &classes.len().to_string());
+        checks.push(("CLASSES".into(), "@type@::METADATA.classes.len()".into()));
+    }
+    for (i, Tensor { name, len, info }) in tensors.iter().enumerate() {
+        let upper = name.to_uppercase();
+        let n = group_digits(info.shape.len()).to_string();
+        let mut doc =
+            format!("Bytes of `{name}`: int8 codes of [height, width, channels], channels innermost.");
+        if info.format == Format::Label {
+            doc += " Each is the index of a class.";
+        }
+        add(&doc, &format!("{upper}_LEN"), "usize", &n);
+        for (side, value) in [("HEIGHT", info.shape.h), ("WIDTH", info.shape.w), ("CHANNELS", info.shape.c)] {
+            let doc = format!("{}{} of `{name}`.", &side[..1], side[1..].to_lowercase());
+            add(&doc, &format!("{upper}_{side}"), "usize", &value.to_string());
+        }
+        checks.push((format!("{upper}_LEN"), len.clone()));
+        if let Format::Int8(q) = info.format {
+            let doc = format!("Of `{name}`: real number = scale * (code - zero point).");
+            add(&doc, &format!("{upper}_SCALE"), "f32", &format!("{:?}", q.scale));
+            add(
+                &format!("The code of 0 in `{name}`."),
+                &format!("{upper}_ZERO_POINT"),
+                "i8",
+                &q.zero_point.to_string(),
+            );
+            let (kind, inputs) = ("INPUTS", program.inputs.len());
+            let (kind, i) = if i < inputs { (kind, i) } else { ("OUTPUTS", i - inputs) };
+            let info = format!("@type@::{kind}[{i}]");
+            checks.push((format!("{upper}_ZERO_POINT"), format!("{info}.zero_point")));
+            checks.push((format!("{upper}_SCALE"), format!("{info}.scale")));
+        }
+    }
+    text += "// They are the model's own.\nconst _: () = {\n";
+    for (name, expected) in checks {
+        let _ = writeln!(text, "    assert!(@NAME@_{name} == {expected});");
+    }
+    text + "};\n"
+}
+
+fn class_names(classes: &[String]) -> String {
+    if classes.is_empty() {
+        return String::new();
+    }
+    let names: String = classes.iter().map(|class| format!("        {},\n", c_string(class))).collect();
+    format!(
+        "
+/// Name of a class, ending with a zero byte; NULL if there are fewer classes.
+#[unsafe(no_mangle)]
+pub extern \"C\" fn @name@_class_name(index: u32) -> *const c_char {{
+    static NAMES: [&CStr; @NAME@_CLASSES] = [
+{names}    ];
+    NAMES.get(index as usize).map_or(ptr::null(), |name| name.as_ptr())
+}}
+"
+    )
+}
+
+/// A C string literal of Rust; a zero byte within would end it.
+fn c_string(text: &str) -> String {
+    format!("c{:?}", text.replace('\0', " "))
+}
+
+/// Where samples become codes by tables.
+const SAMPLES: &str = r#"
+/// From 8-bit samples, [height, width, channels], to codes of the input, by a table: what the recipe's pre-processing does to
+/// a picture of the input's size. Both lengths are @NAME@_INPUT_LEN. Memory as for @name@_infer.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn @name@_prepare(
+    samples: *const u8,
+    samples_len: usize,
+    input: *mut i8,
+    input_len: usize,
+) -> @name@_status {
+    let read = Buffer::new(samples, samples_len, INPUT_LEN);
+    if let Err(misuse) = check(&[Buffer::new(input, input_len, INPUT_LEN)], &[read]) {
+        return status(misuse);
+    }
+    // SAFETY: checked: neither is null, both are as long as the types, and they do not overlap.
+    let (samples, input): (&[u8; INPUT_LEN], &mut [i8; INPUT_LEN]) = unsafe { (&*samples.cast(), &mut *input.cast()) };
+    niello::numbers::apply_table(&crate::INPUT_TABLE, samples, input);
+    Status::@NAME@_OK
+}
+"#;
+
+#[cfg(not(feature = "c-api"))]
+fn header(_: &Program, _: &str, _: &str) -> Result<String> {
+    Err(Error::Invalid(
+        "C API: this build of niello-codegen has no header generator (feature `c-api`)".into(),
+    ))
+}
+
+/// What cbindgen makes of the source, with a word of introduction.
+#[cfg(feature = "c-api")]
+fn header(program: &Program, ffi: &str, prefix: &str) -> Result<String> {
+    let upper = prefix.to_uppercase();
+    let failed = |what: String| Error::Invalid(format!("C API: {what}"));
+    // cbindgen reads files.
+    let folder = tempfile::tempdir().map_err(|e| failed(format!("no temporary folder: {e}")))?;
+    let path = folder.path().join("ffi.rs");
+    std::fs::write(&path, ffi).map_err(Error::io("cannot write", &path))?;
+    let config = cbindgen::Config {
+        header: Some(introduction(program, prefix)),
+        include_guard: Some(format!("NIELLO_{upper}_H")),
+        no_includes: true,
+        sys_includes: vec!["stddef.h".into(), "stdint.h".into()],
+        after_includes: Some(ALIGNED.replace("@NAME@", &upper)),
+        cpp_compat: true,
+        line_length: 100,
+        usize_is_size_t: true,
+        language: cbindgen::Language::C,
+        ..cbindgen::Config::default()
+    };
+    let bindings = cbindgen::Builder::new().with_config(config).with_src(&path).generate();
+    let bindings = bindings.map_err(|e| failed(e.to_string()))?;
+    let mut text = Vec::new();
+    bindings.write(&mut text);
+    let mut text = String::from_utf8(text).map_err(|e| failed(e.to_string()))?;
+    // A number without the letter is a double in C, which small cores calculate in software.
+    for line in ffi.lines().filter_map(|line| line.strip_prefix("pub const ")) {
+        if let Some((name, value)) = line.trim_end_matches(';').split_once(": f32 = ") {
+            text = text.replace(&format!("#define {name} {value}\n"), &format!("#define {name} {value}f\n"));
+        }
+    }
+    Ok(text)
+}
+
+#[cfg(feature = "c-api")]
+fn introduction(program: &Program, prefix: &str) -> String {
+    let m = &program.metadata;
+    let preparation = if m.preprocess.is_empty() {
+        String::new()
+    } else {
+        // Nothing in a comment may end it.
+        format!("\n * Input preparation: {}.", m.preprocess.replace("*/", "* /"))
+    };
+    let buffers = |ids: &[ValueId], base| tensors(program, ids, base).into_iter();
+    let names: Vec<String> = buffers(&program.inputs, "input")
+        .chain(buffers(&program.outputs, "output"))
+        .map(|tensor| tensor.name)
+        .collect();
+    let declared: Vec<String> =
+        names.iter().map(|name| format!("{name}[@NAME@_{}_LEN]", name.to_uppercase())).collect();
+    let given: Vec<String> = names.iter().map(|name| format!("{name}, sizeof {name}")).collect();
+    let text = format!(
+        "/* {network}, int8, rounding {rounding:?}, as a library for C. Generated by niello {version}; do not edit.{preparation}
+ *
+ *     @NAME@_ALIGNED static int8_t arena[@NAME@_ARENA_BYTES];
+ *     static int8_t {declared};
+ *
+ *     if (@name@_self_test(arena, sizeof arena, {given}) != @NAME@_OK)
+ *         stop();
+ *     @name@_infer(arena, sizeof arena, {given});
+ *
+ * All memory is the caller's: the library has no variables, no allocator and no start-up code, needs no C library beyond
+ * memcpy, memmove, memset and memcmp (which it brings along for targets without an operating system), and every function may
+ * be called from any thread or interrupt, on different buffers also at the same time. */",
+        network = m.network.replace("*/", "* /"),
+        rounding = program.rounding,
+        version = env!("CARGO_PKG_VERSION"),
+        declared = declared.join(", "),
+        given = given.join(", "),
+    );
+    text.replace("@name@", prefix).replace("@NAME@", &prefix.to_uppercase())
+}
+
+/// Each compiler has its own word for it until C11.
+#[cfg(feature = "c-api")]
+const ALIGNED: &str = "
+/**
+ * Before a definition: at an address that is a multiple of @NAME@_ARENA_ALIGN.
+ */
+#if defined(__cplusplus) && __cplusplus >= 201103L
+#define @NAME@_ALIGNED alignas(64)
+#elif defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
+#define @NAME@_ALIGNED _Alignas(64)
+#else
+#define @NAME@_ALIGNED __attribute__((aligned(64)))
+#endif
+";
