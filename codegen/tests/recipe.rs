@@ -172,6 +172,10 @@ fn files_are_relative_to_the_recipes_folder_and_errors_name_them() {
     let error = recipe.check_files().unwrap_err().to_string();
     assert!(error.contains("`calibrate.images`"), "{error}");
     fs::create_dir(dir.path().join("calibration")).unwrap();
+    let error = recipe.check_files().unwrap_err().to_string();
+    assert!(error.contains("`target.board`"), "{error}");
+    fs::create_dir(dir.path().join("boards")).unwrap();
+    fs::write(dir.path().join("boards/small.toml"), "").unwrap();
     recipe.check_files().unwrap();
 }
 
