@@ -6,7 +6,7 @@
 
 mod image;
 pub(crate) mod log;
-mod qemu;
+pub(crate) mod qemu;
 
 use crate::{Result, stage::Runner};
 pub(crate) use image::shared;

@@ -70,7 +70,8 @@ fn boards() -> Result<Vec<(String, String)>> {
     if boards.is_empty() { Err("no board in `targets`".into()) } else { Ok(boards) }
 }
 
-fn build(package: &str, target: &str, features: &str) -> Result<Stage> {
+/// Builds the firmware of a package; `features` are arguments for cargo, behind a space.
+pub(crate) fn build(package: &str, target: &str, features: &str) -> Result<Stage> {
     let name = format!("{package}, {target}{features}");
     let call = format!("build --release --locked --manifest-path targets/Cargo.toml -p {package}{features}");
     let stage = cross::bare(&name, &call, target);
@@ -82,6 +83,7 @@ fn build(package: &str, target: &str, features: &str) -> Result<Stage> {
     Ok(stage.variable("CARGO_TARGET_DIR", "targets/target"))
 }
 
-fn image(package: &str, target: &str) -> std::path::PathBuf {
+/// Where [`build`] leaves it.
+pub(crate) fn image(package: &str, target: &str) -> std::path::PathBuf {
     Path::new("targets/target").join(target).join("release").join(package)
 }

@@ -6,6 +6,7 @@
 mod ci;
 mod cortex_m;
 mod cross;
+mod defmt;
 mod elf;
 mod emulated;
 mod images;
@@ -36,6 +37,7 @@ const COMMANDS: &[Command] = &[
     setup::COMMAND,
     no_std::COMMAND,
     images::COMMAND,
+    defmt::COMMAND,
     miri::COMMAND,
     elf::COMMAND,
 ];

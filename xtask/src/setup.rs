@@ -2,7 +2,8 @@
 //!
 //! Standard libraries for other targets come from rustup where it can reach its servers, else from Debian: its packages
 //! hold a compiler, `/usr/bin/rustc`, with the library for aarch64 Linux and the source of `core` for everything else.
-//! Linkers and QEMU are Debian's. [`crate::cross`] finds what was installed.
+//! Linkers and QEMU are Debian's. [`crate::cross`] finds what was installed. `defmt-print`, which decodes what firmware logs, is
+//! built from source.
 
 use crate::{Command, Result, cross, no_arguments, tools};
 use std::{
@@ -29,6 +30,9 @@ const CROSS: &[&str] = &[
 /// What runs the result.
 const EMULATORS: &[&str] = &["qemu-user", "qemu-system-arm"];
 
+/// The release of `defmt-print` that is built: it must know the version of the protocol that firmware uses.
+const DEFMT_PRINT: &str = "1.2.0";
+
 /// How long rustup may take for one target before its servers count as out of reach.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -42,10 +46,15 @@ fn run(arguments: &[String]) -> Result {
     if !missing.is_empty() {
         install(&missing)?;
     }
-    if missing.is_empty() {
+    let mut installed = missing;
+    if tools::defmt_print().is_none() {
+        install_defmt_print()?;
+        installed.push("defmt-print");
+    }
+    if installed.is_empty() {
         println!("setup: everything is there");
     } else {
-        println!("\nsetup: installed {}", missing.join(" "));
+        println!("\nsetup: installed {}", installed.join(" "));
     }
     Ok(())
 }
@@ -107,20 +116,35 @@ fn install(packages: &[&str]) -> Result {
         command("dpkg", &["--add-architecture", "arm64"])?;
     }
     // Mirrors that are being synchronised fail for a while.
-    const ATTEMPTS: u64 = 5;
-    for attempt in 1..=ATTEMPTS {
-        match command("apt-get", &["update", "-q"]) {
-            Ok(()) => break,
-            Err(error) if attempt == ATTEMPTS => return Err(error),
-            Err(error) => {
-                println!("setup: attempt {attempt} of {ATTEMPTS}: {error}");
-                sleep(Duration::from_secs(3 * attempt));
-            }
-        }
-    }
+    retry("apt-get", &["update", "-q"])?;
     let mut arguments = vec!["install", "-y", "-q", "--no-install-recommends"];
     arguments.extend(packages);
     command("apt-get", &arguments)
+}
+
+/// Builds `defmt-print` where [`tools::defmt_print`] looks. Unoptimised, which takes half as long: logs are short.
+fn install_defmt_print() -> Result {
+    let call = format!(
+        "install defmt-print --version {DEFMT_PRINT} --locked --quiet --debug --config profile.dev.debug=false --root {}",
+        tools::OWN
+    );
+    retry("cargo", &call.split(' ').collect::<Vec<_>>())
+}
+
+/// Runs a command until it succeeds, with longer and longer pauses: servers and connections have hiccups.
+fn retry(program: &str, arguments: &[&str]) -> Result {
+    const ATTEMPTS: u64 = 5;
+    let mut attempt = 1;
+    loop {
+        match command(program, arguments) {
+            Err(error) if attempt < ATTEMPTS => {
+                println!("setup: attempt {attempt} of {ATTEMPTS}: {error}");
+                sleep(Duration::from_secs(3 * attempt));
+                attempt += 1;
+            }
+            outcome => return outcome,
+        }
+    }
 }
 
 /// Runs a command that changes the system, after saying so.

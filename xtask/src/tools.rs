@@ -1,6 +1,9 @@
 //! What may or may not be installed.
 
-use std::process::{Command, Stdio};
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+};
 
 /// Whether a command can be run and exits with success; it prints nothing.
 pub(crate) fn runs(program: &str, arguments: &[&str]) -> bool {
@@ -40,7 +43,7 @@ pub(crate) fn has_target(target: &str) -> bool {
 pub(crate) fn debian_rustc() -> Option<&'static str> {
     const RUSTC: &str = "/usr/bin/rustc";
     let root = lines(RUSTC, &["--print", "sysroot"]).into_iter().next()?;
-    let source = std::path::Path::new(&root).join("lib/rustlib/src/rust/library/core");
+    let source = Path::new(&root).join("lib/rustlib/src/rust/library/core");
     source.is_dir().then_some(RUSTC)
 }
 
@@ -49,6 +52,15 @@ pub(crate) fn has_package(package: &str) -> bool {
     lines("dpkg-query", &["-W", "-f=${db:Status-Abbrev}\n", package])
         .iter()
         .any(|line| line.starts_with("ii"))
+}
+
+/// Where `cargo xtask setup` puts programs that it builds.
+pub(crate) const OWN: &str = "target/tools";
+
+/// What decodes defmt's frames: the one that `setup` built, else one in the path.
+pub(crate) fn defmt_print() -> Option<String> {
+    let own = Path::new(OWN).join("bin/defmt-print").to_string_lossy().into_owned();
+    [own, "defmt-print".into()].into_iter().find(|program| runs(program, &["--version"]))
 }
 
 /// The number of the user that this runs as.

@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(600);
 ///
 /// # Errors
 /// A tool that is not installed.
-pub(super) fn check_tools() -> Result {
+pub(crate) fn check_tools() -> Result {
     match [EMULATOR, SIZE].into_iter().find(|tool| !tools::runs(tool, &["--version"])) {
         Some(tool) => Err(super::missing(tool)),
         None => Ok(()),
@@ -29,8 +29,24 @@ pub(super) fn check_tools() -> Result {
 /// Runs `elf` and gives what it printed, also where the program itself reports a failure.
 ///
 /// # Errors
-/// An emulator that cannot be started, or a program that does not end.
+/// As [`bytes`].
 pub(super) fn run(machine: &str, elf: &Path) -> Result<String> {
+    let output = bytes(machine, elf)?;
+    Ok(String::from_utf8_lossy(&output.bytes).into_owned())
+}
+
+/// What a program wrote, and how it ended.
+pub(crate) struct Output {
+    pub(crate) bytes: Vec<u8>,
+    /// Whether it reported success.
+    pub(crate) ok: bool,
+}
+
+/// Runs `elf` and gives the bytes that it wrote.
+///
+/// # Errors
+/// An emulator that cannot be started, or a program that does not end.
+pub(crate) fn bytes(machine: &str, elf: &Path) -> Result<Output> {
     let path = elf.with_extension(format!("{machine}.log"));
     let of_file = |e: std::io::Error| format!("{}: {e}", path.display());
     let log = File::create(&path).map_err(of_file)?;
@@ -42,23 +58,22 @@ pub(super) fn run(machine: &str, elf: &Path) -> Result<String> {
     let mut child = command.spawn().map_err(|e| format!("cannot run {EMULATOR}: {e}"))?;
     let start = Instant::now();
     let ended = loop {
-        if child.try_wait().map_err(|e| format!("{EMULATOR}: {e}"))?.is_some() {
-            break true;
-        }
-        if start.elapsed() > PATIENCE {
-            break false;
+        let status = child.try_wait().map_err(|e| format!("{EMULATOR}: {e}"))?;
+        if status.is_some() || start.elapsed() > PATIENCE {
+            break status;
         }
         sleep(Duration::from_millis(20));
     };
-    if !ended {
+    if ended.is_none() {
         // Either may fail if it has just ended by itself.
         let _ = child.kill();
         let _ = child.wait();
     }
-    let text = String::from_utf8_lossy(&fs::read(&path).map_err(of_file)?).into_owned();
-    if ended {
-        return Ok(text);
+    let bytes = fs::read(&path).map_err(of_file)?;
+    if let Some(status) = ended {
+        return Ok(Output { bytes, ok: status.success() });
     }
+    let text = String::from_utf8_lossy(&bytes);
     let last = text.lines().last().unwrap_or("nothing");
     Err(format!("{machine}: no end after {} s; last printed: {last}", PATIENCE.as_secs()))
 }
