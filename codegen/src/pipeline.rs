@@ -347,6 +347,15 @@ impl Build {
         picture_input(picture, &self.preprocess, self.input_shape())
     }
 
+    /// A picture as the codes that the program takes.
+    ///
+    /// # Errors
+    /// As [`Build::input`].
+    pub fn input_codes(&self, picture: &Picture) -> Result<Vec<i8>> {
+        let input = self.input(picture)?;
+        Ok(self.program.tensor(self.program.inputs[0]).quantize(&input.data))
+    }
+
     /// The program of `target` instead, from the same quantised graph: the results are the same bytes.
     ///
     /// # Errors

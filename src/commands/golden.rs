@@ -177,6 +177,5 @@ fn name(file: &Path) -> String {
 
 /// The codes of a picture.
 fn codes(build: &Build, file: &Path) -> Result<Vec<Vec<i8>>> {
-    let input = build.input(&niello_imaging::load(file)?)?;
-    Ok(vec![build.program.tensor(build.program.inputs[0]).quantize(&input.data)])
+    Ok(vec![build.input_codes(&niello_imaging::load(file)?)?])
 }

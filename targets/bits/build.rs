@@ -1,15 +1,26 @@
 //! Turns the recipes of `tests/bits` into modules: one for each model, rounding and packing.
+//!
+//! The trained models are there too where `NIELLO_SHARED` names the folder of the shared data.
 
 use niello_codegen::{
     Config, Error, Result,
     golden::{Golden, Source},
+    pipeline::Build,
     recipe::Recipe,
 };
-use std::{env, fmt::Write as _, fs, path::PathBuf};
+use std::{
+    env,
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+};
 
-const MODELS: [&str; 3] = ["anam_net_tiny", "anam_net_narrow", "squeezenet1_1"];
+const SEEDED: [&str; 3] = ["anam_net_tiny", "anam_net_narrow", "squeezenet1_1"];
+const TRAINED: [&str; 2] = ["w251_cnn", "w251_squeezenet"];
 const ROUNDINGS: [&str; 2] = ["tflite-double", "single"];
 const PACKINGS: [&str; 2] = ["portable", "aarch64-neon"];
+/// Calibrating takes a while: the trained models in one packing only.
+const TRAINED_PACKINGS: [&str; 1] = ["aarch64-neon"];
 
 fn main() {
     if let Err(error) = run() {
@@ -19,48 +30,85 @@ fn main() {
 }
 
 fn run() -> Result<()> {
-    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
-    let bits = PathBuf::from("../../tests/bits");
-    let (mut modules, mut arms) = (String::new(), String::new());
-    for model in MODELS {
-        for rounding in ROUNDINGS {
-            let path = bits.join(format!("{model}.{rounding}.golden"));
-            println!("cargo::rerun-if-changed={}", path.display());
-            let golden: Golden =
-                fs::read_to_string(&path).map_err(Error::io("cannot read", &path))?.parse()?;
-            let seeds: Vec<u64> = golden
-                .cases
-                .iter()
-                .filter_map(|case| match case.source {
-                    Source::Seed(seed) => Some(seed),
-                    Source::File(_) => None,
-                })
-                .collect();
-            for packing in PACKINGS {
-                let path = bits.join(format!("{model}.toml"));
-                println!("cargo::rerun-if-changed={}", path.display());
-                let mut recipe = Recipe::from_file(&path)?;
-                recipe.format.rounding = rounding.parse()?;
-                let module = format!("{model}_{rounding}_{packing}").replace('-', "_");
-                let build = Config::new(&niello_models::Registry)
-                    .target(packing)
-                    .layer_checks(true)
-                    .compile_recipe(&recipe, &module)?;
-                let name = niello_codegen::emit::type_name(&build.program);
-                let _ = writeln!(
-                    modules,
-                    "mod {module} {{ include!(concat!(env!(\"OUT_DIR\"), \"/{module}.rs\")); }}"
-                );
-                let _ = writeln!(
-                    arms,
-                    "(\"{model}.{rounding}.{packing}\", |dump| crate::print!({module}, {name}, {seeds:?}, dump)),"
-                );
-            }
+    println!("cargo::rerun-if-env-changed=NIELLO_SHARED");
+    let shared = env::var_os("NIELLO_SHARED").map(PathBuf::from);
+    let mut crates = Crates::new()?;
+    for rounding in ROUNDINGS {
+        for model in SEEDED {
+            PACKINGS.iter().try_for_each(|packing| crates.add(model, rounding, packing, None))?;
+        }
+        for model in TRAINED.iter().filter(|_| shared.is_some()) {
+            let mut packings = TRAINED_PACKINGS.iter();
+            packings.try_for_each(|packing| crates.add(model, rounding, packing, shared.as_deref()))?;
         }
     }
+    let Crates { out, modules, arms, .. } = crates;
     let text = format!(
         "{modules}\n/// Every model by name, and what runs it.\npub(crate) const MODELS: &[(&str, fn(Option<usize>) -> bool)] = &[{arms}];\n"
     );
     let path = out.join("models.rs");
     fs::write(&path, text).map_err(Error::io("cannot write", path))
+}
+
+/// What has been generated so far.
+struct Crates {
+    out: PathBuf,
+    bits: PathBuf,
+    modules: String,
+    arms: String,
+}
+
+impl Crates {
+    fn new() -> Result<Self> {
+        let out = env::var_os("OUT_DIR").ok_or_else(|| Error::Invalid("OUT_DIR is not set".into()))?;
+        let (modules, arms) = (String::new(), String::new());
+        Ok(Self { out: out.into(), bits: "../../tests/bits".into(), modules, arms })
+    }
+
+    fn add(&mut self, model: &str, rounding: &str, packing: &str, shared: Option<&Path>) -> Result<()> {
+        let golden = self.bits.join(format!("{model}.{rounding}.golden"));
+        println!("cargo::rerun-if-changed={}", golden.display());
+        let golden: Golden =
+            fs::read_to_string(&golden).map_err(Error::io("cannot read", &golden))?.parse()?;
+        let path = self.bits.join(format!("{model}.toml"));
+        println!("cargo::rerun-if-changed={}", path.display());
+        let mut recipe = Recipe::from_file(&path)?;
+        recipe.format.rounding = rounding.parse()?;
+        let module = format!("{model}_{rounding}_{packing}").replace('-', "_");
+        let config = Config::new(&niello_models::Registry).target(packing).layer_checks(true);
+        let build = config.compile_recipe(&recipe, &module)?;
+        let cases = self.cases(&build, &golden, &module, shared)?;
+        let name = niello_codegen::emit::type_name(&build.program);
+        let _ = writeln!(
+            self.modules,
+            "mod {module} {{ include!(concat!(env!(\"OUT_DIR\"), \"/{module}.rs\")); }}"
+        );
+        let _ = writeln!(
+            self.arms,
+            "(\"{model}.{rounding}.{packing}\", |dump| crate::print!({module}, {name}, [{cases}], dump)),"
+        );
+        Ok(())
+    }
+
+    /// The cases of a golden file as expressions; the codes of pictures lie beside the module.
+    fn cases(&self, build: &Build, golden: &Golden, module: &str, shared: Option<&Path>) -> Result<String> {
+        let mut text = String::new();
+        for (i, case) in golden.cases.iter().enumerate() {
+            let name = case.source.name();
+            let _ = match (&case.source, shared) {
+                (Source::Seed(seed), _) => write!(text, "({name:?}, crate::Input::Seed({seed})), "),
+                (Source::File(file), Some(shared)) => {
+                    let picture = niello_imaging::load(shared.join("data/ct/covid_ct/val/COVID").join(file))?;
+                    let codes: Vec<u8> = build.input_codes(&picture)?.iter().map(|c| *c as u8).collect();
+                    let path = self.out.join(format!("{module}.case{i}.bin"));
+                    fs::write(&path, &codes).map_err(Error::io("cannot write", &path))?;
+                    let bytes =
+                        format!("include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{module}.case{i}.bin\"))");
+                    write!(text, "({name:?}, crate::Input::Codes({bytes})), ")
+                }
+                (Source::File(_), None) => continue,
+            };
+        }
+        Ok(text)
+    }
 }

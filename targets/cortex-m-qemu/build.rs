@@ -96,9 +96,7 @@ fn cases(build: &Build, golden: &Golden, rounding: &str, out: &Path) -> Result<S
             }
             Source::File(file) => {
                 let picture = niello_imaging::load(find(file)?)?;
-                let input = build.input(&picture)?;
-                let codes = build.program.tensor(build.program.inputs[0]).quantize(&input.data);
-                let bytes: Vec<u8> = codes.iter().map(|c| *c as u8).collect();
+                let bytes: Vec<u8> = build.input_codes(&picture)?.iter().map(|c| *c as u8).collect();
                 write(&out.join(format!("case{i}.bin")), &bytes)?;
                 let _ = write!(
                     pictures,

@@ -14,14 +14,32 @@ mod models {
 
 use std::process::ExitCode;
 
-/// Runs one model on every seed, prints, and says whether its own checks passed.
+/// The input of a case.
+#[allow(dead_code, reason = "which kinds there are depends on the models")]
+enum Input {
+    /// Codes that follow from a seed.
+    Seed(u64),
+    /// Codes of a picture.
+    Codes(&'static [u8]),
+}
+
+impl Input {
+    fn fill(&self, codes: &mut [i8]) {
+        match self {
+            Self::Seed(seed) => niello::self_test::Codes::new(*seed).fill(codes),
+            Self::Codes(bytes) => codes.iter_mut().zip(*bytes).for_each(|(code, byte)| *code = *byte as i8),
+        }
+    }
+}
+
+/// Runs one model on every case, prints, and says whether its own checks passed.
 macro_rules! print {
-    ($module:ident, $type:ident, $seeds:expr, $dump:expr) => {{
+    ($module:ident, $type:ident, $cases:expr, $dump:expr) => {{
         let mut model = Box::new($module::$type::new());
         let (mut input, mut output) = ([0; $module::INPUT_LEN], [0; $module::OUTPUT_LEN]);
-        for seed in $seeds {
-            println!("case seed:{seed}");
-            niello::self_test::Codes::new(seed).fill(&mut input);
+        for (name, case) in $cases {
+            println!("case {name}");
+            case.fill(&mut input);
             let mut print = |index: usize, info: &niello::LayerInfo, result: niello::Output<'_>| {
                 let ([h, w, c], sum) = (result.shape(), result.checksum());
                 println!("layer {index} {} {h}x{w}x{c} {sum:016x}", info.name);

@@ -49,7 +49,8 @@ fn root() -> &'static Path {
 /// Where the shared data lies, if it does.
 pub(crate) fn shared() -> Option<PathBuf> {
     let folder = std::env::var_os("NIELLO_SHARED").map_or_else(|| root().join("../shared"), PathBuf::from);
-    folder.join("data/weights").is_dir().then_some(folder)
+    // Build scripts run elsewhere.
+    folder.join("data/weights").is_dir().then(|| folder.canonicalize().unwrap_or(folder))
 }
 
 impl Image {
