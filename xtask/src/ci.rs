@@ -1,7 +1,7 @@
 //! `cargo xtask ci`: everything that must hold before a change is merged.
 
 use crate::{
-    Command, Result, defmt, images, no_arguments, no_std,
+    Command, Result, c, defmt, images, no_arguments, no_std,
     stage::{Runner, Stage},
     test,
 };
@@ -28,6 +28,7 @@ fn run(arguments: &[String]) -> Result {
     runner.run(documentation.variable("RUSTDOCFLAGS", "-D warnings"))?;
     test::doc_tests(&mut runner)?;
     images::stages(&mut runner)?;
+    c::stages(&mut runner)?;
     defmt::stages(&mut runner)?;
     test::emulated(&mut runner)?;
     // Last, so that the log ends with the test runner's summary.

@@ -3,6 +3,7 @@
 //! One file per command, one line per command in [`COMMANDS`]. [`stage`] runs and times what a command consists of,
 //! [`tools`] finds what may not be installed.
 
+mod c;
 mod ci;
 mod cortex_m;
 mod cross;
@@ -37,6 +38,7 @@ const COMMANDS: &[Command] = &[
     setup::COMMAND,
     no_std::COMMAND,
     images::COMMAND,
+    c::COMMAND,
     defmt::COMMAND,
     miri::COMMAND,
     elf::COMMAND,

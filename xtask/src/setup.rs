@@ -26,6 +26,7 @@ const CROSS: &[&str] = &[
     "binutils-arm-none-eabi",
     "libnewlib-arm-none-eabi",
     "lld",
+    "make",
 ];
 /// What runs the result.
 const EMULATORS: &[&str] = &["qemu-user", "qemu-system-arm"];

@@ -1,0 +1,11 @@
+/* What the programs for the board and for Linux share: everything that there is to check of the library. */
+#ifndef CHECK_H
+#define CHECK_H
+
+/* Prints a text. The program around gives it. */
+void print(const char *text);
+
+/* Runs every check and prints what it finds, in the words that `niello golden --log` reads. The number of failures. */
+int check(void);
+
+#endif
