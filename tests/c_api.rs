@@ -1,0 +1,214 @@
+//! `niello compile --c-api`: the header says what the source does, C compilers take it, misuse gets its code, tests can fail,
+//! and several models link into one program.
+
+#[allow(dead_code, reason = "each test program uses its part")]
+mod common;
+mod support;
+
+use niello_codegen::emit::{EmitOptions, write_crate};
+use niello_kernels::Rounding;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+use support::Room;
+
+/// A small network without files.
+const SMALL: &str = "--model anam_net --seeded --width 4 --input 16x16 --target portable";
+
+/// `niello compile` of the small network into a folder: whether it went well, what it complained of.
+fn compile(room: &Room, folder: &str, flags: &[&str]) -> (bool, String) {
+    let mut niello = Command::new(env!("CARGO_BIN_EXE_niello"));
+    niello.current_dir(room.path(".")).arg("compile").args(SMALL.split(' ')).args(["--out", folder]);
+    let output = niello.args(["--runtime", &runtime()]).args(flags).output().unwrap();
+    (output.status.success(), String::from_utf8(output.stderr).unwrap())
+}
+
+/// The runtime of this checkout, as a dependency.
+fn runtime() -> String {
+    format!("{{ path = {:?} }}", Path::new(env!("CARGO_MANIFEST_DIR")).join("runtime"))
+}
+
+fn read(path: PathBuf) -> String {
+    fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// What a command printed; it must succeed.
+fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(output.status.success(), "{command:?}\n{}{}", text(&output.stdout), text(&output.stderr));
+    text(&output.stdout)
+}
+
+#[test]
+fn the_header_declares_what_the_source_defines() {
+    let room = Room::new();
+    let (done, error) = compile(&room, "net", &["--c-api"]);
+    assert!(done, "{error}");
+    let (ffi, header) = (read(room.path("net/src/ffi.rs")), read(room.path("net/include/anam_net.h")));
+
+    let functions: Vec<&str> = ffi
+        .lines()
+        .filter(|line| line.starts_with("pub ") && line.contains("extern \"C\" fn "))
+        .filter_map(|line| line.split("fn ").nth(1)?.split('(').next())
+        .collect();
+    assert_eq!(functions.len(), 8, "{functions:?}");
+    let constants = ffi.lines().filter_map(|line| line.strip_prefix("pub const ")?.split(':').next());
+    for name in functions.iter().map(|f| format!("{f}(")).chain(constants.map(|c| format!("#define {c} "))) {
+        assert!(header.contains(&name), "no `{name}` in\n{header}");
+    }
+    // A number, and a float as C's single precision.
+    assert!(header.contains("#define ANAM_NET_INPUT_LEN 256\n"), "{header}");
+    let scale = header.lines().find_map(|line| line.strip_prefix("#define ANAM_NET_INPUT_SCALE "));
+    assert!(scale.is_some_and(|scale| scale.ends_with('f')), "{scale:?}");
+
+    let path = room.path("net/include/anam_net.h");
+    for standard in ["-std=c99", "-std=c11"] {
+        let warnings = ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only", "-x", "c"];
+        run(Command::new("cc").args(warnings).arg(standard).arg(&path));
+    }
+
+    // The same again gives the same bytes.
+    let (done, error) = compile(&room, "again", &["--c-api"]);
+    assert!(done, "{error}");
+    assert_eq!(read(room.path("again/include/anam_net.h")), header);
+    assert_eq!(read(room.path("again/src/ffi.rs")), ffi);
+}
+
+#[test]
+fn without_the_flag_there_is_no_trace_of_it() {
+    let room = Room::new();
+    let (done, error) = compile(&room, "net", &[]);
+    assert!(done, "{error}");
+    assert!(!room.path("net/include").exists() && !room.path("net/src/ffi.rs").exists());
+    assert!(read(room.path("net/src/lib.rs")).contains("#![forbid(unsafe_code)]"));
+    assert!(!read(room.path("net/Cargo.toml")).contains("c-api"));
+}
+
+#[test]
+fn a_prefix_that_c_cannot_have_is_an_error() {
+    for prefix in ["9lives", "Lung", "lung-net", "größe", "_lung"] {
+        let room = Room::new();
+        let (done, error) = compile(&room, "net", &[&format!("--c-api={prefix}")]);
+        assert!(!done && error.contains(&format!("`{prefix}` cannot begin names in C")), "{prefix}: {error}");
+        assert!(!room.path("net").exists(), "{prefix}: something was left behind");
+    }
+}
+
+#[test]
+fn misuse_and_damage_are_told_and_models_share_a_program() {
+    let room = Room::new();
+    // Two outputs, one of them labels.
+    let mut program =
+        common::program(&common::quantized(common::every_operator(), Rounding::TfliteDouble), "portable");
+    program.name = "every_model".into();
+    let options = EmitOptions { c_api: Some("every".into()), ..EmitOptions::default() };
+    write_crate(&program, &options, &room.path("every"), &runtime()).expect("a folder to write to");
+    let header = read(room.path("every/include/every.h"));
+    assert!(header.contains("EVERY_OUTPUT0_SCALE") && !header.contains("EVERY_OUTPUT1_SCALE"), "{header}");
+    // The same network under two names, once with a damaged weight: the first byte belongs to the first layer.
+    for name in ["good", "damaged"] {
+        let (done, error) = compile(&room, name, &[&format!("--c-api={name}")]);
+        assert!(done, "{error}");
+    }
+    let weights = room.path("damaged/src/weights.bin");
+    let mut bytes = fs::read(&weights).unwrap();
+    bytes[0] ^= 0x40;
+    fs::write(&weights, bytes).unwrap();
+
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("c_api");
+    room.write("program.c", PROGRAM);
+    let mut cc = Command::new("cc");
+    cc.current_dir(room.path(".")).args(["-std=c99", "-Wall", "-Wextra", "-Werror", "-g", "-o", "program"]);
+    let mut libraries = vec![];
+    for name in ["every", "good", "damaged"] {
+        let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock");
+        fs::copy(lock, room.path(name).join("Cargo.lock")).unwrap();
+        let call = "rustc --quiet --offline --release --lib --crate-type staticlib --features panic-handler";
+        let mut cargo = Command::new(env!("CARGO"));
+        run(cargo.args(call.split(' ')).current_dir(room.path(name)).env("CARGO_TARGET_DIR", &target));
+        cc.arg(format!("-I{name}/include"));
+        libraries.push(target.join(format!("release/lib{name}.a")));
+    }
+    run(cc.arg("program.c").args(libraries));
+    let printed = run(Command::new(room.path("program")).current_dir(room.path(".")));
+    assert_eq!(printed, "30 checks\n");
+}
+
+/// Prints what is not as expected and how many things were.
+const PROGRAM: &str = r#"
+#include "damaged.h"
+#include "every.h"
+#include "good.h"
+#include <stdio.h>
+
+#define EXPECT(what)                                                                                         \
+    do {                                                                                                     \
+        if (what)                                                                                            \
+            done++;                                                                                          \
+        else                                                                                                 \
+            printf("line %d: %s\n", __LINE__, #what);                                                        \
+    } while (0)
+
+/* One arena for all. */
+EVERY_ALIGNED static int8_t arena[EVERY_ARENA_BYTES + GOOD_ARENA_BYTES];
+static int8_t input[EVERY_INPUT_LEN], probabilities[EVERY_OUTPUT0_LEN], labels[EVERY_OUTPUT1_LEN];
+static int8_t image[GOOD_INPUT_LEN], scores[GOOD_OUTPUT_LEN];
+
+#define INPUT input, sizeof input
+#define FIRST probabilities, sizeof probabilities
+#define SECOND labels, sizeof labels
+
+static void count(void *user, const every_layer *layer)
+{
+    uint32_t *next = user;
+    if (layer->index == *next && layer->name == every_layer_name(*next) && every_layer_checksum(layer) != 0)
+        (*next)++;
+}
+
+int main(void)
+{
+    int done = 0;
+    uint32_t layers = 0, layer = 99;
+
+    EXPECT(every_self_test(arena, sizeof arena, INPUT, FIRST, SECOND) == EVERY_OK);
+    EXPECT(every_check_layers(arena, sizeof arena, INPUT, FIRST, SECOND, &layer) == EVERY_OK && layer == 99);
+    EXPECT(every_infer(arena, EVERY_ARENA_BYTES, INPUT, FIRST, SECOND) == EVERY_OK);
+    EXPECT(every_infer_observed(arena, sizeof arena, INPUT, FIRST, SECOND, count, &layers) == EVERY_OK);
+    EXPECT(layers == EVERY_LAYERS);
+    EXPECT(EVERY_CLASSES == 2 && every_class_name(1)[0] == 't' && every_class_name(2) == NULL);
+
+    EXPECT(every_infer(NULL, sizeof arena, INPUT, FIRST, SECOND) == EVERY_ERROR_NULL);
+    EXPECT(every_infer(arena, sizeof arena, NULL, sizeof input, FIRST, SECOND) == EVERY_ERROR_NULL);
+    EXPECT(every_infer(arena, sizeof arena, INPUT, NULL, sizeof probabilities, SECOND) == EVERY_ERROR_NULL);
+    EXPECT(every_infer(arena, sizeof arena, INPUT, FIRST, NULL, sizeof labels) == EVERY_ERROR_NULL);
+    EXPECT(every_infer_observed(arena, sizeof arena, INPUT, FIRST, SECOND, NULL, NULL) == EVERY_ERROR_NULL);
+    EXPECT(every_infer(arena, EVERY_ARENA_BYTES - 1, INPUT, FIRST, SECOND) == EVERY_ERROR_LENGTH);
+    EXPECT(every_infer(arena, sizeof arena, input, sizeof input - 1, FIRST, SECOND) == EVERY_ERROR_LENGTH);
+    EXPECT(every_infer(arena, sizeof arena, INPUT, FIRST, labels, 0) == EVERY_ERROR_LENGTH);
+    EXPECT(every_infer(arena + 1, sizeof arena - 1, INPUT, FIRST, SECOND) == EVERY_ERROR_ALIGNMENT);
+    EXPECT(every_infer(arena + 32, sizeof arena - 32, INPUT, FIRST, SECOND) == EVERY_ERROR_ALIGNMENT);
+    EXPECT(every_infer(arena, sizeof arena, INPUT, labels, sizeof probabilities, SECOND) == EVERY_ERROR_OVERLAP);
+    EXPECT(every_infer(arena, sizeof arena, INPUT, input, sizeof probabilities, SECOND) == EVERY_ERROR_OVERLAP);
+    EXPECT(every_infer(arena, sizeof arena, arena, sizeof input, FIRST, SECOND) == EVERY_ERROR_OVERLAP);
+    /* Behind what the model uses of its arena is room for others. */
+    EXPECT(every_infer(arena, sizeof arena, arena + EVERY_ARENA_BYTES, sizeof input, FIRST, SECOND) == EVERY_OK);
+    EXPECT(every_self_test(arena, sizeof arena, labels, sizeof input, FIRST, SECOND) == EVERY_ERROR_OVERLAP);
+    EXPECT(every_check_layers(arena, sizeof arena, INPUT, FIRST, labels, 1, NULL) == EVERY_ERROR_LENGTH);
+    EXPECT(every_layer_name(EVERY_LAYERS) == NULL && every_layer_checksum(NULL) == 0);
+
+    EXPECT(good_self_test(arena, sizeof arena, image, sizeof image, scores, sizeof scores) == GOOD_OK);
+    EXPECT(good_check_layers(arena, sizeof arena, image, sizeof image, scores, sizeof scores, &layer) == GOOD_OK);
+    EXPECT(good_prepare((uint8_t *)arena, sizeof image, image, sizeof image) == GOOD_OK);
+    EXPECT(good_prepare((uint8_t *)image, sizeof image, image, sizeof image) == GOOD_ERROR_OVERLAP);
+    EXPECT(damaged_self_test(arena, sizeof arena, image, sizeof image, scores, sizeof scores) == DAMAGED_ERROR_WEIGHTS);
+    EXPECT(damaged_check_layers(arena, sizeof arena, image, sizeof image, scores, sizeof scores, &layer)
+           == DAMAGED_ERROR_LAYER);
+    EXPECT(layer == 0);
+
+    printf("%d checks\n", done);
+    return 0;
+}
+"#;
