@@ -14,6 +14,10 @@ enum Level {
     Avx512Vnni,
     #[cfg(target_arch = "aarch64")]
     Neon,
+    #[cfg(target_arch = "aarch64")]
+    Dotprod,
+    #[cfg(target_arch = "aarch64")]
+    I8mm,
 }
 
 impl Isa {
@@ -35,7 +39,13 @@ impl Isa {
         #[cfg(all(target_arch = "x86_64", target_feature = "avx2"))]
         #[allow(unreachable_code, reason = "reached where nothing above was compiled")]
         return Self(Level::Avx2);
+        #[cfg(all(target_arch = "aarch64", target_feature = "dotprod", target_feature = "i8mm"))]
+        return Self(Level::I8mm);
+        #[cfg(all(target_arch = "aarch64", target_feature = "dotprod"))]
+        #[allow(unreachable_code, reason = "reached where nothing above was compiled")]
+        return Self(Level::Dotprod);
         #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
+        #[allow(unreachable_code, reason = "reached where nothing above was compiled")]
         return Self(Level::Neon);
         #[allow(unreachable_code, reason = "reached where nothing above was compiled")]
         Self(Level::Portable)
@@ -53,6 +63,16 @@ impl Isa {
                 return Self(Level::Avx2);
             }
         }
+        #[cfg(all(feature = "std", target_arch = "aarch64"))]
+        {
+            use std::arch::is_aarch64_feature_detected as has;
+            if has!("dotprod") && has!("i8mm") {
+                return Self(Level::I8mm);
+            }
+            if has!("dotprod") {
+                return Self(Level::Dotprod);
+            }
+        }
         Self::compiled()
     }
 
@@ -68,13 +88,17 @@ impl Isa {
             Level::Avx512Vnni,
             #[cfg(target_arch = "aarch64")]
             Level::Neon,
+            #[cfg(target_arch = "aarch64")]
+            Level::Dotprod,
+            #[cfg(target_arch = "aarch64")]
+            Level::I8mm,
         ]
         .into_iter()
         .map(Self)
         .filter(move |isa| *isa <= best)
     }
 
-    /// Short name, as in reports: `scalar`, `portable`, `avx2`, `avx512vnni`, `neon`.
+    /// Short name, as in reports: `scalar`, `portable`, `avx2`, `avx512vnni`, `neon`, `dotprod`, `i8mm`.
     pub const fn name(self) -> &'static str {
         match self.0 {
             Level::Scalar => "scalar",
@@ -85,6 +109,10 @@ impl Isa {
             Level::Avx512Vnni => "avx512vnni",
             #[cfg(target_arch = "aarch64")]
             Level::Neon => "neon",
+            #[cfg(target_arch = "aarch64")]
+            Level::Dotprod => "dotprod",
+            #[cfg(target_arch = "aarch64")]
+            Level::I8mm => "i8mm",
         }
     }
 
@@ -108,7 +136,13 @@ impl Isa {
     /// Whether NEON may be used.
     #[cfg(target_arch = "aarch64")]
     pub(crate) const fn has_neon(self) -> bool {
-        matches!(self.0, Level::Neon)
+        matches!(self.0, Level::Neon | Level::Dotprod | Level::I8mm)
+    }
+
+    /// Whether NEON with dot products may be used.
+    #[cfg(target_arch = "aarch64")]
+    pub(crate) const fn has_dotprod(self) -> bool {
+        matches!(self.0, Level::Dotprod | Level::I8mm)
     }
 
     /// Does `work`, compiled for these instructions: plain loops in it vectorise as wide as they allow.

@@ -29,6 +29,19 @@ pub struct MaxPool2d {
     pub max: i8,
 }
 
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+/// A rectangle of pixels: `rows` of `columns`.
+#[derive(Clone, Copy)]
+pub(super) struct Rectangle {
+    pub(super) first: *const i8,
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+    /// Bytes from one row to the next.
+    pub(super) row: usize,
+    /// Bytes from one pixel to the next.
+    pub(super) pixel: usize,
+}
+
 impl Kernel for MaxPool2d {
     fn run(&self, mem: &Memory<'_>, isa: Isa) {
         let (Some(input), Some(out)) = (mem.read(&self.input), mem.write(&self.output)) else {
@@ -65,9 +78,13 @@ impl MaxPool2d {
         cells: &[Cell<i8>],
     ) {
         #[cfg(target_arch = "x86_64")]
-        if let Some(tile) = super::max_avx512::Avx512::new(isa) {
+        let tile = super::max_avx512::Avx512::new(isa);
+        #[cfg(target_arch = "aarch64")]
+        let tile = super::max_neon::Neon::new(isa);
+        #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+        if let Some(tile) = tile {
             let ([_, w, channels], pixel) = (input.shape(), input.stride());
-            let rectangle = super::max_avx512::Rectangle {
+            let rectangle = Rectangle {
                 first: input.as_ptr().wrapping_add((rows.start * w + columns.start) * pixel),
                 rows: rows.len(),
                 columns: columns.len(),

@@ -1,24 +1,13 @@
 //! AVX-512 BW: the largest of 64 channels in one register. Plain loops over arrays of bytes are unrolled by the compiler
 //! before it vectorises them, and come out ten times slower.
 
+use super::max::Rectangle;
 use crate::Isa;
 use core::arch::x86_64::*;
 
 /// Proof that AVX-512 F and BW can be executed.
 #[derive(Clone, Copy)]
 pub(super) struct Avx512(());
-
-/// A rectangle of pixels: `rows` of `columns`.
-#[derive(Clone, Copy)]
-pub(super) struct Rectangle {
-    pub(super) first: *const i8,
-    pub(super) rows: usize,
-    pub(super) columns: usize,
-    /// Bytes from one row to the next.
-    pub(super) row: usize,
-    /// Bytes from one pixel to the next.
-    pub(super) pixel: usize,
-}
 
 impl Avx512 {
     pub(super) const fn new(isa: Isa) -> Option<Self> {

@@ -7,6 +7,8 @@ mod global;
 mod max;
 #[cfg(target_arch = "x86_64")]
 mod max_avx512;
+#[cfg(target_arch = "aarch64")]
+mod max_neon;
 
 pub use average::AveragePool2d;
 pub use global::GlobalAveragePool;

@@ -31,7 +31,13 @@ pub(crate) mod avx512_stage;
 #[cfg(target_arch = "x86_64")]
 pub mod avx512vnni;
 #[cfg(target_arch = "aarch64")]
+pub mod dotprod;
+#[cfg(target_arch = "aarch64")]
 pub mod neon;
+#[cfg(target_arch = "aarch64")]
+mod neon_block;
+#[cfg(target_arch = "aarch64")]
+mod neon_finish;
 #[cfg(target_arch = "aarch64")]
 mod neon_stage;
 pub mod portable;
@@ -58,8 +64,8 @@ impl Layout {
     pub const SCALAR: Self = Self { nr: 4, kr: 1, activation_offset: 0 };
     /// For `vpdpbusd`: 16 channels by 4 bytes in a 512-bit register, unsigned activations.
     pub const VNNI: Self = Self { nr: 16, kr: 4, activation_offset: 128 };
-    /// For NEON without dot products: 16 bytes of each of 8 channels. Weights must not be -128.
-    pub const NEON: Self = Self { nr: 8, kr: 16, activation_offset: 0 };
+    /// For every aarch64: `sdot` reads 4 channels by 4 bytes, and so does NEON without it. Weights must not be -128.
+    pub const NEON: Self = Self { nr: 16, kr: 4, activation_offset: 0 };
 
     /// All of the above: what tests loop over.
     pub const ALL: &[Self] = &[Self::SCALAR, Self::VNNI, Self::NEON];
@@ -229,6 +235,12 @@ pub fn dispatch(layout: Layout, isa: Isa, action: impl WithTile) {
     #[cfg(target_arch = "x86_64")]
     if layout == avx2::Avx2::LAYOUT
         && let Some(tile) = avx2::Avx2::new(isa)
+    {
+        return action.call(tile);
+    }
+    #[cfg(target_arch = "aarch64")]
+    if layout == dotprod::Dotprod::LAYOUT
+        && let Some(tile) = dotprod::Dotprod::new(isa)
     {
         return action.call(tile);
     }

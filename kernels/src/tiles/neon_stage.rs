@@ -1,19 +1,52 @@
-//! NEON: from eight accumulators to eight bytes, for every tile of aarch64.
+//! NEON: from sixteen accumulators to sixteen bytes, for every tile of aarch64.
 
 use super::Panels;
 use crate::arith::{OutputStage, Rounding};
 use core::arch::aarch64::*;
 
-/// Channels that are requantised together: the panels of all tiles here.
-pub(crate) const CHANNELS: usize = 8;
+/// Channels that are requantised together: a panel of [`super::Layout::NEON`].
+pub(crate) const CHANNELS: usize = 16;
+
+/// Which steps a panel's sums need: tiles are compiled once for each.
+pub(crate) mod mode {
+    /// `Rounding::TfliteDouble`, all factors below 1/2, zero point and lower clamp -128: ReLU in most layers.
+    pub(crate) const RELU: u8 = 0;
+    /// `Rounding::TfliteDouble`, all factors below 1/2, no clamp but that to bytes.
+    pub(crate) const LINEAR: u8 = 1;
+    /// `Rounding::TfliteDouble`, all factors below 1/2.
+    pub(crate) const CLAMPED: u8 = 2;
+    /// `Rounding::TfliteDouble`.
+    pub(crate) const ANY: u8 = 3;
+    /// `Rounding::Single`.
+    pub(crate) const SINGLE: u8 = 4;
+}
+
+/// Calls `$f::<MODE>($arguments)` with the mode of a panel.
+macro_rules! with_mode {
+    ($mode:expr, $f:ident($($argument:expr),* $(,)?)) => {{
+        use $crate::tiles::neon_stage::mode;
+        match $mode {
+            mode::RELU => $f::<{ mode::RELU }>($($argument),*),
+            mode::LINEAR => $f::<{ mode::LINEAR }>($($argument),*),
+            mode::CLAMPED => $f::<{ mode::CLAMPED }>($($argument),*),
+            mode::ANY => $f::<{ mode::ANY }>($($argument),*),
+            _ => $f::<{ mode::SINGLE }>($($argument),*),
+        }
+    }};
+}
+pub(crate) use with_mode;
 
 /// [`OutputStage`] in registers.
 #[derive(Clone, Copy)]
 pub(crate) struct Stage {
     rounding: Rounding,
-    zero_point: int16x8_t,
-    min: int8x8_t,
-    max: int8x8_t,
+    /// Whether a result below zero is clamped to zero, and this is -128, and nothing above is clamped.
+    relu: bool,
+    /// Whether more is clamped than bytes are.
+    clamps: bool,
+    pub(crate) zero_point: int16x8_t,
+    min: int8x16_t,
+    max: int8x16_t,
 }
 
 impl Stage {
@@ -22,35 +55,90 @@ impl Stage {
     pub(crate) fn new(stage: &OutputStage) -> Self {
         Self {
             rounding: stage.rounding,
+            relu: stage.zero_point == i8::MIN && stage.min == i8::MIN && stage.max == i8::MAX,
+            clamps: stage.min > i8::MIN || stage.max < i8::MAX,
             zero_point: vdupq_n_s16(stage.zero_point as i16),
-            min: vdup_n_s8(stage.min),
-            max: vdup_n_s8(stage.max),
+            min: vdupq_n_s8(stage.min),
+            max: vdupq_n_s8(stage.max),
         }
     }
 
-    /// Adds the biases, requantises, clamps and narrows eight sums.
+    /// Requantises, clamps and narrows sixteen sums that hold their biases.
     #[inline]
     #[target_feature(enable = "neon")]
-    pub(crate) fn bytes(&self, scale: &Scale, sums: [int32x4_t; 2]) -> int8x8_t {
+    pub(crate) fn bytes<const MODE: u8>(&self, scale: &Scale, sums: [int32x4_t; 4]) -> int8x16_t {
         // No closures over arrays: the compiler calls them, one by one.
-        let (low, high) = (vaddq_s32(sums[0], scale.bias[0]), vaddq_s32(sums[1], scale.bias[1]));
-        let (m, s) = (scale.mantissa, scale.shift);
-        let (low, high) = match self.rounding {
-            Rounding::TfliteDouble => (double(low, m[0], s[0]), double(high, m[1], s[1])),
-            Rounding::Single => (single(low, m[0], s[0]), single(high, m[1], s[1])),
-        };
+        let ([a, b, c, d], m, s) = (sums, scale.mantissa, scale.shift);
+        let (a, b, c, d) = (
+            apply::<MODE>(a, m[0], s[0]),
+            apply::<MODE>(b, m[1], s[1]),
+            apply::<MODE>(c, m[2], s[2]),
+            apply::<MODE>(d, m[3], s[3]),
+        );
+        let (low, high) = (vqmovn_high_s32(vqmovn_s32(a), b), vqmovn_high_s32(vqmovn_s32(c), d));
+        if MODE == mode::RELU {
+            // Saturated to `0..=255`, then 128 less.
+            return narrow_relu(low, high);
+        }
         // Saturating twice before the clamp changes nothing: the clamp's bounds are bytes.
-        let y = vqaddq_s16(vqmovn_high_s32(vqmovn_s32(low), high), self.zero_point);
-        vmin_s8(vmax_s8(vqmovn_s16(y), self.min), self.max)
+        let y = narrow(vqaddq_s16(low, self.zero_point), vqaddq_s16(high, self.zero_point));
+        if MODE == mode::LINEAR { y } else { vminq_s8(vmaxq_s8(y, self.min), self.max) }
     }
 }
 
-/// Biases and multipliers of eight channels.
+/// `sqxtn`, `sqxtn2`: the compiler would make two halves and join them.
+#[inline]
+#[target_feature(enable = "neon")]
+fn narrow(low: int16x8_t, high: int16x8_t) -> int8x16_t {
+    let bytes;
+    // SAFETY: registers only.
+    unsafe {
+        core::arch::asm!(
+            "sqxtn {y:v}.8b, {low:v}.8h",
+            "sqxtn2 {y:v}.16b, {high:v}.8h",
+            y = out(vreg) bytes, low = in(vreg) low, high = in(vreg) high,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    bytes
+}
+
+/// The same with `sqxtun`: saturated to `0..=255`, then 128 less.
+#[inline]
+#[target_feature(enable = "neon")]
+fn narrow_relu(low: int16x8_t, high: int16x8_t) -> int8x16_t {
+    let bytes: uint8x16_t;
+    // SAFETY: registers only.
+    unsafe {
+        core::arch::asm!(
+            "sqxtun {y:v}.8b, {low:v}.8h",
+            "sqxtun2 {y:v}.16b, {high:v}.8h",
+            y = out(vreg) bytes, low = in(vreg) low, high = in(vreg) high,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    vreinterpretq_s8_u8(veorq_u8(bytes, vdupq_n_u8(128)))
+}
+
+/// [`crate::Multiplier::apply`] in every lane, as [`mode`] allows.
+#[inline]
+#[target_feature(enable = "neon")]
+fn apply<const MODE: u8>(acc: int32x4_t, mantissa: int32x4_t, shift: int32x4_t) -> int32x4_t {
+    match MODE {
+        mode::RELU => positive(acc, mantissa, shift),
+        mode::LINEAR | mode::CLAMPED => below_half(acc, mantissa, shift),
+        mode::ANY => double(acc, mantissa, shift),
+        _ => single(acc, mantissa, shift),
+    }
+}
+
+/// Biases and multipliers of sixteen channels.
 #[derive(Clone, Copy)]
 pub(crate) struct Scale {
-    bias: [int32x4_t; 2],
-    mantissa: [int32x4_t; 2],
-    shift: [int32x4_t; 2],
+    pub(crate) bias: [int32x4_t; 4],
+    pub(crate) mantissa: [int32x4_t; 4],
+    pub(crate) shift: [int32x4_t; 4],
+    below_half: bool,
 }
 
 impl Scale {
@@ -62,15 +150,43 @@ impl Scale {
     #[target_feature(enable = "neon")]
     pub(crate) unsafe fn load(constants: &Panels, n: usize) -> Self {
         let first = n * CHANNELS;
-        // SAFETY: the panel has eight biases, mantissas and shifts.
+        // SAFETY: the panel has sixteen biases, mantissas and shifts.
         unsafe {
             let (bias, mantissa) = (constants.bias.add(first), constants.mantissa.add(first));
-            let shift = vmovl_s8(vld1_s8(constants.shift.add(first)));
+            let (bias, mantissa) = (vld1q_s32_x4(bias), vld1q_s32_x4(mantissa));
+            let shift = vld1q_s8(constants.shift.add(first));
+            let (low, high) = (vmovl_s8(vget_low_s8(shift)), vmovl_high_s8(shift));
+            let shift = [
+                vmovl_s16(vget_low_s16(low)),
+                vmovl_high_s16(low),
+                vmovl_s16(vget_low_s16(high)),
+                vmovl_high_s16(high),
+            ];
+            // A factor of 0, as channels that fill up a panel have, gives 0 whatever its shift.
+            let right = |m: int32x4_t, s: int32x4_t| vorrq_s32(s, vreinterpretq_s32_u32(vceqzq_s32(m)));
+            let [a, b, c, d] = shift;
+            let (a, b) = (right(mantissa.0, a), right(mantissa.1, b));
+            let (c, d) = (right(mantissa.2, c), right(mantissa.3, d));
+            let right = vmaxvq_s32(vandq_s32(vandq_s32(a, b), vandq_s32(c, d))) < 0;
             Self {
-                bias: [vld1q_s32(bias), vld1q_s32(bias.add(4))],
-                mantissa: [vld1q_s32(mantissa), vld1q_s32(mantissa.add(4))],
-                shift: [vmovl_s16(vget_low_s16(shift)), vmovl_high_s16(shift)],
+                bias: [bias.0, bias.1, bias.2, bias.3],
+                mantissa: [mantissa.0, mantissa.1, mantissa.2, mantissa.3],
+                shift,
+                below_half: right,
             }
+        }
+    }
+
+    /// What its sums need.
+    #[inline]
+    #[target_feature(enable = "neon")]
+    pub(crate) fn mode(&self, stage: &Stage) -> u8 {
+        match stage.rounding {
+            Rounding::TfliteDouble if !self.below_half => mode::ANY,
+            Rounding::TfliteDouble if stage.relu => mode::RELU,
+            Rounding::TfliteDouble if stage.clamps => mode::CLAMPED,
+            Rounding::TfliteDouble => mode::LINEAR,
+            Rounding::Single => mode::SINGLE,
         }
     }
 }
@@ -91,6 +207,21 @@ fn double(acc: int32x4_t, mantissa: int32x4_t, shift: int32x4_t) -> int32x4_t {
     vrshlq_s32(vsraq_n_s32::<31>(h, vandq_s32(h, right)), right)
 }
 
+/// [`double`] where the shift is negative, or the mantissa 0.
+#[inline]
+#[target_feature(enable = "neon")]
+fn below_half(acc: int32x4_t, mantissa: int32x4_t, shift: int32x4_t) -> int32x4_t {
+    let h = vqrdmulhq_s32(acc, mantissa);
+    vrshlq_s32(vsraq_n_s32::<31>(h, h), shift)
+}
+
+/// [`below_half`] where the result is clamped to zero: ties of negative numbers do not matter, as -1 and 0 become 0.
+#[inline]
+#[target_feature(enable = "neon")]
+fn positive(acc: int32x4_t, mantissa: int32x4_t, shift: int32x4_t) -> int32x4_t {
+    vrshlq_s32(vqrdmulhq_s32(acc, mantissa), shift)
+}
+
 /// `Rounding::Single`: `srshl` of the 64-bit product.
 #[inline]
 #[target_feature(enable = "neon")]
@@ -103,21 +234,21 @@ fn single(acc: int32x4_t, mantissa: int32x4_t, shift: int32x4_t) -> int32x4_t {
     vuzp1q_s32(vreinterpretq_s32_s64(low), vreinterpretq_s32_s64(high))
 }
 
-/// Stores the first `live` of eight bytes.
+/// Stores the first `live` of sixteen bytes.
 ///
 /// # Safety
-/// `live <= 8` bytes are writable at `out`.
+/// `live <= 16` bytes are writable at `out`.
 #[inline]
 #[target_feature(enable = "neon")]
-pub(crate) unsafe fn store(out: *mut i8, bytes: int8x8_t, live: usize) {
+pub(crate) unsafe fn store(out: *mut i8, bytes: int8x16_t, live: usize) {
     if live == CHANNELS {
         // SAFETY: the caller's promise.
-        unsafe { vst1_s8(out, bytes) };
+        unsafe { vst1q_s8(out, bytes) };
         return;
     }
     let mut all = [0i8; CHANNELS];
-    // SAFETY: eight bytes are writable at `all`.
-    unsafe { vst1_s8(all.as_mut_ptr(), bytes) };
+    // SAFETY: sixteen bytes are writable at `all`.
+    unsafe { vst1q_s8(all.as_mut_ptr(), bytes) };
     for (i, byte) in all.into_iter().enumerate().take(live) {
         // SAFETY: `i < live`.
         unsafe { out.add(i).write(byte) };
