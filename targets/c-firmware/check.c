@@ -13,7 +13,7 @@ static int failures;
 #define GARBAGE 0xA5
 #define UNTOUCHED 0x5A
 
-static void print_number(uint32_t number)
+void print_number(uint32_t number)
 {
     char text[11];
     int at = sizeof text - 1;

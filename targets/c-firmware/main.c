@@ -1,6 +1,7 @@
 /* Runs every check on an emulated board, prints over semihosting. */
 #include "check.h"
 #include "semihosting.h"
+#include "stack.h"
 
 void print(const char *text)
 {
@@ -9,5 +10,9 @@ void print(const char *text)
 
 int main(void)
 {
-    return check();
+    int failures = check();
+    print("stack ");
+    print_number(stack_used());
+    print("\n");
+    return failures;
 }

@@ -1,10 +1,11 @@
-/* From reset to main on a Cortex-M4F: vector table, initial values, floating point unit. */
+/* From reset to main on a Cortex-M4F: vector table, initial values, floating point unit, paint on the stack. */
 #include <stdint.h>
 
 #include "semihosting.h"
+#include "stack.h"
 
 /* Of the linker script. */
-extern uint32_t _stack_top, _data_load, _data_start, _data_end, _bss_start, _bss_end;
+extern uint32_t _data_load, _data_start, _data_end, _bss_start, _bss_end;
 
 int main(void);
 void reset(void);
@@ -21,6 +22,7 @@ void reset(void)
         *to = *from++;
     for (uint32_t *to = &_bss_start; to < &_bss_end; to++)
         *to = 0;
+    stack_paint();
     semihosting_exit(main());
 }
 

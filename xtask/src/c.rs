@@ -26,6 +26,8 @@ const BUILD: &str = "target/c/build";
 const FIRMWARE_TARGET: &str = "thumbv7em-none-eabihf";
 const MACHINE: &str = "mps2-an386";
 const CORE: &str = "cortex-a53";
+/// Bytes of stack that the firmware may use, printing included.
+const STACK: usize = 4096;
 
 /// The header in every language that it is for.
 const LANGUAGES: &[(&str, &str, &str)] =
@@ -97,7 +99,12 @@ fn firmware(runner: &mut Runner) -> Result {
     runner.run(make("C: firmware", "targets/c-firmware", &[]))?;
     let start = Instant::now();
     let output = qemu::bytes(MACHINE, Path::new("target/c/firmware/check.elf"))?;
-    judge(runner, "C: Cortex-M4", &String::from_utf8_lossy(&output.bytes), start)?;
+    let text = String::from_utf8_lossy(&output.bytes);
+    judge(runner, "C: Cortex-M4", &text, start)?;
+    let stack: usize = log::value(&text, "stack").and_then(|bytes| bytes.parse().ok()).unwrap_or(usize::MAX);
+    if stack > STACK {
+        return Err(format!("C: Cortex-M4: {stack} bytes of stack, more than the bound of {STACK}"));
+    }
     if !output.ok {
         return Err("C: Cortex-M4: the firmware ended with an error".into());
     }
