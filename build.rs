@@ -21,6 +21,11 @@ fn main() -> io::Result<()> {
                 .extend(entries(&boards)?.into_iter().filter(|f| f.extension().is_some_and(|e| e == "toml")));
         }
     }
+    let mut names: Vec<String> = files.iter().map(|file| name(file)).collect();
+    names.sort();
+    if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(io::Error::other(format!("two boards in `targets` are called `{}`", twice[0])));
+    }
     let mut source = String::from("const BOARDS: &[(&str, &str)] = &[\n");
     for file in &files {
         println!("cargo::rerun-if-changed={}", file.display());

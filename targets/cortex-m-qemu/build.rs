@@ -6,6 +6,7 @@
 //! | `NIELLO_ROUNDING` | `tflite-double` or `single` | `tflite-double` |
 //! | `NIELLO_MACHINE` | the board, `boards/NAME.toml` | `microbit` |
 //! | `NIELLO_DUMP` | a layer whose bytes are printed | none |
+//! | `NIELLO_FLIP` | a layer with one bit of one weight turned over, to see that the checks notice | none |
 //! | `NIELLO_SHARED` | where pictures of trained models lie | `../shared` beside the checkout |
 
 use niello_codegen::{
@@ -55,12 +56,31 @@ fn run() -> Result<()> {
         .layer_checks(true)
         .compile_recipe(&recipe, "model")?;
 
+    if let Ok(layer) = variable("NIELLO_FLIP", "").parse() {
+        flip(&out, layer)?;
+    }
+
     println!("cargo::rustc-check-cfg=cfg(placed)");
     if build.recipe.target.arena_section.is_some() {
         println!("cargo::rustc-cfg=placed");
     }
     let golden: Golden = read(&bits.join(format!("{model}.{rounding}.golden")))?.parse()?;
     write(&out.join("cases.rs"), cases(&build, &golden, &rounding, &out)?.as_bytes())
+}
+
+/// Turns over a bit of the first weight of a layer, as a worn flash might.
+fn flip(out: &Path, layer: usize) -> Result<()> {
+    const WEIGHTS: &str = "weights: constants::i8s(&WEIGHTS, ";
+    let (source, blob) = (out.join("model.rs"), out.join("model.bin"));
+    let text = fs::read_to_string(&source).map_err(Error::io("cannot read", &source))?;
+    let own = text.split_once(&format!("static L{layer:02}_")).map_or("", |(_, own)| own);
+    let own = own.split_once(WEIGHTS).map_or("", |(_, digits)| digits);
+    let digits: String = own.chars().take_while(|c| *c != ',').filter(char::is_ascii_digit).collect();
+    let offset: usize =
+        digits.parse().map_err(|_| Error::Invalid(format!("NIELLO_FLIP: layer {layer} has no weights")))?;
+    let mut bytes = fs::read(&blob).map_err(Error::io("cannot read", &blob))?;
+    bytes[offset] ^= 0x40;
+    write(&blob, &bytes)
 }
 
 fn variable(name: &str, default: &str) -> String {

@@ -130,7 +130,14 @@ pub(crate) fn tests(runner: &mut Runner, boards: &[&'static Board]) -> Result {
                 continue;
             }
             for rounding in ROUNDINGS {
-                let image = Image { model, rounding, memory: board.memory, target: board.target, dump: None };
+                let image = Image {
+                    model,
+                    rounding,
+                    memory: board.memory,
+                    target: board.target,
+                    dump: None,
+                    flip: None,
+                };
                 match jobs.iter_mut().find(|(other, _)| *other == image) {
                     Some((_, boards)) => boards.push(board),
                     None => jobs.push((image, vec![board])),
@@ -160,6 +167,35 @@ pub(crate) fn tests(runner: &mut Runner, boards: &[&'static Board]) -> Result {
         Ok::<_, String>(rows)
     })?;
     print(&rows);
+    boards
+        .iter()
+        .filter(|board| board.name == SPOILT)
+        .try_for_each(|board| a_wrong_weight_is_named(runner, board))
+}
+
+/// The board on which a wrong weight is tried out.
+const SPOILT: &str = "cortex-m4";
+
+/// With one bit of one weight turned over, the run must fail and name the layer and its first element.
+fn a_wrong_weight_is_named(runner: &mut Runner, board: &'static Board) -> Result {
+    const LAYER: usize = 9;
+    let start = Instant::now();
+    let model = MODELS.iter().find(|model| board.models.contains(&model.name) && !model.trained);
+    let model = model.ok_or_else(|| format!("{} runs no seeded model", board.name))?;
+    let (rounding, memory, target) = (ROUNDINGS[0], board.memory, board.target);
+    let image = Image { model, rounding, memory, target, dump: None, flip: Some(LAYER) };
+    image.build(runner)?;
+    let Err(message) = run(board, image) else {
+        return Err(format!("{}: a wrong weight in layer {LAYER} was not noticed", board.name));
+    };
+    if !message.contains(&format!("layer {LAYER} `")) || !message.contains("first at [") {
+        return Err(format!(
+            "{}: expected layer {LAYER} and an element in the error, found: {message}",
+            board.name
+        ));
+    }
+    println!("\n  on purpose: {message}");
+    runner.note(format!("{}: a wrong weight is named", board.name), start.elapsed());
     Ok(())
 }
 

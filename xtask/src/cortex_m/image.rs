@@ -38,6 +38,8 @@ pub(super) struct Image {
     pub(super) target: &'static str,
     /// A layer whose bytes it prints.
     pub(super) dump: Option<usize>,
+    /// A layer with a wrong weight.
+    pub(super) flip: Option<usize>,
 }
 
 /// The checkout.
@@ -60,9 +62,10 @@ impl Image {
 
     /// Where it is kept: the next build would overwrite it.
     pub(super) fn elf(&self) -> PathBuf {
-        let dump = self.dump.map_or(String::new(), |layer| format!("-layer-{layer}"));
+        let part = |what: &str, layer: Option<usize>| layer.map_or(String::new(), |i| format!("-{what}-{i}"));
+        let (dump, flip) = (part("layer", self.dump), part("flip", self.flip));
         let Self { model, rounding, memory, target, .. } = self;
-        let name = format!("{}-{rounding}-{memory}-{target}{dump}.elf", model.name);
+        let name = format!("{}-{rounding}-{memory}-{target}{dump}{flip}.elf", model.name);
         root().join("targets/target/images").join(name)
     }
 
@@ -84,6 +87,7 @@ impl Image {
             ("NIELLO_ROUNDING", self.rounding),
             ("NIELLO_MACHINE", self.memory),
             ("NIELLO_DUMP", &self.dump.map_or(String::new(), |layer| layer.to_string())),
+            ("NIELLO_FLIP", &self.flip.map_or(String::new(), |layer| layer.to_string())),
         ]
         .into_iter()
         .fold(stage, |stage, (variable, value)| stage.variable(variable, value));
