@@ -46,7 +46,7 @@ impl Stage {
 
     /// What to type to run it alone.
     fn line(&self) -> String {
-        let quoted = |s: &String| if s.contains(' ') { format!("'{s}'") } else { s.clone() };
+        let quoted = |s: &String| if s.contains([' ', '"']) { format!("'{s}'") } else { s.clone() };
         let variables = self.variables.iter().map(|(name, value)| format!("{name}={}", quoted(value)));
         let words = [&self.program].into_iter().chain(&self.arguments).map(quoted);
         variables.chain(words).collect::<Vec<_>>().join(" ")
