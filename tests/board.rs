@@ -59,7 +59,7 @@ fn a_board_that_is_too_small_is_an_error_with_the_bytes() {
 fn boards_of_the_tree_have_names_and_choose_the_target() {
     let room = Room::new();
     for (board, target) in
-        [("stm32h743", "portable"), ("raspberry-pi", "aarch64-neon"), ("mps2-an500", "portable")]
+        [("stm32h743", "cortex-m-dsp"), ("raspberry-pi", "aarch64-neon"), ("mps2-an385", "portable")]
     {
         assert_eq!(report(&room, &["--board", board])["target"], target, "{board}");
     }

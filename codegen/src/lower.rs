@@ -26,6 +26,7 @@ pub struct Target {
 pub const TARGETS: &[Target] = &[
     Target { name: "x86-vnni", summary: "x86-64: AVX-512 VNNI, or AVX2", layout: Layout::VNNI, chunk: 192 },
     Target { name: "aarch64-neon", summary: "64-bit Arm (NEON)", layout: Layout::NEON, chunk: 60 },
+    Target { name: "cortex-m-dsp", summary: "Cortex-M4, M7, M33, M55 (DSP)", layout: Layout::DSP, chunk: 12 },
     Target { name: "portable", summary: "any core, plain Rust", layout: Layout::SCALAR, chunk: 4 },
 ];
 

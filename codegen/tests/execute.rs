@@ -29,7 +29,7 @@ fn inputs_of_the_wrong_number_or_length_are_refused() {
 fn neither_instructions_nor_packing_nor_what_ran_before_change_the_result() {
     let input = codes(9 * 7 * 3, 7);
     let mut results = vec![];
-    for target in ["portable", "x86-vnni"] {
+    for target in ["portable", "x86-vnni", "cortex-m-dsp"] {
         let program = program(branching(), target);
         for isa in Isa::available() {
             let mut executor = Executor::with_isa(&program, isa);

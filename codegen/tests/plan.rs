@@ -75,7 +75,7 @@ fn bytes_are_shared(program: &Program) -> bool {
 #[test]
 fn programs_as_lowered_are_right() {
     for (name, graph) in CASES {
-        for target in ["portable", "x86-vnni"] {
+        for target in ["portable", "x86-vnni", "cortex-m-dsp"] {
             let program = common::program(graph(), target);
             verify(&program).unwrap_or_else(|e| panic!("{name} for {target}: {e}"));
             assert!(!bytes_are_shared(&program), "{name} for {target}");

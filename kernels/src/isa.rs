@@ -8,6 +8,8 @@ pub struct Isa(Level);
 enum Level {
     Scalar,
     Portable,
+    #[cfg(niello_dsp)]
+    Dsp,
     #[cfg(target_arch = "x86_64")]
     Avx2,
     #[cfg(target_arch = "x86_64")]
@@ -47,6 +49,8 @@ impl Isa {
         #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
         #[allow(unreachable_code, reason = "reached where nothing above was compiled")]
         return Self(Level::Neon);
+        #[cfg(niello_dsp)]
+        return Self(Level::Dsp);
         #[allow(unreachable_code, reason = "reached where nothing above was compiled")]
         Self(Level::Portable)
     }
@@ -82,6 +86,8 @@ impl Isa {
         [
             Level::Scalar,
             Level::Portable,
+            #[cfg(niello_dsp)]
+            Level::Dsp,
             #[cfg(target_arch = "x86_64")]
             Level::Avx2,
             #[cfg(target_arch = "x86_64")]
@@ -98,11 +104,13 @@ impl Isa {
         .filter(move |isa| *isa <= best)
     }
 
-    /// Short name, as in reports: `scalar`, `portable`, `avx2`, `avx512vnni`, `neon`, `dotprod`, `i8mm`.
+    /// Short name, as in reports: `scalar`, `portable`, `dsp`, `avx2`, `avx512vnni`, `neon`, `dotprod`, `i8mm`.
     pub const fn name(self) -> &'static str {
         match self.0 {
             Level::Scalar => "scalar",
             Level::Portable => "portable",
+            #[cfg(niello_dsp)]
+            Level::Dsp => "dsp",
             #[cfg(target_arch = "x86_64")]
             Level::Avx2 => "avx2",
             #[cfg(target_arch = "x86_64")]

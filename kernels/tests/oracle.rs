@@ -176,6 +176,7 @@ fn convolution_of_known_shapes() {
         ("three panels", [6, 6], [1, 20, 33], [[3, 3], [1, 1], [1, 1], [1, 1]]),
         ("wide", [4, 5], [1, 12, 259], [[1, 1], [1, 1], [1, 1], [0, 0]]),
         ("fully connected", [1, 1], [1, 600, 11], [[1, 1], [1, 1], [1, 1], [0, 0]]),
+        ("sums of more than 512 products", [4, 4], [1, 72, 6], [[3, 3], [1, 1], [1, 1], [1, 1]]),
         ("one row", [1, 40], [1, 4, 6], [[1, 5], [1, 2], [1, 3], [0, 6]]),
         ("one column", [40, 1], [1, 5, 17], [[4, 1], [3, 1], [2, 1], [1, 0]]),
         ("groups", [8, 8], [8, 4, 20], [[3, 3], [1, 1], [1, 1], [1, 1]]),
@@ -184,7 +185,11 @@ fn convolution_of_known_shapes() {
     ];
     for (name, image, channels, [kernel, stride, dilation, padding]) in table {
         println!("{name}");
-        for (rounding, fill) in [(Rounding::TfliteDouble, Fill::Random), (Rounding::Single, Fill::Extremes)] {
+        for (rounding, fill) in [
+            (Rounding::TfliteDouble, Fill::Random),
+            (Rounding::Single, Fill::Extremes),
+            (Rounding::TfliteDouble, Fill::Lowest),
+        ] {
             let random = &mut Random(7);
             let stage = common::stage(-3, rounding);
             let geometry = (*kernel, *stride, *dilation, *padding);

@@ -28,7 +28,7 @@ const AARCH64_ROOT: &str = "/usr/aarch64-linux-gnu";
 pub(crate) fn bare(name: &str, arguments: &str, target: &str) -> Option<Stage> {
     let call = format!("{arguments} --target {target}");
     let from_source = format!("{call} -Zbuild-std=core");
-    if tools::has_target(target) {
+    let stage = if tools::has_target(target) {
         Some(Stage::cargo(name, &call))
     } else if let Some(rustc) = tools::debian_rustc() {
         let stage = Stage::cargo(name, &from_source).variable("RUSTC", rustc);
@@ -37,7 +37,14 @@ pub(crate) fn bare(name: &str, arguments: &str, target: &str) -> Option<Stage> {
         Some(Stage::cargo(name, &format!("+nightly {from_source}")))
     } else {
         None
-    }
+    }?;
+    // On Armv8-M, DSP instructions are an option that has to be asked for.
+    Some(if target.starts_with("thumbv8m.main") {
+        let name = target.to_uppercase().replace(['-', '.'], "_");
+        stage.variable(&format!("CARGO_TARGET_{name}_RUSTFLAGS"), "-C target-cpu=cortex-m33")
+    } else {
+        stage
+    })
 }
 
 /// `cargo` with `arguments` for aarch64 Linux; what it runs is run on an emulated `cpu`, in QEMU's words.

@@ -39,6 +39,7 @@ impl Packed {
             packed.mantissa[n] = multiplier[n].mantissa;
             packed.shift[n] = multiplier[n].shift as i8;
         }
+        layout.finish(&mut packed.weights);
         packed
     }
 

@@ -160,7 +160,8 @@ plain! {
     };
     Layout: |v, _b| {
         let [nr, kr, offset] = [v.nr, v.kr, v.activation_offset].map(Literal::u8_unsuffixed);
-        quote!(Layout { nr: #nr, kr: #kr, activation_offset: #offset })
+        let pairs = v.pairs;
+        quote!(Layout { nr: #nr, kr: #kr, activation_offset: #offset, pairs: #pairs })
     };
 }
 

@@ -79,6 +79,7 @@ impl Job<'_> {
         let cout = all_out.checked_div(self.groups)?;
         check(cin * self.groups == all_in && cout * self.groups == all_out)?;
         check(self.layout.nr > 0 && self.layout.kr > 0 && self.chunk > 0)?;
+        check(!self.layout.pairs || (self.layout.nr == 2 && self.layout.kr == 4))?;
         let taps = self.taps[0].checked_mul(self.taps[1])?;
         let (segments, k) = self.gather.segments(taps, cin);
         // Sizes that overflow are saturated, and no slice is that long.
@@ -86,7 +87,10 @@ impl Job<'_> {
         match self.gather {
             // A tile reads whole groups of the layout from the pad and from the image.
             Gather::Pixels => check(k_padded == k && self.pad.len() >= cin)?,
-            Gather::Patches => check(!self.pad.is_empty() || cin == 0)?,
+            // Patches that are widened take whole taps from the pad.
+            Gather::Patches => {
+                check(self.pad.len() >= if self.layout.pairs { cin } else { cin.min(1) })?;
+            }
         }
         let constants = channels.checked_mul(self.groups)?;
         check(
@@ -165,9 +169,10 @@ struct Walk<'j, 'a> {
 }
 
 impl Walk<'_, '_> {
-    /// Calls `each` with the first grid point of every chunk, its number of pixels and the group, after gathering.
+    /// Calls `each` with the first grid point of every chunk, its number of pixels and the group, after gathering, of 16-bit
+    /// activations if `wide`.
     #[inline(always)]
-    fn chunks(&self, mut each: impl FnMut(&Rows, Cursor, usize, usize)) {
+    fn chunks(&self, wide: bool, mut each: impl FnMut(&Rows, Cursor, usize, usize)) {
         let Self { job, sizes } = *self;
         let (mut left, mut cursor) = (job.grid[0] * job.grid[1], job.start());
         while left > 0 {
@@ -175,7 +180,11 @@ impl Walk<'_, '_> {
             let mut next = cursor;
             for group in 0..job.groups {
                 let rows;
-                (rows, next) = job.gather(sizes, cursor, count, group);
+                (rows, next) = if wide {
+                    job.gather_wide(sizes, cursor, count, group)
+                } else {
+                    job.gather(sizes, cursor, count, group)
+                };
                 each(&rows, cursor, count, group);
             }
             cursor = next;
@@ -187,12 +196,16 @@ impl Walk<'_, '_> {
 impl WithTile for Walk<'_, '_> {
     fn call<T: Tile>(self, tile: T) {
         let Self { job, sizes } = self;
+        let misplaced = !(job.weights.as_ptr() as usize).is_multiple_of(T::ALIGNMENT);
+        if misplaced || (T::WIDE && job.gather == Gather::Pixels) {
+            return self.call_scalar(Scalar { layout: T::LAYOUT });
+        }
         let nr = T::LAYOUT.nr as usize;
         // A fixed bound for the array of output pointers; tiles are checked against it here, at compile time.
         const MAX_PIXELS: usize = 16;
         const { assert!(T::MAX_PIXELS <= MAX_PIXELS) };
         let mut out = [core::ptr::null_mut(); MAX_PIXELS];
-        self.chunks(|rows, cursor, count, group| {
+        self.chunks(T::WIDE, |rows, cursor, count, group| {
             let mut start = 0;
             while start < sizes.cout {
                 let left = (sizes.cout - start).div_ceil(nr);
@@ -215,9 +228,10 @@ impl WithTile for Walk<'_, '_> {
                     }
                     let rows = Rows { offsets: rows.offsets.wrapping_add(p * sizes.segments), ..*rows };
                     // SAFETY: `Job::check` measured the constants against the layout and bounded the grid by the
-                    // output; `gather` filled offsets of segments within the input or within scratch, which does
-                    // not overlap the output, so they stay as they are. Input, output and scratch are live cells
-                    // or, for an input of the model, bytes that nobody writes.
+                    // output; `gather` and `gather_wide` filled offsets of segments within the input or within
+                    // scratch, which does not overlap the output, so they stay as they are. Input, output and scratch
+                    // are live cells or, for an input of the model, bytes that nobody writes. Panels are aligned
+                    // as the first: their sizes are multiples.
                     unsafe { tile.run(&rows, &constants, panels, channels, pixels, &out) };
                     p += pixels;
                 }
@@ -228,7 +242,7 @@ impl WithTile for Walk<'_, '_> {
 
     fn call_scalar(self, tile: Scalar) {
         let Self { job, sizes } = self;
-        self.chunks(|rows, mut cursor, count, group| {
+        self.chunks(false, |rows, mut cursor, count, group| {
             let constants = job.panels(sizes, group, 0);
             for p in 0..count {
                 let out = job.output.as_ptr().wrapping_add(group * sizes.cout + cursor.out);

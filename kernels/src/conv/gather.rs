@@ -11,6 +11,18 @@ use core::cell::Cell;
 const PADDING: i32 = -1;
 
 impl Job<'_> {
+    /// The two parts of scratch: offsets, `segments` for each point of a chunk, and patches.
+    #[inline(always)]
+    pub(super) fn split_scratch(&self, segments: usize) -> (&[Cell<i32>], &[Cell<i8>]) {
+        let entries = self.chunk * segments;
+        let (offsets, patches) =
+            self.scratch.split_at_checked(entries * size_of::<i32>()).unwrap_or_default();
+        let entries = offsets.len() / size_of::<i32>();
+        // SAFETY: `entries` times four cells of one byte; `check` made sure that the first is aligned.
+        let offsets = unsafe { core::slice::from_raw_parts(offsets.as_ptr().cast::<Cell<i32>>(), entries) };
+        (offsets, patches)
+    }
+
     /// Fills scratch for `count` grid points of `group` from `cursor` on. Returns what the tile reads, and the next
     /// grid point.
     pub(super) fn gather(
@@ -21,12 +33,7 @@ impl Job<'_> {
         group: usize,
     ) -> (Rows, Cursor) {
         let Sizes { cin, segments, k, .. } = sizes;
-        let entries = self.chunk * segments;
-        let (offsets, patches) =
-            self.scratch.split_at_checked(entries * size_of::<i32>()).unwrap_or_default();
-        let entries = offsets.len() / size_of::<i32>();
-        // SAFETY: `entries` times four cells of one byte; `check` made sure that the first is aligned.
-        let offsets = unsafe { core::slice::from_raw_parts(offsets.as_ptr().cast::<Cell<i32>>(), entries) };
+        let (offsets, patches) = self.split_scratch(segments);
         let base = match self.gather {
             Gather::Pixels => {
                 let mut p = 0;
@@ -55,13 +62,13 @@ impl Job<'_> {
     /// Input row (axis 0) or column (axis 1) of the first tap of grid line `g`; beyond every size in the padding
     /// before the first.
     #[inline(always)]
-    fn first_tap(&self, axis: usize, g: usize) -> usize {
+    pub(super) fn first_tap(&self, axis: usize, g: usize) -> usize {
         (g * self.stride[axis]).wrapping_add_signed(self.origin[axis])
     }
 
     /// Whether no column of taps from `x` on lies in the padding.
     #[inline(always)]
-    fn columns_inside(&self, x: usize) -> bool {
+    pub(super) fn columns_inside(&self, x: usize) -> bool {
         let w = self.input.shape()[1];
         x < w && x + self.taps[1].saturating_sub(1) * self.dilation[1] < w
     }
@@ -113,7 +120,7 @@ impl Job<'_> {
     /// Copies the patch of one grid point into scratch: channels `first..first + cin` of each tap; padding is the
     /// zero point, the tail up to whole groups is left as it is.
     #[inline(always)]
-    fn copy_patch(&self, cursor: Cursor, first: usize, cin: usize, patch: &[Cell<i8>]) {
+    pub(super) fn copy_patch(&self, cursor: Cursor, first: usize, cin: usize, patch: &[Cell<i8>]) {
         let ([h, w, _], [kh, kw]) = (self.input.shape(), self.taps);
         let zero = self.pad.first().copied().unwrap_or(0);
         let x = self.first_tap(1, cursor.gx);

@@ -9,6 +9,7 @@ mod conv2d;
 mod driver;
 mod gather;
 mod transposed;
+mod widen;
 
 pub use conv2d::Conv2d;
 pub use transposed::{TransposedConv2d, phase_taps};
@@ -21,14 +22,18 @@ pub enum Gather {
     /// Straight from the image: one segment per kernel tap. The channels per group must be a multiple of the layout's
     /// `kr`, so that no tile reads beyond a pixel.
     Pixels,
-    /// Through scratch: the whole patch of a pixel is copied into one segment. For few input channels.
+    /// Through scratch: the whole patch of a pixel is copied into one segment. For few input channels, and for tiles
+    /// that want activations of 16 bits: they are widened there.
     Patches,
 }
 
 impl Gather {
     /// [`Gather::Pixels`] where the layout allows it and it pays.
     pub const fn choose(layout: Layout, channels_per_group: usize) -> Self {
-        if layout.padded_k(channels_per_group) == channels_per_group && channels_per_group >= 4 {
+        if layout.padded_k(channels_per_group) == channels_per_group
+            && channels_per_group >= 4
+            && !layout.pairs
+        {
             Gather::Pixels
         } else {
             Gather::Patches
@@ -45,8 +50,8 @@ impl Gather {
     }
 }
 
-/// Scratch bytes that a convolution needs to process `chunk` output pixels at a time: offsets, then patches.
-/// `usize::MAX` if that is more than can be counted.
+/// Scratch bytes that a convolution needs to process `chunk` output pixels at a time: offsets, then patches. Patches that
+/// are widened take twice as much, and one more patch before it is. `usize::MAX` if that is more than can be counted.
 ///
 /// The kernels use this same function to split their scratch.
 pub const fn scratch_bytes(
@@ -60,6 +65,9 @@ pub const fn scratch_bytes(
     let offsets = chunk.saturating_mul(segments).saturating_mul(size_of::<i32>());
     match gather {
         Gather::Pixels => offsets,
-        Gather::Patches => offsets.saturating_add(chunk.saturating_mul(layout.padded_k(k))),
+        Gather::Patches => {
+            let patches = if layout.pairs { chunk.saturating_mul(2).saturating_add(1) } else { chunk };
+            offsets.saturating_add(patches.saturating_mul(layout.padded_k(k)))
+        }
     }
 }

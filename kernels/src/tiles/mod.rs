@@ -30,6 +30,10 @@ pub mod avx2;
 pub(crate) mod avx512_stage;
 #[cfg(target_arch = "x86_64")]
 pub mod avx512vnni;
+pub mod dsp;
+mod dsp_dot;
+mod dsp_stage;
+pub(crate) mod dsp_widen;
 #[cfg(target_arch = "aarch64")]
 pub mod dotprod;
 #[cfg(target_arch = "aarch64")]
@@ -57,25 +61,36 @@ pub struct Layout {
     pub kr: u8,
     /// What the tile adds to every activation (0 or 128).
     pub activation_offset: u8,
+    /// Whether weights of two channels share 16 bits, see [`dsp`]. Only for panels of 2 channels by groups of 4.
+    pub pairs: bool,
 }
 
 impl Layout {
     /// For the portable tile: small panels, no padding of the reduction.
-    pub const SCALAR: Self = Self { nr: 4, kr: 1, activation_offset: 0 };
+    pub const SCALAR: Self = Self { nr: 4, kr: 1, activation_offset: 0, pairs: false };
     /// For `vpdpbusd`: 16 channels by 4 bytes in a 512-bit register, unsigned activations.
-    pub const VNNI: Self = Self { nr: 16, kr: 4, activation_offset: 128 };
+    pub const VNNI: Self = Self { nr: 16, kr: 4, activation_offset: 128, pairs: false };
     /// For every aarch64: `sdot` reads 4 channels by 4 bytes, and so does NEON without it. Weights must not be -128.
-    pub const NEON: Self = Self { nr: 16, kr: 4, activation_offset: 0 };
+    pub const NEON: Self = Self { nr: 16, kr: 4, activation_offset: 0, pairs: false };
+
+    /// For `smlad` (Cortex-M4, M7, M33): two channels in each half of a word. Weights must not be -128.
+    pub const DSP: Self = Self { nr: 2, kr: 4, activation_offset: 0, pairs: true };
 
     /// All of the above: what tests loop over.
-    pub const ALL: &[Self] = &[Self::SCALAR, Self::VNNI, Self::NEON];
+    pub const ALL: &[Self] = &[Self::SCALAR, Self::VNNI, Self::NEON, Self::DSP];
 
     /// A good number of output pixels per pass, as a convolution's `chunk`: enough that a panel of weights that was
     /// loaded is used many times, few enough that their activations stay in the first-level cache. Measured on Zen 5
     /// (`examples/conv_bench.rs`): from 24 to 96 the speed changes by less than 5 %. For the portable tile, which reads
     /// two pixels at a time, it only bounds the scratch.
     pub const fn default_chunk(self) -> usize {
-        if self.kr > 1 { 48 } else { 8 }
+        if self.pairs {
+            dsp::CHUNK
+        } else if self.kr > 1 {
+            48
+        } else {
+            8
+        }
     }
 
     /// `k` rounded up to whole groups; `usize::MAX` if that is more than can be counted, or for an empty layout.
@@ -106,7 +121,16 @@ impl Layout {
     ) -> usize {
         let (nr, kr) = (self.nr as usize, self.kr as usize);
         let (panel, n) = (channel / nr, channel % nr);
-        ((panel * segments + segment) * padded_k + (k - k % kr)) * nr + n * kr + k % kr
+        let place = if self.pairs { dsp::place(n, k % kr) } else { n * kr + k % kr };
+        ((panel * segments + segment) * padded_k + (k - k % kr)) * nr + place
+    }
+
+    /// Finishes packed weights, once each is at its [`Layout::index`]: where two share 16 bits, the upper one takes
+    /// the sign of the lower.
+    pub const fn finish(&self, weights: &mut [i8]) {
+        if self.pairs {
+            dsp::join(weights);
+        }
     }
 }
 
@@ -191,6 +215,10 @@ pub trait Tile: Copy {
     const MAX_PANELS: usize;
     /// The most pixels of one call, over all numbers of panels.
     const MAX_PIXELS: usize;
+    /// What the address of a panel's weights must be a multiple of; elsewhere the scalar tile works.
+    const ALIGNMENT: usize = 1;
+    /// Whether the tile reads patches that [`crate::conv`] widened to 16 bits, as [`dsp`] says, and only those.
+    const WIDE: bool = false;
 
     /// How many pixels to hand over per call when `panels` are processed together.
     fn pixels(self, panels: usize) -> usize;
@@ -247,6 +275,11 @@ pub fn dispatch(layout: Layout, isa: Isa, action: impl WithTile) {
     #[cfg(target_arch = "aarch64")]
     if layout == neon::Neon::LAYOUT
         && let Some(tile) = neon::Neon::new(isa)
+    {
+        return action.call(tile);
+    }
+    if layout == dsp::Dsp::LAYOUT
+        && let Some(tile) = dsp::Dsp::new(isa)
     {
         return action.call(tile);
     }

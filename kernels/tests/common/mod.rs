@@ -195,6 +195,7 @@ impl Packed {
             }
             self.bias[b0 + n] = conv.bias[channel].wrapping_sub(offset.wrapping_mul(sum));
         }
+        layout.finish(&mut self.weights[w0..]);
     }
 
     /// Appends multipliers of one group.

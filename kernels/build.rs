@@ -1,0 +1,26 @@
+//! Says whether the compilation target has the DSP instructions of Armv7E-M and Armv8-M: `cfg(niello_dsp)`.
+//!
+//! Stable Rust keeps `target_feature = "dsp"` to itself. Every Armv7E-M has them. On Armv8-M they are an option, which
+//! `-C target-cpu` promises: without it, the same kernels compile to plain Rust.
+
+use std::env;
+
+/// Armv8-M cores that may be named in `-C target-cpu`: with the instructions, as compilers assume them.
+const CORES: &[&str] = &["cortex-m33", "cortex-m35p", "cortex-m52", "cortex-m55", "cortex-m85"];
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rustc-check-cfg=cfg(niello_dsp)");
+    let target = env::var("TARGET").unwrap_or_default();
+    // Separated by a character that no flag has: `-C`, `target-cpu=cortex-m33`, or both in one.
+    let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    let core = flags
+        .split('\x1f')
+        .filter_map(|flag| flag.split_once("target-cpu="))
+        .map(|(_, core)| core)
+        .next_back();
+    let promised = target.starts_with("thumbv8m.main") && core.is_some_and(|core| CORES.contains(&core));
+    if target.starts_with("thumbv7em") || promised {
+        println!("cargo::rustc-cfg=niello_dsp");
+    }
+}

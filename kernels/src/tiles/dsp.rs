@@ -1,0 +1,224 @@
+//! The DSP instructions of Cortex-M4, M7, M33 and M55: `smlad` adds two products of 16-bit halves to a 32-bit sum.
+//!
+//! Both operands need their bytes widened to 16 bits. Activations are widened once for all output channels, when patches
+//! are gathered ([`Gather::Patches`](crate::Gather)). Weights stay bytes in flash, and are widened for three pixels at a
+//! time, at half the usual cost:
+//!
+//! # Two channels in 16 bits
+//!
+//! For channels `a` and `b` the packed half-word holds `v = 256 * b + a`: a sum of 16-bit numbers, so byte 1 is `b`, less
+//! 1 where `a` is negative ([`Layout::finish`]). With weights within `[-127, 127]` it fits. A word holds two such halves,
+//! for two activations. `smlad` of the word as it is, and of `sxtb16` of it, which is `(a, a')`, give
+//!
+//! ```text
+//! S = sum of v * x = 256 * B + A            A = sum of a * x             B = (S - A) / 256
+//! ```
+//!
+//! so one `sxtb16` serves four weights. `S` is known modulo `2^32`, which gives `B` exactly as long as `|B| < 2^23`: for up
+//! to 512 products, as `512 * 127 * 128 < 2^23`. Longer sums are taken in blocks of 512.
+//!
+//! # Order
+//!
+//! Of four bytes `x0 x1 x2 x3`, `sxtb16` widens 0 and 2, and after a rotation 1 and 3. Groups of four weights follow that
+//! order: `a0 b0 a2 b2`, `a1 b1 a3 b3`. Pixels are taken three at a time, their words interleaved:
+//! `[k / 4][2][3 pixels]`; one or two that remain stand alone, `[k / 4][2]`.
+//!
+//! # Count
+//!
+//! Three pixels by two channels keep six sums in registers, three words of activations, two of weights, one widened, and
+//! two addresses: all fourteen. Per group of four:
+//!
+//! ```text
+//! ldrd w0, w1                                1        weights: 2 channels of 4
+//! 2 * (ldm x0, x1, x2; sxtb16; 6 smlad)     16        24 multiply-accumulates
+//! ```
+//!
+//! that is 0.708 instructions per multiply-accumulate, and 0.740 with the loop around four groups. Alternatives: 2 x 2 and 4 x 2
+//! need 12 per 16 (0.75), 2 x 4 needs 13 per 16, as fewer loads can be joined; without shared halves, 3 x 2 needs 20 per
+//! 24. The floor, `smlad` alone, is 0.5.
+
+use super::{
+    Layout, Panels, Rows, Tile,
+    dsp_dot::{Triples, one, panel_double, panel_single, three},
+    dsp_stage::Channel,
+};
+use crate::{Isa, Rounding};
+
+/// Any instruction set but the reference: the instructions where the target has them, the same in plain Rust elsewhere.
+#[derive(Clone, Copy, Debug)]
+pub struct Dsp(());
+
+impl Dsp {
+    /// The token; none for [`Isa::scalar`], which stands for the reference tile.
+    pub const fn new(isa: Isa) -> Option<Self> {
+        if isa.is_reference() { None } else { Some(Self(())) }
+    }
+}
+
+/// Pixels whose activations are interleaved.
+pub(crate) const LANES: usize = 3;
+/// Output pixels per pass for which a panel's constants are prepared once.
+pub(super) const CHUNK: usize = 12;
+/// Channels of a panel.
+const CHANNELS: usize = 2;
+/// Bytes of the reduction of one channel that lie together.
+const GROUP: usize = 4;
+/// Groups of a sum for which the upper channel stays below `2^23`.
+const BLOCK: usize = 512 / GROUP;
+
+/// Where the weight for byte `k < 4` of channel `n < 2` lies in its group of eight.
+pub(crate) const fn place(n: usize, k: usize) -> usize {
+    (k & 1) << 2 | (k & 2) | n
+}
+
+/// Makes `256 * b + a` of each pair of bytes `a`, `b`.
+pub(super) const fn join(weights: &mut [i8]) {
+    let mut i = 1;
+    while i < weights.len() {
+        if weights[i - 1] < 0 {
+            weights[i] = weights[i].wrapping_sub(1);
+        }
+        i += 2;
+    }
+}
+
+/// Takes a pair of bytes apart again: the weight of channel `n < 2`.
+pub(crate) const fn split([a, b]: [i8; 2], n: usize) -> i8 {
+    if n == 0 { a } else { b.wrapping_add((a < 0) as i8) }
+}
+
+impl Tile for Dsp {
+    const LAYOUT: Layout = Layout::DSP;
+    const MAX_PANELS: usize = 1 << 16;
+    const MAX_PIXELS: usize = CHUNK;
+    const ALIGNMENT: usize = if cfg!(niello_dsp) { align_of::<u32>() } else { 1 };
+    const WIDE: bool = true;
+
+    #[inline(always)]
+    fn pixels(self, _: usize) -> usize {
+        CHUNK
+    }
+
+    #[inline(always)]
+    unsafe fn run(
+        self,
+        rows: &Rows,
+        constants: &Panels,
+        panels: usize,
+        channels: usize,
+        pixels: usize,
+        out: &[*mut i8],
+    ) {
+        // SAFETY: the caller's promise, passed on unchanged.
+        unsafe { block(rows, constants, panels, channels, pixels, out) };
+    }
+}
+
+/// See [`Tile::run`].
+///
+/// # Safety
+/// As there.
+#[inline(never)]
+unsafe fn block(
+    rows: &Rows,
+    constants: &Panels,
+    panels: usize,
+    channels: usize,
+    pixels: usize,
+    out: &[*mut i8],
+) {
+    let stage = &constants.stage;
+    let groups = rows.k / GROUP;
+    let out = out.get(..pixels).unwrap_or_default();
+    for n in 0..panels {
+        let first = CHANNELS * n;
+        let weights = constants.weights.wrapping_add(n * constants.weights_stride);
+        // SAFETY: each panel has that many biases and multipliers.
+        let (bias, multipliers) = unsafe {
+            let bias = constants.bias.add(first).cast::<[i32; CHANNELS]>().read();
+            (bias, [constants.multiplier(first), constants.multiplier(first + 1)])
+        };
+        let live = (channels - first).min(CHANNELS);
+        let mut done = 0;
+        if let (Some(a), Some(b)) =
+            (Channel::new(multipliers[0], bias[0], stage), Channel::new(multipliers[1], bias[1], stage))
+            && live == CHANNELS
+            && (1..=BLOCK).contains(&groups)
+            && pixels >= LANES
+        {
+            let mut triples = Triples {
+                channels: [a, b],
+                weights,
+                out: out.as_ptr(),
+                first,
+                count: pixels / LANES,
+                clamped: (stage.min != i8::MIN || stage.max != i8::MAX).into(),
+                clamp: [stage.min.into(), stage.max.into()],
+            };
+            done = pixels - pixels % LANES;
+            // SAFETY: `done` pixels, three by three; the panel's weights are `8 * groups` bytes; both channels are writable.
+            unsafe {
+                let x = rows.segment(0, 0).cast();
+                match stage.rounding {
+                    Rounding::TfliteDouble => panel_double(x, weights, groups, &mut triples),
+                    Rounding::Single => panel_single(x, weights, groups, &mut triples),
+                }
+            }
+        }
+        let store = |acc: [i32; CHANNELS], out: *mut i8| {
+            for i in 0..live {
+                // SAFETY: `live` channels are writable.
+                unsafe {
+                    out.add(first + i).write(stage.store(acc[i].wrapping_add(bias[i]), multipliers[i]))
+                };
+            }
+        };
+        while let Some(three_out) = out.get(done..).and_then(|rest| rest.first_chunk::<LANES>()) {
+            // SAFETY: pixel `done` exists, and begins three that are interleaved.
+            let [a, b] = unsafe { sums(three, rows.segment(done, 0), weights, groups) };
+            for (i, out) in three_out.iter().enumerate() {
+                store([a[i], b[i]], *out);
+            }
+            done += LANES;
+        }
+        while let Some(out) = out.get(done) {
+            // SAFETY: pixel `done` exists, and stands alone.
+            let [[a], [b]] = unsafe { sums(one, rows.segment(done, 0), weights, groups) };
+            store([a, b], *out);
+            done += 1;
+        }
+    }
+}
+
+/// The sums of `PX` pixels for both channels, from `dot`, which gives `S` and `A` of up to [`BLOCK`] groups.
+///
+/// # Safety
+/// As for `dot`, for any number of groups.
+#[inline(always)]
+unsafe fn sums<const PX: usize>(
+    dot: unsafe extern "C" fn(*const u32, *const i8, usize, &mut [[i32; PX]; 2]),
+    x: *const i8,
+    weights: *const i8,
+    groups: usize,
+) -> [[i32; PX]; CHANNELS] {
+    let (mut x, mut weights, mut left) = (x.cast::<u32>(), weights, groups);
+    let mut block = [[0; PX]; 2];
+    let mut result = [[0i32; PX]; CHANNELS];
+    loop {
+        let groups = left.min(BLOCK);
+        if groups > 0 {
+            // SAFETY: the next of the promised groups.
+            unsafe { dot(x, weights, groups, &mut block) };
+        }
+        let [both, lower] = block;
+        for i in 0..PX {
+            result[0][i] = result[0][i].wrapping_add(lower[i]);
+            result[1][i] = result[1][i].wrapping_add(both[i].wrapping_sub(lower[i]) >> 8);
+        }
+        left -= groups;
+        if left == 0 {
+            return result;
+        }
+        (x, weights) = (x.wrapping_add(2 * PX * groups), weights.wrapping_add(CHANNELS * GROUP * groups));
+    }
+}

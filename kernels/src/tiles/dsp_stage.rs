@@ -1,0 +1,103 @@
+//! [`OutputStage::store`] in few instructions, for the factors that layers have.
+//!
+//! For [`Rounding::TfliteDouble`] with `m >= 2^30` and a shift to the right by `n`, `h = floor((a * m + 2^30) / 2^31)` is one `smmlar`:
+//! as `2 * m` lies in `[2^31, 2^32)`, its 32 bits read as a signed number are `2 * m - 2^32`, so
+//!
+//! ```text
+//! floor((a * 2^32 + a * (2 * m - 2^32) + 2^31) / 2^32) = floor((2 * a * m + 2^31) / 2^32) = h
+//! ```
+//!
+//! Ties away from zero are ties up of `h`, less 1 for a negative `h`; the zero point joins before the shift:
+//!
+//! ```text
+//! y + z = floor((h - (h < 0) + 2^(n - 1)) / 2^n) + z = floor((h - (h < 0) + (2 * z + 1) * 2^(n - 1)) / 2^n)
+//! ```
+//!
+//! The addition saturates. Where it does, `y` is beyond `2^10` for `n <= 20`, and clamped either way.
+//!
+//! For [`Rounding::Single`] the product's lower 32 bits do not matter if the shift is by more than 32:
+//! `floor((p + 2^(31 + n)) / 2^(32 + n)) = floor((floor(p / 2^32) + 2^(n - 1)) / 2^n)`, with one `smmul`.
+
+use crate::{Multiplier, OutputStage, Rounding};
+
+/// Bias and factor of one channel, the factor in the form above.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(super) struct Channel {
+    /// `2 * m` modulo `2^32`, or `m`.
+    mantissa: i32,
+    /// `(2 * z + 1) * 2^(n - 1)`.
+    offset: i32,
+    /// `n`.
+    shift: i32,
+    bias: i32,
+}
+
+impl Channel {
+    /// `None` for a factor that is not of this form.
+    #[inline(always)]
+    pub(super) fn new(multiplier: Multiplier, bias: i32, stage: &OutputStage) -> Option<Self> {
+        let Multiplier { mantissa, shift } = multiplier;
+        let (mantissa, shift, fits) = match stage.rounding {
+            Rounding::TfliteDouble => (mantissa.wrapping_shl(1), -shift, mantissa >= 1 << 30),
+            Rounding::Single => (mantissa, -shift - 1, true),
+        };
+        let offset = (2 * stage.zero_point as i32 + 1).wrapping_shl((shift - 1) as u32);
+        (fits && (1..=20).contains(&shift)).then_some(Self { mantissa, offset, shift, bias })
+    }
+
+    /// Adds the bias, requantises and clamps.
+    #[cfg(not(niello_dsp))]
+    #[inline(always)]
+    pub(super) fn requantize<const DOUBLE: bool>(self, sum: i32, [min, max]: [i32; 2]) -> i8 {
+        let acc = sum.wrapping_add(self.bias);
+        let product = acc as i64 * self.mantissa as i64;
+        let h = if DOUBLE {
+            let h = ((((acc as i64) << 32) + product + (1 << 31)) >> 32) as i32;
+            h.wrapping_add(h >> 31)
+        } else {
+            (product >> 32) as i32
+        };
+        let q = (h.saturating_add(self.offset) >> self.shift).clamp(-128, 127);
+        q.min(max).max(min) as i8
+    }
+}
+
+#[cfg(all(test, not(niello_dsp)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_to_the_contract_where_it_applies() {
+        let mut seed = 1u64;
+        let mut next = || {
+            seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (seed >> 32) as i32
+        };
+        let mut applied = 0;
+        for i in 0..400_000 {
+            let shift = next().rem_euclid(26) - 23;
+            let mantissa = match i % 7 {
+                0 => 1 << 30,
+                1 => i32::MAX,
+                _ => next() & i32::MAX,
+            };
+            let rounding = if i % 2 == 0 { Rounding::TfliteDouble } else { Rounding::Single };
+            let (min, max) = if i % 3 == 0 { (-20, 90) } else { (-128, 127) };
+            let stage = OutputStage { zero_point: next() as i8, min, max, rounding };
+            let multiplier = Multiplier { mantissa, shift };
+            let bias = next();
+            let Some(channel) = Channel::new(multiplier, bias, &stage) else { continue };
+            applied += 1;
+            for acc in [next(), next() >> 8, next() >> 16, i32::MAX, i32::MIN, i32::MIN + 1, 0, -1] {
+                let (sum, clamp) = (acc.wrapping_sub(bias), [min.into(), max.into()]);
+                let q = match rounding {
+                    Rounding::TfliteDouble => channel.requantize::<true>(sum, clamp),
+                    Rounding::Single => channel.requantize::<false>(sum, clamp),
+                };
+                assert_eq!(q, stage.store(acc, multiplier), "{acc} {multiplier:?} {stage:?}");
+            }
+        }
+        assert!(applied > 100_000, "{applied}");
+    }
+}
