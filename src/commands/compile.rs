@@ -39,6 +39,8 @@ pub(crate) struct Compile {
 #[derive(Serialize)]
 struct Compiled {
     folder: PathBuf,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    header: Option<PathBuf>,
     type_name: String,
     arena_bytes: usize,
     flash_bytes: usize,
@@ -64,6 +66,7 @@ impl Compile {
         }
         let compiled = Compiled {
             folder: self.out.clone(),
+            header: options.c_api.map(|prefix| self.out.join(format!("include/{prefix}.h"))),
             type_name: niello_codegen::emit::type_name(&build.program),
             arena_bytes: build.program.plan.arena_bytes,
             flash_bytes: build.program.constant_bytes(),
@@ -72,13 +75,15 @@ impl Compile {
         if self.json {
             return output::json(&compiled);
         }
+        let header = compiled.header.iter().map(|path| format!("{}: C API\n", path.display()));
         Ok(format!(
-            "{}: `{}`, arena {} bytes, flash {} bytes, {} MACs\n",
+            "{}: `{}`, arena {} bytes, flash {} bytes, {} MACs\n{}",
             self.out.display(),
             compiled.type_name,
             table::grouped(compiled.arena_bytes as u64),
             table::grouped(compiled.flash_bytes as u64),
-            table::grouped(compiled.macs)
+            table::grouped(compiled.macs),
+            header.collect::<String>()
         ))
     }
 }

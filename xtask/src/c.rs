@@ -19,8 +19,11 @@ pub(crate) const COMMAND: Command = Command {
 
 const RECIPE: &str = "tests/bits/anam_net_narrow.toml";
 const GOLDEN: &str = "tests/bits/anam_net_narrow.tflite-double.golden";
-/// Where the Makefiles look for the crate.
-const MODEL: &str = "target/c/anam_net";
+/// Crates, in `target/c`, where the Makefiles look for them: each packed for where it runs.
+const CRATES: [(&str, &str); 3] = [(FIRMWARE, "portable"), (HOST, "host"), (AARCH64, "aarch64-neon")];
+const FIRMWARE: &str = "cortex-m";
+const HOST: &str = "host";
+const AARCH64: &str = "aarch64";
 const BUILD: &str = "target/c/build";
 
 const FIRMWARE_TARGET: &str = "thumbv7em-none-eabihf";
@@ -48,21 +51,24 @@ pub(crate) fn stages(runner: &mut Runner) -> Result {
             return Err(missing(tool));
         }
     }
-    model(runner)?;
+    for (folder, packing) in CRATES {
+        model(runner, folder, packing)?;
+    }
     header(runner)?;
     firmware(runner)?;
     host(runner)?;
     emulated(runner)
 }
 
-/// The crate, by the command line.
-fn model(runner: &mut Runner) -> Result {
-    let call =
-        format!("run --quiet -p niello-cli -- compile --c-api --recipe {RECIPE} --out {MODEL} --runtime");
+/// A crate, by the command line.
+fn model(runner: &mut Runner, folder: &str, packing: &str) -> Result {
+    let out = format!("target/c/{folder}");
+    let options = format!("--c-api --recipe {RECIPE} --target {packing} --out {out} --runtime");
+    let call = format!("run --quiet -p niello-cli -- compile {options}");
     let runtime = "{ path = \"../../../runtime\" }".to_string();
-    runner.run(Stage::cargo("C: crate", &call).arguments(&[runtime]))?;
+    runner.run(Stage::cargo(format!("C: crate, {packing}"), &call).arguments(&[runtime]))?;
     // The versions that everything else is built with.
-    let lock = Path::new(MODEL).join("Cargo.lock");
+    let lock = Path::new(&out).join("Cargo.lock");
     fs::copy("Cargo.lock", &lock).map_err(|e| format!("cannot write {}: {e}", lock.display()))?;
     Ok(())
 }
@@ -75,7 +81,7 @@ fn header(runner: &mut Runner) -> Result {
             runner.leave_out(format!("{name}: no `{compiler}` (to have it: apt-get install g++)"));
             continue;
         }
-        let header = format!("{MODEL}/include/anam_net.h");
+        let header = format!("target/c/{FIRMWARE}/include/anam_net.h");
         let standard = format!("-std={standard}");
         let warnings = ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only"];
         let rest = ["-x", language, &standard, &header];
@@ -86,14 +92,13 @@ fn header(runner: &mut Runner) -> Result {
 }
 
 /// cargo's call for a static library.
-fn library(features: &str) -> String {
-    format!(
-        "rustc --release --lib --crate-type staticlib --features {features} --manifest-path {MODEL}/Cargo.toml"
-    )
+fn library(folder: &str, features: &str) -> String {
+    let manifest = format!("target/c/{folder}/Cargo.toml");
+    format!("rustc --release --lib --crate-type staticlib --features {features} --manifest-path {manifest}")
 }
 
 fn firmware(runner: &mut Runner) -> Result {
-    let stage = cross::bare("C: library, Cortex-M4", &library("panic-handler"), FIRMWARE_TARGET);
+    let stage = cross::bare("C: library, Cortex-M4", &library(FIRMWARE, "panic-handler"), FIRMWARE_TARGET);
     let stage = stage.ok_or_else(|| missing(&format!("Rust's core library for {FIRMWARE_TARGET}")))?;
     runner.run(stage.variable("CARGO_TARGET_DIR", BUILD))?;
     runner.run(make("C: firmware", "targets/c-firmware", &[]))?;
@@ -115,7 +120,7 @@ fn firmware(runner: &mut Runner) -> Result {
 
 /// This machine's instruction sets are found at run time, which takes Rust's standard library.
 fn host(runner: &mut Runner) -> Result {
-    let stage = Stage::cargo("C: library, host", &library("c-api,std"));
+    let stage = Stage::cargo("C: library, host", &library(HOST, "c-api,std"));
     runner.run(stage.variable("CARGO_TARGET_DIR", BUILD))?;
     runner.run(make("C: program, host", "targets/c-linux", &[]))?;
     let start = Instant::now();
@@ -124,10 +129,11 @@ fn host(runner: &mut Runner) -> Result {
 }
 
 fn emulated(runner: &mut Runner) -> Result {
-    let stage = cross::aarch64("C: library, aarch64", &library("panic-handler"), CORE)?;
+    let stage = cross::aarch64("C: library, aarch64", &library(AARCH64, "panic-handler"), CORE)?;
     runner.run(stage.variable("CARGO_TARGET_DIR", BUILD))?;
     let library = format!("LIBRARY=../../{BUILD}/{}/release/libanam_net.a", cross::AARCH64_LINUX);
-    let variables = ["CC=aarch64-linux-gnu-gcc", "BUILD=../../target/c/linux-aarch64", &library];
+    let model = format!("MODEL=../../target/c/{AARCH64}");
+    let variables = ["CC=aarch64-linux-gnu-gcc", "BUILD=../../target/c/linux-aarch64", &model, &library];
     runner.run(make("C: program, aarch64", "targets/c-linux", &variables))?;
     let start = Instant::now();
     let text = cross::emulated("C: Cortex-A53", CORE, "target/c/linux-aarch64/check", &[]).output()?;
