@@ -166,11 +166,12 @@ unsafe fn block(
             }
         }
         let store = |acc: [i32; CHANNELS], out: *mut i8| {
-            for i in 0..live {
-                // SAFETY: `live` channels are writable.
-                unsafe {
-                    out.add(first + i).write(stage.store(acc[i].wrapping_add(bias[i]), multipliers[i]))
-                };
+            // Without indices, as they could panic.
+            for (i, ((acc, bias), multiplier)) in acc.into_iter().zip(bias).zip(multipliers).enumerate() {
+                if i < live {
+                    // SAFETY: `live` channels are writable.
+                    unsafe { out.add(first + i).write(stage.store(acc.wrapping_add(bias), multiplier)) };
+                }
             }
         };
         while let Some(three_out) = out.get(done..).and_then(|rest| rest.first_chunk::<LANES>()) {
