@@ -364,6 +364,46 @@ proptest! {
     }
 
     #[test]
+    fn convolution_and_max_pooling_as_one_step(
+        seed: u64,
+        size in axis_pair(1..=9),
+        (kernel, stride, padding, end) in (axis_pair(1..=3), axis_pair(1..=2), axis_pair(0..=2), axis_pair(0..=2)),
+        (window, step, border, beyond) in (axis_pair(1..=4), axis_pair(1..=3), axis_pair(0..=3), axis_pair(0..=4)),
+        (cin, cout, rows) in (1usize..=9, 1usize..=20, 1usize..=7),
+        (zero_point, stage, gaps, chunk) in (zero_point(), stages(), gaps(), 1usize..20),
+        packing: proptest::sample::Index,
+    ) {
+        let random = &mut Random(seed);
+        let conv = random_conv(random, Fill::Random, stage, zero_point, (kernel, stride, [1, 1], padding), [1, cin, cout]);
+        let image = random.tensor([size[0], size[1], cin], Fill::Random);
+        let map = conv2d(&conv, &image, same_size(&conv, &image, end));
+        let out = [0, 1].map(|i| (map.shape[i] + border[i] + beyond[i]).checked_sub(window[i]).map_or(0, |d| d / step[i] + 1));
+        let shape = Window { kernel: window, stride: step, padding: border, end: beyond, out };
+        let expected = max_pool(&map, &shape, -100, 90);
+        let packings = packings(cin);
+        let (layout, gather) = packings[packing.index(packings.len())];
+        for isa in Isa::available() {
+            let mut arena = Arena::new();
+            let input = arena.place(&image, cin + gaps[0]);
+            let output = arena.reserve(expected.shape, cout + gaps[1]);
+            // The map's rows that are in memory, with the shape of the whole map.
+            let held = arena.scratch(rows.min(map.shape[0]) * map.shape[1] * cout);
+            let piece = arena.scratch(out[1] * cout);
+            let whole = Operand::arena(held.offset, map.shape.map(|d| d as u32), cout as u32);
+            let got = conv.kernel(&mut arena, &input, &whole, layout, gather, chunk, |arena, conv| {
+                let pair = |p: [usize; 2]| p.map(|d| d as u32);
+                let pool = MaxPool2d {
+                    input: whole, output, kernel: pair(window), stride: pair(step), padding: pair(border), min: -100, max: 90,
+                };
+                let both = ConvMaxPool2d { conv, pool, rows: rows as u32, piece };
+                let scratch = Region { offset: held.offset, len: conv.scratch.offset + conv.scratch.len - held.offset };
+                arena.run(&both, isa, &output, scratch)
+            });
+            prop_assert_eq!(&got, &expected, "{:?} {:?} on {}", layout, gather, isa.name());
+        }
+    }
+
+    #[test]
     fn resizing_and_labels_of_any_shape(
         seed: u64,
         shape in [1usize..=9, 1usize..=9, 1usize..=100],

@@ -16,7 +16,7 @@ pub use max::MaxPool2d;
 
 /// The part of axis `0..size` that window `index` covers.
 #[inline(always)]
-fn window(
+pub(crate) fn window(
     index: usize,
     kernel: usize,
     stride: usize,

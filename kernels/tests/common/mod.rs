@@ -221,6 +221,22 @@ impl Conv {
         chunk: usize,
         isa: Isa,
     ) -> Tensor {
+        self.kernel(arena, input, output, layout, gather, chunk, |arena, kernel| {
+            arena.run(&kernel, isa, output, kernel.scratch)
+        })
+    }
+
+    /// Hands `f` the [`Conv2d`], packed, with its scratch in `arena`.
+    pub(crate) fn kernel<R>(
+        &self,
+        arena: &mut Arena,
+        input: &Operand,
+        output: &Operand,
+        layout: Layout,
+        gather: Gather,
+        chunk: usize,
+        f: impl FnOnce(&mut Arena, Conv2d<'_>) -> R,
+    ) -> R {
         let taps: Vec<usize> = (0..self.kernel[0] * self.kernel[1]).collect();
         let mut packed =
             Packed { pad: vec![self.input_zero_point; self.cin / self.groups], ..Packed::default() };
@@ -249,7 +265,7 @@ impl Conv {
             chunk: chunk as u32,
             scratch,
         };
-        arena.run(&kernel, isa, output, scratch)
+        f(arena, kernel)
     }
 
     /// Runs as [`TransposedConv2d`] in `arena` and returns the output.

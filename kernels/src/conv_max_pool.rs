@@ -1,0 +1,163 @@
+//! Convolution and max pooling as one step: the map between them exists a few rows at a time.
+
+use crate::{Conv2d, Isa, Kernel, MaxPool2d, Memory, Operand, Region, pool::window};
+use core::{cell::Cell, ops::Range};
+
+/// Max pooling of a convolution's result, of which only `rows` rows are in memory at once. The bytes are those of the two
+/// kernels one after the other.
+///
+/// Rows that the next windows need too are moved, not computed again. A window taller than `rows` is walked in pieces.
+#[derive(Clone, Copy, Debug)]
+pub struct ConvMaxPool2d<'a> {
+    /// The convolution. Its output has the shape of the whole result, and the offset and stride of the rows in memory.
+    pub conv: Conv2d<'a>,
+    /// The pooling; its input is the convolution's output.
+    pub pool: MaxPool2d,
+    /// Rows of the convolution's output that are in memory.
+    pub rows: u32,
+    /// One row of the pooling's output, channels without gaps, where a window is taller than `rows`; else empty.
+    pub piece: Region,
+}
+
+impl Kernel for ConvMaxPool2d<'_> {
+    fn run(&self, mem: &Memory<'_>, isa: Isa) {
+        if !self.fits(mem) {
+            debug_assert!(false, "operands outside memory, or numbers of channels differ");
+            return;
+        }
+        let [oh, _, _] = self.pool.output.shape;
+        let (mut oy, mut held) = (0, 0..0);
+        while oy < oh {
+            let first = self.window(oy);
+            if first.len() > self.rows as usize {
+                self.tall(mem, isa, oy, first);
+                (oy, held) = (oy + 1, 0..0);
+                continue;
+            }
+            // As many windows as the rows in memory hold.
+            let mut end = oy + 1;
+            let mut needed = first.clone();
+            while end < oh && self.window(end).end.saturating_sub(first.start) <= self.rows as usize {
+                needed.end = self.window(end).end.max(needed.end);
+                end += 1;
+            }
+            let kept = held.start.max(needed.start)..held.end.min(needed.end).max(needed.start);
+            self.keep(mem, kept.start.saturating_sub(held.start), kept.len());
+            self.convolve(mem, isa, kept.end..needed.end, kept.len());
+            self.pooled(oy..end, needed.clone(), rows_of(&self.pool.output, oy as usize..end as usize))
+                .run(mem, isa);
+            (oy, held) = (end, needed);
+        }
+    }
+}
+
+impl ConvMaxPool2d<'_> {
+    /// Whether every operand lies in memory, as far as that is not checked by the kernels themselves.
+    fn fits(&self, mem: &Memory<'_>) -> bool {
+        let ([h, w, c], [_, ow, oc]) = (self.conv.output.shape, self.pool.output.shape);
+        let whole = Operand { offset: 0, ..self.conv.output };
+        c == oc
+            && self.rows > 0
+            && self.pool.input.shape == [h, w, c]
+            && self.pool.stride[0] > 0
+            && whole.extent().is_some()
+            && mem.read(&self.conv.input).is_some()
+            && mem.write(&self.buffer(0..self.rows.min(h) as usize)).is_some()
+            && mem.write(&self.pool.output).is_some()
+            && (self.pool.kernel[0] <= self.rows || u64::from(self.piece.len) >= u64::from(ow) * u64::from(c))
+            && mem.scratch(self.piece).is_some()
+    }
+
+    /// Rows of the convolution's output that row `oy` of the pooling reads.
+    #[inline(always)]
+    fn window(&self, oy: u32) -> Range<usize> {
+        let [kernel, stride, padding] =
+            [self.pool.kernel[0], self.pool.stride[0], self.pool.padding[0]].map(|d| d as usize);
+        window(oy as usize, kernel, stride, padding, self.conv.output.shape[0] as usize)
+    }
+
+    /// Rows of the memory between the kernels.
+    #[inline(always)]
+    fn buffer(&self, rows: Range<usize>) -> Operand {
+        rows_of(&self.conv.output, rows)
+    }
+
+    /// Moves rows `from..from + count` of the memory to its beginning.
+    fn keep(&self, mem: &Memory<'_>, from: usize, count: usize) {
+        if from == 0 || count == 0 {
+            return;
+        }
+        let Operand { offset, shape: [_, w, _], stride, .. } = self.conv.output;
+        let row = w as usize * stride as usize;
+        let all = Region { offset, len: ((from + count) * row) as u32 };
+        // The last row may end with its last pixel's channels.
+        let tail = (stride - self.conv.output.shape[2].min(stride)) as usize;
+        let cells: &[Cell<i8>] =
+            mem.scratch(Region { len: all.len - tail as u32, ..all }).unwrap_or_default();
+        for (to, cell) in cells.iter().zip(cells.get(from * row..).unwrap_or_default()) {
+            to.set(cell.get());
+        }
+    }
+
+    /// Computes rows of the convolution's output, to row `at` of the memory and on.
+    fn convolve(&self, mem: &Memory<'_>, isa: Isa, rows: Range<usize>, at: usize) {
+        let (conv, count) = (&self.conv, rows.len());
+        if count == 0 {
+            return;
+        }
+        let [h, _, _] = conv.input.shape;
+        let (start, padding) = (rows.start * conv.stride[0] as usize, conv.padding[0] as usize);
+        let first = start.saturating_sub(padding).min(h as usize);
+        let input = rows_of(&conv.input, first..h as usize);
+        let padding = [padding.saturating_sub(start) as u32, conv.padding[1]];
+        Conv2d { input, output: self.buffer(at..at + count), padding, ..*conv }.run(mem, isa);
+    }
+
+    /// The pooling of `rows` of its output to `output`, from rows `held` of its input at the beginning of the memory.
+    fn pooled(&self, rows: Range<u32>, held: Range<usize>, output: Operand) -> MaxPool2d {
+        let start = rows.start as usize * self.pool.stride[0] as usize;
+        let above = (self.pool.padding[0] as usize + held.start).saturating_sub(start) as u32;
+        let input = self.buffer(0..held.len());
+        MaxPool2d { input, output, padding: [above, self.pool.padding[1]], ..self.pool }
+    }
+
+    /// Row `oy` of the pooling, whose `window` is taller than the rows in memory: piece by piece.
+    fn tall(&self, mem: &Memory<'_>, isa: Isa, oy: u32, window: Range<usize>) {
+        let output = rows_of(&self.pool.output, oy as usize..oy as usize + 1);
+        let [_, ow, c] = output.shape;
+        let piece = Operand::arena(self.piece.offset, [1, ow, c], c);
+        let mut start = window.start;
+        while start < window.end {
+            let rows = start..window.end.min(start + self.rows as usize);
+            self.convolve(mem, isa, rows.clone(), 0);
+            let input = self.buffer(0..rows.len());
+            let (kernel, padding) = ([rows.len() as u32, self.pool.kernel[1]], [0, self.pool.padding[1]]);
+            let pool = MaxPool2d { input, kernel, padding, ..self.pool };
+            if start == window.start {
+                MaxPool2d { output, ..pool }.run(mem, isa);
+            } else {
+                MaxPool2d { output: piece, ..pool }.run(mem, isa);
+                merge(mem, &piece, &output);
+            }
+            start = rows.end;
+        }
+    }
+}
+
+/// The larger of each two elements of one row, to the second.
+fn merge(mem: &Memory<'_>, piece: &Operand, row: &Operand) {
+    let (Some(piece), Some(row)) = (mem.write(piece), mem.write(row)) else { return };
+    for x in 0..row.shape()[1] {
+        for (to, from) in row.pixel(0, x).iter().zip(piece.pixel(0, x)) {
+            to.set(to.get().max(from.get()));
+        }
+    }
+}
+
+/// Some rows of a view.
+#[inline(always)]
+fn rows_of(view: &Operand, rows: Range<usize>) -> Operand {
+    let [_, w, c] = view.shape;
+    let offset = view.offset.wrapping_add((rows.start * w as usize * view.stride as usize) as u32);
+    Operand { offset, shape: [rows.len() as u32, w, c], ..*view }
+}
