@@ -20,7 +20,7 @@ pub(crate) const COMMAND: Command = Command {
 const RECIPE: &str = "tests/bits/anam_net_narrow.toml";
 const GOLDEN: &str = "tests/bits/anam_net_narrow.tflite-double.golden";
 /// Crates, in `target/c`, where the Makefiles look for them: each packed for where it runs.
-const CRATES: [(&str, &str); 3] = [(FIRMWARE, "portable"), (HOST, "host"), (AARCH64, "aarch64-neon")];
+const CRATES: [(&str, &str); 3] = [(FIRMWARE, "cortex-m-dsp"), (HOST, "host"), (AARCH64, "aarch64-neon")];
 const FIRMWARE: &str = "cortex-m";
 const HOST: &str = "host";
 const AARCH64: &str = "aarch64";
