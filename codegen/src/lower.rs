@@ -20,14 +20,47 @@ pub struct Target {
     pub layout: Layout,
     /// Output pixels that a convolution processes per pass: scratch against speed.
     pub chunk: usize,
+    /// Whether 3x3 convolutions may be lowered to Winograd's algorithm: fewer products, more constants.
+    pub winograd: bool,
 }
 
 /// Known targets. The bits do not depend on the choice, only speed and scratch do.
 pub const TARGETS: &[Target] = &[
-    Target { name: "x86-vnni", summary: "x86-64: AVX-512 VNNI, or AVX2", layout: Layout::VNNI, chunk: 192 },
-    Target { name: "aarch64-neon", summary: "64-bit Arm (NEON)", layout: Layout::NEON, chunk: 60 },
-    Target { name: "cortex-m-dsp", summary: "Cortex-M4, M7, M33, M55 (DSP)", layout: Layout::DSP, chunk: 12 },
-    Target { name: "portable", summary: "any core, plain Rust", layout: Layout::SCALAR, chunk: 4 },
+    Target {
+        name: "x86-vnni",
+        summary: "x86-64: AVX-512 VNNI, or AVX2",
+        layout: Layout::VNNI,
+        chunk: 192,
+        winograd: false,
+    },
+    Target {
+        name: "aarch64-dotprod",
+        summary: "64-bit Arm with dot products (Cortex-A55, A76, A78), or without",
+        layout: Layout::NEON,
+        chunk: 60,
+        winograd: false,
+    },
+    Target {
+        name: "aarch64-neon",
+        summary: "64-bit Arm without dot products (Cortex-A53, A57, A72), or with",
+        layout: Layout::NEON,
+        chunk: 60,
+        winograd: true,
+    },
+    Target {
+        name: "cortex-m-dsp",
+        summary: "Cortex-M4, M7, M33, M55 (DSP)",
+        layout: Layout::DSP,
+        chunk: 12,
+        winograd: false,
+    },
+    Target {
+        name: "portable",
+        summary: "any core, plain Rust",
+        layout: Layout::SCALAR,
+        chunk: 4,
+        winograd: false,
+    },
 ];
 
 impl Target {
@@ -35,6 +68,7 @@ impl Target {
     pub fn find(name: &str) -> Result<&'static Target> {
         let wanted = match name {
             "host" if matches!(niello_kernels::Isa::detect().name(), "avx512vnni" | "avx2") => "x86-vnni",
+            "host" if matches!(niello_kernels::Isa::detect().name(), "dotprod" | "i8mm") => "aarch64-dotprod",
             "host" if cfg!(target_arch = "aarch64") => "aarch64-neon",
             "host" => "portable",
             other => other,

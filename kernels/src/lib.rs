@@ -38,6 +38,7 @@ pub mod resize;
 pub mod softmax;
 pub mod table;
 pub mod tiles;
+pub mod winograd;
 
 pub use add::Add;
 pub use argmax::ArgMax;
@@ -53,6 +54,7 @@ pub use resize::{ResizeBilinear, ResizeNearest};
 pub use softmax::Softmax;
 pub use table::Table;
 pub use tiles::Layout;
+pub use winograd::WinogradConv2d;
 
 /// One operator with all its parameters, ready to run.
 pub trait Kernel {

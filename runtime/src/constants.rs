@@ -11,6 +11,18 @@ pub const fn i8s<const N: usize>(
     unsafe { core::slice::from_raw_parts(weights.0.as_ptr().add(offset).cast(), len) }
 }
 
+/// `len` 16-bit integers at byte `offset`, which must be even; see [`i32s`].
+pub const fn i16s<const N: usize>(
+    weights: &'static crate::Aligned<N>,
+    offset: usize,
+    len: usize,
+) -> &'static [i16] {
+    assert!(offset.is_multiple_of(2), "constant not aligned");
+    assert!(offset <= N && len <= (N - offset) / 2, "constant outside the weights");
+    // SAFETY: the range was checked; `Aligned` is aligned to 64 bytes and the offset to 2; every pattern is a valid i16.
+    unsafe { core::slice::from_raw_parts(weights.0.as_ptr().add(offset).cast(), len) }
+}
+
 /// `len` 32-bit integers at byte `offset`, which must be a multiple of 4 in bytes that are aligned to 4
 /// ([`crate::Aligned`]); compiling fails if they do not exist.
 pub const fn i32s<const N: usize>(

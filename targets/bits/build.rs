@@ -18,7 +18,7 @@ use std::{
 const SEEDED: [&str; 3] = ["anam_net_tiny", "anam_net_narrow", "squeezenet1_1"];
 const TRAINED: [&str; 2] = ["w251_cnn", "w251_squeezenet"];
 const ROUNDINGS: [&str; 2] = ["tflite-double", "single"];
-const PACKINGS: [&str; 2] = ["portable", "aarch64-neon"];
+const PACKINGS: [&str; 3] = ["portable", "aarch64-neon", "aarch64-dotprod"];
 /// Calibrating takes a while: the trained models in one packing only.
 const TRAINED_PACKINGS: [&str; 1] = ["aarch64-neon"];
 

@@ -5,6 +5,7 @@ use super::{
     filters::{Filters, fold_bias},
     forward_eval,
     packing::Packed,
+    winograd,
 };
 use crate::{
     error::Result,
@@ -242,6 +243,9 @@ impl Op for Conv2d {
             return self.lower_depthwise(cx, &filters);
         }
         let (p, layout) = (&self.params, cx.target().layout);
+        if cx.target().winograd && winograd::pays(p, self.channels, cx.graph().shape(output)) {
+            return winograd::lower(cx, p, self.channels, self.clamp, &filters);
+        }
         let (c, cout) = (self.channels_per_group(), p.out / p.groups);
         let gather = Gather::choose(layout, c);
         let (segments, k) = gather.segments(self.taps(), c);

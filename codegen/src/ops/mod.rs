@@ -21,6 +21,7 @@ mod softmax;
 #[cfg(test)]
 mod testing;
 mod transposed_conv2d;
+mod winograd;
 #[cfg(test)]
 #[allow(unreachable_pub, reason = "it reads as an operator that is exported")]
 mod worked_example;

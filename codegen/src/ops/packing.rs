@@ -24,18 +24,36 @@ impl Packed {
         multiplier: &[Multiplier],
         zero_point: i8,
     ) -> Self {
-        let (padded_k, channels) = (layout.padded_k(k), layout.padded_channels(rows.len()));
+        let padded_k = layout.padded_k(k);
+        let offset = layout.activation_offset;
+        let mut packed = Self::constants(layout.nr as usize, rows, bias, multiplier, zero_point, offset);
+        packed.weights = vec![0; layout.packed_len(rows.len(), segments, k)];
+        for (n, row) in rows.iter().enumerate() {
+            for (i, w) in row.iter().enumerate() {
+                packed.weights[layout.index(segments, padded_k, n, i / k, i % k)] = *w;
+            }
+        }
+        packed
+    }
+
+    /// All but the weights, for panels of `panel` channels.
+    pub(super) fn constants(
+        panel: usize,
+        rows: &[Vec<i8>],
+        bias: &[i32],
+        multiplier: &[Multiplier],
+        zero_point: i8,
+        activation_offset: u8,
+    ) -> Self {
+        let channels = rows.len().next_multiple_of(panel);
         let mut packed = Self {
-            weights: vec![0; layout.packed_len(rows.len(), segments, k)],
+            weights: vec![],
             bias: vec![0; channels],
             mantissa: vec![0; channels],
             shift: vec![0; channels],
         };
         for (n, row) in rows.iter().enumerate() {
-            for (i, w) in row.iter().enumerate() {
-                packed.weights[layout.index(segments, padded_k, n, i / k, i % k)] = *w;
-            }
-            packed.bias[n] = fold_bias(bias[n], row.iter().copied(), zero_point, layout.activation_offset);
+            packed.bias[n] = fold_bias(bias[n], row.iter().copied(), zero_point, activation_offset);
             packed.mantissa[n] = multiplier[n].mantissa;
             packed.shift[n] = multiplier[n].shift as i8;
         }

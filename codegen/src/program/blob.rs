@@ -11,6 +11,9 @@ pub trait Pod: bytemuck::Pod + fmt::Debug + Send + Sync {
 impl Pod for i8 {
     const ACCESSOR: &'static str = "i8s";
 }
+impl Pod for i16 {
+    const ACCESSOR: &'static str = "i16s";
+}
 impl Pod for i32 {
     const ACCESSOR: &'static str = "i32s";
 }

@@ -41,9 +41,9 @@ pub mod neon;
 #[cfg(target_arch = "aarch64")]
 mod neon_block;
 #[cfg(target_arch = "aarch64")]
-mod neon_finish;
+pub(crate) mod neon_finish;
 #[cfg(target_arch = "aarch64")]
-mod neon_stage;
+pub(crate) mod neon_stage;
 pub mod portable;
 pub mod scalar;
 
