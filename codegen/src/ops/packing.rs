@@ -33,6 +33,7 @@ impl Packed {
                 packed.weights[layout.index(segments, padded_k, n, i / k, i % k)] = *w;
             }
         }
+        layout.finish(&mut packed.weights);
         packed
     }
 
@@ -57,7 +58,6 @@ impl Packed {
             packed.mantissa[n] = multiplier[n].mantissa;
             packed.shift[n] = multiplier[n].shift as i8;
         }
-        layout.finish(&mut packed.weights);
         packed
     }
 
