@@ -64,17 +64,30 @@ fn the_header_declares_what_the_source_defines() {
     let scale = header.lines().find_map(|line| line.strip_prefix("#define ANAM_NET_INPUT_SCALE "));
     assert!(scale.is_some_and(|scale| scale.ends_with('f')), "{scale:?}");
 
-    let path = room.path("net/include/anam_net.h");
-    for standard in ["-std=c99", "-std=c11"] {
-        let warnings = ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only", "-x", "c"];
-        run(Command::new("cc").args(warnings).arg(standard).arg(&path));
-    }
+    check_syntax(&room.path("net/include/anam_net.h"));
 
     // The same again gives the same bytes.
     let (done, error) = compile(&room, "again", &["--c-api"]);
     assert!(done, "{error}");
     assert_eq!(read(room.path("again/include/anam_net.h")), header);
     assert_eq!(read(room.path("again/src/ffi.rs")), ffi);
+}
+
+/// A header without a warning.
+fn check_syntax(header: &Path) {
+    for standard in ["-std=c99", "-std=c11"] {
+        let warnings = ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only", "-x", "c"];
+        run(Command::new("cc").args(warnings).arg(standard).arg(header));
+    }
+}
+
+#[test]
+fn names_that_c_would_misread_are_written_harmless() {
+    let room = Room::new();
+    let (done, error) = compile(&room, "net", &["--c-api=net", "--classes", "a */ b,\"say\" \\,ü /*"]);
+    assert!(done, "{error}");
+    check_syntax(&room.path("net/include/net.h"));
+    assert!(read(room.path("net/src/ffi.rs")).contains(r#"c"\"say\" \\""#));
 }
 
 #[test]
