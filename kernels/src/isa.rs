@@ -129,6 +129,16 @@ impl Isa {
         matches!(self.0, Level::Scalar)
     }
 
+    /// Whether this is a small core: neither the reference nor one with vectors.
+    pub(crate) const fn has_no_vectors(self) -> bool {
+        match self.0 {
+            Level::Portable => true,
+            #[cfg(niello_dsp)]
+            Level::Dsp => true,
+            _ => false,
+        }
+    }
+
     /// Whether AVX2 may be used.
     #[cfg(target_arch = "x86_64")]
     pub(crate) const fn has_avx2(self) -> bool {

@@ -76,7 +76,7 @@ impl Job<'_> {
     /// How many grid points of the row of `cursor`, from there on, see the same rows of taps and no column in the
     /// padding; 1 if the first sees a column in the padding.
     #[inline(always)]
-    fn run_from(&self, cursor: Cursor) -> usize {
+    pub(super) fn run_from(&self, cursor: Cursor) -> usize {
         let x = self.first_tap(1, cursor.gx);
         if !self.columns_inside(x) {
             return 1;

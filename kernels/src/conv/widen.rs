@@ -12,7 +12,7 @@ type Point = [usize; 2];
 
 impl Job<'_> {
     /// As [`Job::gather`], for patches of 16-bit numbers: points are interleaved by [`LANES`], those that remain stand
-    /// alone. The offset of a point is that of its first word.
+    /// alone. Their offset is that of the first word, and three have one.
     pub(super) fn gather_wide(
         &self,
         sizes: Sizes,
@@ -31,38 +31,52 @@ impl Job<'_> {
         let first = group * cin;
         let mut p = 0;
         while p < count {
+            if let Some(offset) = offsets.get(p) {
+                offset.set((size_of::<u32>() * (p * k / 2)) as i32);
+            }
+            let done = self.widen_run(cursor, count - p, cin, words.get(p * k / 2..).unwrap_or(&[]));
+            if done > 0 {
+                self.advance(&mut cursor, done);
+                for next in (p + LANES..p + done).step_by(LANES) {
+                    if let Some(offset) = offsets.get(next) {
+                        offset.set((size_of::<u32>() * (next * k / 2)) as i32);
+                    }
+                }
+                p += done;
+                continue;
+            }
             let lanes = if count - p < LANES { 1 } else { LANES };
             let target = words.get(p * k / 2..(p + lanes) * k / 2).unwrap_or(&[]);
             let mut points = [[0; 2]; LANES];
             for (lane, point) in points.iter_mut().enumerate().take(lanes) {
-                if let Some(offset) = offsets.get(p + lane) {
-                    offset.set((size_of::<u32>() * (p * k / 2 + lane)) as i32);
-                }
                 *point = [self.first_tap(0, cursor.gy), self.first_tap(1, cursor.gx)];
                 if !cin.is_multiple_of(GROUP) {
                     // Taps do not begin at groups: by way of bytes.
                     self.copy_patch(cursor, first, cin, patch);
+                    let (from, target) = (patch.as_ptr().cast(), target.get(lane..).unwrap_or(&[]));
                     // SAFETY: cells may be read; `patch` holds whole groups.
                     unsafe {
-                        widen(patch.as_ptr().cast(), k / GROUP, target.get(lane..).unwrap_or(&[]), lanes)
-                    };
+                        match lanes {
+                            1 => widen::<1>(from, k / GROUP, target),
+                            _ => widen::<LANES>(from, k / GROUP, target),
+                        }
+                    }
                 }
                 self.advance(&mut cursor, 1);
             }
             if cin.is_multiple_of(GROUP) {
                 if lanes == LANES {
-                    self.widen_patches(points, first, cin, target, |from, groups, target| {
-                        if target.len() >= 2 * LANES * groups {
-                            // SAFETY: the promise of `widen_patches`, and there is room.
-                            unsafe {
-                                dsp_widen::three(from, target.as_ptr().cast::<u32>().cast_mut(), groups)
-                            };
+                    self.widen_taps(points, first, cin, target, |from, target| {
+                        if target.len() >= 2 * LANES * (cin / GROUP) {
+                            let to = target.as_ptr().cast::<u32>().cast_mut();
+                            // SAFETY: the promise of `widen_taps`, and there is room.
+                            unsafe { dsp_widen::three(from, to, cin / GROUP) };
                         }
                     });
                 } else {
-                    self.widen_patches([points[0]], first, cin, target, |[from], groups, target| {
-                        // SAFETY: the promise of `widen_patches`.
-                        unsafe { widen(from, groups, target, 1) };
+                    self.widen_taps([points[0]], first, cin, target, |[from], target| {
+                        // SAFETY: the promise of `widen_taps`.
+                        unsafe { widen::<1>(from, cin / GROUP, target) };
                     });
                 }
             }
@@ -72,60 +86,89 @@ impl Job<'_> {
         (Rows { base, offsets: offsets.as_ptr().cast(), pad: self.pad.as_ptr(), segments, k }, cursor)
     }
 
-    /// Calls `widen` for channels `first..first + cin` of the taps of `points` in order, as many at once as lie without gaps:
-    /// with the address of each point's, how many groups are readable there, and where in `target` they go.
+    /// Widens as many of the `count` points from `cursor` on, three by three, as are in a row with all of their taps within
+    /// an image without gaps, so that each row of taps lies together. Returns how many; 0 also where taps do not begin at
+    /// groups.
     #[inline(always)]
-    fn widen_patches<const N: usize>(
+    fn widen_run(&self, cursor: Cursor, count: usize, cin: usize, target: &[Cell<u32>]) -> usize {
+        let ([h, w, _], [kh, kw], [dy, dx]) = (self.input.shape(), self.taps, self.dilation);
+        let stride = self.input.stride();
+        let (y, x) = (self.first_tap(0, cursor.gy), self.first_tap(1, cursor.gx));
+        let groups = kw * cin / GROUP;
+        if dx != 1
+            || stride != cin
+            || !cin.is_multiple_of(GROUP)
+            || y >= h
+            || y + kh.saturating_sub(1) * dy >= h
+            || count < LANES
+        {
+            return 0;
+        }
+        let triples = self.run_from(cursor).min(count) / LANES;
+        // A point with a column in the padding makes a run of one.
+        if triples * kh * groups == 0 || target.len() < 2 * LANES * triples * kh * groups {
+            return 0;
+        }
+        let step = self.stride[1] * stride;
+        let mut from = self.input.as_ptr().wrapping_add((y * w + x) * stride);
+        let mut to = target.as_ptr().cast::<u32>().cast_mut();
+        for _ in 0..triples {
+            let mut row = from;
+            for _ in 0..kh {
+                let rows = [row, row.wrapping_add(step), row.wrapping_add(2 * step)];
+                // SAFETY: columns and rows of the taps of all points are in the image, without gaps; there is room.
+                unsafe { dsp_widen::three(rows, to, groups) };
+                (row, to) = (row.wrapping_add(dy * w * stride), to.wrapping_add(2 * LANES * groups));
+            }
+            from = from.wrapping_add(LANES * step);
+        }
+        LANES * triples
+    }
+
+    /// Calls `widen` for channels `first..first + cin`, whole groups, of each tap of `points` in order: with the address of
+    /// each point's, where these are readable, and where in `target` they go.
+    #[inline(always)]
+    fn widen_taps<const N: usize>(
         &self,
         points: [Point; N],
         first: usize,
         cin: usize,
         target: &[Cell<u32>],
-        widen: impl Fn([*const i8; N], usize, &[Cell<u32>]),
+        widen: impl Fn([*const i8; N], &[Cell<u32>]),
     ) {
         let ([h, w, _], [kh, kw], [dy, dx]) = (self.input.shape(), self.taps, self.dilation);
-        let stride = self.input.stride();
         let image = self.input.as_ptr().wrapping_add(first);
         let mut rest = target;
-        let mut emit = |from: [*const i8; N], groups: usize| {
-            widen(from, groups, rest);
-            rest = rest.get(2 * N * groups..).unwrap_or(&[]);
-        };
-        let reach = kh.saturating_sub(1) * dy;
-        let inside = |[y, x]: Point| y < h && y + reach < h && self.columns_inside(x);
-        if dx == 1 && stride == cin && points.into_iter().all(inside) {
-            // Taps next to each other, whose channels are all of the pixel.
-            let mut from = points.map(|[y, x]| image.wrapping_add((y * w + x) * stride));
-            for _ in 0..kh {
-                emit(from, kw * cin / GROUP);
-                from = from.map(|from| from.wrapping_add(dy * w * stride));
-            }
-            return;
-        }
         for ky in 0..kh {
             for kx in 0..kw {
                 let from = points.map(|[y, x]| {
                     let (y, x) = (y.wrapping_add(ky * dy), x.wrapping_add(kx * dx));
-                    // The pad holds `cin` bytes.
-                    if y < h && x < w { image.wrapping_add((y * w + x) * stride) } else { self.pad.as_ptr() }
+                    if y < h && x < w {
+                        image.wrapping_add((y * w + x) * self.input.stride())
+                    } else {
+                        // It holds `cin` bytes.
+                        self.pad.as_ptr()
+                    }
                 });
-                emit(from, cin / GROUP);
+                widen(from, rest);
+                rest = rest.get(N * cin / 2..).unwrap_or(&[]);
             }
         }
     }
 }
 
-/// Widens `groups` of four bytes to every `step`-th word of `target`, if there is room for them.
+/// Widens `groups` of four bytes to every `STEP`-th word of `target`, if there is room for them.
 ///
 /// # Safety
 /// They are readable at `from`, which needs no alignment.
-unsafe fn widen(from: *const i8, groups: usize, target: &[Cell<u32>], step: usize) {
-    let mut words = target.iter().step_by(step);
+#[inline(always)]
+unsafe fn widen<const STEP: usize>(from: *const i8, groups: usize, target: &[Cell<u32>]) {
     for i in 0..groups {
         // SAFETY: the caller's promise.
         let word = unsafe { from.cast::<u32>().wrapping_add(i).read_unaligned() };
-        let (Some(even), Some(odd)) = (words.next(), words.next()) else { return };
-        even.set(dsp_widen::even(word));
-        odd.set(dsp_widen::odd(word));
+        if let (Some(even), Some(odd)) = (target.get(2 * i * STEP), target.get((2 * i + 1) * STEP)) {
+            even.set(dsp_widen::even(word));
+            odd.set(dsp_widen::odd(word));
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod dsp;
 
 use crate::{
     Isa, Kernel, Memory, Multiplier, Operand, OutputStage,
@@ -49,6 +50,9 @@ impl Kernel for DepthwiseConv2d<'_> {
         };
         if self.fits(input, out).is_none() {
             debug_assert!(false, "parameters of a depthwise convolution do not fit together");
+            return;
+        }
+        if isa.has_no_vectors() && dsp::run(self, input, out) {
             return;
         }
         let ([h, w, _], [oh, ow, _]) = (input.shape(), out.shape());

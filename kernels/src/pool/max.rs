@@ -29,7 +29,6 @@ pub struct MaxPool2d {
     pub max: i8,
 }
 
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 /// A rectangle of pixels: `rows` of `columns`.
 #[derive(Clone, Copy)]
 pub(super) struct Rectangle {
@@ -81,24 +80,28 @@ impl MaxPool2d {
         let tile = super::max_avx512::Avx512::new(isa);
         #[cfg(target_arch = "aarch64")]
         let tile = super::max_neon::Neon::new(isa);
+        let ([_, w, channels], pixel) = (input.shape(), input.stride());
+        let rectangle = Rectangle {
+            first: input.as_ptr().wrapping_add((rows.start * w + columns.start) * pixel),
+            rows: rows.len(),
+            columns: columns.len(),
+            row: w * pixel,
+            pixel,
+        };
+        let out = cells.as_ptr().cast::<i8>().cast_mut();
         #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
         if let Some(tile) = tile {
-            let ([_, w, channels], pixel) = (input.shape(), input.stride());
-            let rectangle = Rectangle {
-                first: input.as_ptr().wrapping_add((rows.start * w + columns.start) * pixel),
-                rows: rows.len(),
-                columns: columns.len(),
-                row: w * pixel,
-                pixel,
-            };
-            let out = cells.as_ptr().cast::<i8>().cast_mut();
             if cells.len() == channels {
                 // SAFETY: `window` clips the rectangle to the input; `cells` are as many as the channels.
                 unsafe { tile.largest(&rectangle, channels, [self.min, self.max], out) };
             }
             return;
         }
-        let _ = isa;
+        if isa.has_no_vectors() && channels >= 4 && cells.len() == channels {
+            // SAFETY: as above.
+            unsafe { super::max_words::largest(&rectangle, channels, [self.min, self.max], out) };
+            return;
+        }
         in_blocks!(first in cells.len(), N => {
             // Starting from the clamp's lower end gives the same result as clamping afterwards.
             let mut largest = [self.min; N];

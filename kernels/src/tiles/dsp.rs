@@ -43,6 +43,7 @@ use super::{
     dsp_stage::Channel,
 };
 use crate::{Isa, Rounding};
+use core::ops::Range;
 
 /// Any instruction set but the reference: the instructions where the target has them, the same in plain Rust elsewhere.
 #[derive(Clone, Copy, Debug)]
@@ -72,13 +73,12 @@ pub(crate) const fn place(n: usize, k: usize) -> usize {
 }
 
 /// Makes `256 * b + a` of each pair of bytes `a`, `b`.
-pub(super) const fn join(weights: &mut [i8]) {
-    let mut i = 1;
-    while i < weights.len() {
-        if weights[i - 1] < 0 {
-            weights[i] = weights[i].wrapping_sub(1);
+pub(super) const fn join(mut weights: &mut [i8]) {
+    while let [a, b, rest @ ..] = weights {
+        if *a < 0 {
+            *b = b.wrapping_sub(1);
         }
-        i += 2;
+        weights = rest;
     }
 }
 
@@ -130,64 +130,92 @@ unsafe fn block(
     let stage = &constants.stage;
     let groups = rows.k / GROUP;
     let out = out.get(..pixels).unwrap_or_default();
+    // SAFETY: the first pixel exists.
+    let x = unsafe { rows.segment(0, 0) };
+    let triples = if (1..=BLOCK).contains(&groups) { pixels / LANES } else { 0 };
+    let mut job = Triples {
+        channels: [Channel::default(); CHANNELS],
+        weights: constants.weights,
+        out: out.as_ptr(),
+        first: 0,
+        count: triples,
+        clamped: (stage.min != i8::MIN || stage.max != i8::MAX).into(),
+        clamp: [stage.min.into(), stage.max.into()],
+    };
     for n in 0..panels {
-        let first = CHANNELS * n;
-        let weights = constants.weights.wrapping_add(n * constants.weights_stride);
-        // SAFETY: each panel has that many biases and multipliers.
-        let (bias, multipliers) = unsafe {
-            let bias = constants.bias.add(first).cast::<[i32; CHANNELS]>().read();
-            (bias, [constants.multiplier(first), constants.multiplier(first + 1)])
-        };
-        let live = (channels - first).min(CHANNELS);
+        job.first = CHANNELS * n;
         let mut done = 0;
-        if let (Some(a), Some(b)) =
-            (Channel::new(multipliers[0], bias[0], stage), Channel::new(multipliers[1], bias[1], stage))
-            && live == CHANNELS
-            && (1..=BLOCK).contains(&groups)
-            && pixels >= LANES
-        {
-            let mut triples = Triples {
-                channels: [a, b],
-                weights,
-                out: out.as_ptr(),
-                first,
-                count: pixels / LANES,
-                clamped: (stage.min != i8::MIN || stage.max != i8::MAX).into(),
-                clamp: [stage.min.into(), stage.max.into()],
-            };
-            done = pixels - pixels % LANES;
-            // SAFETY: `done` pixels, three by three; the panel's weights are `8 * groups` bytes; both channels are writable.
-            unsafe {
-                let x = rows.segment(0, 0).cast();
+        // SAFETY: the caller's promise, for one panel; the sums of `triples` are short enough.
+        unsafe {
+            if triples > 0
+                && channels - job.first >= CHANNELS
+                && let (Some(a), Some(b)) = (channel(constants, job.first), channel(constants, job.first + 1))
+            {
+                job.channels = [a, b];
+                (job.out, job.count) = (out.as_ptr(), triples);
                 match stage.rounding {
-                    Rounding::TfliteDouble => panel_double(x, weights, groups, &mut triples),
-                    Rounding::Single => panel_single(x, weights, groups, &mut triples),
+                    Rounding::TfliteDouble => panel_double(x.cast(), job.weights, groups, &mut job),
+                    Rounding::Single => panel_single(x.cast(), job.weights, groups, &mut job),
                 }
+                done = LANES * triples;
+            }
+            if done < pixels {
+                let live = (channels - job.first).min(CHANNELS);
+                rest(x, job.weights, groups, constants, job.first..job.first + live, out, done);
             }
         }
-        let store = |acc: [i32; CHANNELS], out: *mut i8| {
-            // Without indices, as they could panic.
-            for (i, ((acc, bias), multiplier)) in acc.into_iter().zip(bias).zip(multipliers).enumerate() {
-                if i < live {
-                    // SAFETY: `live` channels are writable.
-                    unsafe { out.add(first + i).write(stage.store(acc.wrapping_add(bias), multiplier)) };
-                }
+        job.weights = job.weights.wrapping_add(constants.weights_stride);
+    }
+}
+
+/// Bias and factor of channel `n`, if there is a short way.
+///
+/// # Safety
+/// `n` lies within the panels.
+#[inline(always)]
+unsafe fn channel(constants: &Panels, n: usize) -> Option<Channel> {
+    // SAFETY: the caller's promise.
+    let (multiplier, bias) = unsafe { (constants.multiplier(n), *constants.bias.add(n)) };
+    Channel::new(multiplier, bias, &constants.stage)
+}
+
+/// The pixels from `done` on, in the long way: any factor, any length of sums, one channel or both.
+///
+/// # Safety
+/// As for [`Tile::run`] with the one panel at `weights` and its `channels`, and the first pixel at `x`.
+#[inline(never)]
+unsafe fn rest(
+    x: *const i8,
+    weights: *const i8,
+    groups: usize,
+    constants: &Panels,
+    channels: Range<usize>,
+    out: &[*mut i8],
+    mut done: usize,
+) {
+    let pixel = |p: usize| x.wrapping_add(p * groups * 2 * GROUP);
+    let store = |acc: [i32; CHANNELS], out: *mut i8| {
+        for (n, acc) in channels.clone().zip(acc) {
+            // SAFETY: the channel is one of the panel, and writable.
+            unsafe {
+                let acc = acc.wrapping_add(*constants.bias.add(n));
+                out.add(n).write(constants.stage.store(acc, constants.multiplier(n)));
             }
-        };
-        while let Some(three_out) = out.get(done..).and_then(|rest| rest.first_chunk::<LANES>()) {
-            // SAFETY: pixel `done` exists, and begins three that are interleaved.
-            let [a, b] = unsafe { sums(three, rows.segment(done, 0), weights, groups) };
-            for (i, out) in three_out.iter().enumerate() {
-                store([a[i], b[i]], *out);
-            }
-            done += LANES;
         }
-        while let Some(out) = out.get(done) {
-            // SAFETY: pixel `done` exists, and stands alone.
-            let [[a], [b]] = unsafe { sums(one, rows.segment(done, 0), weights, groups) };
-            store([a, b], *out);
-            done += 1;
+    };
+    while let Some(three_out) = out.get(done..).and_then(|rest| rest.first_chunk::<LANES>()) {
+        // SAFETY: pixel `done` exists, and begins three that are interleaved.
+        let [a, b] = unsafe { sums(three, pixel(done), weights, groups) };
+        for (i, out) in three_out.iter().enumerate() {
+            store([a[i], b[i]], *out);
         }
+        done += LANES;
+    }
+    while let Some(out) = out.get(done) {
+        // SAFETY: pixel `done` exists, and stands alone.
+        let [[a], [b]] = unsafe { sums(one, pixel(done), weights, groups) };
+        store([a, b], *out);
+        done += 1;
     }
 }
 

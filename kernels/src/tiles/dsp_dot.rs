@@ -30,7 +30,7 @@ pub(super) struct Triples {
 #[cfg(niello_dsp)]
 mod assembly {
     //! The compiler keeps r6 and r7 to itself; they are saved here, and all fourteen registers are used.
-    use super::Triples;
+    use super::{super::dsp_stage::requantize, Triples};
     use core::arch::asm;
 
     /// Two words of weights (r5, r6) by six of three pixels (r2 to r4, twice). Sums of words as they are in r8 to r10, of
@@ -108,31 +108,6 @@ mod assembly {
         }
     }
 
-    /// From a sum in `$r` to a byte, with the mantissa in r2, the offset in r3 and the shift in r4.
-    macro_rules! double {
-        ($r:literal) => {
-            concat!(
-                concat!("smmlar ", $r, ", ", $r, ", r2, ", $r, "\n"),
-                concat!("add ", $r, ", ", $r, ", ", $r, ", asr #31\n"),
-                shift!($r),
-            )
-        };
-    }
-    /// As `double`, for one rounding.
-    macro_rules! single {
-        ($r:literal) => {
-            concat!(concat!("smmul ", $r, ", ", $r, ", r2\n"), shift!($r))
-        };
-    }
-    macro_rules! shift {
-        ($r:literal) => {
-            concat!(
-                concat!("qadd ", $r, ", ", $r, ", r3\n"),
-                concat!("asr ", $r, ", ", $r, ", r4\n"),
-                concat!("ssat ", $r, ", #8, ", $r, "\n"),
-            )
-        };
-    }
     /// Clamps `$r` to r2 and r3; the lower bound wins.
     macro_rules! clamp {
         ($($r:literal)*) => {
@@ -146,7 +121,7 @@ mod assembly {
     /// Defines a panel's function for one rounding. The sums of both channels of three pixels stay in registers from the first
     /// product to the bytes.
     macro_rules! panel {
-        ($name:ident, $requantize:ident) => {
+        ($name:ident, $rounding:ident) => {
             /// All of [`Triples`]; see [`super::plain`].
             ///
             /// # Safety
@@ -204,16 +179,16 @@ mod assembly {
                         "sub r9, r9, r12",
                         "sub r10, r10, lr",
                         "ldm r7!, {{r2, r3, r4, r5}}",
-                        $requantize!("r11"),
-                        $requantize!("r12"),
-                        $requantize!("lr"),
+                        requantize!($rounding, "r11"),
+                        requantize!($rounding, "r12"),
+                        requantize!($rounding, "lr"),
                         "ldm r7!, {{r2, r3, r4, r5}}",
                         "add r8, r5, r8, asr #8",
                         "add r9, r5, r9, asr #8",
                         "add r10, r5, r10, asr #8",
-                        $requantize!("r8"),
-                        $requantize!("r9"),
-                        $requantize!("r10"),
+                        requantize!($rounding, "r8"),
+                        requantize!($rounding, "r9"),
+                        requantize!($rounding, "r10"),
                         "ldr r2, [r7, #16]",
                         "cbnz r2, 8f",
                         "7:",

@@ -21,9 +21,9 @@
 use crate::{Multiplier, OutputStage, Rounding};
 
 /// Bias and factor of one channel, the factor in the form above.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 #[repr(C)]
-pub(super) struct Channel {
+pub(crate) struct Channel {
     /// `2 * m` modulo `2^32`, or `m`.
     mantissa: i32,
     /// `(2 * z + 1) * 2^(n - 1)`.
@@ -36,7 +36,7 @@ pub(super) struct Channel {
 impl Channel {
     /// `None` for a factor that is not of this form.
     #[inline(always)]
-    pub(super) fn new(multiplier: Multiplier, bias: i32, stage: &OutputStage) -> Option<Self> {
+    pub(crate) fn new(multiplier: Multiplier, bias: i32, stage: &OutputStage) -> Option<Self> {
         let Multiplier { mantissa, shift } = multiplier;
         let (mantissa, shift, fits) = match stage.rounding {
             Rounding::TfliteDouble => (mantissa.wrapping_shl(1), -shift, mantissa >= 1 << 30),
@@ -49,7 +49,7 @@ impl Channel {
     /// Adds the bias, requantises and clamps.
     #[cfg(not(niello_dsp))]
     #[inline(always)]
-    pub(super) fn requantize<const DOUBLE: bool>(self, sum: i32, [min, max]: [i32; 2]) -> i8 {
+    pub(crate) fn requantize<const DOUBLE: bool>(self, sum: i32, [min, max]: [i32; 2]) -> i8 {
         let acc = sum.wrapping_add(self.bias);
         let product = acc as i64 * self.mantissa as i64;
         let h = if DOUBLE {
@@ -62,6 +62,30 @@ impl Channel {
         q.min(max).max(min) as i8
     }
 }
+
+/// Assembly from a sum in a register to a byte, with the mantissa in r2, the offset in r3 and the shift in r4.
+#[cfg(niello_dsp)]
+macro_rules! requantize {
+    (double, $r:literal) => {
+        concat!(
+            concat!("smmlar ", $r, ", ", $r, ", r2, ", $r, "\n"),
+            concat!("add ", $r, ", ", $r, ", ", $r, ", asr #31\n"),
+            $crate::tiles::dsp_stage::requantize!(shift, $r),
+        )
+    };
+    (single, $r:literal) => {
+        concat!(concat!("smmul ", $r, ", ", $r, ", r2\n"), $crate::tiles::dsp_stage::requantize!(shift, $r))
+    };
+    (shift, $r:literal) => {
+        concat!(
+            concat!("qadd ", $r, ", ", $r, ", r3\n"),
+            concat!("asr ", $r, ", ", $r, ", r4\n"),
+            concat!("ssat ", $r, ", #8, ", $r, "\n"),
+        )
+    };
+}
+#[cfg(niello_dsp)]
+pub(crate) use requantize;
 
 #[cfg(all(test, not(niello_dsp)))]
 mod tests {

@@ -30,12 +30,12 @@ pub mod avx2;
 pub(crate) mod avx512_stage;
 #[cfg(target_arch = "x86_64")]
 pub mod avx512vnni;
-pub mod dsp;
-mod dsp_dot;
-mod dsp_stage;
-pub(crate) mod dsp_widen;
 #[cfg(target_arch = "aarch64")]
 pub mod dotprod;
+pub mod dsp;
+mod dsp_dot;
+pub(crate) mod dsp_stage;
+pub(crate) mod dsp_widen;
 #[cfg(target_arch = "aarch64")]
 pub mod neon;
 #[cfg(target_arch = "aarch64")]
