@@ -51,6 +51,10 @@ impl Kernel for Add {
             debug_assert!(false, "shapes differ");
             return;
         };
+        #[cfg(target_arch = "aarch64")]
+        if let Some(neon) = crate::add_neon::Neon::new(isa, self) {
+            return neon.run(&runs, |a, b| self.sum(a, b, Rounding::TfliteDouble));
+        }
         isa.vectorize(Walk { add: self, runs });
     }
 }

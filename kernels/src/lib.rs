@@ -25,6 +25,8 @@
 extern crate std;
 
 pub mod add;
+#[cfg(target_arch = "aarch64")]
+mod add_neon;
 pub mod argmax;
 pub mod arith;
 pub mod conv;

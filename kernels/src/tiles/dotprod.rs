@@ -10,8 +10,9 @@
 
 use super::{
     Layout, Panels, Rows, Tile,
-    neon_block::{Panel, Sums, block},
-    neon_finish,
+    neon_block::{Panel, Pixels, Sums, block},
+    neon_finish::{factors, linear, products, relu, shifts},
+    neon_stage::mode,
 };
 use crate::Isa;
 use core::arch::aarch64::*;
@@ -33,7 +34,7 @@ const PIXELS: usize = 5;
 impl Tile for Dotprod {
     const LAYOUT: Layout = Layout::NEON;
     const MAX_PANELS: usize = 4;
-    const MAX_PIXELS: usize = 3 * PIXELS;
+    const MAX_PIXELS: usize = 6 * PIXELS;
 
     #[inline(always)]
     fn pixels(self, _: usize) -> usize {
@@ -74,61 +75,27 @@ unsafe fn run(
 }
 
 impl Sums for Dotprod {
+    const PIXELS: usize = PIXELS;
+
     #[inline]
     #[target_feature(enable = "dotprod")]
-    unsafe fn some<const MODE: u8>(
-        self,
-        rows: &Rows,
-        panel: &Panel<'_>,
-        left: usize,
-        out: &[*mut i8],
-    ) -> usize {
+    unsafe fn some<const MODE: u8>(self, pixels: &Pixels, panel: &Panel<'_>, out: &[*mut i8]) {
         // SAFETY: the caller's promise. Three pixels or more at once, as then computing the last one again costs less
         // than one by one.
         unsafe {
-            if left >= 3 {
-                five::<MODE>(rows, panel, left.min(PIXELS), out);
-                left.min(PIXELS)
-            } else {
-                one::<MODE>(rows, panel, out);
-                1
-            }
-        }
-    }
-}
-
-/// Five pixels by one panel; those from `live` on are the last one again, and are not stored.
-///
-/// # Safety
-/// As for [`Sums::some`] with `live` pixels.
-#[inline]
-#[target_feature(enable = "dotprod")]
-unsafe fn five<const MODE: u8>(rows: &Rows, panel: &Panel<'_>, live: usize, out: &[*mut i8]) {
-    let mut acc = [panel.scale.bias; PIXELS];
-    let mut w = panel.weights;
-    let pixel = |p: usize| rows.offsets.wrapping_add(p.min(live - 1) * rows.segments);
-    let mut offsets = [pixel(0), pixel(1), pixel(2), pixel(3), pixel(4)];
-    let mut left = rows.segments;
-    loop {
-        // SAFETY: `live` pixels of `segments` offsets exist.
-        let x = panel.resolve(rows, offsets.map(|offset| unsafe { *offset }));
-        offsets = offsets.map(|offset| offset.wrapping_add(1));
-        // SAFETY: `rows.k` readable bytes at each; the panel has 16 times as many for them.
-        w = unsafe { accumulate_five(&mut acc, x, w, rows.k) };
-        left = left.wrapping_sub(1);
-        if left == 0 {
-            break;
-        }
-    }
-    // SAFETY: the caller's promise.
-    unsafe {
-        if let Some(out) = out.first_chunk::<PIXELS>()
-            && panel.is_whole::<MODE>()
-        {
-            neon_finish::five::<MODE>(panel.stage, panel.scale, acc, out, panel.first);
-        } else {
-            for (sums, out) in acc.into_iter().zip(out).take(live) {
-                panel.finish::<MODE>(sums, *out);
+            match out.first_chunk::<PIXELS>() {
+                Some(out) if panel.is_whole::<MODE>() => whole::<MODE>(pixels, panel, out),
+                _ if out.len() >= 3 => {
+                    let sums = five(pixels, panel, out.len());
+                    for (sums, out) in sums.into_iter().zip(out) {
+                        panel.finish::<MODE>(sums, *out);
+                    }
+                }
+                _ => {
+                    for (p, out) in out.iter().enumerate() {
+                        one::<MODE>(pixels.of(p), pixels, panel, *out);
+                    }
+                }
             }
         }
     }
@@ -137,52 +104,50 @@ unsafe fn five<const MODE: u8>(rows: &Rows, panel: &Panel<'_>, live: usize, out:
 /// One pixel by one panel.
 ///
 /// # Safety
-/// As for [`Sums::some`] with one pixel.
+/// As for [`Sums::some`] with the pixel whose segments are at `pointers`.
 #[inline]
 #[target_feature(enable = "dotprod")]
-unsafe fn one<const MODE: u8>(rows: &Rows, panel: &Panel<'_>, out: &[*mut i8]) {
+unsafe fn one<const MODE: u8>(pointers: *const *const i8, pixels: &Pixels, panel: &Panel<'_>, out: *mut i8) {
     let mut acc = panel.scale.bias;
     let mut w = panel.weights;
-    for s in 0..rows.segments {
-        // SAFETY: the offset exists; `rows.k` readable bytes there; the panel has 16 times as many for them.
-        w = unsafe { accumulate_one(&mut acc, rows.segment(0, s), w, rows.k) };
+    for s in 0..pixels.segments {
+        // SAFETY: a segment; `k` readable bytes there; the panel has 16 times as many for them.
+        w = unsafe { accumulate_one(&mut acc, *pointers.add(s), w, pixels.k) };
     }
-    if let Some(out) = out.first() {
-        // SAFETY: the caller's promise.
-        unsafe { panel.finish::<MODE>(acc, *out) };
-    }
+    // SAFETY: the caller's promise.
+    unsafe { panel.finish::<MODE>(acc, out) };
 }
 
 /// Four bytes of the reduction, number `$i` of four in `$x`, by the weights in `v0` to `v3`.
 macro_rules! row {
     ($i:literal, $x:literal, $a:literal, $b:literal, $c:literal, $d:literal) => {
         concat!(
-            "sdot {",
+            "sdot ",
             $a,
-            ":v}.4s, v0.16b, {",
+            ".4s, v0.16b, ",
             $x,
-            ":v}.4b[",
+            ".4b[",
             $i,
             "]\n",
-            "sdot {",
+            "sdot ",
             $b,
-            ":v}.4s, v1.16b, {",
+            ".4s, v1.16b, ",
             $x,
-            ":v}.4b[",
+            ".4b[",
             $i,
             "]\n",
-            "sdot {",
+            "sdot ",
             $c,
-            ":v}.4s, v2.16b, {",
+            ".4s, v2.16b, ",
             $x,
-            ":v}.4b[",
+            ".4b[",
             $i,
             "]\n",
-            "sdot {",
+            "sdot ",
             $d,
-            ":v}.4s, v3.16b, {",
+            ".4s, v3.16b, ",
             $x,
-            ":v}.4b[",
+            ".4b[",
             $i,
             "]\n",
         )
@@ -196,99 +161,180 @@ macro_rules! weights {
     };
 }
 
-/// One segment of five pixels; returns where the weights of the next one lie.
-///
-/// # Safety
-/// `k`, a multiple of 4, bytes are readable at each of `x`, and `16 * k` at `w`.
-#[inline]
-#[target_feature(enable = "dotprod")]
-unsafe fn accumulate_five(
-    acc: &mut [[int32x4_t; 4]; PIXELS],
-    x: [*const i8; PIXELS],
-    mut w: *const i8,
-    k: usize,
-) -> *const i8 {
-    macro_rules! group {
-        ($i:literal) => {
-            concat!(
-                weights!(),
-                row!($i, "x0", "a0", "a1", "a2", "a3"),
-                row!($i, "x1", "b0", "b1", "b2", "b3"),
-                row!($i, "x2", "c0", "c1", "c2", "c3"),
-                row!($i, "x3", "d0", "d1", "d2", "d3"),
-                row!($i, "x4", "e0", "e1", "e2", "e3"),
-            )
-        };
-    }
-    let [a, b, c, d, e] = acc;
-    // SAFETY: reads `k` bytes at each of `x` and `16 * k` at `w`: sixteen at a time, then four.
-    unsafe {
-        core::arch::asm!(
-            "lsr {n}, {k}, #4",
-            "cbz {n}, 3f",
-            "2:",
-            "ldr {x0:q}, [{p0}], #16",
-            "ldr {x1:q}, [{p1}], #16",
-            "ldr {x2:q}, [{p2}], #16",
-            "ldr {x3:q}, [{p3}], #16",
-            "ldr {x4:q}, [{p4}], #16",
+/// The same four bytes of five pixels.
+macro_rules! group {
+    ($i:literal) => {
+        concat!(
+            weights!(),
+            row!($i, "v4", "v8", "v9", "v10", "v11"),
+            row!($i, "v5", "v12", "v13", "v14", "v15"),
+            row!($i, "v6", "v16", "v17", "v18", "v19"),
+            row!($i, "v7", "v20", "v21", "v22", "v23"),
+            row!($i, "v28", "v24", "v25", "v26", "v27"),
+        )
+    };
+}
+
+/// Sixteen bytes of five pixels.
+macro_rules! sixteen {
+    () => {
+        concat!(
+            "ldr q4, [{p0}], #16\nldr q5, [{p1}], #16\nldr q6, [{p2}], #16\n",
+            "ldr q7, [{p3}], #16\nldr q28, [{p4}], #16\n",
             group!("0"),
             group!("1"),
             group!("2"),
             group!("3"),
-            "subs {n}, {n}, #1",
-            "b.ne 2b",
-            "3:",
-            "ands {n}, {k}, #12",
-            "b.eq 5f",
-            "4:",
-            "ldr {x0:s}, [{p0}], #4",
-            "ldr {x1:s}, [{p1}], #4",
-            "ldr {x2:s}, [{p2}], #4",
-            "ldr {x3:s}, [{p3}], #4",
-            "ldr {x4:s}, [{p4}], #4",
-            group!("0"),
-            "subs {n}, {n}, #4",
-            "b.ne 4b",
-            "5:",
-            a0 = inout(vreg) a[0], a1 = inout(vreg) a[1], a2 = inout(vreg) a[2], a3 = inout(vreg) a[3],
-            b0 = inout(vreg) b[0], b1 = inout(vreg) b[1], b2 = inout(vreg) b[2], b3 = inout(vreg) b[3],
-            c0 = inout(vreg) c[0], c1 = inout(vreg) c[1], c2 = inout(vreg) c[2], c3 = inout(vreg) c[3],
-            d0 = inout(vreg) d[0], d1 = inout(vreg) d[1], d2 = inout(vreg) d[2], d3 = inout(vreg) d[3],
-            e0 = inout(vreg) e[0], e1 = inout(vreg) e[1], e2 = inout(vreg) e[2], e3 = inout(vreg) e[3],
-            x0 = out(vreg) _, x1 = out(vreg) _, x2 = out(vreg) _, x3 = out(vreg) _, x4 = out(vreg) _,
-            out("v0") _, out("v1") _, out("v2") _, out("v3") _,
-            p0 = inout(reg) x[0] => _, p1 = inout(reg) x[1] => _, p2 = inout(reg) x[2] => _,
-            p3 = inout(reg) x[3] => _, p4 = inout(reg) x[4] => _,
-            w = inout(reg) w,
-            k = in(reg) k,
-            n = out(reg) _,
-            options(readonly, nostack),
-        );
-    }
-    w
+        )
+    };
 }
 
-/// One segment of one pixel.
+/// Sums of five pixels in `v8` to `v27`: from the biases on, all segments.
+macro_rules! sums {
+    ($($finish:expr,)* ; $($operand:tt)*) => {
+        core::arch::asm!(
+            "ldp q8, q9, [{c}]",
+            "ldp q10, q11, [{c}, #32]",
+            "mov v12.16b, v8.16b", "mov v13.16b, v9.16b", "mov v14.16b, v10.16b", "mov v15.16b, v11.16b",
+            "mov v16.16b, v8.16b", "mov v17.16b, v9.16b", "mov v18.16b, v10.16b", "mov v19.16b, v11.16b",
+            "mov v20.16b, v8.16b", "mov v21.16b, v9.16b", "mov v22.16b, v10.16b", "mov v23.16b, v11.16b",
+            "mov v24.16b, v8.16b", "mov v25.16b, v9.16b", "mov v26.16b, v10.16b", "mov v27.16b, v11.16b",
+            "2:",
+            "ldr {p0}, [{i0}], #8",
+            "ldr {p1}, [{i1}], #8",
+            "ldr {p2}, [{i2}], #8",
+            "ldr {p3}, [{i3}], #8",
+            "ldr {p4}, [{i4}], #8",
+            "lsr {n}, {k}, #5",
+            "cbz {n}, 4f",
+            "3:",
+            sixteen!(),
+            sixteen!(),
+            "subs {n}, {n}, #1",
+            "b.ne 3b",
+            "4:",
+            "tbz {k}, #4, 5f",
+            sixteen!(),
+            "5:",
+            "ands {n}, {k}, #12",
+            "b.eq 7f",
+            "6:",
+            "ldr s4, [{p0}], #4",
+            "ldr s5, [{p1}], #4",
+            "ldr s6, [{p2}], #4",
+            "ldr s7, [{p3}], #4",
+            "ldr s28, [{p4}], #4",
+            group!("0"),
+            "subs {n}, {n}, #4",
+            "b.ne 6b",
+            "7:",
+            "subs {segments}, {segments}, #1",
+            "b.ne 2b",
+            $($finish,)*
+            p0 = out(reg) _, p1 = out(reg) _, p2 = out(reg) _, p3 = out(reg) _, p4 = out(reg) _,
+            n = out(reg) _,
+            out("v0") _, out("v1") _, out("v2") _, out("v3") _, out("v4") _, out("v5") _, out("v6") _, out("v7") _,
+            out("v8") _, out("v9") _, out("v10") _, out("v11") _, out("v12") _, out("v13") _, out("v14") _,
+            out("v15") _, out("v16") _, out("v17") _, out("v18") _, out("v19") _, out("v20") _, out("v21") _,
+            out("v22") _, out("v23") _, out("v24") _, out("v25") _, out("v26") _, out("v27") _, out("v28") _,
+            options(nostack),
+            $($operand)*
+        )
+    };
+}
+
+/// Five pixels by one whole panel.
 ///
 /// # Safety
-/// As for [`accumulate_five`], at `x`.
+/// As for [`Sums::some`] with five pixels, in mode `RELU` or `LINEAR`.
+#[inline]
+#[target_feature(enable = "dotprod")]
+unsafe fn whole<const MODE: u8>(pixels: &Pixels, panel: &Panel<'_>, out: &[*mut i8; PIXELS]) {
+    macro_rules! run {
+        ($z:literal, $each:ident) => {
+            sums!(
+                factors!(),
+                $z,
+                $each!("v8", "v9", "v10", "v11", "q8", "v28", "0"),
+                $each!("v12", "v13", "v14", "v15", "q12", "v28", "8"),
+                $each!("v16", "v17", "v18", "v19", "q16", "v28", "16"),
+                $each!("v20", "v21", "v22", "v23", "q20", "v28", "24"),
+                $each!("v24", "v25", "v26", "v27", "q24", "v28", "32"),
+                ;
+                i0 = inout(reg) pixels.of(0) => _, i1 = inout(reg) pixels.of(1) => _, i2 = inout(reg) pixels.of(2) => _,
+                i3 = inout(reg) pixels.of(3) => _, i4 = inout(reg) pixels.of(4) => _,
+                segments = inout(reg) pixels.segments => _,
+                k = in(reg) pixels.k,
+                w = inout(reg) panel.weights => _,
+                c = in(reg) panel.scale,
+                z = in(reg) &panel.stage.zero_point,
+                out = in(reg) out,
+                first = in(reg) panel.first,
+                o = out(reg) _,
+            )
+        };
+    }
+    // SAFETY: reads `k` bytes at each segment of five pixels, 16 times as many weights for each, the constants, and
+    // stores sixteen bytes of each pixel, by the caller's promise.
+    unsafe {
+        if MODE == mode::RELU {
+            run!("/* {z} */ movi v28.16b, #128", relu);
+        } else {
+            run!("ldr q28, [{z}]", linear);
+        }
+    }
+}
+
+/// The sums of five pixels by one panel; those from `live` on are the last one's.
+///
+/// # Safety
+/// As for [`Sums::some`] with `live` pixels.
+#[inline]
+#[target_feature(enable = "dotprod")]
+unsafe fn five(pixels: &Pixels, panel: &Panel<'_>, live: usize) -> [[int32x4_t; 4]; PIXELS] {
+    let mut sums = [[vdupq_n_s32(0); 4]; PIXELS];
+    let pointers = |p: usize| pixels.of(p.min(live.wrapping_sub(1)));
+    // SAFETY: reads as above, and writes the sums.
+    unsafe {
+        sums!(
+            "st1 {{v8.4s, v9.4s, v10.4s, v11.4s}}, [{to}], #64",
+            "st1 {{v12.4s, v13.4s, v14.4s, v15.4s}}, [{to}], #64",
+            "st1 {{v16.4s, v17.4s, v18.4s, v19.4s}}, [{to}], #64",
+            "st1 {{v20.4s, v21.4s, v22.4s, v23.4s}}, [{to}], #64",
+            "st1 {{v24.4s, v25.4s, v26.4s, v27.4s}}, [{to}], #64",
+            ;
+            i0 = inout(reg) pointers(0) => _, i1 = inout(reg) pointers(1) => _, i2 = inout(reg) pointers(2) => _,
+            i3 = inout(reg) pointers(3) => _, i4 = inout(reg) pointers(4) => _,
+            segments = inout(reg) pixels.segments => _,
+            k = in(reg) pixels.k,
+            w = inout(reg) panel.weights => _,
+            c = in(reg) panel.scale,
+            to = inout(reg) &raw mut sums => _,
+        );
+    }
+    sums
+}
+
+/// One segment of one pixel; returns where the weights of the next one lie.
+///
+/// # Safety
+/// `k`, a multiple of 4, bytes are readable at `x`, and `16 * k` at `w`.
 #[inline]
 #[target_feature(enable = "dotprod")]
 unsafe fn accumulate_one(acc: &mut [int32x4_t; 4], x: *const i8, mut w: *const i8, k: usize) -> *const i8 {
     macro_rules! group {
         ($i:literal) => {
-            concat!(weights!(), row!($i, "x0", "a0", "a1", "a2", "a3"))
+            concat!(weights!(), row!($i, "v4", "v8", "v9", "v10", "v11"))
         };
     }
-    let a = acc;
+    let [a, b, c, d] = acc;
     // SAFETY: reads `k` bytes at `x` and `16 * k` at `w`: sixteen at a time, then four.
     unsafe {
         core::arch::asm!(
             "lsr {n}, {k}, #4",
             "cbz {n}, 3f",
             "2:",
-            "ldr {x0:q}, [{p0}], #16",
+            "ldr q4, [{p}], #16",
             group!("0"),
             group!("1"),
             group!("2"),
@@ -299,15 +345,14 @@ unsafe fn accumulate_one(acc: &mut [int32x4_t; 4], x: *const i8, mut w: *const i
             "ands {n}, {k}, #12",
             "b.eq 5f",
             "4:",
-            "ldr {x0:s}, [{p0}], #4",
+            "ldr s4, [{p}], #4",
             group!("0"),
             "subs {n}, {n}, #4",
             "b.ne 4b",
             "5:",
-            a0 = inout(vreg) a[0], a1 = inout(vreg) a[1], a2 = inout(vreg) a[2], a3 = inout(vreg) a[3],
-            x0 = out(vreg) _,
-            out("v0") _, out("v1") _, out("v2") _, out("v3") _,
-            p0 = inout(reg) x => _,
+            inout("v8") *a, inout("v9") *b, inout("v10") *c, inout("v11") *d,
+            out("v0") _, out("v1") _, out("v2") _, out("v3") _, out("v4") _,
+            p = inout(reg) x => _,
             w = inout(reg) w,
             k = in(reg) k,
             n = out(reg) _,

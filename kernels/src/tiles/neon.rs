@@ -11,8 +11,9 @@
 
 use super::{
     Layout, Panels, Rows, Tile,
-    neon_block::{Panel, Sums, block},
-    neon_finish,
+    neon_block::{Panel, Pixels, Sums, block},
+    neon_finish::{factors, linear, products, relu, shifts},
+    neon_stage::mode,
 };
 use crate::Isa;
 use core::arch::aarch64::*;
@@ -31,7 +32,7 @@ impl Neon {
 impl Tile for Neon {
     const LAYOUT: Layout = Layout::NEON;
     const MAX_PANELS: usize = 4;
-    const MAX_PIXELS: usize = 12;
+    const MAX_PIXELS: usize = 30;
 
     #[inline(always)]
     fn pixels(self, _: usize) -> usize {
@@ -72,23 +73,25 @@ unsafe fn run(
 }
 
 impl Sums for Neon {
+    const PIXELS: usize = 2;
+
     #[inline]
     #[target_feature(enable = "neon")]
-    unsafe fn some<const MODE: u8>(
-        self,
-        rows: &Rows,
-        panel: &Panel<'_>,
-        left: usize,
-        out: &[*mut i8],
-    ) -> usize {
+    unsafe fn some<const MODE: u8>(self, pixels: &Pixels, panel: &Panel<'_>, out: &[*mut i8]) {
         // SAFETY: the caller's promise, for two pixels or one.
         unsafe {
-            if left >= 2 {
-                two::<MODE>(rows, panel, out);
-                2
-            } else {
-                one::<MODE>(rows, panel, out);
-                1
+            match out.first_chunk::<2>() {
+                Some(out) if panel.is_whole::<MODE>() => whole::<MODE>(pixels, panel, out),
+                Some(out) => {
+                    for (sums, out) in two(pixels, panel).into_iter().zip(out) {
+                        panel.finish::<MODE>(join(sums), *out);
+                    }
+                }
+                None => {
+                    if let [out] = out {
+                        one::<MODE>(pixels, panel, *out);
+                    }
+                }
             }
         }
     }
@@ -97,77 +100,21 @@ impl Sums for Neon {
 /// Accumulators of a pixel: number `j` holds channels `2 * j` and `2 * j + 1` in two lanes each.
 const SUMS: usize = 8;
 
-/// Two pixels by one panel.
-///
-/// # Safety
-/// As for [`Sums::some`] with two pixels.
-#[inline]
-#[target_feature(enable = "neon")]
-unsafe fn two<const MODE: u8>(rows: &Rows, panel: &Panel<'_>, out: &[*mut i8]) {
-    let mut acc = [start(panel); 2];
-    let mut w = panel.weights;
-    let mut offsets = [rows.offsets, rows.offsets.wrapping_add(rows.segments)];
-    let mut left = rows.segments;
-    loop {
-        // SAFETY: two pixels of `segments` offsets exist.
-        let x = panel.resolve(rows, offsets.map(|offset| unsafe { *offset }));
-        offsets = offsets.map(|offset| offset.wrapping_add(1));
-        // SAFETY: `rows.k` readable bytes at each; the panel has 16 times as many for them.
-        w = unsafe { accumulate_two(&mut acc, x, w, rows.k) };
-        left = left.wrapping_sub(1);
-        if left == 0 {
-            break;
-        }
-    }
-    let [a, b] = acc;
-    let (a, b) = (join(a), join(b));
-    if let Some(out) = out.first_chunk::<2>() {
-        // SAFETY: the caller's promise.
-        unsafe {
-            if panel.is_whole::<MODE>() {
-                neon_finish::two::<MODE>(panel.stage, panel.scale, [a, b], out, panel.first);
-            } else {
-                panel.finish::<MODE>(a, out[0]);
-                panel.finish::<MODE>(b, out[1]);
-            }
-        }
-    }
-}
-
 /// One pixel by one panel.
 ///
 /// # Safety
 /// As for [`Sums::some`] with one pixel.
 #[inline]
 #[target_feature(enable = "neon")]
-unsafe fn one<const MODE: u8>(rows: &Rows, panel: &Panel<'_>, out: &[*mut i8]) {
-    let mut acc = start(panel);
+unsafe fn one<const MODE: u8>(pixels: &Pixels, panel: &Panel<'_>, out: *mut i8) {
+    let mut acc = panel.scale.spread;
     let mut w = panel.weights;
-    for s in 0..rows.segments {
-        // SAFETY: the offset exists; `rows.k` readable bytes there; the panel has 16 times as many for them.
-        w = unsafe { accumulate_one(&mut acc, rows.segment(0, s), w, rows.k) };
+    for s in 0..pixels.segments {
+        // SAFETY: a segment; `k` readable bytes there; the panel has 16 times as many for them.
+        w = unsafe { accumulate_one(&mut acc, *pixels.pointers.add(s), w, pixels.k) };
     }
-    if let Some(out) = out.first() {
-        // SAFETY: the caller's promise.
-        unsafe { panel.finish::<MODE>(join(acc), *out) };
-    }
-}
-
-/// Accumulators that hold the biases, each in one of the two lanes of its channel.
-#[inline]
-#[target_feature(enable = "neon")]
-fn start(panel: &Panel<'_>) -> [int32x4_t; SUMS] {
-    let ([a, b, c, d], zero) = (panel.scale.bias, vdupq_n_s32(0));
-    [
-        vzip1q_s32(a, zero),
-        vzip2q_s32(a, zero),
-        vzip1q_s32(b, zero),
-        vzip2q_s32(b, zero),
-        vzip1q_s32(c, zero),
-        vzip2q_s32(c, zero),
-        vzip1q_s32(d, zero),
-        vzip2q_s32(d, zero),
-    ]
+    // SAFETY: the caller's promise.
+    unsafe { panel.finish::<MODE>(join(acc), out) };
 }
 
 /// Adds the two lanes of each channel.
@@ -201,139 +148,206 @@ unsafe fn accumulate_one(acc: &mut [int32x4_t; SUMS], x: *const i8, mut w: *cons
     w
 }
 
-/// One segment of two pixels: in assembly, as the compiler moves all loads to the front of the loop and then has no
-/// registers left for the accumulators.
-///
-/// # Safety
-/// As for [`accumulate_one`], at both of `x`.
-#[inline]
-#[target_feature(enable = "neon")]
-unsafe fn accumulate_two(
-    acc: &mut [[int32x4_t; SUMS]; 2],
-    x: [*const i8; 2],
-    mut w: *const i8,
-    k: usize,
-) -> *const i8 {
-    /// Products of the first four bytes of eight by four channels of both pixels.
-    macro_rules! first {
-        ($w:literal) => {
-            concat!(
-                "smull {t0:v}.8h, {x0:v}.8b, ",
-                $w,
-                ".8b\n",
-                "smull2 {t1:v}.8h, {x0:v}.16b, ",
-                $w,
-                ".16b\n",
-                "smull {t2:v}.8h, {x1:v}.8b, ",
-                $w,
-                ".8b\n",
-                "smull2 {t3:v}.8h, {x1:v}.16b, ",
-                $w,
-                ".16b\n",
-            )
-        };
-    }
-    /// Adds those of the other four.
-    macro_rules! second {
-        ($w:literal) => {
-            concat!(
-                "smlal {t0:v}.8h, {y0:v}.8b, ",
-                $w,
-                ".8b\n",
-                "smlal2 {t1:v}.8h, {y0:v}.16b, ",
-                $w,
-                ".16b\n",
-                "smlal {t2:v}.8h, {y1:v}.8b, ",
-                $w,
-                ".8b\n",
-                "smlal2 {t3:v}.8h, {y1:v}.16b, ",
-                $w,
-                ".16b\n",
-            )
-        };
-    }
-    /// Adds them to the accumulators.
-    macro_rules! add {
-        ($a0:literal, $a1:literal, $b0:literal, $b1:literal) => {
-            concat!(
-                "sadalp {",
-                $a0,
-                ":v}.4s, {t0:v}.8h\n",
-                "sadalp {",
-                $a1,
-                ":v}.4s, {t1:v}.8h\n",
-                "sadalp {",
-                $b0,
-                ":v}.4s, {t2:v}.8h\n",
-                "sadalp {",
-                $b1,
-                ":v}.4s, {t3:v}.8h\n",
-            )
-        };
-    }
-    /// Eight bytes of the reduction.
-    macro_rules! eight {
-        () => {
-            concat!(
-                "ld1r {{{x0:v}.4s}}, [{p0}], #4\n",
-                "ld1 {{v0.16b, v1.16b, v2.16b, v3.16b}}, [{w}], #64\n",
-                "ld1r {{{x1:v}.4s}}, [{p1}], #4\n",
-                "ld1r {{{y0:v}.4s}}, [{p0}], #4\n",
-                "ld1 {{v4.16b, v5.16b, v6.16b, v7.16b}}, [{w}], #64\n",
-                "ld1r {{{y1:v}.4s}}, [{p1}], #4\n",
-                first!("v0"),
-                second!("v4"),
-                add!("a0", "a1", "b0", "b1"),
-                first!("v1"),
-                second!("v5"),
-                add!("a2", "a3", "b2", "b3"),
-                first!("v2"),
-                second!("v6"),
-                add!("a4", "a5", "b4", "b5"),
-                first!("v3"),
-                second!("v7"),
-                add!("a6", "a7", "b6", "b7"),
-            )
-        };
-    }
-    let [a, b] = acc;
-    // SAFETY: reads `k` bytes at each of `x` and `16 * k` at `w`: sixteen at a time, then eight, then four.
-    unsafe {
+/// Products of the first four bytes of eight by four channels of both pixels.
+macro_rules! first {
+    ($w:literal) => {
+        concat!(
+            "smull v8.8h, v12.8b, ",
+            $w,
+            ".8b\n",
+            "smull2 v9.8h, v12.16b, ",
+            $w,
+            ".16b\n",
+            "smull v10.8h, v13.8b, ",
+            $w,
+            ".8b\n",
+            "smull2 v11.8h, v13.16b, ",
+            $w,
+            ".16b\n",
+        )
+    };
+}
+
+/// Adds those of the other four.
+macro_rules! second {
+    ($w:literal) => {
+        concat!(
+            "smlal v8.8h, v14.8b, ",
+            $w,
+            ".8b\n",
+            "smlal2 v9.8h, v14.16b, ",
+            $w,
+            ".16b\n",
+            "smlal v10.8h, v15.8b, ",
+            $w,
+            ".8b\n",
+            "smlal2 v11.8h, v15.16b, ",
+            $w,
+            ".16b\n",
+        )
+    };
+}
+
+/// Adds them to the accumulators.
+macro_rules! add {
+    ($a0:literal, $a1:literal, $b0:literal, $b1:literal) => {
+        concat!(
+            "sadalp ",
+            $a0,
+            ".4s, v8.8h\n",
+            "sadalp ",
+            $a1,
+            ".4s, v9.8h\n",
+            "sadalp ",
+            $b0,
+            ".4s, v10.8h\n",
+            "sadalp ",
+            $b1,
+            ".4s, v11.8h\n",
+        )
+    };
+}
+
+/// Eight bytes of the reduction.
+macro_rules! eight {
+    () => {
+        concat!(
+            "ld1r {{v12.4s}}, [{p0}], #4\n",
+            "ld1 {{v0.16b, v1.16b, v2.16b, v3.16b}}, [{w}], #64\n",
+            "ld1r {{v13.4s}}, [{p1}], #4\n",
+            "ld1r {{v14.4s}}, [{p0}], #4\n",
+            "ld1 {{v4.16b, v5.16b, v6.16b, v7.16b}}, [{w}], #64\n",
+            "ld1r {{v15.4s}}, [{p1}], #4\n",
+            first!("v0"),
+            second!("v4"),
+            add!("v16", "v17", "v24", "v25"),
+            first!("v1"),
+            second!("v5"),
+            add!("v18", "v19", "v26", "v27"),
+            first!("v2"),
+            second!("v6"),
+            add!("v20", "v21", "v28", "v29"),
+            first!("v3"),
+            second!("v7"),
+            add!("v22", "v23", "v30", "v31"),
+        )
+    };
+}
+
+/// Accumulators of two pixels in `v16` to `v31`: from the biases on, all segments.
+macro_rules! sums {
+    ($($finish:expr,)* ; $($operand:tt)*) => {
         core::arch::asm!(
-            "lsr {n}, {k}, #4",
-            "cbz {n}, 3f",
+            "ldp q16, q17, [{c}, #192]",
+            "ldp q18, q19, [{c}, #224]",
+            "ldp q20, q21, [{c}, #256]",
+            "ldp q22, q23, [{c}, #288]",
+            "mov v24.16b, v16.16b", "mov v25.16b, v17.16b", "mov v26.16b, v18.16b", "mov v27.16b, v19.16b",
+            "mov v28.16b, v20.16b", "mov v29.16b, v21.16b", "mov v30.16b, v22.16b", "mov v31.16b, v23.16b",
             "2:",
+            "ldr {p0}, [{i0}], #8",
+            "ldr {p1}, [{i1}], #8",
+            "lsr {n}, {k}, #4",
+            "cbz {n}, 4f",
+            "3:",
             eight!(),
             eight!(),
             "subs {n}, {n}, #1",
-            "b.ne 2b",
-            "3:",
-            "tbz {k}, #3, 4f",
-            eight!(),
+            "b.ne 3b",
             "4:",
-            "tbz {k}, #2, 5f",
-            "ld1r {{{x0:v}.4s}}, [{p0}]",
-            "ld1r {{{x1:v}.4s}}, [{p1}]",
-            "ld1 {{v0.16b, v1.16b, v2.16b, v3.16b}}, [{w}], #64",
-            first!("v0"), add!("a0", "a1", "b0", "b1"),
-            first!("v1"), add!("a2", "a3", "b2", "b3"),
-            first!("v2"), add!("a4", "a5", "b4", "b5"),
-            first!("v3"), add!("a6", "a7", "b6", "b7"),
+            "tbz {k}, #3, 5f",
+            eight!(),
             "5:",
-            a0 = inout(vreg) a[0], a1 = inout(vreg) a[1], a2 = inout(vreg) a[2], a3 = inout(vreg) a[3],
-            a4 = inout(vreg) a[4], a5 = inout(vreg) a[5], a6 = inout(vreg) a[6], a7 = inout(vreg) a[7],
-            b0 = inout(vreg) b[0], b1 = inout(vreg) b[1], b2 = inout(vreg) b[2], b3 = inout(vreg) b[3],
-            b4 = inout(vreg) b[4], b5 = inout(vreg) b[5], b6 = inout(vreg) b[6], b7 = inout(vreg) b[7],
-            x0 = out(vreg) _, x1 = out(vreg) _, y0 = out(vreg) _, y1 = out(vreg) _,
-            t0 = out(vreg) _, t1 = out(vreg) _, t2 = out(vreg) _, t3 = out(vreg) _,
-            out("v0") _, out("v1") _, out("v2") _, out("v3") _,
-            out("v4") _, out("v5") _, out("v6") _, out("v7") _,
-            p0 = inout(reg) x[0] => _, p1 = inout(reg) x[1] => _,
-            w = inout(reg) w,
-            k = in(reg) k,
+            "tbz {k}, #2, 6f",
+            "ld1r {{v12.4s}}, [{p0}]",
+            "ld1r {{v13.4s}}, [{p1}]",
+            "ld1 {{v0.16b, v1.16b, v2.16b, v3.16b}}, [{w}], #64",
+            first!("v0"), add!("v16", "v17", "v24", "v25"),
+            first!("v1"), add!("v18", "v19", "v26", "v27"),
+            first!("v2"), add!("v20", "v21", "v28", "v29"),
+            first!("v3"), add!("v22", "v23", "v30", "v31"),
+            "6:",
+            "subs {segments}, {segments}, #1",
+            "b.ne 2b",
+            $($finish,)*
+            p0 = out(reg) _, p1 = out(reg) _,
             n = out(reg) _,
-            options(readonly, nostack),
+            out("v0") _, out("v1") _, out("v2") _, out("v3") _, out("v4") _, out("v5") _, out("v6") _, out("v7") _,
+            out("v8") _, out("v9") _, out("v10") _, out("v11") _, out("v12") _, out("v13") _, out("v14") _,
+            out("v15") _, out("v16") _, out("v17") _, out("v18") _, out("v19") _, out("v20") _, out("v21") _,
+            out("v22") _, out("v23") _, out("v24") _, out("v25") _, out("v26") _, out("v27") _, out("v28") _,
+            out("v29") _, out("v30") _, out("v31") _,
+            options(nostack),
+            $($operand)*
+        )
+    };
+}
+
+/// Two pixels by one whole panel.
+///
+/// # Safety
+/// As for [`Sums::some`] with two pixels, in mode `RELU` or `LINEAR`.
+#[inline]
+#[target_feature(enable = "neon")]
+unsafe fn whole<const MODE: u8>(pixels: &Pixels, panel: &Panel<'_>, out: &[*mut i8; 2]) {
+    macro_rules! run {
+        ($z:literal, $each:ident) => {
+            sums!(
+                "addp v16.4s, v16.4s, v17.4s", "addp v17.4s, v18.4s, v19.4s",
+                "addp v18.4s, v20.4s, v21.4s", "addp v19.4s, v22.4s, v23.4s",
+                "addp v24.4s, v24.4s, v25.4s", "addp v25.4s, v26.4s, v27.4s",
+                "addp v26.4s, v28.4s, v29.4s", "addp v27.4s, v30.4s, v31.4s",
+                factors!(),
+                $z,
+                $each!("v16", "v17", "v18", "v19", "q16", "v8", "0"),
+                $each!("v24", "v25", "v26", "v27", "q24", "v8", "8"),
+                ;
+                i0 = inout(reg) pixels.of(0) => _, i1 = inout(reg) pixels.of(1) => _,
+                segments = inout(reg) pixels.segments => _,
+                k = in(reg) pixels.k,
+                w = inout(reg) panel.weights => _,
+                c = in(reg) panel.scale,
+                z = in(reg) &panel.stage.zero_point,
+                out = in(reg) out,
+                first = in(reg) panel.first,
+                o = out(reg) _,
+            )
+        };
+    }
+    // SAFETY: reads `k` bytes at each segment of two pixels, 16 times as many weights for each, the constants, and
+    // stores sixteen bytes of each pixel, by the caller's promise.
+    unsafe {
+        if MODE == mode::RELU {
+            run!("/* {z} */ movi v8.16b, #128", relu);
+        } else {
+            run!("ldr q8, [{z}]", linear);
+        }
+    }
+}
+
+/// The accumulators of two pixels by one panel.
+///
+/// # Safety
+/// As for [`Sums::some`] with two pixels.
+#[inline]
+#[target_feature(enable = "neon")]
+unsafe fn two(pixels: &Pixels, panel: &Panel<'_>) -> [[int32x4_t; SUMS]; 2] {
+    let mut sums = [[vdupq_n_s32(0); SUMS]; 2];
+    // SAFETY: reads as above, and writes the accumulators.
+    unsafe {
+        sums!(
+            "st1 {{v16.4s, v17.4s, v18.4s, v19.4s}}, [{to}], #64",
+            "st1 {{v20.4s, v21.4s, v22.4s, v23.4s}}, [{to}], #64",
+            "st1 {{v24.4s, v25.4s, v26.4s, v27.4s}}, [{to}], #64",
+            "st1 {{v28.4s, v29.4s, v30.4s, v31.4s}}, [{to}], #64",
+            ;
+            i0 = inout(reg) pixels.of(0) => _, i1 = inout(reg) pixels.of(1) => _,
+            segments = inout(reg) pixels.segments => _,
+            k = in(reg) pixels.k,
+            w = inout(reg) panel.weights => _,
+            c = in(reg) panel.scale,
+            to = inout(reg) &raw mut sums => _,
         );
     }
-    w
+    sums
 }

@@ -4,22 +4,37 @@ use super::{
     Panels, Rows,
     neon_stage::{self, CHANNELS, Scale, Stage, mode, with_mode},
 };
-use core::arch::aarch64::*;
+use core::{arch::aarch64::*, mem::MaybeUninit};
 
 /// The arithmetic of one instruction set: sums of a few pixels by one panel of [`super::Layout::NEON`].
 pub(crate) trait Sums: Copy {
-    /// Computes and stores some of `left` pixels, at least one; says how many.
+    /// The most pixels of one call.
+    const PIXELS: usize;
+
+    /// Computes and stores as many pixels as `out` has pointers.
     ///
     /// # Safety
-    /// The instructions exist; `rows` holds `left` pixels and at least one segment, `panel.weights` are packed for it, and `panel.live` channels are
-    /// writable at each of `out`, which are `left` pointers.
-    unsafe fn some<const MODE: u8>(
-        self,
-        rows: &Rows,
-        panel: &Panel<'_>,
-        left: usize,
-        out: &[*mut i8],
-    ) -> usize;
+    /// The instructions exist; `1 <= out.len() <= PIXELS`; `pixels` are those, the panel's weights are packed for them, and
+    /// `panel.live` channels are writable at each of `out`.
+    unsafe fn some<const MODE: u8>(self, pixels: &Pixels, panel: &Panel<'_>, out: &[*mut i8]);
+}
+
+/// The activations of a few pixels.
+#[derive(Clone, Copy)]
+pub(crate) struct Pixels {
+    /// `[pixel][segment]`: where they begin.
+    pub(crate) pointers: *const *const i8,
+    /// Segments, at least one, and bytes of each, at least four.
+    pub(crate) segments: usize,
+    pub(crate) k: usize,
+}
+
+impl Pixels {
+    /// The pointers of pixel `p`.
+    #[inline(always)]
+    pub(crate) fn of(&self, p: usize) -> *const *const i8 {
+        self.pointers.wrapping_add(p * self.segments)
+    }
 }
 
 /// A panel of channels, and what happens to its sums.
@@ -30,22 +45,10 @@ pub(crate) struct Panel<'a> {
     /// Its first channel, and how many it has.
     pub(crate) first: usize,
     pub(crate) live: usize,
-    /// Whether any segment of the pixels lies in the padding.
-    pub(crate) padded: bool,
 }
 
 impl Panel<'_> {
-    /// [`Rows::resolve`], short where nothing lies in the padding.
-    #[inline(always)]
-    pub(crate) fn resolve<const PX: usize>(&self, rows: &Rows, offsets: [i32; PX]) -> [*const i8; PX] {
-        if self.padded {
-            offsets.map(|offset| rows.resolve(offset))
-        } else {
-            offsets.map(|offset| rows.base.wrapping_offset(offset as isize))
-        }
-    }
-
-    /// Whether [`neon_finish`](super::neon_finish) can do it.
+    /// Whether a tile of `MODE` may finish whole vectors by itself.
     #[inline(always)]
     pub(crate) const fn is_whole<const MODE: u8>(&self) -> bool {
         self.live == CHANNELS && matches!(MODE, mode::RELU | mode::LINEAR)
@@ -64,28 +67,8 @@ impl Panel<'_> {
     }
 }
 
-/// Whether one of `count` offsets is negative.
-///
-/// # Safety
-/// They are readable.
-#[inline]
-#[target_feature(enable = "neon")]
-unsafe fn any_padding(offsets: *const i32, count: usize) -> bool {
-    let (mut all, mut i) = (vdupq_n_s32(0), 0);
-    // SAFETY: offsets from `i` on, at most `count`.
-    unsafe {
-        while i + 4 <= count {
-            all = vorrq_s32(all, vld1q_s32(offsets.add(i)));
-            i += 4;
-        }
-        let mut rest = vminvq_s32(all);
-        while i < count {
-            rest |= *offsets.add(i);
-            i += 1;
-        }
-        rest < 0
-    }
-}
+/// Pointers that a call keeps: those of 30 pixels of a 3x3 kernel.
+const POINTERS: usize = 270;
 
 /// See [`super::Tile::run`].
 ///
@@ -93,8 +76,8 @@ unsafe fn any_padding(offsets: *const i32, count: usize) -> bool {
 /// As there, where the instructions exist.
 #[inline]
 #[target_feature(enable = "neon")]
-pub(crate) unsafe fn block(
-    sums: impl Sums,
+pub(crate) unsafe fn block<S: Sums>(
+    sums: S,
     rows: &Rows,
     constants: &Panels,
     panels: usize,
@@ -104,44 +87,71 @@ pub(crate) unsafe fn block(
 ) {
     let stage = Stage::new(&constants.stage);
     let Some(out) = out.get(..pixels) else { return };
-    // SAFETY: the pixels have as many offsets.
-    let padded = unsafe { any_padding(rows.offsets, pixels * rows.segments) };
-    for n in 0..panels {
-        // SAFETY: `n < panels`.
-        let scale = unsafe { Scale::load(constants, n) };
-        let panel = Panel {
-            weights: constants.weights.wrapping_add(n * constants.weights_stride),
-            stage: &stage,
-            scale: &scale,
-            first: CHANNELS * n,
-            live: channels.saturating_sub(CHANNELS * n).min(CHANNELS),
-            padded,
-        };
-        // SAFETY: the caller's promise, for panel `n`.
-        unsafe { with_mode!(scale.mode(&stage), pixels_of(sums, rows, &panel, out)) };
+    // Where there are many segments, fewer pixels are computed together, and where that is not enough, fewer segments.
+    let together = POINTERS.checked_div(rows.segments).unwrap_or(0).min(pixels);
+    if together == 0 || rows.k == 0 {
+        // SAFETY: the caller's promise.
+        return unsafe { slow(rows, constants, channels, out) };
+    }
+    let mut pointers = [const { MaybeUninit::uninit() }; POINTERS];
+    for (i, out) in out.chunks(together).enumerate() {
+        let offsets = rows.offsets.wrapping_add(i * together * rows.segments);
+        for (s, pointer) in pointers.iter_mut().enumerate().take(out.len() * rows.segments) {
+            // SAFETY: the pixels have as many offsets.
+            pointer.write(rows.resolve(unsafe { *offsets.wrapping_add(s) }));
+        }
+        let pixels = Pixels { pointers: pointers.as_ptr().cast(), segments: rows.segments, k: rows.k };
+        for n in 0..panels {
+            // SAFETY: `n < panels`.
+            let scale = unsafe { Scale::load(constants, n) };
+            let panel = Panel {
+                weights: constants.weights.wrapping_add(n * constants.weights_stride),
+                stage: &stage,
+                scale: &scale,
+                first: CHANNELS * n,
+                live: channels.saturating_sub(CHANNELS * n).min(CHANNELS),
+            };
+            // SAFETY: the caller's promise, for panel `n`.
+            unsafe { with_mode!(scale.mode(&stage), pixels_of(sums, pixels, &panel, out)) };
+        }
     }
 }
 
 /// All pixels by one panel.
 ///
 /// # Safety
-/// As for [`Sums::some`] with as many pixels as `out` has, but any number of segments.
+/// As for [`Sums::some`] with as many pixels as `out` has.
 #[inline]
 #[target_feature(enable = "neon")]
-unsafe fn pixels_of<const MODE: u8>(sums: impl Sums, rows: &Rows, panel: &Panel<'_>, mut out: &[*mut i8]) {
-    if rows.segments == 0 {
-        // Nothing but biases.
-        for out in out {
-            // SAFETY: the caller's promise.
-            unsafe { panel.finish::<MODE>(panel.scale.bias, *out) };
-        }
-        return;
-    }
-    let mut rows = *rows;
+unsafe fn pixels_of<const MODE: u8>(sums: impl Sums, pixels: Pixels, panel: &Panel<'_>, out: &[*mut i8]) {
+    // SAFETY: the caller's promise.
+    unsafe { each::<MODE, _>(sums, pixels, panel, out) }
+}
+
+/// [`pixels_of`], with the type named.
+///
+/// # Safety
+/// As there.
+#[inline]
+#[target_feature(enable = "neon")]
+unsafe fn each<const MODE: u8, S: Sums>(sums: S, mut pixels: Pixels, panel: &Panel<'_>, mut out: &[*mut i8]) {
     while !out.is_empty() {
-        // SAFETY: the rest of the pixels.
-        let done = unsafe { sums.some::<MODE>(&rows, panel, out.len(), out) };
-        rows.offsets = rows.offsets.wrapping_add(done * rows.segments);
-        out = out.get(done..).unwrap_or_default();
+        let (now, rest) = out.split_at_checked(S::PIXELS).unwrap_or((out, &[]));
+        // SAFETY: the caller's promise.
+        unsafe { sums.some::<MODE>(&pixels, panel, now) };
+        (pixels.pointers, out) = (pixels.of(S::PIXELS), rest);
+    }
+}
+
+/// [`block`] for what no network has: kernels of more than [`POINTERS`] taps, or of none.
+///
+/// # Safety
+/// As there.
+#[cold]
+unsafe fn slow(rows: &Rows, constants: &Panels, channels: usize, out: &[*mut i8]) {
+    let tile = super::scalar::Scalar { layout: super::Layout::NEON };
+    for (p, out) in out.iter().enumerate() {
+        // SAFETY: the caller's promise.
+        unsafe { tile.pixel(rows, constants, channels, p, *out) };
     }
 }

@@ -1,161 +1,241 @@
-//! NEON: from the sums of several pixels to their bytes, with the factors in registers once for all of them.
+//! Assembly text for the tiles of aarch64: from the sums of a pixel to its bytes, with the factors in registers.
 //!
-//! In assembly, as the compiler loads the factors again for each pixel. Only the two modes that layers mostly have, and
-//! whole panels; [`Stage::bytes`](super::neon_stage::Stage::bytes) is the same for one pixel in any mode.
+//! Tiles are assembly from the biases to the bytes: the compiler would load constants before the loop over pixels and
+//! then move them out of the way of the accumulators, tile by tile. This is for the two modes that layers mostly have, and
+//! whole panels; [`Stage::bytes`](super::neon_stage::Stage::bytes) is the same in any mode.
+//!
+//! In all of them, `{c}` is the address of a [`Scale`](super::neon_stage::Scale), `{out}` that of the pixels' addresses, `{first}`
+//! the panel's first channel, and `{o}` a register.
 
 use super::neon_stage::{Scale, Stage, mode};
 use core::arch::aarch64::*;
 
-/// In place: the high products, the rounding shifts, and 16 bits of each. `$fix` comes before the shifts.
-macro_rules! requantize {
-    ($a:literal, $b:literal, $c:literal, $d:literal $(, $fix:literal)?) => {
+/// Loads the factors into `v0` to `v7`.
+macro_rules! factors {
+    () => {
+        "ldp q0, q1, [{c}, #64]\nldp q2, q3, [{c}, #96]\nldp q4, q5, [{c}, #128]\nldp q6, q7, [{c}, #160]\n"
+    };
+}
+
+/// In place: the high products, the rounding shifts, and 16 bits of each, in `$a` and `$c`.
+macro_rules! products {
+    ($a:literal, $b:literal, $c:literal, $d:literal) => {
         concat!(
-            "sqrdmulh {", $a, ":v}.4s, {", $a, ":v}.4s, {m0:v}.4s\n",
-            "sqrdmulh {", $b, ":v}.4s, {", $b, ":v}.4s, {m1:v}.4s\n",
-            "sqrdmulh {", $c, ":v}.4s, {", $c, ":v}.4s, {m2:v}.4s\n",
-            "sqrdmulh {", $d, ":v}.4s, {", $d, ":v}.4s, {m3:v}.4s\n",
-            $(
-                $fix, " {", $a, ":v}.4s, {", $a, ":v}.4s, #31\n",
-                $fix, " {", $b, ":v}.4s, {", $b, ":v}.4s, #31\n",
-                $fix, " {", $c, ":v}.4s, {", $c, ":v}.4s, #31\n",
-                $fix, " {", $d, ":v}.4s, {", $d, ":v}.4s, #31\n",
-            )?
-            "srshl {", $a, ":v}.4s, {", $a, ":v}.4s, {s0:v}.4s\n",
-            "srshl {", $b, ":v}.4s, {", $b, ":v}.4s, {s1:v}.4s\n",
-            "srshl {", $c, ":v}.4s, {", $c, ":v}.4s, {s2:v}.4s\n",
-            "srshl {", $d, ":v}.4s, {", $d, ":v}.4s, {s3:v}.4s\n",
-            "sqxtn {", $a, ":v}.4h, {", $a, ":v}.4s\n",
-            "sqxtn {", $c, ":v}.4h, {", $c, ":v}.4s\n",
-            "sqxtn2 {", $a, ":v}.8h, {", $b, ":v}.4s\n",
-            "sqxtn2 {", $c, ":v}.8h, {", $d, ":v}.4s\n",
+            "sqrdmulh ",
+            $a,
+            ".4s, ",
+            $a,
+            ".4s, v0.4s\n",
+            "sqrdmulh ",
+            $b,
+            ".4s, ",
+            $b,
+            ".4s, v1.4s\n",
+            "sqrdmulh ",
+            $c,
+            ".4s, ",
+            $c,
+            ".4s, v2.4s\n",
+            "sqrdmulh ",
+            $d,
+            ".4s, ",
+            $d,
+            ".4s, v3.4s\n",
+        )
+    };
+}
+macro_rules! shifts {
+    ($a:literal, $b:literal, $c:literal, $d:literal) => {
+        concat!(
+            "srshl ",
+            $a,
+            ".4s, ",
+            $a,
+            ".4s, v4.4s\n",
+            "srshl ",
+            $b,
+            ".4s, ",
+            $b,
+            ".4s, v5.4s\n",
+            "srshl ",
+            $c,
+            ".4s, ",
+            $c,
+            ".4s, v6.4s\n",
+            "srshl ",
+            $d,
+            ".4s, ",
+            $d,
+            ".4s, v7.4s\n",
+            "sqxtn ",
+            $a,
+            ".4h, ",
+            $a,
+            ".4s\n",
+            "sqxtn ",
+            $c,
+            ".4h, ",
+            $c,
+            ".4s\n",
+            "sqxtn2 ",
+            $a,
+            ".8h, ",
+            $b,
+            ".4s\n",
+            "sqxtn2 ",
+            $c,
+            ".8h, ",
+            $d,
+            ".4s\n",
         )
     };
 }
 
-/// One pixel in mode `RELU`: saturated to `0..=255`, then 128 less.
+/// The pixel whose address is `$at` bytes behind `{out}`, in mode `RELU`: saturated to `0..=255`, then 128 less; `$z` holds
+/// 128 in each byte.
 macro_rules! relu {
-    ($a:literal, $b:literal, $c:literal, $d:literal, $out:literal) => {
+    ($a:literal, $b:literal, $c:literal, $d:literal, $q:literal, $z:literal, $at:literal) => {
         concat!(
-            requantize!($a, $b, $c, $d),
+            products!($a, $b, $c, $d),
             "ldr {o}, [{out}, #",
-            $out,
+            $at,
             "]\n",
-            "sqxtun {",
+            shifts!($a, $b, $c, $d),
+            "sqxtun ",
             $a,
-            ":v}.8b, {",
+            ".8b, ",
             $a,
-            ":v}.8h\n",
-            "sqxtun2 {",
+            ".8h\n",
+            "sqxtun2 ",
             $a,
-            ":v}.16b, {",
+            ".16b, ",
             $c,
-            ":v}.8h\n",
-            "eor {",
+            ".8h\n",
+            "eor ",
             $a,
-            ":v}.16b, {",
+            ".16b, ",
             $a,
-            ":v}.16b, {z:v}.16b\n",
-            "str {",
-            $a,
-            ":q}, [{o}, {first}]\n",
+            ".16b, ",
+            $z,
+            ".16b\n",
+            "str ",
+            $q,
+            ", [{o}, {first}]\n",
         )
     };
 }
 
-/// One pixel in mode `LINEAR`: ties away from zero, then the zero point.
+/// The same in mode `LINEAR`: ties away from zero; `$z` holds the zero point in each half-word.
 macro_rules! linear {
-    ($a:literal, $b:literal, $c:literal, $d:literal, $out:literal) => {
+    ($a:literal, $b:literal, $c:literal, $d:literal, $q:literal, $z:literal, $at:literal) => {
         concat!(
-            requantize!($a, $b, $c, $d, "ssra"),
+            products!($a, $b, $c, $d),
             "ldr {o}, [{out}, #",
-            $out,
+            $at,
             "]\n",
-            "sqadd {",
+            "ssra ",
             $a,
-            ":v}.8h, {",
+            ".4s, ",
             $a,
-            ":v}.8h, {z:v}.8h\n",
-            "sqadd {",
+            ".4s, #31\n",
+            "ssra ",
+            $b,
+            ".4s, ",
+            $b,
+            ".4s, #31\n",
+            "ssra ",
             $c,
-            ":v}.8h, {",
+            ".4s, ",
             $c,
-            ":v}.8h, {z:v}.8h\n",
-            "sqxtn {",
+            ".4s, #31\n",
+            "ssra ",
+            $d,
+            ".4s, ",
+            $d,
+            ".4s, #31\n",
+            shifts!($a, $b, $c, $d),
+            "sqadd ",
             $a,
-            ":v}.8b, {",
+            ".8h, ",
             $a,
-            ":v}.8h\n",
-            "sqxtn2 {",
-            $a,
-            ":v}.16b, {",
+            ".8h, ",
+            $z,
+            ".8h\n",
+            "sqadd ",
             $c,
-            ":v}.8h\n",
-            "str {",
+            ".8h, ",
+            $c,
+            ".8h, ",
+            $z,
+            ".8h\n",
+            "sqxtn ",
             $a,
-            ":q}, [{o}, {first}]\n",
+            ".8b, ",
+            $a,
+            ".8h\n",
+            "sqxtn2 ",
+            $a,
+            ".16b, ",
+            $c,
+            ".8h\n",
+            "str ",
+            $q,
+            ", [{o}, {first}]\n",
         )
     };
 }
 
-/// `$name` stores whole panels of `$pixels` pixels.
-macro_rules! finish {
-    ($(#[$doc:meta])* $name:ident, $pixels:literal: $($a:ident $b:ident $c:ident $d:ident, [$($s:literal),*];)*) => {
-        $(#[$doc])*
-        ///
-        /// # Safety
-        /// `MODE` is `RELU` or `LINEAR`, and that of the panel; sixteen bytes are writable `first` behind each of `out`.
-        #[inline]
-        #[target_feature(enable = "neon")]
-        pub(crate) unsafe fn $name<const MODE: u8>(
-            stage: &Stage,
-            scale: &Scale,
-            sums: [[int32x4_t; 4]; $pixels],
-            out: &[*mut i8; $pixels],
-            first: usize,
-        ) {
-            let [$([$a, $b, $c, $d]),*] = sums;
-            let ([m0, m1, m2, m3], [s0, s1, s2, s3]) = (scale.mantissa, scale.shift);
-            macro_rules! run {
-                ($each:ident, $z:expr) => {
-                    core::arch::asm!(
-                        $($each!($($s),*),)*
-                        $($a = inout(vreg) $a => _, $b = inout(vreg) $b => _,
-                        $c = inout(vreg) $c => _, $d = inout(vreg) $d => _,)*
-                        m0 = in(vreg) m0, m1 = in(vreg) m1, m2 = in(vreg) m2, m3 = in(vreg) m3,
-                        s0 = in(vreg) s0, s1 = in(vreg) s1, s2 = in(vreg) s2, s3 = in(vreg) s3,
-                        z = in(vreg) $z,
-                        out = in(reg) out,
-                        first = in(reg) first,
-                        o = out(reg) _,
-                        options(nostack, preserves_flags),
-                    )
-                };
-            }
-            // SAFETY: stores sixteen bytes at each of `out`, by the caller's promise.
-            unsafe {
-                if MODE == mode::RELU {
-                    run!(relu, vdupq_n_u8(128));
-                } else {
-                    run!(linear, stage.zero_point);
-                }
-            }
+pub(crate) use {factors, linear, products, relu, shifts};
+
+/// Requantises the sums of four pixels and stores sixteen channels of each.
+///
+/// # Safety
+/// `MODE` is `RELU` or `LINEAR`, and that of the panel; sixteen bytes are writable at each of `out`.
+#[inline]
+#[target_feature(enable = "neon")]
+pub(crate) unsafe fn four<const MODE: u8>(
+    stage: &Stage,
+    scale: &Scale,
+    sums: &[[int32x4_t; 4]; 4],
+    out: &[*mut i8; 4],
+) {
+    macro_rules! run {
+        ($z:literal, $each:ident) => {
+            core::arch::asm!(
+                factors!(),
+                $z,
+                "ldp q16, q17, [{sums}]",
+                "ldp q18, q19, [{sums}, #32]",
+                "ldp q20, q21, [{sums}, #64]",
+                "ldp q22, q23, [{sums}, #96]",
+                "ldp q24, q25, [{sums}, #128]",
+                "ldp q26, q27, [{sums}, #160]",
+                "ldp q28, q29, [{sums}, #192]",
+                "ldp q30, q31, [{sums}, #224]",
+                $each!("v16", "v17", "v18", "v19", "q16", "v8", "0"),
+                $each!("v20", "v21", "v22", "v23", "q20", "v8", "8"),
+                $each!("v24", "v25", "v26", "v27", "q24", "v8", "16"),
+                $each!("v28", "v29", "v30", "v31", "q28", "v8", "24"),
+                c = in(reg) scale,
+                z = in(reg) &stage.zero_point,
+                sums = in(reg) sums,
+                out = in(reg) out,
+                first = in(reg) 0usize,
+                o = out(reg) _,
+                out("v0") _, out("v1") _, out("v2") _, out("v3") _, out("v4") _, out("v5") _, out("v6") _,
+                out("v7") _, out("v8") _, out("v16") _, out("v17") _, out("v18") _, out("v19") _, out("v20") _,
+                out("v21") _, out("v22") _, out("v23") _, out("v24") _, out("v25") _, out("v26") _,
+                out("v27") _, out("v28") _, out("v29") _, out("v30") _, out("v31") _,
+                options(nostack, preserves_flags),
+            )
+        };
+    }
+    // SAFETY: reads the sums and the constants, stores sixteen bytes at each of `out`, by the caller's promise.
+    unsafe {
+        if MODE == mode::RELU {
+            run!("/* {z} */ movi v8.16b, #128", relu);
+        } else {
+            run!("ldr q8, [{z}]", linear);
         }
-    };
-}
-
-finish! {
-    /// Two pixels.
-    two, 2:
-    a0 a1 a2 a3, ["a0", "a1", "a2", "a3", "0"];
-    b0 b1 b2 b3, ["b0", "b1", "b2", "b3", "8"];
-}
-
-finish! {
-    /// Five pixels.
-    five, 5:
-    a0 a1 a2 a3, ["a0", "a1", "a2", "a3", "0"];
-    b0 b1 b2 b3, ["b0", "b1", "b2", "b3", "8"];
-    c0 c1 c2 c3, ["c0", "c1", "c2", "c3", "16"];
-    d0 d1 d2 d3, ["d0", "d1", "d2", "d3", "24"];
-    e0 e1 e2 e3, ["e0", "e1", "e2", "e3", "32"];
+    }
 }

@@ -1,7 +1,7 @@
 //! NEON: from sixteen accumulators to sixteen bytes, for every tile of aarch64.
 
 use super::Panels;
-use crate::arith::{OutputStage, Rounding};
+use crate::arith::{Multiplier, OutputStage, Rounding};
 use core::arch::aarch64::*;
 
 /// Channels that are requantised together: a panel of [`super::Layout::NEON`].
@@ -68,12 +68,12 @@ impl Stage {
     #[target_feature(enable = "neon")]
     pub(crate) fn bytes<const MODE: u8>(&self, scale: &Scale, sums: [int32x4_t; 4]) -> int8x16_t {
         // No closures over arrays: the compiler calls them, one by one.
-        let ([a, b, c, d], m, s) = (sums, scale.mantissa, scale.shift);
+        let ([a, b, c, d], [m0, m1, m2, m3, s0, s1, s2, s3]) = (sums, scale.factors);
         let (a, b, c, d) = (
-            apply::<MODE>(a, m[0], s[0]),
-            apply::<MODE>(b, m[1], s[1]),
-            apply::<MODE>(c, m[2], s[2]),
-            apply::<MODE>(d, m[3], s[3]),
+            apply::<MODE>(a, m0, s0),
+            apply::<MODE>(b, m1, s1),
+            apply::<MODE>(c, m2, s2),
+            apply::<MODE>(d, m3, s3),
         );
         let (low, high) = (vqmovn_high_s32(vqmovn_s32(a), b), vqmovn_high_s32(vqmovn_s32(c), d));
         if MODE == mode::RELU {
@@ -134,10 +134,13 @@ fn apply<const MODE: u8>(acc: int32x4_t, mantissa: int32x4_t, shift: int32x4_t) 
 
 /// Biases and multipliers of sixteen channels.
 #[derive(Clone, Copy)]
+#[repr(C)]
 pub(crate) struct Scale {
     pub(crate) bias: [int32x4_t; 4],
-    pub(crate) mantissa: [int32x4_t; 4],
-    pub(crate) shift: [int32x4_t; 4],
+    /// Mantissas, then shifts. Tiles know that this follows the biases.
+    pub(crate) factors: [int32x4_t; 8],
+    /// The biases, each with a 0 behind it. Tiles know that this follows the factors.
+    pub(crate) spread: [int32x4_t; 8],
     below_half: bool,
 }
 
@@ -153,6 +156,7 @@ impl Scale {
         // SAFETY: the panel has sixteen biases, mantissas and shifts.
         unsafe {
             let (bias, mantissa) = (constants.bias.add(first), constants.mantissa.add(first));
+            let zero = vdupq_n_s32(0);
             let (bias, mantissa) = (vld1q_s32_x4(bias), vld1q_s32_x4(mantissa));
             let shift = vld1q_s8(constants.shift.add(first));
             let (low, high) = (vmovl_s8(vget_low_s8(shift)), vmovl_high_s8(shift));
@@ -170,10 +174,34 @@ impl Scale {
             let right = vmaxvq_s32(vandq_s32(vandq_s32(a, b), vandq_s32(c, d))) < 0;
             Self {
                 bias: [bias.0, bias.1, bias.2, bias.3],
-                mantissa: [mantissa.0, mantissa.1, mantissa.2, mantissa.3],
-                shift,
+                spread: [
+                    vzip1q_s32(bias.0, zero),
+                    vzip2q_s32(bias.0, zero),
+                    vzip1q_s32(bias.1, zero),
+                    vzip2q_s32(bias.1, zero),
+                    vzip1q_s32(bias.2, zero),
+                    vzip2q_s32(bias.2, zero),
+                    vzip1q_s32(bias.3, zero),
+                    vzip2q_s32(bias.3, zero),
+                ],
+                factors: [
+                    mantissa.0, mantissa.1, mantissa.2, mantissa.3, shift[0], shift[1], shift[2], shift[3],
+                ],
                 below_half: right,
             }
+        }
+    }
+
+    /// One factor for all, and no biases.
+    #[inline]
+    #[target_feature(enable = "neon")]
+    pub(crate) fn uniform(multiplier: Multiplier) -> Self {
+        let (m, s) = (vdupq_n_s32(multiplier.mantissa), vdupq_n_s32(multiplier.shift));
+        Self {
+            bias: [vdupq_n_s32(0); 4],
+            spread: [vdupq_n_s32(0); 8],
+            factors: [m, m, m, m, s, s, s, s],
+            below_half: multiplier.shift < 0 || multiplier.mantissa == 0,
         }
     }
 
@@ -210,7 +238,7 @@ fn double(acc: int32x4_t, mantissa: int32x4_t, shift: int32x4_t) -> int32x4_t {
 /// [`double`] where the shift is negative, or the mantissa 0.
 #[inline]
 #[target_feature(enable = "neon")]
-fn below_half(acc: int32x4_t, mantissa: int32x4_t, shift: int32x4_t) -> int32x4_t {
+pub(crate) fn below_half(acc: int32x4_t, mantissa: int32x4_t, shift: int32x4_t) -> int32x4_t {
     let h = vqrdmulhq_s32(acc, mantissa);
     vrshlq_s32(vsraq_n_s32::<31>(h, h), shift)
 }
@@ -246,11 +274,24 @@ pub(crate) unsafe fn store(out: *mut i8, bytes: int8x16_t, live: usize) {
         unsafe { vst1q_s8(out, bytes) };
         return;
     }
-    let mut all = [0i8; CHANNELS];
-    // SAFETY: sixteen bytes are writable at `all`.
-    unsafe { vst1q_s8(all.as_mut_ptr(), bytes) };
-    for (i, byte) in all.into_iter().enumerate().take(live) {
-        // SAFETY: `i < live`.
-        unsafe { out.add(i).write(byte) };
+    // Eight, four, two and one, as the number's bits say; what is left moves to the front.
+    let (mut at, mut left) = (out, bytes);
+    // SAFETY: `live` bytes together.
+    unsafe {
+        if live & 8 != 0 {
+            vst1_s8(at, vget_low_s8(left));
+            (at, left) = (at.add(8), vextq_s8::<8>(left, left));
+        }
+        if live & 4 != 0 {
+            vst1q_lane_s32::<0>(at.cast(), vreinterpretq_s32_s8(left));
+            (at, left) = (at.add(4), vextq_s8::<4>(left, left));
+        }
+        if live & 2 != 0 {
+            vst1q_lane_s16::<0>(at.cast(), vreinterpretq_s16_s8(left));
+            (at, left) = (at.add(2), vextq_s8::<2>(left, left));
+        }
+        if live & 1 != 0 {
+            vst1q_lane_s8::<0>(at, left);
+        }
     }
 }

@@ -136,11 +136,11 @@ unsafe fn finish<const MODE: u8>(
         }
     }
     let whole = pass.live == CHANNELS && matches!(MODE, mode::RELU | mode::LINEAR);
-    for (sums, out) in total.as_chunks::<2>().0.iter().zip(out.as_chunks::<2>().0) {
+    for (sums, out) in total.as_chunks::<4>().0.iter().zip(out.as_chunks::<4>().0) {
         // SAFETY: the caller's promise.
         unsafe {
-            if whole && !out[1].is_null() {
-                neon_finish::two::<MODE>(stage, scale, *sums, out, 0);
+            if whole && !out[3].is_null() {
+                neon_finish::four::<MODE>(stage, scale, sums, out);
             } else {
                 for (sums, out) in sums.iter().zip(out).filter(|(_, out)| !out.is_null()) {
                     neon_stage::store(*out, stage.bytes::<MODE>(scale, *sums), pass.live);
