@@ -8,6 +8,7 @@ use crate::{
     quantize::{Format, QGraph, QParams},
 };
 use niello_kernels::{Layout, Multiplier, OutputStage, Region, Rounding, Space};
+use std::collections::BTreeSet;
 
 /// What to lower for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,6 +101,8 @@ pub struct Lowering<'a> {
     q: &'a QGraph,
     target: &'a Target,
     placement: &'a Placement,
+    /// Values that are never whole in memory: their reader takes their rows.
+    fused: &'a BTreeSet<ValueId>,
     blob: BlobBuilder,
     pub(crate) drafts: Vec<Draft>,
     node: usize,
@@ -142,6 +145,18 @@ impl Lowering<'_> {
     /// Whether the producer of `value` writes straight into its slice of the concatenation that `node` makes.
     pub fn is_placed(&self, value: ValueId) -> bool {
         self.placement.parent(value).is_some_and(|(parent, _)| self.node().outputs.contains(&parent))
+    }
+
+    /// Whether the node takes its input row by row from the node that makes it (see [`crate::ops::Op::can_take_rows_of`]).
+    pub fn takes_rows(&self) -> bool {
+        self.fused.contains(&self.node().inputs[0])
+    }
+
+    /// Takes back the draft that makes `value`, if its call is a `C`, to make it part of another.
+    pub(crate) fn take_draft<C: Call + 'static>(&mut self, value: ValueId) -> Option<Draft> {
+        let makes = |draft: &Draft| draft.writes == value && draft.call.as_any().is::<C>();
+        let at = self.drafts.iter().position(makes)?;
+        Some(self.drafts.remove(at))
     }
 
     /// Adds a constant.
@@ -205,6 +220,18 @@ impl Pushed<'_> {
         self
     }
 
+    /// Another name than the node's, another kind than the operator's.
+    pub(crate) fn named(self, name: String, kind: &'static str) -> Self {
+        (self.0.name, self.0.kind) = (name, kind);
+        self
+    }
+
+    /// More multiply-accumulates than the node's.
+    pub(crate) fn macs(self, more: u64) -> Self {
+        self.0.macs += more;
+        self
+    }
+
     /// The output may take over the memory of any of `values` that nobody reads afterwards.
     pub fn in_place(self, values: &[ValueId]) -> Self {
         self.0.in_place = values.to_vec();
@@ -217,8 +244,39 @@ impl Pushed<'_> {
 /// # Errors
 /// A layer whose accumulator could overflow, whose scales cannot be represented, or whose tensors exceed 2 GiB.
 pub fn lower(q: &QGraph, target: &Target, metadata: Metadata) -> Result<Program> {
+    lower_with(q, target, metadata, true)
+}
+
+/// As [`lower`], with a step for every node: each layer's result can be seen, at the price of a larger arena.
+///
+/// # Errors
+/// As [`lower`].
+pub fn lower_apart(q: &QGraph, target: &Target, metadata: Metadata) -> Result<Program> {
+    lower_with(q, target, metadata, false)
+}
+
+/// An arena must shrink by this much for a less simple program.
+const WORTH: f64 = 0.98;
+
+fn lower_with(q: &QGraph, target: &Target, metadata: Metadata, fuse: bool) -> Result<Program> {
     let mut placement = Placement::all(q);
-    let mut best = attempt(q, target, &placement)?;
+    let mut fused = BTreeSet::new();
+    let mut best = attempt(q, target, &placement, &fused)?;
+    let candidates = if fuse { fusible(q, &placement) } else { BTreeSet::new() };
+    if !candidates.is_empty() {
+        // One after the other would not do where two maps are of a size. Those that do not matter stay apart.
+        let all = attempt(q, target, &placement, &candidates)?;
+        if (all.1.arena_bytes as f64) < WORTH * best.1.arena_bytes as f64 {
+            (best, fused) = (all, candidates);
+            for value in fused.clone() {
+                let fewer: BTreeSet<ValueId> = fused.iter().copied().filter(|v| *v != value).collect();
+                let other = attempt(q, target, &placement, &fewer)?;
+                if other.1.arena_bytes <= best.1.arena_bytes {
+                    (best, fused) = (other, fewer);
+                }
+            }
+        }
+    }
     // A zero-copy concatenation reserves the whole result from its first producer on. Where that costs arena, an
     // operand is better kept apart and copied in.
     loop {
@@ -226,8 +284,8 @@ pub fn lower(q: &QGraph, target: &Target, metadata: Metadata) -> Result<Program>
         for value in placement.placed() {
             let mut candidate = placement.clone();
             candidate.remove(value);
-            let other = attempt(q, target, &candidate)?;
-            if (other.1.arena_bytes as f64) < 0.98 * best.1.arena_bytes as f64 {
+            let other = attempt(q, target, &candidate, &fused)?;
+            if (other.1.arena_bytes as f64) < WORTH * best.1.arena_bytes as f64 {
                 (best, placement, improved) = (other, candidate, true);
                 break;
             }
@@ -280,12 +338,28 @@ pub fn lower(q: &QGraph, target: &Target, metadata: Metadata) -> Result<Program>
     Ok(program)
 }
 
+/// Values that one reader can take row by row.
+fn fusible(q: &QGraph, placement: &Placement) -> BTreeSet<ValueId> {
+    let graph = &q.graph;
+    let reader = |value: ValueId| {
+        let mut readers = graph.nodes.iter().filter(|n| n.inputs.contains(&value));
+        readers.next().filter(|n| n.inputs.len() == 1 && readers.next().is_none())
+    };
+    let made = graph.nodes.iter().filter(|n| n.outputs.len() == 1 && !graph.outputs.contains(&n.output()));
+    made.filter(|n| placement.parent(n.output()).is_none())
+        .filter(|n| reader(n.output()).is_some_and(|r| r.op.can_take_rows_of(&*n.op)))
+        .map(Node::output)
+        .collect()
+}
+
 fn attempt(
     q: &QGraph,
     target: &Target,
     placement: &Placement,
+    fused: &BTreeSet<ValueId>,
 ) -> Result<(Vec<Draft>, plan::MemoryPlan, BlobBuilder)> {
-    let mut cx = Lowering { q, target, placement, blob: BlobBuilder::default(), drafts: vec![], node: 0 };
+    let mut cx =
+        Lowering { q, target, placement, fused, blob: BlobBuilder::default(), drafts: vec![], node: 0 };
     for (i, node) in q.graph.nodes.iter().enumerate() {
         cx.node = i;
         node.op.lower(&mut cx)?;

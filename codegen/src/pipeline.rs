@@ -6,7 +6,7 @@ use crate::{
     emit::EmitOptions,
     error::{Error, Result},
     graph::{Node, Shape, Value, ValueId},
-    lower::{Target, lower},
+    lower::{Target, lower, lower_apart},
     network::{Network, NetworkOptions, Networks},
     ops::{ArgMax, Op, PointWise, Softmax},
     passes::optimize,
@@ -363,6 +363,16 @@ impl Build {
     pub fn retarget(&mut self, target: &str) -> Result<()> {
         let metadata = self.program.metadata.clone();
         self.program = lower(&self.quantized, Target::find(target)?, metadata)?;
+        Ok(())
+    }
+
+    /// The same, with a step for every layer, whose result can then be seen: for comparisons layer by layer.
+    ///
+    /// # Errors
+    /// As [`Build::retarget`].
+    pub fn retarget_apart(&mut self, target: &str) -> Result<()> {
+        let metadata = self.program.metadata.clone();
+        self.program = lower_apart(&self.quantized, Target::find(target)?, metadata)?;
         Ok(())
     }
 

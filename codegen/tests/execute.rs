@@ -2,8 +2,12 @@
 
 mod common;
 
-use common::{branching, program};
-use niello_codegen::execute::Executor;
+use common::{branching, pooling, program, quantized};
+use niello_codegen::{
+    execute::Executor,
+    lower::{TARGETS, lower, lower_apart},
+    program::Metadata,
+};
 use niello_kernels::Isa;
 
 fn codes(len: usize, seed: u64) -> Vec<i8> {
@@ -41,6 +45,26 @@ fn neither_instructions_nor_packing_nor_what_ran_before_change_the_result() {
     assert!(results.iter().all(|r| *r == results[0]));
     let other = Executor::new(&program(branching(), "portable")).run(&[&codes(input.len(), 8)]).unwrap();
     assert_ne!(results[0], other, "the input must matter");
+}
+
+#[test]
+fn steps_of_several_layers_return_the_bytes_of_one_step_per_layer_in_a_smaller_arena() {
+    let q = quantized(pooling());
+    let input = codes(64 * 48 * 3, 5);
+    for target in TARGETS {
+        let apart = lower_apart(&q, target, Metadata::default()).unwrap();
+        let expected = Executor::with_isa(&apart, Isa::scalar()).run(&[&input]).unwrap();
+        let together = lower(&q, target, Metadata::default()).unwrap();
+        let bytes = [&together, &apart].map(|p| p.plan.arena_bytes);
+        assert!(2 * bytes[0] < bytes[1], "{}: {bytes:?}", target.name);
+        let fused: Vec<&str> = together.steps.iter().map(|s| &*s.name).filter(|n| n.contains('+')).collect();
+        assert_eq!(fused, ["first+overlap", "wide+all"], "{}: `twice` has another reader", target.name);
+        assert_eq!(together.macs(), apart.macs());
+        for isa in Isa::available() {
+            let mut executor = Executor::with_isa(&together, isa);
+            assert_eq!(executor.run(&[&input]).unwrap(), expected, "{} on {}", target.name, isa.name());
+        }
+    }
 }
 
 #[test]

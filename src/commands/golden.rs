@@ -7,6 +7,7 @@ use niello_codegen::{
     emit::write_files,
     golden::{Bundle, Difference, Golden, Input, Source, check, layer_codes, record},
     pipeline::Build,
+    program::Program,
 };
 use niello_kernels::Isa;
 use serde::Serialize;
@@ -43,7 +44,7 @@ pub(crate) struct GoldenCommand {
     log: Option<PathBuf>,
     /// Write the raw codes of one layer (by its index) of the first case to `--out`
     #[arg(long, value_name = "INDEX", requires = "out")]
-    dump: Option<usize>,
+    dump: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -86,9 +87,10 @@ impl GoldenCommand {
             return self.check(&build, &file);
         }
         // Any target gives the same bytes; layers are numbered as the portable one runs them.
-        build.retarget("portable")?;
+        build.retarget_apart("portable")?;
         let inputs = self.inputs(&build)?;
-        if let Some(layer) = self.dump {
+        if let Some(layer) = &self.dump {
+            let layer = layer_index(&build.program, layer)?;
             let codes = layer_codes(&build.program, &inputs[0].1, layer)?;
             let bytes: Vec<u8> = codes.iter().map(|c| *c as u8).collect();
             write_files(&[(file.clone(), &bytes)])?;
@@ -173,6 +175,14 @@ fn beside(golden: &Path) -> PathBuf {
 
 fn name(file: &Path) -> String {
     file.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// A layer's index, from its index or its name.
+fn layer_index(program: &Program, layer: &str) -> Result<usize> {
+    let named = || program.steps.iter().rposition(|step| step.name == layer);
+    layer.parse().ok().or_else(named).ok_or_else(|| {
+        Error::Invalid(format!("no layer `{layer}`; `niello report` lists the layers, by index or by name"))
+    })
 }
 
 /// The codes of a picture.

@@ -77,7 +77,10 @@ impl ClassDice {
 impl Verify {
     pub(crate) fn run(self) -> Result<String> {
         let files = pictures(&self.data)?;
-        let build = self.model.build()?;
+        let mut build = self.model.build()?;
+        // Every layer, also those whose results the program for a device does not keep.
+        let target = build.program.target.clone();
+        build.retarget_apart(&target)?;
         let names = build.label_names();
         let segmentation = build.task == Task::Segmentation;
         let inputs = files.iter().map(|f| Ok(vec![build.input(&niello_imaging::load(f)?)?]));

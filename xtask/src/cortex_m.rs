@@ -23,11 +23,11 @@ pub(crate) struct Board {
     /// Where it is found.
     pub(crate) summary: &'static str,
     /// QEMU's word for it.
-    machine: &'static str,
+    pub(crate) machine: &'static str,
     /// Its memories and what lies where: a file in `targets/cortex-m-qemu/boards`.
-    memory: &'static str,
+    pub(crate) memory: &'static str,
     /// What is built for it.
-    target: &'static str,
+    pub(crate) target: &'static str,
     /// The models that run there.
     models: &'static [&'static str],
 }
@@ -208,8 +208,8 @@ fn run(board: &'static Board, image: Image) -> Result<Row> {
     let path = image.golden();
     let golden = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
     let layers = log::compare(&golden, &text).map_err(|difference| {
-        let element = difference.layer.as_ref().map_or(String::new(), |(index, shape)| {
-            let found = image.element(board.machine, &difference.case, *index, shape);
+        let element = difference.layer.as_ref().map_or(String::new(), |place| {
+            let found = image.element(board.machine, &difference.case, place);
             format!("\n  {}", found.unwrap_or_else(|e| format!("the element is not known: {e}")))
         });
         let last = text.lines().last().unwrap_or("nothing");

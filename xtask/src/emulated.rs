@@ -16,7 +16,7 @@ pub(crate) struct Core {
     /// What `--target` takes.
     pub(crate) name: &'static str,
     /// QEMU's word for it.
-    cpu: &'static str,
+    pub(crate) cpu: &'static str,
     /// Where it is found and what it adds.
     pub(crate) summary: &'static str,
 }
@@ -87,7 +87,7 @@ fn generated(runner: &mut Runner, core: &Core, program: &str) -> Result {
 
 /// The first element of a layer that is not what the same generated code computes on this machine, in words.
 fn element(core: &Core, program: &str, name: &str, difference: &log::Difference) -> Result<String> {
-    let Some((index, shape)) = &difference.layer else { return Ok(String::new()) };
+    let Some(log::Place { index, shape, .. }) = &difference.layer else { return Ok(String::new()) };
     let index = index.to_string();
     let found = emulate(core, program, &[name, &index]).output()?;
     let line = format!("run --release --quiet -p niello-bits -- {name} {index}");

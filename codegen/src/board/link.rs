@@ -67,6 +67,7 @@ impl Board {
         Some(memory.section())
     }
 
+    #[cfg(feature = "imaging")]
     /// The memory whose section has that name.
     pub(crate) fn memory_of(&self, section: &str) -> Option<&Memory> {
         self.memory.iter().find(|m| section == m.section() || section.starts_with(&(m.section() + ".")))

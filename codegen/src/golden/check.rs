@@ -3,7 +3,7 @@
 use super::{Case, Codes, Golden, Source, key, observe, rows};
 use crate::{
     error::{Error, Result},
-    program::Program,
+    program::{FUSED, Program},
 };
 use niello_kernels::Isa;
 use niello_runtime::self_test::Checksum;
@@ -94,6 +94,11 @@ fn check_case(
     inputs: &[Vec<i8>],
 ) -> Result<Option<Difference>> {
     let mut missing: BTreeMap<&str, &super::Layer> = case.layers.iter().map(|l| (&*l.name, l)).collect();
+    for step in &program.steps {
+        for hidden in step.layers().rev().skip(1) {
+            missing.remove(&*key(hidden));
+        }
+    }
     let mut unknown = None;
     let mut first: Option<(Difference, Vec<i8>)> = None;
     let name = case.source.name();
@@ -175,7 +180,12 @@ impl Golden {
             let case = self.cases.iter().find(|c| c.source.name() == name);
             let case = case.ok_or_else(|| Error::Invalid(format!("the golden file has no case `{name}`")))?;
             for layer in &case.layers {
-                let found = lines.layers.iter().find(|l| key(&l.1) == layer.name);
+                let shown = |name: &str| name.rsplit(FUSED).next() == Some(&layer.name);
+                let hidden = |name: &str| name.rsplit(FUSED).skip(1).any(|part| part == layer.name);
+                let found = lines.layers.iter().find(|l| shown(&key(&l.1)));
+                if found.is_none() && lines.layers.iter().any(|l| hidden(&key(&l.1))) {
+                    continue;
+                }
                 let Some((index, _, found)) = found.cloned() else {
                     return Err(Error::Invalid(format!("{name}: the log has no layer `{}`", layer.name)));
                 };

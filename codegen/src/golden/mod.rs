@@ -5,7 +5,8 @@
 //! against it and names the first layer, row and element that differ. `docs/bit-exactness.md` describes the text format.
 //!
 //! Layers are matched by name. Results of concatenations are left out of the comparison: whether one is copied or written
-//! in place is the planner's choice, and it adds no byte that its operands do not have.
+//! in place is the planner's choice, and it adds no byte that its operands do not have. A step that computes several layers
+//! is named after all of them, `a+b`, and shows the last one's result; the others are not compared.
 
 mod bundle;
 mod check;
@@ -90,8 +91,13 @@ pub type Codes = BTreeMap<(String, String), Vec<i8>>;
 /// Runs `program` with the reference kernels and records every layer.
 ///
 /// # Errors
-/// Inputs that do not fit the program.
+/// Inputs that do not fit the program, or a program that does not keep every layer's result
+/// ([`crate::lower::lower_apart`] makes one that does).
 pub fn record(program: &Program, inputs: &[Input]) -> Result<(Golden, Codes)> {
+    if let Some(step) = program.steps.iter().find(|step| step.layers().count() > 1) {
+        let message = format!("`{}` is one step: a golden file wants each layer's result", step.name);
+        return Err(Error::Invalid(format!("{}: {message}", program.name)));
+    }
     let mut codes = Codes::new();
     let mut cases = vec![];
     for (source, inputs) in inputs {
@@ -125,7 +131,7 @@ fn observe(
     Executor::with_isa(program, isa).run_observed(&inputs, |index, view| {
         let step = &program.steps[index];
         if program.is_compared(index) {
-            each(index, &key(&step.name), &view.tensor(step.writes));
+            each(index, &key(step.layers().next_back().unwrap_or_default()), &view.tensor(step.writes));
         }
     })
 }

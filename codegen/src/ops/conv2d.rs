@@ -48,7 +48,7 @@ impl Conv2d {
         self.channels / self.params.groups
     }
 
-    fn is_depthwise(&self) -> bool {
+    pub(super) fn is_depthwise(&self) -> bool {
         self.params.groups > 1 && self.params.groups == self.channels && self.channels == self.params.out
     }
 

@@ -1,6 +1,6 @@
 //! Max pooling.
 
-use super::{Op, RangeRule, forward_eval};
+use super::{Conv2d, Op, RangeRule, conv_max_pool, downcast, forward_eval};
 use crate::{
     error::Result,
     graph::Shape,
@@ -140,6 +140,10 @@ impl Op for MaxPool2d {
         RangeRule::SameAsInputs
     }
 
+    fn can_take_rows_of(&self, producer: &dyn Op) -> bool {
+        downcast::<Conv2d>(producer).is_some_and(|conv| !conv.is_depthwise())
+    }
+
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let call = MaxPoolCall {
@@ -151,6 +155,9 @@ impl Op for MaxPool2d {
             min: i8::MIN,
             max: i8::MAX,
         };
+        if cx.takes_rows() {
+            return conv_max_pool::fuse(cx, call);
+        }
         cx.push(call, &[input], output);
         Ok(())
     }

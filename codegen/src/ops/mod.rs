@@ -11,6 +11,7 @@ mod batch_norm;
 mod clamp;
 mod concat;
 mod conv2d;
+mod conv_max_pool;
 mod filters;
 mod global_average_pool;
 mod max_pool;
@@ -86,6 +87,13 @@ pub trait Op: Any + fmt::Debug + Send + Sync {
 
     /// Whether a producer of an input may write straight into the output (concatenation).
     fn places_inputs(&self) -> bool {
+        false
+    }
+
+    /// Whether it can take the result of `producer` row by row, so that the whole of it is never in memory.
+    /// [`Lowering::takes_rows`] then says whether it shall.
+    fn can_take_rows_of(&self, producer: &dyn Op) -> bool {
+        let _ = producer;
         false
     }
 

@@ -7,7 +7,7 @@ use niello_kernels::{
 };
 use proc_macro2::{Literal, TokenStream};
 use quote::{format_ident, quote};
-use std::fmt;
+use std::{any::Any, fmt};
 
 /// One kernel with its parameters, operands and constants still by reference.
 pub trait Call: fmt::Debug + Send + Sync {
@@ -19,6 +19,12 @@ pub trait Call: fmt::Debug + Send + Sync {
 
     /// The kernel's struct literal, in terms of the paths that generated code imports.
     fn tokens(&self, bindings: &Bindings<'_>) -> TokenStream;
+
+    /// The call itself, for an operator that makes one call of two.
+    fn as_any(&self) -> &dyn Any;
+
+    /// As [`Call::as_any`].
+    fn into_any(self: Box<Self>) -> Box<dyn Any>;
 }
 
 /// Where a call finds what it refers to.
@@ -174,6 +180,20 @@ macro_rules! kernel_call {
             $(pub(crate) $field: $ty,)*
         }
 
+        impl $name {
+            /// The kernel, bound, for a call that makes it part of its own.
+            #[allow(dead_code, reason = "few kernels are part of others")]
+            pub(crate) fn with<R>(
+                &self,
+                b: &$crate::program::Bindings<'_>,
+                f: impl FnOnce(niello_kernels::$kernel) -> R,
+            ) -> R {
+                f(niello_kernels::$kernel {
+                    $($field: $crate::program::Field::bind(&self.$field, b),)*
+                })
+            }
+        }
+
         impl $crate::program::Call for $name {
             fn kernel(&self) -> &'static str {
                 stringify!($kernel)
@@ -185,10 +205,7 @@ macro_rules! kernel_call {
                 mem: &niello_kernels::Memory<'_>,
                 isa: niello_kernels::Isa,
             ) {
-                let kernel = niello_kernels::$kernel {
-                    $($field: $crate::program::Field::bind(&self.$field, b),)*
-                };
-                niello_kernels::Kernel::run(&kernel, mem, isa);
+                self.with(b, |kernel| niello_kernels::Kernel::run(&kernel, mem, isa));
             }
 
             fn tokens(&self, b: &$crate::program::Bindings<'_>) -> proc_macro2::TokenStream {
@@ -199,6 +216,14 @@ macro_rules! kernel_call {
                 }),*];
                 let kernel = quote::format_ident!(stringify!($kernel));
                 quote::quote!(#kernel { #(#fields),* })
+            }
+
+            fn as_any(&self) -> &dyn std::any::Any {
+                self
+            }
+
+            fn into_any(self: Box<Self>) -> Box<dyn std::any::Any> {
+                self
             }
         }
     };

@@ -65,6 +65,16 @@ pub struct Step {
     pub constant_bytes: usize,
 }
 
+/// Between the names of layers that one step computes: of all but the last, no result is kept.
+pub const FUSED: char = '+';
+
+impl Step {
+    /// Names of the layers that it computes without keeping their results, then of the one whose result it writes.
+    pub fn layers(&self) -> impl DoubleEndedIterator<Item = &str> {
+        self.name.split(FUSED)
+    }
+}
+
 /// What a generated crate tells about its origin.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metadata {

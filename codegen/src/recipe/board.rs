@@ -53,6 +53,7 @@ impl Recipe {
         }
     }
 
+    #[cfg(feature = "imaging")]
     /// With the linker sections that the board's places ask for, where the recipe names none.
     ///
     /// # Errors

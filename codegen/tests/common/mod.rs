@@ -69,6 +69,21 @@ pub(crate) fn branching() -> Graph {
     })
 }
 
+/// Convolutions with poolings behind them: overlapping windows, a window over the whole map, a map that two read.
+pub(crate) fn pooling() -> Graph {
+    graph(|b| {
+        let input = b.input("input", Shape::new(64, 48, 3));
+        let x = conv_bn_relu(b, "first", input, ConvParams::new(16, 3).padding(1));
+        let x = b.max_pool("overlap", x, 3, 2, true);
+        let wide = conv_bn_relu(b, "wide", input, ConvParams::new(20, 3));
+        let wide = b.add_op("all", MaxPool2d::global(62, 46), &[wide]);
+        let twice = b.conv2d("twice", x, ConvParams::new(8, 1));
+        let pooled = b.max_pool("pooled", twice, 2, 2, false);
+        let more = b.conv2d("more", twice, ConvParams::new(4, 1));
+        vec![wide, pooled, more]
+    })
+}
+
 /// A seeded input in `[-2, 2)`.
 pub(crate) fn input(shape: Shape, seed: &str) -> Tensor<f32> {
     let values = seeded_values(seed).take(shape.len());

@@ -116,8 +116,8 @@ impl Image {
     }
 
     /// The first element of a layer that is not what the reference kernels compute on this machine, in words.
-    pub(super) fn element(&self, machine: &str, case: &str, layer: usize, shape: &str) -> Result<String> {
-        let image = Image { dump: Some(layer), ..self.clone() };
+    pub(super) fn element(&self, machine: &str, case: &str, layer: &log::Place) -> Result<String> {
+        let image = Image { dump: Some(layer.index), ..self.clone() };
         image.build(&mut Runner::new("dump"))?;
         let found = log::dump(&qemu::run(machine, &image.elf())?, case);
         let out = image.elf().with_extension("expected");
@@ -132,13 +132,13 @@ impl Image {
         let mut command = Command::new("cargo");
         command.current_dir(root()).args("run --quiet --package niello-cli -- golden".split(' '));
         command.arg(root().join(format!("tests/bits/{}.toml", self.model.name)));
-        command.args(["--rounding", self.rounding, "--dump", &layer.to_string()]).args(input);
+        command.args(["--rounding", self.rounding, "--dump", &layer.name]).args(input);
         command.arg("--out").arg(&out);
         let status = command.status().map_err(|e| format!("cannot run `cargo`: {e}"))?;
         if !status.success() {
             return Err("`niello golden --dump` failed".into());
         }
         let expected = fs::read(&out).map_err(|e| format!("{}: {e}", out.display()))?;
-        Ok(log::element(&found, &expected, shape))
+        Ok(log::element(&found, &expected, &layer.shape))
     }
 }

@@ -1,0 +1,118 @@
+//! Max pooling that takes a convolution's rows as they are computed: one kernel call for two nodes.
+
+use super::{conv2d::Conv2dCall, max_pool::MaxPoolCall};
+use crate::{
+    error::Result,
+    lower::Lowering,
+    plan::ALIGNMENT,
+    program::{Bindings, Call, FUSED, Location, TensorInfo},
+};
+use niello_kernels::{ConvMaxPool2d, Isa, Kernel, Memory, Region, Space};
+use proc_macro2::{Literal, TokenStream};
+use quote::quote;
+use std::any::Any;
+
+/// Bytes that the rows between the two may take, unless one window needs more: little beside a second-level cache.
+const BAND: usize = 64 << 10;
+/// A window of more rows is walked in pieces.
+const TALL: usize = 8;
+/// Passes of the convolution's tile per band of rows, at least: so that the ends of rows weigh little.
+const PASSES: usize = 4;
+
+/// Appends the convolution that makes the node's input and the node's own `pool` as one step; or the pooling alone, where the
+/// convolution is a kernel that cannot pass its rows on.
+pub(super) fn fuse(cx: &mut Lowering<'_>, pool: MaxPoolCall) -> Result<()> {
+    let (input, output) = (cx.node().inputs[0], cx.node().output());
+    let (map, pooled) = (cx.graph().shape(input), cx.graph().shape(output));
+    let producer = cx.take_draft::<Conv2dCall>(input).and_then(|draft| {
+        let call = draft.call.into_any().downcast::<Conv2dCall>().ok()?;
+        Some((draft.name, *call, draft.reads, draft.scratch, draft.macs, draft.constant_bytes))
+    });
+    let Some((name, conv, reads, scratch, macs, constant_bytes)) = producer else {
+        cx.push(pool, &[input], output);
+        return Ok(());
+    };
+    let (kernel, stride, row) = (pool.kernel[0] as usize, pool.stride[0] as usize, map.w * map.c);
+    let wanted = PASSES * conv.chunk as usize;
+    let rows = if kernel <= TALL && kernel * row <= BAND {
+        let of = |windows: usize| kernel + stride * (windows - 1);
+        let windows = wanted.div_ceil((map.w * stride).max(1)).clamp(1, pooled.h.max(1));
+        (1..=windows).rev().map(of).find(|rows| rows * row <= BAND).unwrap_or(kernel)
+    } else {
+        wanted.div_ceil(map.w.max(1)).min(BAND / row.max(1)).max(1)
+    };
+    let rows = rows.min(map.h);
+    let at = scratch.next_multiple_of(ALIGNMENT);
+    let band = rows * row;
+    let piece = if kernel > rows { pooled.w * pooled.c } else { 0 };
+    let name = format!("{name}{FUSED}{}", cx.node().name);
+    let call = ConvMaxPoolCall { conv, pool, rows: rows as u32, scratch: [scratch, at, at + band, piece] };
+    let pushed = cx.push(call, &reads, output).named(name, "Conv2d+MaxPool2d");
+    pushed.scratch(at + band + piece).constant_bytes(constant_bytes).macs(macs);
+    Ok(())
+}
+
+/// See [`ConvMaxPool2d`].
+#[derive(Debug)]
+struct ConvMaxPoolCall {
+    conv: Conv2dCall,
+    pool: MaxPoolCall,
+    rows: u32,
+    /// Of the step's scratch: length of the convolution's own, start of the rows, start and length of the piece.
+    scratch: [usize; 4],
+}
+
+impl ConvMaxPoolCall {
+    /// Where the two calls find what they refer to: the map between them lies in the step's scratch.
+    fn inner<R>(&self, b: &Bindings<'_>, f: impl FnOnce(&Bindings<'_>, Region) -> R) -> R {
+        let [own, rows, piece, piece_len] = self.scratch.map(|bytes| bytes as u32);
+        let mut tensors: Vec<TensorInfo> = b.tensors.to_vec();
+        let map = &mut tensors[self.pool.input.value.0];
+        let offset = b.scratch.offset + rows;
+        map.location = Location { space: Space::Arena, offset, stride: map.shape.c as u32 };
+        let scratch = Region { len: own, ..b.scratch };
+        let piece = match piece_len {
+            0 => Region::EMPTY,
+            len => Region { offset: b.scratch.offset + piece, len },
+        };
+        f(&Bindings { tensors: &tensors, blob: b.blob, scratch }, piece)
+    }
+}
+
+impl Call for ConvMaxPoolCall {
+    fn kernel(&self) -> &'static str {
+        "ConvMaxPool2d"
+    }
+
+    fn run(&self, b: &Bindings<'_>, mem: &Memory<'_>, isa: Isa) {
+        self.inner(b, |inner, piece| {
+            self.conv.with(inner, |conv| {
+                self.pool
+                    .with(inner, |pool| ConvMaxPool2d { conv, pool, rows: self.rows, piece }.run(mem, isa));
+            });
+        });
+    }
+
+    fn tokens(&self, b: &Bindings<'_>) -> TokenStream {
+        self.inner(b, |inner, piece| {
+            let (conv, pool) = (self.conv.tokens(inner), self.pool.tokens(inner));
+            let [rows, offset, len] = [self.rows, piece.offset, piece.len].map(Literal::u32_unsuffixed);
+            quote! {
+                ConvMaxPool2d {
+                    conv: #conv,
+                    pool: #pool,
+                    rows: #rows,
+                    piece: Region { offset: #offset, len: #len }
+                }
+            }
+        })
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any> {
+        self
+    }
+}
