@@ -183,7 +183,10 @@ fn convolutions_that_do_not_fit_together_are_refused() {
         ("scratch outside", Conv2d { scratch: Region { offset: FAR, ..scratch }, ..good }),
         ("misaligned scratch", Conv2d { scratch: Region { offset: scratch.offset + 1, ..scratch }, ..good }),
         ("scratch over the output", Conv2d { scratch: Region { offset: output.offset, ..scratch }, ..good }),
-        ("empty layout", Conv2d { layout: Layout { nr: 0, kr: 0, activation_offset: 0, pairs: false }, ..good }),
+        (
+            "empty layout",
+            Conv2d { layout: Layout { nr: 0, kr: 0, activation_offset: 0, pairs: false }, ..good },
+        ),
         ("few weights", Conv2d { weights: &[1; 16 * 72 - 1], ..good }),
         ("few biases", Conv2d { bias: &[0; 15], ..good }),
         ("few mantissas", Conv2d { mantissa: &[0; 15], ..good }),

@@ -233,7 +233,18 @@ fn metadata(program: &Program) -> TokenStream {
 fn imports(program: &Program, body: &TokenStream) -> TokenStream {
     let mut seen = BTreeSet::new();
     collect_idents(body.clone(), &mut seen);
-    let helpers = ["Conv2d", "Gather", "Isa", "Kernel", "Layout", "Memory", "MaxPool2d", "Multiplier", "Operand", "OutputStage"];
+    let helpers = [
+        "Conv2d",
+        "Gather",
+        "Isa",
+        "Kernel",
+        "Layout",
+        "Memory",
+        "MaxPool2d",
+        "Multiplier",
+        "Operand",
+        "OutputStage",
+    ];
     let used = |h: &&&str| **h == "Kernel" || seen.contains(**h);
     let helpers = helpers.iter().chain(&["Region", "Rounding", "Space"]).filter(used).copied();
     let kernels: BTreeSet<&str> = program.steps.iter().map(|s| s.call.kernel()).chain(helpers).collect();
