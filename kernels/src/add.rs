@@ -1,5 +1,8 @@
 //! Element-wise sum of two tensors with different scales.
 
+#[path = "add_short.rs"]
+mod short;
+
 use crate::{
     Isa, Kernel, Memory, Multiplier, Operand, OutputStage, Rounding,
     isa::Vectorize,
@@ -54,6 +57,9 @@ impl Kernel for Add {
         #[cfg(target_arch = "aarch64")]
         if let Some(neon) = crate::add_neon::Neon::new(isa, self) {
             return neon.run(&runs, |a, b| self.sum(a, b, Rounding::TfliteDouble));
+        }
+        if isa.has_no_vectors() && short::run(self, &runs) {
+            return;
         }
         isa.vectorize(Walk { add: self, runs });
     }

@@ -405,7 +405,7 @@ mod plain {
             }
             let mut bytes = [0; CHANNELS];
             for (i, byte) in bytes.iter_mut().enumerate() {
-                *byte = run.channels[i].requantize::<DOUBLE>(sums[i], [min, max]);
+                *byte = run.channels[i].requantize::<DOUBLE>(sums[i], Some([min, max]));
             }
             // SAFETY: the result of a promised pixel.
             unsafe { run.out.cast::<[i8; CHANNELS]>().write(bytes) };

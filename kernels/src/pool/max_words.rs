@@ -58,8 +58,9 @@ unsafe fn block<const WORDS: usize>(pixels: &Rectangle, c: usize, [lowest, highe
 /// Takes `a` where the difference of the signed bytes `$x - $y` is not negative, else `b`.
 macro_rules! select {
     ($name:ident, $x:literal, $y:literal, $plain:ident) => {
+        /// Of four signed bytes each.
         #[inline(always)]
-        fn $name(a: u32, b: u32) -> u32 {
+        pub(crate) fn $name(a: u32, b: u32) -> u32 {
             #[cfg(niello_dsp)]
             {
                 let (result, _difference): (u32, u32);

@@ -9,7 +9,7 @@ mod max;
 mod max_avx512;
 #[cfg(target_arch = "aarch64")]
 mod max_neon;
-mod max_words;
+pub(crate) mod max_words;
 
 pub use average::AveragePool2d;
 pub use global::GlobalAveragePool;

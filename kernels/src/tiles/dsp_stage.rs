@@ -46,21 +46,59 @@ impl Channel {
         (fits && (1..=20).contains(&shift)).then_some(Self { mantissa, offset, shift, bias })
     }
 
-    /// Adds the bias, requantises and clamps.
-    #[cfg(not(niello_dsp))]
+    /// Adds the bias and requantises; the result is clamped to eight bits, or to less.
     #[inline(always)]
-    pub(crate) fn requantize<const DOUBLE: bool>(self, sum: i32, [min, max]: [i32; 2]) -> i8 {
+    pub(crate) fn requantize<const DOUBLE: bool>(self, sum: i32, clamp: Option<[i32; 2]>) -> i8 {
         let acc = sum.wrapping_add(self.bias);
-        let product = acc as i64 * self.mantissa as i64;
         let h = if DOUBLE {
-            let h = ((((acc as i64) << 32) + product + (1 << 31)) >> 32) as i32;
+            let h = smmlar(acc, self.mantissa, acc);
             h.wrapping_add(h >> 31)
         } else {
-            (product >> 32) as i32
+            smmul(acc, self.mantissa)
         };
-        let q = (h.saturating_add(self.offset) >> self.shift).clamp(-128, 127);
-        q.min(max).max(min) as i8
+        let q = saturate(qadd(h, self.offset).wrapping_shr(self.shift as u32));
+        clamp.map_or(q, |[min, max]| q.min(max).max(min)) as i8
     }
+}
+
+/// One instruction, or what it computes. Some set the flag of saturation, which nobody reads.
+macro_rules! instruction {
+    ($(#[$doc:meta])* fn $name:ident($($x:ident),*) = $text:literal, $plain:expr) => {
+        $(#[$doc])*
+        #[inline(always)]
+        pub(crate) fn $name($($x: i32),*) -> i32 {
+            #[cfg(niello_dsp)]
+            {
+                let result;
+                // SAFETY: registers only.
+                unsafe {
+                    core::arch::asm!($text, $($x = in(reg) $x,)* result = lateout(reg) result,
+                        options(pure, nomem, nostack));
+                }
+                result
+            }
+            #[cfg(not(niello_dsp))]
+            $plain
+        }
+    };
+}
+
+instruction! {
+    /// The upper half of `(c << 32) + a * b`, rounded.
+    fn smmlar(a, b, c) = "smmlar {result}, {a}, {b}, {c}",
+    ((((c as i64) << 32) + a as i64 * b as i64 + (1 << 31)) >> 32) as i32
+}
+instruction! {
+    /// The upper half of a product.
+    fn smmul(a, b) = "smmul {result}, {a}, {b}", ((a as i64 * b as i64) >> 32) as i32
+}
+instruction! {
+    /// Saturating addition.
+    fn qadd(a, b) = "qadd {result}, {a}, {b}", a.saturating_add(b)
+}
+instruction! {
+    /// Clamp to eight bits.
+    fn saturate(a) = "ssat {result}, #8, {a}", a.clamp(-128, 127)
 }
 
 /// Assembly from a sum in a register to a byte, with the mantissa in r2, the offset in r3 and the shift in r4.
@@ -114,7 +152,7 @@ mod tests {
             let Some(channel) = Channel::new(multiplier, bias, &stage) else { continue };
             applied += 1;
             for acc in [next(), next() >> 8, next() >> 16, i32::MAX, i32::MIN, i32::MIN + 1, 0, -1] {
-                let (sum, clamp) = (acc.wrapping_sub(bias), [min.into(), max.into()]);
+                let (sum, clamp) = (acc.wrapping_sub(bias), Some([min.into(), max.into()]));
                 let q = match rounding {
                     Rounding::TfliteDouble => channel.requantize::<true>(sum, clamp),
                     Rounding::Single => channel.requantize::<false>(sum, clamp),

@@ -184,7 +184,7 @@ fn addition(random: &mut Random, buffers: &mut Buffers) -> bool {
         mantissa: (1 << 30) + ((random.next() as i32) << 14),
         shift: -1 - random.below(6) as i32,
     };
-    let (a_multiplier, b_multiplier) = if random.below(2) == 0 { (half, other) } else { (other, half) };
+    let (a_multiplier, b_multiplier) = [(half, other), (other, half), (half, half)][random.below(3) as usize];
     let layer = Add {
         a,
         b,
