@@ -163,6 +163,12 @@ impl Isa {
         matches!(self.0, Level::Dotprod | Level::I8mm)
     }
 
+    /// Whether NEON with matrix products may be used.
+    #[cfg(target_arch = "aarch64")]
+    pub(crate) const fn has_i8mm(self) -> bool {
+        matches!(self.0, Level::I8mm)
+    }
+
     /// Does `work`, compiled for these instructions: plain loops in it vectorise as wide as they allow.
     #[inline(always)]
     pub(crate) fn vectorize(self, work: impl Vectorize) {

@@ -209,6 +209,20 @@ unsafe fn copy_rows(source: *const i8, pitch: usize, target: *mut i8, len: usize
 #[inline(always)]
 unsafe fn blocks<const N: usize>(source: *const i8, pitch: usize, target: *mut i8, len: usize, rows: usize) {
     let (mut source, mut target) = (source, target);
+    if len <= 2 * N {
+        // Two moves without a loop: rows of a first layer.
+        for _ in 0..rows {
+            // SAFETY: `N <= len`, so both lie within the row.
+            unsafe {
+                let first = source.cast::<[i8; N]>().read();
+                let last = source.add(len - N).cast::<[i8; N]>().read();
+                target.cast::<[i8; N]>().write(first);
+                target.add(len - N).cast::<[i8; N]>().write(last);
+            }
+            (source, target) = (source.wrapping_add(pitch), target.wrapping_add(len));
+        }
+        return;
+    }
     for _ in 0..rows {
         let mut i = 0;
         loop {

@@ -75,25 +75,25 @@ unsafe fn run(
 }
 
 impl Sums for Dotprod {
-    const PIXELS: usize = PIXELS;
-
     #[inline]
     #[target_feature(enable = "dotprod")]
-    unsafe fn some<const MODE: u8>(self, pixels: &Pixels, panel: &Panel<'_>, out: &[*mut i8]) {
-        // SAFETY: the caller's promise. Three pixels or more at once, as then computing the last one again costs less
-        // than one by one.
+    unsafe fn all<const MODE: u8>(self, pixels: Pixels, panel: &Panel<'_>, out: &[*mut i8]) {
+        let (fives, rest) = if panel.is_whole::<MODE>() { out.as_chunks::<PIXELS>() } else { (&[][..], out) };
+        // SAFETY: the caller's promise: fives, then the rest. Three pixels or more at once, as then computing the last one
+        // again costs less than one by one.
         unsafe {
-            match out.first_chunk::<PIXELS>() {
-                Some(out) if panel.is_whole::<MODE>() => whole::<MODE>(pixels, panel, out),
-                _ if out.len() >= 3 => {
-                    let sums = five(pixels, panel, out.len());
-                    for (sums, out) in sums.into_iter().zip(out) {
+            if !fives.is_empty() {
+                whole::<MODE>(&pixels, panel, fives);
+            }
+            for (i, out) in rest.chunks(PIXELS).enumerate() {
+                let pixels = pixels.from(PIXELS * (fives.len() + i));
+                if out.len() >= 3 {
+                    for (sums, out) in five(&pixels, panel, out.len()).into_iter().zip(out) {
                         panel.finish::<MODE>(sums, *out);
                     }
-                }
-                _ => {
+                } else {
                     for (p, out) in out.iter().enumerate() {
-                        one::<MODE>(pixels.of(p), pixels, panel, *out);
+                        one::<MODE>(pixels.of(p), &pixels, panel, *out);
                     }
                 }
             }
@@ -104,7 +104,7 @@ impl Sums for Dotprod {
 /// One pixel by one panel.
 ///
 /// # Safety
-/// As for [`Sums::some`] with the pixel whose segments are at `pointers`.
+/// As for [`Sums::all`] with the pixel whose segments are at `pointers`.
 #[inline]
 #[target_feature(enable = "dotprod")]
 unsafe fn one<const MODE: u8>(pointers: *const *const i8, pixels: &Pixels, panel: &Panel<'_>, out: *mut i8) {
@@ -191,8 +191,9 @@ macro_rules! sixteen {
 
 /// Sums of five pixels in `v8` to `v27`: from the biases on, all segments.
 macro_rules! sums {
-    ($($finish:expr,)* ; $($operand:tt)*) => {
+    ($($start:expr,)* ; $($finish:expr,)* ; $($operand:tt)*) => {
         core::arch::asm!(
+            $($start,)*
             "ldp q8, q9, [{c}]",
             "ldp q10, q11, [{c}, #32]",
             "mov v12.16b, v8.16b", "mov v13.16b, v9.16b", "mov v14.16b, v10.16b", "mov v15.16b, v11.16b",
@@ -246,13 +247,17 @@ macro_rules! sums {
 /// Five pixels by one whole panel.
 ///
 /// # Safety
-/// As for [`Sums::some`] with five pixels, in mode `RELU` or `LINEAR`.
+/// As for [`Sums::all`] with five pixels, in mode `RELU` or `LINEAR`.
 #[inline]
 #[target_feature(enable = "dotprod")]
-unsafe fn whole<const MODE: u8>(pixels: &Pixels, panel: &Panel<'_>, out: &[*mut i8; PIXELS]) {
+unsafe fn whole<const MODE: u8>(pixels: &Pixels, panel: &Panel<'_>, out: &[[*mut i8; PIXELS]]) {
     macro_rules! run {
         ($z:literal, $each:ident) => {
             sums!(
+                "1:",
+                "mov {segments}, {all}",
+                "mov {w}, {panel}",
+                ;
                 factors!(),
                 $z,
                 $each!("v8", "v9", "v10", "v11", "q8", "v28", "0"),
@@ -260,15 +265,27 @@ unsafe fn whole<const MODE: u8>(pixels: &Pixels, panel: &Panel<'_>, out: &[*mut 
                 $each!("v16", "v17", "v18", "v19", "q16", "v28", "16"),
                 $each!("v20", "v21", "v22", "v23", "q20", "v28", "24"),
                 $each!("v24", "v25", "v26", "v27", "q24", "v28", "32"),
+                "add {i0}, {i0}, {others}",
+                "add {i1}, {i1}, {others}",
+                "add {i2}, {i2}, {others}",
+                "add {i3}, {i3}, {others}",
+                "add {i4}, {i4}, {others}",
+                "add {out}, {out}, #40",
+                "subs {tiles}, {tiles}, #1",
+                "b.ne 1b",
                 ;
                 i0 = inout(reg) pixels.of(0) => _, i1 = inout(reg) pixels.of(1) => _, i2 = inout(reg) pixels.of(2) => _,
                 i3 = inout(reg) pixels.of(3) => _, i4 = inout(reg) pixels.of(4) => _,
-                segments = inout(reg) pixels.segments => _,
+                segments = out(reg) _,
+                all = in(reg) pixels.segments,
+                others = in(reg) 4 * size_of::<*const i8>() * pixels.segments,
+                tiles = inout(reg) out.len() => _,
                 k = in(reg) pixels.k,
-                w = inout(reg) panel.weights => _,
+                w = out(reg) _,
+                panel = in(reg) panel.weights,
                 c = in(reg) panel.scale,
                 z = in(reg) &panel.stage.zero_point,
-                out = in(reg) out,
+                out = inout(reg) out.as_ptr() => _,
                 first = in(reg) panel.first,
                 o = out(reg) _,
             )
@@ -288,7 +305,7 @@ unsafe fn whole<const MODE: u8>(pixels: &Pixels, panel: &Panel<'_>, out: &[*mut 
 /// The sums of five pixels by one panel; those from `live` on are the last one's.
 ///
 /// # Safety
-/// As for [`Sums::some`] with `live` pixels.
+/// As for [`Sums::all`] with `live` pixels.
 #[inline]
 #[target_feature(enable = "dotprod")]
 unsafe fn five(pixels: &Pixels, panel: &Panel<'_>, live: usize) -> [[int32x4_t; 4]; PIXELS] {
@@ -297,6 +314,7 @@ unsafe fn five(pixels: &Pixels, panel: &Panel<'_>, live: usize) -> [[int32x4_t; 
     // SAFETY: reads as above, and writes the sums.
     unsafe {
         sums!(
+            ;
             "st1 {{v8.4s, v9.4s, v10.4s, v11.4s}}, [{to}], #64",
             "st1 {{v12.4s, v13.4s, v14.4s, v15.4s}}, [{to}], #64",
             "st1 {{v16.4s, v17.4s, v18.4s, v19.4s}}, [{to}], #64",

@@ -37,6 +37,8 @@ mod dsp_dot;
 pub(crate) mod dsp_stage;
 pub(crate) mod dsp_widen;
 #[cfg(target_arch = "aarch64")]
+pub mod i8mm;
+#[cfg(target_arch = "aarch64")]
 pub mod neon;
 #[cfg(target_arch = "aarch64")]
 mod neon_block;
@@ -263,6 +265,12 @@ pub fn dispatch(layout: Layout, isa: Isa, action: impl WithTile) {
     #[cfg(target_arch = "x86_64")]
     if layout == avx2::Avx2::LAYOUT
         && let Some(tile) = avx2::Avx2::new(isa)
+    {
+        return action.call(tile);
+    }
+    #[cfg(target_arch = "aarch64")]
+    if layout == i8mm::I8mm::LAYOUT
+        && let Some(tile) = i8mm::I8mm::new(isa)
     {
         return action.call(tile);
     }

@@ -73,24 +73,24 @@ unsafe fn run(
 }
 
 impl Sums for Neon {
-    const PIXELS: usize = 2;
-
     #[inline]
     #[target_feature(enable = "neon")]
-    unsafe fn some<const MODE: u8>(self, pixels: &Pixels, panel: &Panel<'_>, out: &[*mut i8]) {
-        // SAFETY: the caller's promise, for two pixels or one.
+    unsafe fn all<const MODE: u8>(self, pixels: Pixels, panel: &Panel<'_>, out: &[*mut i8]) {
+        let (twos, rest) = if panel.is_whole::<MODE>() { out.as_chunks::<2>() } else { (&[][..], out) };
+        // SAFETY: the caller's promise: twos, then the rest.
         unsafe {
-            match out.first_chunk::<2>() {
-                Some(out) if panel.is_whole::<MODE>() => whole::<MODE>(pixels, panel, out),
-                Some(out) => {
-                    for (sums, out) in two(pixels, panel).into_iter().zip(out) {
-                        panel.finish::<MODE>(join(sums), *out);
+            if !twos.is_empty() {
+                whole::<MODE>(&pixels, panel, twos);
+            }
+            for (i, out) in rest.chunks(2).enumerate() {
+                let pixels = pixels.from(2 * (twos.len() + i));
+                match out {
+                    [a, b] => {
+                        let [x, y] = two(&pixels, panel);
+                        panel.finish::<MODE>(join(x), *a);
+                        panel.finish::<MODE>(join(y), *b);
                     }
-                }
-                None => {
-                    if let [out] = out {
-                        one::<MODE>(pixels, panel, *out);
-                    }
+                    _ => out.iter().for_each(|out| one::<MODE>(&pixels, panel, *out)),
                 }
             }
         }
@@ -103,7 +103,7 @@ const SUMS: usize = 8;
 /// One pixel by one panel.
 ///
 /// # Safety
-/// As for [`Sums::some`] with one pixel.
+/// As for [`Sums::all`] with one pixel.
 #[inline]
 #[target_feature(enable = "neon")]
 unsafe fn one<const MODE: u8>(pixels: &Pixels, panel: &Panel<'_>, out: *mut i8) {
@@ -236,8 +236,9 @@ macro_rules! eight {
 
 /// Accumulators of two pixels in `v16` to `v31`: from the biases on, all segments.
 macro_rules! sums {
-    ($($finish:expr,)* ; $($operand:tt)*) => {
+    ($($start:expr,)* ; $($finish:expr,)* ; $($operand:tt)*) => {
         core::arch::asm!(
+            $($start,)*
             "ldp q16, q17, [{c}, #192]",
             "ldp q18, q19, [{c}, #224]",
             "ldp q20, q21, [{c}, #256]",
@@ -286,13 +287,17 @@ macro_rules! sums {
 /// Two pixels by one whole panel.
 ///
 /// # Safety
-/// As for [`Sums::some`] with two pixels, in mode `RELU` or `LINEAR`.
+/// As for [`Sums::all`] with two pixels, in mode `RELU` or `LINEAR`.
 #[inline]
 #[target_feature(enable = "neon")]
-unsafe fn whole<const MODE: u8>(pixels: &Pixels, panel: &Panel<'_>, out: &[*mut i8; 2]) {
+unsafe fn whole<const MODE: u8>(pixels: &Pixels, panel: &Panel<'_>, out: &[[*mut i8; 2]]) {
     macro_rules! run {
         ($z:literal, $each:ident) => {
             sums!(
+                "1:",
+                "mov {segments}, {all}",
+                "mov {w}, {panel}",
+                ;
                 "addp v16.4s, v16.4s, v17.4s", "addp v17.4s, v18.4s, v19.4s",
                 "addp v18.4s, v20.4s, v21.4s", "addp v19.4s, v22.4s, v23.4s",
                 "addp v24.4s, v24.4s, v25.4s", "addp v25.4s, v26.4s, v27.4s",
@@ -301,14 +306,23 @@ unsafe fn whole<const MODE: u8>(pixels: &Pixels, panel: &Panel<'_>, out: &[*mut 
                 $z,
                 $each!("v16", "v17", "v18", "v19", "q16", "v8", "0"),
                 $each!("v24", "v25", "v26", "v27", "q24", "v8", "8"),
+                "add {i0}, {i0}, {others}",
+                "add {i1}, {i1}, {others}",
+                "add {out}, {out}, #16",
+                "subs {tiles}, {tiles}, #1",
+                "b.ne 1b",
                 ;
                 i0 = inout(reg) pixels.of(0) => _, i1 = inout(reg) pixels.of(1) => _,
-                segments = inout(reg) pixels.segments => _,
+                segments = out(reg) _,
+                all = in(reg) pixels.segments,
+                others = in(reg) 1 * size_of::<*const i8>() * pixels.segments,
+                tiles = inout(reg) out.len() => _,
                 k = in(reg) pixels.k,
-                w = inout(reg) panel.weights => _,
+                w = out(reg) _,
+                panel = in(reg) panel.weights,
                 c = in(reg) panel.scale,
                 z = in(reg) &panel.stage.zero_point,
-                out = in(reg) out,
+                out = inout(reg) out.as_ptr() => _,
                 first = in(reg) panel.first,
                 o = out(reg) _,
             )
@@ -328,7 +342,7 @@ unsafe fn whole<const MODE: u8>(pixels: &Pixels, panel: &Panel<'_>, out: &[*mut 
 /// The accumulators of two pixels by one panel.
 ///
 /// # Safety
-/// As for [`Sums::some`] with two pixels.
+/// As for [`Sums::all`] with two pixels.
 #[inline]
 #[target_feature(enable = "neon")]
 unsafe fn two(pixels: &Pixels, panel: &Panel<'_>) -> [[int32x4_t; SUMS]; 2] {
@@ -336,6 +350,7 @@ unsafe fn two(pixels: &Pixels, panel: &Panel<'_>) -> [[int32x4_t; SUMS]; 2] {
     // SAFETY: reads as above, and writes the accumulators.
     unsafe {
         sums!(
+            ;
             "st1 {{v16.4s, v17.4s, v18.4s, v19.4s}}, [{to}], #64",
             "st1 {{v20.4s, v21.4s, v22.4s, v23.4s}}, [{to}], #64",
             "st1 {{v24.4s, v25.4s, v26.4s, v27.4s}}, [{to}], #64",

@@ -6,20 +6,17 @@ use super::{
 };
 use core::{arch::aarch64::*, mem::MaybeUninit};
 
-/// The arithmetic of one instruction set: sums of a few pixels by one panel of [`super::Layout::NEON`].
+/// The arithmetic of one instruction set: sums of pixels by one panel of [`super::Layout::NEON`].
 pub(crate) trait Sums: Copy {
-    /// The most pixels of one call.
-    const PIXELS: usize;
-
     /// Computes and stores as many pixels as `out` has pointers.
     ///
     /// # Safety
-    /// The instructions exist; `1 <= out.len() <= PIXELS`; `pixels` are those, the panel's weights are packed for them, and
-    /// `panel.live` channels are writable at each of `out`.
-    unsafe fn some<const MODE: u8>(self, pixels: &Pixels, panel: &Panel<'_>, out: &[*mut i8]);
+    /// The instructions exist; `pixels` are as many, the panel's weights are packed for them, and `panel.live` channels are
+    /// writable at each of `out`.
+    unsafe fn all<const MODE: u8>(self, pixels: Pixels, panel: &Panel<'_>, out: &[*mut i8]);
 }
 
-/// The activations of a few pixels.
+/// The activations of pixels.
 #[derive(Clone, Copy)]
 pub(crate) struct Pixels {
     /// `[pixel][segment]`: where they begin.
@@ -30,6 +27,12 @@ pub(crate) struct Pixels {
 }
 
 impl Pixels {
+    /// The pixels from `p` on.
+    #[inline(always)]
+    pub(crate) fn from(&self, p: usize) -> Self {
+        Self { pointers: self.of(p), ..*self }
+    }
+
     /// The pointers of pixel `p`.
     #[inline(always)]
     pub(crate) fn of(&self, p: usize) -> *const *const i8 {
@@ -76,8 +79,8 @@ const POINTERS: usize = 270;
 /// As there, where the instructions exist.
 #[inline]
 #[target_feature(enable = "neon")]
-pub(crate) unsafe fn block<S: Sums>(
-    sums: S,
+pub(crate) unsafe fn block(
+    sums: impl Sums,
     rows: &Rows,
     constants: &Panels,
     panels: usize,
@@ -112,7 +115,7 @@ pub(crate) unsafe fn block<S: Sums>(
                 live: channels.saturating_sub(CHANNELS * n).min(CHANNELS),
             };
             // SAFETY: the caller's promise, for panel `n`.
-            unsafe { with_mode!(scale.mode(&stage), pixels_of(sums, pixels, &panel, out)) };
+            unsafe { with_mode!(scale.mode(&stage), all(sums, pixels, &panel, out)) };
         }
     }
 }
@@ -120,27 +123,12 @@ pub(crate) unsafe fn block<S: Sums>(
 /// All pixels by one panel.
 ///
 /// # Safety
-/// As for [`Sums::some`] with as many pixels as `out` has.
+/// As for [`Sums::all`].
 #[inline]
 #[target_feature(enable = "neon")]
-unsafe fn pixels_of<const MODE: u8>(sums: impl Sums, pixels: Pixels, panel: &Panel<'_>, out: &[*mut i8]) {
+unsafe fn all<const MODE: u8>(sums: impl Sums, pixels: Pixels, panel: &Panel<'_>, out: &[*mut i8]) {
     // SAFETY: the caller's promise.
-    unsafe { each::<MODE, _>(sums, pixels, panel, out) }
-}
-
-/// [`pixels_of`], with the type named.
-///
-/// # Safety
-/// As there.
-#[inline]
-#[target_feature(enable = "neon")]
-unsafe fn each<const MODE: u8, S: Sums>(sums: S, mut pixels: Pixels, panel: &Panel<'_>, mut out: &[*mut i8]) {
-    while !out.is_empty() {
-        let (now, rest) = out.split_at_checked(S::PIXELS).unwrap_or((out, &[]));
-        // SAFETY: the caller's promise.
-        unsafe { sums.some::<MODE>(&pixels, panel, now) };
-        (pixels.pointers, out) = (pixels.of(S::PIXELS), rest);
-    }
+    unsafe { sums.all::<MODE>(pixels, panel, out) }
 }
 
 /// [`block`] for what no network has: kernels of more than [`POINTERS`] taps, or of none.
