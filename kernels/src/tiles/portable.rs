@@ -3,8 +3,8 @@
 //! Per byte of the reduction, two activations and four weights are loaded for eight products. The loop takes four bytes
 //! at a time; what remains of a segment follows one by one.
 
-use super::{Layout, Panels, Rows, Tile};
-use crate::Isa;
+use super::{Layout, Panels, Rows, Tile, dsp_stage::Channel};
+use crate::{Isa, Rounding};
 
 /// Any instruction set but the reference.
 #[derive(Clone, Copy, Debug)]
@@ -21,17 +21,19 @@ impl Portable {
 const CHANNELS: usize = 4;
 /// Pixels whose sums are held together.
 const PIXELS: usize = 2;
+/// Pixels of a call, for which the panel's constants are prepared once.
+const CALL: usize = 8;
 /// Bytes of the reduction per turn of the inner loop.
 const UNROLL: usize = 4;
 
 impl Tile for Portable {
     const LAYOUT: Layout = Layout::SCALAR;
     const MAX_PANELS: usize = 1;
-    const MAX_PIXELS: usize = PIXELS;
+    const MAX_PIXELS: usize = CALL;
 
     #[inline(always)]
     fn pixels(self, _: usize) -> usize {
-        PIXELS
+        CALL
     }
 
     #[inline(always)]
@@ -44,25 +46,90 @@ impl Tile for Portable {
         pixels: usize,
         out: &[*mut i8],
     ) {
-        // SAFETY: the caller's promise, for two pixels or for one.
+        let out = out.get(..pixels).unwrap_or_default();
+        // SAFETY: the caller's promise.
         unsafe {
-            if pixels == PIXELS {
-                tile::<PIXELS>(rows, constants, channels, out);
-            } else {
-                tile::<1>(rows, constants, channels, out);
+            match constants.stage.rounding {
+                Rounding::TfliteDouble => panel::<true>(rows, constants, channels, out),
+                Rounding::Single => panel::<false>(rows, constants, channels, out),
             }
         }
     }
 }
 
-/// `PX` pixels by one panel.
+/// One panel of all pixels in `out`; `DOUBLE` for [`Rounding::TfliteDouble`].
 ///
 /// # Safety
-/// As for [`Tile::run`] with `PX` pixels and one panel.
+/// As for [`Tile::run`] with one panel.
 #[inline(never)]
-unsafe fn tile<const PX: usize>(rows: &Rows, constants: &Panels, channels: usize, out: &[*mut i8]) {
+unsafe fn panel<const DOUBLE: bool>(rows: &Rows, constants: &Panels, channels: usize, out: &[*mut i8]) {
+    let stage = &constants.stage;
+    // SAFETY: a panel has four of each.
+    let channel = |n| unsafe { Channel::new(constants.multiplier(n), *constants.bias.add(n), stage) };
+    let short = match (channel(0), channel(1), channel(2), channel(3)) {
+        (Some(a), Some(b), Some(c), Some(d)) if channels == CHANNELS => Some([a, b, c, d]),
+        _ => None,
+    };
+    let full = stage.min == i8::MIN && stage.max == i8::MAX;
+    let clamp = if full { None } else { Some([stage.min.into(), stage.max.into()]) };
+    let store = |sums: [i32; CHANNELS], out: *mut i8| {
+        let Some([a, b, c, d]) = short else {
+            // SAFETY: the caller's promise.
+            return unsafe { store_any(constants, channels, sums, out) };
+        };
+        let [p, q, r, s] = sums;
+        let bytes = [
+            a.requantize::<DOUBLE>(p, clamp),
+            b.requantize::<DOUBLE>(q, clamp),
+            c.requantize::<DOUBLE>(r, clamp),
+            d.requantize::<DOUBLE>(s, clamp),
+        ];
+        // SAFETY: four channels are writable.
+        unsafe { out.cast::<[i8; CHANNELS]>().write(bytes) };
+    };
+    let (mut rows, mut out) = (*rows, out);
+    while let Some(([a, b], rest)) = out.split_first_chunk::<PIXELS>() {
+        // SAFETY: two of the pixels.
+        let [first, second] = unsafe { pair(&rows, constants.weights) };
+        store(first, *a);
+        store(second, *b);
+        rows.offsets = rows.offsets.wrapping_add(PIXELS * rows.segments);
+        out = rest;
+    }
+    if let Some(last) = out.first() {
+        // SAFETY: the last pixel.
+        let [sums] = unsafe { sums::<1>(&rows, constants.weights) };
+        store(sums, *last);
+    }
+}
+
+/// Any number of channels and any factors.
+///
+/// # Safety
+/// As for [`Tile::run`] with one pixel at `out`.
+#[inline(never)]
+unsafe fn store_any(constants: &Panels, channels: usize, sums: [i32; CHANNELS], out: *mut i8) {
+    for (n, sum) in sums.into_iter().enumerate().take(channels) {
+        // SAFETY: `n` lies within the panel's biases and multipliers, and within the writable channels.
+        unsafe {
+            let acc = sum.wrapping_add(*constants.bias.add(n));
+            out.add(n).write(constants.stage.store(acc, constants.multiplier(n)));
+        }
+    }
+}
+
+#[cfg(niello_thumb2)]
+use super::portable_thumb::sums as pair;
+#[cfg(not(niello_thumb2))]
+use sums as pair;
+
+/// The sums of `PX` pixels for one panel.
+///
+/// # Safety
+/// `rows` holds `PX` pixels, with `rows.k` readable bytes in each segment; the panel's weights are at `w`.
+#[inline(never)]
+unsafe fn sums<const PX: usize>(rows: &Rows, mut w: *const i8) -> [[i32; CHANNELS]; PX] {
     let mut acc = [[0i32; CHANNELS]; PX];
-    let mut w = constants.weights;
     for s in 0..rows.segments {
         // SAFETY: `PX` pixels of `segments` offsets exist.
         let mut x: [*const i8; PX] = core::array::from_fn(|p| unsafe { rows.segment(p, s) });
@@ -85,15 +152,7 @@ unsafe fn tile<const PX: usize>(rows: &Rows, constants: &Panels, channels: usize
             }
         }
     }
-    for (sums, out) in acc.iter().zip(out) {
-        for (n, sum) in sums.iter().enumerate().take(channels) {
-            // SAFETY: `n` lies within the panel's biases and multipliers, and within the writable channels.
-            unsafe {
-                let acc = sum.wrapping_add(*constants.bias.add(n));
-                out.add(n).write(constants.stage.store(acc, constants.multiplier(n)));
-            }
-        }
-    }
+    acc
 }
 
 /// Adds the products of byte `i`: four channels of each pixel.
