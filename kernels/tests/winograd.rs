@@ -34,7 +34,8 @@ fn convolution(
     input_zero_point: i8,
     stage: OutputStage,
 ) -> Conv {
-    let magnitude = (9 * cin) as f64 * if extreme { 127.0 * 128.0 } else { 3600.0 };
+    // About one standard deviation of the sums: results fill the range of a byte and saturate now and then.
+    let magnitude = ((9 * cin) as f64).sqrt() * if extreme { 127.0 * 128.0 } else { 5400.0 };
     let shift = (128.0 / magnitude).log2() as i32;
     Conv {
         kernel: [3, 3],
