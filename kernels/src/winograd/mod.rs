@@ -68,10 +68,12 @@ pub const fn packed_len(cin: usize, cout: usize) -> usize {
 }
 
 /// Index of position `position` of the transformed filter from input channel `i` to output channel `o`:
-/// `[panel of 16][half][split][position][8 inputs][8 outputs]`.
+/// `[panel of 16][half][split][position][block of 8 inputs][8 inputs][8 outputs]`; `usize::MAX` if there is no such split.
 pub const fn index(cin: usize, splits: usize, o: usize, i: usize, position: usize) -> usize {
-    let blocks = cin / 8 / splits;
-    let (split, block) = (i / 8 / blocks, i / 8 % blocks);
+    let Some(blocks) = (cin / 8).checked_div(splits) else { return usize::MAX };
+    let (Some(split), Some(block)) = ((i / 8).checked_div(blocks), (i / 8).checked_rem(blocks)) else {
+        return usize::MAX;
+    };
     (((o / 8 * splits + split) * POSITIONS + position) * blocks + block) * BLOCK + i % 8 * 8 + o % 8
 }
 
@@ -138,7 +140,8 @@ impl WinogradConv2d<'_> {
         check(scratch.len() >= scratch_bytes(cin, splits, chunk))?;
         check((scratch.as_ptr() as usize).is_multiple_of(align_of::<i32>()))?;
         check(!output.overlaps(scratch))?;
-        Some(Sizes { cin, cout, splits, blocks: cin / 8 / splits, chunk, padding })
+        let blocks = (cin / 8).checked_div(splits)?;
+        Some(Sizes { cin, cout, splits, blocks, chunk, padding })
     }
 }
 
@@ -182,6 +185,13 @@ trait Arithmetic: Copy {
     unsafe fn finish(self, pass: &Pass<'_>, m: *const i32, out: &[*mut i8; 16]);
 }
 
+/// A tile: its row and column among tiles.
+#[derive(Clone, Copy)]
+struct Place {
+    y: usize,
+    x: usize,
+}
+
 /// The loops around the arithmetic: passes of tiles, panels, groups of 8 tiles.
 struct Walk<'w, 'a> {
     kernel: &'w WinogradConv2d<'w>,
@@ -195,38 +205,58 @@ impl Walk<'_, '_> {
     fn run(&self, arithmetic: impl Arithmetic) {
         let Sizes { cin, splits, blocks, chunk, .. } = self.sizes;
         let [oh, ow, _] = self.output.shape();
-        let (across, tiles) = (ow.div_ceil(4), oh.div_ceil(4) * ow.div_ceil(4));
+        let tiles = oh.div_ceil(4) * ow.div_ceil(4);
         // `check` measured and aligned the scratch.
         let v = self.scratch.as_ptr().cast::<i16>().cast_mut();
         let m = v.wrapping_add(cin * chunk * POSITIONS).cast::<i32>();
-        // Values of a split of a group.
-        let part = POSITIONS * blocks * BLOCK;
-        let mut first = 0;
-        while first < tiles {
-            let count = chunk.min(tiles - first);
+        let (mut left, mut first) = (tiles, Place { y: 0, x: 0 });
+        while left > 0 {
+            let count = chunk.min(left);
+            let mut place = first;
             for t in 0..count {
-                let pixels = self.pixels((first + t) / across, (first + t) % across);
-                for block in 0..splits * blocks {
-                    let at =
-                        (t / GROUP * splits + block / blocks) * part + block % blocks * BLOCK + t % GROUP * 8;
-                    // SAFETY: the block's 8 channels of a pixel of the input, or of the pad; the group's part of the
-                    // scratch, which `check` measured.
-                    unsafe { arithmetic.tile(&pixels, 8 * block, v.wrapping_add(at), blocks * BLOCK) };
+                let pixels = self.pixels(place);
+                for split in 0..splits {
+                    let part = v.wrapping_add((t / GROUP * splits + split) * self.part() + t % GROUP * 8);
+                    for block in 0..blocks {
+                        let channel = 8 * (split * blocks + block);
+                        // SAFETY: the block's 8 channels of a pixel of the input, or of the pad; the group's part of
+                        // the scratch, which `check` measured.
+                        unsafe {
+                            arithmetic.tile(
+                                &pixels,
+                                channel,
+                                part.wrapping_add(block * BLOCK),
+                                blocks * BLOCK,
+                            );
+                        }
+                    }
                 }
+                self.advance(&mut place);
             }
             self.panels(arithmetic, first, count, v, m);
-            first += count;
+            (first, left) = (place, left - count);
+        }
+    }
+
+    /// Values of a split of a group.
+    fn part(&self) -> usize {
+        POSITIONS * self.sizes.blocks * BLOCK
+    }
+
+    /// The next tile of the row, or the first of the next one.
+    fn advance(&self, place: &mut Place) {
+        place.x += 1;
+        if 4 * place.x >= self.output.shape()[1] {
+            *place = Place { y: place.y + 1, x: 0 };
         }
     }
 
     /// All output channels of `count` tiles from `first` on, whose transformed inputs are at `v`.
-    fn panels(&self, arithmetic: impl Arithmetic, first: usize, count: usize, v: *const i16, m: *mut i32) {
+    fn panels(&self, arithmetic: impl Arithmetic, first: Place, count: usize, v: *const i16, m: *mut i32) {
         let Sizes { cout, splits, blocks, .. } = self.sizes;
-        let across = self.output.shape()[1].div_ceil(4);
-        let part = POSITIONS * blocks * BLOCK;
         for n in 0..cout.div_ceil(CHANNELS) {
             let panel = Panels {
-                weights: self.kernel.pad.as_ptr(),
+                weights: core::ptr::null(),
                 weights_stride: 0,
                 bias: self.kernel.bias.as_ptr().wrapping_add(CHANNELS * n),
                 mantissa: self.kernel.mantissa.as_ptr().wrapping_add(CHANNELS * n),
@@ -234,29 +264,33 @@ impl Walk<'_, '_> {
                 stage: self.kernel.stage,
             };
             let pass = Pass { panel: &panel, live: (cout - CHANNELS * n).min(CHANNELS), splits };
+            let mut place = first;
             for group in 0..count.div_ceil(GROUP) {
-                for i in 0..2 * splits {
-                    let v = v.wrapping_add((group * splits + i % splits) * part);
-                    let u = self.kernel.weights.as_ptr().wrapping_add((2 * n * splits + i) * part);
-                    // SAFETY: parts of the inputs in scratch and of the weights, and room for the sums: `check`
-                    // measured all of them.
-                    unsafe { arithmetic.multiply(v, u, m.wrapping_add(i * POSITIONS * BLOCK), blocks) };
+                for half in 0..2 {
+                    for split in 0..splits {
+                        let i = half * splits + split;
+                        let v = v.wrapping_add((group * splits + split) * self.part());
+                        let u = self.kernel.weights.as_ptr().wrapping_add((2 * n * splits + i) * self.part());
+                        // SAFETY: parts of the inputs in scratch and of the weights, and room for the sums: `check`
+                        // measured all of them.
+                        unsafe { arithmetic.multiply(v, u, m.wrapping_add(i * POSITIONS * BLOCK), blocks) };
+                    }
                 }
                 for t in 0..GROUP.min(count - GROUP * group) {
-                    let tile = first + GROUP * group + t;
-                    let out = self.outputs(tile / across, tile % across, CHANNELS * n);
+                    let out = self.outputs(place, CHANNELS * n);
                     // SAFETY: the sums are there; the pixels are the output's, and the channels the panel's.
                     unsafe { arithmetic.finish(&pass, m.wrapping_add(8 * t), &out) };
+                    self.advance(&mut place);
                 }
             }
         }
     }
 
     /// The 6x6 pixels that a tile reads; those outside the image are the pad.
-    fn pixels(&self, ty: usize, tx: usize) -> [*const i8; POSITIONS] {
+    fn pixels(&self, tile: Place) -> [*const i8; POSITIONS] {
         let [h, w, _] = self.input.shape();
         let [py, px] = self.sizes.padding;
-        let (top, left) = ((4 * ty).wrapping_sub(py), (4 * tx).wrapping_sub(px));
+        let (top, left) = ((4 * tile.y).wrapping_sub(py), (4 * tile.x).wrapping_sub(px));
         let mut pixels = [self.kernel.pad.as_ptr(); POSITIONS];
         for (dy, row) in pixels.chunks_exact_mut(6).enumerate() {
             let y = top.wrapping_add(dy);
@@ -273,11 +307,11 @@ impl Walk<'_, '_> {
     }
 
     /// Where channel `channel` of the 4x4 pixels of a tile lies; null outside the output.
-    fn outputs(&self, ty: usize, tx: usize, channel: usize) -> [*mut i8; 16] {
+    fn outputs(&self, tile: Place, channel: usize) -> [*mut i8; 16] {
         let [oh, ow, _] = self.output.shape();
         let mut pixels = [core::ptr::null_mut(); 16];
         for (i, pixel) in pixels.iter_mut().enumerate() {
-            let (y, x) = (4 * ty + i / 4, 4 * tx + i % 4);
+            let (y, x) = (4 * tile.y + i / 4, 4 * tile.x + i % 4);
             if y < oh && x < ow {
                 *pixel = self.output.as_ptr().wrapping_add((y * ow + x) * self.output.stride() + channel);
             }

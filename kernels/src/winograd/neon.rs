@@ -129,7 +129,7 @@ unsafe fn finish<const MODE: u8>(
         for split in 1..pass.splits {
             // SAFETY: the caller's promise.
             let other = unsafe { sums::<Four>(pass.sums(m, quad, split), 64) };
-            one = core::array::from_fn(|i| one[i].add(other[i]));
+            one.iter_mut().zip(other).for_each(|(one, other)| *one = one.add(other));
         }
         for (total, one) in total.iter_mut().zip(one) {
             total[quad] = vaddq_s32(one.0, scale.bias[quad]);

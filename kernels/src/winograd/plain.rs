@@ -4,7 +4,6 @@ use super::{
     Pass,
     transform::{INVERSE_OF_9, Inputs, Lanes, POSITIONS, Sums, sums, tile},
 };
-use core::array::from_fn;
 
 /// Plain arrays as lanes.
 #[derive(Clone, Copy)]
@@ -14,12 +13,14 @@ macro_rules! lanes {
     ($t:ty, $n:literal) => {
         impl Lanes for Array<$t, $n> {
             #[inline(always)]
-            fn add(self, other: Self) -> Self {
-                Self(from_fn(|i| self.0[i].wrapping_add(other.0[i])))
+            fn add(mut self, other: Self) -> Self {
+                self.0.iter_mut().zip(other.0).for_each(|(a, b)| *a = a.wrapping_add(b));
+                self
             }
             #[inline(always)]
-            fn sub(self, other: Self) -> Self {
-                Self(from_fn(|i| self.0[i].wrapping_sub(other.0[i])))
+            fn sub(mut self, other: Self) -> Self {
+                self.0.iter_mut().zip(other.0).for_each(|(a, b)| *a = a.wrapping_sub(b));
+                self
             }
             #[inline(always)]
             fn shl<const N: i32>(self) -> Self {
@@ -100,7 +101,7 @@ impl super::Arithmetic for Plain {
             for split in 0..pass.splits {
                 // SAFETY: the caller's promise.
                 let one = unsafe { sums::<Array<i32, 4>>(pass.sums(m, quad, split), 64) };
-                total = from_fn(|i| total[i].add(one[i]));
+                total.iter_mut().zip(one).for_each(|(total, one)| *total = total.add(one));
             }
             for (total, out) in total.iter().zip(out).filter(|(_, out)| !out.is_null()) {
                 for (i, sum) in total.0.iter().enumerate().take(pass.live - 4 * quad) {
