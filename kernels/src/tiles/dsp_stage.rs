@@ -137,7 +137,8 @@ mod tests {
             (seed >> 32) as i32
         };
         let mut applied = 0;
-        for i in 0..400_000 {
+        let cases = if cfg!(miri) { 400 } else { 400_000 };
+        for i in 0..cases {
             let shift = next().rem_euclid(26) - 23;
             let mantissa = match i % 7 {
                 0 => 1 << 30,
@@ -160,6 +161,6 @@ mod tests {
                 assert_eq!(q, stage.store(acc, multiplier), "{acc} {multiplier:?} {stage:?}");
             }
         }
-        assert!(applied > 100_000, "{applied}");
+        assert!(applied > cases / 4, "{applied}");
     }
 }
