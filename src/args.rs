@@ -97,6 +97,9 @@ pub(crate) struct ModelArgs {
     /// Linker section of a static arena, e.g. of tightly coupled memory; absent: as the board places it
     #[arg(long, value_name = ".NAME")]
     arena_section: Option<String>,
+    /// Threads that each layer is shared out among
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
 }
 
 fn target_help() -> String {
@@ -182,6 +185,7 @@ impl ModelArgs {
         let target = &mut recipe.target;
         target.weights_section = self.weights_section.clone().or(target.weights_section.take());
         target.arena_section = self.arena_section.clone().or(target.arena_section.take());
+        target.threads = self.threads.or(target.threads);
         target.known_boards = BOARDS;
         recipe.validate()?;
         Ok(recipe)
@@ -189,7 +193,11 @@ impl ModelArgs {
 
     /// Builds it, with a progress bar on a terminal.
     pub(crate) fn build(&self) -> Result<Build> {
-        build_with_progress(&self.recipe()?)
+        let recipe = self.recipe()?;
+        let threads = recipe.target.threads.unwrap_or(1);
+        niello_kernels::threads::set(threads)
+            .map_err(|e| Error::Invalid(format!("cannot start {threads} threads: {e}")))?;
+        build_with_progress(&recipe)
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Target {
     pub chunk: usize,
     /// Whether 3x3 convolutions may be lowered to Winograd's algorithm: fewer products, more constants.
     pub winograd: bool,
+    /// Threads that a layer may be shared out among: scratch for each.
+    pub threads: usize,
 }
 
 /// Known targets. The bits do not depend on the choice, only speed and scratch do.
@@ -33,6 +35,7 @@ pub const TARGETS: &[Target] = &[
         layout: Layout::VNNI,
         chunk: 192,
         winograd: false,
+        threads: 1,
     },
     Target {
         name: "aarch64-dotprod",
@@ -40,6 +43,7 @@ pub const TARGETS: &[Target] = &[
         layout: Layout::NEON,
         chunk: 60,
         winograd: false,
+        threads: 1,
     },
     Target {
         name: "aarch64-neon",
@@ -47,6 +51,7 @@ pub const TARGETS: &[Target] = &[
         layout: Layout::NEON,
         chunk: 60,
         winograd: true,
+        threads: 1,
     },
     Target {
         name: "cortex-m-dsp",
@@ -54,6 +59,7 @@ pub const TARGETS: &[Target] = &[
         layout: Layout::DSP,
         chunk: 12,
         winograd: false,
+        threads: 1,
     },
     Target {
         name: "portable",
@@ -61,6 +67,7 @@ pub const TARGETS: &[Target] = &[
         layout: Layout::SCALAR,
         chunk: 4,
         winograd: false,
+        threads: 1,
     },
 ];
 
@@ -122,6 +129,14 @@ impl Lowering<'_> {
     /// What to lower for.
     pub fn target(&self) -> &Target {
         self.target
+    }
+
+    /// Scratch for every thread, from that for one.
+    pub(crate) fn scratch_of_threads(&self, one: usize) -> usize {
+        match self.target.threads {
+            0 | 1 => one,
+            threads => one.next_multiple_of(plan::ALIGNMENT) * threads,
+        }
     }
 
     /// The rounding of the program.

@@ -143,7 +143,8 @@ fn class_names(recipe: &Recipe, network: &dyn Network, graph: &Graph) -> Result<
 /// Whatever is wrong with the recipe or the files that it names; each error says where.
 pub fn build(recipe: &Recipe, networks: &dyn Networks, mut progress: impl FnMut(Progress)) -> Result<Build> {
     let board = recipe.board()?;
-    let target = Target::find(recipe.target_name(board.as_ref()))?;
+    let threads = recipe.target.threads.unwrap_or(1);
+    let target = &Target { threads, ..Target::find(recipe.target_name(board.as_ref()))?.clone() };
     let Imported { graph, network, classes, source } = import(recipe, networks)?;
     let mut recipe = recipe.clone();
     if let Some(board) = &board {
@@ -362,7 +363,9 @@ impl Build {
     /// An unknown target.
     pub fn retarget(&mut self, target: &str) -> Result<()> {
         let metadata = self.program.metadata.clone();
-        self.program = lower(&self.quantized, Target::find(target)?, metadata)?;
+        let threads = self.recipe.target.threads.unwrap_or(1);
+        let target = Target { threads, ..Target::find(target)?.clone() };
+        self.program = lower(&self.quantized, &target, metadata)?;
         Ok(())
     }
 

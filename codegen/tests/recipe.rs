@@ -37,6 +37,7 @@ name = "portable"
 board = "boards/small.toml"
 weights-section = ".ext_flash"
 arena-section = ".dtcm"
+threads = 2
 
 [overrides."bottleneck1.ext_conv1.0"]
 range = "percentile"
@@ -69,6 +70,7 @@ fn full() -> Recipe {
         .on_board("boards/small.toml")
         .weights_section(".ext_flash")
         .arena_section(".dtcm")
+        .threads(2)
         .override_range("bottleneck1.ext_conv1.0", RangeOverride::percentile(99.5))
         .override_range("conv_final", RangeOverride::fixed(-1.0, 3.5))
         .base_dir("somewhere")

@@ -44,7 +44,7 @@ impl Kernel for ConvMaxPool2d<'_> {
             let kept = held.start.max(needed.start)..held.end.min(needed.end).max(needed.start);
             self.keep(mem, kept.start.saturating_sub(held.start), kept.len());
             self.convolve(mem, isa, kept.end..needed.end, kept.len());
-            self.pooled(oy..end, needed.clone(), rows_of(&self.pool.output, oy as usize..end as usize))
+            self.pooled(oy..end, needed.clone(), self.pool.output.rows(oy as usize..end as usize))
                 .run(mem, isa);
             (oy, held) = (end, needed);
         }
@@ -79,7 +79,7 @@ impl ConvMaxPool2d<'_> {
     /// Rows of the memory between the kernels.
     #[inline(always)]
     fn buffer(&self, rows: Range<usize>) -> Operand {
-        rows_of(&self.conv.output, rows)
+        self.conv.output.rows(rows)
     }
 
     /// Moves rows `from..from + count` of the memory to its beginning.
@@ -101,16 +101,10 @@ impl ConvMaxPool2d<'_> {
 
     /// Computes rows of the convolution's output, to row `at` of the memory and on.
     fn convolve(&self, mem: &Memory<'_>, isa: Isa, rows: Range<usize>, at: usize) {
-        let (conv, count) = (&self.conv, rows.len());
-        if count == 0 {
-            return;
+        let count = rows.len();
+        if count > 0 {
+            self.conv.rows(rows, self.buffer(at..at + count)).run(mem, isa);
         }
-        let [h, _, _] = conv.input.shape;
-        let (start, padding) = (rows.start * conv.stride[0] as usize, conv.padding[0] as usize);
-        let first = start.saturating_sub(padding).min(h as usize);
-        let input = rows_of(&conv.input, first..h as usize);
-        let padding = [padding.saturating_sub(start) as u32, conv.padding[1]];
-        Conv2d { input, output: self.buffer(at..at + count), padding, ..*conv }.run(mem, isa);
     }
 
     /// The pooling of `rows` of its output to `output`, from rows `held` of its input at the beginning of the memory.
@@ -123,7 +117,7 @@ impl ConvMaxPool2d<'_> {
 
     /// Row `oy` of the pooling, whose `window` is taller than the rows in memory: piece by piece.
     fn tall(&self, mem: &Memory<'_>, isa: Isa, oy: u32, window: Range<usize>) {
-        let output = rows_of(&self.pool.output, oy as usize..oy as usize + 1);
+        let output = self.pool.output.rows(oy as usize..oy as usize + 1);
         let [_, ow, c] = output.shape;
         let piece = Operand::arena(self.piece.offset, [1, ow, c], c);
         let mut start = window.start;
@@ -152,12 +146,4 @@ fn merge(mem: &Memory<'_>, piece: &Operand, row: &Operand) {
             to.set(to.get().max(from.get()));
         }
     }
-}
-
-/// Some rows of a view.
-#[inline(always)]
-fn rows_of(view: &Operand, rows: Range<usize>) -> Operand {
-    let [_, w, c] = view.shape;
-    let offset = view.offset.wrapping_add((rows.start * w as usize * view.stride as usize) as u32);
-    Operand { offset, shape: [rows.len() as u32, w, c], ..*view }
 }

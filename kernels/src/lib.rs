@@ -35,10 +35,14 @@ pub mod copy;
 pub mod depthwise;
 pub mod isa;
 pub mod memory;
+#[cfg(feature = "std")]
+pub mod peak;
 pub mod pool;
 pub mod resize;
 pub mod softmax;
 pub mod table;
+#[cfg(feature = "threads")]
+pub mod threads;
 pub mod tiles;
 pub mod winograd;
 

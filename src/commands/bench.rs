@@ -53,12 +53,16 @@ impl Bench {
                     format!("{:.1} %", 100.0 * l.share),
                     table::grouped(l.macs),
                     if l.macs == 0 { "-".into() } else { format!("{:.1}", l.macs_per_second / 1e9) },
+                    l.peak_share.map_or("-".into(), |share| format!("{:.0} %", 100.0 * share)),
                 ]
             })
             .collect();
-        let table = table::render(&["layer", "operator", "ms", "share", "MACs", "GMAC/s"], &rows);
+        let table = table::render(&["layer", "operator", "ms", "share", "MACs", "GMAC/s", "of peak"], &rows);
+        let peak = timing.peak_macs_per_second.map_or(String::new(), |peak| {
+            format!("peak: {:.0} GMAC/s, its multiply instructions alone, on registers\n", peak / 1e9)
+        });
         Ok(format!(
-            "{table}\n{}: median {:.2} ms, fastest {:.2} ms of {} inferences, {} thread, {}\n",
+            "{table}\n{}: median {:.2} ms, fastest {:.2} ms of {} inferences, {} thread, {}\n{peak}",
             build.program.metadata.network,
             timing.median_ms,
             timing.min_ms,

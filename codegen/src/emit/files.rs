@@ -23,7 +23,7 @@ pub fn write_crate(program: &Program, options: &EmitOptions, dir: &Path, depende
     let name = prefix.unwrap_or_else(|| program.name.trim_matches('_')).replace('_', "-");
     let manifest = format!(
         "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[features]\n# Detect instruction \
-         sets at run time (hosts and Linux boards).\nstd = [\"niello/std\"]\n# Compare the bytes of every layer on the \
+         sets at run time (hosts and Linux boards).\nstd = [\"niello/std\"]\n# Share each layer out among threads: `niello::kernels::threads::set`, and `threads` in the recipe.\nthreads = [\"niello/threads\"]\n# Compare the bytes of every layer on the \
          board: `check_layers`.\nlayer-checks = []\n# Log layers and the results of checks: `niello::trace`.\ndefmt = \
          [\"niello/defmt\"]\n{c_features}\n[dependencies]\nniello = {dependency}\n\n[workspace]\n{c_profile}"
     );

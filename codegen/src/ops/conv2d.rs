@@ -264,7 +264,7 @@ impl Op for Conv2d {
         }
         let bytes = all.bytes();
         let chunk = cx.target().chunk.min(cx.graph().shape(output).area()).max(1);
-        let scratch = scratch_bytes(layout, gather, self.taps(), c, chunk);
+        let scratch = cx.scratch_of_threads(scratch_bytes(layout, gather, self.taps(), c, chunk));
         let call = Conv2dCall {
             input: Ref::new(input),
             output: Ref::new(output),

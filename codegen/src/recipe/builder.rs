@@ -108,6 +108,21 @@ impl Recipe {
         self
     }
 
+    /// Threads that each layer may be shared out among (`niello_kernels::threads::set` says how many are used): the arena has
+    /// scratch for each.
+    ///
+    /// ```
+    /// use niello_codegen::recipe::Recipe;
+    ///
+    /// Recipe::new("anam_net").threads(4).validate().unwrap();
+    /// assert!(Recipe::new("anam_net").threads(0).validate().is_err());
+    /// ```
+    #[must_use]
+    pub fn threads(mut self, count: usize) -> Self {
+        self.target.threads = Some(count);
+        self
+    }
+
     /// Class names, in the order of the outputs.
     ///
     /// ```

@@ -112,6 +112,9 @@ pub struct Target {
     /// The linker section of a static arena; absent: as the board says, else the model owns its arena.
     #[serde(default, rename = "arena-section", skip_serializing_if = "Option::is_none")]
     pub arena_section: Option<String>,
+    /// Threads that each layer may be shared out among, on systems that have some; absent: 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threads: Option<usize>,
     /// Names and texts of the boards that need no file.
     #[serde(skip)]
     pub known_boards: &'static [(&'static str, &'static str)],
@@ -123,7 +126,14 @@ fn host() -> String {
 
 impl Default for Target {
     fn default() -> Self {
-        Self { name: host(), board: None, weights_section: None, arena_section: None, known_boards: &[] }
+        Self {
+            name: host(),
+            board: None,
+            weights_section: None,
+            arena_section: None,
+            threads: None,
+            known_boards: &[],
+        }
     }
 }
 
@@ -213,12 +223,18 @@ impl Recipe {
         if self.target.name.trim().is_empty() {
             return Some("`target.name` is empty, expected the name of a target".into());
         }
+        if let Some(threads) = self.target.threads.filter(|n| !(1..=MOST_THREADS).contains(n)) {
+            return Some(format!("`target.threads` is {threads}, expected 1 to {MOST_THREADS}"));
+        }
         let layers = self.overrides.iter();
         self.input.problem().or_else(|| self.calibrate.problem()).or_else(|| {
             layers.filter_map(|(layer, range)| range.problem(&format!("overrides.\"{layer}\""))).next()
         })
     }
 }
+
+/// More than a layer has rows to share out.
+const MOST_THREADS: usize = 64;
 
 /// Whether linkers take it as the name of a section.
 fn is_section(name: &str) -> bool {

@@ -2,6 +2,12 @@
 
 use super::{Gather, driver::Job};
 use crate::{Isa, Kernel, Layout, Memory, Operand, OutputStage, Region};
+#[cfg(feature = "threads")]
+use crate::{
+    conv::scratch_bytes,
+    threads::{apart, split},
+};
+use core::ops::Range;
 
 /// int8 convolution; a fully connected layer is a 1x1 one on a 1x1 image.
 ///
@@ -42,22 +48,64 @@ pub struct Conv2d<'a> {
     pub stage: OutputStage,
     /// Output pixels per pass.
     pub chunk: u32,
-    /// At least [`super::scratch_bytes`].
+    /// At least [`super::scratch_bytes`], for several threads as many times, each rounded up to a multiple of 16.
     pub scratch: Region,
 }
 
-impl Kernel for Conv2d<'_> {
-    fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        let (Some(input), Some(output), Some(scratch)) =
-            (mem.read(&self.input), mem.write(&self.output), mem.scratch(self.scratch))
-        else {
-            debug_assert!(false, "operands outside memory");
-            return;
+impl Conv2d<'_> {
+    /// The same for some rows of the output, to `output`.
+    #[inline(always)]
+    pub(crate) fn rows(&self, rows: Range<usize>, output: Operand) -> Self {
+        let [h, _, _] = self.input.shape;
+        let (start, padding) = (rows.start * self.stride[0] as usize, self.padding[0] as usize);
+        let first = start.saturating_sub(padding).min(h as usize);
+        let padding = [padding.saturating_sub(start) as u32, self.padding[1]];
+        Self { input: self.input.rows(first..h as usize), output, padding, ..*self }
+    }
+
+    /// Shares the rows out among threads, where there are any and it pays.
+    #[cfg(feature = "threads")]
+    fn split(&self, mem: &Memory<'_>, isa: Isa) -> bool {
+        let [h, w, c] = self.output.shape.map(|d| d as usize);
+        let taps = self.kernel[0] as usize * self.kernel[1] as usize;
+        let channels = (self.input.shape[2] as usize).checked_div(self.groups as usize).unwrap_or(0);
+        let need = scratch_bytes(self.layout, self.gather, taps, channels, self.chunk as usize);
+        let need = need.saturating_add(SCRATCH_ALIGNMENT - 1) / SCRATCH_ALIGNMENT * SCRATCH_ALIGNMENT;
+        // The last part's may end without padding.
+        let most =
+            (self.scratch.len as usize).saturating_add(SCRATCH_ALIGNMENT - 1).checked_div(need).unwrap_or(0);
+        let scratch = Operand::arena(self.scratch.offset, [1, 1, self.scratch.len], self.scratch.len);
+        // What does not fit together is refused as a whole.
+        if most < 2
+            || !self.job(mem).is_some_and(|job| job.fits())
+            || !apart(&self.input, &self.output)
+            || !apart(&scratch, &self.input)
+            || !apart(&scratch, &self.output)
+        {
+            return false;
+        }
+        let macs = h.saturating_mul(w).saturating_mul(c).saturating_mul(taps.saturating_mul(channels));
+        let part = |mem: &Memory<'_>, rows: Range<usize>, part: usize| {
+            let (offset, len) =
+                (self.scratch.offset + (part * need) as u32, self.scratch.len - (part * need) as u32);
+            let scratch = Region { offset, len: len.min(need as u32) };
+            Self { scratch, ..self.rows(rows.clone(), self.output.rows(rows)) }.alone(mem, isa);
         };
+        // SAFETY: parts write different rows of the output and different scratch; neither meets the input, and constants are
+        // never written.
+        unsafe { split(mem, h, macs, most, part) }
+    }
+
+    /// What there is to do, if the operands lie in memory.
+    fn job<'m>(&self, mem: &Memory<'m>) -> Option<Job<'m>>
+    where
+        Self: 'm,
+    {
         let pair = |p: [u32; 2]| p.map(|d| d as usize);
+        let output = mem.write(&self.output)?;
         let [oh, ow, _] = output.shape();
-        Job {
-            input,
+        Some(Job {
+            input: mem.read(&self.input)?,
             output,
             taps: pair(self.kernel),
             stride: pair(self.stride),
@@ -76,8 +124,29 @@ impl Kernel for Conv2d<'_> {
             pad: self.pad,
             stage: self.stage,
             chunk: self.chunk as usize,
-            scratch,
+            scratch: mem.scratch(self.scratch)?,
+        })
+    }
+
+    /// All rows on this thread.
+    fn alone(&self, mem: &Memory<'_>, isa: Isa) {
+        match self.job(mem) {
+            Some(job) => job.run(isa),
+            None => debug_assert!(false, "operands outside memory"),
         }
-        .run(isa);
     }
 }
+
+impl Kernel for Conv2d<'_> {
+    fn run(&self, mem: &Memory<'_>, isa: Isa) {
+        #[cfg(feature = "threads")]
+        if self.split(mem, isa) {
+            return;
+        }
+        self.alone(mem, isa);
+    }
+}
+
+/// Where the scratch of each of several threads begins.
+#[cfg(feature = "threads")]
+const SCRATCH_ALIGNMENT: usize = 16;

@@ -8,7 +8,7 @@
 
 mod view;
 
-use core::cell::Cell;
+use core::{cell::Cell, ops::Range};
 
 pub use view::{Channels, In, Out};
 pub(crate) use view::{Runs, in_blocks, map1, put};
@@ -56,6 +56,14 @@ impl Operand {
     /// The whole of output `index`.
     pub const fn output(index: u8, shape: [u32; 3]) -> Self {
         Self { space: Space::Output(index), offset: 0, shape, stride: shape[2] }
+    }
+
+    /// Some rows of it.
+    #[inline(always)]
+    pub(crate) fn rows(&self, rows: Range<usize>) -> Self {
+        let [_, w, c] = self.shape;
+        let offset = self.offset.wrapping_add((rows.start * w as usize * self.stride as usize) as u32);
+        Self { offset, shape: [rows.len() as u32, w, c], ..*self }
     }
 
     /// Bytes from the start of the buffer to the end of the last pixel, or `None` if the view is malformed: pixels

@@ -375,7 +375,8 @@ mod plain {
                 unsafe {
                     let out = triples.out.read().wrapping_add(triples.first);
                     out.write(lower_channel.requantize::<DOUBLE>(sums[0], Some(triples.clamp)));
-                    out.wrapping_add(1).write(upper_channel.requantize::<DOUBLE>(sums[1], Some(triples.clamp)));
+                    out.wrapping_add(1)
+                        .write(upper_channel.requantize::<DOUBLE>(sums[1], Some(triples.clamp)));
                 }
                 triples.out = triples.out.wrapping_add(1);
             }
