@@ -1,7 +1,7 @@
 //! `cargo xtask ci`: everything that must hold before a change is merged.
 
 use crate::{
-    Command, Result, c, defmt, images, no_arguments, no_std,
+    Command, Result, c, count, defmt, images, no_arguments, no_std,
     stage::{Runner, Stage},
     test,
 };
@@ -31,6 +31,7 @@ fn run(arguments: &[String]) -> Result {
     c::stages(&mut runner)?;
     defmt::stages(&mut runner)?;
     test::emulated(&mut runner)?;
+    count::stages(&mut runner)?;
     // Last, so that the log ends with the test runner's summary.
     test::tests(&mut runner, &[])?;
     runner.finish()

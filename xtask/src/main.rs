@@ -6,6 +6,7 @@
 mod c;
 mod ci;
 mod cortex_m;
+mod count;
 mod cross;
 mod defmt;
 mod elf;
@@ -35,6 +36,7 @@ struct Command {
 const COMMANDS: &[Command] = &[
     ci::COMMAND,
     test::COMMAND,
+    count::COMMAND,
     setup::COMMAND,
     no_std::COMMAND,
     images::COMMAND,

@@ -1,20 +1,27 @@
-//! `niello-count N`: runs its model N times and prints the checksum of the answer. Two counts of executed instructions,
-//! of N and N + 1 inferences, differ by one inference.
+//! `niello-count N`: runs its model N times and prints the checksum of the answer, for profilers.
 //!
-//! `niello-count layers`: one inference, with a system call (`getpid`) before the first layer and after each, then the
-//! names of the layers and their multiply-accumulates. A plugin that sees system calls counts single layers by it.
+//! `niello-count layers`: the same work as the firmware in `../count-cortex-m`, with marks that `cargo xtask count` counts
+//! instructions between. A mark is a call of [`mark`], which callgrind sees, with a system call in it, which `count.c` sees.
 #![forbid(unsafe_code)]
 
-#[allow(dead_code, unreachable_pub, reason = "the generated model can do more than is asked of it here")]
+#[allow(
+    clippy::identity_op,
+    dead_code,
+    unreachable_pub,
+    reason = "the generated model can do more than is asked of it here"
+)]
 mod model {
     include!(concat!(env!("OUT_DIR"), "/model.rs"));
 }
 include!(concat!(env!("OUT_DIR"), "/network.rs"));
+mod work;
 
-use niello::{LayerInfo, Model, Output, TakeOnce, self_test};
+use niello::TakeOnce;
 use std::{process::ExitCode, str::FromStr};
 
-static MODEL: TakeOnce<Network> = TakeOnce::new(Network::new());
+/// Statics: neither fits a stack.
+static ARENA: TakeOnce<niello::Arena<{ model::ARENA_BYTES }>> = TakeOnce::new(niello::Arena::new());
+static BUFFERS: TakeOnce<Buffers> = TakeOnce::new(Buffers::new());
 
 /// What to do.
 enum Work {
@@ -32,27 +39,23 @@ impl FromStr for Work {
 
 fn main() -> ExitCode {
     let work = std::env::args().nth(1).unwrap_or_else(|| "1".into());
-    let (Ok(work), Some(network)) = (work.parse(), MODEL.take()) else {
+    let (Ok(work), Some(arena), Some(buffers)) = (work.parse(), ARENA.take(), BUFFERS.take()) else {
         eprintln!("usage: niello-count N|layers");
         return ExitCode::FAILURE;
     };
-    let (mut input, mut output) = ([0; model::INPUT_LEN], [0; model::OUTPUT_LEN]);
-    self_test::Codes::new(7).fill(&mut input);
     match work {
-        Work::Repeat(times) => (0..times).for_each(|_| network.infer(&input, &mut output)),
-        Work::Layers => {
-            mark();
-            network.infer_observed(&input, &mut output, &mut |_: usize, _: &LayerInfo, _: Output<'_>| mark());
-            for layer in Network::LAYERS {
-                println!("{} {} {}", layer.name, layer.kind, layer.macs);
-            }
+        Work::Repeat(times) => {
+            buffers.fill();
+            (0..times).for_each(|_| buffers.infer(arena, &mut ()));
+            println!("output {:016x}", buffers.checksum());
         }
+        Work::Layers => work::layers(arena, buffers, mark, |text| print!("{text}")),
     }
-    println!("output {:016x}", self_test::Checksum::of_codes(&output));
     ExitCode::SUCCESS
 }
 
-/// A system call that costs little and that nothing else makes.
+/// A function of its own around a system call that costs little and that nothing else makes.
+#[inline(never)]
 fn mark() {
     std::hint::black_box(std::process::id());
 }

@@ -1,0 +1,110 @@
+//! `cargo xtask count`: executed instructions of one inference, as a whole and of each layer.
+//!
+//! `targets/count` (Linux) and `targets/count-cortex-m` (firmware) run a generated model with marks around it and between its
+//! layers; QEMU with the plugin `targets/count/count.c`, or callgrind on this machine, counts what is executed between them.
+//! Counts are exact and repeatable: they depend on the source and the compilers, and not on what else the machine does.
+
+mod cases;
+mod listing;
+mod loops;
+mod machine;
+mod measured;
+mod table;
+
+use crate::{Command, Result, stage::Runner};
+use cases::{ALL, Case, SMALL};
+use machine::Machine;
+use std::time::Instant;
+use table::{Entry, Table};
+
+pub(crate) const COMMAND: Command = Command {
+    name: "count",
+    arguments: "[--target T --recipe R [--layers] [--loops] | --all] [--check | --update]",
+    summary: "count instructions of an inference; hold them against benches/counts.txt",
+    run,
+};
+
+fn run(arguments: &[String]) -> Result {
+    let (mut target, mut recipe) = (None, None);
+    let [mut layers, mut loops, mut all, mut check, mut update] = [false; 5];
+    let mut rest = arguments.iter().map(String::as_str);
+    let usage = || format!("usage: count {}", COMMAND.arguments);
+    while let Some(argument) = rest.next() {
+        match argument {
+            "--target" => target = Some(rest.next().ok_or_else(usage)?),
+            "--recipe" => recipe = Some(rest.next().ok_or_else(usage)?),
+            "--layers" => layers = true,
+            "--loops" => loops = true,
+            "--all" => all = true,
+            "--check" => check = true,
+            "--update" => update = true,
+            _ => return Err(format!("unexpected argument `{argument}`; {}", usage())),
+        }
+    }
+    let own;
+    let cases = match (target, recipe) {
+        (Some(target), Some(recipe)) if !all => {
+            own = [Case { target, recipe }];
+            &own[..]
+        }
+        (None, None) => {
+            if all {
+                ALL
+            } else {
+                SMALL
+            }
+        }
+        _ => return Err(usage()),
+    };
+    let mut runner = Runner::new("count");
+    let found = measure(&mut runner, cases)?;
+    println!();
+    for entry in &found {
+        print!("{}", entry.show(layers));
+    }
+    // What was built last is what is there.
+    if let (true, Some(entry)) = (loops, found.last()) {
+        print!("{}", Machine::find(&entry.target)?.loops(&entry.target)?);
+    }
+    let mut table = Table::read()?;
+    if update {
+        table.replace(found);
+        table.write()?;
+    } else if check {
+        table.check(&mut runner, &found)?;
+    }
+    runner.finish()
+}
+
+/// The small set against the table, for `ci`.
+pub(crate) fn stages(runner: &mut Runner) -> Result {
+    let found = measure(runner, SMALL)?;
+    Table::read()?.check(runner, &found)
+}
+
+/// Builds and runs each case. Consecutive ones that share a program share its build.
+fn measure(runner: &mut Runner, cases: &[Case<'_>]) -> Result<Vec<Entry>> {
+    let (mut found, mut built, mut plugin) = (vec![], None, false);
+    for case in cases {
+        let Case { target, recipe } = *case;
+        let machine = Machine::find(target)?;
+        if let Some(missing) = case.missing()? {
+            runner.leave_out(format!("instructions of {recipe} on {target}: no {missing}"));
+            continue;
+        }
+        if machine.is_emulated() && !plugin {
+            runner.run(machine::plugin()?)?;
+            plugin = true;
+        }
+        let program = Some((machine.program(), recipe));
+        if built != program {
+            runner.run(machine.build(recipe)?)?;
+            built = program;
+        }
+        let start = Instant::now();
+        let measured = machine.measure()?;
+        runner.note(format!("count, {target}, {recipe}"), start.elapsed());
+        found.push(Entry { target: target.into(), recipe: recipe.into(), measured });
+    }
+    Ok(found)
+}

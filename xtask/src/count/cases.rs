@@ -1,0 +1,87 @@
+//! What is counted: networks on cores.
+
+use crate::Result;
+use std::{fs, path::Path};
+
+/// One network on one core.
+#[derive(Clone, Copy)]
+pub(super) struct Case<'a> {
+    /// As `cargo xtask test --list` has it.
+    pub(super) target: &'a str,
+    /// The path of a recipe, or [`KERNELS`].
+    pub(super) recipe: &'a str,
+}
+
+/// In place of a recipe: the single layers of `targets/count/kernels.rs`.
+pub(super) const KERNELS: &str = "kernels";
+
+const ANAM_NET_NARROW: &str = "tests/bits/anam_net_narrow.toml";
+const SQUEEZENET1_1: &str = "tests/bits/squeezenet1_1.toml";
+const SQUEEZENET1_0: &str = "targets/count/recipes/squeezenet1_0.toml";
+const ANAM_NET: &str = "targets/count/recipes/anam_net.toml";
+const W251_CNN: &str = "tests/bits/w251_cnn.toml";
+const W251_SQUEEZENET: &str = "tests/bits/w251_squeezenet.toml";
+
+const A53: &str = "aarch64-cortex-a53";
+const A72: &str = "aarch64-cortex-a72";
+const A76: &str = "aarch64-cortex-a76";
+const A_MAX: &str = "aarch64-max";
+const M3: &str = "cortex-m3";
+const M4: &str = "cortex-m4";
+const M7: &str = "cortex-m7";
+const M33: &str = "cortex-m33";
+const HOST: &str = "host";
+
+/// What continuous integration counts.
+pub(super) const SMALL: &[Case<'_>] =
+    &[on(A72, SQUEEZENET1_1), on(A72, ANAM_NET_NARROW), on(A76, ANAM_NET_NARROW), on(M4, ANAM_NET_NARROW)];
+
+/// Everything that `docs/performance.md` shows, the small set included. Cases of one program follow each other.
+pub(super) const ALL: &[Case<'_>] = &[
+    on(A72, SQUEEZENET1_1),
+    on(A72, ANAM_NET_NARROW),
+    on(A76, ANAM_NET_NARROW),
+    on(M4, ANAM_NET_NARROW),
+    on(A53, SQUEEZENET1_0),
+    on(A72, SQUEEZENET1_0),
+    on(A76, SQUEEZENET1_0),
+    on(A_MAX, SQUEEZENET1_0),
+    on(A53, ANAM_NET),
+    on(A72, ANAM_NET),
+    on(A76, ANAM_NET),
+    on(A_MAX, ANAM_NET),
+    on(A72, KERNELS),
+    on(A76, KERNELS),
+    on(M3, KERNELS),
+    on(M4, KERNELS),
+    on(M7, KERNELS),
+    on(M33, KERNELS),
+    on(M3, W251_CNN),
+    on(M4, W251_CNN),
+    on(M7, W251_CNN),
+    on(M3, W251_SQUEEZENET),
+    on(M4, W251_SQUEEZENET),
+    on(M7, W251_SQUEEZENET),
+    on(HOST, SQUEEZENET1_0),
+    on(HOST, ANAM_NET),
+];
+
+const fn on<'a>(target: &'a str, recipe: &'a str) -> Case<'a> {
+    Case { target, recipe }
+}
+
+impl Case<'_> {
+    /// Weights that the recipe names and that are not there: trained ones lie in the shared data.
+    ///
+    /// # Errors
+    /// A recipe that cannot be read.
+    pub(super) fn missing(&self) -> Result<Option<String>> {
+        if self.recipe == KERNELS {
+            return Ok(None);
+        }
+        let text = fs::read_to_string(self.recipe).map_err(|e| format!("{}: {e}", self.recipe))?;
+        let weights = text.lines().find_map(|line| line.strip_prefix("weights = \"")?.strip_suffix('"'));
+        let folder = Path::new(self.recipe).parent().unwrap_or(Path::new(""));
+        Ok(weights.filter(|path| !folder.join(path).exists()).map(Into::into))
+    }
+}

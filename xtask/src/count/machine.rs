@@ -1,0 +1,174 @@
+//! Where a program is counted: emulated cores, emulated boards, this machine.
+
+use super::{cases::KERNELS, loops, measured::Measured};
+use crate::{
+    Result,
+    cortex_m::{BOARDS, Board},
+    cross,
+    emulated::{CORES, Core},
+    images,
+    stage::Stage,
+    tools,
+};
+use std::{fs, path::Path};
+
+/// Where the plugin and the marks are kept.
+const FOLDER: &str = "target/count";
+const LINUX: &str = "niello-count";
+const FIRMWARE: &str = "niello-count-cortex-m";
+
+/// Something that runs programs and counts their instructions.
+pub(super) enum Machine {
+    /// This machine, by callgrind.
+    Host,
+    Core(&'static Core),
+    Board(&'static Board),
+}
+
+/// Builds the plugin for QEMU.
+pub(super) fn plugin() -> Result<Stage> {
+    fs::create_dir_all(FOLDER).map_err(|e| format!("{FOLDER}: {e}"))?;
+    let call = format!("-O2 -shared -fPIC targets/count/count.c -o {}", path("count.so"));
+    let arguments: Vec<String> = call.split(' ').map(Into::into).collect();
+    Ok(Stage::new("plugin for QEMU", "gcc").arguments(&arguments))
+}
+
+/// Where `qemu-aarch64` loads position-independent programs.
+const EMULATED_BASE: u64 = 0x55_0000_0000;
+
+fn path(file: &str) -> String {
+    format!("{FOLDER}/{file}")
+}
+
+fn read(file: &str) -> Result<String> {
+    fs::read_to_string(file).map_err(|e| format!("{file}: {e}"))
+}
+
+impl Machine {
+    /// The machine of that name.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(super) fn find(name: &str) -> Result<Self> {
+        if name == "host" {
+            return Ok(Self::Host);
+        }
+        let core = CORES.iter().find(|core| core.name == name).map(Self::Core);
+        let board = || BOARDS.iter().find(|board| board.name == name).map(Self::Board);
+        core.or_else(board).ok_or_else(|| format!("no target `{name}`; see cargo xtask test --list"))
+    }
+
+    pub(super) fn is_emulated(&self) -> bool {
+        !matches!(self, Self::Host)
+    }
+
+    /// What tells its program apart from those of other machines.
+    pub(super) fn program(&self) -> [&'static str; 2] {
+        match self {
+            Self::Host => ["host", ""],
+            Self::Core(_) => [cross::AARCH64_LINUX, ""],
+            Self::Board(board) => [board.target, board.memory],
+        }
+    }
+
+    /// Builds a recipe's program.
+    ///
+    /// # Errors
+    /// A recipe that is not there, a tool that is not installed.
+    pub(super) fn build(&self, recipe: &str) -> Result<Stage> {
+        let file = Path::new(recipe).file_stem().unwrap_or_default().to_string_lossy();
+        let linux = format!("build --release -p {LINUX}");
+        let (stage, kind) = match self {
+            Self::Host => (Stage::cargo("", &linux), "this machine"),
+            Self::Core(core) => (cross::aarch64("", &linux, core.cpu)?, "aarch64"),
+            Self::Board(Board { target, memory, .. }) => {
+                (images::build(FIRMWARE, target, "")?.variable("NIELLO_COUNT_BOARD", memory), *target)
+            }
+        };
+        // Build scripts run elsewhere.
+        let recipe = match recipe {
+            KERNELS => recipe.into(),
+            _ => Path::new(recipe).canonicalize().map_err(|e| format!("{recipe}: {e}"))?,
+        };
+        let stage = stage.named(format!("count, program of {file} for {kind}"));
+        Ok(stage.variable("NIELLO_COUNT_RECIPE", &recipe.to_string_lossy()))
+    }
+
+    /// Where [`Machine::build`] leaves the program.
+    fn elf(&self) -> String {
+        match self {
+            Self::Host => format!("target/release/{LINUX}"),
+            Self::Core(_) => format!("target/{}/release/{LINUX}", cross::AARCH64_LINUX),
+            Self::Board(board) => images::image(FIRMWARE, board.target).to_string_lossy().into_owned(),
+        }
+    }
+
+    /// Runs what was built last and counts.
+    ///
+    /// # Errors
+    /// A program or an emulator that fails, marks that do not fit the layers.
+    pub(super) fn measure(&self) -> Result<Measured> {
+        let Some(stage) = self.run() else { return callgrind(&self.elf()) };
+        let out = path("marks");
+        // What an earlier run left must not be taken for this one's.
+        let _ = fs::remove_file(&out);
+        Measured::from_marks(&stage.variable("COUNT_OUT", &out).output()?, &read(&out)?)
+    }
+
+    /// The loops of what was built last, as text.
+    ///
+    /// # Errors
+    /// As [`Machine::measure`], and as [`loops::table`].
+    pub(super) fn loops(&self, name: &str) -> Result<String> {
+        let model = loops::model(name)?;
+        let Some(stage) = self.run() else { return Err(format!("{name} is not emulated")) };
+        let profile = path("profile");
+        stage.variable("COUNT_OUT", &path("marks")).variable("COUNT_PROFILE", &profile).output()?;
+        let base = if matches!(self, Self::Core(_)) { EMULATED_BASE } else { 0 };
+        loops::table(model, &self.elf(), &read(&profile)?, base)
+    }
+
+    /// The emulator with the plugin; `None` for this machine.
+    fn run(&self) -> Option<Stage> {
+        let plugin = path("count.so");
+        match self {
+            Self::Host => None,
+            Self::Core(core) => {
+                let stage = cross::emulated(core.name, core.cpu, &self.elf(), &["layers"]);
+                Some(stage.variable("QEMU_PLUGIN", &plugin))
+            }
+            Self::Board(board) => {
+                let call = format!(
+                    "-M {} -display none -monitor none -serial none -semihosting-config enable=on,target=native -plugin {plugin} -kernel {}",
+                    board.machine,
+                    self.elf()
+                );
+                let arguments: Vec<String> = call.split(' ').map(Into::into).collect();
+                Some(Stage::new(board.name, "qemu-system-arm").arguments(&arguments))
+            }
+        }
+    }
+}
+
+/// On this machine, as valgrind shows it: without AVX-512.
+fn callgrind(program: &str) -> Result<Measured> {
+    if !tools::runs("valgrind", &["--version"]) {
+        return Err("valgrind is not installed; install the Debian package `valgrind`".into());
+    }
+    let folder = path("callgrind");
+    // Parts of an earlier run would be read as this one's.
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).map_err(|e| format!("{folder}: {e}"))?;
+    let call = format!(
+        "--tool=callgrind --callgrind-out-file={folder}/part --dump-before=niello_count::mark* {program} layers"
+    );
+    let arguments: Vec<String> = call.split(' ').map(Into::into).collect();
+    let printed = Stage::new("host", "valgrind").arguments(&arguments).output()?;
+    // One part up to each mark, in a file with its number.
+    let part = |i: usize| fs::read_to_string(format!("{folder}/part.{i}")).ok();
+    let parts = (1..).map_while(part).map(|text| {
+        let totals = text.lines().find_map(|line| line.strip_prefix("totals: ")).and_then(|n| n.parse().ok());
+        totals.ok_or_else(|| format!("{folder}: a part without totals"))
+    });
+    Measured::from_parts(&printed, &parts.collect::<Result<Vec<u64>>>()?)
+}
