@@ -44,6 +44,14 @@ fn read(file: &str) -> Result<String> {
     fs::read_to_string(file).map_err(|e| format!("{file}: {e}"))
 }
 
+/// What weights are packed for on a core: what a user of it would choose.
+fn packing(core: &Core) -> &'static str {
+    match core.cpu {
+        "cortex-a53" | "cortex-a57" | "cortex-a72" => "aarch64-neon",
+        _ => "aarch64-dotprod",
+    }
+}
+
 impl Machine {
     /// The machine of that name.
     ///
@@ -66,7 +74,7 @@ impl Machine {
     pub(super) fn program(&self) -> [&'static str; 2] {
         match self {
             Self::Host => ["host", ""],
-            Self::Core(_) => [cross::AARCH64_LINUX, ""],
+            Self::Core(core) => [cross::AARCH64_LINUX, packing(core)],
             Self::Board(board) => [board.target, board.memory],
         }
     }
@@ -80,7 +88,10 @@ impl Machine {
         let linux = format!("build --release -p {LINUX}");
         let (stage, kind) = match self {
             Self::Host => (Stage::cargo("", &linux), "this machine"),
-            Self::Core(core) => (cross::aarch64("", &linux, core.cpu)?, "aarch64"),
+            Self::Core(core) => {
+                let stage = cross::aarch64("", &linux, core.cpu)?;
+                (stage.variable("NIELLO_COUNT_TARGET", packing(core)), "aarch64")
+            }
             Self::Board(Board { target, memory, .. }) => {
                 (images::build(FIRMWARE, target, "")?.variable("NIELLO_COUNT_BOARD", memory), *target)
             }
