@@ -7,8 +7,8 @@ use crate::{
     program::{BlobBuilder, Call, Const, Location, Metadata, Pod, Program, Step, TensorInfo},
     quantize::{Format, QGraph, QParams},
 };
-use niello_kernels::{Layout, Multiplier, OutputStage, Region, Rounding, Space};
-use std::collections::BTreeSet;
+use niello_kernels::{Layout, Multiplier, OutputStage, Region, Rounding, Space, conv::part_of_scratch};
+use std::{any::Any, collections::BTreeSet};
 
 /// What to lower for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,7 +135,7 @@ impl Lowering<'_> {
     pub(crate) fn scratch_of_threads(&self, one: usize) -> usize {
         match self.target.threads {
             0 | 1 => one,
-            threads => one.next_multiple_of(plan::ALIGNMENT) * threads,
+            threads => part_of_scratch(one) * threads,
         }
     }
 
@@ -168,8 +168,8 @@ impl Lowering<'_> {
     }
 
     /// Takes back the draft that makes `value`, if its call is a `C`, to make it part of another.
-    pub(crate) fn take_draft<C: Call + 'static>(&mut self, value: ValueId) -> Option<Draft> {
-        let makes = |draft: &Draft| draft.writes == value && draft.call.as_any().is::<C>();
+    pub(crate) fn take_draft<C: Call>(&mut self, value: ValueId) -> Option<Draft> {
+        let makes = |draft: &Draft| draft.writes == value && (&*draft.call as &dyn Any).is::<C>();
         let at = self.drafts.iter().position(makes)?;
         Some(self.drafts.remove(at))
     }

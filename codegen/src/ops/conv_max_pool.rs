@@ -25,7 +25,7 @@ pub(super) fn fuse(cx: &mut Lowering<'_>, pool: MaxPoolCall) -> Result<()> {
     let (input, output) = (cx.node().inputs[0], cx.node().output());
     let (map, pooled) = (cx.graph().shape(input), cx.graph().shape(output));
     let producer = cx.take_draft::<Conv2dCall>(input).and_then(|draft| {
-        let call = draft.call.into_any().downcast::<Conv2dCall>().ok()?;
+        let call = (draft.call as Box<dyn Any>).downcast::<Conv2dCall>().ok()?;
         Some((draft.name, *call, draft.reads, draft.scratch, draft.macs, draft.constant_bytes))
     });
     let Some((name, conv, reads, scratch, macs, constant_bytes)) = producer else {
@@ -106,13 +106,5 @@ impl Call for ConvMaxPoolCall {
                 }
             }
         })
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-
-    fn into_any(self: Box<Self>) -> Box<dyn Any> {
-        self
     }
 }

@@ -10,7 +10,7 @@ use quote::{format_ident, quote};
 use std::{any::Any, fmt};
 
 /// One kernel with its parameters, operands and constants still by reference.
-pub trait Call: fmt::Debug + Send + Sync {
+pub trait Call: Any + fmt::Debug + Send + Sync {
     /// The kernel's type in `niello-kernels`.
     fn kernel(&self) -> &'static str;
 
@@ -19,12 +19,6 @@ pub trait Call: fmt::Debug + Send + Sync {
 
     /// The kernel's struct literal, in terms of the paths that generated code imports.
     fn tokens(&self, bindings: &Bindings<'_>) -> TokenStream;
-
-    /// The call itself, for an operator that makes one call of two.
-    fn as_any(&self) -> &dyn Any;
-
-    /// As [`Call::as_any`].
-    fn into_any(self: Box<Self>) -> Box<dyn Any>;
 }
 
 /// Where a call finds what it refers to.
@@ -216,14 +210,6 @@ macro_rules! kernel_call {
                 }),*];
                 let kernel = quote::format_ident!(stringify!($kernel));
                 quote::quote!(#kernel { #(#fields),* })
-            }
-
-            fn as_any(&self) -> &dyn std::any::Any {
-                self
-            }
-
-            fn into_any(self: Box<Self>) -> Box<dyn std::any::Any> {
-                self
             }
         }
     };

@@ -4,7 +4,7 @@ use super::{Gather, driver::Job};
 use crate::{Isa, Kernel, Layout, Memory, Operand, OutputStage, Region};
 #[cfg(feature = "threads")]
 use crate::{
-    conv::scratch_bytes,
+    conv::{part_of_scratch, scratch_bytes},
     threads::{apart, split},
 };
 use core::ops::Range;
@@ -48,7 +48,7 @@ pub struct Conv2d<'a> {
     pub stage: OutputStage,
     /// Output pixels per pass.
     pub chunk: u32,
-    /// At least [`super::scratch_bytes`], for several threads as many times, each rounded up to a multiple of 16.
+    /// At least [`super::scratch_bytes`], for several threads as many [`super::part_of_scratch`].
     pub scratch: Region,
 }
 
@@ -69,11 +69,11 @@ impl Conv2d<'_> {
         let [h, w, c] = self.output.shape.map(|d| d as usize);
         let taps = self.kernel[0] as usize * self.kernel[1] as usize;
         let channels = (self.input.shape[2] as usize).checked_div(self.groups as usize).unwrap_or(0);
-        let need = scratch_bytes(self.layout, self.gather, taps, channels, self.chunk as usize);
-        let need = need.saturating_add(SCRATCH_ALIGNMENT - 1) / SCRATCH_ALIGNMENT * SCRATCH_ALIGNMENT;
+        let one = scratch_bytes(self.layout, self.gather, taps, channels, self.chunk as usize);
+        let need = part_of_scratch(one);
         // The last part's may end without padding.
-        let most =
-            (self.scratch.len as usize).saturating_add(SCRATCH_ALIGNMENT - 1).checked_div(need).unwrap_or(0);
+        let rest = (self.scratch.len as usize).checked_sub(one);
+        let most = rest.map_or(0, |rest| rest.checked_div(need).unwrap_or(0) + 1);
         let scratch = Operand::arena(self.scratch.offset, [1, 1, self.scratch.len], self.scratch.len);
         // What does not fit together is refused as a whole.
         if most < 2
@@ -146,7 +146,3 @@ impl Kernel for Conv2d<'_> {
         self.alone(mem, isa);
     }
 }
-
-/// Where the scratch of each of several threads begins.
-#[cfg(feature = "threads")]
-const SCRATCH_ALIGNMENT: usize = 16;

@@ -71,3 +71,14 @@ pub const fn scratch_bytes(
         }
     }
 }
+
+/// Scratch bytes of one of several threads, from what a convolution needs alone: the next thread's begin there. `usize::MAX` if
+/// that is more than can be counted.
+///
+/// Lowering plans and the kernel splits by this same function.
+pub const fn part_of_scratch(one: usize) -> usize {
+    match one.checked_next_multiple_of(16) {
+        Some(bytes) => bytes,
+        None => usize::MAX,
+    }
+}
