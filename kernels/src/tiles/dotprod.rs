@@ -10,68 +10,19 @@
 
 use super::{
     Layout, Panels, Rows, Tile,
-    neon_block::{Panel, Pixels, Sums, block},
+    neon_block::{Panel, Pixels, Sums, block, tile},
     neon_finish::{factors, linear, products, relu, shifts},
     neon_stage::mode,
 };
 use crate::Isa;
 use core::arch::aarch64::*;
 
-/// Proof that NEON with dot products can be executed.
-#[derive(Clone, Copy, Debug)]
-pub struct Dotprod(());
-
-impl Dotprod {
-    /// The token, where `isa` has the instructions.
-    pub const fn new(isa: Isa) -> Option<Self> {
-        if isa.has_dotprod() { Some(Self(())) } else { None }
-    }
-}
-
 /// Pixels whose accumulators are in registers together.
 const PIXELS: usize = 5;
 
-impl Tile for Dotprod {
-    const LAYOUT: Layout = Layout::NEON;
-    const MAX_PANELS: usize = 4;
-    const MAX_PIXELS: usize = 6 * PIXELS;
-
-    #[inline(always)]
-    fn pixels(self, _: usize) -> usize {
-        Self::MAX_PIXELS
-    }
-
-    #[inline(always)]
-    unsafe fn run(
-        self,
-        rows: &Rows,
-        constants: &Panels,
-        panels: usize,
-        channels: usize,
-        pixels: usize,
-        out: &[*mut i8],
-    ) {
-        // SAFETY: the token proves the instructions; the rest is the caller's promise, passed on unchanged.
-        unsafe { run(self, rows, constants, panels, channels, pixels, out) };
-    }
-}
-
-/// [`block`], compiled for these instructions.
-///
-/// # Safety
-/// As for [`Tile::run`], where the instructions exist.
-#[target_feature(enable = "dotprod")]
-unsafe fn run(
-    tile: Dotprod,
-    rows: &Rows,
-    constants: &Panels,
-    panels: usize,
-    channels: usize,
-    pixels: usize,
-    out: &[*mut i8],
-) {
-    // SAFETY: the caller's promise.
-    unsafe { block(tile, rows, constants, panels, channels, pixels, out) };
+tile! {
+    /// Proof that NEON with dot products can be executed.
+    Dotprod: has_dotprod, "dotprod", 6 * PIXELS
 }
 
 impl Sums for Dotprod {

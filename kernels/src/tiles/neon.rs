@@ -11,65 +11,16 @@
 
 use super::{
     Layout, Panels, Rows, Tile,
-    neon_block::{Panel, Pixels, Sums, block},
+    neon_block::{Panel, Pixels, Sums, block, tile},
     neon_finish::{factors, linear, products, relu, shifts},
     neon_stage::mode,
 };
 use crate::Isa;
 use core::arch::aarch64::*;
 
-/// Proof that NEON can be executed.
-#[derive(Clone, Copy, Debug)]
-pub struct Neon(());
-
-impl Neon {
-    /// The token, where `isa` has the instructions.
-    pub const fn new(isa: Isa) -> Option<Self> {
-        if isa.has_neon() { Some(Self(())) } else { None }
-    }
-}
-
-impl Tile for Neon {
-    const LAYOUT: Layout = Layout::NEON;
-    const MAX_PANELS: usize = 4;
-    const MAX_PIXELS: usize = 30;
-
-    #[inline(always)]
-    fn pixels(self, _: usize) -> usize {
-        Self::MAX_PIXELS
-    }
-
-    #[inline(always)]
-    unsafe fn run(
-        self,
-        rows: &Rows,
-        constants: &Panels,
-        panels: usize,
-        channels: usize,
-        pixels: usize,
-        out: &[*mut i8],
-    ) {
-        // SAFETY: the token proves the instructions; the rest is the caller's promise, passed on unchanged.
-        unsafe { run(self, rows, constants, panels, channels, pixels, out) };
-    }
-}
-
-/// [`block`] as a function of its own.
-///
-/// # Safety
-/// As for [`Tile::run`].
-#[target_feature(enable = "neon")]
-unsafe fn run(
-    tile: Neon,
-    rows: &Rows,
-    constants: &Panels,
-    panels: usize,
-    channels: usize,
-    pixels: usize,
-    out: &[*mut i8],
-) {
-    // SAFETY: the caller's promise.
-    unsafe { block(tile, rows, constants, panels, channels, pixels, out) };
+tile! {
+    /// Proof that NEON can be executed.
+    Neon: has_neon, "neon", 30
 }
 
 impl Sums for Neon {

@@ -143,3 +143,63 @@ unsafe fn slow(rows: &Rows, constants: &Panels, channels: usize, out: &[*mut i8]
         unsafe { tile.pixel(rows, constants, channels, p, *out) };
     }
 }
+
+/// A tile of [`block`]: its token, `Tile`, and `block` compiled for its instructions. The type has [`Sums`] besides.
+macro_rules! tile {
+    ($(#[$about:meta])* $name:ident: $has:ident, $features:literal, $pixels:expr) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug)]
+        pub struct $name(());
+
+        impl $name {
+            /// The token, where `isa` has the instructions.
+            pub const fn new(isa: Isa) -> Option<Self> {
+                if isa.$has() { Some(Self(())) } else { None }
+            }
+        }
+
+        impl Tile for $name {
+            const LAYOUT: Layout = Layout::NEON;
+            const MAX_PANELS: usize = 4;
+            const MAX_PIXELS: usize = $pixels;
+
+            #[inline(always)]
+            fn pixels(self, _: usize) -> usize {
+                Self::MAX_PIXELS
+            }
+
+            #[inline(always)]
+            unsafe fn run(
+                self,
+                rows: &Rows,
+                constants: &Panels,
+                panels: usize,
+                channels: usize,
+                pixels: usize,
+                out: &[*mut i8],
+            ) {
+                // SAFETY: the token proves the instructions; the rest is the caller's promise, passed on unchanged.
+                unsafe { run(self, rows, constants, panels, channels, pixels, out) };
+            }
+        }
+
+        /// [`block`], compiled for these instructions.
+        ///
+        /// # Safety
+        /// As for [`Tile::run`], where the instructions exist.
+        #[target_feature(enable = $features)]
+        unsafe fn run(
+            tile: $name,
+            rows: &Rows,
+            constants: &Panels,
+            panels: usize,
+            channels: usize,
+            pixels: usize,
+            out: &[*mut i8],
+        ) {
+            // SAFETY: the caller's promise.
+            unsafe { block(tile, rows, constants, panels, channels, pixels, out) };
+        }
+    };
+}
+pub(super) use tile;
