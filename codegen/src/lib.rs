@@ -28,6 +28,7 @@ pub mod quantize;
 pub mod recipe;
 pub mod report;
 pub mod tensor;
+pub mod tuning;
 pub mod verify;
 pub mod weights;
 

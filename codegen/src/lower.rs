@@ -6,6 +6,7 @@ use crate::{
     plan::{self, Placement},
     program::{BlobBuilder, Call, Const, Location, Metadata, Pod, Program, Step, TensorInfo},
     quantize::{Format, QGraph, QParams},
+    tuning::{Choices, Tuning},
 };
 use niello_kernels::{Layout, Multiplier, OutputStage, Region, Rounding, Space, conv::part_of_scratch};
 use std::{any::Any, collections::BTreeSet};
@@ -25,6 +26,8 @@ pub struct Target {
     pub winograd: bool,
     /// Threads that a layer may be shared out among: scratch for each.
     pub threads: usize,
+    /// Layers that are lowered otherwise.
+    pub tuning: Tuning,
 }
 
 /// Known targets. The bits do not depend on the choice, only speed and scratch do.
@@ -36,6 +39,7 @@ pub const TARGETS: &[Target] = &[
         chunk: 192,
         winograd: false,
         threads: 1,
+        tuning: Tuning::NONE,
     },
     Target {
         name: "aarch64-dotprod",
@@ -44,6 +48,7 @@ pub const TARGETS: &[Target] = &[
         chunk: 60,
         winograd: false,
         threads: 1,
+        tuning: Tuning::NONE,
     },
     Target {
         name: "aarch64-neon",
@@ -52,6 +57,7 @@ pub const TARGETS: &[Target] = &[
         chunk: 60,
         winograd: true,
         threads: 1,
+        tuning: Tuning::NONE,
     },
     Target {
         name: "cortex-m-dsp",
@@ -60,6 +66,7 @@ pub const TARGETS: &[Target] = &[
         chunk: 12,
         winograd: false,
         threads: 1,
+        tuning: Tuning::NONE,
     },
     Target {
         name: "portable",
@@ -68,6 +75,7 @@ pub const TARGETS: &[Target] = &[
         chunk: 4,
         winograd: false,
         threads: 1,
+        tuning: Tuning::NONE,
     },
 ];
 
@@ -113,6 +121,7 @@ pub struct Lowering<'a> {
     blob: BlobBuilder,
     pub(crate) drafts: Vec<Draft>,
     node: usize,
+    choices: Choices,
 }
 
 impl Lowering<'_> {
@@ -129,6 +138,23 @@ impl Lowering<'_> {
     /// What to lower for.
     pub fn target(&self) -> &Target {
         self.target
+    }
+
+    /// Output pixels that the node processes per pass: `default`, unless it is tuned; at most `most`, a multiple of `unit`.
+    pub(crate) fn pixels_per_pass(&mut self, default: usize, unit: usize, most: usize) -> usize {
+        let name = &self.q.graph.nodes[self.node].name;
+        let wanted = self.target.tuning.choices.get(name).and_then(|c| c.pixels).unwrap_or(default);
+        let pixels = wanted.clamp(1, most.max(1)).next_multiple_of(unit);
+        self.choices.entry(name.clone()).or_default().pixels = Some(pixels);
+        pixels
+    }
+
+    /// Whether the node, which can do either, takes Winograd's algorithm: `default`, unless it is tuned.
+    pub(crate) fn takes_winograd(&mut self, default: bool) -> bool {
+        let name = &self.q.graph.nodes[self.node].name;
+        let winograd = self.target.tuning.choices.get(name).and_then(|c| c.winograd).unwrap_or(default);
+        self.choices.entry(name.clone()).or_default().winograd = Some(winograd);
+        winograd
     }
 
     /// Scratch for every thread, from that for one.
@@ -309,7 +335,8 @@ fn lower_with(q: &QGraph, target: &Target, metadata: Metadata, fuse: bool) -> Re
             break;
         }
     }
-    let (drafts, plan, blob) = best;
+    let (drafts, plan, blob, choices) = best;
+    target.tuning.check(&q.graph, &choices).map_err(|message| Error::file(&target.tuning.source, message))?;
     let tensors = q
         .graph
         .values
@@ -348,6 +375,7 @@ fn lower_with(q: &QGraph, target: &Target, metadata: Metadata, fuse: bool) -> Re
         steps,
         blob: blob.finish(),
         plan,
+        choices,
     };
     plan::verify(&program)?;
     Ok(program)
@@ -372,15 +400,15 @@ fn attempt(
     target: &Target,
     placement: &Placement,
     fused: &BTreeSet<ValueId>,
-) -> Result<(Vec<Draft>, plan::MemoryPlan, BlobBuilder)> {
-    let mut cx =
-        Lowering { q, target, placement, fused, blob: BlobBuilder::default(), drafts: vec![], node: 0 };
+) -> Result<(Vec<Draft>, plan::MemoryPlan, BlobBuilder, Choices)> {
+    let (blob, choices) = (BlobBuilder::default(), Choices::new());
+    let mut cx = Lowering { q, target, placement, fused, blob, drafts: vec![], node: 0, choices };
     for (i, node) in q.graph.nodes.iter().enumerate() {
         cx.node = i;
         node.op.lower(&mut cx)?;
     }
     let plan = plan::plan(q, &cx.drafts, placement)?;
-    Ok((cx.drafts, plan, cx.blob))
+    Ok((cx.drafts, plan, cx.blob, cx.choices))
 }
 
 /// A Rust identifier in snake case.

@@ -243,7 +243,9 @@ impl Op for Conv2d {
             return self.lower_depthwise(cx, &filters);
         }
         let (p, layout) = (&self.params, cx.target().layout);
-        if cx.target().winograd && winograd::pays(p, self.channels, cx.graph().shape(output)) {
+        let shape = cx.graph().shape(output);
+        let winograd_pays = cx.target().winograd && winograd::pays(p, self.channels, shape);
+        if winograd::can(layout, p, self.channels) && cx.takes_winograd(winograd_pays) {
             return winograd::lower(cx, p, self.channels, self.clamp, &filters);
         }
         let (c, cout) = (self.channels_per_group(), p.out / p.groups);
@@ -263,7 +265,7 @@ impl Op for Conv2d {
             ));
         }
         let bytes = all.bytes();
-        let chunk = cx.target().chunk.min(cx.graph().shape(output).area()).max(1);
+        let chunk = cx.pixels_per_pass(cx.target().chunk, 1, shape.area());
         let scratch = cx.scratch_of_threads(scratch_bytes(layout, gather, self.taps(), c, chunk));
         let call = Conv2dCall {
             input: Ref::new(input),

@@ -8,7 +8,7 @@ use crate::{
     program::{Const, Ref, Scratch, kernel_call},
 };
 use niello_kernels::{
-    OutputStage,
+    Layout, OutputStage,
     winograd::{LARGEST_SUM, filter, index, packed_len, scratch_bytes},
 };
 
@@ -32,14 +32,22 @@ kernel_call! {
 
 /// Output channels of a panel.
 const PANEL: usize = 16;
-/// Tiles of 4x4 outputs that are multiplied together.
+/// Outputs of a tile.
+const TILE: usize = 16;
+/// Tiles that are multiplied together.
 const GROUP: usize = 8;
 /// The most tiles per pass: above, weights are read from memory seldom enough.
 const MOST_TILES: usize = 64;
 /// Bytes of transformed inputs that a pass should stay below, where one group of tiles does: part of a second-level cache.
 const INPUT_BYTES: usize = 96 << 10;
 
-/// Whether the algorithm takes this convolution at all, and fewer instructions than a direct one.
+/// Whether there is a kernel of either algorithm for this convolution.
+pub(super) fn can(layout: Layout, p: &ConvParams, channels: usize) -> bool {
+    let dense = p.kernel == [3, 3] && p.stride == [1, 1] && p.dilation == [1, 1] && p.groups == 1;
+    layout == Layout::NEON && dense && channels > 0 && channels.is_multiple_of(8)
+}
+
+/// Whether the algorithm takes fewer instructions than a direct one, where it [`can`] be taken.
 ///
 /// Counted for NEON without dot products on emulated Cortex-A72, in hundredths of an instruction per output: a direct
 /// product takes 22, one of transformed values 26 of which there are a quarter; the transforms take about 650 per output and
@@ -50,8 +58,7 @@ pub(super) fn pays(p: &ConvParams, channels: usize, out: Shape) -> bool {
     let outputs = p.out.next_multiple_of(PANEL);
     let winograd = computed * outputs * (9 * channels * 26 / 4 + 650) + 16 * tiles * channels * 240;
     let direct = out.area() * outputs * (9 * channels * 22 + 200);
-    let fits = p.kernel == [3, 3] && p.stride == [1, 1] && p.dilation == [1, 1] && p.groups == 1;
-    fits && channels > 0 && channels.is_multiple_of(8) && winograd < direct
+    winograd < direct
 }
 
 /// The fewest parts of the input channels that keep every sum of every part within bounds.
@@ -94,7 +101,8 @@ pub(super) fn lower(
     let padded = Packed::constants(PANEL, rows, bias, multiplier, from.zero_point, 0);
     let tiles = cx.graph().shape(output).h.div_ceil(4) * cx.graph().shape(output).w.div_ceil(4);
     let fitting = INPUT_BYTES / (72 * channels) / GROUP * GROUP;
-    let chunk = fitting.clamp(GROUP, MOST_TILES).min(tiles.next_multiple_of(GROUP));
+    let default = fitting.clamp(GROUP, MOST_TILES);
+    let chunk = cx.pixels_per_pass(TILE * default, TILE * GROUP, TILE * tiles) / TILE;
     let bytes = 2 * weights.len() + padded.bytes();
     let call = WinogradCall {
         input: Ref::new(input),
@@ -135,14 +143,22 @@ mod tests {
     }
 
     #[test]
+    fn layers_that_have_both_kernels() {
+        let (conv, neon) = (ConvParams::new(64, 3).padding(1), Layout::NEON);
+        assert!(can(neon, &conv, 16));
+        assert!(!can(Layout::VNNI, &conv, 16));
+        assert!(!can(neon, &conv, 12), "blocks are 8 channels");
+        for other in [conv.stride(2), conv.groups(2), conv.dilation(2), ConvParams::new(64, 1)] {
+            assert!(!can(neon, &other, 16), "{other:?}");
+        }
+    }
+
+    #[test]
     fn layers_that_pay() {
         let conv = |out| ConvParams::new(out, 3).padding(1);
         let shape = |side, c| Shape::new(side, side, c);
         assert!(pays(&conv(64), 16, shape(54, 64)));
         assert!(pays(&conv(256), 64, shape(13, 256)));
-        assert!(!pays(&conv(64), 12, shape(54, 64)), "blocks are 8 channels");
-        assert!(!pays(&conv(64).stride(2), 16, shape(27, 64)));
-        assert!(!pays(&conv(64).groups(2), 16, shape(54, 64)));
         assert!(!pays(&conv(256), 256, shape(4, 256)), "one tile of eight");
     }
 }

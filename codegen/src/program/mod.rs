@@ -15,6 +15,7 @@ use crate::{
     graph::{Shape, ValueId},
     plan::MemoryPlan,
     quantize::Format,
+    tuning::Choices,
 };
 use niello_kernels::{Region, Rounding, Space};
 
@@ -111,6 +112,8 @@ pub struct Program {
     pub blob: Blob,
     /// Arena size, lower bound, and how they came about.
     pub plan: MemoryPlan,
+    /// How each layer is lowered that could be lowered otherwise.
+    pub choices: Choices,
 }
 
 impl Program {

@@ -1,0 +1,62 @@
+//! Choices that change the speed and the scratch of a layer and never its bytes: how many pixels a pass takes, which of two
+//! algorithms computes it.
+//!
+//! Lowering has a default for each. A [`Tuning`] names layers that are lowered otherwise; a program tells what could be
+//! chosen and what was ([`Choices`]).
+
+use crate::graph::Graph;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// How one layer is lowered. What is absent is as lowering does it by default, or cannot be chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Choice {
+    /// Output pixels per pass; Winograd's algorithm rounds them up to whole groups of tiles.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pixels: Option<usize>,
+    /// Whether a 3x3 convolution takes Winograd's algorithm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub winograd: Option<bool>,
+}
+
+/// Layers by name, each with how it is lowered.
+pub type Choices = BTreeMap<String, Choice>;
+
+/// What lowering is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tuning {
+    /// Where it comes from, for errors: a file.
+    pub source: String,
+    /// Layers that are not lowered as by default.
+    pub choices: Choices,
+}
+
+impl Tuning {
+    /// Everything by default.
+    pub const NONE: Self = Self { source: String::new(), choices: Choices::new() };
+
+    /// Whether `made`, what lowering came to choose in `graph`, has all that is asked for.
+    ///
+    /// # Errors
+    /// The first layer that is unknown or has no such choice.
+    pub(crate) fn check(&self, graph: &Graph, made: &Choices) -> Result<(), String> {
+        for (layer, asked) in &self.choices {
+            let Some(node) = graph.nodes.iter().find(|node| node.name == *layer) else {
+                let names: Vec<&str> = made.keys().map(String::as_str).collect();
+                return Err(format!("no layer `{layer}`; choices have: {}", names.join(", ")));
+            };
+            let refuse = |what: &str| Err(format!("layer `{layer}` ({}): {what}", node.op.kind()));
+            let made = made.get(layer).copied().unwrap_or_default();
+            if asked.pixels.is_some() && made.pixels.is_none() {
+                return refuse("`pixels` cannot be chosen, only of convolutions that are not depthwise");
+            }
+            if asked.winograd.is_some() && made.winograd.is_none() {
+                return refuse(
+                    "`winograd` cannot be chosen, only of dense 3x3 convolutions of stride 1 and a multiple of 8 \
+                     channels, for 64-bit Arm",
+                );
+            }
+        }
+        Ok(())
+    }
+}
