@@ -27,6 +27,10 @@
 #[cfg(target_arch = "x86_64")]
 pub mod avx2;
 #[cfg(target_arch = "x86_64")]
+mod avx2_block;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx2_stage;
+#[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512_stage;
 #[cfg(target_arch = "x86_64")]
 pub mod avx512vnni;
