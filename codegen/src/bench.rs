@@ -1,6 +1,6 @@
 //! How long a program takes on this machine, layer by layer.
 
-use crate::{error::Result, execute::Executor, program::Program};
+use crate::{error::Result, execute::Executor, program::Program, tuning::Costs};
 use niello_kernels::{Isa, peak};
 use serde::Serialize;
 use std::time::{Duration, Instant};
@@ -56,14 +56,7 @@ pub fn bench(program: &Program, isa: Isa, repetitions: usize) -> Result<Timing> 
     let mut whole = vec![];
     let mut layers: Vec<Vec<Duration>> = vec![vec![]; program.steps.len()];
     for _ in 0..repetitions.max(1) {
-        let start = Instant::now();
-        let mut last = start;
-        executor.run_observed(&inputs, |i, _| {
-            let now = Instant::now();
-            layers[i].push(now - last);
-            last = now;
-        })?;
-        whole.push(start.elapsed());
+        whole.push(time(&mut executor, &inputs, |i, took| layers[i].push(took))?);
     }
     let ms = |d: Duration| d.as_secs_f64() * 1e3;
     let medians: Vec<f64> = layers.iter_mut().map(|times| ms(median(times))).collect();
@@ -94,6 +87,54 @@ pub fn bench(program: &Program, isa: Isa, repetitions: usize) -> Result<Timing> 
         peak_macs_per_second,
         layers,
     })
+}
+
+/// The least time of each program and of its steps over some rounds, in nanoseconds. In a round every program has its turn, so that
+/// changes of the clock and other programs meet all of them alike; `done` is called after each turn.
+///
+/// # Errors
+/// As [`bench`].
+pub fn alternate(
+    programs: &[&Program],
+    isa: Isa,
+    rounds: usize,
+    mut done: impl FnMut(),
+) -> Result<Vec<Costs>> {
+    let mut costs = vec![Costs::default(); programs.len()];
+    let mut executors: Vec<Executor<'_>> = programs.iter().map(|p| Executor::with_isa(p, isa)).collect();
+    let ns = |d: Duration| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX);
+    for _ in 0..rounds.max(1) {
+        for ((program, executor), costs) in programs.iter().zip(&mut executors).zip(&mut costs) {
+            let inputs = program.seeded_inputs(1);
+            let inputs: Vec<&[i8]> = inputs.iter().map(|i| &i[..]).collect();
+            // Another program's weights are in the caches.
+            executor.run(&inputs)?;
+            let mut round = Costs::default();
+            let whole = time(executor, &inputs, |i, took| {
+                *round.steps.entry(program.steps[i].name.clone()).or_default() += ns(took);
+            })?;
+            round.total = Some(ns(whole));
+            costs.merge(&round);
+            done();
+        }
+    }
+    Ok(costs)
+}
+
+/// The time of one inference; `step` gets that of each step.
+fn time(
+    executor: &mut Executor<'_>,
+    inputs: &[&[i8]],
+    mut step: impl FnMut(usize, Duration),
+) -> Result<Duration> {
+    let start = Instant::now();
+    let mut last = start;
+    executor.run_observed(inputs, |i, _| {
+        let now = Instant::now();
+        step(i, now - last);
+        last = now;
+    })?;
+    Ok(start.elapsed())
 }
 
 /// The fastest of some short runs: the clock changes, and other programs may hold the core for a while.

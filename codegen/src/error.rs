@@ -1,6 +1,10 @@
 //! What can go wrong before flashing. Every error names the file, tensor or layer, and what was expected.
 
-use std::path::PathBuf;
+use serde::de::DeserializeOwned;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 /// Result of build-time code.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -73,4 +77,20 @@ impl Error {
     pub fn file(path: impl Into<PathBuf>, message: impl Into<String>) -> Self {
         Error::File { path: path.into(), message: message.into() }
     }
+}
+
+/// The text of a file; `expected` says in errors what it should be.
+pub(crate) fn read_text(path: &Path, expected: &str) -> Result<String> {
+    String::from_utf8(fs::read(path).map_err(Error::io("cannot read", path))?)
+        .map_err(|_| Error::file(path, format!("expected {expected}, found bytes that are no text")))
+}
+
+/// A value from TOML; errors begin with `name` and the line.
+pub(crate) fn parse_toml<T: DeserializeOwned>(name: &Path, text: &str) -> Result<T> {
+    toml::from_str(text).map_err(|error| {
+        let before = error.span().and_then(|span| text.get(..span.start));
+        let line = before.map(|before| format!("line {}: ", before.matches('\n').count() + 1));
+        let message = error.message().trim().replace('\n', ", ");
+        Error::file(name, format!("{}{message}", line.unwrap_or_default()))
+    })
 }

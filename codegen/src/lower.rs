@@ -376,6 +376,7 @@ fn lower_with(q: &QGraph, target: &Target, metadata: Metadata, fuse: bool) -> Re
         blob: blob.finish(),
         plan,
         choices,
+        tuned: target.tuning.choices.clone(),
     };
     plan::verify(&program)?;
     Ok(program)

@@ -13,6 +13,7 @@ use crate::{
     program::{Metadata, Program},
     quantize::{Format, QGraph, QuantizeOptions, RangeMethod, quantize},
     recipe::{CalibrationSet, Head, Range, RangeOverride, Recipe, Rounding},
+    tuning::{Tuning, TuningFile},
     weights::{SafeTensorsFile, Seeded, WeightSource, read_tensors, seeded_values},
 };
 use niello_imaging::{Picture, Preprocess, metrics};
@@ -143,8 +144,9 @@ fn class_names(recipe: &Recipe, network: &dyn Network, graph: &Graph) -> Result<
 /// Whatever is wrong with the recipe or the files that it names; each error says where.
 pub fn build(recipe: &Recipe, networks: &dyn Networks, mut progress: impl FnMut(Progress)) -> Result<Build> {
     let board = recipe.board()?;
-    let threads = recipe.target.threads.unwrap_or(1);
-    let target = &Target { threads, ..Target::find(recipe.target_name(board.as_ref()))?.clone() };
+    let target = Target::find(recipe.target_name(board.as_ref()))?;
+    let tuning = tuning(recipe, target)?;
+    let target = &Target { tuning, ..with_threads(recipe, target) };
     let Imported { graph, network, classes, source } = import(recipe, networks)?;
     let mut recipe = recipe.clone();
     if let Some(board) = &board {
@@ -182,6 +184,18 @@ pub fn build(recipe: &Recipe, networks: &dyn Networks, mut progress: impl FnMut(
         board::check(&build.program, board, build.table_bytes())?;
     }
     Ok(build)
+}
+
+/// The target with the recipe's threads.
+fn with_threads(recipe: &Recipe, target: &Target) -> Target {
+    Target { threads: recipe.target.threads.unwrap_or(1), ..target.clone() }
+}
+
+/// What the recipe's tuning file asks for.
+fn tuning(recipe: &Recipe, target: &Target) -> Result<Tuning> {
+    let Some(path) = &recipe.target.tuning else { return Ok(Tuning::NONE) };
+    let path = recipe.resolve(path);
+    TuningFile::read(&path)?.tuning(&path, &recipe.network, target.name)
 }
 
 /// Classes that a label map can tell apart.
@@ -363,10 +377,22 @@ impl Build {
     /// An unknown target.
     pub fn retarget(&mut self, target: &str) -> Result<()> {
         let metadata = self.program.metadata.clone();
-        let threads = self.recipe.target.threads.unwrap_or(1);
-        let target = Target { threads, ..Target::find(target)?.clone() };
+        let target = with_threads(&self.recipe, Target::find(target)?);
         self.program = lower(&self.quantized, &target, metadata)?;
         Ok(())
+    }
+
+    /// The program with other choices, from the same quantised graph: the results are the same bytes.
+    ///
+    /// # Errors
+    /// Choices that a layer does not have, a program that does not fit the recipe's board.
+    pub fn tuned(&self, tuning: Tuning) -> Result<Program> {
+        let target = Target { tuning, ..with_threads(&self.recipe, Target::find(&self.program.target)?) };
+        let program = lower(&self.quantized, &target, self.program.metadata.clone())?;
+        if let Some(board) = self.recipe.board()? {
+            board::check(&program, &board, self.table_bytes())?;
+        }
+        Ok(program)
     }
 
     /// The same, with a step for every layer, whose result can then be seen: for comparisons layer by layer.

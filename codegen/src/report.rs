@@ -1,6 +1,6 @@
 //! What a program needs: shapes, multiply-accumulates, bytes, the arena.
 
-use crate::program::Program;
+use crate::{program::Program, tuning::Choices};
 use niello_kernels::Space;
 use serde::Serialize;
 
@@ -27,6 +27,9 @@ pub struct LayerReport {
     pub bytes: usize,
     /// Scratch bytes while it runs.
     pub scratch_bytes: u32,
+    /// Choices that a tuning made in it, by layer.
+    #[serde(skip_serializing_if = "Choices::is_empty")]
+    pub tuned: Choices,
 }
 
 /// The whole program.
@@ -77,6 +80,10 @@ pub fn report(program: &Program) -> Report {
                 stride: tensor.location.stride,
                 bytes: tensor.shape.len(),
                 scratch_bytes: step.scratch.len,
+                tuned: step
+                    .layers()
+                    .filter_map(|layer| Some((layer.into(), *program.tuned.get(layer)?)))
+                    .collect(),
             }
         })
         .collect();

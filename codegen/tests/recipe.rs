@@ -38,6 +38,7 @@ board = "boards/small.toml"
 weights-section = ".ext_flash"
 arena-section = ".dtcm"
 threads = 2
+tuning = "pi4.tuning.toml"
 
 [overrides."bottleneck1.ext_conv1.0"]
 range = "percentile"
@@ -71,6 +72,7 @@ fn full() -> Recipe {
         .weights_section(".ext_flash")
         .arena_section(".dtcm")
         .threads(2)
+        .tuning("pi4.tuning.toml")
         .override_range("bottleneck1.ext_conv1.0", RangeOverride::percentile(99.5))
         .override_range("conv_final", RangeOverride::fixed(-1.0, 3.5))
         .base_dir("somewhere")
@@ -117,6 +119,7 @@ fn every_mistake_is_one_error_that_names_it() {
         (in_full("name =", "bord ="), "unknown field `bord`"),
         (in_full("max = 3.5", "maxx = 3.5"), "unknown field `maxx`"),
         (in_full("weights = \"weights.safetensors\"", "weights = \"\""), "`weights` is empty"),
+        (in_full("pi4.tuning.toml", ""), "`target.tuning` is empty"),
         (in_full("\"normal\"]", "\"abnormal\"]"), "`classes` has `abnormal` twice"),
         (in_full("\"normal\"]", "\"\"]"), "name 2 of `classes` is empty"),
         (in_full("size = [512, 512]", "size = 512"), "line 7: invalid type: integer `512`"),
@@ -178,6 +181,9 @@ fn files_are_relative_to_the_recipes_folder_and_errors_name_them() {
     assert!(error.contains("`target.board`"), "{error}");
     fs::create_dir(dir.path().join("boards")).unwrap();
     fs::write(dir.path().join("boards/small.toml"), "").unwrap();
+    let error = recipe.check_files().unwrap_err().to_string();
+    assert!(error.contains("`target.tuning`"), "{error}");
+    fs::write(dir.path().join("pi4.tuning.toml"), "").unwrap();
     recipe.check_files().unwrap();
 }
 

@@ -44,7 +44,7 @@ pub use live::{Alive, Peak, peak};
 pub use size::Size;
 pub use usage::{MemoryUse, Part, Usage, check, usage};
 
-use crate::{Error, Result, lower::Target};
+use crate::{Error, Result, error::parse_toml, lower::Target};
 use serde::{Deserialize, Serialize};
 use std::{fs, path::Path};
 
@@ -238,12 +238,7 @@ impl Memory {
 }
 
 fn read(name: &Path, text: &str) -> Result<Board> {
-    let board: Board = toml::from_str(text).map_err(|error| {
-        let before = error.span().and_then(|span| text.get(..span.start));
-        let line = before.map(|before| format!("line {}: ", before.matches('\n').count() + 1));
-        let message = error.message().trim().replace('\n', ", ");
-        Error::file(name, format!("{}{message}", line.unwrap_or_default()))
-    })?;
+    let board: Board = parse_toml(name, text)?;
     match board.problem() {
         Some(problem) => Err(Error::file(name, problem)),
         None => Ok(board),

@@ -114,6 +114,8 @@ pub struct Program {
     pub plan: MemoryPlan,
     /// How each layer is lowered that could be lowered otherwise.
     pub choices: Choices,
+    /// What a tuning asked for of it.
+    pub tuned: Choices,
 }
 
 impl Program {

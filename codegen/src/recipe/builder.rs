@@ -123,6 +123,20 @@ impl Recipe {
         self
     }
 
+    /// A tuning file, as `niello tune` writes it.
+    ///
+    /// ```
+    /// use niello_codegen::recipe::Recipe;
+    ///
+    /// let recipe = Recipe::new("anam_net").tuning("pi4.tuning.toml").base_dir("models");
+    /// assert_eq!(recipe.files(), [std::path::Path::new("models/pi4.tuning.toml")]);
+    /// ```
+    #[must_use]
+    pub fn tuning(mut self, path: impl Into<PathBuf>) -> Self {
+        self.target.tuning = Some(path.into());
+        self
+    }
+
     /// Class names, in the order of the outputs.
     ///
     /// ```

@@ -115,6 +115,9 @@ pub struct Target {
     /// Threads that each layer may be shared out among, on systems that have some; absent: 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threads: Option<usize>,
+    /// A tuning file, relative to the recipe's folder: layers that are lowered otherwise than by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tuning: Option<PathBuf>,
     /// Names and texts of the boards that need no file.
     #[serde(skip)]
     pub known_boards: &'static [(&'static str, &'static str)],
@@ -132,6 +135,7 @@ impl Default for Target {
             weights_section: None,
             arena_section: None,
             threads: None,
+            tuning: None,
             known_boards: &[],
         }
     }
@@ -150,6 +154,24 @@ impl Recipe {
         self.base_dir.join(path)
     }
 
+    /// The same with paths that count from the root, wherever it is read from.
+    ///
+    /// # Errors
+    /// No current folder.
+    pub fn absolute(mut self) -> Result<Self> {
+        let base =
+            std::path::absolute(self.base_dir.join(".")).map_err(Error::io("cannot find", &self.base_dir))?;
+        let resolve = |path: &Path| base.join(path);
+        self.weights = self.weights.as_deref().map(resolve);
+        self.target.tuning = self.target.tuning.as_deref().map(resolve);
+        self.calibrate.images =
+            self.calibrate.images.as_ref().map(|images| images.paths().map(resolve).collect());
+        let board = self.board_file().map(|file| resolve(Path::new(file)).to_string_lossy().into_owned());
+        self.target.board = board.or(self.target.board);
+        self.base_dir = base;
+        Ok(self)
+    }
+
     /// The weights' file, resolved.
     pub fn weights_path(&self) -> Option<PathBuf> {
         self.weights.as_ref().map(|path| self.resolve(path))
@@ -159,11 +181,13 @@ impl Recipe {
     pub fn files(&self) -> Vec<PathBuf> {
         let images = self.calibrate.images.iter().flat_map(Images::paths);
         let board = self.board_file().map(Path::new);
+        let tuning = self.target.tuning.as_deref();
         self.weights
             .iter()
             .map(PathBuf::as_path)
             .chain(images)
             .chain(board)
+            .chain(tuning)
             .map(|path| self.resolve(path))
             .collect()
     }
@@ -176,7 +200,8 @@ impl Recipe {
         let images = self.calibrate.images.iter().flat_map(Images::paths).map(|p| ("calibrate.images", p));
         let weights = self.weights.iter().map(|p| ("weights", p.as_path()));
         let board = self.board_file().map(|p| ("target.board", Path::new(p)));
-        for (key, path) in weights.chain(images).chain(board) {
+        let tuning = self.target.tuning.iter().map(|p| ("target.tuning", p.as_path()));
+        for (key, path) in weights.chain(images).chain(board).chain(tuning) {
             let path = self.resolve(path);
             if !path.exists() {
                 return Err(Error::file(
@@ -225,6 +250,9 @@ impl Recipe {
         }
         if let Some(threads) = self.target.threads.filter(|n| !(1..=MOST_THREADS).contains(n)) {
             return Some(format!("`target.threads` is {threads}, expected 1 to {MOST_THREADS}"));
+        }
+        if self.target.tuning.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
+            return Some("`target.tuning` is empty, expected a file".into());
         }
         let layers = self.overrides.iter();
         self.input.problem().or_else(|| self.calibrate.problem()).or_else(|| {

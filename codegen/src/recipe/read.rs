@@ -1,11 +1,11 @@
 //! Between recipes and their text.
 
 use super::Recipe;
-use crate::{Error, Result};
-use std::{
-    fs,
-    path::{Path, PathBuf},
+use crate::{
+    Error, Result,
+    error::{parse_toml, read_text},
 };
+use std::path::{Path, PathBuf};
 
 impl Recipe {
     /// Reads a recipe's file; its paths are relative to the file's folder.
@@ -14,8 +14,7 @@ impl Recipe {
     /// If the file cannot be read, or is no recipe: one that names the file, the line and the key.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let text = String::from_utf8(fs::read(path).map_err(Error::io("cannot read", path))?)
-            .map_err(|_| Error::file(path, "expected a recipe (TOML), found bytes that are no text"))?;
+        let text = read_text(path, "a recipe (TOML)")?;
         read(path, &text, path.parent().map(Path::to_path_buf).unwrap_or_default())
     }
 
@@ -48,14 +47,7 @@ impl Recipe {
 }
 
 fn read(name: &Path, text: &str, base_dir: PathBuf) -> Result<Recipe> {
-    let mut recipe: Recipe = toml::from_str(text).map_err(|error| {
-        let line = error
-            .span()
-            .and_then(|span| text.get(..span.start))
-            .map(|before| before.matches('\n').count() + 1);
-        let place = line.map(|line| format!("line {line}: ")).unwrap_or_default();
-        Error::file(name, format!("{place}{}", error.message().trim().replace('\n', ", ")))
-    })?;
+    let mut recipe: Recipe = parse_toml(name, text)?;
     recipe.base_dir = base_dir;
     match recipe.problem() {
         Some(problem) => Err(Error::file(name, problem)),

@@ -2,11 +2,19 @@
 //! algorithms computes it.
 //!
 //! Lowering has a default for each. A [`Tuning`] names layers that are lowered otherwise; a program tells what could be
-//! chosen and what was ([`Choices`]).
+//! chosen and what was ([`Choices`]). [`search`] says which programs a tuner measures and what it keeps, [`TuningFile`] is how it is
+//! kept; `docs/tuning.md` describes both.
+
+mod costs;
+mod file;
+pub mod search;
+
+pub use costs::Costs;
+pub use file::{TunedLayer, TuningFile};
 
 use crate::graph::Graph;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 /// How one layer is lowered. What is absent is as lowering does it by default, or cannot be chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -17,6 +25,14 @@ pub struct Choice {
     /// Whether a 3x3 convolution takes Winograd's algorithm.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub winograd: Option<bool>,
+}
+
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let algorithm = self.winograd.map(|winograd| if winograd { "Winograd" } else { "direct" });
+        let pixels = self.pixels.map(|pixels| format!("{pixels} pixels"));
+        f.write_str(&algorithm.map(Into::into).into_iter().chain(pixels).collect::<Vec<String>>().join(", "))
+    }
 }
 
 /// Layers by name, each with how it is lowered.
