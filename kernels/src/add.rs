@@ -5,9 +5,11 @@ mod short;
 
 use crate::{
     Isa, Kernel, Memory, Multiplier, Operand, OutputStage, Rounding,
+    by_rows::{self, ByRows, elements},
     isa::Vectorize,
     memory::{Runs, in_blocks, put},
 };
+use core::ops::Range;
 
 /// `out = a + b`: TensorFlow Lite's int8 `ADD`, for equal shapes.
 ///
@@ -43,15 +45,44 @@ pub struct Add {
 /// Bits that both operands are shifted up by before they are brought to a common scale.
 pub const LEFT_SHIFT: u32 = 20;
 
+/// An addition takes about as long as so many multiply-accumulates of a convolution.
+const ADDITION: usize = 32;
+
 impl Kernel for Add {
     fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        let (Some(a), Some(b), Some(out)) = (mem.read(&self.a), mem.read(&self.b), mem.write(&self.output))
-        else {
-            debug_assert!(false, "operands outside memory");
-            return;
-        };
-        let Some(runs) = Runs::new(out, [a, b]) else {
-            debug_assert!(false, "shapes differ");
+        by_rows::run(self, mem, isa);
+    }
+}
+
+// SAFETY: a part writes its rows, and reads the same rows of its operands, each element before it is overwritten.
+unsafe impl ByRows for Add {
+    const IN_PLACE: bool = true;
+
+    fn output(&self) -> Operand {
+        self.output
+    }
+
+    fn reads(&self) -> [Operand; 2] {
+        [self.a, self.b]
+    }
+
+    fn work(&self) -> usize {
+        elements(self.output.shape).saturating_mul(ADDITION)
+    }
+
+    fn fits(&self, mem: &Memory<'_>) -> bool {
+        self.runs(mem).is_some()
+    }
+
+    fn part(&self, rows: Range<usize>, _: usize) -> Self {
+        let [a, b, output] = [self.a, self.b, self.output].map(|operand| operand.rows(rows.clone()));
+        Self { a, b, output, ..*self }
+    }
+
+    #[inline(always)]
+    fn alone(&self, mem: &Memory<'_>, isa: Isa) {
+        let Some(runs) = self.runs(mem) else {
+            debug_assert!(false, "operands outside memory, or shapes differ");
             return;
         };
         #[cfg(target_arch = "aarch64")]
@@ -66,6 +97,10 @@ impl Kernel for Add {
 }
 
 impl Add {
+    fn runs<'m>(&self, mem: &Memory<'m>) -> Option<Runs<'m, 2>> {
+        Runs::new(mem.write(&self.output)?, [mem.read(&self.a)?, mem.read(&self.b)?])
+    }
+
     /// One sum; `rounding` is that of the stage, as a constant.
     #[inline(always)]
     fn sum(&self, a: i8, b: i8, rounding: Rounding) -> i8 {

@@ -1,6 +1,10 @@
 //! Convolution and max pooling as one step: the map between them exists a few rows at a time.
 
-use crate::{Conv2d, Isa, Kernel, MaxPool2d, Memory, Operand, Region, pool::window};
+use crate::{
+    Conv2d, Isa, Kernel, MaxPool2d, Memory, Operand, Region,
+    by_rows::{self, ByRows, above},
+    pool::window,
+};
 use core::{cell::Cell, ops::Range};
 
 /// Max pooling of a convolution's result, of which only `rows` rows are in memory at once. The bytes are those of the two
@@ -17,11 +21,74 @@ pub struct ConvMaxPool2d<'a> {
     pub rows: u32,
     /// One row of the pooling's output, channels without gaps, where a window is taller than `rows`; else empty.
     pub piece: Region,
+    /// Everything that lies in scratch, for each of `threads` after the other: the convolution's own, its rows, the piece.
+    pub scratch: Region,
+    /// Threads that the output's rows may be shared out among.
+    pub threads: u32,
 }
 
 impl Kernel for ConvMaxPool2d<'_> {
     fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        if !self.fits(mem) {
+        by_rows::run(self, mem, isa);
+    }
+}
+
+// SAFETY: a part writes its rows of the output and, as `Conv2d` and `MaxPool2d` do with what they are given, its own scratch:
+// `fits` checks that all of it lies in the scratch of the first thread.
+unsafe impl ByRows for ConvMaxPool2d<'_> {
+    const HALO: bool = true;
+
+    fn output(&self) -> Operand {
+        self.pool.output
+    }
+
+    fn reads(&self) -> [Operand; 2] {
+        [self.conv.input; 2]
+    }
+
+    fn scratch(&self) -> Region {
+        self.scratch
+    }
+
+    fn most(&self) -> usize {
+        self.threads as usize
+    }
+
+    fn work(&self) -> usize {
+        self.conv.work()
+    }
+
+    fn fits(&self, mem: &Memory<'_>) -> bool {
+        self.operands_fit(mem)
+    }
+
+    fn part(&self, rows: Range<usize>, index: usize) -> Self {
+        let h = self.conv.output.shape[0] as usize;
+        let (first, padding) = above(rows.start, self.pool.stride[0], self.pool.padding[0]);
+        let at = (index * self.part_bytes()) as u32;
+        let [_, w, c] = self.conv.output.shape;
+        let offset = self.conv.output.offset + at;
+        let map = Operand { offset, shape: [(h - first.min(h)) as u32, w, c], ..self.conv.output };
+        let own = |region: Region| Region { offset: region.offset + at, ..region };
+        let conv = self.conv.rows(first.min(h)..h, map);
+        Self {
+            conv: Conv2d { scratch: own(conv.scratch), ..conv },
+            pool: MaxPool2d {
+                input: Operand { shape: map.shape, ..self.pool.input },
+                output: self.pool.output.rows(rows),
+                padding: [padding, self.pool.padding[1]],
+                ..self.pool
+            },
+            piece: own(self.piece),
+            scratch: own(Region { len: self.part_bytes() as u32, ..self.scratch }),
+            threads: 1,
+            ..*self
+        }
+    }
+
+    #[inline(always)]
+    fn alone(&self, mem: &Memory<'_>, isa: Isa) {
+        if !self.operands_fit(mem) {
             debug_assert!(false, "operands outside memory, or numbers of channels differ");
             return;
         }
@@ -45,7 +112,7 @@ impl Kernel for ConvMaxPool2d<'_> {
             self.keep(mem, kept.start.saturating_sub(held.start), kept.len());
             self.convolve(mem, isa, kept.end..needed.end, kept.len());
             self.pooled(oy..end, needed.clone(), self.pool.output.rows(oy as usize..end as usize))
-                .run(mem, isa);
+                .alone(mem, isa);
             (oy, held) = (end, needed);
         }
     }
@@ -53,11 +120,12 @@ impl Kernel for ConvMaxPool2d<'_> {
 
 impl ConvMaxPool2d<'_> {
     /// Whether every operand lies in memory, as far as that is not checked by the kernels themselves.
-    fn fits(&self, mem: &Memory<'_>) -> bool {
+    fn operands_fit(&self, mem: &Memory<'_>) -> bool {
         let ([h, w, c], [_, ow, oc]) = (self.conv.output.shape, self.pool.output.shape);
         let whole = Operand { offset: 0, ..self.conv.output };
         c == oc
             && self.rows > 0
+            && self.scratch_fits()
             && self.pool.input.shape == [h, w, c]
             && self.pool.stride[0] > 0
             && whole.extent().is_some()
@@ -66,6 +134,25 @@ impl ConvMaxPool2d<'_> {
             && mem.write(&self.pool.output).is_some()
             && (self.pool.kernel[0] <= self.rows || u64::from(self.piece.len) >= u64::from(ow) * u64::from(c))
             && mem.scratch(self.piece).is_some()
+    }
+
+    /// Scratch bytes of one thread.
+    fn part_bytes(&self) -> usize {
+        (self.scratch.len as usize).checked_div(self.threads as usize).unwrap_or(0)
+    }
+
+    /// Whether everything in scratch lies in that of the first thread.
+    fn scratch_fits(&self) -> bool {
+        let start = u64::from(self.scratch.offset);
+        let within = |offset: u32, len: u64| {
+            len == 0
+                || u64::from(offset) >= start && u64::from(offset) + len <= start + self.part_bytes() as u64
+        };
+        let map = self.conv.output;
+        let row = u64::from(map.shape[1]) * u64::from(map.stride);
+        within(self.conv.scratch.offset, self.conv.scratch.len.into())
+            && within(map.offset, u64::from(self.rows.min(map.shape[0])) * row)
+            && within(self.piece.offset, self.piece.len.into())
     }
 
     /// Rows of the convolution's output that row `oy` of the pooling reads.
@@ -103,7 +190,7 @@ impl ConvMaxPool2d<'_> {
     fn convolve(&self, mem: &Memory<'_>, isa: Isa, rows: Range<usize>, at: usize) {
         let count = rows.len();
         if count > 0 {
-            self.conv.rows(rows, self.buffer(at..at + count)).run(mem, isa);
+            self.conv.rows(rows, self.buffer(at..at + count)).alone(mem, isa);
         }
     }
 
@@ -128,9 +215,9 @@ impl ConvMaxPool2d<'_> {
             let (kernel, padding) = ([rows.len() as u32, self.pool.kernel[1]], [0, self.pool.padding[1]]);
             let pool = MaxPool2d { input, kernel, padding, ..self.pool };
             if start == window.start {
-                MaxPool2d { output, ..pool }.run(mem, isa);
+                MaxPool2d { output, ..pool }.alone(mem, isa);
             } else {
-                MaxPool2d { output: piece, ..pool }.run(mem, isa);
+                MaxPool2d { output: piece, ..pool }.alone(mem, isa);
                 merge(mem, &piece, &output);
             }
             start = rows.end;

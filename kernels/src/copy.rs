@@ -2,9 +2,21 @@
 
 use crate::{
     Isa, Kernel, Memory, Multiplier, Operand, OutputStage, Rounding,
+    by_rows::{self, ByRows, elements},
     isa::Vectorize,
     memory::{Runs, in_blocks, put},
 };
+use core::ops::Range;
+
+/// To move an element takes about as long as so many multiply-accumulates of a convolution.
+const MOVE: usize = 8;
+/// To bring one to another scale.
+const RESCALING: usize = 16;
+
+/// Both operands in runs of elements; `None` if they lie outside memory or have different shapes.
+fn runs<'m>(mem: &Memory<'m>, input: &Operand, output: &Operand) -> Option<Runs<'m, 1>> {
+    Runs::new(mem.write(output)?, [mem.read(input)?])
+}
 
 /// `out = in`, byte by byte: into a slice of a concatenation, or from a strided view to a dense one.
 #[derive(Clone, Copy, Debug)]
@@ -17,12 +29,38 @@ pub struct Copy {
 
 impl Kernel for Copy {
     fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        let (Some(input), Some(out)) = (mem.read(&self.input), mem.write(&self.output)) else {
-            debug_assert!(false, "operands outside memory");
-            return;
-        };
-        let Some(runs) = Runs::new(out, [input]) else {
-            debug_assert!(false, "shapes differ");
+        by_rows::run(self, mem, isa);
+    }
+}
+
+// SAFETY: a part writes its rows, and reads the same rows of its operands, each element before it is overwritten.
+unsafe impl ByRows for Copy {
+    const IN_PLACE: bool = true;
+
+    fn output(&self) -> Operand {
+        self.output
+    }
+
+    fn reads(&self) -> [Operand; 2] {
+        [self.input; 2]
+    }
+
+    fn work(&self) -> usize {
+        elements(self.output.shape).saturating_mul(MOVE)
+    }
+
+    fn fits(&self, mem: &Memory<'_>) -> bool {
+        runs(mem, &self.input, &self.output).is_some()
+    }
+
+    fn part(&self, rows: Range<usize>, _: usize) -> Self {
+        Self { input: self.input.rows(rows.clone()), output: self.output.rows(rows) }
+    }
+
+    #[inline(always)]
+    fn alone(&self, mem: &Memory<'_>, isa: Isa) {
+        let Some(runs) = runs(mem, &self.input, &self.output) else {
+            debug_assert!(false, "operands outside memory, or shapes differ");
             return;
         };
         isa.vectorize(Move(runs));
@@ -62,12 +100,38 @@ pub struct Requantize {
 
 impl Kernel for Requantize {
     fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        let (Some(input), Some(out)) = (mem.read(&self.input), mem.write(&self.output)) else {
-            debug_assert!(false, "operands outside memory");
-            return;
-        };
-        let Some(runs) = Runs::new(out, [input]) else {
-            debug_assert!(false, "shapes differ");
+        by_rows::run(self, mem, isa);
+    }
+}
+
+// SAFETY: a part writes its rows, and reads the same rows of its operands, each element before it is overwritten.
+unsafe impl ByRows for Requantize {
+    const IN_PLACE: bool = true;
+
+    fn output(&self) -> Operand {
+        self.output
+    }
+
+    fn reads(&self) -> [Operand; 2] {
+        [self.input; 2]
+    }
+
+    fn work(&self) -> usize {
+        elements(self.output.shape).saturating_mul(RESCALING)
+    }
+
+    fn fits(&self, mem: &Memory<'_>) -> bool {
+        runs(mem, &self.input, &self.output).is_some()
+    }
+
+    fn part(&self, rows: Range<usize>, _: usize) -> Self {
+        Self { input: self.input.rows(rows.clone()), output: self.output.rows(rows), ..*self }
+    }
+
+    #[inline(always)]
+    fn alone(&self, mem: &Memory<'_>, isa: Isa) {
+        let Some(runs) = runs(mem, &self.input, &self.output) else {
+            debug_assert!(false, "operands outside memory, or shapes differ");
             return;
         };
         isa.vectorize(Rescale { requantize: self, runs });

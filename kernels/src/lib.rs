@@ -29,6 +29,7 @@ pub mod add;
 mod add_neon;
 pub mod argmax;
 pub mod arith;
+mod by_rows;
 pub mod conv;
 pub mod conv_max_pool;
 pub mod copy;

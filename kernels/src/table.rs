@@ -2,8 +2,13 @@
 
 use crate::{
     Isa, Kernel, Memory, Operand,
+    by_rows::{self, ByRows, elements},
     memory::{Runs, map1},
 };
+use core::ops::Range;
+
+/// To look up an element takes about as long as so many multiply-accumulates of a convolution.
+const LOOK_UP: usize = 32;
 
 /// `out = table[in + 128]`: sigmoid, tanh, SiLU, hard-swish, ELU, leaky ReLU and any other function of one value.
 ///
@@ -19,15 +24,45 @@ pub struct Table<'a> {
 }
 
 impl Kernel for Table<'_> {
-    fn run(&self, mem: &Memory<'_>, _: Isa) {
-        let (Some(input), Some(out), Some(table)) =
-            (mem.read(&self.input), mem.write(&self.output), self.table.first_chunk::<256>())
-        else {
-            debug_assert!(false, "operands outside memory");
-            return;
-        };
-        let Some(runs) = Runs::new(out, [input]) else {
-            debug_assert!(false, "shapes differ");
+    fn run(&self, mem: &Memory<'_>, isa: Isa) {
+        by_rows::run(self, mem, isa);
+    }
+}
+
+impl Table<'_> {
+    fn runs<'m>(&self, mem: &Memory<'m>) -> Option<Runs<'m, 1>> {
+        Runs::new(mem.write(&self.output)?, [mem.read(&self.input)?])
+    }
+}
+
+// SAFETY: a part writes its rows, and reads the same rows of its operands, each element before it is overwritten.
+unsafe impl ByRows for Table<'_> {
+    const IN_PLACE: bool = true;
+
+    fn output(&self) -> Operand {
+        self.output
+    }
+
+    fn reads(&self) -> [Operand; 2] {
+        [self.input; 2]
+    }
+
+    fn work(&self) -> usize {
+        elements(self.output.shape).saturating_mul(LOOK_UP)
+    }
+
+    fn fits(&self, mem: &Memory<'_>) -> bool {
+        self.table.len() >= 256 && self.runs(mem).is_some()
+    }
+
+    fn part(&self, rows: Range<usize>, _: usize) -> Self {
+        Self { input: self.input.rows(rows.clone()), output: self.output.rows(rows), ..*self }
+    }
+
+    #[inline(always)]
+    fn alone(&self, mem: &Memory<'_>, _: Isa) {
+        let (Some(runs), Some(table)) = (self.runs(mem), self.table.first_chunk::<256>()) else {
+            debug_assert!(false, "operands outside memory, or shapes differ");
             return;
         };
         for run in 0..runs.len() {

@@ -395,8 +395,8 @@ proptest! {
                 let pool = MaxPool2d {
                     input: whole, output, kernel: pair(window), stride: pair(step), padding: pair(border), min: -100, max: 90,
                 };
-                let both = ConvMaxPool2d { conv, pool, rows: rows as u32, piece };
                 let scratch = Region { offset: held.offset, len: conv.scratch.offset + conv.scratch.len - held.offset };
+                let both = ConvMaxPool2d { conv, pool, rows: rows as u32, piece, scratch, threads: 1 };
                 arena.run(&both, isa, &output, scratch)
             });
             prop_assert_eq!(&got, &expected, "{:?} {:?} on {}", layout, gather, isa.name());

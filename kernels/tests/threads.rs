@@ -7,6 +7,7 @@ mod common;
 mod reference;
 
 use common::{Arena, Conv, Tensor, packings};
+use niello_kernels::conv::part_of_scratch;
 use niello_kernels::*;
 use reference::conv2d;
 
@@ -63,6 +64,183 @@ fn any_number_of_threads_returns_the_same_bytes() {
                 });
                 assert_eq!(got, expected, "{name}, {layout:?}, {gather:?}, {threads} threads, {parts} parts");
             }
+        }
+    }
+}
+
+/// The bytes on several threads are those on one, for a kernel made by `make` from scratch for some threads.
+fn same_bytes(name: &str, scratch: usize, make: impl Fn(&mut Arena, Region) -> (Box<dyn Kernel>, Operand)) {
+    let mut first = None;
+    for (threads, parts) in [(1, 1), (2, 2), (3, 8), (5, 3), (2, 1)] {
+        threads::set(threads).unwrap();
+        for isa in Isa::available() {
+            let mut arena = Arena::new();
+            let scratch = arena.scratch(parts * part_of_scratch(scratch));
+            let (kernel, output) = make(&mut arena, scratch);
+            let got = arena.run(&*kernel, isa, &output, scratch);
+            let expected = first.get_or_insert_with(|| got.clone());
+            assert_eq!(&got, expected, "{name}, {threads} threads, {parts} parts, {}", isa.name());
+        }
+    }
+}
+
+fn image(shape: [usize; 3]) -> Tensor {
+    Tensor::from_fn(shape, |y, x, c| code((y * 512 + x) * 512 + c))
+}
+
+#[test]
+fn kernels_of_single_elements() {
+    let shape = [67, 50, 33];
+    let (a, b) = (image(shape), image([50, 67, 33]));
+    let multiplier = Multiplier { mantissa: 1_500_000_000, shift: -1 };
+    let stage = common::stage(5, Rounding::TfliteDouble);
+    let table: Vec<i8> = (0..256).map(code).collect();
+    let table: &'static [i8] = table.leak();
+    for in_place in [false, true] {
+        let operands = |arena: &mut Arena| {
+            let input = arena.place(&a, 40);
+            let output = if in_place { input } else { arena.reserve(shape, 35) };
+            (input, output)
+        };
+        same_bytes("add", 0, |arena, _| {
+            let (a, output) = operands(arena);
+            let second = arena.place(&Tensor { shape, data: b.data.clone() }, 33);
+            let (a_multiplier, b_multiplier) = (multiplier, multiplier);
+            let add = Add {
+                a,
+                b: second,
+                output,
+                a_zero_point: 3,
+                b_zero_point: -4,
+                a_multiplier,
+                b_multiplier,
+                multiplier: Multiplier { mantissa: 1_100_000_000, shift: -18 },
+                stage,
+            };
+            (Box::new(add), output)
+        });
+        same_bytes("table", 0, |arena, _| {
+            let (input, output) = operands(arena);
+            (Box::new(Table { input, output, table }), output)
+        });
+        same_bytes("requantize", 0, |arena, _| {
+            let (input, output) = operands(arena);
+            (Box::new(Requantize { input, output, input_zero_point: 9, multiplier, stage }), output)
+        });
+    }
+    same_bytes("copy", 0, |arena, _| {
+        let (input, output) = (arena.place(&a, 40), arena.reserve(shape, 35));
+        (Box::new(Copy { input, output }), output)
+    });
+}
+
+#[test]
+fn kernels_with_windows() {
+    for (kernel, stride, padding) in [(3u32, 2u32, 1u32), (2, 2, 0), (5, 1, 4), (3, 5, 2)] {
+        let shape = [61, 47, 24];
+        let out = [0, 1].map(|i| (shape[i] + 2 * padding as usize - kernel as usize) / stride as usize + 1);
+        let (input_image, pair) = (image(shape), |d: u32| [d; 2]);
+        same_bytes("max pooling", 0, |arena, _| {
+            let (input, output) = (arena.place(&input_image, 25), arena.reserve([out[0], out[1], 24], 30));
+            let (kernel, stride, padding) = (pair(kernel), pair(stride), pair(padding));
+            (Box::new(MaxPool2d { input, output, kernel, stride, padding, min: -100, max: 90 }), output)
+        });
+        let numbers = |n: usize| (0..n).map(code).collect::<Vec<i8>>();
+        let weights: &'static [i8] = numbers((kernel * kernel) as usize * 24).leak();
+        let (bias, mantissa, shift) = ([77; 24], [1_500_000_000; 24], [-7; 24]);
+        let (bias, mantissa, shift) = (bias.to_vec().leak(), mantissa.to_vec().leak(), shift.to_vec().leak());
+        let (bias, mantissa, shift): (&'static [i32], &'static [i32], &'static [i8]) =
+            (bias, mantissa, shift);
+        same_bytes("depthwise", 0, |arena, _| {
+            let (input, output) = (arena.place(&input_image, 25), arena.reserve([out[0], out[1], 24], 30));
+            let depthwise = DepthwiseConv2d {
+                input,
+                output,
+                kernel: pair(kernel),
+                stride: pair(stride),
+                dilation: [1; 2],
+                padding: pair(padding),
+                weights,
+                bias,
+                mantissa,
+                shift,
+                input_zero_point: -5,
+                stage: common::stage(0, Rounding::Single),
+            };
+            (Box::new(depthwise), output)
+        });
+    }
+}
+
+#[test]
+fn transposed_convolutions() {
+    for (kernel, stride, padding) in [(2, 2, 0), (3, 2, 1), (5, 3, 2)] {
+        let conv = conv(kernel, stride, padding, [1, 12, 20]);
+        let picture = image([30, 21, 12]);
+        let out = [30, 21].map(|d| (d - 1) * stride + kernel - 2 * padding);
+        for (layout, gather) in packings(12) {
+            let mut first = None;
+            for (threads, parts) in [(1, 1), (2, 2), (3, 8), (5, 3)] {
+                threads::set(threads).unwrap();
+                let mut arena = Arena::new();
+                let (input, output) = (arena.place(&picture, 13), arena.reserve([out[0], out[1], 20], 21));
+                let got = conv.transposed_kernel(
+                    &mut arena,
+                    &input,
+                    &output,
+                    layout,
+                    gather,
+                    20,
+                    |arena, kernel| {
+                        let scratch = arena.scratch(parts * part_of_scratch(kernel.scratch.len as usize));
+                        arena.run(&TransposedConv2d { scratch, ..kernel }, Isa::detect(), &output, scratch)
+                    },
+                );
+                assert_eq!(&got, first.get_or_insert_with(|| got.clone()), "{layout:?}, {threads} threads");
+            }
+        }
+    }
+}
+
+#[test]
+fn convolution_and_max_pooling_as_one_step() {
+    let conv = conv(3, 1, 1, [1, 8, 24]);
+    let (picture, map) = (image([40, 33, 8]), [40u32, 33, 24]);
+    for (window, stride, padding, rows) in [(3u32, 2u32, 0u32, 5u32), (2, 2, 1, 2), (9, 4, 3, 4)] {
+        let out = [40, 33].map(|d| (d + 2 * padding as usize - window as usize) / stride as usize + 1);
+        let mut first = None;
+        for threads in [1, 2, 3, 5] {
+            threads::set(threads).unwrap();
+            let mut arena = Arena::new();
+            let (input, output) = (arena.place(&picture, 8), arena.reserve([out[0], out[1], 24], 26));
+            let one = conv
+                .kernel(&mut arena, &input, &output, Layout::VNNI, Gather::Pixels, 20, |_, k| k.scratch.len);
+            let (band, piece) = (rows * 33 * 24, out[1] as u32 * 24);
+            let bytes = part_of_scratch((one.next_multiple_of(16) + band + piece) as usize);
+            let scratch = arena.scratch(threads * bytes);
+            let held = scratch.offset + one.next_multiple_of(16);
+            let whole = Operand::arena(held, map, 24);
+            let got =
+                conv.kernel(&mut arena, &input, &whole, Layout::VNNI, Gather::Pixels, 20, |arena, kernel| {
+                    let both = ConvMaxPool2d {
+                        conv: Conv2d { scratch: Region { offset: scratch.offset, len: one }, ..kernel },
+                        pool: MaxPool2d {
+                            input: whole,
+                            output,
+                            kernel: [window; 2],
+                            stride: [stride; 2],
+                            padding: [padding; 2],
+                            min: -128,
+                            max: 127,
+                        },
+                        rows,
+                        piece: Region { offset: held + band, len: piece },
+                        scratch,
+                        threads: threads as u32,
+                    };
+                    arena.run(&both, Isa::detect(), &output, scratch)
+                });
+            assert_eq!(&got, first.get_or_insert_with(|| got.clone()), "{window} {threads} threads");
         }
     }
 }

@@ -6,7 +6,7 @@ mod common;
 mod reference;
 
 use common::{Arena, Conv, Tensor, stage};
-use niello_kernels::{winograd::*, *};
+use niello_kernels::{conv::part_of_scratch, winograd::*, *};
 use proptest::prelude::*;
 
 /// Numbers from a seed.
@@ -95,11 +95,13 @@ fn check(conv: &Conv, image: &Tensor, end: [usize; 2], splits: usize, chunk: usi
     let out = [0, 1].map(|i| (image.shape[i] + conv.padding[i] + end[i]).saturating_sub(2));
     let expected = reference::conv2d(conv, image, out);
     let packed = pack(conv, splits);
-    for isa in Isa::available() {
+    for (isa, threads) in Isa::available().flat_map(|isa| [(isa, 1), (isa, 3)]) {
+        threads::set(threads).unwrap();
         let mut arena = Arena::new();
         let input = arena.place(image, conv.cin + gaps[0]);
         let output = arena.reserve(expected.shape, conv.cout + gaps[1]);
-        let scratch = arena.scratch(scratch_bytes(conv.cin, splits, chunk));
+        let one = part_of_scratch(scratch_bytes(conv.cin, splits, chunk));
+        let scratch = arena.scratch(threads * one);
         let kernel = WinogradConv2d {
             input,
             output,
@@ -115,7 +117,7 @@ fn check(conv: &Conv, image: &Tensor, end: [usize; 2], splits: usize, chunk: usi
             scratch,
         };
         let got = arena.run(&kernel, isa, &output, scratch);
-        assert_eq!(got, expected, "on {}", isa.name());
+        assert_eq!(got, expected, "on {}, {threads} threads", isa.name());
     }
 }
 

@@ -42,13 +42,18 @@ pub(super) fn fuse(cx: &mut Lowering<'_>, pool: MaxPoolCall) -> Result<()> {
         wanted.div_ceil(map.w.max(1)).min(BAND / row.max(1)).max(1)
     };
     let rows = rows.min(map.h);
-    let at = scratch.next_multiple_of(ALIGNMENT);
+    // Of one thread; each has all of it.
+    let threads = cx.target().threads.max(1);
+    let own = scratch / threads;
+    let at = own.next_multiple_of(ALIGNMENT);
     let band = rows * row;
     let piece = if kernel > rows { pooled.w * pooled.c } else { 0 };
     let name = format!("{name}{FUSED}{}", cx.node().name);
-    let call = ConvMaxPoolCall { conv, pool, rows: rows as u32, scratch: [scratch, at, at + band, piece] };
+    let scratch = [own, at, at + band, piece];
+    let call = ConvMaxPoolCall { conv, pool, rows: rows as u32, scratch, threads: threads as u32 };
+    let bytes = cx.scratch_of_threads(at + band + piece);
     let pushed = cx.push(call, &reads, output).named(name, "Conv2d+MaxPool2d");
-    pushed.scratch(at + band + piece).constant_bytes(constant_bytes).macs(macs);
+    pushed.scratch(bytes).constant_bytes(constant_bytes).macs(macs);
     Ok(())
 }
 
@@ -60,6 +65,7 @@ struct ConvMaxPoolCall {
     rows: u32,
     /// Of the step's scratch: length of the convolution's own, start of the rows, start and length of the piece.
     scratch: [usize; 4],
+    threads: u32,
 }
 
 impl ConvMaxPoolCall {
@@ -87,8 +93,10 @@ impl Call for ConvMaxPoolCall {
     fn run(&self, b: &Bindings<'_>, mem: &Memory<'_>, isa: Isa) {
         self.inner(b, |inner, piece| {
             self.conv.with(inner, |conv| {
-                self.pool
-                    .with(inner, |pool| ConvMaxPool2d { conv, pool, rows: self.rows, piece }.run(mem, isa));
+                self.pool.with(inner, |pool| {
+                    let (scratch, threads) = (b.scratch, self.threads);
+                    ConvMaxPool2d { conv, pool, rows: self.rows, piece, scratch, threads }.run(mem, isa);
+                });
             });
         });
     }
@@ -96,13 +104,20 @@ impl Call for ConvMaxPoolCall {
     fn tokens(&self, b: &Bindings<'_>) -> TokenStream {
         self.inner(b, |inner, piece| {
             let (conv, pool) = (self.conv.tokens(inner), self.pool.tokens(inner));
-            let [rows, offset, len] = [self.rows, piece.offset, piece.len].map(Literal::u32_unsuffixed);
+            let region = |region: Region| {
+                let [offset, len] = [region.offset, region.len].map(Literal::u32_unsuffixed);
+                quote! { Region { offset: #offset, len: #len } }
+            };
+            let [rows, threads] = [self.rows, self.threads].map(Literal::u32_unsuffixed);
+            let (piece, scratch) = (region(piece), region(b.scratch));
             quote! {
                 ConvMaxPool2d {
                     conv: #conv,
                     pool: #pool,
                     rows: #rows,
-                    piece: Region { offset: #offset, len: #len }
+                    piece: #piece,
+                    scratch: #scratch,
+                    threads: #threads
                 }
             }
         })

@@ -179,7 +179,7 @@ impl Op for TransposedConv2d {
         let bytes = all.bytes();
         let chunk = cx.pixels_per_pass(cx.target().chunk, 1, cx.graph().shape(input).area());
         let most_taps = phase_taps(p.kernel[0], p.stride[0], 0) * phase_taps(p.kernel[1], p.stride[1], 0);
-        let scratch = scratch_bytes(layout, gather, most_taps, c, chunk);
+        let scratch = cx.scratch_of_threads(scratch_bytes(layout, gather, most_taps, c, chunk));
         let call = TransposedConv2dCall {
             input: Ref::new(input),
             output: Ref::new(output),

@@ -118,7 +118,7 @@ pub(super) fn lower(
         chunk: chunk as u32,
         scratch: Scratch,
     };
-    let scratch = scratch_bytes(channels, splits, chunk);
+    let scratch = cx.scratch_of_threads(scratch_bytes(channels, splits, chunk));
     cx.push(call, &[input], output).scratch(scratch).constant_bytes(bytes);
     Ok(())
 }

@@ -1,11 +1,10 @@
 //! Convolution: any kernel, stride, dilation, padding and number of groups.
 
 use super::{Gather, driver::Job};
-use crate::{Isa, Kernel, Layout, Memory, Operand, OutputStage, Region};
-#[cfg(feature = "threads")]
 use crate::{
+    Isa, Kernel, Layout, Memory, Operand, OutputStage, Region,
+    by_rows::{self, ByRows, above, elements, parts_of, scratch_part},
     conv::{part_of_scratch, scratch_bytes},
-    threads::{apart, split},
 };
 use core::ops::Range;
 
@@ -56,44 +55,27 @@ impl Conv2d<'_> {
     /// The same for some rows of the output, to `output`.
     #[inline(always)]
     pub(crate) fn rows(&self, rows: Range<usize>, output: Operand) -> Self {
-        let [h, _, _] = self.input.shape;
-        let (start, padding) = (rows.start * self.stride[0] as usize, self.padding[0] as usize);
-        let first = start.saturating_sub(padding).min(h as usize);
-        let padding = [padding.saturating_sub(start) as u32, self.padding[1]];
-        Self { input: self.input.rows(first..h as usize), output, padding, ..*self }
+        let h = self.input.shape[0] as usize;
+        let (first, padding) = above(rows.start, self.stride[0], self.padding[0]);
+        Self { input: self.input.rows(first.min(h)..h), output, padding: [padding, self.padding[1]], ..*self }
     }
 
-    /// Shares the rows out among threads, where there are any and it pays.
-    #[cfg(feature = "threads")]
-    fn split(&self, mem: &Memory<'_>, isa: Isa) -> bool {
-        let [h, w, c] = self.output.shape.map(|d| d as usize);
-        let taps = self.kernel[0] as usize * self.kernel[1] as usize;
-        let channels = (self.input.shape[2] as usize).checked_div(self.groups as usize).unwrap_or(0);
-        let one = scratch_bytes(self.layout, self.gather, taps, channels, self.chunk as usize);
-        let need = part_of_scratch(one);
-        // The last part's may end without padding.
-        let rest = (self.scratch.len as usize).checked_sub(one);
-        let most = rest.map_or(0, |rest| rest.checked_div(need).unwrap_or(0) + 1);
-        let scratch = Operand::arena(self.scratch.offset, [1, 1, self.scratch.len], self.scratch.len);
-        // What does not fit together is refused as a whole.
-        if most < 2
-            || !self.job(mem).is_some_and(|job| job.fits())
-            || !apart(&self.input, &self.output)
-            || !apart(&scratch, &self.input)
-            || !apart(&scratch, &self.output)
-        {
-            return false;
-        }
-        let macs = h.saturating_mul(w).saturating_mul(c).saturating_mul(taps.saturating_mul(channels));
-        let part = |mem: &Memory<'_>, rows: Range<usize>, part: usize| {
-            let (offset, len) =
-                (self.scratch.offset + (part * need) as u32, self.scratch.len - (part * need) as u32);
-            let scratch = Region { offset, len: len.min(need as u32) };
-            Self { scratch, ..self.rows(rows.clone(), self.output.rows(rows)) }.alone(mem, isa);
-        };
-        // SAFETY: parts write different rows of the output and different scratch; neither meets the input, and constants are
-        // never written.
-        unsafe { split(mem, h, macs, most, part) }
+    fn taps(&self) -> usize {
+        (self.kernel[0] as usize).saturating_mul(self.kernel[1] as usize)
+    }
+
+    /// Input channels per group.
+    fn channels(&self) -> usize {
+        (self.input.shape[2] as usize).checked_div(self.groups as usize).unwrap_or(0)
+    }
+
+    fn macs_per_output(&self) -> usize {
+        self.taps().saturating_mul(self.channels())
+    }
+
+    /// Scratch bytes of one thread.
+    fn scratch_of_one(&self) -> usize {
+        scratch_bytes(self.layout, self.gather, self.taps(), self.channels(), self.chunk as usize)
     }
 
     /// What there is to do, if the operands lie in memory.
@@ -127,8 +109,41 @@ impl Conv2d<'_> {
             scratch: mem.scratch(self.scratch)?,
         })
     }
+}
 
-    /// All rows on this thread.
+// SAFETY: a part writes its rows of the output, through `Job`; it reads the input and the constants, and has its own scratch.
+unsafe impl ByRows for Conv2d<'_> {
+    fn output(&self) -> Operand {
+        self.output
+    }
+
+    fn reads(&self) -> [Operand; 2] {
+        [self.input; 2]
+    }
+
+    fn scratch(&self) -> Region {
+        self.scratch
+    }
+
+    fn most(&self) -> usize {
+        let one = self.scratch_of_one();
+        parts_of(self.scratch, part_of_scratch(one), one)
+    }
+
+    fn work(&self) -> usize {
+        self.macs_per_output().saturating_mul(elements(self.output.shape))
+    }
+
+    fn fits(&self, mem: &Memory<'_>) -> bool {
+        self.job(mem).is_some_and(|job| job.fits())
+    }
+
+    fn part(&self, rows: Range<usize>, index: usize) -> Self {
+        let scratch = scratch_part(self.scratch, part_of_scratch(self.scratch_of_one()), index);
+        Self { scratch, ..self.rows(rows.clone(), self.output.rows(rows)) }
+    }
+
+    #[inline(always)]
     fn alone(&self, mem: &Memory<'_>, isa: Isa) {
         match self.job(mem) {
             Some(job) => job.run(isa),
@@ -139,10 +154,6 @@ impl Conv2d<'_> {
 
 impl Kernel for Conv2d<'_> {
     fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        #[cfg(feature = "threads")]
-        if self.split(mem, isa) {
-            return;
-        }
-        self.alone(mem, isa);
+        by_rows::run(self, mem, isa);
     }
 }

@@ -5,7 +5,12 @@
 //! `r` share one dense kernel of `ceil((K - r) / s)` rows, and successive ones read successive input rows.
 
 use super::{Gather, driver::Job};
-use crate::{Isa, Kernel, Layout, Memory, Operand, OutputStage, Region};
+use crate::{
+    Isa, Kernel, Layout, Memory, Operand, OutputStage, Region,
+    by_rows::{self, ByRows, elements, parts_of, scratch_part},
+    conv::{part_of_scratch, scratch_bytes},
+};
+use core::ops::Range;
 
 /// int8 transposed convolution: TensorFlow Lite's `TRANSPOSE_CONV` with per-channel weights.
 ///
@@ -41,7 +46,8 @@ pub struct TransposedConv2d<'a> {
     pub stage: OutputStage,
     /// Output pixels per pass.
     pub chunk: u32,
-    /// At least [`super::scratch_bytes`] of the phase with the most taps, phase (0, 0).
+    /// At least [`super::scratch_bytes`] of the phase with the most taps, phase (0, 0); for several threads as many
+    /// [`super::part_of_scratch`].
     pub scratch: Region,
 }
 
@@ -61,69 +67,124 @@ fn phase(kernel: usize, stride: usize, padding: usize, out: usize, r: usize) -> 
     (taps, first, count, q as isize - (taps as isize - 1))
 }
 
-impl Kernel for TransposedConv2d<'_> {
-    fn run(&self, mem: &Memory<'_>, isa: Isa) {
+impl TransposedConv2d<'_> {
+    /// Hands the phases over, one after the other, until `each` says `false` or they do not fit together: then it is `false`.
+    fn phases(&self, mem: &Memory<'_>, mut each: impl FnMut(Job<'_>) -> bool) -> bool {
         let (Some(input), Some(output), Some(scratch)) =
             (mem.read(&self.input), mem.write(&self.output), mem.scratch(self.scratch))
         else {
-            debug_assert!(false, "operands outside memory");
-            return;
+            return false;
         };
         let pair = |p: [u32; 2]| p.map(|d| d as usize);
         let (kernel, stride, padding) = (pair(self.kernel), pair(self.stride), pair(self.padding));
         // Far fewer phases than this have taps; and a bound keeps the sums below 32 bits.
         if stride.iter().any(|s| *s == 0 || *s > 1 << 15) || padding.iter().any(|p| *p > 1 << 28) {
-            debug_assert!(false, "stride or padding out of range");
-            return;
+            return false;
         }
         let ([oh, ow, cout], cin) = (output.shape(), input.shape()[2]);
         let channels = self.layout.padded_channels(cout);
-        // All phases are checked before the first one computes.
-        for compute in [false, true] {
-            let (mut weights, mut bias) = (self.weights, self.bias);
-            for ry in 0..stride[0] {
-                for rx in 0..stride[1] {
-                    let (ty, fy, ny, iy) = phase(kernel[0], stride[0], padding[0], oh, ry);
-                    let (tx, fx, nx, ix) = phase(kernel[1], stride[1], padding[1], ow, rx);
-                    let (segments, k) = self.gather.segments(ty.saturating_mul(tx), cin);
-                    let len = self.layout.packed_len(cout, segments, k);
-                    let (Some((w, more_weights)), Some((b, more_bias))) =
-                        (weights.split_at_checked(len), bias.split_at_checked(channels))
-                    else {
-                        debug_assert!(false, "too few weights");
-                        return;
-                    };
-                    (weights, bias) = (more_weights, more_bias);
-                    let job = Job {
-                        input,
-                        output,
-                        taps: [ty, tx],
-                        stride: [1, 1],
-                        dilation: [1, 1],
-                        origin: [iy, ix],
-                        grid: [ny, nx],
-                        grid_first: [fy, fx],
-                        grid_step: stride,
-                        groups: 1,
-                        layout: self.layout,
-                        gather: self.gather,
-                        weights: w,
-                        bias: b,
-                        mantissa: self.mantissa,
-                        shift: self.shift,
-                        pad: self.pad,
-                        stage: self.stage,
-                        chunk: self.chunk as usize,
-                        scratch,
-                    };
-                    if compute {
-                        job.run(isa);
-                    } else if !job.fits() {
-                        debug_assert!(false, "parameters of a transposed convolution do not fit together");
-                        return;
-                    }
+        let (mut weights, mut bias) = (self.weights, self.bias);
+        for ry in 0..stride[0] {
+            for rx in 0..stride[1] {
+                let (ty, fy, ny, iy) = phase(kernel[0], stride[0], padding[0], oh, ry);
+                let (tx, fx, nx, ix) = phase(kernel[1], stride[1], padding[1], ow, rx);
+                let (segments, k) = self.gather.segments(ty.saturating_mul(tx), cin);
+                let len = self.layout.packed_len(cout, segments, k);
+                let (Some((w, more_weights)), Some((b, more_bias))) =
+                    (weights.split_at_checked(len), bias.split_at_checked(channels))
+                else {
+                    return false;
+                };
+                (weights, bias) = (more_weights, more_bias);
+                let job = Job {
+                    input,
+                    output,
+                    taps: [ty, tx],
+                    stride: [1, 1],
+                    dilation: [1, 1],
+                    origin: [iy, ix],
+                    grid: [ny, nx],
+                    grid_first: [fy, fx],
+                    grid_step: stride,
+                    groups: 1,
+                    layout: self.layout,
+                    gather: self.gather,
+                    weights: w,
+                    bias: b,
+                    mantissa: self.mantissa,
+                    shift: self.shift,
+                    pad: self.pad,
+                    stage: self.stage,
+                    chunk: self.chunk as usize,
+                    scratch,
+                };
+                if !each(job) {
+                    return false;
                 }
             }
         }
+        true
+    }
+
+    /// Scratch bytes of one thread.
+    fn scratch_of_one(&self) -> usize {
+        let [ty, tx] = [0, 1].map(|i| phase_taps(self.kernel[i] as usize, self.stride[i].max(1) as usize, 0));
+        let channels = self.input.shape[2] as usize;
+        scratch_bytes(self.layout, self.gather, ty.saturating_mul(tx), channels, self.chunk as usize)
+    }
+}
+
+// SAFETY: a part writes its rows of the output, through `Job`; it reads the input and the constants, and has its own scratch.
+unsafe impl ByRows for TransposedConv2d<'_> {
+    fn output(&self) -> Operand {
+        self.output
+    }
+
+    fn reads(&self) -> [Operand; 2] {
+        [self.input; 2]
+    }
+
+    fn scratch(&self) -> Region {
+        self.scratch
+    }
+
+    fn most(&self) -> usize {
+        let one = self.scratch_of_one();
+        parts_of(self.scratch, part_of_scratch(one), one)
+    }
+
+    fn work(&self) -> usize {
+        let taps = elements([self.kernel[0], self.kernel[1], self.output.shape[2]]);
+        taps.saturating_mul(elements(self.input.shape))
+    }
+
+    fn fits(&self, mem: &Memory<'_>) -> bool {
+        self.phases(mem, |job| job.fits())
+    }
+
+    fn part(&self, rows: Range<usize>, index: usize) -> Self {
+        let scratch = scratch_part(self.scratch, part_of_scratch(self.scratch_of_one()), index);
+        // Rows above are cropped.
+        let padding = [self.padding[0].saturating_add(rows.start as u32), self.padding[1]];
+        Self { scratch, padding, output: self.output.rows(rows), ..*self }
+    }
+
+    #[inline(always)]
+    fn alone(&self, mem: &Memory<'_>, isa: Isa) {
+        // All phases are checked before the first one computes.
+        if !self.fits(mem) {
+            debug_assert!(false, "parameters of a transposed convolution do not fit together");
+            return;
+        }
+        self.phases(mem, |job| {
+            job.run(isa);
+            true
+        });
+    }
+}
+
+impl Kernel for TransposedConv2d<'_> {
+    fn run(&self, mem: &Memory<'_>, isa: Isa) {
+        by_rows::run(self, mem, isa);
     }
 }

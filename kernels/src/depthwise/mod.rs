@@ -6,9 +6,13 @@ mod dsp;
 
 use crate::{
     Isa, Kernel, Memory, Multiplier, Operand, OutputStage,
+    by_rows::{self, ByRows, above, elements},
     memory::{In, Out, in_blocks, put},
 };
-use core::cell::Cell;
+use core::{cell::Cell, ops::Range};
+
+/// A tap takes about as long as so many multiply-accumulates of a dense convolution.
+const TAP: u32 = 8;
 
 /// int8 depthwise convolution with multiplier 1: TensorFlow Lite's `DEPTHWISE_CONV_2D`.
 ///
@@ -44,11 +48,50 @@ pub struct DepthwiseConv2d<'a> {
 
 impl Kernel for DepthwiseConv2d<'_> {
     fn run(&self, mem: &Memory<'_>, isa: Isa) {
+        by_rows::run(self, mem, isa);
+    }
+}
+
+// SAFETY: a part writes its rows of the output and reads the input and the constants.
+unsafe impl ByRows for DepthwiseConv2d<'_> {
+    fn output(&self) -> Operand {
+        self.output
+    }
+
+    fn reads(&self) -> [Operand; 2] {
+        [self.input; 2]
+    }
+
+    fn work(&self) -> usize {
+        let taps = elements([self.kernel[0], self.kernel[1], TAP]);
+        taps.saturating_mul(elements(self.output.shape))
+    }
+
+    fn fits(&self, mem: &Memory<'_>) -> bool {
+        match (mem.read(&self.input), mem.write(&self.output)) {
+            (Some(input), Some(out)) => self.constants_fit(input, out).is_some(),
+            _ => false,
+        }
+    }
+
+    fn part(&self, rows: Range<usize>, _: usize) -> Self {
+        let h = self.input.shape[0] as usize;
+        let (first, padding) = above(rows.start, self.stride[0], self.padding[0]);
+        Self {
+            input: self.input.rows(first.min(h)..h),
+            output: self.output.rows(rows),
+            padding: [padding, self.padding[1]],
+            ..*self
+        }
+    }
+
+    #[inline(always)]
+    fn alone(&self, mem: &Memory<'_>, isa: Isa) {
         let (Some(input), Some(out)) = (mem.read(&self.input), mem.write(&self.output)) else {
             debug_assert!(false, "operands outside memory");
             return;
         };
-        if self.fits(input, out).is_none() {
+        if self.constants_fit(input, out).is_none() {
             debug_assert!(false, "parameters of a depthwise convolution do not fit together");
             return;
         }
@@ -103,7 +146,7 @@ impl Taps {
 
 impl DepthwiseConv2d<'_> {
     /// `Some` when there are constants for all channels and no position overflows.
-    fn fits(&self, input: In<'_>, out: Out<'_>) -> Option<()> {
+    fn constants_fit(&self, input: In<'_>, out: Out<'_>) -> Option<()> {
         let check = |ok: bool| ok.then_some(());
         let [oh, ow, channels] = out.shape();
         let [kh, kw] = self.kernel.map(|d| d as usize);
@@ -129,7 +172,7 @@ impl DepthwiseConv2d<'_> {
         if let Some(tile) = avx512::Avx512::new(isa) {
             if cells.len() == channels {
                 let out = cells.as_ptr().cast::<i8>().cast_mut();
-                // SAFETY: `fits` measured the constants; `taps` gives pixels within the input only.
+                // SAFETY: `constants_fit` measured the constants; `taps` gives pixels within the input only.
                 unsafe { tile.pixel(self, taps, channels, out) };
             }
             return;
@@ -162,7 +205,7 @@ impl DepthwiseConv2d<'_> {
     }
 }
 
-/// `N` constants from `first` on; `fits` made sure that they are there.
+/// `N` constants from `first` on; `constants_fit` made sure that they are there.
 #[inline(always)]
 fn constants<T: Copy + Default, const N: usize>(all: &[T], first: usize) -> [T; N] {
     all.get(first..).and_then(|rest| rest.first_chunk::<N>()).copied().unwrap_or([T::default(); N])

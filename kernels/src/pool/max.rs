@@ -3,9 +3,13 @@
 use super::window;
 use crate::{
     Isa, Kernel, Memory, Operand,
+    by_rows::{self, ByRows, above, elements},
     memory::{In, in_blocks, put},
 };
 use core::{cell::Cell, ops::Range};
+
+/// A comparison takes about as long as so many multiply-accumulates of a convolution.
+const COMPARISON: u32 = 4;
 
 /// Largest value of each window: TensorFlow Lite's int8 `MAX_POOL_2D`. Input and output share scale and zero point.
 ///
@@ -43,6 +47,44 @@ pub(super) struct Rectangle {
 
 impl Kernel for MaxPool2d {
     fn run(&self, mem: &Memory<'_>, isa: Isa) {
+        by_rows::run(self, mem, isa);
+    }
+}
+
+// SAFETY: a part writes its rows of the output and reads the input.
+unsafe impl ByRows for MaxPool2d {
+    fn output(&self) -> Operand {
+        self.output
+    }
+
+    fn reads(&self) -> [Operand; 2] {
+        [self.input; 2]
+    }
+
+    fn work(&self) -> usize {
+        let window = elements([self.kernel[0], self.kernel[1], COMPARISON]);
+        window.saturating_mul(elements(self.output.shape))
+    }
+
+    fn fits(&self, mem: &Memory<'_>) -> bool {
+        self.input.shape[2] == self.output.shape[2]
+            && mem.read(&self.input).is_some()
+            && mem.write(&self.output).is_some()
+    }
+
+    fn part(&self, rows: Range<usize>, _: usize) -> Self {
+        let h = self.input.shape[0] as usize;
+        let (first, padding) = above(rows.start, self.stride[0], self.padding[0]);
+        Self {
+            input: self.input.rows(first.min(h)..h),
+            output: self.output.rows(rows),
+            padding: [padding, self.padding[1]],
+            ..*self
+        }
+    }
+
+    #[inline(always)]
+    fn alone(&self, mem: &Memory<'_>, isa: Isa) {
         let (Some(input), Some(out)) = (mem.read(&self.input), mem.write(&self.output)) else {
             debug_assert!(false, "operands outside memory");
             return;

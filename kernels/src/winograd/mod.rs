@@ -17,10 +17,12 @@ pub use transform::filter;
 
 use crate::{
     Isa, Kernel, Memory, Operand, OutputStage, Region,
+    by_rows::{self, ByRows, above, elements, parts_of, scratch_part},
+    conv::part_of_scratch,
     memory::{In, Out},
     tiles::Panels,
 };
-use core::cell::Cell;
+use core::{cell::Cell, ops::Range};
 use transform::POSITIONS;
 
 /// int8 convolution 3x3, stride 1: [`crate::Conv2d`] with transformed weights.
@@ -48,7 +50,7 @@ pub struct WinogradConv2d<'a> {
     pub stage: OutputStage,
     /// Tiles of 4x4 outputs per pass, a multiple of 8.
     pub chunk: u32,
-    /// At least [`scratch_bytes`].
+    /// At least [`scratch_bytes`]; for several threads as many [`part_of_scratch`].
     pub scratch: Region,
 }
 
@@ -91,6 +93,58 @@ const fn sums_of_panel() -> usize {
 
 impl Kernel for WinogradConv2d<'_> {
     fn run(&self, mem: &Memory<'_>, isa: Isa) {
+        by_rows::run(self, mem, isa);
+    }
+}
+
+// SAFETY: a part writes its rows of the output; it reads the input and the constants, and has its own scratch.
+unsafe impl ByRows for WinogradConv2d<'_> {
+    const STEP: usize = 4;
+
+    fn output(&self) -> Operand {
+        self.output
+    }
+
+    fn reads(&self) -> [Operand; 2] {
+        [self.input; 2]
+    }
+
+    fn scratch(&self) -> Region {
+        self.scratch
+    }
+
+    fn most(&self) -> usize {
+        let one = self.scratch_of_one();
+        parts_of(self.scratch, part_of_scratch(one), one)
+    }
+
+    fn work(&self) -> usize {
+        // A quarter of the direct algorithm's products, at twice the price.
+        let products = (self.input.shape[2] as usize).saturating_mul(9 / 2);
+        products.saturating_mul(elements(self.output.shape))
+    }
+
+    fn fits(&self, mem: &Memory<'_>) -> bool {
+        match (mem.read(&self.input), mem.write(&self.output), mem.scratch(self.scratch)) {
+            (Some(input), Some(output), Some(scratch)) => self.check(input, output, scratch).is_some(),
+            _ => false,
+        }
+    }
+
+    fn part(&self, rows: Range<usize>, index: usize) -> Self {
+        let h = self.input.shape[0] as usize;
+        let (first, padding) = above(rows.start, 1, self.padding[0]);
+        Self {
+            input: self.input.rows(first.min(h)..h),
+            output: self.output.rows(rows),
+            padding: [padding, self.padding[1]],
+            scratch: scratch_part(self.scratch, part_of_scratch(self.scratch_of_one()), index),
+            ..*self
+        }
+    }
+
+    #[inline(always)]
+    fn alone(&self, mem: &Memory<'_>, isa: Isa) {
         let (Some(input), Some(output), Some(scratch)) =
             (mem.read(&self.input), mem.write(&self.output), mem.scratch(self.scratch))
         else {
@@ -124,6 +178,11 @@ struct Sizes {
 }
 
 impl WinogradConv2d<'_> {
+    /// Scratch bytes of one thread.
+    fn scratch_of_one(&self) -> usize {
+        scratch_bytes(self.input.shape[2] as usize, self.splits as usize, self.chunk as usize)
+    }
+
     fn check(&self, input: In<'_>, output: Out<'_>, scratch: &[Cell<i8>]) -> Option<Sizes> {
         let check = |ok: bool| ok.then_some(());
         let ([_, _, cin], [_, _, cout]) = (input.shape(), output.shape());

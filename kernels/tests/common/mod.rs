@@ -279,6 +279,22 @@ impl Conv {
         chunk: usize,
         isa: Isa,
     ) -> Tensor {
+        self.transposed_kernel(arena, input, output, layout, gather, chunk, |arena, kernel| {
+            arena.run(&kernel, isa, output, kernel.scratch)
+        })
+    }
+
+    /// Hands `f` the [`TransposedConv2d`], packed, with its scratch in `arena`.
+    pub(crate) fn transposed_kernel<R>(
+        &self,
+        arena: &mut Arena,
+        input: &Operand,
+        output: &Operand,
+        layout: Layout,
+        gather: Gather,
+        chunk: usize,
+        f: impl FnOnce(&mut Arena, TransposedConv2d<'_>) -> R,
+    ) -> R {
         let [kh, kw] = self.kernel;
         let [sh, sw] = self.stride;
         let mut packed = Packed { pad: vec![self.input_zero_point; self.cin], ..Packed::default() };
@@ -316,7 +332,7 @@ impl Conv {
             chunk: chunk as u32,
             scratch,
         };
-        arena.run(&kernel, isa, output, scratch)
+        f(arena, kernel)
     }
 }
 
