@@ -1,6 +1,8 @@
 //! Depthwise convolution: one filter per channel.
 
 #[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
 mod avx512;
 mod dsp;
 
@@ -173,6 +175,15 @@ impl DepthwiseConv2d<'_> {
             if cells.len() == channels {
                 let out = cells.as_ptr().cast::<i8>().cast_mut();
                 // SAFETY: `constants_fit` measured the constants; `taps` gives pixels within the input only.
+                unsafe { tile.pixel(self, taps, channels, out) };
+            }
+            return;
+        }
+        #[cfg(target_arch = "x86_64")]
+        if let Some(tile) = avx2::Avx2::new(isa, channels) {
+            if cells.len() == channels {
+                let out = cells.as_ptr().cast::<i8>().cast_mut();
+                // SAFETY: as above.
                 unsafe { tile.pixel(self, taps, channels, out) };
             }
             return;

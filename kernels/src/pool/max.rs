@@ -139,6 +139,14 @@ impl MaxPool2d {
             }
             return;
         }
+        #[cfg(target_arch = "x86_64")]
+        if let Some(tile) = super::max_avx2::Avx2::new(isa) {
+            if cells.len() == channels {
+                // SAFETY: as above.
+                unsafe { tile.largest(&rectangle, channels, [self.min, self.max], out) };
+            }
+            return;
+        }
         if isa.has_no_vectors() && channels >= 4 && cells.len() == channels {
             // SAFETY: as above.
             unsafe { super::max_words::largest(&rectangle, channels, [self.min, self.max], out) };

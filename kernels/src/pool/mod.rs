@@ -6,6 +6,8 @@ mod average;
 mod global;
 mod max;
 #[cfg(target_arch = "x86_64")]
+mod max_avx2;
+#[cfg(target_arch = "x86_64")]
 mod max_avx512;
 #[cfg(target_arch = "aarch64")]
 mod max_neon;

@@ -105,14 +105,13 @@ impl Scale {
     #[inline]
     #[target_feature(enable = "avx2")]
     pub(crate) unsafe fn panel(bias: *const i32, mantissa: *const i32, shift: *const i8) -> [Self; 2] {
-        let order = |v| _mm256_permute4x64_epi64::<0b1101_1000>(v);
         [0, 8].map(|n| {
             // SAFETY: 8 of the 16 values.
             unsafe {
                 Self::new(
-                    order(_mm256_loadu_si256(bias.add(n).cast())),
-                    order(_mm256_loadu_si256(mantissa.add(n).cast())),
-                    order(_mm256_cvtepi8_epi32(_mm_loadl_epi64(shift.add(n).cast()))),
+                    panel_order(_mm256_loadu_si256(bias.add(n).cast())),
+                    panel_order(_mm256_loadu_si256(mantissa.add(n).cast())),
+                    panel_order(_mm256_cvtepi8_epi32(_mm_loadl_epi64(shift.add(n).cast()))),
                 )
             }
         })
@@ -173,6 +172,13 @@ impl Scale {
         let odd = _mm256_slli_epi64::<32>(_mm256_srlv_epi64(odd, self.single_right[1]));
         _mm256_sub_epi32(even_odd(even, odd), self.single_offset)
     }
+}
+
+/// Brings 8 channels from their own order to that of a panel's accumulators.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(crate) fn panel_order(channels: __m256i) -> __m256i {
+    _mm256_permute4x64_epi64::<0b1101_1000>(channels)
 }
 
 /// 32-bit lanes in even places from one, in odd places from the other.
