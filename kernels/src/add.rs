@@ -4,8 +4,8 @@
 mod short;
 
 use crate::{
-    Isa, Kernel, Memory, Multiplier, Operand, OutputStage, Rounding,
-    by_rows::{self, ByRows, elements},
+    Isa, Kernel, Memory, Multiplier, Operand, OutputStage, Region, Rounding,
+    by_rows::{self, ByRows, Reach, Windowed, elements},
     isa::Vectorize,
     memory::{Runs, in_blocks, put},
 };
@@ -74,9 +74,8 @@ unsafe impl ByRows for Add {
         self.runs(mem).is_some()
     }
 
-    fn part(&self, rows: Range<usize>, _: usize) -> Self {
-        let [a, b, output] = [self.a, self.b, self.output].map(|operand| operand.rows(rows.clone()));
-        Self { a, b, output, ..*self }
+    fn part(&self, rows: Range<usize>, index: usize) -> Self {
+        by_rows::part(self, rows, index)
     }
 
     #[inline(always)]
@@ -93,6 +92,16 @@ unsafe impl ByRows for Add {
             return;
         }
         isa.vectorize(Walk { add: self, runs });
+    }
+}
+
+impl Windowed for Add {
+    fn reach(&self) -> Reach {
+        Reach::SAME
+    }
+
+    fn over(&self, _: usize, reads: [Operand; 2], output: Operand, _: Region) -> Self {
+        Self { a: reads[0], b: reads[1], output, ..*self }
     }
 }
 

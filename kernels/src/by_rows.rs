@@ -1,22 +1,74 @@
-//! Kernels whose output rows can be computed apart: on this thread, or shared out among several.
+//! Kernels whose output rows can be computed apart: some at a time, on this thread or on several.
 
-use crate::{Isa, Memory, Operand, Region};
+use crate::{Isa, Memory, Operand, Region, conv::part_of_scratch};
 use core::ops::Range;
+
+/// Which rows of its input a kernel reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Output row `o` reads `rows` rows from `o * stride - padding` on.
+    Window {
+        /// Rows of the window, with dilation.
+        rows: u32,
+        /// Rows from one window to the next, at least 1.
+        stride: u32,
+        /// Rows above the image.
+        padding: u32,
+    },
+    /// Input row `i` reaches `rows` output rows from `i * stride - padding` on: a transposed convolution.
+    Spread {
+        /// Rows of the kernel.
+        rows: u32,
+        /// Output rows from one input row to the next, at least 1.
+        stride: u32,
+        /// Rows cropped above.
+        padding: u32,
+    },
+}
+
+impl Reach {
+    /// Each row reads the same row.
+    pub const SAME: Self = Self::Window { rows: 1, stride: 1, padding: 0 };
+
+    /// The rows that `rows` of the output read, of an input of `height` rows.
+    pub fn of(self, rows: Range<usize>, height: usize) -> Range<usize> {
+        if rows.is_empty() {
+            return 0..0;
+        }
+        let (first, last) = (rows.start, rows.end - 1);
+        let (start, end) = match self {
+            Self::Window { rows, stride, padding } => {
+                let [window, stride, padding] = [rows, stride, padding].map(|d| d as usize);
+                let end = last.saturating_mul(stride).saturating_add(window);
+                (first.saturating_mul(stride).saturating_sub(padding), end.saturating_sub(padding))
+            }
+            Self::Spread { rows, stride, padding } => {
+                let [kernel, stride, padding] = [rows, stride.max(1), padding].map(|d| d as usize);
+                // The first input row whose last tap is not above, and the row after the last one that begins. Where the kernel is
+                // smaller than the stride, that first one may begin below: then the one before, so that nothing is negative.
+                let begun = |row: usize| row.saturating_add(padding).checked_div(stride).unwrap_or(0);
+                let above = first.saturating_add(padding).saturating_add(1).saturating_sub(kernel);
+                (above.div_ceil(stride).min(begun(first)), begun(last).saturating_add(1))
+            }
+        };
+        start.min(height)..end.min(height).max(start.min(height))
+    }
+}
 
 /// A kernel that can compute some rows of its output alone.
 ///
 /// # Safety
-/// [`ByRows::part`] writes those rows of [`ByRows::output`] and the scratch of its index, and nothing else; it reads nothing
-/// that is not part of [`ByRows::reads`], of constants or of that scratch, and with [`ByRows::IN_PLACE`] of an operand that is
-/// the output itself only the rows that it writes. Scratch of different indices does not overlap.
+/// [`ByRows::part`] writes those rows of [`ByRows::output`] and its index's share of [`ByRows::scratch`], and nothing else; it reads
+/// nothing but [`ByRows::reads`], constants and that scratch, and with [`ByRows::IN_PLACE`] of an operand that is the output itself
+/// only the rows that it writes, each element before it is overwritten.
 #[cfg_attr(
     not(feature = "threads"),
     allow(dead_code, reason = "without threads every kernel is computed whole")
 )]
 pub(crate) unsafe trait ByRows: Copy + Sync {
-    /// Parts begin at multiples of so many rows.
+    /// Parts should begin at multiples of so many rows.
     const STEP: usize = 1;
-    /// Whether an operand may be the very view that is written, each element read before it is overwritten.
+    /// Whether an operand may be the very view that is written.
     const IN_PLACE: bool = false;
     /// Whether neighbouring parts compute something twice, so that they should be few.
     const HALO: bool = false;
@@ -24,17 +76,17 @@ pub(crate) unsafe trait ByRows: Copy + Sync {
     /// What is written.
     fn output(&self) -> Operand;
 
-    /// What is read.
+    /// What is read; the same twice if it is one.
     fn reads(&self) -> [Operand; 2];
 
-    /// All scratch, of every index.
+    /// All scratch, of every thread.
     fn scratch(&self) -> Region {
         Region::EMPTY
     }
 
-    /// How many indices there is scratch for.
-    fn most(&self) -> usize {
-        usize::MAX
+    /// Scratch bytes that one thread needs.
+    fn scratch_of_one(&self) -> usize {
+        0
     }
 
     /// Multiply-accumulates, or what takes as long.
@@ -43,11 +95,109 @@ pub(crate) unsafe trait ByRows: Copy + Sync {
     /// Whether [`ByRows::alone`] computes anything: what does not fit together is refused as a whole.
     fn fits(&self, mem: &Memory<'_>) -> bool;
 
-    /// Some rows, with the scratch of `index`.
-    fn part(&self, rows: Range<usize>, index: usize) -> Self;
-
     /// All rows on this thread.
     fn alone(&self, mem: &Memory<'_>, isa: Isa);
+
+    /// Some rows, with the scratch of thread `index`.
+    fn part(&self, rows: Range<usize>, index: usize) -> Self;
+
+    /// How many threads there is scratch for.
+    fn most(&self) -> usize {
+        let one = self.scratch_of_one();
+        // The last part's may end without padding.
+        let rest = (self.scratch().len as usize).checked_sub(one);
+        match part_of_scratch(one) {
+            0 => usize::MAX,
+            bytes => rest.map_or(0, |rest| rest.checked_div(bytes).unwrap_or(0) + 1),
+        }
+    }
+}
+
+/// A kernel whose operands can be replaced by parts of them.
+pub(crate) trait Windowed: ByRows {
+    /// Which rows of its operands it reads.
+    fn reach(&self) -> Reach;
+
+    /// The same for output rows from `row` on, which are `output`, from operands that begin with the first row that these
+    /// need, with other scratch.
+    fn over(&self, row: usize, reads: [Operand; 2], output: Operand, scratch: Region) -> Self;
+}
+
+/// [`ByRows::part`] of kernels whose operands can be replaced.
+pub(crate) fn part<K: Windowed>(kernel: &K, rows: Range<usize>, index: usize) -> K {
+    let needs = |operand: Operand| kernel.reach().of(rows.clone(), operand.shape[0] as usize);
+    let reads = kernel.reads().map(|operand| operand.rows(needs(operand)));
+    let scratch = scratch_part(kernel.scratch(), kernel.scratch_of_one(), index);
+    kernel.over(rows.start, reads, kernel.output().rows(rows), scratch)
+}
+
+/// Scratch of thread `index`, where one needs `one` bytes.
+pub(crate) fn scratch_part(all: Region, one: usize, index: usize) -> Region {
+    let bytes = part_of_scratch(one);
+    let start = index.saturating_mul(bytes).min(all.len as usize) as u32;
+    Region { offset: all.offset + start, len: (all.len - start).min(bytes as u32) }
+}
+
+/// [`Windowed`] for whoever does not know the kernel.
+pub trait RowStage {
+    /// What is written, as a whole.
+    fn output(&self) -> Operand;
+
+    /// What is read, as wholes; the same twice if it is one.
+    fn reads(&self) -> [Operand; 2];
+
+    /// Scratch.
+    fn scratch(&self) -> Region;
+
+    /// Which rows of what is read a row reads.
+    fn reach(&self) -> Reach;
+
+    /// Multiply-accumulates, or what takes as long.
+    fn work(&self) -> usize;
+
+    /// Computes the output's rows from `row` on, to `output`, from operands that begin with the first row that they need.
+    /// Operands and scratch are other memory than the kernel's own.
+    fn compute(&self, row: usize, views: Views, mem: &Memory<'_>, isa: Isa);
+}
+
+/// Memory for [`RowStage::compute`].
+#[derive(Clone, Copy, Debug)]
+pub struct Views {
+    /// For [`RowStage::reads`].
+    pub reads: [Operand; 2],
+    /// For [`RowStage::output`].
+    pub output: Operand,
+    /// For [`RowStage::scratch`].
+    pub scratch: Region,
+}
+
+impl<K: Windowed> RowStage for K {
+    fn output(&self) -> Operand {
+        ByRows::output(self)
+    }
+
+    fn reads(&self) -> [Operand; 2] {
+        ByRows::reads(self)
+    }
+
+    fn scratch(&self) -> Region {
+        ByRows::scratch(self)
+    }
+
+    fn reach(&self) -> Reach {
+        Windowed::reach(self)
+    }
+
+    fn work(&self) -> usize {
+        ByRows::work(self)
+    }
+
+    // One copy for all chains.
+    #[inline(never)]
+    fn compute(&self, row: usize, views: Views, mem: &Memory<'_>, isa: Isa) {
+        let Views { reads, output, scratch } = views;
+        self.over(row, reads, output, scratch).alone(mem, isa);
+    }
 }
 
 /// Runs it, on several threads where there are any and it pays.
@@ -60,11 +210,14 @@ pub(crate) fn run<K: ByRows>(kernel: &K, mem: &Memory<'_>, isa: Isa) {
     kernel.alone(mem, isa);
 }
 
-/// The first row of the input that output row `row` reads, and the rows of padding above it.
-#[inline(always)]
-pub(crate) fn above(row: usize, stride: u32, padding: u32) -> (usize, u32) {
-    let (start, padding) = (row.saturating_mul(stride as usize), padding as usize);
-    (start.saturating_sub(padding), padding.saturating_sub(start) as u32)
+/// Padding above a window of output row `row`, whose input begins with the first row of the image that it covers.
+pub(crate) fn padding_above(row: usize, stride: u32, padding: u32) -> u32 {
+    (padding as usize).saturating_sub(row.saturating_mul(stride as usize)) as u32
+}
+
+/// Rows that a dilated kernel covers.
+pub(crate) fn covered(kernel: u32, dilation: u32) -> u32 {
+    kernel.saturating_sub(1).saturating_mul(dilation).saturating_add(1)
 }
 
 /// Number of elements.
@@ -72,14 +225,48 @@ pub(crate) fn elements(shape: [u32; 3]) -> usize {
     shape.iter().fold(1, |product: usize, d| product.saturating_mul(*d as usize))
 }
 
-/// Scratch of part `index`, where one takes `bytes`: what is left of it, if that is less.
-pub(crate) fn scratch_part(all: Region, bytes: usize, index: usize) -> Region {
-    let start = index.saturating_mul(bytes).min(all.len as usize) as u32;
-    Region { offset: all.offset + start, len: (all.len - start).min(bytes as u32) }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// How many parts of `bytes`, of which the last needs `one`, `all` has.
-pub(crate) fn parts_of(all: Region, bytes: usize, one: usize) -> usize {
-    let rest = (all.len as usize).checked_sub(one);
-    rest.map_or(0, |rest| rest.checked_div(bytes).map_or(usize::MAX, |more| more + 1))
+    /// Which input rows meet which output rows, by definition.
+    fn meets(reach: Reach, input: usize, output: usize) -> bool {
+        match reach {
+            Reach::Window { rows, stride, padding } => {
+                let start = output as i64 * stride as i64 - padding as i64;
+                (start..start + rows as i64).contains(&(input as i64))
+            }
+            Reach::Spread { rows, stride, padding } => {
+                let start = input as i64 * stride as i64 - padding as i64;
+                (start..start + rows as i64).contains(&(output as i64))
+            }
+        }
+    }
+
+    #[test]
+    fn rows_that_are_read() {
+        let mut cases = 0;
+        for (rows, stride, padding) in
+            (1..6).flat_map(|r| (1..4).flat_map(move |s| (0..r).map(move |p| (r, s, p))))
+        {
+            for reach in [Reach::Window { rows, stride, padding }, Reach::Spread { rows, stride, padding }] {
+                for height in 0..9 {
+                    for (start, end) in (0..12).flat_map(|s| (s + 1..13).map(move |e| (s, e))) {
+                        let read = (0..height)
+                            .filter(|i| (start..end).any(|o| meets(reach, *i, o)))
+                            .collect::<std::vec::Vec<_>>();
+                        let found = reach.of(start..end, height);
+                        let (Some(first), Some(last)) = (read.first(), read.last()) else { continue };
+                        // Where windows do not touch, rows between them may be counted in.
+                        let exact = found == (*first..last + 1);
+                        let more = rows < stride && found.start <= *first && found.end > *last;
+                        assert!(exact || more, "{reach:?} {start}..{end} of {height}: {found:?}");
+                        cases += 1;
+                    }
+                }
+            }
+        }
+        assert!(cases > 10_000);
+        assert_eq!(Reach::SAME.of(3..3, 9), 0..0);
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     Conv2d, Isa, Kernel, MaxPool2d, Memory, Operand, Region,
-    by_rows::{self, ByRows, above},
+    by_rows::{self, ByRows, Reach, Windowed, covered},
     pool::window,
 };
 use core::{cell::Cell, ops::Range};
@@ -50,8 +50,8 @@ unsafe impl ByRows for ConvMaxPool2d<'_> {
         self.scratch
     }
 
-    fn most(&self) -> usize {
-        self.threads as usize
+    fn scratch_of_one(&self) -> usize {
+        (self.scratch.len as usize).checked_div(self.threads as usize).unwrap_or(0)
     }
 
     fn work(&self) -> usize {
@@ -63,27 +63,7 @@ unsafe impl ByRows for ConvMaxPool2d<'_> {
     }
 
     fn part(&self, rows: Range<usize>, index: usize) -> Self {
-        let h = self.conv.output.shape[0] as usize;
-        let (first, padding) = above(rows.start, self.pool.stride[0], self.pool.padding[0]);
-        let at = (index * self.part_bytes()) as u32;
-        let [_, w, c] = self.conv.output.shape;
-        let offset = self.conv.output.offset + at;
-        let map = Operand { offset, shape: [(h - first.min(h)) as u32, w, c], ..self.conv.output };
-        let own = |region: Region| Region { offset: region.offset + at, ..region };
-        let conv = self.conv.rows(first.min(h)..h, map);
-        Self {
-            conv: Conv2d { scratch: own(conv.scratch), ..conv },
-            pool: MaxPool2d {
-                input: Operand { shape: map.shape, ..self.pool.input },
-                output: self.pool.output.rows(rows),
-                padding: [padding, self.pool.padding[1]],
-                ..self.pool
-            },
-            piece: own(self.piece),
-            scratch: own(Region { len: self.part_bytes() as u32, ..self.scratch }),
-            threads: 1,
-            ..*self
-        }
+        by_rows::part(self, rows, index)
     }
 
     #[inline(always)]
@@ -118,6 +98,45 @@ unsafe impl ByRows for ConvMaxPool2d<'_> {
     }
 }
 
+impl Windowed for ConvMaxPool2d<'_> {
+    fn reach(&self) -> Reach {
+        let (pool, conv) = (&self.pool, &self.conv);
+        let rows = pool.kernel[0].saturating_sub(1).saturating_mul(conv.stride[0]);
+        Reach::Window {
+            rows: rows.saturating_add(covered(conv.kernel[0], conv.dilation[0])),
+            stride: pool.stride[0].saturating_mul(conv.stride[0]),
+            padding: pool.padding[0].saturating_mul(conv.stride[0]).saturating_add(conv.padding[0]),
+        }
+    }
+
+    fn over(&self, row: usize, reads: [Operand; 2], output: Operand, scratch: Region) -> Self {
+        // The map without its rows above, and its own scratch.
+        let h = self.conv.output.shape[0] as usize;
+        let first = self.pool.reach().of(row..row + 1, h).start;
+        let moved = |offset: u32| offset.wrapping_add(scratch.offset.wrapping_sub(self.scratch.offset));
+        let map = self.conv.output;
+        let map = Operand {
+            offset: moved(map.offset),
+            shape: [(h - first) as u32, map.shape[1], map.shape[2]],
+            ..map
+        };
+        let own = |region: Region| Region { offset: moved(region.offset), ..region };
+        Self {
+            conv: self.conv.over(first, reads, map, own(self.conv.scratch)),
+            pool: self.pool.over(
+                row,
+                [Operand { shape: map.shape, ..self.pool.input }; 2],
+                output,
+                Region::EMPTY,
+            ),
+            piece: own(self.piece),
+            scratch,
+            threads: 1,
+            ..*self
+        }
+    }
+}
+
 impl ConvMaxPool2d<'_> {
     /// Whether every operand lies in memory, as far as that is not checked by the kernels themselves.
     fn operands_fit(&self, mem: &Memory<'_>) -> bool {
@@ -136,17 +155,13 @@ impl ConvMaxPool2d<'_> {
             && mem.scratch(self.piece).is_some()
     }
 
-    /// Scratch bytes of one thread.
-    fn part_bytes(&self) -> usize {
-        (self.scratch.len as usize).checked_div(self.threads as usize).unwrap_or(0)
-    }
-
     /// Whether everything in scratch lies in that of the first thread.
     fn scratch_fits(&self) -> bool {
         let start = u64::from(self.scratch.offset);
         let within = |offset: u32, len: u64| {
             len == 0
-                || u64::from(offset) >= start && u64::from(offset) + len <= start + self.part_bytes() as u64
+                || u64::from(offset) >= start
+                    && u64::from(offset) + len <= start + self.scratch_of_one() as u64
         };
         let map = self.conv.output;
         let row = u64::from(map.shape[1]) * u64::from(map.stride);
@@ -190,7 +205,10 @@ impl ConvMaxPool2d<'_> {
     fn convolve(&self, mem: &Memory<'_>, isa: Isa, rows: Range<usize>, at: usize) {
         let count = rows.len();
         if count > 0 {
-            self.conv.rows(rows, self.buffer(at..at + count)).alone(mem, isa);
+            let input = self.conv.input;
+            let needs = self.conv.reach().of(rows.clone(), input.shape[0] as usize);
+            let to = self.buffer(at..at + count);
+            self.conv.over(rows.start, [input.rows(needs); 2], to, self.conv.scratch).alone(mem, isa);
         }
     }
 

@@ -1,8 +1,8 @@
 //! Moving a tensor: as it is, or to another scale.
 
 use crate::{
-    Isa, Kernel, Memory, Multiplier, Operand, OutputStage, Rounding,
-    by_rows::{self, ByRows, elements},
+    Isa, Kernel, Memory, Multiplier, Operand, OutputStage, Region, Rounding,
+    by_rows::{self, ByRows, Reach, Windowed, elements},
     isa::Vectorize,
     memory::{Runs, in_blocks, put},
 };
@@ -53,8 +53,8 @@ unsafe impl ByRows for Copy {
         runs(mem, &self.input, &self.output).is_some()
     }
 
-    fn part(&self, rows: Range<usize>, _: usize) -> Self {
-        Self { input: self.input.rows(rows.clone()), output: self.output.rows(rows) }
+    fn part(&self, rows: Range<usize>, index: usize) -> Self {
+        by_rows::part(self, rows, index)
     }
 
     #[inline(always)]
@@ -64,6 +64,16 @@ unsafe impl ByRows for Copy {
             return;
         };
         isa.vectorize(Move(runs));
+    }
+}
+
+impl Windowed for Copy {
+    fn reach(&self) -> Reach {
+        Reach::SAME
+    }
+
+    fn over(&self, _: usize, reads: [Operand; 2], output: Operand, _: Region) -> Self {
+        Self { input: reads[0], output }
     }
 }
 
@@ -124,8 +134,8 @@ unsafe impl ByRows for Requantize {
         runs(mem, &self.input, &self.output).is_some()
     }
 
-    fn part(&self, rows: Range<usize>, _: usize) -> Self {
-        Self { input: self.input.rows(rows.clone()), output: self.output.rows(rows), ..*self }
+    fn part(&self, rows: Range<usize>, index: usize) -> Self {
+        by_rows::part(self, rows, index)
     }
 
     #[inline(always)]
@@ -135,6 +145,16 @@ unsafe impl ByRows for Requantize {
             return;
         };
         isa.vectorize(Rescale { requantize: self, runs });
+    }
+}
+
+impl Windowed for Requantize {
+    fn reach(&self) -> Reach {
+        Reach::SAME
+    }
+
+    fn over(&self, _: usize, reads: [Operand; 2], output: Operand, _: Region) -> Self {
+        Self { input: reads[0], output, ..*self }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Point-wise non-linear functions as tables.
 
 use crate::{
-    Isa, Kernel, Memory, Operand,
-    by_rows::{self, ByRows, elements},
+    Isa, Kernel, Memory, Operand, Region,
+    by_rows::{self, ByRows, Reach, Windowed, elements},
     memory::{Runs, map1},
 };
 use core::ops::Range;
@@ -55,8 +55,8 @@ unsafe impl ByRows for Table<'_> {
         self.table.len() >= 256 && self.runs(mem).is_some()
     }
 
-    fn part(&self, rows: Range<usize>, _: usize) -> Self {
-        Self { input: self.input.rows(rows.clone()), output: self.output.rows(rows), ..*self }
+    fn part(&self, rows: Range<usize>, index: usize) -> Self {
+        by_rows::part(self, rows, index)
     }
 
     #[inline(always)]
@@ -69,5 +69,15 @@ unsafe impl ByRows for Table<'_> {
             let (cells, [values]) = runs.get(run);
             map1(cells, values, |v| table[(v as u8 ^ 0x80) as usize]);
         }
+    }
+}
+
+impl Windowed for Table<'_> {
+    fn reach(&self) -> Reach {
+        Reach::SAME
+    }
+
+    fn over(&self, _: usize, reads: [Operand; 2], output: Operand, _: Region) -> Self {
+        Self { input: reads[0], output, ..*self }
     }
 }

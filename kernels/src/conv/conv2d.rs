@@ -3,8 +3,8 @@
 use super::{Gather, driver::Job};
 use crate::{
     Isa, Kernel, Layout, Memory, Operand, OutputStage, Region,
-    by_rows::{self, ByRows, above, elements, parts_of, scratch_part},
-    conv::{part_of_scratch, scratch_bytes},
+    by_rows::{self, ByRows, Reach, Windowed, covered, elements, padding_above},
+    conv::scratch_bytes,
 };
 use core::ops::Range;
 
@@ -52,14 +52,6 @@ pub struct Conv2d<'a> {
 }
 
 impl Conv2d<'_> {
-    /// The same for some rows of the output, to `output`.
-    #[inline(always)]
-    pub(crate) fn rows(&self, rows: Range<usize>, output: Operand) -> Self {
-        let h = self.input.shape[0] as usize;
-        let (first, padding) = above(rows.start, self.stride[0], self.padding[0]);
-        Self { input: self.input.rows(first.min(h)..h), output, padding: [padding, self.padding[1]], ..*self }
-    }
-
     fn taps(&self) -> usize {
         (self.kernel[0] as usize).saturating_mul(self.kernel[1] as usize)
     }
@@ -71,11 +63,6 @@ impl Conv2d<'_> {
 
     fn macs_per_output(&self) -> usize {
         self.taps().saturating_mul(self.channels())
-    }
-
-    /// Scratch bytes of one thread.
-    fn scratch_of_one(&self) -> usize {
-        scratch_bytes(self.layout, self.gather, self.taps(), self.channels(), self.chunk as usize)
     }
 
     /// What there is to do, if the operands lie in memory.
@@ -125,9 +112,8 @@ unsafe impl ByRows for Conv2d<'_> {
         self.scratch
     }
 
-    fn most(&self) -> usize {
-        let one = self.scratch_of_one();
-        parts_of(self.scratch, part_of_scratch(one), one)
+    fn scratch_of_one(&self) -> usize {
+        scratch_bytes(self.layout, self.gather, self.taps(), self.channels(), self.chunk as usize)
     }
 
     fn work(&self) -> usize {
@@ -139,8 +125,7 @@ unsafe impl ByRows for Conv2d<'_> {
     }
 
     fn part(&self, rows: Range<usize>, index: usize) -> Self {
-        let scratch = scratch_part(self.scratch, part_of_scratch(self.scratch_of_one()), index);
-        Self { scratch, ..self.rows(rows.clone(), self.output.rows(rows)) }
+        by_rows::part(self, rows, index)
     }
 
     #[inline(always)]
@@ -149,6 +134,18 @@ unsafe impl ByRows for Conv2d<'_> {
             Some(job) => job.run(isa),
             None => debug_assert!(false, "operands outside memory"),
         }
+    }
+}
+
+impl Windowed for Conv2d<'_> {
+    fn reach(&self) -> Reach {
+        let rows = covered(self.kernel[0], self.dilation[0]);
+        Reach::Window { rows, stride: self.stride[0], padding: self.padding[0] }
+    }
+
+    fn over(&self, row: usize, reads: [Operand; 2], output: Operand, scratch: Region) -> Self {
+        let padding = [padding_above(row, self.stride[0], self.padding[0]), self.padding[1]];
+        Self { input: reads[0], output, padding, scratch, ..*self }
     }
 }
 

@@ -7,8 +7,8 @@
 use super::{Gather, driver::Job};
 use crate::{
     Isa, Kernel, Layout, Memory, Operand, OutputStage, Region,
-    by_rows::{self, ByRows, elements, parts_of, scratch_part},
-    conv::{part_of_scratch, scratch_bytes},
+    by_rows::{self, ByRows, Reach, Windowed, elements},
+    conv::scratch_bytes,
 };
 use core::ops::Range;
 
@@ -125,13 +125,6 @@ impl TransposedConv2d<'_> {
         }
         true
     }
-
-    /// Scratch bytes of one thread.
-    fn scratch_of_one(&self) -> usize {
-        let [ty, tx] = [0, 1].map(|i| phase_taps(self.kernel[i] as usize, self.stride[i].max(1) as usize, 0));
-        let channels = self.input.shape[2] as usize;
-        scratch_bytes(self.layout, self.gather, ty.saturating_mul(tx), channels, self.chunk as usize)
-    }
 }
 
 // SAFETY: a part writes its rows of the output, through `Job`; it reads the input and the constants, and has its own scratch.
@@ -148,9 +141,10 @@ unsafe impl ByRows for TransposedConv2d<'_> {
         self.scratch
     }
 
-    fn most(&self) -> usize {
-        let one = self.scratch_of_one();
-        parts_of(self.scratch, part_of_scratch(one), one)
+    fn scratch_of_one(&self) -> usize {
+        let [ty, tx] = [0, 1].map(|i| phase_taps(self.kernel[i] as usize, self.stride[i].max(1) as usize, 0));
+        let channels = self.input.shape[2] as usize;
+        scratch_bytes(self.layout, self.gather, ty.saturating_mul(tx), channels, self.chunk as usize)
     }
 
     fn work(&self) -> usize {
@@ -163,10 +157,7 @@ unsafe impl ByRows for TransposedConv2d<'_> {
     }
 
     fn part(&self, rows: Range<usize>, index: usize) -> Self {
-        let scratch = scratch_part(self.scratch, part_of_scratch(self.scratch_of_one()), index);
-        // Rows above are cropped.
-        let padding = [self.padding[0].saturating_add(rows.start as u32), self.padding[1]];
-        Self { scratch, padding, output: self.output.rows(rows), ..*self }
+        by_rows::part(self, rows, index)
     }
 
     #[inline(always)]
@@ -180,6 +171,20 @@ unsafe impl ByRows for TransposedConv2d<'_> {
             job.run(isa);
             true
         });
+    }
+}
+
+impl Windowed for TransposedConv2d<'_> {
+    fn reach(&self) -> Reach {
+        Reach::Spread { rows: self.kernel[0], stride: self.stride[0], padding: self.padding[0] }
+    }
+
+    fn over(&self, row: usize, reads: [Operand; 2], output: Operand, scratch: Region) -> Self {
+        // Rows of the output above are cropped, those of the input above are not there to be cropped.
+        let first = self.reach().of(row..row + 1, usize::MAX).start;
+        let cropped = (self.padding[0] as usize).saturating_add(row);
+        let padding = cropped.saturating_sub(first.saturating_mul(self.stride[0] as usize)) as u32;
+        Self { input: reads[0], output, padding: [padding, self.padding[1]], scratch, ..*self }
     }
 }
 

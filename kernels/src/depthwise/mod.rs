@@ -7,8 +7,8 @@ mod avx512;
 mod dsp;
 
 use crate::{
-    Isa, Kernel, Memory, Multiplier, Operand, OutputStage,
-    by_rows::{self, ByRows, above, elements},
+    Isa, Kernel, Memory, Multiplier, Operand, OutputStage, Region,
+    by_rows::{self, ByRows, Reach, Windowed, covered, elements, padding_above},
     memory::{In, Out, in_blocks, put},
 };
 use core::{cell::Cell, ops::Range};
@@ -76,15 +76,8 @@ unsafe impl ByRows for DepthwiseConv2d<'_> {
         }
     }
 
-    fn part(&self, rows: Range<usize>, _: usize) -> Self {
-        let h = self.input.shape[0] as usize;
-        let (first, padding) = above(rows.start, self.stride[0], self.padding[0]);
-        Self {
-            input: self.input.rows(first.min(h)..h),
-            output: self.output.rows(rows),
-            padding: [padding, self.padding[1]],
-            ..*self
-        }
+    fn part(&self, rows: Range<usize>, index: usize) -> Self {
+        by_rows::part(self, rows, index)
     }
 
     #[inline(always)]
@@ -112,6 +105,21 @@ unsafe impl ByRows for DepthwiseConv2d<'_> {
                 self.pixel(isa, input, &taps, out.pixel(oy, ox));
             }
         }
+    }
+}
+
+impl Windowed for DepthwiseConv2d<'_> {
+    fn reach(&self) -> Reach {
+        Reach::Window {
+            rows: covered(self.kernel[0], self.dilation[0]),
+            stride: self.stride[0],
+            padding: self.padding[0],
+        }
+    }
+
+    fn over(&self, row: usize, reads: [Operand; 2], output: Operand, _: Region) -> Self {
+        let padding = [padding_above(row, self.stride[0], self.padding[0]), self.padding[1]];
+        Self { input: reads[0], output, padding, ..*self }
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::window;
 use crate::{
-    Isa, Kernel, Memory, Operand,
-    by_rows::{self, ByRows, above, elements},
+    Isa, Kernel, Memory, Operand, Region,
+    by_rows::{self, ByRows, Reach, Windowed, elements, padding_above},
     memory::{In, in_blocks, put},
 };
 use core::{cell::Cell, ops::Range};
@@ -72,15 +72,8 @@ unsafe impl ByRows for MaxPool2d {
             && mem.write(&self.output).is_some()
     }
 
-    fn part(&self, rows: Range<usize>, _: usize) -> Self {
-        let h = self.input.shape[0] as usize;
-        let (first, padding) = above(rows.start, self.stride[0], self.padding[0]);
-        Self {
-            input: self.input.rows(first.min(h)..h),
-            output: self.output.rows(rows),
-            padding: [padding, self.padding[1]],
-            ..*self
-        }
+    fn part(&self, rows: Range<usize>, index: usize) -> Self {
+        by_rows::part(self, rows, index)
     }
 
     #[inline(always)]
@@ -104,6 +97,17 @@ unsafe impl ByRows for MaxPool2d {
                 self.largest(isa, input, rows.clone(), columns, out.pixel(oy, ox));
             }
         }
+    }
+}
+
+impl Windowed for MaxPool2d {
+    fn reach(&self) -> Reach {
+        Reach::Window { rows: self.kernel[0], stride: self.stride[0], padding: self.padding[0] }
+    }
+
+    fn over(&self, row: usize, reads: [Operand; 2], output: Operand, _: Region) -> Self {
+        let padding = [padding_above(row, self.stride[0], self.padding[0]), self.padding[1]];
+        Self { input: reads[0], output, padding, ..*self }
     }
 }
 

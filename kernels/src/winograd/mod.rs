@@ -17,8 +17,7 @@ pub use transform::filter;
 
 use crate::{
     Isa, Kernel, Memory, Operand, OutputStage, Region,
-    by_rows::{self, ByRows, above, elements, parts_of, scratch_part},
-    conv::part_of_scratch,
+    by_rows::{self, ByRows, Reach, Windowed, elements, padding_above},
     memory::{In, Out},
     tiles::Panels,
 };
@@ -50,7 +49,7 @@ pub struct WinogradConv2d<'a> {
     pub stage: OutputStage,
     /// Tiles of 4x4 outputs per pass, a multiple of 8.
     pub chunk: u32,
-    /// At least [`scratch_bytes`]; for several threads as many [`part_of_scratch`].
+    /// At least [`scratch_bytes`]; for several threads as many [`crate::conv::part_of_scratch`].
     pub scratch: Region,
 }
 
@@ -113,9 +112,8 @@ unsafe impl ByRows for WinogradConv2d<'_> {
         self.scratch
     }
 
-    fn most(&self) -> usize {
-        let one = self.scratch_of_one();
-        parts_of(self.scratch, part_of_scratch(one), one)
+    fn scratch_of_one(&self) -> usize {
+        scratch_bytes(self.input.shape[2] as usize, self.splits as usize, self.chunk as usize)
     }
 
     fn work(&self) -> usize {
@@ -132,15 +130,7 @@ unsafe impl ByRows for WinogradConv2d<'_> {
     }
 
     fn part(&self, rows: Range<usize>, index: usize) -> Self {
-        let h = self.input.shape[0] as usize;
-        let (first, padding) = above(rows.start, 1, self.padding[0]);
-        Self {
-            input: self.input.rows(first.min(h)..h),
-            output: self.output.rows(rows),
-            padding: [padding, self.padding[1]],
-            scratch: scratch_part(self.scratch, part_of_scratch(self.scratch_of_one()), index),
-            ..*self
-        }
+        by_rows::part(self, rows, index)
     }
 
     #[inline(always)]
@@ -165,6 +155,17 @@ unsafe impl ByRows for WinogradConv2d<'_> {
     }
 }
 
+impl Windowed for WinogradConv2d<'_> {
+    fn reach(&self) -> Reach {
+        Reach::Window { rows: 3, stride: 1, padding: self.padding[0] }
+    }
+
+    fn over(&self, row: usize, reads: [Operand; 2], output: Operand, scratch: Region) -> Self {
+        let padding = [padding_above(row, 1, self.padding[0]), self.padding[1]];
+        Self { input: reads[0], output, padding, scratch, ..*self }
+    }
+}
+
 /// What follows from the parameters. To have it is to know that they fit together.
 #[derive(Clone, Copy)]
 struct Sizes {
@@ -178,11 +179,6 @@ struct Sizes {
 }
 
 impl WinogradConv2d<'_> {
-    /// Scratch bytes of one thread.
-    fn scratch_of_one(&self) -> usize {
-        scratch_bytes(self.input.shape[2] as usize, self.splits as usize, self.chunk as usize)
-    }
-
     fn check(&self, input: In<'_>, output: Out<'_>, scratch: &[Cell<i8>]) -> Option<Sizes> {
         let check = |ok: bool| ok.then_some(());
         let ([_, _, cin], [_, _, cout]) = (input.shape(), output.shape());

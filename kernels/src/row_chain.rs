@@ -1,0 +1,420 @@
+//! Several kernels as one step: what lies between them exists a few rows at a time.
+//!
+//! Output rows are computed in bands. For each band it is found out, from the last kernel to the first, which rows of every map
+//! between them it needs; rows that the band before left are kept, the others are computed. So every row is computed once.
+
+use crate::{
+    Isa, Kernel, Memory, Operand, Region,
+    by_rows::{self, ByRows, Reach, RowStage, Views},
+    conv::part_of_scratch,
+};
+use core::{cell::Cell, ops::Range};
+
+/// The most maps of a chain: its inputs, what lies between, its output.
+pub const MOST_MAPS: usize = 16;
+
+/// A map that kernels of a chain read or write, or slices of whose channels they do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Map {
+    /// The whole of it; of a map of which only some rows are in memory, the first of them lies there.
+    pub operand: Operand,
+    /// Rows that are in memory at once; 0 if all are.
+    pub rows: u32,
+}
+
+/// A kernel of a chain.
+#[derive(Clone, Copy, Debug)]
+pub struct Stage<K> {
+    /// The kernel. Its operands are whole maps, or some channels of them.
+    pub kernel: K,
+    /// Indices of the maps that it reads.
+    pub reads: [u8; 2],
+    /// Index of the map that it writes.
+    pub writes: u8,
+}
+
+/// A [`Stage`] without what it computes.
+#[derive(Clone, Copy, Debug)]
+pub struct Link {
+    /// Indices of the maps that it reads.
+    pub reads: [u8; 2],
+    /// Index of the map that it writes.
+    pub writes: u8,
+    /// Which rows it reads.
+    pub reach: Reach,
+    /// What it reads of these maps.
+    pub operands: [Operand; 2],
+    /// What it writes.
+    pub output: Operand,
+    /// Its scratch.
+    pub scratch: Region,
+    /// Multiply-accumulates, or what takes as long.
+    pub work: usize,
+}
+
+impl Link {
+    fn new(kernel: &(impl RowStage + ?Sized), reads: [u8; 2], writes: u8) -> Self {
+        Self {
+            reads,
+            writes,
+            reach: kernel.reach(),
+            operands: kernel.reads(),
+            output: kernel.output(),
+            scratch: kernel.scratch(),
+            work: kernel.work(),
+        }
+    }
+}
+
+/// Kernels in order of execution: `(Stage, (Stage, ()))` where their types are known, a slice where they are not.
+pub trait Stages: Copy + Sync {
+    /// How many there are.
+    fn count(&self) -> usize;
+
+    /// The one of that index.
+    fn link(&self, index: usize) -> Option<Link>;
+
+    /// Runs the one of that index, see [`RowStage::compute`].
+    fn compute(&self, index: usize, row: usize, views: Views, mem: &Memory<'_>, isa: Isa);
+}
+
+impl Stages for () {
+    fn count(&self) -> usize {
+        0
+    }
+
+    fn link(&self, _: usize) -> Option<Link> {
+        None
+    }
+
+    fn compute(&self, _: usize, _: usize, _: Views, _: &Memory<'_>, _: Isa) {}
+}
+
+impl<K: RowStage + Copy + Sync, S: Stages> Stages for (Stage<K>, S) {
+    fn count(&self) -> usize {
+        1 + self.1.count()
+    }
+
+    fn link(&self, index: usize) -> Option<Link> {
+        match index.checked_sub(1) {
+            None => Some(Link::new(&self.0.kernel, self.0.reads, self.0.writes)),
+            Some(index) => self.1.link(index),
+        }
+    }
+
+    fn compute(&self, index: usize, row: usize, views: Views, mem: &Memory<'_>, isa: Isa) {
+        match index.checked_sub(1) {
+            None => self.0.kernel.compute(row, views, mem, isa),
+            Some(index) => self.1.compute(index, row, views, mem, isa),
+        }
+    }
+}
+
+impl Stages for &[Stage<&(dyn RowStage + Sync)>] {
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    fn link(&self, index: usize) -> Option<Link> {
+        self.get(index).map(|stage| Link::new(stage.kernel, stage.reads, stage.writes))
+    }
+
+    fn compute(&self, index: usize, row: usize, views: Views, mem: &Memory<'_>, isa: Isa) {
+        if let Some(stage) = self.get(index) {
+            stage.kernel.compute(row, views, mem, isa);
+        }
+    }
+}
+
+/// Kernels one after the other, of whose maps in between only some rows are in memory. The bytes are those of the kernels run one
+/// by one.
+#[derive(Clone, Copy, Debug)]
+pub struct RowChain<'a, S> {
+    /// The kernels.
+    pub stages: S,
+    /// Inputs, at most two, maps in between, and last the output.
+    pub maps: &'a [Map],
+    /// Output rows per band.
+    pub band: u32,
+    /// The maps in between and the kernels' scratch, for each of `threads` after the other; operands lie in that of the first.
+    pub scratch: Region,
+    /// Threads that the output's rows may be shared out among.
+    pub threads: u32,
+    /// Output rows to compute: from the first to before the second.
+    pub rows: [u32; 2],
+    /// Bytes from the first thread's scratch to the one that is used.
+    pub shift: u32,
+}
+
+/// Rows of each map, from the first to before the second.
+type Rows = [[usize; 2]; MOST_MAPS];
+
+/// Which rows are in memory, from band to band.
+#[derive(Clone, Debug, Default)]
+pub struct Walk {
+    held: Rows,
+}
+
+/// What happens to a map for a band.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Turn {
+    /// Rows that must be in memory; the first of them then lies where the map begins.
+    pub needed: [usize; 2],
+    /// Rows of those that are not there yet: they are the last ones.
+    pub missing: [usize; 2],
+    /// The first row that was in memory before.
+    pub before: usize,
+}
+
+impl Turn {
+    /// Rows that stay.
+    fn kept(&self) -> usize {
+        self.missing[0].saturating_sub(self.needed[0])
+    }
+}
+
+/// Nothing, of no map.
+const NONE: Turn = Turn { needed: [0; 2], missing: [0; 2], before: 0 };
+
+impl Walk {
+    /// What each map needs for output rows `rows`, of `maps` whose last one is the output. `height` gives the rows of a map, `None` where
+    /// there is no such map.
+    pub fn band(
+        &mut self,
+        stages: &impl Stages,
+        maps: usize,
+        height: impl Fn(usize) -> Option<usize>,
+        rows: Range<usize>,
+    ) -> Option<[Turn; MOST_MAPS]> {
+        let mut turns = [NONE; MOST_MAPS];
+        let last = turns.get_mut(maps.checked_sub(1)?)?;
+        (last.needed, last.missing) = ([rows.start, rows.end], [rows.start, rows.end]);
+        for index in (0..stages.count()).rev() {
+            let link = stages.link(index)?;
+            // All kernels that read what it writes come after it, so that the needs of the map are complete.
+            let writes = link.writes as usize;
+            if writes + 1 < maps {
+                self.turn(writes, turns.get_mut(writes)?);
+            }
+            let missing = turns.get(writes)?.missing;
+            for read in link.reads.map(usize::from) {
+                let rows = link.reach.of(missing[0]..missing[1], height(read)?);
+                if !rows.is_empty() {
+                    let needed = &mut turns.get_mut(read)?.needed;
+                    let all = if needed[0] < needed[1] { *needed } else { [rows.start, rows.end] };
+                    *needed = [all[0].min(rows.start), all[1].max(rows.end)];
+                }
+            }
+        }
+        for (held, turn) in self.held.iter_mut().zip(&turns) {
+            if turn.needed[0] < turn.needed[1] {
+                *held = turn.needed;
+            }
+        }
+        Some(turns)
+    }
+
+    /// Completes a map's turn, once its needs are known.
+    fn turn(&self, map: usize, turn: &mut Turn) {
+        let (held, needed) = (self.held.get(map).copied().unwrap_or_default(), turn.needed);
+        let kept = held[0] <= needed[0] && needed[0] < held[1];
+        let start = if kept { held[1].min(needed[1]) } else { needed[0] };
+        (turn.missing, turn.before) = ([start, needed[1]], held[0]);
+        if needed[0] >= needed[1] {
+            // Nothing is wanted, and everything stays.
+            *turn = Turn { needed: held, missing: [held[1]; 2], before: held[0] };
+        }
+    }
+}
+
+impl<S: Stages> Kernel for RowChain<'_, S> {
+    fn run(&self, mem: &Memory<'_>, isa: Isa) {
+        by_rows::run(self, mem, isa);
+    }
+}
+
+// SAFETY: kernels write what `fits` checked: rows of the output, by `view`, and what lies in the scratch of the first thread, moved to
+// the one that is used; `view` keeps maps in between to the rows that they have there.
+unsafe impl<S: Stages> ByRows for RowChain<'_, S> {
+    const HALO: bool = true;
+
+    fn output(&self) -> Operand {
+        self.maps.last().map_or(NOWHERE, |map| map.operand)
+    }
+
+    fn reads(&self) -> [Operand; 2] {
+        let mut inputs = self.inputs();
+        let first = inputs.next().unwrap_or(NOWHERE);
+        [first, inputs.next().unwrap_or(first)]
+    }
+
+    fn scratch(&self) -> Region {
+        self.scratch
+    }
+
+    fn scratch_of_one(&self) -> usize {
+        (self.scratch.len as usize).checked_div(self.threads as usize).unwrap_or(0)
+    }
+
+    fn work(&self) -> usize {
+        (0..self.stages.count())
+            .filter_map(|i| self.stages.link(i))
+            .fold(0, |sum, l| l.work.saturating_add(sum))
+    }
+
+    fn fits(&self, mem: &Memory<'_>) -> bool {
+        self.maps.len() <= MOST_MAPS
+            && self.band > 0
+            && self.inputs().count() <= 2
+            && self.inputs().all(|input| mem.read(&input).is_some())
+            && self.maps.last().is_some_and(|map| map.rows == 0 && mem.write(&map.operand).is_some())
+            && mem.scratch(self.scratch).is_some()
+            && self.maps.iter().all(|map| map.rows == 0 || self.is_in_scratch(map))
+            && (0..self.stages.count()).all(|i| self.stages.link(i).is_some_and(|link| self.link_fits(&link)))
+    }
+
+    fn part(&self, rows: Range<usize>, index: usize) -> Self {
+        let shift = index.saturating_mul(part_of_scratch(self.scratch_of_one())) as u32;
+        Self { rows: [rows.start as u32, rows.end as u32], shift, ..*self }
+    }
+
+    fn alone(&self, mem: &Memory<'_>, isa: Isa) {
+        if !self.fits(mem) {
+            debug_assert!(false, "operands of a chain outside memory, or not those of its maps");
+            return;
+        }
+        let [mut row, end] = self.rows.map(|row| row as usize);
+        let mut walk = Walk::default();
+        while row < end {
+            let until = row.saturating_add(self.band as usize).min(end);
+            if self.compute_band(&mut walk, row..until, mem, isa).is_none() {
+                debug_assert!(false, "a map of a chain needs more rows than are in memory");
+                return;
+            }
+            row = until;
+        }
+    }
+}
+
+/// An operand without elements.
+const NOWHERE: Operand = Operand::arena(0, [0; 3], 0);
+
+impl<S: Stages> RowChain<'_, S> {
+    /// Whole maps but the output.
+    fn inputs(&self) -> impl Iterator<Item = Operand> {
+        let others = self.maps.split_last().map_or(&[][..], |(_, others)| others);
+        others.iter().filter(|map| map.rows == 0).map(|map| map.operand)
+    }
+
+    /// Bytes of a row of a map.
+    fn pitch(operand: &Operand) -> usize {
+        (operand.shape[1] as usize).saturating_mul(operand.stride as usize)
+    }
+
+    /// Whether `len` bytes from `offset` on lie in the scratch of the first thread.
+    fn is_in_first(&self, offset: u32, len: usize) -> bool {
+        let start = (offset as usize).checked_sub(self.scratch.offset as usize);
+        len == 0
+            || start.and_then(|start| start.checked_add(len)).is_some_and(|end| end <= self.scratch_of_one())
+    }
+
+    fn is_in_scratch(&self, map: &Map) -> bool {
+        let bytes = Self::pitch(&map.operand).checked_mul(map.rows as usize);
+        let from_zero = Operand { offset: 0, ..map.operand };
+        from_zero.extent().is_some() && bytes.is_some_and(|bytes| self.is_in_first(map.operand.offset, bytes))
+    }
+
+    fn link_fits(&self, link: &Link) -> bool {
+        let last = self.maps.len().saturating_sub(1);
+        let of_map = |index: u8, operand: &Operand| {
+            self.maps.get(index as usize).is_some_and(|map| is_slice(operand, &map.operand))
+        };
+        let written = self.maps.get(link.writes as usize);
+        written.is_some_and(|map| map.rows > 0 || link.writes as usize == last)
+            && of_map(link.writes, &link.output)
+            && link
+                .reads
+                .iter()
+                .zip(&link.operands)
+                .all(|(i, operand)| usize::from(*i) < last && of_map(*i, operand))
+            && self.is_in_first(link.scratch.offset, link.scratch.len as usize)
+    }
+
+    /// Computes output rows `rows`; `None` if they need more rows of a map than are in memory.
+    fn compute_band(&self, walk: &mut Walk, rows: Range<usize>, mem: &Memory<'_>, isa: Isa) -> Option<()> {
+        let height = |map: usize| self.maps.get(map).map(|map| map.operand.shape[0] as usize);
+        let turns = walk.band(&self.stages, self.maps.len(), height, rows)?;
+        for (map, turn) in self.maps.iter().zip(&turns) {
+            if map.rows > 0 {
+                if turn.needed[1].saturating_sub(turn.needed[0]) > map.rows as usize {
+                    return None;
+                }
+                self.keep(mem, &map.operand, turn.needed[0].saturating_sub(turn.before), turn.kept())?;
+            }
+        }
+        for index in 0..self.stages.count() {
+            let link = self.stages.link(index)?;
+            let [start, end] = turns.get(link.writes as usize)?.missing;
+            if start >= end {
+                continue;
+            }
+            let [mut first, mut second] = link.operands;
+            for (operand, map) in [(&mut first, link.reads[0]), (&mut second, link.reads[1])] {
+                let needs = link.reach.of(start..end, operand.shape[0] as usize);
+                *operand = self.view(map, &turns, operand, needs)?;
+            }
+            let views = Views {
+                reads: [first, second],
+                output: self.view(link.writes, &turns, &link.output, start..end)?,
+                scratch: Region { offset: link.scratch.offset.checked_add(self.shift)?, ..link.scratch },
+            };
+            self.stages.compute(index, start, views, mem, isa);
+        }
+        Some(())
+    }
+
+    /// Rows of `operand`, which is a map or some of its channels.
+    fn view(&self, map: u8, turns: &[Turn], operand: &Operand, rows: Range<usize>) -> Option<Operand> {
+        if self.maps.get(map as usize)?.rows == 0 {
+            return Some(operand.rows(rows));
+        }
+        let [first, end] = turns.get(map as usize)?.needed;
+        if rows.end > end && !rows.is_empty() {
+            return None;
+        }
+        let from = if rows.is_empty() { 0 } else { rows.start.checked_sub(first)? };
+        let moved = Operand { offset: operand.offset.checked_add(self.shift)?, ..*operand };
+        Some(moved.rows(from..from + rows.len()))
+    }
+
+    /// Moves `count` rows of a map that is in memory in part from row `from` to its beginning.
+    fn keep(&self, mem: &Memory<'_>, map: &Operand, from: usize, count: usize) -> Option<()> {
+        if from == 0 || count == 0 {
+            return Some(());
+        }
+        let pitch = Self::pitch(map);
+        let offset = map.offset.checked_add(self.shift)?;
+        let len = (from + count).checked_mul(pitch)?;
+        let cells = mem.scratch(Region { offset, len: u32::try_from(len).ok()? })?;
+        let (to, from) = (cells, cells.get(from * pitch..)?);
+        const BLOCK: usize = 16;
+        let (to_blocks, to_rest) = to.get(..count * pitch)?.as_chunks::<BLOCK>();
+        let (from_blocks, from_rest) = from.get(..count * pitch)?.as_chunks::<BLOCK>();
+        for (to, from) in to_blocks.iter().zip(from_blocks) {
+            let block: [i8; BLOCK] = core::array::from_fn(|i| from[i].get());
+            to.iter().zip(block).for_each(|(to, value)| to.set(value));
+        }
+        to_rest.iter().zip(from_rest).for_each(|(to, from): (&Cell<i8>, _)| to.set(from.get()));
+        Some(())
+    }
+}
+
+/// Whether `slice` is some channels of all pixels of `whole`.
+fn is_slice(slice: &Operand, whole: &Operand) -> bool {
+    let end = |operand: &Operand| u64::from(operand.offset) + u64::from(operand.shape[2]);
+    slice.space == whole.space
+        && slice.stride == whole.stride
+        && slice.shape[..2] == whole.shape[..2]
+        && slice.offset >= whole.offset
+        && end(slice) <= end(whole)
+}
