@@ -2,9 +2,10 @@
 //! bound.
 //!
 //! `targets/cortex-m-qemu` makes an image for each model and rounding. Boards of the same target and memory map run the
-//! same image.
+//! same image. Before them, the kernels alone: [`kernels`].
 
 mod image;
+mod kernels;
 pub(crate) mod log;
 pub(crate) mod qemu;
 
@@ -122,6 +123,7 @@ pub(crate) fn tests(runner: &mut Runner, boards: &[&'static Board]) -> Result {
                 .into(),
         );
     }
+    boards.iter().try_for_each(|board| kernels::check(runner, board))?;
     let mut jobs: Vec<(Image, Vec<&Board>)> = vec![];
     for board in boards {
         for model in MODELS.iter().filter(|m| board.models.contains(&m.name)) {

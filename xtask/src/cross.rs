@@ -28,11 +28,14 @@ const AARCH64_ROOT: &str = "/usr/aarch64-linux-gnu";
 pub(crate) fn bare(name: &str, arguments: &str, target: &str) -> Option<Stage> {
     let call = format!("{arguments} --target {target}");
     let from_source = format!("{call} -Zbuild-std=core");
+    let variable =
+        |what: &str| format!("CARGO_TARGET_{}_{what}", target.to_uppercase().replace(['-', '.'], "_"));
     let stage = if tools::has_target(target) {
         Some(Stage::cargo(name, &call))
     } else if let Some(rustc) = tools::debian_rustc() {
         let stage = Stage::cargo(name, &from_source).variable("RUSTC", rustc);
-        Some(stage.variable("RUSTC_BOOTSTRAP", "1"))
+        // Debian's compiler comes without a linker of its own.
+        Some(stage.variable("RUSTC_BOOTSTRAP", "1").variable(&variable("LINKER"), "ld.lld"))
     } else if tools::nightly_has("rust-src") {
         Some(Stage::cargo(name, &format!("+nightly {from_source}")))
     } else {
@@ -40,8 +43,7 @@ pub(crate) fn bare(name: &str, arguments: &str, target: &str) -> Option<Stage> {
     }?;
     // On Armv8-M, DSP instructions are an option that has to be asked for.
     Some(if target.starts_with("thumbv8m.main") {
-        let name = target.to_uppercase().replace(['-', '.'], "_");
-        stage.variable(&format!("CARGO_TARGET_{name}_RUSTFLAGS"), "-C target-cpu=cortex-m33")
+        stage.variable(&variable("RUSTFLAGS"), "-C target-cpu=cortex-m33")
     } else {
         stage
     })

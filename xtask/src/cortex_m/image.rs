@@ -1,7 +1,7 @@
 //! Images: one model in one rounding for one memory map.
 
 use super::{log, missing, qemu};
-use crate::{Result, cross, stage::Runner, stage::Stage, tools};
+use crate::{Result, cross, stage::Runner, stage::Stage};
 use std::{fs, path::Path, path::PathBuf, process::Command};
 
 /// A recipe of `tests/bits`.
@@ -91,17 +91,11 @@ impl Image {
         ]
         .into_iter()
         .fold(stage, |stage, (variable, value)| stage.variable(variable, value));
-        let stage = stage.arguments(&[
+        Ok(stage.arguments(&[
             "--locked".into(),
             "--manifest-path".into(),
             targets.join("Cargo.toml").to_string_lossy().into_owned(),
-        ]);
-        if tools::has_target(self.target) {
-            return Ok(stage);
-        }
-        // Debian's compiler comes without a linker of its own.
-        let target = self.target.to_uppercase().replace(['-', '.'], "_");
-        Ok(stage.variable(&format!("CARGO_TARGET_{target}_LINKER"), "ld.lld"))
+        ]))
     }
 
     /// Builds it.
