@@ -100,6 +100,9 @@ pub(crate) struct ModelArgs {
     /// Threads that each layer is shared out among
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
+    /// Tuning file: choices that `niello tune` found (docs/tuning.md)
+    #[arg(long, value_name = "FILE")]
+    tuning: Option<PathBuf>,
 }
 
 fn target_help() -> String {
@@ -186,6 +189,9 @@ impl ModelArgs {
         target.weights_section = self.weights_section.clone().or(target.weights_section.take());
         target.arena_section = self.arena_section.clone().or(target.arena_section.take());
         target.threads = self.threads.or(target.threads);
+        if let Some(tuning) = &self.tuning {
+            target.tuning = Some(here.join(tuning));
+        }
         target.known_boards = BOARDS;
         recipe.validate()?;
         Ok(recipe)
@@ -194,11 +200,16 @@ impl ModelArgs {
     /// Builds it, with a progress bar on a terminal.
     pub(crate) fn build(&self) -> Result<Build> {
         let recipe = self.recipe()?;
-        let threads = recipe.target.threads.unwrap_or(1);
-        niello_kernels::threads::set(threads)
-            .map_err(|e| Error::Invalid(format!("cannot start {threads} threads: {e}")))?;
+        set_threads(&recipe)?;
         build_with_progress(&recipe)
     }
+}
+
+/// Starts the threads that a recipe asks for.
+pub(crate) fn set_threads(recipe: &Recipe) -> Result<()> {
+    let threads = recipe.target.threads.unwrap_or(1);
+    niello_kernels::threads::set(threads)
+        .map_err(|e| Error::Invalid(format!("cannot start {threads} threads: {e}")))
 }
 
 /// Builds a recipe, with a progress bar on a terminal.

@@ -8,6 +8,7 @@ mod inspect;
 mod models;
 mod report;
 mod run;
+mod tune;
 mod verify;
 
 use clap::Subcommand;
@@ -32,6 +33,8 @@ pub(crate) enum Command {
     Report(report::ReportCommand),
     /// Measure the time of each layer on this machine
     Bench(bench::Bench),
+    /// Find the fastest kernel and the best number of pixels per pass for each layer
+    Tune(tune::Tune),
 }
 
 impl Command {
@@ -46,6 +49,7 @@ impl Command {
             Command::Verify(c) => c.run(),
             Command::Report(c) => c.run(),
             Command::Bench(c) => c.run(),
+            Command::Tune(c) => c.run(),
         }
     }
 }

@@ -79,10 +79,13 @@ impl ReportCommand {
                 ]
             })
             .collect();
+        let tuned = report.layers.iter().flat_map(|l| &l.tuned);
+        let tuned: Vec<String> = tuned.map(|(layer, choice)| format!("{layer} ({choice})")).collect();
+        let tuned = if tuned.is_empty() { String::new() } else { format!("tuned  {}\n", tuned.join(", ")) };
         let headings = ["layer", "operator", "output", "MACs", "weights", "place", "bytes", "scratch"];
         Ok(format!(
             "{}\n{} for {}, rounding {}\nMACs   {}\nflash  {} bytes of constants\n\
-             arena  {} bytes (lower bound {}, {})\n{memories}",
+             arena  {} bytes (lower bound {}, {})\n{tuned}{memories}",
             table::render(&headings, &rows),
             report.network,
             report.target,

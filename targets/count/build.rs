@@ -56,7 +56,8 @@ fn run() -> Result<()> {
     } else {
         println!("cargo::rerun-if-changed={recipe}");
         let mut recipe = Recipe::from_file(recipe)?;
-        recipe.target = target;
+        let tuning = recipe.target.tuning.take();
+        recipe.target = Target { tuning, ..target };
         Config::new(&niello_models::Registry).compile_recipe(&recipe, "model")?.program
     };
     write(&out.join("network.rs"), &network(&program))?;

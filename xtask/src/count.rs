@@ -19,14 +19,14 @@ use table::{Entry, Table};
 
 pub(crate) const COMMAND: Command = Command {
     name: "count",
-    arguments: "[--target T --recipe R [--layers] [--loops] | --all] [--check | --update]",
+    arguments: "[--target T --recipe R [--layers] [--loops] [--costs] | --all] [--check | --update]",
     summary: "count instructions of an inference; hold them against benches/counts.txt",
     run,
 };
 
 fn run(arguments: &[String]) -> Result {
     let (mut target, mut recipe) = (None, None);
-    let [mut layers, mut loops, mut all, mut check, mut update] = [false; 5];
+    let [mut layers, mut loops, mut costs, mut all, mut check, mut update] = [false; 6];
     let mut rest = arguments.iter().map(String::as_str);
     let usage = || format!("usage: count {}", COMMAND.arguments);
     while let Some(argument) = rest.next() {
@@ -35,6 +35,7 @@ fn run(arguments: &[String]) -> Result {
             "--recipe" => recipe = Some(rest.next().ok_or_else(usage)?),
             "--layers" => layers = true,
             "--loops" => loops = true,
+            "--costs" => costs = true,
             "--all" => all = true,
             "--check" => check = true,
             "--update" => update = true,
@@ -61,6 +62,9 @@ fn run(arguments: &[String]) -> Result {
     println!();
     for entry in &found {
         print!("{}", entry.show(layers));
+        if costs {
+            print!("{}", entry.costs());
+        }
     }
     // What was built last is what is there.
     if let (true, Some(entry)) = (loops, found.last()) {

@@ -159,6 +159,13 @@ impl Entry {
         changes
     }
 
+    /// For `niello tune`: costs as it reads them from runners.
+    pub(super) fn costs(&self) -> String {
+        let Measured { total, layers, .. } = &self.measured;
+        let lines = layers.iter().map(|Layer { name, count, .. }| format!("layer {name} {count}\n"));
+        lines.chain([format!("total {total}\n")]).collect()
+    }
+
     /// For people: one line, or a table of layers.
     pub(super) fn show(&self, layers: bool) -> String {
         let Self { target, recipe, measured } = self;
@@ -213,6 +220,11 @@ mod tests {
         assert_eq!(table.0.iter().map(|e| e.measured.total).collect::<Vec<_>>(), [5, 100000]);
         assert!(Table::parse("layer a Conv2d 7 90000\n").is_err(), "a layer of no case");
         assert!(Table::parse("case m4 r.toml\nlayer a Conv2d 7\n").is_err(), "a layer without a count");
+    }
+
+    #[test]
+    fn runners_print_a_line_for_each_layer() {
+        assert_eq!(entry(|_| ()).costs(), "layer a 90000\nlayer b 90\ntotal 100000\n");
     }
 
     #[test]

@@ -1,0 +1,297 @@
+//! `niello tune`.
+
+mod runner;
+
+use crate::{
+    args::{ModelArgs, build_with_progress, set_threads},
+    output, table,
+};
+use clap::Args;
+use niello_codegen::{
+    Error, Result,
+    emit::write_files,
+    pipeline::Build,
+    program::Program,
+    tuning::{
+        Choice, Choices, TunedLayer, Tuning, TuningFile,
+        search::{Pick, combined, confirm, other_algorithms, other_pixels, pick},
+    },
+};
+use runner::Runner;
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Find the fastest kernel and the best number of pixels per pass for each layer
+#[derive(Args)]
+#[command(after_help = "Examples:\n  niello tune --recipe covid.toml --out covid.tuning.toml\n  \
+                        niello tune --recipe covid.toml --target aarch64-neon --out pi4.tuning.toml --work pi4/ --runner ./pi4.sh\n\n\
+                        A recipe reads the file as `tuning` of its `[target]` (docs/tuning.md).")]
+pub(crate) struct Tune {
+    #[command(flatten)]
+    model: ModelArgs,
+    /// The tuning file to write
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Shell command that measures the model in $NIELLO_MODEL_DIR and prints lines `layer NAME COST` (docs/tuning.md);
+    /// absent: this machine measures
+    #[arg(long, value_name = "COMMAND")]
+    runner: Option<String>,
+    /// What the runner's costs are counted in, for the file
+    #[arg(long, value_name = "NAME", requires = "runner")]
+    unit: Option<String>,
+    /// Folder that models are written to for the runner, and that stays; absent: a temporary one
+    #[arg(long, value_name = "DIR", requires = "runner")]
+    work: Option<PathBuf>,
+    /// The `niello` dependency of the models' crate, as in Cargo.toml
+    #[arg(long, value_name = "TOML", requires = "runner", default_value = concat!("\"", env!("CARGO_PKG_VERSION"), "\""))]
+    runtime: String,
+    /// Pixels per pass to try, comma-separated; absent: a quarter, half, two and four times each layer's default
+    #[arg(long, value_name = "N,N,..", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
+    pixels: Vec<u32>,
+    /// Measurements of each program, of which the smallest counts; absent: 20 on this machine, 1 of a runner
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: Option<u32>,
+    /// What a choice must gain in its layer, in per cent
+    #[arg(long, value_name = "PERCENT", default_value_t = 3.0, value_parser = percent)]
+    margin: f64,
+    /// The largest arena that choices may lead to, in bytes; absent: what the board has, or any
+    #[arg(long, value_name = "BYTES")]
+    arena: Option<usize>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What was found.
+#[derive(Serialize)]
+struct Tuned<'a> {
+    file: &'a PathBuf,
+    /// Programs that were measured, the default among them.
+    programs: usize,
+    /// Programs that do not fit the board or `--arena`.
+    left_out: usize,
+    arena_bytes_before: usize,
+    arena_bytes_after: usize,
+    #[serde(flatten)]
+    tuning: &'a TuningFile,
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let found = text.parse::<f64>().ok().filter(|p| (0.0..100.0).contains(p));
+    found.ok_or_else(|| format!("`{text}`: expected a number from 0 to below 100"))
+}
+
+/// A program with what it was asked for.
+type Candidate = (Choices, Program);
+
+impl Tune {
+    pub(crate) fn run(self) -> Result<String> {
+        output::check_writable(&self.out)?;
+        let mut recipe = self.model.recipe()?;
+        // What is compared with is the default, not what an earlier run found.
+        recipe.target.tuning = None;
+        set_threads(&recipe)?;
+        let build = build_with_progress(&recipe)?;
+        let runner = self.runner(&build)?;
+        let default = &build.program;
+        let (candidates, left_out) = self.candidates(&build)?;
+        if candidates.is_empty() {
+            let why = if left_out == 0 { "no layer has a choice" } else { "no other choice fits" };
+            return Err(Error::Invalid(format!("{}: {why}", default.metadata.network)));
+        }
+        let programs = || [default].into_iter().chain(candidates.iter().map(|(_, program)| program));
+        let mut costs = runner.measure(&programs().collect::<Vec<_>>())?.into_iter();
+        let default_costs = costs.next().unwrap_or_default();
+        let choices = candidates.iter().map(|(choices, _)| choices.clone());
+        let measured: Vec<_> = choices.zip(costs).collect();
+        let picks = pick(&default_costs, &measured, self.margin / 100.0);
+        let (picks, program, [before, after]) = match self.combine(&build, &runner, picks)? {
+            Some(found) => found,
+            None => (vec![], None, [default_costs.total(); 2]),
+        };
+        let file = TuningFile {
+            network: build.recipe.network.clone(),
+            target: default.target.clone(),
+            runner: Some(runner.to_string()),
+            unit: runner.unit(),
+            before: Some(before),
+            after: Some(after),
+            layer: layers(&picks),
+        };
+        write_files(&[(self.out.clone(), file.to_toml()?.as_bytes())])?;
+        let tuned = Tuned {
+            file: &self.out,
+            programs: candidates.len() + 1,
+            left_out,
+            arena_bytes_before: default.plan.arena_bytes,
+            arena_bytes_after: program.as_ref().unwrap_or(default).plan.arena_bytes,
+            tuning: &file,
+        };
+        if self.json { output::json(&tuned) } else { Ok(self.text(&tuned)) }
+    }
+
+    fn runner(&self, build: &Build) -> Result<Runner> {
+        let rounds = self.rounds.map(|n| n as usize);
+        match &self.runner {
+            None => Runner::here(build, rounds.unwrap_or(20)),
+            Some(command) => Runner::command(
+                build,
+                rounds.unwrap_or(1),
+                command,
+                self.unit.clone(),
+                self.work.as_deref(),
+                &self.runtime,
+            ),
+        }
+    }
+
+    /// Programs that differ from the default and from each other, and how many are left out.
+    fn candidates(&self, build: &Build) -> Result<(Vec<Candidate>, usize)> {
+        let default = &build.program;
+        let pixels: Vec<usize> = self.pixels.iter().map(|n| *n as usize).collect();
+        let mut asked = other_pixels(&Choices::new(), &default.choices, &pixels);
+        let other = other_algorithms(&default.choices);
+        let mut left_out = 0;
+        if !other.is_empty() {
+            match self.lower(build, &other) {
+                Some(program) => {
+                    asked.push(other.clone());
+                    asked.extend(other_pixels(&other, &program.choices, &pixels));
+                }
+                None => left_out += 1,
+            }
+        }
+        let mut candidates: Vec<Candidate> = vec![];
+        for mut choices in asked {
+            let Some(program) = self.lower(build, &choices) else {
+                left_out += 1;
+                continue;
+            };
+            // Where lowering limits the pixels, that is what was measured.
+            choices.retain(|layer, choice| {
+                let made = program.choices[layer];
+                choice.pixels = choice.pixels.and(made.pixels);
+                made != default.choices[layer]
+            });
+            let known = |other: &Candidate| other.1.choices == program.choices;
+            if !choices.is_empty() && !candidates.iter().any(known) {
+                candidates.push((choices, program));
+            }
+        }
+        Ok((candidates, left_out))
+    }
+
+    /// A program with choices that are possible; `None` if it does not fit the board or the arena.
+    fn lower(&self, build: &Build, choices: &Choices) -> Option<Program> {
+        let tuning = Tuning { source: "tuning".into(), choices: choices.clone() };
+        let program = build.tuned(tuning).ok()?;
+        let most = self.arena.unwrap_or(usize::MAX).max(build.program.plan.arena_bytes);
+        (program.plan.arena_bytes <= most).then_some(program)
+    }
+
+    /// Measures picks together beside the default until all of them pay; `None` if nothing is left. The program, and the
+    /// costs of the default's inferences and of its own.
+    #[allow(clippy::type_complexity, reason = "three things that belong together once")]
+    fn combine(
+        &self,
+        build: &Build,
+        runner: &Runner,
+        mut picks: Vec<Pick>,
+    ) -> Result<Option<(Vec<Pick>, Option<Program>, [u64; 2])>> {
+        while !picks.is_empty() {
+            let Some(program) = self.lower(build, &combined(&picks)) else {
+                // Each fits alone: the one that gains least makes room.
+                let least = (0..picks.len()).min_by_key(|i| picks[*i].before - picks[*i].after);
+                least.map(|i| picks.remove(i));
+                continue;
+            };
+            let costs = runner.measure(&[&build.program, &program])?;
+            let [default, ours] = &costs[..] else { break };
+            let confirmed = confirm(&picks, default, ours, self.margin / 100.0);
+            if confirmed.len() < picks.len() {
+                picks = confirmed;
+                continue;
+            }
+            let totals = [default.total(), ours.total()];
+            return Ok((totals[1] < totals[0]).then_some((confirmed, Some(program), totals)));
+        }
+        Ok(None)
+    }
+
+    fn text(&self, tuned: &Tuned<'_>) -> String {
+        let file = tuned.tuning;
+        let grouped = |n: Option<u64>| n.map_or("-".into(), table::grouped);
+        let rows: Vec<Vec<String>> = file
+            .layer
+            .iter()
+            .map(|(layer, t)| {
+                let choice = Choice { pixels: t.pixels, winograd: t.winograd };
+                let with = if t.with.is_empty() { "" } else { " *" };
+                vec![
+                    layer.clone(),
+                    choice.to_string(),
+                    grouped(t.before),
+                    grouped(t.after) + with,
+                    less(t.before, t.after),
+                ]
+            })
+            .collect();
+        let mut text = String::new();
+        if rows.is_empty() {
+            text += &format!("no choice gains {} % or more: the file has none\n", self.margin);
+        } else {
+            text += &table::render(&["layer", "choice", "before", "after", "gain"], &rows);
+        }
+        if file.layer.values().any(|t| !t.with.is_empty()) {
+            text += "* with layers that cannot be told apart from it\n";
+        }
+        let unit = file.unit.as_deref().map_or(String::new(), |unit| format!(" {unit}"));
+        let left_out = match tuned.left_out {
+            0 => String::new(),
+            n => format!(", {n} more do not fit"),
+        };
+        format!(
+            "{text}\n{} for {}, {}: {} programs{left_out}\ninference  {} to {}{unit}, {}\narena      {} to {} bytes\n\
+             written    {}\n",
+            file.network,
+            file.target,
+            file.runner.as_deref().unwrap_or_default(),
+            tuned.programs,
+            grouped(file.before),
+            grouped(file.after),
+            less(file.before, file.after),
+            table::grouped(tuned.arena_bytes_before as u64),
+            table::grouped(tuned.arena_bytes_after as u64),
+            tuned.file.display()
+        )
+    }
+}
+
+/// `4.2 %`: what there is less of.
+fn less(before: Option<u64>, after: Option<u64>) -> String {
+    match (before, after) {
+        (Some(before), Some(after)) if before > 0 => {
+            format!("{:.1} %", 100.0 * (1.0 - after as f64 / before as f64))
+        }
+        _ => "-".into(),
+    }
+}
+
+/// What the file says of each layer.
+fn layers(picks: &[Pick]) -> std::collections::BTreeMap<String, TunedLayer> {
+    let of_pick = |pick: &Pick| {
+        let tuned = pick.choices.iter().map(|(layer, choice)| {
+            let with = pick.layers.iter().filter(|other| *other != layer).cloned().collect();
+            let tuned = TunedLayer {
+                pixels: choice.pixels,
+                winograd: choice.winograd,
+                before: Some(pick.before),
+                after: Some(pick.after),
+                with,
+            };
+            (layer.clone(), tuned)
+        });
+        tuned.collect::<Vec<_>>()
+    };
+    picks.iter().flat_map(of_pick).collect()
+}

@@ -1,0 +1,206 @@
+//! Where programs are measured: on this machine, or by a command of the user's.
+
+use indicatif::ProgressBar;
+use niello_codegen::{
+    Error, Result,
+    bench::alternate,
+    emit::{EmitOptions, write_crate, write_files},
+    lower::Target,
+    pipeline::Build,
+    program::Program,
+    recipe::Recipe,
+    tuning::{Costs, TunedLayer, TuningFile},
+};
+use niello_kernels::{Isa, Layout, threads};
+use std::{
+    fmt, fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+/// Measures programs.
+pub(super) struct Runner {
+    rounds: usize,
+    place: Place,
+}
+
+enum Place {
+    Here(Isa),
+    Command(Box<Shell>),
+}
+
+/// A command and what it is given.
+struct Shell {
+    command: String,
+    unit: Option<String>,
+    folder: PathBuf,
+    /// Whether the folder goes in the end.
+    temporary: bool,
+    runtime: String,
+    emit: EmitOptions,
+    recipe: Recipe,
+}
+
+impl Drop for Shell {
+    fn drop(&mut self) {
+        if self.temporary {
+            // What cannot be removed lies among temporary files.
+            let _ = fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
+impl Runner {
+    /// This machine.
+    ///
+    /// # Errors
+    /// Weights that are packed for another one: its tiles would not run.
+    pub(super) fn here(build: &Build, rounds: usize) -> Result<Self> {
+        let (target, own) = (Target::find(&build.program.target)?, Target::find("host")?);
+        if target.layout != own.layout && target.layout != Layout::SCALAR {
+            return Err(Error::Invalid(format!(
+                "this machine runs `{}` by plain kernels, whose times say nothing: give a `--runner`, or `--target {}`",
+                target.name, own.name
+            )));
+        }
+        Ok(Self { rounds, place: Place::Here(Isa::detect()) })
+    }
+
+    /// A command for the shell.
+    ///
+    /// # Errors
+    /// A folder that cannot be written.
+    pub(super) fn command(
+        build: &Build,
+        rounds: usize,
+        command: &str,
+        unit: Option<String>,
+        work: Option<&Path>,
+        runtime: &str,
+    ) -> Result<Self> {
+        let folder = match work {
+            Some(folder) => std::path::absolute(folder).map_err(Error::io("cannot find", folder))?,
+            None => std::env::temp_dir().join(format!("niello-tune-{}", std::process::id())),
+        };
+        fs::create_dir_all(&folder).map_err(Error::io("cannot create", &folder))?;
+        let mut recipe = build.recipe.clone().absolute()?;
+        recipe.target.name.clone_from(&build.program.target);
+        recipe.target.tuning = Some(folder.join(TUNING));
+        let shell = Shell {
+            command: command.into(),
+            unit,
+            temporary: work.is_none(),
+            folder,
+            runtime: runtime.into(),
+            emit: build.emit_options(),
+            recipe,
+        };
+        Ok(Self { rounds, place: Place::Command(Box::new(shell)) })
+    }
+
+    /// What costs are counted in, where that is known.
+    pub(super) fn unit(&self) -> Option<String> {
+        match &self.place {
+            Place::Here(_) => Some("ns".into()),
+            Place::Command(shell) => shell.unit.clone(),
+        }
+    }
+
+    /// The least costs of each program.
+    ///
+    /// # Errors
+    /// A command that fails, or prints no costs or such of other layers.
+    pub(super) fn measure(&self, programs: &[&Program]) -> Result<Vec<Costs>> {
+        let bar = ProgressBar::new((programs.len() * self.rounds) as u64).with_message("measuring");
+        let costs = match &self.place {
+            Place::Here(isa) => alternate(programs, *isa, self.rounds, || bar.inc(1)),
+            Place::Command(shell) => shell.measure(programs, self.rounds, &bar),
+        };
+        bar.finish_and_clear();
+        costs
+    }
+}
+
+impl fmt::Display for Runner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            Place::Here(isa) => {
+                let n = threads::count();
+                write!(f, "this machine, {}, {n} thread{}", isa.name(), if n == 1 { "" } else { "s" })
+            }
+            Place::Command(shell) => f.write_str(&shell.command),
+        }
+    }
+}
+
+const RECIPE: &str = "recipe.toml";
+const TUNING: &str = "tuning.toml";
+
+impl Shell {
+    fn measure(&self, programs: &[&Program], rounds: usize, bar: &ProgressBar) -> Result<Vec<Costs>> {
+        let mut costs = vec![Costs::default(); programs.len()];
+        for _ in 0..rounds {
+            for (program, costs) in programs.iter().zip(&mut costs) {
+                self.write(program)?;
+                let found = Costs::parse(&bar.suspend(|| self.run())?)?;
+                check(&found, program)?;
+                costs.merge(&found);
+                bar.inc(1);
+            }
+        }
+        Ok(costs)
+    }
+
+    /// Writes the crate, and the recipe with the tuning that give the same.
+    fn write(&self, program: &Program) -> Result<()> {
+        write_crate(program, &self.emit, &self.folder, &self.runtime)?;
+        let layer = program.tuned.iter().map(|(layer, choice)| {
+            let (pixels, winograd) = (choice.pixels, choice.winograd);
+            (layer.clone(), TunedLayer { pixels, winograd, ..TunedLayer::default() })
+        });
+        let tuning = TuningFile {
+            network: self.recipe.network.clone(),
+            target: program.target.clone(),
+            layer: layer.collect(),
+            ..TuningFile::default()
+        };
+        write_files(&[
+            (self.folder.join(RECIPE), self.recipe.to_toml()?.as_bytes()),
+            (self.folder.join(TUNING), tuning.to_toml()?.as_bytes()),
+        ])
+    }
+
+    /// What the command prints.
+    fn run(&self) -> Result<String> {
+        let failed = |why: String| Error::Invalid(format!("runner: `{}` {why}", self.command));
+        let output = Command::new("sh")
+            .args(["-c", &self.command])
+            .env("NIELLO_MODEL_DIR", &self.folder)
+            .env("NIELLO_RECIPE", self.folder.join(RECIPE))
+            .env("NIELLO_TUNING", self.folder.join(TUNING))
+            .stdin(Stdio::null())
+            .stderr(Stdio::inherit())
+            .output()
+            .map_err(|e| failed(format!("cannot be run: {e}")))?;
+        if !output.status.success() {
+            return Err(failed(format!("failed, {}", output.status)));
+        }
+        String::from_utf8(output.stdout).map_err(|_| failed("printed bytes that are no text".into()))
+    }
+}
+
+/// Whether every cost is one of the program's, and every layer with a choice has one.
+fn check(costs: &Costs, program: &Program) -> Result<()> {
+    let known: Vec<&str> = program.steps.iter().flat_map(|step| step.layers()).collect();
+    let costed: Vec<&str> =
+        costs.steps.keys().flat_map(|name| name.split(niello_codegen::program::FUSED)).collect();
+    if let Some(layer) = costed.iter().find(|layer| !known.contains(layer)) {
+        return Err(Error::Invalid(format!(
+            "runner: printed a cost of layer `{layer}`, which the model does not have"
+        )));
+    }
+    match program.choices.keys().find(|layer| !costed.contains(&layer.as_str())) {
+        Some(layer) => Err(Error::Invalid(format!("runner: printed no cost of layer `{layer}`"))),
+        None => Ok(()),
+    }
+}
