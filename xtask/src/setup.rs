@@ -3,17 +3,21 @@
 //! Standard libraries for other targets come from rustup where it can reach its servers, else from Debian: its packages
 //! hold a compiler, `/usr/bin/rustc`, with the library for aarch64 Linux and the source of `core` for everything else.
 //! Linkers and QEMU are Debian's. [`crate::cross`] finds what was installed. `defmt-print`, which decodes what firmware logs, is
-//! built from source.
+//! built from source. `--profilers` adds what `cargo xtask count` needs for this machine and for `--loops`.
 
-use crate::{Command, Result, cross, no_arguments, tools};
+use crate::{Command, Result, cross, tools};
 use std::{
     process,
     thread::sleep,
     time::{Duration, Instant},
 };
 
-pub(crate) const COMMAND: Command =
-    Command { name: "setup", arguments: "", summary: "install what cross-building and emulation need", run };
+pub(crate) const COMMAND: Command = Command {
+    name: "setup",
+    arguments: "[--profilers]",
+    summary: "install what cross-building and emulation need",
+    run,
+};
 
 /// Debian's compiler for other targets, for where rustup has none.
 const COMPILER: &[&str] =
@@ -30,6 +34,8 @@ const CROSS: &[&str] = &[
 ];
 /// What runs the result.
 const EMULATORS: &[&str] = &["qemu-user", "qemu-system-arm"];
+/// Callgrind counts on this machine, `llvm-mca` estimates cycles. No check needs them.
+const PROFILERS: &[&str] = &["valgrind", "llvm-19"];
 
 /// The release of `defmt-print` that is built: it must know the version of the protocol that firmware uses.
 const DEFMT_PRINT: &str = "1.2.0";
@@ -38,8 +44,18 @@ const DEFMT_PRINT: &str = "1.2.0";
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn run(arguments: &[String]) -> Result {
-    no_arguments(arguments)?;
     let mut packages = [CROSS, EMULATORS].concat();
+    match arguments {
+        [] => {}
+        [only] if only == "--profilers" => packages.extend(PROFILERS),
+        _ => {
+            return Err(format!(
+                "unexpected arguments: {}; usage: setup {}",
+                arguments.join(" "),
+                COMMAND.arguments
+            ));
+        }
+    }
     if !rustup_has_all() {
         packages.extend(COMPILER);
     }

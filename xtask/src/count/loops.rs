@@ -58,7 +58,8 @@ pub(super) fn model(target: &str) -> Result<Model> {
 pub(super) fn table(model: Model, elf: &str, profile: &str, base: u64) -> Result<String> {
     let tools = VERSIONS.rev().map(|version| ["mca", "objdump"].map(|tool| format!("llvm-{tool}-{version}")));
     let tools = tools.into_iter().find(|tools| tools.iter().all(|tool| tools::runs(tool, &["--version"])));
-    let [mca, objdump] = tools.ok_or("llvm-mca is not installed; install the Debian package `llvm-19`")?;
+    let [mca, objdump] =
+        tools.ok_or("llvm-mca is not installed; install it with\n\n    cargo xtask setup --profilers\n")?;
     let mut times: HashMap<u64, u64> = HashMap::new();
     for line in profile.lines() {
         let (address, n) = line.split_once(' ').ok_or_else(|| format!("no profile: `{line}`"))?;

@@ -164,7 +164,9 @@ impl Machine {
 /// On this machine, as valgrind shows it: without AVX-512.
 fn callgrind(program: &str) -> Result<Measured> {
     if !tools::runs("valgrind", &["--version"]) {
-        return Err("valgrind is not installed; install the Debian package `valgrind`".into());
+        return Err(
+            "valgrind is not installed; install it with\n\n    cargo xtask setup --profilers\n".into()
+        );
     }
     let folder = path("callgrind");
     // Parts of an earlier run would be read as this one's.
