@@ -202,7 +202,7 @@ impl WithTile for Walk<'_, '_> {
         }
         let nr = T::LAYOUT.nr as usize;
         // A fixed bound for the array of output pointers; tiles are checked against it here, at compile time.
-        const MAX_PIXELS: usize = if cfg!(target_pointer_width = "64") { 32 } else { 16 };
+        const MAX_PIXELS: usize = if cfg!(target_pointer_width = "64") { 48 } else { 16 };
         const { assert!(T::MAX_PIXELS <= MAX_PIXELS) };
         let mut out = [core::ptr::null_mut(); MAX_PIXELS];
         self.chunks(T::WIDE, |rows, cursor, count, group| {

@@ -70,7 +70,7 @@ unsafe fn pixel(conv: &DepthwiseConv2d<'_>, taps: &Taps, channels: usize, out: *
                 conv.mantissa.as_ptr().add(c),
                 conv.shift.as_ptr().add(c),
             );
-            let bytes = stage.bytes(&scale, sums.map(|sums| panel_order(sums)));
+            let bytes = stage.bytes(&scale, [panel_order(sums[0]), panel_order(sums[1])]);
             store(out.add(c), bytes, BLOCK);
         }
         next += BLOCK;

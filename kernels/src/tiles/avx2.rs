@@ -98,15 +98,16 @@ unsafe fn tile(
     for panel in 0..panels {
         let n = 16 * panel;
         let live = channels.saturating_sub(n).min(16);
-        // SAFETY: each of the panels has 16 constants, and its sums were written; `live` more channels are writable from
-        // channel `n` on.
+        // SAFETY: each of the panels has 16 constants, and its sums were written; `out` holds `pixels` pointers, and `live`
+        // more channels are writable from channel `n` on.
         unsafe {
             let scale =
                 Scale::panel(constants.bias.add(n), constants.mantissa.add(n), constants.shift.add(n));
             let sums = (&raw const (*room).sums).cast::<[[__m256i; 2]; PIXELS]>().add(panel);
             let sums = sums.cast::<[__m256i; 2]>();
-            for (p, out) in out.iter().enumerate().take(pixels) {
-                avx2_stage::store(out.add(n), stage.bytes(&scale, *sums.add(p)), live);
+            for p in 0..pixels {
+                let out = (*out.as_ptr().add(p)).add(n);
+                avx2_stage::store(out, stage.bytes(&scale, *sums.add(p)), live);
             }
         }
     }

@@ -5,15 +5,15 @@ use core::{arch::asm, arch::x86_64::*};
 
 /// Panels per call: they share the widened activations.
 pub(super) const PANELS: usize = 8;
-/// Pixels per call: they share the widened weights. Half of the default chunk.
-pub(super) const PIXELS: usize = 24;
-/// The most steps, of 4 bytes of the reduction, that are widened at a time. Two panels of weights take 16 KB then, and stay
-/// with the activations of a pixel in the first-level cache.
-pub(super) const STEPS: usize = 64;
+/// Pixels per call: they share the widened weights. The default chunk.
+pub(super) const PIXELS: usize = 48;
+/// The most steps, of 4 bytes of the reduction, that are widened at a time. Two panels of weights take 10 KB then, the
+/// activations of all pixels 15 KB, and both stay in the first-level cache.
+pub(super) const STEPS: usize = 40;
 /// Steps in a round of the inner loop.
 pub(super) const UNROLLED: usize = 4;
 
-/// What is widened, and the sums. On the stack: 40 KB.
+/// What is widened, and the sums. On the stack: 49 KB.
 #[repr(C, align(64))]
 pub(super) struct Room {
     /// For each step, 8 registers of two panels or 4 of one: 4 channels by 4 times 16 bits each.
@@ -45,27 +45,22 @@ impl Room {
         pixels: usize,
     ) -> Start {
         let per_segment = rows.k / 4;
-        let mut next = start;
-        for p in 0..pixels {
-            let offsets = rows.offsets.wrapping_add(p * rows.segments);
-            // SAFETY: row `p`.
-            let mut target = unsafe { (&raw mut (*room).activations).cast::<[u64; STEPS]>().add(p) }.cast();
-            let mut left = steps;
-            next = start;
-            while left > 0 {
-                let here = (per_segment - next.step).min(left);
-                // SAFETY: `here` steps lie between `next` and the end of its segment, and within the row.
+        let (mut next, mut done) = (start, 0);
+        while done < steps {
+            let here = (per_segment - next.step).min(steps - done);
+            for p in 0..pixels {
+                // SAFETY: row `p` has an offset for each segment; `here` steps lie between `next` and the end of its segment,
+                // and within the row of the room.
                 unsafe {
-                    let source = rows.resolve(*offsets.add(next.segment));
-                    widen(source.wrapping_add(4 * next.step), target, here);
-                    target = target.add(here);
+                    let source = rows.segment(p, next.segment).wrapping_add(4 * next.step);
+                    let target = (&raw mut (*room).activations).cast::<[u64; STEPS]>().add(p);
+                    widen(source, target.cast::<u64>().add(done), here);
                 }
-                left -= here;
-                next = if left > 0 || next.step + here == per_segment {
-                    Start { segment: next.segment + 1, step: 0 }
-                } else {
-                    Start { segment: next.segment, step: next.step + here }
-                };
+            }
+            done += here;
+            next.step += here;
+            if next.step == per_segment {
+                next = Start { segment: next.segment + 1, step: 0 };
             }
         }
         next

@@ -98,23 +98,33 @@ pub(crate) struct Scale {
 }
 
 impl Scale {
-    /// For the 16 channels of a panel.
+    /// For the 16 channels of a panel. Not inlined: where the compiler sees how these values come about, it takes several
+    /// multiplications and masks for one `vpmuldq` and one `vpsllvd`.
     ///
     /// # Safety
     /// 16 values are readable at each address.
-    #[inline]
+    #[inline(never)]
     #[target_feature(enable = "avx2")]
     pub(crate) unsafe fn panel(bias: *const i32, mantissa: *const i32, shift: *const i8) -> [Self; 2] {
-        [0, 8].map(|n| {
-            // SAFETY: 8 of the 16 values.
-            unsafe {
-                Self::new(
-                    panel_order(_mm256_loadu_si256(bias.add(n).cast())),
-                    panel_order(_mm256_loadu_si256(mantissa.add(n).cast())),
-                    panel_order(_mm256_cvtepi8_epi32(_mm_loadl_epi64(shift.add(n).cast()))),
-                )
-            }
-        })
+        // SAFETY: 8 of the 16 values, and the other 8.
+        unsafe { [Self::load(bias, mantissa, shift), Self::load(bias.add(8), mantissa.add(8), shift.add(8))] }
+    }
+
+    /// For 8 of them.
+    ///
+    /// # Safety
+    /// 8 values are readable at each address.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    unsafe fn load(bias: *const i32, mantissa: *const i32, shift: *const i8) -> Self {
+        // SAFETY: the caller's promise.
+        unsafe {
+            Self::new(
+                panel_order(_mm256_loadu_si256(bias.cast())),
+                panel_order(_mm256_loadu_si256(mantissa.cast())),
+                panel_order(_mm256_cvtepi8_epi32(_mm_loadl_epi64(shift.cast()))),
+            )
+        }
     }
 
     #[inline]
@@ -124,10 +134,9 @@ impl Scale {
         let right = _mm256_max_epi32(_mm256_sub_epi32(zero, shift), zero);
         // 1 to 62 in 64 bits, of the lanes in even and in odd places.
         let single = _mm256_sub_epi32(_mm256_set1_epi32(31), shift);
-        let single_right =
-            [_mm256_and_si256(single, _mm256_set1_epi64x(0xffff_ffff)), _mm256_srli_epi64::<32>(single)];
+        let even = _mm256_and_si256(single, _mm256_set1_epi64x(0xffff_ffff));
+        let odd = _mm256_srli_epi64::<32>(single);
         let top = _mm256_set1_epi64x(i64::MIN);
-        let offset = single_right.map(|right| _mm256_srlv_epi64(top, right));
         Self {
             bias,
             mantissa,
@@ -135,12 +144,12 @@ impl Scale {
             left: _mm256_max_epi32(shift, zero),
             right,
             half: _mm256_srli_epi32::<1>(_mm256_sllv_epi32(_mm256_set1_epi32(1), right)),
-            single: single_right.map(|right| {
-                let one = _mm256_set1_epi64x(1);
-                _mm256_or_si256(top, _mm256_sllv_epi64(one, _mm256_sub_epi64(right, one)))
-            }),
-            single_right,
-            single_offset: even_odd(offset[0], _mm256_slli_epi64::<32>(offset[1])),
+            single: [_mm256_or_si256(top, half_64(even)), _mm256_or_si256(top, half_64(odd))],
+            single_right: [even, odd],
+            single_offset: even_odd(
+                _mm256_srlv_epi64(top, even),
+                _mm256_slli_epi64::<32>(_mm256_srlv_epi64(top, odd)),
+            ),
         }
     }
 
@@ -179,6 +188,14 @@ impl Scale {
 #[target_feature(enable = "avx2")]
 pub(crate) fn panel_order(channels: __m256i) -> __m256i {
     _mm256_permute4x64_epi64::<0b1101_1000>(channels)
+}
+
+/// Half of what shifts to the right by 1 to 63 take off.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn half_64(right: __m256i) -> __m256i {
+    let one = _mm256_set1_epi64x(1);
+    _mm256_sllv_epi64(one, _mm256_sub_epi64(right, one))
 }
 
 /// 32-bit lanes in even places from one, in odd places from the other.
