@@ -169,7 +169,7 @@ fn main() {
     };
     let isa = Isa::detect();
     println!("{}", isa.name());
-    let layout = if isa.name() == "avx512vnni" { Layout::VNNI } else { Layout::SCALAR };
+    let layout = if isa.name().starts_with("avx") { Layout::VNNI } else { Layout::SCALAR };
     let chunks = if chunks.is_empty() { vec![layout.default_chunk()] } else { chunks };
     for (row, (name, ..)) in CONVOLUTIONS.iter().enumerate() {
         print!("{name:26}");
