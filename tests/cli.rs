@@ -261,7 +261,7 @@ fn run_takes_each_format_and_writes_labels_overlay_and_values() {
 fn every_command_has_help_with_an_example() {
     let room = Room::new();
     assert!(room.text("--help").contains("Exit status"));
-    for command in ["models", "inspect", "compile", "run", "verify", "report", "bench"] {
+    for command in ["models", "inspect", "compile", "run", "verify", "report", "bench", "tune"] {
         let text = room.text(&format!("{command} --help"));
         assert!(
             text.contains("Example") && text.contains(&format!("niello {command} ")),

@@ -2,6 +2,7 @@
 
 mod support;
 
+use niello_codegen::{pipeline::build, recipe::Recipe};
 use serde_json::Value;
 use std::{fs, path::Path};
 use support::Room;
@@ -12,8 +13,8 @@ const CNN: &str = "--model w251_baseline_cnn --seeded --input 32x32 --target por
 /// Every kind of layer; some have two algorithms.
 const ANAM: &str = "--model anam_net --seeded --width 8 --input 32x32 --target aarch64-neon";
 
-/// Prints a cost for every line `NAME` of `names`: that of `NAME CHOICE COST` in `costs`, otherwise 1000. A choice is made of
-/// the lines of the candidate's tuning file: `pixels=8;winograd=true;`.
+/// Prints a cost for every step in `names`: that of a layer in it whose choice is in a line `LAYER CHOICE COST` of `costs`, otherwise
+/// 1000. A choice is made of the lines of the candidate's tuning file: `pixels=8;winograd=true;`.
 const RUNNER: &str = r#"
 set -e
 test -s "$NIELLO_MODEL_DIR/src/model.rs" && test -s "$NIELLO_MODEL_DIR/src/weights.bin"
@@ -27,9 +28,12 @@ FILENAME == ARGV[2] { names[++n] = $1; next }
 /^(pixels|winograd) = / { choice[layer] = choice[layer] $1 "=" $3 ";" }
 END {
     for (i = 1; i <= n; i++) {
-        split(names[i], layers, "+")
-        key = names[i] " " choice[layers[1]]
-        print "layer", names[i], (key in costs) ? costs[key] : 1000
+        cost = 1000
+        for (l = split(names[i], layers, "+"); l > 0; l--) {
+            key = layers[l] " " choice[layers[l]]
+            if (key in costs) cost = costs[key]
+        }
+        print "layer", names[i], cost
     }
 }' costs names "$NIELLO_TUNING"
 "#;
@@ -66,9 +70,8 @@ fn error(room: &Room, words: &str) -> String {
 
 #[test]
 fn costs_steer_what_is_chosen() {
-    let costs = "conv2d_list.0.relu+conv2d_list.0.max pixels=8; 900\n\
-                 conv2d_list.1.relu+conv2d_list.1.max pixels=8; 900\nconv2d_list.1.relu+conv2d_list.1.max pixels=2; 800\n\
-                 conv2d_list.2.relu+conv2d_list.2.max pixels=8; 980\n";
+    let costs = "conv2d_list.0.relu pixels=8; 900\nconv2d_list.1.relu pixels=8; 900\nconv2d_list.1.relu pixels=2; 800\n\
+                 conv2d_list.2.relu pixels=8; 980\n";
     let room = room(CNN, costs);
     let json = tune(&room, CNN, &["--pixels", "2,8", "--unit", "beans"]);
     assert_eq!(json["programs"], 3);
@@ -96,26 +99,15 @@ fn costs_steer_what_is_chosen() {
 
 #[test]
 fn an_algorithm_is_chosen_with_its_own_pixels() {
-    let names = steps(&Room::new(), ANAM);
-    let report = Room::new().json(&format!("report {ANAM} --json"));
-    let is_winograd = |name: &str| {
-        let layers = report["layers"].as_array().unwrap();
-        layers
-            .iter()
-            .any(|l| l["name"] == name && l["kind"] == "Conv2d" && l["scratch_bytes"].as_u64() > Some(9000))
-    };
-    let (winograd, direct): (Vec<&String>, Vec<&String>) =
-        names.iter().filter(|n| n.contains("conv")).partition(|name| is_winograd(name));
-    assert!(!winograd.is_empty() && !direct.is_empty(), "{names:?}");
-    let to_direct = winograd[0];
-    let room =
-        room(ANAM, &format!("{to_direct} winograd=false; 900\n{to_direct} pixels=30;winograd=false; 500\n"));
+    let recipe = Recipe::new("anam_net").seeded().width(8).input_size(32, 32).target("aarch64-neon");
+    let choices = build(&recipe, &niello_models::Registry, |_| {}).unwrap().program.choices;
+    let layer = choices.iter().find(|(_, choice)| choice.winograd == Some(true)).expect("some pay").0;
+    let room = room(ANAM, &format!("{layer} winograd=false; 900\n{layer} pixels=30;winograd=false; 500\n"));
     let json = tune(&room, ANAM, &["--pixels", "30"]);
-    let layers = json["layer"].as_object().unwrap();
-    assert_eq!(layers.len(), 1, "{json}");
-    assert_eq!((&layers[to_direct]["winograd"], &layers[to_direct]["pixels"]), (&false.into(), &30.into()));
+    let tuned = &json["layer"][layer];
+    assert_eq!((&tuned["winograd"], &tuned["pixels"]), (&false.into(), &30.into()), "{json}");
     let report = room.text(&format!("report {ANAM} --tuning t.toml"));
-    assert!(report.contains(&format!("\ntuned  {to_direct} (direct, 30 pixels)\n")), "{report}");
+    assert!(report.contains(&format!("{layer} (direct, 30 pixels)")), "{report}");
 }
 
 #[test]
@@ -133,8 +125,8 @@ fn nothing_is_chosen_where_nothing_is_gained() {
 
 #[test]
 fn choices_stay_within_the_arena() {
-    let layers = steps(&Room::new(), CNN);
-    let costs: String = layers.iter().map(|step| format!("{step} pixels=400; 10\n")).collect();
+    let layers = ["conv2d_list.0.relu", "conv2d_list.1.relu", "conv2d_list.2.relu"];
+    let costs: String = layers.iter().map(|layer| format!("{layer} pixels=400; 10\n")).collect();
     let room = room(CNN, &costs);
     let free = tune(&room, CNN, &["--pixels", "400"]);
     let (before, after) = (&free["arena_bytes_before"], &free["arena_bytes_after"]);

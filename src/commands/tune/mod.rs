@@ -1,25 +1,26 @@
 //! `niello tune`.
 
+mod found;
 mod runner;
 
 use crate::{
     args::{ModelArgs, build_with_progress, set_threads},
-    output, table,
+    output,
 };
 use clap::Args;
+use found::Found;
 use niello_codegen::{
     Error, Result,
     emit::write_files,
     pipeline::Build,
     program::Program,
     tuning::{
-        Choice, Choices, TunedLayer, Tuning, TuningFile,
+        Choices, TunedLayer, Tuning, TuningFile,
         search::{Pick, combined, confirm, other_algorithms, other_pixels, pick},
     },
 };
 use runner::Runner;
-use serde::Serialize;
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 /// Find the fastest kernel and the best number of pixels per pass for each layer
 #[derive(Args)]
@@ -62,20 +63,6 @@ pub(crate) struct Tune {
     json: bool,
 }
 
-/// What was found.
-#[derive(Serialize)]
-struct Tuned<'a> {
-    file: &'a PathBuf,
-    /// Programs that were measured, the default among them.
-    programs: usize,
-    /// Programs that do not fit the board or `--arena`.
-    left_out: usize,
-    arena_bytes_before: usize,
-    arena_bytes_after: usize,
-    #[serde(flatten)]
-    tuning: &'a TuningFile,
-}
-
 fn percent(text: &str) -> Result<f64, String> {
     let found = text.parse::<f64>().ok().filter(|p| (0.0..100.0).contains(p));
     found.ok_or_else(|| format!("`{text}`: expected a number from 0 to below 100"))
@@ -83,6 +70,15 @@ fn percent(text: &str) -> Result<f64, String> {
 
 /// A program with what it was asked for.
 type Candidate = (Choices, Program);
+
+/// Choices that were measured together, and what their program takes.
+struct Combination {
+    picks: Vec<Pick>,
+    arena_bytes: usize,
+    /// Cost of the default's inferences beside them.
+    before: u64,
+    after: u64,
+}
 
 impl Tune {
     pub(crate) fn run(self) -> Result<String> {
@@ -105,29 +101,32 @@ impl Tune {
         let choices = candidates.iter().map(|(choices, _)| choices.clone());
         let measured: Vec<_> = choices.zip(costs).collect();
         let picks = pick(&default_costs, &measured, self.margin / 100.0);
-        let (picks, program, [before, after]) = match self.combine(&build, &runner, picks)? {
-            Some(found) => found,
-            None => (vec![], None, [default_costs.total(); 2]),
+        let nothing = || Combination {
+            picks: vec![],
+            arena_bytes: default.plan.arena_bytes,
+            before: default_costs.total(),
+            after: default_costs.total(),
         };
+        let best = self.combine(&build, &runner, picks)?.unwrap_or_else(nothing);
         let file = TuningFile {
             network: build.recipe.network.clone(),
             target: default.target.clone(),
             runner: Some(runner.to_string()),
             unit: runner.unit(),
-            before: Some(before),
-            after: Some(after),
-            layer: layers(&picks),
+            before: Some(best.before),
+            after: Some(best.after),
+            layer: layers(&best.picks),
         };
         write_files(&[(self.out.clone(), file.to_toml()?.as_bytes())])?;
-        let tuned = Tuned {
+        let tuned = Found {
             file: &self.out,
             programs: candidates.len() + 1,
             left_out,
             arena_bytes_before: default.plan.arena_bytes,
-            arena_bytes_after: program.as_ref().unwrap_or(default).plan.arena_bytes,
+            arena_bytes_after: best.arena_bytes,
             tuning: &file,
         };
-        if self.json { output::json(&tuned) } else { Ok(self.text(&tuned)) }
+        if self.json { output::json(&tuned) } else { Ok(tuned.text(self.margin)) }
     }
 
     fn runner(&self, build: &Build) -> Result<Runner> {
@@ -189,15 +188,8 @@ impl Tune {
         (program.plan.arena_bytes <= most).then_some(program)
     }
 
-    /// Measures picks together beside the default until all of them pay; `None` if nothing is left. The program, and the
-    /// costs of the default's inferences and of its own.
-    #[allow(clippy::type_complexity, reason = "three things that belong together once")]
-    fn combine(
-        &self,
-        build: &Build,
-        runner: &Runner,
-        mut picks: Vec<Pick>,
-    ) -> Result<Option<(Vec<Pick>, Option<Program>, [u64; 2])>> {
+    /// Measures picks together beside the default until all of them pay; `None` if nothing is left.
+    fn combine(&self, build: &Build, runner: &Runner, mut picks: Vec<Pick>) -> Result<Option<Combination>> {
         while !picks.is_empty() {
             let Some(program) = self.lower(build, &combined(&picks)) else {
                 // Each fits alone: the one that gains least makes room.
@@ -212,73 +204,16 @@ impl Tune {
                 picks = confirmed;
                 continue;
             }
-            let totals = [default.total(), ours.total()];
-            return Ok((totals[1] < totals[0]).then_some((confirmed, Some(program), totals)));
+            let (picks, arena_bytes) = (confirmed, program.plan.arena_bytes);
+            let (before, after) = (default.total(), ours.total());
+            return Ok((after < before).then_some(Combination { picks, arena_bytes, before, after }));
         }
         Ok(None)
-    }
-
-    fn text(&self, tuned: &Tuned<'_>) -> String {
-        let file = tuned.tuning;
-        let grouped = |n: Option<u64>| n.map_or("-".into(), table::grouped);
-        let rows: Vec<Vec<String>> = file
-            .layer
-            .iter()
-            .map(|(layer, t)| {
-                let choice = Choice { pixels: t.pixels, winograd: t.winograd };
-                let with = if t.with.is_empty() { "" } else { " *" };
-                vec![
-                    layer.clone(),
-                    choice.to_string(),
-                    grouped(t.before),
-                    grouped(t.after) + with,
-                    less(t.before, t.after),
-                ]
-            })
-            .collect();
-        let mut text = String::new();
-        if rows.is_empty() {
-            text += &format!("no choice gains {} % or more: the file has none\n", self.margin);
-        } else {
-            text += &table::render(&["layer", "choice", "before", "after", "gain"], &rows);
-        }
-        if file.layer.values().any(|t| !t.with.is_empty()) {
-            text += "* with layers that cannot be told apart from it\n";
-        }
-        let unit = file.unit.as_deref().map_or(String::new(), |unit| format!(" {unit}"));
-        let left_out = match tuned.left_out {
-            0 => String::new(),
-            n => format!(", {n} more do not fit"),
-        };
-        format!(
-            "{text}\n{} for {}, {}: {} programs{left_out}\ninference  {} to {}{unit}, {}\narena      {} to {} bytes\n\
-             written    {}\n",
-            file.network,
-            file.target,
-            file.runner.as_deref().unwrap_or_default(),
-            tuned.programs,
-            grouped(file.before),
-            grouped(file.after),
-            less(file.before, file.after),
-            table::grouped(tuned.arena_bytes_before as u64),
-            table::grouped(tuned.arena_bytes_after as u64),
-            tuned.file.display()
-        )
-    }
-}
-
-/// `4.2 %`: what there is less of.
-fn less(before: Option<u64>, after: Option<u64>) -> String {
-    match (before, after) {
-        (Some(before), Some(after)) if before > 0 => {
-            format!("{:.1} %", 100.0 * (1.0 - after as f64 / before as f64))
-        }
-        _ => "-".into(),
     }
 }
 
 /// What the file says of each layer.
-fn layers(picks: &[Pick]) -> std::collections::BTreeMap<String, TunedLayer> {
+fn layers(picks: &[Pick]) -> BTreeMap<String, TunedLayer> {
     let of_pick = |pick: &Pick| {
         let tuned = pick.choices.iter().map(|(layer, choice)| {
             let with = pick.layers.iter().filter(|other| *other != layer).cloned().collect();
