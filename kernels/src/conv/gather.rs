@@ -184,13 +184,14 @@ unsafe fn copy(source: *const i8, cells: &[Cell<i8>]) {
 /// # Safety
 /// All rows are readable at `source`, and `rows * len` bytes writable at `target`.
 #[inline(always)]
-unsafe fn copy_rows(source: *const i8, pitch: usize, target: *mut i8, len: usize, rows: usize) {
+pub(super) unsafe fn copy_rows(source: *const i8, pitch: usize, target: *mut i8, len: usize, rows: usize) {
     // SAFETY: the caller's promise.
     unsafe {
         match len {
             16.. => blocks::<16>(source, pitch, target, len, rows),
             8.. => blocks::<8>(source, pitch, target, len, rows),
             4.. => blocks::<4>(source, pitch, target, len, rows),
+            2.. => blocks::<2>(source, pitch, target, len, rows),
             _ => {
                 for row in 0..rows {
                     for i in 0..len {

@@ -1,6 +1,9 @@
 //! Patches of 16-bit activations, for tiles that multiply these: in the order that [`crate::tiles::dsp`] describes.
 
-use super::driver::{Cursor, Job, Sizes};
+use super::{
+    driver::{Cursor, Job, Sizes},
+    gather::copy_rows,
+};
 use crate::tiles::{Rows, dsp::LANES, dsp_widen};
 use core::cell::Cell;
 
@@ -34,7 +37,11 @@ impl Job<'_> {
             if let Some(offset) = offsets.get(p) {
                 offset.set((size_of::<u32>() * (p * k / 2)) as i32);
             }
-            let done = self.widen_run(cursor, count - p, cin, words.get(p * k / 2..).unwrap_or(&[]));
+            let rest = words.get(p * k / 2..).unwrap_or(&[]);
+            let done = match self.widen_run(cursor, count - p, cin, rest) {
+                0 => self.widen_patches(cursor, count - p, cin, patch, rest),
+                done => done,
+            };
             if done > 0 {
                 self.advance(&mut cursor, done);
                 for next in (p + LANES..p + done).step_by(LANES) {
@@ -87,8 +94,8 @@ impl Job<'_> {
     }
 
     /// Widens as many of the `count` points from `cursor` on, three by three, as are in a row with all of their taps within
-    /// an image without gaps, so that each row of taps lies together. Returns how many; 0 also where taps do not begin at
-    /// groups.
+    /// an image without gaps, so that each row of taps lies together. Returns how many; 0 also where rows of taps do not
+    /// begin at groups.
     #[inline(always)]
     fn widen_run(&self, cursor: Cursor, count: usize, cin: usize, target: &[Cell<u32>]) -> usize {
         let ([h, w, _], [kh, kw], [dy, dx]) = (self.input.shape(), self.taps, self.dilation);
@@ -97,7 +104,7 @@ impl Job<'_> {
         let groups = kw * cin / GROUP;
         if dx != 1
             || stride != cin
-            || !cin.is_multiple_of(GROUP)
+            || !(kw * cin).is_multiple_of(GROUP)
             || y >= h
             || y + kh.saturating_sub(1) * dy >= h
             || count < LANES
@@ -121,6 +128,52 @@ impl Job<'_> {
                 (row, to) = (row.wrapping_add(dy * w * stride), to.wrapping_add(2 * LANES * groups));
             }
             from = from.wrapping_add(LANES * step);
+        }
+        LANES * triples
+    }
+
+    /// As [`Job::widen_run`] where rows of taps do not begin at groups, as in first layers: by way of `patch`.
+    #[inline(always)]
+    fn widen_patches(
+        &self,
+        cursor: Cursor,
+        count: usize,
+        cin: usize,
+        patch: &[Cell<i8>],
+        target: &[Cell<u32>],
+    ) -> usize {
+        let ([h, w, _], [kh, kw], [dy, dx]) = (self.input.shape(), self.taps, self.dilation);
+        let (stride, k) = (self.input.stride(), patch.len());
+        let (y, x) = (self.first_tap(0, cursor.gy), self.first_tap(1, cursor.gx));
+        if dx != 1
+            || stride != cin
+            || y >= h
+            || y + kh.saturating_sub(1) * dy >= h
+            || kh * kw * cin > k
+            || count < LANES
+        {
+            return 0;
+        }
+        // A point with a column in the padding makes a run of one.
+        let triples = self.run_from(cursor).min(count) / LANES;
+        if triples * k == 0 || target.len() < LANES * triples * k / 2 {
+            return 0;
+        }
+        let step = self.stride[1] * stride;
+        let mut from = self.input.as_ptr().wrapping_add((y * w + x) * stride);
+        let mut to = target.as_ptr().cast::<u32>().cast_mut();
+        let bytes = patch.as_ptr().cast::<i8>().cast_mut();
+        for _ in 0..triples {
+            for lane in 0..LANES {
+                // SAFETY: columns and rows of the taps of all points are in the image, without gaps; the patch has room for
+                // them, and consists of whole groups; there is room for three of them, interleaved.
+                unsafe {
+                    copy_rows(from, dy * w * stride, bytes, kw * cin, kh);
+                    spread::<LANES>(bytes, k / GROUP, to.wrapping_add(lane));
+                }
+                from = from.wrapping_add(step);
+            }
+            to = to.wrapping_add(LANES * k / 2);
         }
         LANES * triples
     }
@@ -163,12 +216,26 @@ impl Job<'_> {
 /// They are readable at `from`, which needs no alignment.
 #[inline(always)]
 unsafe fn widen<const STEP: usize>(from: *const i8, groups: usize, target: &[Cell<u32>]) {
-    for i in 0..groups {
+    if groups > 0 && target.len() > (2 * groups - 1) * STEP {
+        // SAFETY: the caller's promise, and there is room; cells may be written through a shared reference.
+        unsafe { spread::<STEP>(from, groups, target.as_ptr().cast::<u32>().cast_mut()) };
+    }
+}
+
+/// Widens `groups` of four bytes to every `STEP`-th word from `to` on.
+///
+/// # Safety
+/// They are readable at `from`, which needs no alignment, and as many words are writable.
+#[inline(always)]
+unsafe fn spread<const STEP: usize>(from: *const i8, groups: usize, to: *mut u32) {
+    let (mut from, mut to) = (from.cast::<u32>(), to);
+    for _ in 0..groups {
         // SAFETY: the caller's promise.
-        let word = unsafe { from.cast::<u32>().wrapping_add(i).read_unaligned() };
-        if let (Some(even), Some(odd)) = (target.get(2 * i * STEP), target.get((2 * i + 1) * STEP)) {
-            even.set(dsp_widen::even(word));
-            odd.set(dsp_widen::odd(word));
+        unsafe {
+            let word = from.read_unaligned();
+            to.write(dsp_widen::even(word));
+            to.wrapping_add(STEP).write(dsp_widen::odd(word));
         }
+        (from, to) = (from.wrapping_add(1), to.wrapping_add(2 * STEP));
     }
 }

@@ -148,16 +148,18 @@ unsafe fn block(
         // SAFETY: the caller's promise, for one panel; the sums of `triples` are short enough.
         unsafe {
             if triples > 0
-                && channels - job.first >= CHANNELS
-                && let (Some(a), Some(b)) = (channel(constants, job.first), channel(constants, job.first + 1))
+                && let Some(a) = channel(constants, job.first)
             {
-                job.channels = [a, b];
-                (job.out, job.count) = (out.as_ptr(), triples);
-                match stage.rounding {
-                    Rounding::TfliteDouble => panel_double(x.cast(), job.weights, groups, &mut job),
-                    Rounding::Single => panel_single(x.cast(), job.weights, groups, &mut job),
+                if channels - job.first < CHANNELS {
+                    job.channels = [a, a];
+                    done =
+                        lone(x, groups, stage.rounding, &mut job, out.get(..LANES * triples).unwrap_or(&[]));
+                } else if let Some(b) = channel(constants, job.first + 1) {
+                    job.channels = [a, b];
+                    (job.out, job.count) = (out.as_ptr(), triples);
+                    panel(x, groups, stage.rounding, &mut job);
+                    done = LANES * triples;
                 }
-                done = LANES * triples;
             }
             if done < pixels {
                 let live = (channels - job.first).min(CHANNELS);
@@ -166,6 +168,46 @@ unsafe fn block(
         }
         job.weights = job.weights.wrapping_add(constants.weights_stride);
     }
+}
+
+/// Both channels of a panel, for several times three pixels.
+///
+/// # Safety
+/// As for [`panel_double`], with the panel's weights in `job`.
+#[inline(always)]
+unsafe fn panel(x: *const i8, groups: usize, rounding: Rounding, job: &mut Triples) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match rounding {
+            Rounding::TfliteDouble => panel_double(x.cast(), job.weights, groups, job),
+            Rounding::Single => panel_single(x.cast(), job.weights, groups, job),
+        }
+    }
+}
+
+/// The last channel of an odd number, by way of the panel that it would be part of. Returns the number of pixels.
+///
+/// # Safety
+/// As for [`panel`] with three pixels for each three of `out`, of which only the first channel is writable.
+#[inline(never)]
+unsafe fn lone(x: *const i8, groups: usize, rounding: Rounding, job: &mut Triples, out: &[*mut i8]) -> usize {
+    let mut pairs = [[0; CHANNELS]; CHUNK];
+    let mut places = [core::ptr::null_mut(); CHUNK];
+    for (place, pair) in places.iter_mut().zip(&mut pairs) {
+        *place = pair.as_mut_ptr().wrapping_sub(job.first);
+    }
+    if out.len() > places.len() {
+        return 0;
+    }
+    (job.out, job.count) = (places.as_ptr(), out.len() / LANES);
+    // SAFETY: the caller's promise; `places` has two bytes for each pixel. The panel's second channel is packed as zeros.
+    unsafe {
+        panel(x, groups, rounding, job);
+        for (out, [lower, _]) in out.iter().zip(pairs) {
+            out.add(job.first).write(lower);
+        }
+    }
+    out.len()
 }
 
 /// Bias and factor of channel `n`, if there is a short way.
