@@ -8,6 +8,7 @@
 pub mod bench;
 pub mod board;
 pub mod calibrate;
+mod chains;
 #[cfg(feature = "imaging")]
 pub mod config;
 pub mod emit;

@@ -1,10 +1,11 @@
 //! From quantised graph to program: each operator appends its kernel calls.
 
 use crate::{
+    chains,
     error::{Error, Result},
     graph::{Graph, Node, ValueId},
     plan::{self, Placement},
-    program::{BlobBuilder, Call, Const, Location, Metadata, Pod, Program, Step, TensorInfo},
+    program::{Blob, BlobBuilder, Call, Const, Location, Metadata, Pod, Program, Step, TensorInfo},
     quantize::{Format, QGraph, QParams},
     tuning::{Choices, Tuning},
 };
@@ -109,6 +110,14 @@ pub(crate) struct Draft {
     pub(crate) constant_bytes: usize,
     /// Inputs whose memory the output may take over.
     pub(crate) in_place: Vec<ValueId>,
+}
+
+impl Draft {
+    /// What the memory plan must know of it.
+    pub(crate) fn uses(&self) -> plan::Use<'_> {
+        let Self { reads, writes, scratch, in_place, .. } = self;
+        plan::Use { reads, writes: *writes, scratch: *scratch, in_place }
+    }
 }
 
 /// What an operator sees while it is lowered.
@@ -299,6 +308,30 @@ pub fn lower_apart(q: &QGraph, target: &Target, metadata: Metadata) -> Result<Pr
 /// An arena must shrink by this much for a less simple program.
 const WORTH: f64 = 0.98;
 
+/// Steps with their memory plan and constants.
+struct Lowered {
+    drafts: Vec<Draft>,
+    plan: plan::MemoryPlan,
+    blob: Blob,
+    choices: Choices,
+}
+
+impl Lowered {
+    /// Whether its arena is so much smaller than the other's.
+    fn is_worth(&self, other: &Self) -> bool {
+        (self.plan.arena_bytes as f64) < WORTH * other.plan.arena_bytes as f64
+    }
+
+    /// The same with chains.
+    fn chained(self, q: &QGraph, target: &Target, placement: &Placement) -> Result<Self> {
+        let Self { drafts, plan, blob, choices } = self;
+        let tensors = chains::unplaced(q, placement);
+        let (threads, pixels) = (target.threads, target.chunk);
+        let (drafts, plan) = chains::form(q, placement, &tensors, &blob, threads, pixels, (drafts, plan))?;
+        Ok(Self { drafts, plan, blob, choices })
+    }
+}
+
 fn lower_with(q: &QGraph, target: &Target, metadata: Metadata, fuse: bool) -> Result<Program> {
     let mut placement = Placement::all(q);
     let mut fused = BTreeSet::new();
@@ -307,26 +340,30 @@ fn lower_with(q: &QGraph, target: &Target, metadata: Metadata, fuse: bool) -> Re
     if !candidates.is_empty() {
         // One after the other would not do where two maps are of a size. Those that do not matter stay apart.
         let all = attempt(q, target, &placement, &candidates)?;
-        if (all.1.arena_bytes as f64) < WORTH * best.1.arena_bytes as f64 {
+        if all.is_worth(&best) {
             (best, fused) = (all, candidates);
             for value in fused.clone() {
                 let fewer: BTreeSet<ValueId> = fused.iter().copied().filter(|v| *v != value).collect();
                 let other = attempt(q, target, &placement, &fewer)?;
-                if other.1.arena_bytes <= best.1.arena_bytes {
+                if other.plan.arena_bytes <= best.plan.arena_bytes {
                     (best, fused) = (other, fewer);
                 }
             }
         }
     }
+    let chained = |lowered: Lowered, placement: &Placement| {
+        if fuse { lowered.chained(q, target, placement) } else { Ok(lowered) }
+    };
+    best = chained(best, &placement)?;
     // A zero-copy concatenation reserves the whole result from its first producer on. Where that costs arena, an
-    // operand is better kept apart and copied in.
+    // operand is better kept apart and copied in: row by row, if that makes a chain.
     loop {
         let mut improved = false;
         for value in placement.placed() {
             let mut candidate = placement.clone();
             candidate.remove(value);
-            let other = attempt(q, target, &candidate, &fused)?;
-            if (other.1.arena_bytes as f64) < WORTH * best.1.arena_bytes as f64 {
+            let other = chained(attempt(q, target, &candidate, &fused)?, &candidate)?;
+            if other.is_worth(&best) {
                 (best, placement, improved) = (other, candidate, true);
                 break;
             }
@@ -335,7 +372,7 @@ fn lower_with(q: &QGraph, target: &Target, metadata: Metadata, fuse: bool) -> Re
             break;
         }
     }
-    let (drafts, plan, blob, choices) = best;
+    let Lowered { drafts, plan, blob, choices } = best;
     target.tuning.check(&q.graph, &choices).map_err(|message| Error::file(&target.tuning.source, message))?;
     let tensors = q
         .graph
@@ -373,7 +410,7 @@ fn lower_with(q: &QGraph, target: &Target, metadata: Metadata, fuse: bool) -> Re
         inputs: q.graph.inputs.clone(),
         outputs: q.graph.outputs.clone(),
         steps,
-        blob: blob.finish(),
+        blob,
         plan,
         choices,
         tuned: target.tuning.choices.clone(),
@@ -396,20 +433,16 @@ fn fusible(q: &QGraph, placement: &Placement) -> BTreeSet<ValueId> {
         .collect()
 }
 
-fn attempt(
-    q: &QGraph,
-    target: &Target,
-    placement: &Placement,
-    fused: &BTreeSet<ValueId>,
-) -> Result<(Vec<Draft>, plan::MemoryPlan, BlobBuilder, Choices)> {
+fn attempt(q: &QGraph, target: &Target, placement: &Placement, fused: &BTreeSet<ValueId>) -> Result<Lowered> {
     let (blob, choices) = (BlobBuilder::default(), Choices::new());
     let mut cx = Lowering { q, target, placement, fused, blob, drafts: vec![], node: 0, choices };
     for (i, node) in q.graph.nodes.iter().enumerate() {
         cx.node = i;
         node.op.lower(&mut cx)?;
     }
-    let plan = plan::plan(q, &cx.drafts, placement)?;
-    Ok((cx.drafts, plan, cx.blob, cx.choices))
+    let uses: Vec<plan::Use<'_>> = cx.drafts.iter().map(Draft::uses).collect();
+    let plan = plan::plan(q, &uses, placement)?;
+    Ok(Lowered { drafts: cx.drafts, plan, blob: cx.blob.finish(), choices: cx.choices })
 }
 
 /// A Rust identifier in snake case.

@@ -191,7 +191,7 @@ fn layer_statics(program: &Program, names: &[Ident]) -> TokenStream {
             "`{}`: {} to {}, {} multiply-accumulates, {} bytes of constants.",
             step.name, step.kind, output.shape, step.macs, step.constant_bytes
         ));
-        let kernel = format_ident!("{}", step.call.kernel());
+        let kernel = step.call.kernel_type();
         let value = step.call.tokens(&program.bindings(i));
         quote! { #about static #name: #kernel = #value; }
     });
@@ -233,17 +233,26 @@ fn metadata(program: &Program) -> TokenStream {
 fn imports(program: &Program, body: &TokenStream) -> TokenStream {
     let mut seen = BTreeSet::new();
     collect_idents(body.clone(), &mut seen);
+    // Kernels of chains, and what parameters are made of.
     let helpers = [
+        "Add",
         "Conv2d",
+        "Copy",
+        "DepthwiseConv2d",
         "Gather",
         "Isa",
         "Kernel",
         "Layout",
-        "Memory",
         "MaxPool2d",
+        "Memory",
         "Multiplier",
         "Operand",
         "OutputStage",
+        "Requantize",
+        "Stage",
+        "Table",
+        "TransposedConv2d",
+        "WinogradConv2d",
     ];
     let used = |h: &&&str| **h == "Kernel" || seen.contains(**h);
     let helpers = helpers.iter().chain(&["Region", "Rounding", "Space"]).filter(used).copied();
@@ -254,6 +263,11 @@ fn imports(program: &Program, body: &TokenStream) -> TokenStream {
             use niello::kernels::resize::Corners;
         )
     });
+    let maps = seen.contains("Map").then(|| {
+        quote!(
+            use niello::kernels::row_chain::Map;
+        )
+    });
     let places = seen.contains("ArenaMemory").then(|| {
         quote!(
             use niello::{ArenaMemory, Place};
@@ -262,6 +276,7 @@ fn imports(program: &Program, body: &TokenStream) -> TokenStream {
     quote! {
         use core::cell::Cell;
         #corners
+        #maps
         #places
         use niello::kernels::{#(#kernels),*};
         use niello::self_test::{Checksum, Codes};

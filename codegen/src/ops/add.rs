@@ -35,7 +35,7 @@ impl Add {
 
 kernel_call! {
     /// Sum at a common scale.
-    AddCall for Add {
+    AddCall for Add by rows {
         a: Ref,
         b: Ref,
         output: Ref,

@@ -49,7 +49,7 @@ impl Clamp {
 
 kernel_call! {
     /// Clamp and rescale.
-    RequantizeCall for Requantize {
+    RequantizeCall for Requantize by rows {
         input: Ref,
         output: Ref,
         input_zero_point: i8,

@@ -29,7 +29,7 @@ impl Concat {
 
 kernel_call! {
     /// A plain copy.
-    CopyCall for Copy {
+    CopyCall for Copy by rows {
         input: Ref,
         output: Ref,
     }

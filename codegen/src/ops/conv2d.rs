@@ -152,7 +152,7 @@ impl Conv2d {
 
 kernel_call! {
     /// Dense or grouped convolution.
-    Conv2dCall for Conv2d {
+    Conv2dCall for Conv2d by rows {
         input: Ref,
         output: Ref,
         kernel: [u32; 2],
@@ -175,7 +175,7 @@ kernel_call! {
 
 kernel_call! {
     /// Depthwise convolution.
-    DepthwiseCall for DepthwiseConv2d {
+    DepthwiseCall for DepthwiseConv2d by rows {
         input: Ref,
         output: Ref,
         kernel: [u32; 2],

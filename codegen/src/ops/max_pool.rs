@@ -111,7 +111,7 @@ pub(super) fn pooled(
 
 kernel_call! {
     /// Max pooling.
-    MaxPoolCall for MaxPool2d {
+    MaxPoolCall for MaxPool2d by rows {
         input: Ref,
         output: Ref,
         kernel: [u32; 2],

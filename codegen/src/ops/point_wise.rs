@@ -81,7 +81,7 @@ pub(crate) fn table(f: impl Fn(f64) -> f64, from: QParams, to: QParams) -> [i8; 
 
 kernel_call! {
     /// A look-up per element.
-    TableCall for Table {
+    TableCall for Table by rows {
         input: Ref,
         output: Ref,
         table: Const<i8>,

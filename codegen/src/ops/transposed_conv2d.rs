@@ -83,7 +83,7 @@ impl TransposedConv2d {
 
 kernel_call! {
     /// Transposed convolution by output phases.
-    TransposedConv2dCall for TransposedConv2d {
+    TransposedConv2dCall for TransposedConv2d by rows {
         input: Ref,
         output: Ref,
         kernel: [u32; 2],

@@ -14,7 +14,7 @@ use niello_kernels::{
 
 kernel_call! {
     /// Dense 3x3 convolution of stride 1 with transformed weights.
-    WinogradCall for WinogradConv2d {
+    WinogradCall for WinogradConv2d by rows {
         input: Ref,
         output: Ref,
         padding: [u32; 2],

@@ -21,7 +21,7 @@ impl Abs {
 
 kernel_call! {
     /// A look-up per element.
-    AbsCall for Table {
+    AbsCall for Table by rows {
         input: Ref,
         output: Ref,
         table: Const<i8>,

@@ -17,7 +17,7 @@ pub use verify::verify;
 use crate::{
     error::{Error, Result},
     graph::ValueId,
-    lower::{Draft, NO_SCRATCH},
+    lower::NO_SCRATCH,
     program::Location,
     quantize::QGraph,
 };
@@ -43,14 +43,35 @@ pub struct MemoryPlan {
     pub strategy: &'static str,
 }
 
-/// Plans the arena for `drafts`.
-pub(crate) fn plan(q: &QGraph, drafts: &[Draft], placement: &Placement) -> Result<MemoryPlan> {
+/// What the plan must know of a step.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Use<'d> {
+    pub(crate) reads: &'d [ValueId],
+    pub(crate) writes: ValueId,
+    /// Scratch bytes.
+    pub(crate) scratch: usize,
+    /// Inputs whose memory the output may take over.
+    pub(crate) in_place: &'d [ValueId],
+}
+
+/// Largest sum of live bytes at any step: no plan can be smaller.
+pub(crate) fn lower_bound(q: &QGraph, steps: &[Use<'_>], placement: &Placement) -> usize {
+    let blocks = storage::Storage::new(&q.graph, steps, placement).blocks();
+    let live = |step: usize| {
+        let tensors = blocks.iter().filter(|block| block.first <= step && step <= block.last);
+        tensors.map(|block| block.bytes).sum::<usize>() + steps[step].scratch
+    };
+    (0..steps.len()).map(live).max().unwrap_or(0)
+}
+
+/// Plans the arena for steps in order.
+pub(crate) fn plan(q: &QGraph, steps: &[Use<'_>], placement: &Placement) -> Result<MemoryPlan> {
     let graph = &q.graph;
-    let storage = storage::Storage::new(graph, drafts, placement);
+    let storage = storage::Storage::new(graph, steps, placement);
     let mut blocks: Vec<Block> = storage.blocks();
     let tensors = blocks.len();
-    let with_scratch: Vec<usize> = (0..drafts.len()).filter(|i| drafts[*i].scratch > 0).collect();
-    blocks.extend(with_scratch.iter().map(|i| Block { bytes: drafts[*i].scratch, first: *i, last: *i }));
+    let with_scratch: Vec<usize> = (0..steps.len()).filter(|i| steps[*i].scratch > 0).collect();
+    blocks.extend(with_scratch.iter().map(|i| Block { bytes: steps[*i].scratch, first: *i, last: *i }));
     let packed = pack(&blocks);
     if packed.arena_bytes > i32::MAX as usize {
         return Err(Error::Invalid(format!(
@@ -58,9 +79,9 @@ pub(crate) fn plan(q: &QGraph, drafts: &[Draft], placement: &Placement) -> Resul
             graph.name, packed.arena_bytes
         )));
     }
-    let mut scratch = vec![NO_SCRATCH; drafts.len()];
+    let mut scratch = vec![NO_SCRATCH; steps.len()];
     for (i, offset) in with_scratch.iter().zip(&packed.offsets[tensors..]) {
-        scratch[*i] = Region { offset: *offset as u32, len: drafts[*i].scratch as u32 };
+        scratch[*i] = Region { offset: *offset as u32, len: steps[*i].scratch as u32 };
     }
     let locations = (0..graph.values.len())
         .map(|i| {

@@ -1,10 +1,7 @@
 //! Blocks of memory: tensors that share one, and when it is live.
 
-use super::{Block, Placement};
-use crate::{
-    graph::{Graph, ValueId},
-    lower::Draft,
-};
+use super::{Block, Placement, Use};
+use crate::graph::{Graph, ValueId};
 
 /// Which block each value uses.
 pub(super) struct Storage {
@@ -14,13 +11,13 @@ pub(super) struct Storage {
 }
 
 impl Storage {
-    pub(super) fn new(graph: &Graph, drafts: &[Draft], placement: &Placement) -> Self {
+    pub(super) fn new(graph: &Graph, steps: &[Use<'_>], placement: &Placement) -> Self {
         // First and last step at which the memory behind each root is used.
         let mut used: Vec<Option<(usize, usize)>> = vec![None; graph.values.len()];
-        for (step, draft) in drafts.iter().enumerate() {
-            for id in draft.reads.iter().chain([&draft.writes]) {
+        for (index, step) in steps.iter().enumerate() {
+            for id in step.reads.iter().chain([&step.writes]) {
                 let entry = &mut used[placement.root(*id).0.0];
-                *entry = Some((entry.map_or(step, |(first, _)| first), step));
+                *entry = Some((entry.map_or(index, |(first, _)| first), index));
             }
         }
         let mut storage = Self { block: vec![None; graph.values.len()], blocks: vec![] };
@@ -35,10 +32,10 @@ impl Storage {
         for (first, last, id) in roots {
             let bytes = graph.shape(id).len();
             // The step that makes this value whole may write it over an input that nobody reads afterwards.
-            let taken = drafts[first]
+            let taken = steps[first]
                 .in_place
                 .iter()
-                .filter(|_| drafts[first].writes == id)
+                .filter(|_| steps[first].writes == id)
                 .filter(|input| graph.shape(**input) == graph.shape(id) && !is_part(**input))
                 .filter_map(|input| storage.block[input.0])
                 .find(|block| storage.blocks[*block].last == first);

@@ -3,7 +3,8 @@
 use super::{Blob, Const, Location, Pod, TensorInfo};
 use crate::graph::ValueId;
 use niello_kernels::{
-    Gather, Isa, Layout, Memory, Multiplier, Operand, OutputStage, Region, Rounding, Space, resize::Corners,
+    Gather, Isa, Layout, Memory, Multiplier, Operand, OutputStage, Region, Rounding, Space,
+    by_rows::RowStage, resize::Corners,
 };
 use proc_macro2::{Literal, TokenStream};
 use quote::{format_ident, quote};
@@ -19,6 +20,18 @@ pub trait Call: Any + fmt::Debug + Send + Sync {
 
     /// The kernel's struct literal, in terms of the paths that generated code imports.
     fn tokens(&self, bindings: &Bindings<'_>) -> TokenStream;
+
+    /// Its type there.
+    fn kernel_type(&self) -> TokenStream {
+        let kernel = format_ident!("{}", self.kernel());
+        quote!(#kernel)
+    }
+
+    /// The kernel, if it can compute some rows alone: then it can be part of a chain.
+    fn by_rows<'p>(&'p self, bindings: &Bindings<'p>) -> Option<Box<dyn RowStage + Sync + 'p>> {
+        let _ = bindings;
+        None
+    }
 }
 
 /// Where a call finds what it refers to.
@@ -165,9 +178,31 @@ plain! {
     };
 }
 
-/// Declares the build-time mirror of a kernel: the same fields, operands and constants by reference.
+/// Declares the build-time mirror of a kernel: the same fields, operands and constants by reference. Kernels that compute some rows
+/// alone are declared `by rows`.
 macro_rules! kernel_call {
+    ($(#[$meta:meta])* $name:ident for $kernel:ident by rows { $($field:ident: $ty:ty),* $(,)? }) => {
+        $crate::program::kernel_call! {
+            @declare [
+                fn by_rows<'p>(
+                    &'p self,
+                    b: &$crate::program::Bindings<'p>,
+                ) -> Option<Box<dyn niello_kernels::by_rows::RowStage + Sync + 'p>> {
+                    Some(Box::new(niello_kernels::$kernel {
+                        $($field: $crate::program::Field::bind(&self.$field, b),)*
+                    }))
+                }
+            ]
+            $(#[$meta])* $name for $kernel { $($field: $ty),* }
+        }
+    };
     ($(#[$meta:meta])* $name:ident for $kernel:ident { $($field:ident: $ty:ty),* $(,)? }) => {
+        $crate::program::kernel_call! { @declare [] $(#[$meta])* $name for $kernel { $($field: $ty),* } }
+    };
+    (
+        @declare [$($by_rows:item)*]
+        $(#[$meta:meta])* $name:ident for $kernel:ident { $($field:ident: $ty:ty),* }
+    ) => {
         $(#[$meta])*
         #[derive(Debug)]
         pub(crate) struct $name {
@@ -211,6 +246,8 @@ macro_rules! kernel_call {
                 let kernel = quote::format_ident!(stringify!($kernel));
                 quote::quote!(#kernel { #(#fields),* })
             }
+
+            $($by_rows)*
         }
     };
 }

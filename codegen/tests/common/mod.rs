@@ -84,6 +84,31 @@ pub(crate) fn pooling() -> Graph {
     })
 }
 
+/// What chains are made of: Fire modules with a pooling, an AD block, a transposed convolution, a copied skip connection.
+pub(crate) fn chaining() -> Graph {
+    graph(|b| {
+        let fire = |b: &mut GraphBuilder<'_>, name: &str, x: ValueId, squeezed: usize, expanded: usize| {
+            let x = conv_bn_relu(b, &format!("{name}.squeeze"), x, ConvParams::new(squeezed, 1));
+            let one = conv_bn_relu(b, &format!("{name}.one"), x, ConvParams::new(expanded, 1));
+            let three = conv_bn_relu(b, &format!("{name}.three"), x, ConvParams::new(expanded, 3).padding(1));
+            b.concat(&format!("{name}.concat"), &[one, three])
+        };
+        let input = b.input("input", Shape::new(57, 41, 3));
+        let skip = conv_bn_relu(b, "stem", input, ConvParams::new(16, 3).padding(1));
+        let x = fire(b, "fire1", skip, 8, 32);
+        let x = fire(b, "fire2", x, 8, 32);
+        let x = b.max_pool("pool", x, 3, 2, true);
+        let ext = conv_bn_relu(b, "ext1", x, ConvParams::new(8, 1));
+        let ext = conv_bn_relu(b, "ext2", ext, ConvParams::new(8, 3).padding(1));
+        let ext = conv_bn_relu(b, "ext3", ext, ConvParams::new(64, 1));
+        let x = b.add("block", x, ext);
+        let up = b.transposed_conv2d("up", x, TransposedConvParams::new(24, 3, 2));
+        let x = b.concat("merged", &[up, skip]);
+        let x = conv_bn_relu(b, "merge", x, ConvParams::new(24, 3).padding(1));
+        vec![b.conv2d("logits", x, ConvParams::new(3, 1))]
+    })
+}
+
 /// A seeded input in `[-2, 2)`.
 pub(crate) fn input(shape: Shape, seed: &str) -> Tensor<f32> {
     let values = seeded_values(seed).take(shape.len());

@@ -1,0 +1,143 @@
+//! A chain as one kernel call.
+
+use super::group::Group;
+use crate::{
+    graph::ValueId,
+    plan::{ALIGNMENT, Placement},
+    program::{Bindings, Call, Field, Location, Ref, TensorInfo},
+};
+use niello_kernels::{
+    Isa, Kernel, Memory, Region, RowChain, Space, Stage, by_rows::RowStage, row_chain::Map,
+};
+use proc_macro2::{Literal, TokenStream};
+use quote::quote;
+
+/// See [`RowChain`].
+#[derive(Debug)]
+pub(super) struct ChainCall {
+    calls: Vec<Box<dyn Call>>,
+    group: Group,
+    /// Values that lie in one of the maps in between, with its index among them and their first channel.
+    inside: Vec<(ValueId, usize, usize)>,
+    threads: u32,
+}
+
+impl ChainCall {
+    pub(super) fn new(
+        group: Group,
+        calls: Vec<Box<dyn Call>>,
+        placement: &Placement,
+        values: usize,
+        threads: usize,
+    ) -> Self {
+        let inside = (0..values)
+            .map(ValueId)
+            .filter_map(|id| {
+                let (root, channel) = placement.root(id);
+                let map = group.between.iter().position(|(map, _)| *map == root)?;
+                Some((id, map, channel))
+            })
+            .collect();
+        Self { calls, group, inside, threads: threads.max(1) as u32 }
+    }
+
+    /// Tensors, of which those in between lie in the step's scratch.
+    fn tensors(&self, b: &Bindings<'_>) -> Vec<TensorInfo> {
+        let mut tensors = b.tensors.to_vec();
+        let mut offset = b.scratch.offset as usize + self.group.own;
+        let mut maps = vec![];
+        for (id, rows) in &self.group.between {
+            let shape = tensors[id.0].shape;
+            maps.push((offset, shape.c));
+            offset += (rows * shape.w * shape.c).next_multiple_of(ALIGNMENT);
+        }
+        for (id, map, channel) in &self.inside {
+            let (offset, c) = maps[*map];
+            let offset = (offset + channel) as u32;
+            tensors[id.0].location = Location { space: Space::Arena, offset, stride: c as u32 };
+        }
+        tensors
+    }
+
+    /// The members' own scratch.
+    fn own(&self, b: &Bindings<'_>) -> Region {
+        Region { offset: b.scratch.offset, len: self.group.own as u32 }
+    }
+
+    /// Maps in order, with the rows that are in memory; 0 for whole ones.
+    fn maps(&self) -> impl Iterator<Item = (ValueId, u32)> {
+        let Group { inputs, between, output, .. } = &self.group;
+        let whole = |id: &ValueId| (*id, 0);
+        let parts = between.iter().map(|(id, rows)| (*id, *rows as u32));
+        inputs.iter().map(whole).chain(parts).chain([(*output, 0)])
+    }
+}
+
+impl Call for ChainCall {
+    fn kernel(&self) -> &'static str {
+        "RowChain"
+    }
+
+    fn run(&self, b: &Bindings<'_>, mem: &Memory<'_>, isa: Isa) {
+        let tensors = self.tensors(b);
+        let inner = Bindings { tensors: &tensors, blob: b.blob, scratch: self.own(b) };
+        let kernels: Vec<Box<dyn RowStage + Sync + '_>> =
+            self.calls.iter().map(|call| call.by_rows(&inner).expect("members work by rows")).collect();
+        let stages: Vec<Stage<&(dyn RowStage + Sync)>> = kernels
+            .iter()
+            .zip(&self.group.places)
+            .map(|(kernel, (reads, writes))| Stage { kernel: &**kernel, reads: *reads, writes: *writes })
+            .collect();
+        let maps: Vec<Map> =
+            self.maps().map(|(id, rows)| Map { operand: Ref::new(id).bind(&inner), rows }).collect();
+        let height = tensors[self.group.output.0].shape.h as u32;
+        RowChain {
+            stages: &stages[..],
+            maps: &maps,
+            band: self.group.band as u32,
+            scratch: b.scratch,
+            threads: self.threads,
+            rows: [0, height],
+            shift: 0,
+        }
+        .run(mem, isa);
+    }
+
+    fn kernel_type(&self) -> TokenStream {
+        let stages = self.calls.iter().rev().fold(quote!(()), |rest, call| {
+            let kernel = call.kernel_type();
+            quote!((Stage<#kernel>, #rest))
+        });
+        quote!(RowChain<#stages>)
+    }
+
+    fn tokens(&self, b: &Bindings<'_>) -> TokenStream {
+        let tensors = self.tensors(b);
+        let inner = Bindings { tensors: &tensors, blob: b.blob, scratch: self.own(b) };
+        let members = self.calls.iter().zip(&self.group.places).rev();
+        let stages = members.fold(quote!(()), |rest, (call, ([first, second], writes))| {
+            let kernel = call.tokens(&inner);
+            let [first, second, writes] = [*first, *second, *writes].map(Literal::u8_unsuffixed);
+            quote!((Stage { kernel: #kernel, reads: [#first, #second], writes: #writes }, #rest))
+        });
+        let maps = self.maps().map(|(id, rows)| {
+            let (operand, rows) = (Ref::new(id).tokens(&inner), Literal::u32_unsuffixed(rows));
+            quote!(Map { operand: #operand, rows: #rows })
+        });
+        let height = tensors[self.group.output.0].shape.h as u32;
+        let [band, threads, height] =
+            [self.group.band as u32, self.threads, height].map(Literal::u32_unsuffixed);
+        let [offset, len] = [b.scratch.offset, b.scratch.len].map(Literal::u32_unsuffixed);
+        quote! {
+            RowChain {
+                stages: #stages,
+                maps: &[#(#maps),*],
+                band: #band,
+                scratch: Region { offset: #offset, len: #len },
+                threads: #threads,
+                rows: [0, #height],
+                shift: 0
+            }
+        }
+    }
+}
