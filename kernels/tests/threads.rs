@@ -10,6 +10,14 @@ use common::{Arena, Conv, Tensor, packings};
 use niello_kernels::conv::part_of_scratch;
 use niello_kernels::*;
 use reference::conv2d;
+use std::sync::{Mutex, MutexGuard};
+
+/// The number of threads is one for the whole process, in which `cargo test` runs tests side by side.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
 
 /// Codes that follow from a number.
 fn code(i: usize) -> i8 {
@@ -36,6 +44,7 @@ fn conv(kernel: usize, stride: usize, padding: usize, [groups, cin, cout]: [usiz
 
 #[test]
 fn any_number_of_threads_returns_the_same_bytes() {
+    let _alone = alone();
     // The last one is below what is worth a thread.
     let table = [
         ("stem", [41, 37], conv(7, 2, 3, [1, 3, 24])),
@@ -90,6 +99,7 @@ fn image(shape: [usize; 3]) -> Tensor {
 
 #[test]
 fn kernels_of_single_elements() {
+    let _alone = alone();
     let shape = [67, 50, 33];
     let (a, b) = (image(shape), image([50, 67, 33]));
     let multiplier = Multiplier { mantissa: 1_500_000_000, shift: -1 };
@@ -136,6 +146,7 @@ fn kernels_of_single_elements() {
 
 #[test]
 fn kernels_with_windows() {
+    let _alone = alone();
     for (kernel, stride, padding) in [(3u32, 2u32, 1u32), (2, 2, 0), (5, 1, 4), (3, 5, 2)] {
         let shape = [61, 47, 24];
         let out = [0, 1].map(|i| (shape[i] + 2 * padding as usize - kernel as usize) / stride as usize + 1);
@@ -174,6 +185,7 @@ fn kernels_with_windows() {
 
 #[test]
 fn transposed_convolutions() {
+    let _alone = alone();
     for (kernel, stride, padding) in [(2, 2, 0), (3, 2, 1), (5, 3, 2)] {
         let conv = conv(kernel, stride, padding, [1, 12, 20]);
         let picture = image([30, 21, 12]);
@@ -204,6 +216,7 @@ fn transposed_convolutions() {
 
 #[test]
 fn convolution_and_max_pooling_as_one_step() {
+    let _alone = alone();
     let conv = conv(3, 1, 1, [1, 8, 24]);
     let (picture, map) = (image([40, 33, 8]), [40u32, 33, 24]);
     for (window, stride, padding, rows) in [(3u32, 2u32, 0u32, 5u32), (2, 2, 1, 2), (9, 4, 3, 4)] {
