@@ -11,7 +11,7 @@ use crate::{
 use core::{cell::Cell, ops::Range};
 
 /// The most maps of a chain: its inputs, what lies between, its output.
-pub const MOST_MAPS: usize = 16;
+pub const MOST_MAPS: usize = 12;
 
 /// A map that kernels of a chain read or write, or slices of whose channels they do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,35 +146,41 @@ pub struct RowChain<'a, S> {
     pub shift: u32,
 }
 
-/// Rows of each map, from the first to before the second.
-type Rows = [[usize; 2]; MOST_MAPS];
-
-/// Which rows are in memory, from band to band.
+/// Which rows of each map are in memory, from band to band.
 #[derive(Clone, Debug, Default)]
 pub struct Walk {
-    held: Rows,
+    turns: [Turn; MOST_MAPS],
 }
 
-/// What happens to a map for a band.
+/// What happens to a map for a band. Rows are from the first to before the second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Turn {
+    /// Rows that are in memory from the band before.
+    pub held: [usize; 2],
     /// Rows that must be in memory; the first of them then lies where the map begins.
     pub needed: [usize; 2],
-    /// Rows of those that are not there yet: they are the last ones.
-    pub missing: [usize; 2],
-    /// The first row that was in memory before.
-    pub before: usize,
+    /// The first of those that are not there yet: they are the last ones.
+    pub missing: usize,
 }
 
 impl Turn {
     /// Rows that stay.
     fn kept(&self) -> usize {
-        self.missing[0].saturating_sub(self.needed[0])
+        self.missing.saturating_sub(self.needed[0])
+    }
+
+    /// Completes it, once its needs are known.
+    fn complete(&mut self) {
+        let Self { held, needed, .. } = *self;
+        if needed[0] >= needed[1] {
+            // Nothing is wanted, and everything stays.
+            (self.needed, self.missing) = (held, held[1]);
+        } else {
+            let kept = held[0] <= needed[0] && needed[0] < held[1];
+            self.missing = if kept { held[1].min(needed[1]) } else { needed[0] };
+        }
     }
 }
-
-/// Nothing, of no map.
-const NONE: Turn = Turn { needed: [0; 2], missing: [0; 2], before: 0 };
 
 impl Walk {
     /// What each map needs for output rows `rows`, of `maps` whose last one is the output. `height` gives the rows of a map, `None` where
@@ -185,45 +191,32 @@ impl Walk {
         maps: usize,
         height: impl Fn(usize) -> Option<usize>,
         rows: Range<usize>,
-    ) -> Option<[Turn; MOST_MAPS]> {
-        let mut turns = [NONE; MOST_MAPS];
+    ) -> Option<&[Turn; MOST_MAPS]> {
+        let turns = &mut self.turns;
+        for turn in turns.iter_mut() {
+            *turn = Turn { held: turn.needed, needed: [0; 2], missing: 0 };
+        }
         let last = turns.get_mut(maps.checked_sub(1)?)?;
-        (last.needed, last.missing) = ([rows.start, rows.end], [rows.start, rows.end]);
+        (last.needed, last.missing) = ([rows.start, rows.end], rows.start);
         for index in (0..stages.count()).rev() {
             let link = stages.link(index)?;
             // All kernels that read what it writes come after it, so that the needs of the map are complete.
             let writes = link.writes as usize;
+            let written = turns.get_mut(writes)?;
             if writes + 1 < maps {
-                self.turn(writes, turns.get_mut(writes)?);
+                written.complete();
             }
-            let missing = turns.get(writes)?.missing;
-            for read in link.reads.map(usize::from) {
-                let rows = link.reach.of(missing[0]..missing[1], height(read)?);
+            let missing = written.missing..written.needed[1];
+            for read in link.reads {
+                let rows = link.reach.of(missing.clone(), height(read as usize)?);
                 if !rows.is_empty() {
-                    let needed = &mut turns.get_mut(read)?.needed;
+                    let needed = &mut turns.get_mut(read as usize)?.needed;
                     let all = if needed[0] < needed[1] { *needed } else { [rows.start, rows.end] };
                     *needed = [all[0].min(rows.start), all[1].max(rows.end)];
                 }
             }
         }
-        for (held, turn) in self.held.iter_mut().zip(&turns) {
-            if turn.needed[0] < turn.needed[1] {
-                *held = turn.needed;
-            }
-        }
-        Some(turns)
-    }
-
-    /// Completes a map's turn, once its needs are known.
-    fn turn(&self, map: usize, turn: &mut Turn) {
-        let (held, needed) = (self.held.get(map).copied().unwrap_or_default(), turn.needed);
-        let kept = held[0] <= needed[0] && needed[0] < held[1];
-        let start = if kept { held[1].min(needed[1]) } else { needed[0] };
-        (turn.missing, turn.before) = ([start, needed[1]], held[0]);
-        if needed[0] >= needed[1] {
-            // Nothing is wanted, and everything stays.
-            *turn = Turn { needed: held, missing: [held[1]; 2], before: held[0] };
-        }
+        Some(&self.turns)
     }
 }
 
@@ -344,28 +337,29 @@ impl<S: Stages> RowChain<'_, S> {
     fn compute_band(&self, walk: &mut Walk, rows: Range<usize>, mem: &Memory<'_>, isa: Isa) -> Option<()> {
         let height = |map: usize| self.maps.get(map).map(|map| map.operand.shape[0] as usize);
         let turns = walk.band(&self.stages, self.maps.len(), height, rows)?;
-        for (map, turn) in self.maps.iter().zip(&turns) {
+        for (map, turn) in self.maps.iter().zip(turns) {
             if map.rows > 0 {
                 if turn.needed[1].saturating_sub(turn.needed[0]) > map.rows as usize {
                     return None;
                 }
-                self.keep(mem, &map.operand, turn.needed[0].saturating_sub(turn.before), turn.kept())?;
+                self.keep(mem, &map.operand, turn.needed[0].saturating_sub(turn.held[0]), turn.kept())?;
             }
         }
         for index in 0..self.stages.count() {
             let link = self.stages.link(index)?;
-            let [start, end] = turns.get(link.writes as usize)?.missing;
+            let written = turns.get(link.writes as usize)?;
+            let (start, end) = (written.missing, written.needed[1]);
             if start >= end {
                 continue;
             }
             let [mut first, mut second] = link.operands;
             for (operand, map) in [(&mut first, link.reads[0]), (&mut second, link.reads[1])] {
                 let needs = link.reach.of(start..end, operand.shape[0] as usize);
-                *operand = self.view(map, &turns, operand, needs)?;
+                *operand = self.view(map, turns, operand, needs)?;
             }
             let views = Views {
                 reads: [first, second],
-                output: self.view(link.writes, &turns, &link.output, start..end)?,
+                output: self.view(link.writes, turns, &link.output, start..end)?,
                 scratch: Region { offset: link.scratch.offset.checked_add(self.shift)?, ..link.scratch },
             };
             self.stages.compute(index, start, views, mem, isa);

@@ -148,18 +148,15 @@ unsafe fn block(
         // SAFETY: the caller's promise, for one panel; the sums of `triples` are short enough.
         unsafe {
             if triples > 0
-                && let Some(a) = channel(constants, job.first)
+                && channels - job.first >= CHANNELS
+                && let (Some(a), Some(b)) = (channel(constants, job.first), channel(constants, job.first + 1))
             {
-                if channels - job.first < CHANNELS {
-                    job.channels = [a, a];
-                    done =
-                        lone(x, groups, stage.rounding, &mut job, out.get(..LANES * triples).unwrap_or(&[]));
-                } else if let Some(b) = channel(constants, job.first + 1) {
-                    job.channels = [a, b];
-                    (job.out, job.count) = (out.as_ptr(), triples);
-                    panel(x, groups, stage.rounding, &mut job);
-                    done = LANES * triples;
-                }
+                job.channels = [a, b];
+                (job.out, job.count) = (out.as_ptr(), triples);
+                panel(x, groups, stage.rounding, &mut job);
+                done = LANES * triples;
+            } else if triples > 0 && channels - job.first < CHANNELS {
+                done = lone(x, groups, constants, &mut job, out.get(..LANES * triples).unwrap_or(&[]));
             }
             if done < pixels {
                 let live = (channels - job.first).min(CHANNELS);
@@ -185,12 +182,15 @@ unsafe fn panel(x: *const i8, groups: usize, rounding: Rounding, job: &mut Tripl
     }
 }
 
-/// The last channel of an odd number, by way of the panel that it would be part of. Returns the number of pixels.
+/// The last channel of an odd number, by way of the panel that it would be part of. Returns for how many pixels: none where
+/// there is no short way.
 ///
 /// # Safety
 /// As for [`panel`] with three pixels for each three of `out`, of which only the first channel is writable.
 #[inline(never)]
-unsafe fn lone(x: *const i8, groups: usize, rounding: Rounding, job: &mut Triples, out: &[*mut i8]) -> usize {
+unsafe fn lone(x: *const i8, groups: usize, constants: &Panels, job: &mut Triples, out: &[*mut i8]) -> usize {
+    // SAFETY: the caller's promise.
+    let Some(own) = (unsafe { channel(constants, job.first) }) else { return 0 };
     let mut pairs = [[0; CHANNELS]; CHUNK];
     let mut places = [core::ptr::null_mut(); CHUNK];
     for (place, pair) in places.iter_mut().zip(&mut pairs) {
@@ -199,10 +199,10 @@ unsafe fn lone(x: *const i8, groups: usize, rounding: Rounding, job: &mut Triple
     if out.len() > places.len() {
         return 0;
     }
-    (job.out, job.count) = (places.as_ptr(), out.len() / LANES);
+    (job.channels, job.out, job.count) = ([own; CHANNELS], places.as_ptr(), out.len() / LANES);
     // SAFETY: the caller's promise; `places` has two bytes for each pixel. The panel's second channel is packed as zeros.
     unsafe {
-        panel(x, groups, rounding, job);
+        panel(x, groups, constants.stage.rounding, job);
         for (out, [lower, _]) in out.iter().zip(pairs) {
             out.add(job.first).write(lower);
         }
