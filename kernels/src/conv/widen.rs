@@ -39,7 +39,7 @@ impl Job<'_> {
             }
             let rest = words.get(p * k / 2..).unwrap_or(&[]);
             let done = match self.widen_run(cursor, count - p, cin, rest) {
-                0 => self.widen_patches(cursor, count - p, cin, patch, rest),
+                0 if !cin.is_multiple_of(GROUP) => self.widen_patches(cursor, count - p, cin, patch, rest),
                 done => done,
             };
             if done > 0 {
@@ -133,7 +133,7 @@ impl Job<'_> {
     }
 
     /// As [`Job::widen_run`] where rows of taps do not begin at groups, as in first layers: by way of `patch`.
-    #[inline(always)]
+    #[inline(never)]
     fn widen_patches(
         &self,
         cursor: Cursor,
