@@ -193,7 +193,13 @@ fn layer_statics(program: &Program, names: &[Ident]) -> TokenStream {
         ));
         let kernel = step.call.kernel_type();
         let value = step.call.tokens(&program.bindings(i));
-        quote! { #about static #name: #kernel = #value; }
+        let is_chain = kernel.clone().into_iter().count() > 1;
+        let allowed = is_chain.then(|| {
+            quote! {
+                #[allow(clippy::type_complexity, reason = "it names the kernels of a chain in order")]
+            }
+        });
+        quote! { #about #allowed static #name: #kernel = #value; }
     });
     quote!(#(#statics)*)
 }
