@@ -59,7 +59,7 @@ pub use isa::Isa;
 pub use memory::{Memory, Operand, Region, Space};
 pub use pool::{AveragePool2d, GlobalAveragePool, MaxPool2d};
 pub use resize::{ResizeBilinear, ResizeNearest};
-pub use row_chain::{RowChain, Stage};
+pub use row_chain::{Frame, RowChain, Stage};
 pub use softmax::Softmax;
 pub use table::Table;
 pub use tiles::Layout;

@@ -132,6 +132,13 @@ impl Stages for &[Stage<&(dyn RowStage + Sync)>] {
 pub struct RowChain<'a, S> {
     /// The kernels.
     pub stages: S,
+    /// Everything that does not depend on what they are.
+    pub frame: Frame<'a>,
+}
+
+/// Where the maps of a chain lie, and which rows are computed.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
     /// Inputs, at most two, maps in between, and last the output.
     pub maps: &'a [Map],
     /// Output rows per band.
@@ -183,40 +190,41 @@ impl Turn {
 }
 
 impl Walk {
-    /// What each map needs for output rows `rows`, of `maps` whose last one is the output. `height` gives the rows of a map, `None` where
-    /// there is no such map.
+    /// What each of `maps`, of which the last one is the output, needs for output rows `rows`. `None` if kernels name other maps.
     pub fn band(
         &mut self,
         stages: &impl Stages,
-        maps: usize,
-        height: impl Fn(usize) -> Option<usize>,
+        maps: &[Map],
         rows: Range<usize>,
     ) -> Option<&[Turn; MOST_MAPS]> {
-        let turns = &mut self.turns;
-        for turn in turns.iter_mut() {
+        for turn in self.turns.iter_mut() {
             *turn = Turn { held: turn.needed, needed: [0; 2], missing: 0 };
         }
-        let last = turns.get_mut(maps.checked_sub(1)?)?;
+        let last = self.turns.get_mut(maps.len().checked_sub(1)?)?;
         (last.needed, last.missing) = ([rows.start, rows.end], rows.start);
         for index in (0..stages.count()).rev() {
-            let link = stages.link(index)?;
-            // All kernels that read what it writes come after it, so that the needs of the map are complete.
-            let writes = link.writes as usize;
-            let written = turns.get_mut(writes)?;
-            if writes + 1 < maps {
-                written.complete();
-            }
-            let missing = written.missing..written.needed[1];
-            for read in link.reads {
-                let rows = link.reach.of(missing.clone(), height(read as usize)?);
-                if !rows.is_empty() {
-                    let needed = &mut turns.get_mut(read as usize)?.needed;
-                    let all = if needed[0] < needed[1] { *needed } else { [rows.start, rows.end] };
-                    *needed = [all[0].min(rows.start), all[1].max(rows.end)];
-                }
-            }
+            self.kernel(&stages.link(index)?, maps)?;
         }
         Some(&self.turns)
+    }
+
+    /// What a kernel needs to write what is missing. All kernels that read that come after it, so that the needs of the map are complete.
+    #[inline(never)]
+    fn kernel(&mut self, link: &Link, maps: &[Map]) -> Option<()> {
+        let written = self.turns.get_mut(link.writes as usize)?;
+        if link.writes as usize + 1 < maps.len() {
+            written.complete();
+        }
+        let missing = written.missing..written.needed[1];
+        for read in link.reads.map(usize::from) {
+            let rows = link.reach.of(missing.clone(), maps.get(read)?.operand.shape[0] as usize);
+            if !rows.is_empty() {
+                let needed = &mut self.turns.get_mut(read)?.needed;
+                let all = if needed[0] < needed[1] { *needed } else { [rows.start, rows.end] };
+                *needed = [all[0].min(rows.start), all[1].max(rows.end)];
+            }
+        }
+        Some(())
     }
 }
 
@@ -232,43 +240,37 @@ unsafe impl<S: Stages> ByRows for RowChain<'_, S> {
     const HALO: bool = true;
 
     fn output(&self) -> Operand {
-        self.maps.last().map_or(NOWHERE, |map| map.operand)
+        self.frame.maps.last().map_or(NOWHERE, |map| map.operand)
     }
 
     fn reads(&self) -> [Operand; 2] {
-        let mut inputs = self.inputs();
+        let mut inputs = self.frame.inputs();
         let first = inputs.next().unwrap_or(NOWHERE);
         [first, inputs.next().unwrap_or(first)]
     }
 
     fn scratch(&self) -> Region {
-        self.scratch
+        self.frame.scratch
     }
 
     fn scratch_of_one(&self) -> usize {
-        (self.scratch.len as usize).checked_div(self.threads as usize).unwrap_or(0)
+        self.frame.scratch_of_one()
     }
 
     fn work(&self) -> usize {
-        (0..self.stages.count())
-            .filter_map(|i| self.stages.link(i))
-            .fold(0, |sum, l| l.work.saturating_add(sum))
+        let work = |index| self.stages.link(index).map_or(0, |link: Link| link.work);
+        (0..self.stages.count()).map(work).fold(0, usize::saturating_add)
     }
 
     fn fits(&self, mem: &Memory<'_>) -> bool {
-        self.maps.len() <= MOST_MAPS
-            && self.band > 0
-            && self.inputs().count() <= 2
-            && self.inputs().all(|input| mem.read(&input).is_some())
-            && self.maps.last().is_some_and(|map| map.rows == 0 && mem.write(&map.operand).is_some())
-            && mem.scratch(self.scratch).is_some()
-            && self.maps.iter().all(|map| map.rows == 0 || self.is_in_scratch(map))
-            && (0..self.stages.count()).all(|i| self.stages.link(i).is_some_and(|link| self.link_fits(&link)))
+        let link_fits = |index| self.stages.link(index).is_some_and(|link| self.frame.link_fits(&link));
+        self.frame.fits(mem) && (0..self.stages.count()).all(link_fits)
     }
 
     fn part(&self, rows: Range<usize>, index: usize) -> Self {
         let shift = index.saturating_mul(part_of_scratch(self.scratch_of_one())) as u32;
-        Self { rows: [rows.start as u32, rows.end as u32], shift, ..*self }
+        let rows = [rows.start as u32, rows.end as u32];
+        Self { frame: Frame { rows, shift, ..self.frame }, ..*self }
     }
 
     fn alone(&self, mem: &Memory<'_>, isa: Isa) {
@@ -276,10 +278,10 @@ unsafe impl<S: Stages> ByRows for RowChain<'_, S> {
             debug_assert!(false, "operands of a chain outside memory, or not those of its maps");
             return;
         }
-        let [mut row, end] = self.rows.map(|row| row as usize);
+        let [mut row, end] = self.frame.rows.map(|row| row as usize);
         let mut walk = Walk::default();
         while row < end {
-            let until = row.saturating_add(self.band as usize).min(end);
+            let until = row.saturating_add(self.frame.band as usize).min(end);
             if self.compute_band(&mut walk, row..until, mem, isa).is_none() {
                 debug_assert!(false, "a map of a chain needs more rows than are in memory");
                 return;
@@ -289,14 +291,45 @@ unsafe impl<S: Stages> ByRows for RowChain<'_, S> {
     }
 }
 
+impl<S: Stages> RowChain<'_, S> {
+    /// Computes output rows `rows`; `None` if they need more rows of a map than are in memory.
+    fn compute_band(&self, walk: &mut Walk, rows: Range<usize>, mem: &Memory<'_>, isa: Isa) -> Option<()> {
+        let turns = walk.band(&self.stages, self.frame.maps, rows)?;
+        self.frame.keep(mem, turns)?;
+        for index in 0..self.stages.count() {
+            if let Some((start, views)) = self.frame.views(&self.stages.link(index)?, turns)? {
+                self.stages.compute(index, start, views, mem, isa);
+            }
+        }
+        Some(())
+    }
+}
+
 /// An operand without elements.
 const NOWHERE: Operand = Operand::arena(0, [0; 3], 0);
 
-impl<S: Stages> RowChain<'_, S> {
+impl Frame<'_> {
     /// Whole maps but the output.
     fn inputs(&self) -> impl Iterator<Item = Operand> {
         let others = self.maps.split_last().map_or(&[][..], |(_, others)| others);
         others.iter().filter(|map| map.rows == 0).map(|map| map.operand)
+    }
+
+    /// Scratch bytes of one thread.
+    fn scratch_of_one(&self) -> usize {
+        (self.scratch.len as usize).checked_div(self.threads as usize).unwrap_or(0)
+    }
+
+    /// Whether all maps lie in memory, those in between in the scratch of the first thread.
+    #[inline(never)]
+    fn fits(&self, mem: &Memory<'_>) -> bool {
+        self.maps.len() <= MOST_MAPS
+            && self.band > 0
+            && self.inputs().count() <= 2
+            && self.inputs().all(|input| mem.read(&input).is_some())
+            && self.maps.last().is_some_and(|map| map.rows == 0 && mem.write(&map.operand).is_some())
+            && mem.scratch(self.scratch).is_some()
+            && self.maps.iter().all(|map| map.rows == 0 || self.is_in_scratch(map))
     }
 
     /// Bytes of a row of a map.
@@ -317,6 +350,7 @@ impl<S: Stages> RowChain<'_, S> {
         from_zero.extent().is_some() && bytes.is_some_and(|bytes| self.is_in_first(map.operand.offset, bytes))
     }
 
+    #[inline(never)]
     fn link_fits(&self, link: &Link) -> bool {
         let last = self.maps.len().saturating_sub(1);
         let of_map = |index: u8, operand: &Operand| {
@@ -333,38 +367,22 @@ impl<S: Stages> RowChain<'_, S> {
             && self.is_in_first(link.scratch.offset, link.scratch.len as usize)
     }
 
-    /// Computes output rows `rows`; `None` if they need more rows of a map than are in memory.
-    fn compute_band(&self, walk: &mut Walk, rows: Range<usize>, mem: &Memory<'_>, isa: Isa) -> Option<()> {
-        let height = |map: usize| self.maps.get(map).map(|map| map.operand.shape[0] as usize);
-        let turns = walk.band(&self.stages, self.maps.len(), height, rows)?;
-        for (map, turn) in self.maps.iter().zip(turns) {
-            if map.rows > 0 {
-                if turn.needed[1].saturating_sub(turn.needed[0]) > map.rows as usize {
-                    return None;
-                }
-                self.keep(mem, &map.operand, turn.needed[0].saturating_sub(turn.held[0]), turn.kept())?;
-            }
+    /// The first row that a kernel is to compute, and where; `None` within if it has nothing to do.
+    #[inline(never)]
+    fn views(&self, link: &Link, turns: &[Turn]) -> Option<Option<(usize, Views)>> {
+        let written = turns.get(link.writes as usize)?;
+        let (start, end) = (written.missing, written.needed[1]);
+        if start >= end {
+            return Some(None);
         }
-        for index in 0..self.stages.count() {
-            let link = self.stages.link(index)?;
-            let written = turns.get(link.writes as usize)?;
-            let (start, end) = (written.missing, written.needed[1]);
-            if start >= end {
-                continue;
-            }
-            let [mut first, mut second] = link.operands;
-            for (operand, map) in [(&mut first, link.reads[0]), (&mut second, link.reads[1])] {
-                let needs = link.reach.of(start..end, operand.shape[0] as usize);
-                *operand = self.view(map, turns, operand, needs)?;
-            }
-            let views = Views {
-                reads: [first, second],
-                output: self.view(link.writes, turns, &link.output, start..end)?,
-                scratch: Region { offset: link.scratch.offset.checked_add(self.shift)?, ..link.scratch },
-            };
-            self.stages.compute(index, start, views, mem, isa);
+        let mut reads = link.operands;
+        for (operand, map) in reads.iter_mut().zip(link.reads) {
+            let needs = link.reach.of(start..end, operand.shape[0] as usize);
+            *operand = self.view(map, turns, operand, needs)?;
         }
-        Some(())
+        let output = self.view(link.writes, turns, &link.output, start..end)?;
+        let scratch = Region { offset: link.scratch.offset.checked_add(self.shift)?, ..link.scratch };
+        Some(Some((start, Views { reads, output, scratch })))
     }
 
     /// Rows of `operand`, which is a map or some of its channels.
@@ -381,8 +399,20 @@ impl<S: Stages> RowChain<'_, S> {
         Some(moved.rows(from..from + rows.len()))
     }
 
+    /// Moves the rows that stay to the beginning of their maps; `None` if more are needed than there is room for.
+    #[inline(never)]
+    fn keep(&self, mem: &Memory<'_>, turns: &[Turn]) -> Option<()> {
+        for (map, turn) in self.maps.iter().zip(turns).filter(|(map, _)| map.rows > 0) {
+            if turn.needed[1].saturating_sub(turn.needed[0]) > map.rows as usize {
+                return None;
+            }
+            self.move_rows(mem, &map.operand, turn.needed[0].saturating_sub(turn.held[0]), turn.kept())?;
+        }
+        Some(())
+    }
+
     /// Moves `count` rows of a map that is in memory in part from row `from` to its beginning.
-    fn keep(&self, mem: &Memory<'_>, map: &Operand, from: usize, count: usize) -> Option<()> {
+    fn move_rows(&self, mem: &Memory<'_>, map: &Operand, from: usize, count: usize) -> Option<()> {
         if from == 0 || count == 0 {
             return Some(());
         }

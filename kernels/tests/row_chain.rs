@@ -287,7 +287,7 @@ impl Net {
         let own = Region { offset: 0, len: scratch_bytes as u32 };
         let mut rows = [0; MOST_MAPS];
         self.staged(&anywhere, own, |stages| {
-            let height = |map: usize| self.maps.get(map).map(|shape| shape[0]);
+            let maps: Vec<Map> = anywhere.iter().map(|operand| Map { operand: *operand, rows: 0 }).collect();
             // Threads begin anywhere, a single one at the first row.
             let step = if threads > 1 { 1 } else { band };
             let mut walk = Walk::default();
@@ -296,7 +296,7 @@ impl Net {
                     walk = Walk::default();
                 }
                 let end = (start + band).min(self.maps[last][0]);
-                let turns = walk.band(&stages, self.maps.len(), height, start..end).unwrap();
+                let turns = walk.band(&stages, &maps, start..end).unwrap();
                 for (rows, turn) in rows.iter_mut().zip(turns) {
                     *rows = (*rows).max(turn.needed[1] - turn.needed[0]);
                 }
@@ -321,7 +321,10 @@ impl Net {
         threads::set(threads).unwrap();
         self.staged(&operands, own, |stages| {
             let (band, threads, height) = (band as u32, threads as u32, output.shape[0]);
-            let chain = RowChain { stages, maps: &maps, band, scratch, threads, rows: [0, height], shift: 0 };
+            let chain = RowChain {
+                stages,
+                frame: Frame { maps: &maps, band, scratch, threads, rows: [0, height], shift: 0 },
+            };
             arena.run(&chain, Isa::detect(), &output, scratch)
         })
     }
@@ -400,7 +403,10 @@ fn known_types_and_refusals() {
                 Map { operand: within, rows },
                 Map { operand: output, rows: 0 },
             ];
-            let chain = RowChain { stages, maps: &maps, band, scratch, threads: 1, rows: [0, 9], shift: 0 };
+            let chain = RowChain {
+                stages,
+                frame: Frame { maps: &maps, band, scratch, threads: 1, rows: [0, 9], shift: 0 },
+            };
             arena.run(&chain, Isa::detect(), &output, scratch)
         })
     };

@@ -7,7 +7,7 @@ use crate::{
     program::{Bindings, Call, Field, Location, Ref, TensorInfo},
 };
 use niello_kernels::{
-    Isa, Kernel, Memory, Region, RowChain, Space, Stage, by_rows::RowStage, row_chain::Map,
+    Frame, Isa, Kernel, Memory, Region, RowChain, Space, Stage, by_rows::RowStage, row_chain::Map,
 };
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
@@ -91,16 +91,15 @@ impl Call for ChainCall {
         let maps: Vec<Map> =
             self.maps().map(|(id, rows)| Map { operand: Ref::new(id).bind(&inner), rows }).collect();
         let height = tensors[self.group.output.0].shape.h as u32;
-        RowChain {
-            stages: &stages[..],
+        let frame = Frame {
             maps: &maps,
             band: self.group.band as u32,
             scratch: b.scratch,
             threads: self.threads,
             rows: [0, height],
             shift: 0,
-        }
-        .run(mem, isa);
+        };
+        RowChain { stages: &stages[..], frame }.run(mem, isa);
     }
 
     fn kernel_type(&self) -> TokenStream {
@@ -131,12 +130,14 @@ impl Call for ChainCall {
         quote! {
             RowChain {
                 stages: #stages,
-                maps: &[#(#maps),*],
-                band: #band,
-                scratch: Region { offset: #offset, len: #len },
-                threads: #threads,
-                rows: [0, #height],
-                shift: 0
+                frame: Frame {
+                    maps: &[#(#maps),*],
+                    band: #band,
+                    scratch: Region { offset: #offset, len: #len },
+                    threads: #threads,
+                    rows: [0, #height],
+                    shift: 0
+                }
             }
         }
     }

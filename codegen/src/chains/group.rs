@@ -5,13 +5,13 @@ use crate::{
     graph::ValueId,
     lower::Draft,
     plan::{ALIGNMENT, Placement},
-    program::{Bindings, Blob, Location, TensorInfo},
+    program::{Bindings, Blob, Field, Location, Ref, TensorInfo},
     quantize::QGraph,
 };
 use niello_kernels::{
     Region, Space, Stage,
     by_rows::RowStage,
-    row_chain::{MOST_MAPS, Walk},
+    row_chain::{MOST_MAPS, Map, Walk},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -53,6 +53,7 @@ struct Link<'d> {
 pub(super) struct Drafts<'d> {
     drafts: &'d [Draft],
     tensors: &'d [TensorInfo],
+    blob: &'d Blob,
     placement: &'d Placement,
     links: Vec<Option<Link<'d>>>,
     /// Of each map that could be given up, who writes and who reads it.
@@ -94,7 +95,7 @@ impl<'d> Drafts<'d> {
             let ordered = writers.last().is_some_and(|w| readers.first().is_some_and(|r| w < r));
             ordered && !given(id) && writers.iter().chain(&*readers).all(chained)
         });
-        Self { drafts, tensors, placement, links, users, threads, pixels }
+        Self { drafts, tensors, blob, placement, links, users, threads, pixels }
     }
 
     /// Maps that could be given up.
@@ -204,7 +205,9 @@ impl<'d> Drafts<'d> {
             .map(|(link, (reads, writes))| Stage { kernel: &*link.kernel, reads: *reads, writes: *writes })
             .collect();
         let all: Vec<ValueId> = inputs.iter().chain(between).chain([&output]).copied().collect();
-        let height = |map: usize| all.get(map).map(|id| self.tensors[id.0].shape.h);
+        let bindings = Bindings { tensors: self.tensors, blob: self.blob, scratch: Region::EMPTY };
+        let maps: Vec<Map> =
+            all.iter().map(|id| Map { operand: Ref::new(*id).bind(&bindings), rows: 0 }).collect();
         let mut rows = vec![0; between.len()];
         // A thread may begin at any row, a single one begins at the first.
         let (h, step) = (self.tensors[output.0].shape.h, if self.threads > 1 { 1 } else { band });
@@ -213,7 +216,7 @@ impl<'d> Drafts<'d> {
             if self.threads > 1 {
                 walk = Walk::default();
             }
-            let turns = walk.band(&&stages[..], all.len(), height, start..(start + band).min(h))?;
+            let turns = walk.band(&&stages[..], &maps, start..(start + band).min(h))?;
             for (rows, turn) in rows.iter_mut().zip(&turns[inputs.len()..]) {
                 *rows = (*rows).max(turn.needed[1] - turn.needed[0]);
             }

@@ -245,6 +245,7 @@ fn imports(program: &Program, body: &TokenStream) -> TokenStream {
         "Conv2d",
         "Copy",
         "DepthwiseConv2d",
+        "Frame",
         "Gather",
         "Isa",
         "Kernel",
