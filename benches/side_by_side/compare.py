@@ -41,7 +41,7 @@ class Engine:
 
     def __init__(self, name, command, log):
         self.name = name
-        self.rounds = []
+        self.times = []
         pipe = subprocess.PIPE
         with log.open("w") as errors:
             self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=errors, text=True)
@@ -50,19 +50,11 @@ class Engine:
 
     def turn(self, count):
         print(count, file=self.process.stdin, flush=True)
-        self.rounds.append([float(ms) for ms in self.process.stdout.readline().split()])
+        self.times += [float(ms) for ms in self.process.stdout.readline().split()]
 
     def close(self):
         self.process.stdin.close()
         self.process.wait()
-
-    @property
-    def times(self):
-        return [ms for turn in self.rounds for ms in turn]
-
-    def ratio(self, other):
-        """How many times as long as the other one: the fastest of each turn, the median over the rounds."""
-        return statistics.median(min(a) / min(b) for a, b in zip(self.rounds, other.rounds))
 
 
 def prepare(name, folder, rivals):
@@ -131,7 +123,7 @@ def measure(name, folder, rivals, threads, rounds):
 
 
 def table(timed, answers):
-    """Markdown: fastest and median of each engine, and how many times niello's time it takes."""
+    """Markdown: fastest and median of each engine, and its fastest over niello's."""
     head, rule = "| engine |", "|---|"
     for count in timed:
         head += f" {count} thread{'s' * (count > 1)}: min / median, ms | times niello's |"
@@ -140,9 +132,9 @@ def table(timed, answers):
     for name, answer in answers.items():
         line = f"| {label(name)} |"
         for engines in timed.values():
-            engine = engines[name]
-            fastest, median = min(engine.times), statistics.median(engine.times)
-            line += f" {fastest:.2f} / {median:.2f} | {engine.ratio(engines['niello']):.2f} |"
+            times = engines[name].times
+            ratio = min(times) / min(engines["niello"].times)
+            line += f" {min(times):.2f} / {statistics.median(times):.2f} | {ratio:.2f} |"
         lines.append(f"{line} {answer} |")
     return lines
 
