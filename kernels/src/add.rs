@@ -84,6 +84,10 @@ unsafe impl ByRows for Add {
             debug_assert!(false, "operands outside memory, or shapes differ");
             return;
         };
+        #[cfg(target_arch = "x86_64")]
+        if let Some(avx512) = crate::add_avx512::Avx512::new(isa, self) {
+            return avx512.run(&runs, |a, b| self.sum(a, b, self.stage.rounding));
+        }
         #[cfg(target_arch = "aarch64")]
         if let Some(neon) = crate::add_neon::Neon::new(isa, self) {
             return neon.run(&runs, |a, b| self.sum(a, b, Rounding::TfliteDouble));

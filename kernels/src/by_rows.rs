@@ -125,8 +125,9 @@ pub(crate) trait Windowed: ByRows {
 
 /// [`ByRows::part`] of kernels whose operands can be replaced.
 pub(crate) fn part<K: Windowed>(kernel: &K, rows: Range<usize>, index: usize) -> K {
-    let needs = |operand: Operand| kernel.reach().of(rows.clone(), operand.shape[0] as usize);
-    let reads = kernel.reads().map(|operand| operand.rows(needs(operand)));
+    let needed = |operand: Operand| operand.rows(kernel.reach().of(rows.clone(), operand.shape[0] as usize));
+    let [first, second] = kernel.reads();
+    let reads = [needed(first), needed(second)];
     let scratch = scratch_part(kernel.scratch(), kernel.scratch_of_one(), index);
     kernel.over(rows.start, reads, kernel.output().rows(rows), scratch)
 }

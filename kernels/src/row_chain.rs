@@ -216,10 +216,10 @@ impl Walk {
             written.complete();
         }
         let missing = written.missing..written.needed[1];
-        for read in link.reads.map(usize::from) {
-            let rows = link.reach.of(missing.clone(), maps.get(read)?.operand.shape[0] as usize);
+        for read in link.reads {
+            let rows = link.reach.of(missing.clone(), maps.get(read as usize)?.operand.shape[0] as usize);
             if !rows.is_empty() {
-                let needed = &mut self.turns.get_mut(read)?.needed;
+                let needed = &mut self.turns.get_mut(read as usize)?.needed;
                 let all = if needed[0] < needed[1] { *needed } else { [rows.start, rows.end] };
                 *needed = [all[0].min(rows.start), all[1].max(rows.end)];
             }

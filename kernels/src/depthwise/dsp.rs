@@ -105,7 +105,8 @@ pub(super) fn run(conv: &DepthwiseConv2d<'_>, input: In<'_>, out: Out<'_>) -> bo
             for (tap, wide) in weights.iter_mut().enumerate().take(taps) {
                 *wide = widened(conv.weights, tap * channels + first);
             }
-            let [Some(a), Some(b), Some(c), Some(d)] = [0, 1, 2, 3].map(|i| channel(conv, first + i)) else {
+            let of = |i| channel(conv, first + i);
+            let (Some(a), Some(b), Some(c), Some(d)) = (of(0), of(1), of(2), of(3)) else {
                 return false;
             };
             let mut run = Run {
@@ -138,7 +139,7 @@ pub(super) fn run(conv: &DepthwiseConv2d<'_>, input: In<'_>, out: Out<'_>) -> bo
                     }
                     run.init = known.1;
                     run.count = run_of.count;
-                    run.taps = seen.map(Within::len);
+                    run.taps = [seen[0].len(), seen[1].len()];
                     if run.taps.contains(&0) {
                         run.taps = [0, 0];
                     }

@@ -95,7 +95,7 @@ impl Scale {
     /// [`crate::Multiplier::apply`] in every lane.
     #[inline]
     #[target_feature(enable = "avx512f")]
-    fn apply(&self, acc: __m512i, rounding: Rounding) -> __m512i {
+    pub(crate) fn apply(&self, acc: __m512i, rounding: Rounding) -> __m512i {
         match rounding {
             Rounding::TfliteDouble => self.double(acc),
             Rounding::Single => self.single(acc),
