@@ -94,7 +94,7 @@ pub fn bench(program: &Program, isa: Isa, repetitions: usize) -> Result<Timing> 
 /// that does other things too, a step has an undisturbed turn sooner than a whole inference.
 ///
 /// # Errors
-/// As [`bench`].
+/// As [`bench()`].
 pub fn alternate(
     programs: &[&Program],
     isa: Isa,

@@ -139,7 +139,7 @@ pub(crate) fn scratch_part(all: Region, one: usize, index: usize) -> Region {
     Region { offset: all.offset + start, len: (all.len - start).min(bytes as u32) }
 }
 
-/// [`Windowed`] for whoever does not know the kernel.
+/// A kernel that computes some rows at a time, for whoever does not know which it is.
 pub trait RowStage {
     /// What is written, as a whole.
     fn output(&self) -> Operand;
