@@ -12,12 +12,16 @@ use niello_models::Registry;
 use std::collections::BTreeMap;
 
 /// Golden case, our network.
-const CASES: [(&str, &str); 7] = [
+const CASES: [(&str, &str); 11] = [
     ("anam_net", "anam_net"),
     ("anam_net_paper", "anam_net_paper"),
     ("squeezenet1_0", "squeezenet1_0"),
     ("squeezenet1_0_224", "squeezenet1_0"),
     ("squeezenet1_1", "squeezenet1_1"),
+    ("squeezenet1_1_224", "squeezenet1_1"),
+    ("squeezenet1_0_bypass", "squeezenet1_0_bypass"),
+    ("unet_anam", "unet_anam"),
+    ("resnet18", "resnet18"),
     ("w251_cnn_64", "w251_baseline_cnn"),
     ("w251_cnn", "w251_baseline_cnn"),
 ];

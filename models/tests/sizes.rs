@@ -28,20 +28,31 @@ enum Output {
 }
 
 /// The smallest sizes, and two that fit no power of two.
-const ALLOWED: [(&str, Output, [[usize; 2]; 3]); 6] = [
+const ALLOWED: [(&str, Output, [[usize; 2]; 3]); 11] = [
     ("anam_net", Output::Map, [[16, 16], [48, 80], [112, 16]]),
     ("anam_net_paper", Output::Map, [[16, 16], [48, 80], [112, 16]]),
+    ("unet_anam", Output::Map, [[16, 16], [16, 48], [32, 16]]),
     ("unet_small_lung", Output::Map, [[8, 8], [24, 40], [8, 72]]),
     ("squeezenet1_0", Output::Vector, [[29, 29], [37, 50], [99, 29]]),
     ("squeezenet1_1", Output::Vector, [[25, 25], [37, 50], [99, 25]]),
+    ("squeezenet1_0_bypass", Output::Vector, [[29, 29], [37, 50], [99, 29]]),
     ("w251_baseline_cnn", Output::Vector, [[4, 4], [5, 31], [64, 4]]),
+    ("resnet18", Output::Vector, [[1, 1], [33, 50], [99, 29]]),
+    ("resnet34", Output::Vector, [[1, 1], [33, 50], [7, 29]]),
+    ("resnet50", Output::Vector, [[1, 1], [33, 50], [7, 29]]),
 ];
 
+/// Of networks whose bigger ones have no golden vectors of their own: torchvision's counts, with three classes.
+const PARAMETERS: [(&str, usize); 3] =
+    [("resnet18", 11_178_051), ("resnet34", 21_286_211), ("resnet50", 23_514_179)];
+
 /// A size too small or not a multiple, and what the error must say.
-const REFUSED: [(&str, [usize; 2], &str); 8] = [
+const REFUSED: [(&str, [usize; 2], &str); 10] = [
     ("anam_net", [24, 16], "input height must be a multiple of 16"),
     ("anam_net", [16, 0], "input width must be a multiple of 16"),
     ("anam_net_paper", [16, 8], "input width must be a multiple of 16"),
+    ("unet_anam", [16, 24], "input width must be a multiple of 16"),
+    ("resnet50", [0, 4], "input height must be at least 1"),
     ("unet_small_lung", [12, 8], "input height must be a multiple of 8"),
     ("squeezenet1_0", [20, 21], "input height must be at least 21"),
     ("squeezenet1_1", [17, 16], "input width must be at least 17"),
@@ -67,6 +78,14 @@ fn every_allowed_size_builds_and_runs() {
                 assert!(made.data.iter().all(|v| v.is_finite()), "{name} {size:?}");
             }
         }
+    }
+}
+
+#[test]
+fn parameter_counts_are_torchvisions() {
+    for (name, parameters) in PARAMETERS {
+        // Running means and variances are no parameters.
+        assert_eq!(build(name, [32, 32], 3, 3).unwrap().parameters(), parameters, "{name}");
     }
 }
 

@@ -12,9 +12,16 @@ pub(crate) fn conv_bn_relu(b: &mut GraphBuilder<'_>, name: &str, x: ValueId, con
 
 /// Twice 3x3 convolution to `out` channels, batch norm, ReLU: `NAME.0`, `.1`, `.2`, `NAME.3`, `.4`, `NAME`.
 pub(crate) fn double_conv(b: &mut GraphBuilder<'_>, name: &str, x: ValueId, out: usize) -> ValueId {
+    convs(b, name, x, out, 2)
+}
+
+/// The same `count` times.
+pub(crate) fn convs(b: &mut GraphBuilder<'_>, name: &str, x: ValueId, out: usize, count: usize) -> ValueId {
     let conv = ConvParams::new(out, 3).padding(1);
-    let x = conv_bn_relu_at(b, name, 0, &format!("{name}.2"), x, conv);
-    conv_bn_relu_at(b, name, 3, name, x, conv)
+    (0..count).fold(x, |x, i| {
+        let last = if i + 1 == count { name.to_string() } else { format!("{name}.{}", 3 * i + 2) };
+        conv_bn_relu_at(b, name, 3 * i, &last, x, conv)
+    })
 }
 
 /// `NAME.FIRST` convolution, `NAME.(FIRST + 1)` batch norm, then a ReLU named `last`.

@@ -3,8 +3,10 @@
 mod ad_block;
 mod conv_bn_relu;
 mod fire;
+mod resnet;
 mod squeezenet;
 
 pub(crate) use ad_block::ad_block;
-pub(crate) use conv_bn_relu::{conv_bn_relu, double_conv};
+pub(crate) use conv_bn_relu::{conv_bn_relu, convs, double_conv};
+pub(crate) use resnet::{Block, resnet};
 pub(crate) use squeezenet::{Feature, squeezenet};

@@ -1,4 +1,4 @@
-//! What SqueezeNet 1.0 and 1.1 share: everything but the table of layers.
+//! What SqueezeNets share: everything but the table of layers.
 //!
 //! Iandola et al., arXiv 1602.07360; names as in torchvision's `squeezenet.py`.
 
@@ -19,6 +19,8 @@ pub(crate) enum Feature {
     Pool,
     /// Fire module: channels of the squeeze, channels of each expand.
     Fire(usize, usize),
+    /// Fire module whose input is added to its output, `features.N.bypass`.
+    Bypassed(usize, usize),
 }
 
 /// `features.N` by the table, then `classifier.1` (1x1 convolution to the classes), `classifier.2` (ReLU) and
@@ -49,5 +51,9 @@ fn layer(b: &mut GraphBuilder<'_>, name: &str, x: ValueId, feature: Feature) -> 
         Feature::Relu => b.relu(name, x),
         Feature::Pool => b.max_pool(name, x, 3, 2, true),
         Feature::Fire(squeeze, expand) => fire(b, name, x, squeeze, expand),
+        Feature::Bypassed(squeeze, expand) => {
+            let y = fire(b, name, x, squeeze, expand);
+            b.add(&format!("{name}.bypass"), x, y)
+        }
     }
 }

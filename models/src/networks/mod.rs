@@ -2,20 +2,41 @@
 
 mod anam_net;
 mod anam_net_paper;
+mod resnet18;
+mod resnet34;
+mod resnet50;
 mod squeezenet1_0;
+mod squeezenet1_0_bypass;
 mod squeezenet1_1;
+mod unet_anam;
 mod unet_small_lung;
 mod w251_baseline_cnn;
 
 pub use anam_net::AnamNet;
 pub use anam_net_paper::AnamNetPaper;
+pub use resnet18::ResNet18;
+pub use resnet34::ResNet34;
+pub use resnet50::ResNet50;
 pub use squeezenet1_0::SqueezeNet1_0;
+pub use squeezenet1_0_bypass::SqueezeNet1_0Bypass;
 pub use squeezenet1_1::SqueezeNet1_1;
+pub use unet_anam::UNetAnam;
 pub use unet_small_lung::UNetSmallLung;
 pub use w251_baseline_cnn::W251BaselineCnn;
 
 use niello_codegen::network::Network;
 
 /// Every network, in the order of listings.
-pub static ALL: &[&dyn Network] =
-    &[&AnamNet, &AnamNetPaper, &UNetSmallLung, &SqueezeNet1_0, &SqueezeNet1_1, &W251BaselineCnn];
+pub static ALL: &[&dyn Network] = &[
+    &AnamNet,
+    &AnamNetPaper,
+    &UNetAnam,
+    &UNetSmallLung,
+    &SqueezeNet1_0,
+    &SqueezeNet1_1,
+    &SqueezeNet1_0Bypass,
+    &W251BaselineCnn,
+    &ResNet18,
+    &ResNet34,
+    &ResNet50,
+];
