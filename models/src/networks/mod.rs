@@ -2,9 +2,7 @@
 
 mod anam_net;
 mod anam_net_paper;
-mod resnet18;
-mod resnet34;
-mod resnet50;
+mod resnet;
 mod squeezenet1_0;
 mod squeezenet1_0_bypass;
 mod squeezenet1_1;
@@ -14,9 +12,7 @@ mod w251_baseline_cnn;
 
 pub use anam_net::AnamNet;
 pub use anam_net_paper::AnamNetPaper;
-pub use resnet18::ResNet18;
-pub use resnet34::ResNet34;
-pub use resnet50::ResNet50;
+pub use resnet::ResNet;
 pub use squeezenet1_0::SqueezeNet1_0;
 pub use squeezenet1_0_bypass::SqueezeNet1_0Bypass;
 pub use squeezenet1_1::SqueezeNet1_1;
@@ -36,7 +32,7 @@ pub static ALL: &[&dyn Network] = &[
     &SqueezeNet1_1,
     &SqueezeNet1_0Bypass,
     &W251BaselineCnn,
-    &ResNet18,
-    &ResNet34,
-    &ResNet50,
+    &ResNet::RESNET18,
+    &ResNet::RESNET34,
+    &ResNet::RESNET50,
 ];
