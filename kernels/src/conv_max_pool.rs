@@ -3,6 +3,7 @@
 use crate::{
     Conv2d, Isa, Kernel, MaxPool2d, Memory, Operand, Region,
     by_rows::{self, ByRows, Reach, Windowed, covered},
+    memory::move_to_start,
     pool::window,
 };
 use core::{cell::Cell, ops::Range};
@@ -196,9 +197,7 @@ impl ConvMaxPool2d<'_> {
         let tail = (stride - self.conv.output.shape[2].min(stride)) as usize;
         let cells: &[Cell<i8>] =
             mem.scratch(Region { len: all.len - tail as u32, ..all }).unwrap_or_default();
-        for (to, cell) in cells.iter().zip(cells.get(from * row..).unwrap_or_default()) {
-            to.set(cell.get());
-        }
+        move_to_start(cells, from * row);
     }
 
     /// Computes rows of the convolution's output, to row `at` of the memory and on.

@@ -7,8 +7,9 @@ use crate::{
     Isa, Kernel, Memory, Operand, Region,
     by_rows::{self, ByRows, Reach, RowStage, Views},
     conv::part_of_scratch,
+    memory::move_to_start,
 };
-use core::{cell::Cell, ops::Range};
+use core::ops::Range;
 
 /// The most maps of a chain: its inputs, what lies between, its output.
 pub const MOST_MAPS: usize = 12;
@@ -420,15 +421,7 @@ impl Frame<'_> {
         let offset = map.offset.checked_add(self.shift)?;
         let len = (from + count).checked_mul(pitch)?;
         let cells = mem.scratch(Region { offset, len: u32::try_from(len).ok()? })?;
-        let (to, from) = (cells, cells.get(from * pitch..)?);
-        const BLOCK: usize = 16;
-        let (to_blocks, to_rest) = to.get(..count * pitch)?.as_chunks::<BLOCK>();
-        let (from_blocks, from_rest) = from.get(..count * pitch)?.as_chunks::<BLOCK>();
-        for (to, from) in to_blocks.iter().zip(from_blocks) {
-            let block: [i8; BLOCK] = core::array::from_fn(|i| from[i].get());
-            to.iter().zip(block).for_each(|(to, value)| to.set(value));
-        }
-        to_rest.iter().zip(from_rest).for_each(|(to, from): (&Cell<i8>, _)| to.set(from.get()));
+        move_to_start(cells, from * pitch);
         Some(())
     }
 }

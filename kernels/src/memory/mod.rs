@@ -18,6 +18,19 @@ pub(crate) const LARGE_BLOCK: usize = if cfg!(target_pointer_width = "64") { 64 
 /// Values that they handle at once in what remains.
 pub(crate) const SMALL_BLOCK: usize = if cfg!(target_pointer_width = "64") { 16 } else { 4 };
 
+/// Moves all cells from index `from` on to the beginning, in blocks.
+pub(crate) fn move_to_start(cells: &[Cell<i8>], from: usize) {
+    const BLOCK: usize = 16;
+    let Some(source) = cells.get(from..) else { return };
+    let (to_blocks, to_rest) = cells.get(..source.len()).unwrap_or_default().as_chunks::<BLOCK>();
+    let (from_blocks, from_rest) = source.as_chunks::<BLOCK>();
+    for (to, from) in to_blocks.iter().zip(from_blocks) {
+        let block: [i8; BLOCK] = core::array::from_fn(|i| from[i].get());
+        to.iter().zip(block).for_each(|(to, value)| to.set(value));
+    }
+    to_rest.iter().zip(from_rest).for_each(|(to, from)| to.set(from.get()));
+}
+
 /// Which buffer an operand lies in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Space {
