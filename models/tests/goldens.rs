@@ -12,7 +12,7 @@ use niello_models::Registry;
 use std::collections::BTreeMap;
 
 /// Golden case, our network.
-const CASES: [(&str, &str); 11] = [
+const CASES: &[(&str, &str)] = &[
     ("anam_net", "anam_net"),
     ("anam_net_paper", "anam_net_paper"),
     ("squeezenet1_0", "squeezenet1_0"),
@@ -59,7 +59,7 @@ fn with_golden_names(graph: &Graph, mut all: BTreeMap<String, Tensor<f64>>) -> B
 
 #[test]
 fn seeded_weights_have_the_published_checksums() {
-    for (case, _) in CASES {
+    for (case, _) in CASES.iter().copied() {
         let golden = open(case);
         assert_eq!(weights_checksum(&golden.json), golden.json["weights_checksum"], "{case}");
     }
@@ -67,7 +67,7 @@ fn seeded_weights_have_the_published_checksums() {
 
 #[test]
 fn seeded_inputs_are_the_golden_inputs() {
-    for (case, _) in CASES {
+    for (case, _) in CASES.iter().copied() {
         let golden = open(case);
         let recipe = &golden.json["inputs"][0];
         let [scale, offset] = ["scale", "offset"].map(|f| recipe[f].as_f64().unwrap());
@@ -79,7 +79,7 @@ fn seeded_inputs_are_the_golden_inputs() {
 
 #[test]
 fn parameter_counts_are_the_published_ones() {
-    for (case, network) in CASES {
+    for (case, network) in CASES.iter().copied() {
         let golden = open(case);
         let graph = build(network, &golden, &from_torch(&golden.tensors["input"]));
         assert_eq!(graph.parameters() as u64, golden.json["parameters"].as_u64().unwrap(), "{case}");
@@ -88,7 +88,7 @@ fn parameter_counts_are_the_published_ones() {
 
 #[test]
 fn values_agree_with_pytorch_in_f64_and_f32() {
-    for (case, network) in CASES {
+    for (case, network) in CASES.iter().copied() {
         let golden = open(case);
         let input = from_torch(&golden.tensors["input"]);
         let graph = build(network, &golden, &input);

@@ -28,7 +28,7 @@ enum Output {
 }
 
 /// The smallest sizes, and two that fit no power of two.
-const ALLOWED: [(&str, Output, [[usize; 2]; 3]); 11] = [
+const ALLOWED: &[(&str, Output, [[usize; 2]; 3])] = &[
     ("anam_net", Output::Map, [[16, 16], [48, 80], [112, 16]]),
     ("anam_net_paper", Output::Map, [[16, 16], [48, 80], [112, 16]]),
     ("unet_anam", Output::Map, [[16, 16], [16, 48], [32, 16]]),
@@ -43,11 +43,11 @@ const ALLOWED: [(&str, Output, [[usize; 2]; 3]); 11] = [
 ];
 
 /// Of networks whose bigger ones have no golden vectors of their own: torchvision's counts, with three classes.
-const PARAMETERS: [(&str, usize); 3] =
-    [("resnet18", 11_178_051), ("resnet34", 21_286_211), ("resnet50", 23_514_179)];
+const PARAMETERS: &[(&str, usize)] =
+    &[("resnet18", 11_178_051), ("resnet34", 21_286_211), ("resnet50", 23_514_179)];
 
 /// A size too small or not a multiple, and what the error must say.
-const REFUSED: [(&str, [usize; 2], &str); 10] = [
+const REFUSED: &[(&str, [usize; 2], &str)] = &[
     ("anam_net", [24, 16], "input height must be a multiple of 16"),
     ("anam_net", [16, 0], "input width must be a multiple of 16"),
     ("anam_net_paper", [16, 8], "input width must be a multiple of 16"),
@@ -63,7 +63,7 @@ const REFUSED: [(&str, [usize; 2], &str); 10] = [
 #[test]
 fn every_allowed_size_builds_and_runs() {
     assert_eq!(ALLOWED.len(), Registry.all().len(), "a network has no line above");
-    for (name, output, sizes) in ALLOWED {
+    for (name, output, sizes) in ALLOWED.iter().copied() {
         for size @ [h, w] in sizes {
             for (channels, classes) in [(1, 1), (4, 5)] {
                 let graph =
@@ -83,7 +83,7 @@ fn every_allowed_size_builds_and_runs() {
 
 #[test]
 fn parameter_counts_are_torchvisions() {
-    for (name, parameters) in PARAMETERS {
+    for (name, parameters) in PARAMETERS.iter().copied() {
         // Running means and variances are no parameters.
         assert_eq!(build(name, [32, 32], 3, 3).unwrap().parameters(), parameters, "{name}");
     }
@@ -100,7 +100,7 @@ fn squeezenets_run_at_torchvisions_smallest_sizes() {
 
 #[test]
 fn a_size_that_a_network_cannot_take_is_an_error_with_the_rule() {
-    for (name, size, rule) in REFUSED {
+    for (name, size, rule) in REFUSED.iter().copied() {
         let message = build(name, size, 1, 3).unwrap_err().to_string();
         assert!(message.starts_with(&format!("{name}: {rule}")), "{message}");
     }
