@@ -115,6 +115,11 @@ pub(crate) unsafe trait ByRows: Copy + Sync {
 
 /// A kernel whose operands can be replaced by parts of them.
 pub(crate) trait Windowed: ByRows {
+    /// Whether [`Windowed::reach`] holds for all operands; a chain takes no kernel of which it does not.
+    fn is_by_rows(&self) -> bool {
+        true
+    }
+
     /// Which rows of its operands it reads.
     fn reach(&self) -> Reach;
 
@@ -141,6 +146,9 @@ pub(crate) fn scratch_part(all: Region, one: usize, index: usize) -> Region {
 
 /// A kernel that computes some rows at a time, for whoever does not know which it is.
 pub trait RowStage {
+    /// Whether [`RowStage::reach`] holds for all operands: only then it can be part of a chain.
+    fn is_by_rows(&self) -> bool;
+
     /// What is written, as a whole.
     fn output(&self) -> Operand;
 
@@ -173,6 +181,10 @@ pub struct Views {
 }
 
 impl<K: Windowed> RowStage for K {
+    fn is_by_rows(&self) -> bool {
+        Windowed::is_by_rows(self)
+    }
+
     fn output(&self) -> Operand {
         ByRows::output(self)
     }

@@ -34,6 +34,7 @@ pub mod copy;
 pub mod depthwise;
 pub mod isa;
 pub mod memory;
+pub mod mul;
 #[cfg(feature = "std")]
 pub mod peak;
 pub mod pool;
@@ -55,6 +56,7 @@ pub use copy::{Copy, Requantize};
 pub use depthwise::DepthwiseConv2d;
 pub use isa::Isa;
 pub use memory::{Memory, Operand, Region, Space};
+pub use mul::Mul;
 pub use pool::{AveragePool2d, GlobalAveragePool, MaxPool2d};
 pub use resize::{ResizeBilinear, ResizeNearest};
 pub use row_chain::{Frame, RowChain, Stage};

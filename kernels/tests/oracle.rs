@@ -333,6 +333,26 @@ proptest! {
     }
 
     #[test]
+    fn products_of_any_shape(
+        seed: u64,
+        shape in [1usize..=5, 1usize..=7, 1usize..=150],
+        (fill, second, za, zb, stage, gaps) in (fill(), fill(), zero_point(), zero_point(), stages(), gaps()),
+    ) {
+        let random = &mut Random(seed);
+        let a = random.tensor(shape, fill);
+        let multiplier = random.multiplier(if seed % 3 == 0 { 1.0 / 64.0 } else { 128.0 * 128.0 });
+        let kernel: &Make<'_> = &|i, output| {
+            Box::new(Mul { a: i[0], b: i[1], output, a_zero_point: za, b_zero_point: zb, multiplier, stage })
+        };
+        for repeated in [shape, [1, 1, shape[2]], [shape[0], shape[1], 1]] {
+            let b = random.tensor(repeated, second);
+            let expected = mul(&a, &b, [za, zb], multiplier, &stage);
+            check(&[&a, &b], &expected, gaps, kernel);
+            check_in_place(&[&a, &b], &expected, gaps[0], kernel);
+        }
+    }
+
+    #[test]
     fn pooling_of_any_shape(
         seed: u64,
         shape in [1usize..=9, 1usize..=9, 1usize..=150],

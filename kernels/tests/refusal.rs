@@ -54,6 +54,8 @@ fn operands_outside_memory_are_refused() {
                 &Requantize { input, output, input_zero_point: 0, multiplier: HALF, stage: STAGE },
                 &add(input, ok, output),
                 &add(ok, input, output),
+                &mul(input, ok, output),
+                &mul(ok, input, output),
                 &MaxPool2d { input, output, kernel, stride, padding, min: -128, max: 127 },
                 &AveragePool2d {
                     input,
@@ -94,6 +96,10 @@ fn add(a: Operand, b: Operand, output: Operand) -> Add {
         multiplier: HALF,
         stage: STAGE,
     }
+}
+
+fn mul(a: Operand, b: Operand, output: Operand) -> Mul {
+    Mul { a, b, output, a_zero_point: 0, b_zero_point: 0, multiplier: HALF, stage: STAGE }
 }
 
 /// 8 channels, 3x3, with all the constants that it needs.
@@ -146,6 +152,13 @@ fn shapes_that_differ_are_refused() {
     arena.remember();
     refuses("copy", &mut arena, &Copy { input, output });
     refuses("add", &mut arena, &add(input, input, output));
+    refuses("mul", &mut arena, &mul(input, input, output));
+    refuses("mul by fewer channels", &mut arena, &mul(input, few, input));
+    refuses(
+        "mul of one pixel by many",
+        &mut arena,
+        &mul(Operand { shape: [1, 1, 8], ..input }, input, input),
+    );
     refuses("depthwise channels", &mut arena, &depthwise(input, few));
     refuses("argmax", &mut arena, &ArgMax { input, output });
     refuses("softmax", &mut arena, &Softmax { input, output, multiplier: HALF, min_difference: -9 });

@@ -284,6 +284,32 @@ fn add(case: &Case, stage: fn(&Value8) -> OutputStage) {
     });
 }
 
+/// `nchw`: whether the operands lie channel by channel.
+fn mul(case: &Case, nchw: bool) {
+    let call = case.call("MUL");
+    let (a, b, out) = (call.input(0), call.input(1), call.output());
+    let tensor = |value: &Value8| if nchw { value.tensor_nchw() } else { value.tensor() };
+    // Single precision, as in the operator.
+    let [s_a, s_b, s_out] = [&a, &b, &out].map(|value| value.scales[0] as f32);
+    check(&case.name, &[tensor(&a), tensor(&b)], &tensor(&out), |i, o| {
+        Box::new(Mul {
+            a: i[0],
+            b: i[1],
+            output: o,
+            a_zero_point: a.zero_point,
+            b_zero_point: b.zero_point,
+            multiplier: real((s_a * s_b / s_out).into()),
+            stage: stage(&out),
+        })
+    });
+}
+
+/// A sigmoid and a product.
+fn silu(case: &Case) {
+    table(case, "LOGISTIC", |i, o| float_table(i, o, sigmoid));
+    mul(case, true);
+}
+
 fn requantize(case: &Case, op: &str, stage: fn(&Value8) -> OutputStage) {
     let call = case.call(op);
     let (input, out) = (call.input(0), call.output());
@@ -435,23 +461,21 @@ const COVERED: &[(&str, Check)] = &[
     ("hard_swish", |c| table(c, "HARD_SWISH", |i, o| float_table(i, o, hard_swish))),
     ("max_pool3x3s2", max_pool),
     ("mean_hw", mean),
+    ("mul", |c| mul(c, false)),
+    ("mul_channel", |c| mul(c, true)),
     ("relu", |c| requantize(c, "RELU", relu)),
     ("resize_bilinear2x", |c| resize(c, Some(resize::Corners::HalfPixel))),
     ("resize_bilinear_align", |c| resize(c, Some(resize::Corners::Aligned))),
     ("resize_nearest2x", |c| resize(c, None)),
     ("sigmoid", |c| table(c, "LOGISTIC", |i, o| float_table(i, o, sigmoid))),
-    ("silu", |c| table(c, "LOGISTIC", |i, o| float_table(i, o, sigmoid))),
+    ("silu", silu),
     ("softmax", softmax),
     ("tanh", |c| table(c, "TANH", |i, o| float_table(i, o, f32::tanh))),
     ("transpose_conv2x2", transposed_conv),
 ];
 
 /// Cases whose operator this crate does not have, and why.
-const NOT_COVERED: &[(&str, &str)] = &[
-    ("mul", "no kernel for products of two tensors yet"),
-    ("mul_channel", "no kernel for products of two tensors yet"),
-    ("sub", "no kernel for differences yet"),
-];
+const NOT_COVERED: &[(&str, &str)] = &[("sub", "no kernel for differences yet")];
 
 /// `x / 2 * (1 + erf(x / sqrt 2))`, with the error function from its Taylor series in double precision.
 fn gelu(x: f32) -> f32 {

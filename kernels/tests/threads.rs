@@ -129,6 +129,14 @@ fn kernels_of_single_elements() {
             };
             (Box::new(add), output)
         });
+        for repeated in [shape, [1, 1, shape[2]], [shape[0], shape[1], 1]] {
+            same_bytes("mul", 0, |arena, _| {
+                let (a, output) = operands(arena);
+                let b = arena.place(&image(repeated), repeated[2]);
+                let multiplier = Multiplier { mantissa: 1_500_000_000, shift: -7 };
+                (Box::new(Mul { a, b, output, a_zero_point: 3, b_zero_point: -4, multiplier, stage }), output)
+            });
+        }
         same_bytes("table", 0, |arena, _| {
             let (input, output) = operands(arena);
             (Box::new(Table { input, output, table }), output)

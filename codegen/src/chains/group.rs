@@ -75,7 +75,7 @@ impl<'d> Drafts<'d> {
         let root = |id: ValueId| placement.root(id).0;
         let bindings = Bindings { tensors, blob, scratch: Region::EMPTY };
         let link = |draft: &'d Draft| {
-            let kernel = draft.call.by_rows(&bindings)?;
+            let kernel = draft.call.by_rows(&bindings).filter(|kernel| kernel.is_by_rows())?;
             let first = *draft.reads.first()?;
             let reads = [first, draft.reads.get(1).copied().unwrap_or(first)].map(root);
             let winograd = draft.call.kernel() == "WinogradConv2d";

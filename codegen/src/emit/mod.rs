@@ -252,6 +252,7 @@ fn imports(program: &Program, body: &TokenStream) -> TokenStream {
         "Layout",
         "MaxPool2d",
         "Memory",
+        "Mul",
         "Multiplier",
         "Operand",
         "OutputStage",

@@ -258,6 +258,11 @@ impl<'w> GraphBuilder<'w> {
         self.add_op(name, ops::Add::default(), &[a, b])
     }
 
+    /// `a * b`; `b` may have one pixel or one channel.
+    pub fn mul(&mut self, name: &str, a: ValueId, b: ValueId) -> ValueId {
+        self.add_op(name, ops::Mul::default(), &[a, b])
+    }
+
     /// Channels of all inputs, one after the other.
     pub fn concat(&mut self, name: &str, inputs: &[ValueId]) -> ValueId {
         self.add_op(name, ops::Concat, inputs)

@@ -15,6 +15,7 @@ mod conv_max_pool;
 mod filters;
 mod global_average_pool;
 mod max_pool;
+mod mul;
 mod packing;
 mod point_wise;
 mod resize;
@@ -36,12 +37,19 @@ pub use concat::Concat;
 pub use conv2d::Conv2d;
 pub use global_average_pool::GlobalAveragePool;
 pub use max_pool::MaxPool2d;
+pub use mul::Mul;
 pub use point_wise::{Function, PointWise};
 pub use resize::{Resize, ResizeMode};
 pub use softmax::Softmax;
 pub use transposed_conv2d::TransposedConv2d;
 
-use crate::{error::Result, graph::Shape, lower::Lowering, quantize::QParams, tensor::Tensor};
+use crate::{
+    error::Result,
+    graph::Shape,
+    lower::Lowering,
+    quantize::QParams,
+    tensor::{Real, Tensor},
+};
 use std::{any::Any, fmt};
 
 /// An operator.
@@ -128,6 +136,26 @@ fn same_shape(inputs: &[Shape]) -> Result<Shape, String> {
         [first, rest @ ..] if rest.iter().all(|s| s == first) => Ok(*first),
         _ => Err(format!("expected inputs of one shape, got {inputs:?}")),
     }
+}
+
+/// The shape of the first of two inputs, if the second one has the same, one pixel or one channel.
+fn first_shape_of_two(inputs: &[Shape]) -> Result<Shape, String> {
+    let [a, b] = inputs else { return Err(format!("expected two inputs, got {}", inputs.len())) };
+    let (pixel, channel) = (Shape::new(1, 1, a.c), Shape::new(a.h, a.w, 1));
+    if ![*a, pixel, channel].contains(b) {
+        return Err(format!("expected a second input of the same, {pixel} or {channel}, got {a} and {b}"));
+    }
+    Ok(*a)
+}
+
+/// The values of a second input, each as often as one of a first input of `shape` meets it.
+fn repeated<T: Real>(second: &Tensor<T>, shape: Shape) -> impl Iterator<Item = T> + '_ {
+    let Shape { h, w, c } = second.shape;
+    let (by_pixel, by_channel) = ((h, w) == (shape.h, shape.w), c == shape.c);
+    (0..shape.area()).flat_map(move |p| {
+        let first = if by_pixel { p * c } else { 0 };
+        (0..shape.c).map(move |ch| second.data[first + if by_channel { ch } else { 0 }])
+    })
 }
 
 /// Forwards both precisions to a generic `eval`.

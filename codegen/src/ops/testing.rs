@@ -45,21 +45,34 @@ pub(super) fn assert_near(found: &Tensor<f64>, expected: &Tensor<f64>) {
 /// The largest error of an operator with one input on seeded values in `[-2, 2)`: int8 against float, in steps of the
 /// output's scale. Goes all the way, for every target.
 pub(super) fn lowered_error(op: impl Op + Copy, shape: Shape) -> f32 {
-    let values = seeded_values("input").take(shape.len()).map(|v| 2.0 * v as f32).collect();
-    let input = Tensor::new(shape, values).expect("as many values as elements");
+    lowered_error_of(op, &[[shape.h, shape.w, shape.c]])
+}
+
+/// As [`lowered_error`], for an operator with several inputs.
+pub(super) fn lowered_error_of(op: impl Op + Copy, shapes: &[[usize; 3]]) -> f32 {
+    let seeded = |(i, [h, w, c]): (usize, &[usize; 3])| {
+        let name = if i == 0 { "input".into() } else { format!("input{i}") };
+        let shape = Shape::new(*h, *w, *c);
+        let values = seeded_values(&name).take(shape.len()).map(|v| 2.0 * v as f32).collect();
+        (name, Tensor::new(shape, values).expect("as many values as elements"))
+    };
+    let (names, inputs): (Vec<_>, Vec<_>) = shapes.iter().enumerate().map(seeded).unzip();
     let mut worst = 0f32;
     for target in TARGETS {
         let mut weights = Seeded::new();
         let mut b = GraphBuilder::new("one operator", &mut weights);
-        let x = b.input("input", shape);
-        let y = b.add_op("op", op, &[x]);
+        let x: Vec<_> = names.iter().zip(&inputs).map(|(name, input)| b.input(name, input.shape)).collect();
+        let y = b.add_op("op", op, &x);
         let graph = b.finish(&[y]).expect("an operator that takes the shape");
-        let float = graph.eval_f32(std::slice::from_ref(&input)).expect("the input fits").remove(0);
-        let calibration = calibrate(&graph, [Ok(vec![input.clone()])], |_| {}).expect("finite values");
+        let float = graph.eval_f32(&inputs).expect("the input fits").remove(0);
+        let calibration = calibrate(&graph, [Ok(inputs.clone())], |_| {}).expect("finite values");
         let q = quantize(graph, &calibration, &QuantizeOptions::default()).expect("all were seen");
         let program = lower(&q, target, Metadata::default()).expect("nothing overflows");
-        let codes = program.tensor(program.inputs[0]).quantize(&input.data);
-        let output = Executor::new(&program).run(&[&codes]).expect("the input fits").remove(0);
+        let codes: Vec<_> = (program.inputs.iter().zip(&inputs))
+            .map(|(id, input)| program.tensor(*id).quantize(&input.data))
+            .collect();
+        let codes: Vec<&[i8]> = codes.iter().map(Vec::as_slice).collect();
+        let output = Executor::new(&program).run(&codes).expect("the input fits").remove(0);
         let info = program.tensor(program.outputs[0]);
         let Format::Int8(format) = info.format else { panic!("{op:?} makes labels") };
         for (f, c) in float.data.iter().zip(&info.dequantize(&output).data) {

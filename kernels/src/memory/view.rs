@@ -90,7 +90,7 @@ impl<'a> In<'a> {
 
     /// The channels of pixel `i` in order; empty outside the tensor.
     #[inline(always)]
-    fn nth(&self, i: usize) -> Channels<'a> {
+    pub(super) fn nth(&self, i: usize) -> Channels<'a> {
         let len = if i < self.h * self.w { self.c } else { 0 };
         Channels { ptr: self.ptr.wrapping_add(i * self.stride), len, life: PhantomData }
     }
@@ -243,6 +243,12 @@ impl<'a, const INPUTS: usize> Runs<'a, INPUTS> {
             inputs: inputs.map(|input| In { h, w, c, ..input }),
             len: h * w,
         })
+    }
+
+    /// As [`Runs::new`], but always pixel by pixel.
+    pub(super) fn by_pixel(out: Out<'a>, inputs: [In<'a>; INPUTS]) -> Option<Self> {
+        let [h, w, _] = out.shape();
+        inputs.iter().all(|input| input.shape() == out.shape()).then_some(Self { out, inputs, len: h * w })
     }
 
     /// How many runs there are.

@@ -99,6 +99,21 @@ pub(crate) fn add(
     Tensor::new(a.shape, a.data.iter().zip(&b.data).map(sum).collect())
 }
 
+/// `b` has the shape of `a`, one pixel or one channel.
+pub(crate) fn mul(
+    a: &Tensor,
+    b: &Tensor,
+    zero_points: [i8; 2],
+    multiplier: Multiplier,
+    stage: &OutputStage,
+) -> Tensor {
+    Tensor::from_fn(a.shape, |y, x, c| {
+        let [by, bx, bc] = [(y, 0), (x, 1), (c, 2)].map(|(i, axis)| if b.shape[axis] == 1 { 0 } else { i });
+        let [va, vb] = [a.at(y, x, c), b.at(by, bx, bc)];
+        store((va as i64 - zero_points[0] as i64) * (vb as i64 - zero_points[1] as i64), multiplier, stage)
+    })
+}
+
 /// A pooling window and the size of the result.
 pub(crate) struct Window {
     pub(crate) kernel: [usize; 2],

@@ -1,0 +1,131 @@
+//! Element-wise product.
+
+use super::{Clamp, Op, forward_eval};
+use crate::{
+    error::Result,
+    graph::Shape,
+    lower::Lowering,
+    program::{Ref, kernel_call},
+    tensor::{Real, Tensor},
+};
+use niello_kernels::{Mul as Kernel, Multiplier, OutputStage};
+
+/// `clamp(a * b)`; `b` has the shape of `a`, or one pixel (a factor for each channel), or one channel (one for each pixel).
+#[derive(Clone, Copy, Debug)]
+pub struct Mul {
+    /// Fused activation.
+    pub clamp: Clamp,
+}
+
+impl Default for Mul {
+    fn default() -> Self {
+        Self { clamp: Clamp::NONE }
+    }
+}
+
+impl Mul {
+    fn eval<T: Real>(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        let mut out = inputs[0].clone();
+        let second = super::repeated(inputs[1], out.shape);
+        out.data.iter_mut().zip(second).for_each(|(x, y)| *x = self.clamp.apply(*x * y));
+        out
+    }
+}
+
+kernel_call! {
+    /// Product.
+    MulCall for Mul by rows {
+        a: Ref,
+        b: Ref,
+        output: Ref,
+        a_zero_point: i8,
+        b_zero_point: i8,
+        multiplier: Multiplier,
+        stage: OutputStage,
+    }
+}
+
+impl Op for Mul {
+    fn kind(&self) -> &'static str {
+        "Mul"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
+        Ok(vec![super::first_shape_of_two(inputs)?])
+    }
+
+    forward_eval!();
+
+    fn absorb(&self, next: &dyn Op) -> Option<Box<dyn Op>> {
+        self.clamp.absorb(next).map(|clamp| Box::new(Self { clamp }) as _)
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        let (a, b, output) = (cx.node().inputs[0], cx.node().inputs[1], cx.node().output());
+        let (qa, qb, q) = (cx.qparams(a)?, cx.qparams(b)?, cx.qparams(output)?);
+        // In single precision, as TensorFlow Lite derives it.
+        let multiplier = cx.multiplier((qa.scale * qb.scale / q.scale) as f64)?;
+        if multiplier.shift > Kernel::LARGEST_SHIFT {
+            let message = format!("scale factor {} * {} / {} is out of range", qa.scale, qb.scale, q.scale);
+            return Err(cx.error(message));
+        }
+        let call = MulCall {
+            a: Ref::new(a),
+            b: Ref::new(b),
+            output: Ref::new(output),
+            a_zero_point: qa.zero_point,
+            b_zero_point: qb.zero_point,
+            multiplier,
+            stage: cx.stage(q, self.clamp.min, self.clamp.max),
+        };
+        let own_size = if cx.graph().shape(a) == cx.graph().shape(b) { 2 } else { 1 };
+        cx.push(call, &[a, b], output).in_place(&[a, b][..own_size]);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::{assert_refused, eval, lowered_error_of, tensor};
+
+    #[test]
+    fn multiplies_elements_and_clamps() {
+        let (a, b) = (tensor([1, 2, 2], &[1., -2., 3., 4.]), tensor([1, 2, 2], &[0.5, 1., -7., 4.]));
+        assert_eq!(eval(&Mul::default(), &[&a, &b]), tensor([1, 2, 2], &[0.5, -2., -21., 16.]));
+        assert_eq!(eval(&Mul { clamp: Clamp::RELU6 }, &[&a, &b]), tensor([1, 2, 2], &[0.5, 0., 0., 6.]));
+    }
+
+    #[test]
+    fn repeats_a_pixel_or_a_channel() {
+        let a = tensor([2, 1, 2], &[1., -2., 3., 4.]);
+        let by_channel = eval(&Mul::default(), &[&a, &tensor([1, 1, 2], &[2., -1.])]);
+        assert_eq!(by_channel, tensor([2, 1, 2], &[2., 2., 6., -4.]));
+        let by_pixel = eval(&Mul::default(), &[&a, &tensor([2, 1, 1], &[2., -1.])]);
+        assert_eq!(by_pixel, tensor([2, 1, 2], &[2., -4., -3., -4.]));
+    }
+
+    #[test]
+    fn takes_two_inputs_whose_shapes_meet() {
+        assert_refused(
+            &Mul::default(),
+            &[
+                (&[[2, 2, 3]], "expected two inputs, got 1"),
+                (&[[2, 2, 3]; 3], "expected two inputs, got 3"),
+                (&[[2, 2, 3], [2, 2, 2]], "the same, 1x1x3 or 2x2x1"),
+                (&[[2, 2, 3], [1, 2, 3]], "the same, 1x1x3 or 2x2x1"),
+                (&[[1, 1, 3], [2, 2, 3]], "the same, 1x1x3 or 1x1x1"),
+            ],
+        );
+    }
+
+    #[test]
+    fn int8_is_near_float() {
+        // Half a step of either operand times the largest of the other, which is half the largest product, in 255 steps: 1. Then
+        // half a step of the output.
+        for second in [[9, 7, 5], [1, 1, 5], [9, 7, 1]] {
+            let error = lowered_error_of(Mul::default(), &[[9, 7, 5], second]);
+            assert!(error <= 1.51, "{second:?}: {error}");
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Element-wise product of two tensors with different scales.
+
+use crate::{
+    Isa, Kernel, Memory, Multiplier, Operand, OutputStage, Region, Rounding,
+    by_rows::{self, ByRows, Reach, Windowed, elements},
+    isa::Vectorize,
+    memory::{OfTwo, Pairs},
+};
+use core::ops::Range;
+
+/// `out = a * b`: TensorFlow Lite's int8 `MUL`, for a second operand of the same shape, of one pixel or of one channel.
+///
+/// ```text
+/// out = stage(multiplier((a - a_zero_point) * (b - b_zero_point)))     with multiplier = s_a s_b / s_out
+/// ```
+///
+/// The product is below `2^16`. `out` may be the same view as an operand of its shape.
+#[derive(Clone, Copy, Debug)]
+pub struct Mul {
+    /// First operand, `h x w x c`.
+    pub a: Operand,
+    /// Second operand: `h x w x c`; or `1 x 1 x c`, a factor for each channel; or `h x w x 1`, one for each pixel.
+    pub b: Operand,
+    /// Result, of the shape of `a`.
+    pub output: Operand,
+    /// Zero point of `a`.
+    pub a_zero_point: i8,
+    /// Zero point of `b`.
+    pub b_zero_point: i8,
+    /// `s_a s_b / s_out`, shifting left by no more than [`Mul::LARGEST_SHIFT`].
+    pub multiplier: Multiplier,
+    /// Zero point, clamp and rounding of the output.
+    pub stage: OutputStage,
+}
+
+/// A product takes about as long as so many multiply-accumulates of a convolution.
+const PRODUCT: usize = 24;
+
+impl Mul {
+    /// What keeps everything within 32 bits: `255 * 255 * 2^15 < 2^31`.
+    pub const LARGEST_SHIFT: i32 = 15;
+
+    fn pairs<'m>(&self, mem: &Memory<'m>) -> Option<Pairs<'m>> {
+        Pairs::new(mem.write(&self.output)?, mem.read(&self.a)?, mem.read(&self.b)?)
+    }
+}
+
+impl Kernel for Mul {
+    fn run(&self, mem: &Memory<'_>, isa: Isa) {
+        by_rows::run(self, mem, isa);
+    }
+}
+
+// SAFETY: a part writes its rows, and reads the same rows of its operands, each element before it is overwritten. An operand of one
+// pixel is read as a whole; it has another shape than the output, so that it is not the view that is written.
+unsafe impl ByRows for Mul {
+    const IN_PLACE: bool = true;
+
+    fn output(&self) -> Operand {
+        self.output
+    }
+
+    fn reads(&self) -> [Operand; 2] {
+        [self.a, self.b]
+    }
+
+    fn work(&self) -> usize {
+        elements(self.output.shape).saturating_mul(PRODUCT)
+    }
+
+    fn fits(&self, mem: &Memory<'_>) -> bool {
+        self.pairs(mem).is_some()
+    }
+
+    fn part(&self, rows: Range<usize>, index: usize) -> Self {
+        let part = by_rows::part(self, rows, index);
+        if self.is_by_rows() { part } else { Self { b: self.b, ..part } }
+    }
+
+    #[inline(always)]
+    fn alone(&self, mem: &Memory<'_>, isa: Isa) {
+        let Some(pairs) = self.pairs(mem) else {
+            debug_assert!(false, "operands outside memory, or shapes that do not meet");
+            return;
+        };
+        isa.vectorize(Walk { mul: self, pairs });
+    }
+}
+
+impl Windowed for Mul {
+    fn is_by_rows(&self) -> bool {
+        self.b.shape[0] == self.output.shape[0]
+    }
+
+    fn reach(&self) -> Reach {
+        Reach::SAME
+    }
+
+    fn over(&self, _: usize, reads: [Operand; 2], output: Operand, _: Region) -> Self {
+        Self { a: reads[0], b: reads[1], output, ..*self }
+    }
+}
+
+struct Walk<'k, 'm> {
+    mul: &'k Mul,
+    pairs: Pairs<'m>,
+}
+
+impl Vectorize for Walk<'_, '_> {
+    #[inline(always)]
+    fn run(self) {
+        // One loop for each rounding, without a choice inside.
+        match self.mul.stage.rounding {
+            Rounding::TfliteDouble => self.pairs.each(&Product::new(self.mul, Rounding::TfliteDouble)),
+            Rounding::Single => self.pairs.each(&Product::new(self.mul, Rounding::Single)),
+        }
+    }
+}
+
+/// One product.
+struct Product {
+    a_zero_point: i32,
+    b_zero_point: i32,
+    multiplier: Multiplier,
+    stage: OutputStage,
+}
+
+impl Product {
+    /// `rounding` is that of the stage, as a constant.
+    #[inline(always)]
+    fn new(mul: &Mul, rounding: Rounding) -> Self {
+        Self {
+            a_zero_point: mul.a_zero_point.into(),
+            b_zero_point: mul.b_zero_point.into(),
+            multiplier: mul.multiplier,
+            stage: OutputStage { rounding, ..mul.stage },
+        }
+    }
+}
+
+impl OfTwo for Product {
+    #[inline(always)]
+    fn of(&self, a: i8, b: i8) -> i8 {
+        let product = (a as i32 - self.a_zero_point) * (b as i32 - self.b_zero_point);
+        self.stage.store(product, self.multiplier)
+    }
+}
