@@ -29,6 +29,12 @@ pub(crate) fn every_operator() -> Graph {
     let silu = b.add_op("silu", PointWise(Function::Silu), &[depthwise]);
     let add = b.add("add", grouped, silu);
     let add = b.relu("add.relu", add);
+    let squeezed = b.add_op("squeezed", GlobalAveragePool, &[silu]);
+    let excited = b.mul("excited", add, squeezed);
+    let gate = b.conv2d("gate", excited, ConvParams::new(1, 1));
+    let gate = b.add_op("gate.sigmoid", PointWise::sigmoid(), &[gate]);
+    let gated = b.mul("gated", excited, gate);
+    let add = b.mul("product", gated, silu);
     let pooled = b.add_op("pool", MaxPool2d::new(3, 2).ceil_mode(true), &[add]);
     let average = b.add_op("average", AveragePool2d::new(2, 1), &[pooled]);
     let up =
