@@ -4,7 +4,7 @@ mod common;
 
 use common::{Golden, from_torch, relative_error, tests_folder, values, weights_checksum};
 use niello_codegen::{
-    Graph, Tensor,
+    Graph, Shape, Tensor,
     network::{NetworkOptions, Networks},
     weights::seeded_input,
 };
@@ -22,9 +22,54 @@ const CASES: &[(&str, &str)] = &[
     ("squeezenet1_0_bypass", "squeezenet1_0_bypass"),
     ("unet_anam", "unet_anam"),
     ("resnet18", "resnet18"),
+    ("resnext50_block", "resnext50_32x4d"),
     ("w251_cnn_64", "w251_baseline_cnn"),
     ("w251_cnn", "w251_baseline_cnn"),
 ];
+
+/// Goldens of a part of a network.
+const PARTS: &[Part] = &[Part {
+    case: "resnext50_block",
+    whole: Shape::new(48, 48, 3),
+    from: "maxpool",
+    to: "layer2.0",
+    // The golden has two of the first stage's three blocks.
+    without: ("layer1", "layer1.1"),
+}];
+
+/// Which part.
+struct Part {
+    case: &'static str,
+    /// Input of the whole network with which `from` has the golden's input size.
+    whole: Shape,
+    /// The value that stands for the golden's input.
+    from: &'static str,
+    /// The value that is the golden's output.
+    to: &'static str,
+    /// Readers of the first read the second.
+    without: (&'static str, &'static str),
+}
+
+impl Part {
+    fn of(&self, mut graph: Graph) -> Graph {
+        let find = |name| graph.find(name).unwrap_or_else(|| panic!("{}: no `{name}`", self.case));
+        let (from, to) = (find(self.from), find(self.to));
+        let (left_out, instead) = (find(self.without.0), find(self.without.1));
+        for id in graph.nodes.iter_mut().flat_map(|n| &mut n.inputs).filter(|id| **id == left_out) {
+            *id = instead;
+        }
+        let mut needed = vec![to];
+        for i in (0..graph.nodes.len()).rev() {
+            let node = &graph.nodes[i];
+            if node.output() != from && needed.contains(&node.output()) {
+                needed.extend(&node.inputs);
+            } else {
+                graph.nodes.remove(i);
+            }
+        }
+        Graph { inputs: vec![from], outputs: vec![to], ..graph }
+    }
+}
 
 /// Largest difference allowed, relative to the largest magnitude.
 const TOLERANCE: f64 = 1e-4;
@@ -34,13 +79,17 @@ fn open(case: &str) -> Golden {
 }
 
 fn build(network: &str, golden: &Golden, input: &Tensor<f32>) -> Graph {
+    let part = PARTS.iter().find(|part| golden.json["name"] == part.case);
+    let shape = part.map_or(input.shape, |part| part.whole);
+    let classes = golden.json["classes"].as_array().unwrap().len();
     let options = NetworkOptions {
-        input_size: Some([input.shape.h, input.shape.w]),
-        input_channels: Some(input.shape.c),
-        classes: Some(golden.json["classes"].as_array().unwrap().len()),
+        input_size: Some([shape.h, shape.w]),
+        input_channels: Some(shape.c),
+        classes: (classes > 0).then_some(classes),
         width: None,
     };
-    Registry.find(network).unwrap().build(&options, &mut golden.seeded()).unwrap()
+    let graph = Registry.find(network).unwrap().build(&options, &mut golden.seeded()).unwrap();
+    part.into_iter().fold(graph, |graph, part| part.of(graph))
 }
 
 /// What the golden calls `output` and `logits`, by our value names.

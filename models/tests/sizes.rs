@@ -40,11 +40,16 @@ const ALLOWED: &[(&str, Output, [[usize; 2]; 3])] = &[
     ("resnet18", Output::Vector, [[1, 1], [33, 50], [99, 29]]),
     ("resnet34", Output::Vector, [[1, 1], [33, 50], [7, 29]]),
     ("resnet50", Output::Vector, [[1, 1], [33, 50], [7, 29]]),
+    ("resnext50_32x4d", Output::Vector, [[1, 1], [33, 50], [7, 29]]),
 ];
 
 /// Of networks whose bigger ones have no golden vectors of their own: torchvision's counts, with three classes.
-const PARAMETERS: &[(&str, usize)] =
-    &[("resnet18", 11_178_051), ("resnet34", 21_286_211), ("resnet50", 23_514_179)];
+const PARAMETERS: &[(&str, usize)] = &[
+    ("resnet18", 11_178_051),
+    ("resnet34", 21_286_211),
+    ("resnet50", 23_514_179),
+    ("resnext50_32x4d", 22_986_051),
+];
 
 /// A size too small or not a multiple, and what the error must say.
 const REFUSED: &[(&str, [usize; 2], &str)] = &[

@@ -1,4 +1,5 @@
-//! What ResNets share: He et al., CVPR 2016, arXiv 1512.03385; names as in torchvision's `resnet.py`.
+//! What ResNets and ResNeXts share: He et al., CVPR 2016, arXiv 1512.03385; Xie et al., CVPR 2017, arXiv 1611.05431; names as
+//! in torchvision's `resnet.py`.
 
 use crate::options::Chosen;
 use niello_codegen::{
@@ -13,8 +14,26 @@ use niello_codegen::{
 pub(crate) enum Block {
     /// Two 3x3 convolutions.
     Basic,
-    /// 1x1, 3x3, 1x1 to four times the width; the 3x3 has the stride.
-    Bottleneck,
+    /// A [`Bottleneck`] to four times the stage's width.
+    Bottleneck {
+        /// Groups of the 3x3 convolution.
+        groups: usize,
+        /// Channels of a group where the stage's width is 64; in proportion elsewhere.
+        per_group: usize,
+    },
+}
+
+/// 1x1, 3x3, 1x1; the 3x3 has the stride.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Bottleneck {
+    /// Channels between the convolutions.
+    pub(crate) inner: usize,
+    /// Output channels.
+    pub(crate) out: usize,
+    /// Groups of the 3x3 convolution.
+    pub(crate) groups: usize,
+    /// Its stride.
+    pub(crate) stride: usize,
 }
 
 /// Channels of the four stages, before a bottleneck widens them.
@@ -55,7 +74,7 @@ fn conv_bn(b: &mut GraphBuilder<'_>, name: &str, number: &str, x: ValueId, conv:
     b.batch_norm(&format!("{name}{dot}bn{number}"), x, BatchNormParams::default())
 }
 
-/// `relu(shortcut(x) + block(x))`, named `value`.
+/// `relu(shortcut(x) + block(x))`, named `value`; `width` is that of the stage.
 fn residual(
     b: &mut GraphBuilder<'_>,
     block: Block,
@@ -65,22 +84,48 @@ fn residual(
     width: usize,
     stride: usize,
 ) -> ValueId {
-    let relu = |b: &mut GraphBuilder<'_>, number: usize, x| b.relu(&format!("{name}.relu{number}"), x);
-    let three = |stride| ConvParams::new(width, 3).stride(stride).padding(1);
-    let (y, out) = match block {
+    match block {
         Block::Basic => {
+            let three = |stride| ConvParams::new(width, 3).stride(stride).padding(1);
             let y = conv_bn(b, name, "1", x, three(stride));
-            let y = relu(b, 1, y);
-            (conv_bn(b, name, "2", y, three(1)), width)
+            let y = b.relu(&format!("{name}.relu1"), y);
+            let y = conv_bn(b, name, "2", y, three(1));
+            joined(b, name, value, x, y, stride)
         }
-        Block::Bottleneck => {
-            let y = conv_bn(b, name, "1", x, ConvParams::new(width, 1));
-            let y = relu(b, 1, y);
-            let y = conv_bn(b, name, "2", y, three(stride));
-            let y = relu(b, 2, y);
-            (conv_bn(b, name, "3", y, ConvParams::new(4 * width, 1)), 4 * width)
+        Block::Bottleneck { groups, per_group } => {
+            let inner = groups * per_group * width / WIDTHS[0];
+            bottleneck(b, name, value, x, Bottleneck { inner, out: 4 * width, groups, stride })
         }
-    };
+    }
+}
+
+/// `relu(shortcut(x) + bottleneck(x))`, named `value`.
+pub(crate) fn bottleneck(
+    b: &mut GraphBuilder<'_>,
+    name: &str,
+    value: &str,
+    x: ValueId,
+    p: Bottleneck,
+) -> ValueId {
+    let y = conv_bn(b, name, "1", x, ConvParams::new(p.inner, 1));
+    let y = b.relu(&format!("{name}.relu1"), y);
+    let three = ConvParams::new(p.inner, 3).stride(p.stride).padding(1).groups(p.groups);
+    let y = conv_bn(b, name, "2", y, three);
+    let y = b.relu(&format!("{name}.relu2"), y);
+    let y = conv_bn(b, name, "3", y, ConvParams::new(p.out, 1));
+    joined(b, name, value, x, y, p.stride)
+}
+
+/// `relu(shortcut(x) + y)`, named `value`: the shortcut is a 1x1 convolution where size or channels change.
+fn joined(
+    b: &mut GraphBuilder<'_>,
+    name: &str,
+    value: &str,
+    x: ValueId,
+    y: ValueId,
+    stride: usize,
+) -> ValueId {
+    let out = b.shape(y).c;
     let shortcut = if stride != 1 || b.shape(x).c != out {
         let conv = ConvParams::new(out, 1).stride(stride).no_bias();
         let x = b.conv2d(&format!("{name}.downsample.0"), x, conv);

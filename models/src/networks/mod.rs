@@ -35,4 +35,5 @@ pub static ALL: &[&dyn Network] = &[
     &ResNet::RESNET18,
     &ResNet::RESNET34,
     &ResNet::RESNET50,
+    &ResNet::RESNEXT50,
 ];

@@ -1,4 +1,4 @@
-//! ResNet-18, 34 and 50.
+//! ResNet-18, 34 and 50, ResNeXt-50.
 
 use crate::{
     blocks::{Block, resnet},
@@ -10,7 +10,8 @@ use niello_codegen::{
     weights::WeightSource,
 };
 
-/// A ResNet: with three classes, ResNet-18 has 11,178,051 parameters, 34 has 21,286,211, 50 has 23,514,179.
+/// A ResNet: with three classes, ResNet-18 has 11,178,051 parameters, 34 has 21,286,211, 50 has 23,514,179,
+/// ResNeXt-50 (32x4d) 22,986,051.
 ///
 /// Input `[h, w, 3]`: RGB / 255, minus (0.485, 0.456, 0.406), over (0.229, 0.224, 0.225). Output logits `[1, 1, classes]`.
 #[derive(Clone, Copy, Debug)]
@@ -45,7 +46,15 @@ impl ResNet {
         name: "resnet50",
         summary: "ResNet-50: classifies pictures; residual blocks, 23.5 M parameters",
         source: "He et al., CVPR 2016, arXiv 1512.03385; torchvision resnet50",
-        block: Block::Bottleneck,
+        block: Block::Bottleneck { groups: 1, per_group: 64 },
+        repeats: [3, 4, 6, 3],
+    };
+    /// Bottlenecks with 32 groups.
+    pub const RESNEXT50: Self = Self {
+        name: "resnext50_32x4d",
+        summary: "ResNeXt-50 32x4d: classifies pictures; residual blocks with 32 groups, 23.0 M parameters",
+        source: "Xie et al., CVPR 2017, arXiv 1611.05431; torchvision resnext50_32x4d",
+        block: Block::Bottleneck { groups: 32, per_group: 4 },
         repeats: [3, 4, 6, 3],
     };
 }
