@@ -120,7 +120,7 @@ impl TensorInfo {
     pub fn quantize(&self, values: &[f32]) -> Vec<i8> {
         match self.format {
             Format::Int8(q) => values.iter().map(|x| q.quantize(*x)).collect(),
-            Format::Label => values.iter().map(|x| *x as i8).collect(),
+            Format::Label => values.iter().map(|x| *x as u8 as i8).collect(),
         }
     }
 

@@ -153,6 +153,9 @@ fn group_format(
     options: &QuantizeOptions,
 ) -> Result<Format> {
     for id in members {
+        if graph.holds_labels(*id) {
+            return Ok(Format::Label);
+        }
         match graph.producer(*id).map(|n| graph.nodes[n].op.range_rule()) {
             Some(RangeRule::Labels) => return Ok(Format::Label),
             Some(RangeRule::Fixed(q)) => return Ok(Format::Int8(q)),

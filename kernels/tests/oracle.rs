@@ -235,7 +235,8 @@ proptest! {
     fn transposed_convolution_of_any_shape(
         seed: u64,
         size in axis_pair(1..=6),
-        (kernel, stride, padding, extra) in (axis_pair(1..=5), axis_pair(1..=3), axis_pair(0..=3), axis_pair(0..=2)),
+        // What is cropped above and to the left; below and to the right, or added there.
+        (kernel, stride, padding, end) in (axis_pair(1..=8), axis_pair(1..=4), axis_pair(0..=7), axis_pair(0..=9)),
         (cin, cout) in (1usize..=40, 1usize..=40),
         (fill, zero_point, stage) in (fill(), zero_point(), stages()),
         (gaps, chunk) in (gaps(), 1usize..40),
@@ -243,7 +244,8 @@ proptest! {
         let random = &mut Random(seed);
         let conv = random_conv(random, fill, stage, zero_point, (kernel, stride, [1, 1], padding), [1, cin, cout]);
         let image = random.tensor([size[0], size[1], cin], fill);
-        let out = [0, 1].map(|i| ((size[i] - 1) * stride[i] + kernel[i] + extra[i]).saturating_sub(2 * padding[i]));
+        let out =
+            [0, 1].map(|i| ((size[i] - 1) * stride[i] + kernel[i] + 2).saturating_sub(padding[i] + end[i]));
         let expected = transposed_conv2d(&conv, &image, out);
         for isa in Isa::available() {
             for (layout, gather) in packings(cin) {
@@ -438,6 +440,30 @@ proptest! {
             check(&[&image], &expected, gaps, |i, output| Box::new(ResizeBilinear { input: i[0], output, corners }));
         }
         check(&[&image], &arg_max(&image), gaps, |i, output| Box::new(ArgMax { input: i[0], output }));
+    }
+
+    #[test]
+    fn reshaping_and_rows_of_any_shape(
+        seed: u64,
+        (pixels, per, rows) in ([1usize..=4, 1usize..=5], [1usize..=20, 1usize..=20], 1usize..=140),
+        (fill, gaps) in (fill(), gaps()),
+    ) {
+        let random = &mut Random(seed);
+        // The same elements as pixels of either size.
+        let image = random.tensor([pixels[0], pixels[1] * per[0], per[1]], fill);
+        for shape in [
+            [pixels[0] * per[1], per[0], pixels[1]],
+            [1, 1, image.data.len()],
+            [pixels[1] * per[1], per[0], pixels[0]],
+            [image.data.len(), 1, 1],
+        ] {
+            let kernel: &Make<'_> = &|i, output| Box::new(Reshape { input: i[0], output });
+            check(&[&image], &Tensor::new(shape, image.data.clone()), gaps, kernel);
+        }
+        let table: &'static [i8] = random.tensor([1, rows, per[0]], fill).data.leak();
+        let labels = random.tensor([pixels[0], pixels[1], 1], fill);
+        let expected = rows_of(&labels, table, per[0]);
+        check(&[&labels], &expected, gaps, |i, output| Box::new(Embedding { input: i[0], output, table }));
     }
 
     #[test]

@@ -50,6 +50,8 @@ fn operands_outside_memory_are_refused() {
             let (kernel, stride, padding) = window;
             let kernels: &[&dyn Kernel] = &[
                 &Copy { input, output },
+                &Reshape { input, output },
+                &Embedding { input, output, table: &[0; 8] },
                 &Table { input, output, table: &[0; 256] },
                 &Requantize { input, output, input_zero_point: 0, multiplier: HALF, stage: STAGE },
                 &add(input, ok, output),
@@ -174,6 +176,11 @@ fn shapes_that_differ_are_refused() {
         &mut arena,
         &MaxPool2d { input, output: few, kernel, stride, padding, min: -128, max: 127 },
     );
+    refuses("reshape", &mut arena, &Reshape { input, output });
+    let label = Operand { shape: [4, 4, 1], ..input };
+    refuses("rows of too many labels", &mut arena, &Embedding { input, output: input, table: &[0; 16] });
+    refuses("no whole row", &mut arena, &Embedding { input: label, output: input, table: &[0; 15] });
+    refuses("no row", &mut arena, &Embedding { input: label, output: input, table: &[] });
     refuses("short table", &mut arena, &Table { input, output: input, table: &[0; 255] });
 }
 

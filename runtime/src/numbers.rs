@@ -7,7 +7,7 @@ pub struct TensorInfo {
     pub name: &'static str,
     /// Height, width, channels; elements lie in this order, channels innermost.
     pub shape: [usize; 3],
-    /// `real = scale * (code - zero_point)`; 0 for class labels.
+    /// `real = scale * (code - zero_point)`; 0 for class labels, whose codes are unsigned bytes.
     pub scale: f32,
     /// The code of 0.
     pub zero_point: i8,
@@ -17,7 +17,7 @@ impl TensorInfo {
     /// Nearest code for a real number, ties away from zero, clamped; needs floating point.
     pub fn quantize(&self, x: f32) -> i8 {
         if self.scale == 0.0 {
-            return x as i8;
+            return x as u8 as i8;
         }
         let scaled = x / self.scale;
         // The fraction is exact; values too large for i32 saturate and are clamped below.
@@ -30,7 +30,7 @@ impl TensorInfo {
     /// The real number of a code; needs floating point.
     pub fn dequantize(&self, code: i8) -> f32 {
         if self.scale == 0.0 {
-            return code as f32;
+            return code as u8 as f32;
         }
         self.scale * (code as i32 - self.zero_point as i32) as f32
     }

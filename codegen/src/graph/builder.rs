@@ -107,8 +107,8 @@ pub struct TransposedConvParams {
     pub kernel: [usize; 2],
     /// Rows, columns.
     pub stride: [usize; 2],
-    /// Rows, columns; cropped from both sides.
-    pub padding: [usize; 2],
+    /// Top, bottom, left, right; cropped.
+    pub padding: [usize; 4],
     /// Rows, columns; added at the bottom and right.
     pub output_padding: [usize; 2],
     /// Whether there is a bias.
@@ -122,15 +122,30 @@ impl TransposedConvParams {
             out,
             kernel: [kernel; 2],
             stride: [stride; 2],
-            padding: [0; 2],
+            padding: [0; 4],
             output_padding: [0; 2],
             bias: true,
         }
     }
 
-    /// Padding on both axes.
+    /// Padding on all sides.
     pub const fn padding(mut self, padding: usize) -> Self {
-        self.padding = [padding; 2];
+        self.padding = [padding; 4];
+        self
+    }
+
+    /// TensorFlow's `SAME`: the output is the input's size times the stride. A kernel larger than the stride is cropped by the
+    /// surplus, half of it (rounded down) above and to the left, the rest below and to the right.
+    pub const fn same(mut self) -> Self {
+        let mut axis = 0;
+        while axis < 2 {
+            let (kernel, stride) = (self.kernel[axis], self.stride[axis]);
+            let surplus = kernel.saturating_sub(stride);
+            self.padding[2 * axis] = surplus / 2;
+            self.padding[2 * axis + 1] = surplus - surplus / 2;
+            self.output_padding[axis] = stride.saturating_sub(kernel);
+            axis += 1;
+        }
         self
     }
 
@@ -235,6 +250,17 @@ impl<'w> GraphBuilder<'w> {
         let weight = self.tensor(&format!("{name}.weight"), &[out, shape.c], Kind::LinearWeight);
         let bias = self.tensor(&format!("{name}.bias"), &[out], Kind::Bias);
         self.add_op(name, ops::Conv2d::new(ConvParams::new(out, 1), shape.c, weight, bias), &[input])
+    }
+
+    /// `NAME.weight` (`[rows, width]`); a row for each label of an `h x w x 1` value.
+    pub fn embedding(&mut self, name: &str, labels: ValueId, rows: usize, width: usize) -> ValueId {
+        let table = self.tensor(&format!("{name}.weight"), &[rows, width], Kind::Embedding);
+        self.add_op(name, ops::Embedding::new(width, table), &[labels])
+    }
+
+    /// The same elements, in the order height, width, channel, in another shape.
+    pub fn reshape(&mut self, name: &str, input: ValueId, to: Shape) -> ValueId {
+        self.add_op(name, ops::Reshape { to }, &[input])
     }
 
     /// `NAME.{weight, bias, running_mean, running_var}`.

@@ -127,6 +127,11 @@ impl Graph {
         self.nodes.iter().position(|n| n.outputs.contains(&value))
     }
 
+    /// Whether `value` is read as class labels, not as numbers.
+    pub fn holds_labels(&self, value: ValueId) -> bool {
+        self.readers(value).any(|i| self.nodes[i].op.takes_labels())
+    }
+
     /// Multiply-accumulates of one inference.
     pub fn macs(&self) -> u64 {
         self.nodes.iter().map(|n| self.node_macs(n)).sum()

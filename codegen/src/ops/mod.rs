@@ -12,12 +12,14 @@ mod clamp;
 mod concat;
 mod conv2d;
 mod conv_max_pool;
+mod embedding;
 mod filters;
 mod global_average_pool;
 mod max_pool;
 mod mul;
 mod packing;
 mod point_wise;
+mod reshape;
 mod resize;
 mod softmax;
 #[cfg(test)]
@@ -35,10 +37,12 @@ pub use batch_norm::BatchNorm;
 pub use clamp::Clamp;
 pub use concat::Concat;
 pub use conv2d::Conv2d;
+pub use embedding::Embedding;
 pub use global_average_pool::GlobalAveragePool;
 pub use max_pool::MaxPool2d;
 pub use mul::Mul;
 pub use point_wise::{Function, PointWise};
+pub use reshape::Reshape;
 pub use resize::{Resize, ResizeMode};
 pub use softmax::Softmax;
 pub use transposed_conv2d::TransposedConv2d;
@@ -91,6 +95,11 @@ pub trait Op: Any + fmt::Debug + Send + Sync {
     /// Where the output's scale comes from.
     fn range_rule(&self) -> RangeRule {
         RangeRule::Calibrated
+    }
+
+    /// Whether the inputs are class labels, not numbers.
+    fn takes_labels(&self) -> bool {
+        false
     }
 
     /// Whether a producer of an input may write straight into the output (concatenation).

@@ -44,12 +44,12 @@ pub(super) fn assert_near(found: &Tensor<f64>, expected: &Tensor<f64>) {
 
 /// The largest error of an operator with one input on seeded values in `[-2, 2)`: int8 against float, in steps of the
 /// output's scale. Goes all the way, for every target.
-pub(super) fn lowered_error(op: impl Op + Copy, shape: Shape) -> f32 {
+pub(super) fn lowered_error(op: impl Op + Clone, shape: Shape) -> f32 {
     lowered_error_of(op, &[[shape.h, shape.w, shape.c]])
 }
 
 /// As [`lowered_error`], for an operator with several inputs.
-pub(super) fn lowered_error_of(op: impl Op + Copy, shapes: &[[usize; 3]]) -> f32 {
+pub(super) fn lowered_error_of(op: impl Op + Clone, shapes: &[[usize; 3]]) -> f32 {
     let seeded = |(i, [h, w, c]): (usize, &[usize; 3])| {
         let name = if i == 0 { "input".into() } else { format!("input{i}") };
         let shape = Shape::new(*h, *w, *c);
@@ -62,7 +62,7 @@ pub(super) fn lowered_error_of(op: impl Op + Copy, shapes: &[[usize; 3]]) -> f32
         let mut weights = Seeded::new();
         let mut b = GraphBuilder::new("one operator", &mut weights);
         let x: Vec<_> = names.iter().zip(&inputs).map(|(name, input)| b.input(name, input.shape)).collect();
-        let y = b.add_op("op", op, &x);
+        let y = b.add_op("op", op.clone(), &x);
         let graph = b.finish(&[y]).expect("an operator that takes the shape");
         let float = graph.eval_f32(&inputs).expect("the input fits").remove(0);
         let calibration = calibrate(&graph, [Ok(inputs.clone())], |_| {}).expect("finite values");

@@ -30,6 +30,10 @@ pub struct TransposedConv2d {
     pub clamp: Clamp,
 }
 
+/// Places of what is cropped first on each axis, in [`TransposedConvParams::padding`].
+const TOP: usize = 0;
+const LEFT: usize = 2;
+
 impl TransposedConv2d {
     /// A transposed convolution of `channels` inputs; `weight` is `[in, out, kh, kw]`.
     pub fn new(params: TransposedConvParams, channels: usize, weight: Arc<[f32]>, bias: Arc<[f32]>) -> Self {
@@ -68,8 +72,8 @@ impl TransposedConv2d {
             gemm_transposed(input.shape.w, self.channels, n, row, &filters, &mut product);
             for x in 0..input.shape.w {
                 for (t, part) in product[x * n..(x + 1) * n].chunks(p.out).enumerate() {
-                    let oy = (y * p.stride[0] + t / p.kernel[1]).wrapping_sub(p.padding[0]);
-                    let ox = (x * p.stride[1] + t % p.kernel[1]).wrapping_sub(p.padding[1]);
+                    let oy = (y * p.stride[0] + t / p.kernel[1]).wrapping_sub(p.padding[TOP]);
+                    let ox = (x * p.stride[1] + t % p.kernel[1]).wrapping_sub(p.padding[LEFT]);
                     if oy < shape.h && ox < shape.w {
                         out.pixel_mut(oy, ox).iter_mut().zip(part).for_each(|(o, v)| *o += *v);
                     }
@@ -115,9 +119,9 @@ impl Op for TransposedConv2d {
         }
         let axis = |size: usize, i: usize| {
             ((size.max(1) - 1) * p.stride[i] + p.kernel[i] + p.output_padding[i])
-                .checked_sub(2 * p.padding[i])
+                .checked_sub(p.padding[2 * i] + p.padding[2 * i + 1])
                 .filter(|out| *out > 0 && size > 0)
-                .ok_or_else(|| format!("padding {} leaves nothing of {s}", p.padding[i]))
+                .ok_or_else(|| format!("padding {:?} leaves nothing of {s}", p.padding))
         };
         Ok(vec![Shape::new(axis(s.h, 0)?, axis(s.w, 1)?, p.out)])
     }
@@ -185,7 +189,7 @@ impl Op for TransposedConv2d {
             output: Ref::new(output),
             kernel: p.kernel.map(|d| d as u32),
             stride: p.stride.map(|d| d as u32),
-            padding: p.padding.map(|d| d as u32),
+            padding: [p.padding[TOP] as u32, p.padding[LEFT] as u32],
             layout,
             gather,
             weights: cx.constant(&all.weights),
@@ -205,7 +209,7 @@ impl Op for TransposedConv2d {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::testing::{assert_refused, eval, tensor};
+    use crate::ops::testing::{assert_refused, eval, lowered_error, tensor};
 
     fn up(params: TransposedConvParams, weight: &[f32], bias: f32) -> TransposedConv2d {
         TransposedConv2d::new(
@@ -228,6 +232,45 @@ mod tests {
     }
 
     #[test]
+    fn same_crops_the_surplus_and_one_more_at_the_end_than_at_the_beginning() {
+        let x = tensor([1, 2, 1], &[1., 10.]);
+        // A full row is 1, 2, 3 + 10, 4 + 20, 5 + 30, 40, 50; SAME drops one before and two after.
+        let k5 =
+            TransposedConvParams { kernel: [1, 5], stride: [1, 2], ..TransposedConvParams::new(1, 1, 1) };
+        let k5 = up(k5.same(), &[1., 2., 3., 4., 5.], 0.);
+        assert_eq!(k5.params.padding, [0, 0, 1, 2]);
+        assert_eq!(eval(&k5, &[&x]), tensor([1, 4, 1], &[2., 13., 24., 35.]));
+        for (kernel, stride, padding, output_padding) in [
+            (2, 2, [0; 4], 0),
+            (4, 2, [1; 4], 0),
+            (8, 4, [2; 4], 0),
+            (5, 2, [1, 2, 1, 2], 0),
+            (1, 3, [0; 4], 2),
+        ] {
+            let same = TransposedConvParams::new(1, kernel, stride).same();
+            assert_eq!(
+                (same.padding, same.output_padding),
+                (padding, [output_padding; 2]),
+                "{kernel} {stride}"
+            );
+            let weight = vec![1.; kernel * kernel];
+            let shape = up(same, &weight, 0.).output_shapes(&[Shape::new(7, 3, 1)]);
+            assert_eq!(shape, Ok(vec![Shape::new(7 * stride, 3 * stride, 1)]));
+        }
+    }
+
+    #[test]
+    fn cropped_int8_is_within_a_step_of_float() {
+        // Half a step of each input code through the kernel's sums is far below a step of the output's wide range.
+        for (kernel, stride) in [(5, 2), (4, 2), (8, 4)] {
+            let weight: Vec<f32> =
+                (0..3 * kernel * kernel).map(|i| ((i * 7 % 11) as f32 - 5.0) / 8.0).collect();
+            let op = up(TransposedConvParams::new(1, kernel, stride).same(), &weight, 0.1);
+            assert!(lowered_error(op, Shape::new(6, 5, 3)) <= 2.0, "{kernel} {stride}");
+        }
+    }
+
+    #[test]
     fn channels_are_summed() {
         let x = tensor([1, 1, 2], &[1., 10.]);
         let both = up(TransposedConvParams::new(1, 1, 1), &[3., 4.], 0.);
@@ -240,7 +283,7 @@ mod tests {
         assert_refused(
             &cropped,
             &[
-                (&[[2, 2, 1]], "padding 1 leaves nothing"),
+                (&[[2, 2, 1]], "padding [1, 1, 1, 1] leaves nothing"),
                 (&[[2, 2, 3]], "expected 1 channels"),
                 (&[[4, 4, 1]; 2], "expected one input, got 2"),
             ],

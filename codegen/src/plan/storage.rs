@@ -36,7 +36,7 @@ impl Storage {
                 .in_place
                 .iter()
                 .filter(|_| steps[first].writes == id)
-                .filter(|input| graph.shape(**input) == graph.shape(id) && !is_part(**input))
+                .filter(|input| graph.shape(**input).len() == bytes && !is_part(**input))
                 .filter_map(|input| storage.block[input.0])
                 .find(|block| storage.blocks[*block].last == first);
             let block = taken.unwrap_or_else(|| {

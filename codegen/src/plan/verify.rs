@@ -92,7 +92,16 @@ fn operand(program: &Program, id: ValueId) -> Operand {
 /// Whether `new` is written over exactly the bytes of `old` by a kernel that may do so, in the last step that reads `old`.
 fn takes_over(program: &Program, new: &Life<'_>, old: &Life<'_>) -> bool {
     let may = |s: &Step| s.writes == new.id && s.in_place.contains(&old.id);
-    new.operand == old.operand && new.first == old.last && program.steps.get(new.first).is_some_and(may)
+    same_bytes(&new.operand, &old.operand)
+        && new.first == old.last
+        && program.steps.get(new.first).is_some_and(may)
+}
+
+/// Whether both are one view, or views of all bytes of the same memory in different shapes.
+fn same_bytes(a: &Operand, b: &Operand) -> bool {
+    let dense = |o: &Operand| o.stride == o.shape[2] || o.shape[..2] == [1, 1];
+    let place = |o: &Operand| (o.space, o.offset, o.extent());
+    a == b || dense(a) && dense(b) && place(a) == place(b)
 }
 
 /// Whether a slice lies between the first and last channel of `whole`, pixel by pixel.

@@ -230,3 +230,13 @@ pub(crate) fn arg_max(image: &Tensor) -> Tensor {
         scores.iter().position(|s| s == best).unwrap() as i8
     })
 }
+
+/// The row of `table` for each label, an unsigned byte; the last row for labels beyond it.
+pub(crate) fn rows_of(labels: &Tensor, table: &[i8], width: usize) -> Tensor {
+    let [h, w, _] = labels.shape;
+    let rows: Vec<&[i8]> = table.chunks(width).collect();
+    Tensor::from_fn([h, w, width], |y, x, c| {
+        let label = labels.at(y, x, 0) as u8 as usize;
+        rows.get(label).unwrap_or(rows.last().unwrap())[c]
+    })
+}

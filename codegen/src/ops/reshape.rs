@@ -1,0 +1,88 @@
+//! Another shape for the same elements.
+
+use super::{Op, RangeRule, downcast, forward_eval};
+use crate::{
+    error::Result,
+    graph::Shape,
+    lower::Lowering,
+    program::{Ref, kernel_call},
+    tensor::{Real, Tensor},
+};
+
+/// The input's elements in the order height, width, channel (as Keras' `Reshape`; a `view` of PyTorch goes by channel first), in
+/// another shape. Free where the result may lie over the input; else a copy, for example into a slice of a concatenation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reshape {
+    /// The shape of the result, with as many elements as the input has.
+    pub to: Shape,
+}
+
+impl Reshape {
+    fn eval<T: Real>(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        Tensor { shape: self.to, data: inputs[0].data.clone() }
+    }
+}
+
+kernel_call! {
+    /// A copy from one shape to the other.
+    ReshapeCall for Reshape {
+        input: Ref,
+        output: Ref,
+    }
+}
+
+impl Op for Reshape {
+    fn kind(&self) -> &'static str {
+        "Reshape"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
+        let [s] = inputs else { return Err(format!("expected one input, got {}", inputs.len())) };
+        if s.len() != self.to.len() {
+            return Err(format!("{s} has {} elements, {} has {}", s.len(), self.to, self.to.len()));
+        }
+        Ok(vec![self.to])
+    }
+
+    forward_eval!();
+
+    fn absorb(&self, next: &dyn Op) -> Option<Box<dyn Op>> {
+        downcast::<Reshape>(next).map(|reshape| Box::new(*reshape) as _)
+    }
+
+    fn range_rule(&self) -> RangeRule {
+        RangeRule::SameAsInputs
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        let (input, output) = (cx.node().inputs[0], cx.node().output());
+        let call = ReshapeCall { input: Ref::new(input), output: Ref::new(output) };
+        cx.push(call, &[input], output).in_place(&[input]);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::{assert_refused, eval, lowered_error, tensor};
+
+    #[test]
+    fn elements_keep_their_order() {
+        let x = tensor([1, 1, 6], &[1., 2., 3., 4., 5., 6.]);
+        let map = Reshape { to: Shape::new(1, 3, 2) };
+        assert_eq!(eval(&map, &[&x]), tensor([1, 3, 2], &[1., 2., 3., 4., 5., 6.]));
+        assert_refused(
+            &map,
+            &[
+                (&[[2, 2, 2]], "2x2x2 has 8 elements, 1x3x2 has 6"),
+                (&[[1, 3, 2]; 2], "expected one input, got 2"),
+            ],
+        );
+    }
+
+    #[test]
+    fn int8_only_rounds_the_input() {
+        assert!(lowered_error(Reshape { to: Shape::new(5, 9, 7) }, Shape::new(9, 7, 5)) <= 0.501);
+    }
+}

@@ -1,0 +1,92 @@
+//! Rows of a table by labels.
+
+use crate::{
+    Isa, Kernel, Memory, Operand, Region,
+    by_rows::{self, ByRows, Reach, Windowed, elements},
+    memory::{in_blocks, put},
+};
+use core::ops::Range;
+
+/// To move an element takes about as long as so many multiply-accumulates of a convolution.
+const MOVE: usize = 8;
+
+/// `out[y, x] = table[in[y, x]]`: TensorFlow Lite's `GATHER` of rows.
+///
+/// A label is read as an unsigned byte; one that is beyond the last row stands for the last row.
+#[derive(Clone, Copy, Debug)]
+pub struct Embedding<'a> {
+    /// Labels, `[h, w, 1]`.
+    pub input: Operand,
+    /// Rows, `[h, w, c]`.
+    pub output: Operand,
+    /// At least one row of `c` codes, one after the other.
+    pub table: &'a [i8],
+}
+
+impl Kernel for Embedding<'_> {
+    fn run(&self, mem: &Memory<'_>, isa: Isa) {
+        by_rows::run(self, mem, isa);
+    }
+}
+
+// SAFETY: a part writes its rows, and reads the same rows of the labels and the constant table.
+unsafe impl ByRows for Embedding<'_> {
+    fn output(&self) -> Operand {
+        self.output
+    }
+
+    fn reads(&self) -> [Operand; 2] {
+        [self.input; 2]
+    }
+
+    fn work(&self) -> usize {
+        elements(self.output.shape).saturating_mul(MOVE)
+    }
+
+    fn fits(&self, mem: &Memory<'_>) -> bool {
+        let (Some(input), Some(out)) = (mem.read(&self.input), mem.write(&self.output)) else {
+            return false;
+        };
+        let [h, w, c] = out.shape();
+        input.shape() == [h, w, 1] && c > 0 && self.table.len() >= c && self.table.len().is_multiple_of(c)
+    }
+
+    fn part(&self, rows: Range<usize>, index: usize) -> Self {
+        by_rows::part(self, rows, index)
+    }
+
+    #[inline(always)]
+    fn alone(&self, mem: &Memory<'_>, _: Isa) {
+        let (true, Some(input), Some(out)) = (self.fits(mem), mem.read(&self.input), mem.write(&self.output))
+        else {
+            debug_assert!(false, "operands outside memory, or shapes and table do not fit together");
+            return;
+        };
+        let [h, w, c] = out.shape();
+        // The table has at least one row: it fits.
+        let last = self.table.len() - c;
+        for y in 0..h {
+            for x in 0..w {
+                let label = input.pixel(y, x).get(0) as u8 as usize;
+                let start = label.saturating_mul(c).min(last);
+                let row = self.table.get(start..).unwrap_or_default();
+                let cells = out.pixel(y, x);
+                in_blocks!(first in c, N => {
+                    if let Some(block) = row.get(first..).and_then(|rest| rest.first_chunk::<N>()) {
+                        put(cells, first, *block);
+                    }
+                });
+            }
+        }
+    }
+}
+
+impl Windowed for Embedding<'_> {
+    fn reach(&self) -> Reach {
+        Reach::SAME
+    }
+
+    fn over(&self, _: usize, reads: [Operand; 2], output: Operand, _: Region) -> Self {
+        Self { input: reads[0], output, ..*self }
+    }
+}
