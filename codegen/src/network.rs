@@ -51,6 +51,12 @@ pub trait Network: Sync {
         None
     }
 
+    /// Whether it makes pictures, from numbers and class labels (its inputs), instead of reading them: then the classes are
+    /// those of the labels.
+    fn generates(&self) -> bool {
+        false
+    }
+
     /// Weights that come with the project, and pictures to calibrate them on.
     fn bundled(&self) -> Option<Bundled> {
         None

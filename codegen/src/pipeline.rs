@@ -1,5 +1,8 @@
 //! From a recipe to a program: the whole way in one call.
 
+mod inputs;
+
+use self::inputs::{calibration_inputs, normal_sample, picture_input, read_samples};
 use crate::{
     Graph, Tensor, board,
     calibrate::calibrate,
@@ -12,12 +15,12 @@ use crate::{
     passes::optimize,
     program::{Metadata, Program},
     quantize::{Format, QGraph, QuantizeOptions, RangeMethod, quantize},
-    recipe::{CalibrationSet, Head, Range, RangeOverride, Recipe, Rounding},
+    recipe::{Head, Range, RangeOverride, Recipe, Rounding},
     tuning::{Tuning, TuningFile},
-    weights::{SafeTensorsFile, Seeded, WeightSource, read_tensors, seeded_values},
+    weights::{SafeTensorsFile, Seeded, WeightSource},
 };
 use niello_imaging::{Picture, Preprocess, metrics};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// What a network's output is good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +29,8 @@ pub enum Task {
     Classification,
     /// One score per class for every pixel.
     Segmentation,
+    /// A picture, from numbers and the label of a class ([`Network::generates`]).
+    Generation,
 }
 
 /// A recipe that has been built: the quantised graph, the program, and how pictures enter it.
@@ -133,6 +138,9 @@ fn class_names(recipe: &Recipe, network: &dyn Network, graph: &Graph) -> Result<
         return Ok(recipe.classes.clone());
     }
     let names: Vec<String> = network.default_classes().iter().map(|c| c.to_string()).collect();
+    if network.generates() {
+        return Ok(names);
+    }
     // A single probability distinguishes its class from everything else.
     let fits = names.len() == channels;
     Ok(if fits { names } else { (0..channels).map(|i| format!("class {i}")).collect() })
@@ -152,11 +160,14 @@ pub fn build(recipe: &Recipe, networks: &dyn Networks, mut progress: impl FnMut(
     if let Some(board) = &board {
         recipe = recipe.placed_on(board)?;
     }
-    if recipe.input.preprocess.is_none() {
+    if network.generates() {
+        check_generator(&recipe, network)?;
+    } else if recipe.input.preprocess.is_none() {
         recipe.input.preprocess = Some(network.default_preprocess().into());
     }
     let preprocess = recipe.input.preprocessing()?;
     let task = match graph.shape(graph.outputs[0]).area() {
+        _ if network.generates() => Task::Generation,
         1 => Task::Classification,
         _ => Task::Segmentation,
     };
@@ -165,8 +176,7 @@ pub fn build(recipe: &Recipe, networks: &dyn Networks, mut progress: impl FnMut(
         return Err(Error::Invalid(format!("{}: {message}", network.name())));
     }
     let graph = optimize(with_head(graph, recipe.output.head)?);
-    let input = graph.shape(graph.inputs[0]);
-    let set = calibration_inputs(&recipe, network, &preprocess, input)?;
+    let set = calibration_inputs(&recipe, network, &preprocess, &graph, classes.len())?;
     let total = set.len();
     let calibration =
         calibrate(&graph, set.load(&graph), |done| progress(Progress::Calibrating { done, total }))?;
@@ -176,7 +186,7 @@ pub fn build(recipe: &Recipe, networks: &dyn Networks, mut progress: impl FnMut(
         network: network.name().into(),
         classes: classes.clone(),
         sources: vec![source],
-        preprocess: preprocess.to_string(),
+        preprocess: if network.generates() { String::new() } else { preprocess.to_string() },
     };
     let program = lower(&quantized, target, metadata)?;
     let build = Build { recipe, quantized, program, preprocess, classes, task };
@@ -184,6 +194,20 @@ pub fn build(recipe: &Recipe, networks: &dyn Networks, mut progress: impl FnMut(
         board::check(&build.program, board, build.table_bytes())?;
     }
     Ok(build)
+}
+
+/// What a recipe cannot ask of a network that makes pictures.
+fn check_generator(recipe: &Recipe, network: &dyn Network) -> Result<()> {
+    let input = &recipe.input;
+    let prepared = [&input.preprocess, &input.resize, &input.colour, &input.polarity, &input.window];
+    let message = if prepared.iter().any(|key| key.is_some()) {
+        "makes pictures and reads none: there is nothing to pre-process".into()
+    } else if recipe.output.head != Head::Logits {
+        format!("makes pictures, no scores: output head `{}` means nothing", recipe.output.head)
+    } else {
+        return Ok(());
+    };
+    Err(Error::Invalid(format!("{}: {message}", network.name())))
 }
 
 /// The target with the recipe's threads.
@@ -252,102 +276,6 @@ fn options(recipe: &Recipe) -> QuantizeOptions {
     }
 }
 
-/// Where calibration inputs come from.
-enum Inputs<'a> {
-    Pictures {
-        files: Vec<PathBuf>,
-        preprocess: &'a Preprocess,
-    },
-    Bundled {
-        files: &'static [(&'static str, &'static [u8])],
-        preprocess: &'a Preprocess,
-    },
-    Tensors(Vec<(String, Tensor<f32>)>),
-    /// Uniform in [-2, 2), one for each of [`SEEDED_INPUTS`].
-    Seeded,
-}
-
-/// Keys of the inputs that seeded networks are calibrated on.
-const SEEDED_INPUTS: [&str; 2] = ["first", "second"];
-
-impl Inputs<'_> {
-    fn len(&self) -> usize {
-        match self {
-            Inputs::Pictures { files, .. } => files.len(),
-            Inputs::Bundled { files, .. } => files.len(),
-            Inputs::Tensors(tensors) => tensors.len(),
-            Inputs::Seeded => SEEDED_INPUTS.len(),
-        }
-    }
-
-    fn load(&self, graph: &Graph) -> impl Iterator<Item = Result<Vec<Tensor<f32>>>> {
-        let shape = graph.shape(graph.inputs[0]);
-        (0..self.len()).map(move |i| match self {
-            Inputs::Pictures { files, preprocess } => {
-                picture_input(&niello_imaging::load(&files[i])?, preprocess, shape).map(|t| vec![t])
-            }
-            Inputs::Bundled { files, preprocess } => {
-                let (name, bytes) = files[i];
-                picture_input(&niello_imaging::load_bytes(name, bytes)?, preprocess, shape).map(|t| vec![t])
-            }
-            Inputs::Tensors(tensors) => Ok(vec![tensors[i].1.clone()]),
-            Inputs::Seeded => {
-                let values = seeded_values(SEEDED_INPUTS[i]).take(shape.len()).map(|v| 2.0 * v as f32);
-                Ok(vec![Tensor { shape, data: values.collect() }])
-            }
-        })
-    }
-}
-
-fn calibration_inputs<'a>(
-    recipe: &Recipe,
-    network: &dyn Network,
-    preprocess: &'a Preprocess,
-    input: Shape,
-) -> Result<Inputs<'a>> {
-    match recipe.calibration_set()? {
-        Some(CalibrationSet::Pictures(files)) => Ok(Inputs::Pictures { files, preprocess }),
-        Some(CalibrationSet::Tensors(path)) => Ok(Inputs::Tensors(read_inputs(&path, input)?)),
-        None if recipe.seeded => Ok(Inputs::Seeded),
-        None => match network.bundled() {
-            Some(bundled) if recipe.weights.is_none() => {
-                Ok(Inputs::Bundled { files: bundled.calibration, preprocess })
-            }
-            _ => Err(Error::Invalid(
-                "int8 needs sample inputs to find the ranges of activations: give a folder of pictures or a \
-                 safetensors file of inputs (`[calibrate] images` in a recipe, `--calibrate`)"
-                    .into(),
-            )),
-        },
-    }
-}
-
-/// All tensors of a safetensors file as inputs: `[h, w]`, `[c, h, w]` or `[1, c, h, w]`, PyTorch's order.
-fn read_inputs(path: &Path, shape: Shape) -> Result<Vec<(String, Tensor<f32>)>> {
-    let mut inputs = vec![];
-    for (name, tensor) in read_tensors(path)? {
-        let dims: Vec<usize> = tensor.shape.iter().copied().skip_while(|d| *d == 1).collect();
-        let wanted: Vec<usize> = [shape.c, shape.h, shape.w].into_iter().skip_while(|d| *d == 1).collect();
-        let input = (dims == wanted).then(|| Tensor::from_chw(shape, &tensor.data)).flatten();
-        let Some(input) = input else {
-            let want = [1, shape.c, shape.h, shape.w];
-            let message =
-                format!("tensor `{name}` has shape {:?}, expected an input of {want:?}", tensor.shape);
-            return Err(Error::file(path, message));
-        };
-        inputs.push((name, input));
-    }
-    if inputs.is_empty() {
-        return Err(Error::file(path, "holds no tensors, expected inputs"));
-    }
-    Ok(inputs)
-}
-
-fn picture_input(picture: &Picture, preprocess: &Preprocess, shape: Shape) -> Result<Tensor<f32>> {
-    let data = preprocess.apply(picture, [shape.h, shape.w], shape.c)?;
-    Tensor::new(shape, data).ok_or_else(|| Error::Invalid("pre-processing made another size".into()))
-}
-
 impl Build {
     /// Shape of the input.
     pub fn input_shape(&self) -> Shape {
@@ -357,8 +285,13 @@ impl Build {
     /// A picture as the network's input.
     ///
     /// # Errors
-    /// A picture that the pre-processing cannot take.
+    /// A picture that the pre-processing cannot take; a network that takes none.
     pub fn input(&self, picture: &Picture) -> Result<Tensor<f32>> {
+        if self.task == Task::Generation {
+            let name = &self.program.metadata.network;
+            let message = format!("{name} makes pictures and reads none: give it numbers and a label");
+            return Err(Error::Invalid(message));
+        }
         picture_input(picture, &self.preprocess, self.input_shape())
     }
 
@@ -369,6 +302,26 @@ impl Build {
     pub fn input_codes(&self, picture: &Picture) -> Result<Vec<i8>> {
         let input = self.input(picture)?;
         Ok(self.program.tensor(self.program.inputs[0]).quantize(&input.data))
+    }
+
+    /// What a generator makes a picture from: numbers of the standard normal distribution, which follow from `seed`, and the index of
+    /// a class for every label.
+    pub fn drawn(&self, seed: u64, class: usize) -> Vec<Tensor<f32>> {
+        normal_sample(&self.quantized.graph, &format!("seed {seed}"), class)
+    }
+
+    /// The samples in a safetensors file, one tensor for every input of the network: as the calibration sets of recipes.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or whose tensors are not the inputs.
+    pub fn samples(&self, path: &Path) -> Result<Vec<Vec<Tensor<f32>>>> {
+        read_samples(path, &self.quantized.graph)
+    }
+
+    /// Real inputs as the codes that the program takes.
+    pub fn codes(&self, inputs: &[Tensor<f32>]) -> Vec<Vec<i8>> {
+        let program = &self.program;
+        program.inputs.iter().zip(inputs).map(|(id, t)| program.tensor(*id).quantize(&t.data)).collect()
     }
 
     /// The program of `target` instead, from the same quantised graph: the results are the same bytes.
@@ -414,6 +367,9 @@ impl Build {
         let (weights_section, arena_section) = (target.weights_section.clone(), target.arena_section.clone());
         let plain = EmitOptions { weights_section, arena_section, ..EmitOptions::default() };
         let Format::Int8(q) = input.format else { return plain };
+        if self.task == Task::Generation {
+            return plain;
+        }
         let input_table =
             tables.map(|t| t.iter().map(|plane| plane.numbers.map(|x| q.quantize(x))).collect());
         EmitOptions { input_table, ..plain }

@@ -12,6 +12,8 @@ pub(crate) enum Sides {
     MultipleOf(usize),
     /// Any from this on (below, a map would vanish).
     AtLeast(usize),
+    /// This one only (a network that reads a vector has nothing to choose).
+    Exactly(usize),
 }
 
 /// The largest side, channel count or class count: far beyond any board, and no product of sizes overflows.
@@ -39,6 +41,7 @@ pub(crate) fn choose(network: &dyn Network, options: &NetworkOptions, sides: Sid
         let (fits, rule) = match sides {
             Sides::MultipleOf(n) => (value >= n && value.is_multiple_of(n), format!("a multiple of {n}")),
             Sides::AtLeast(n) => (value >= n, format!("at least {n}")),
+            Sides::Exactly(n) => (value == n, format!("exactly {n}")),
         };
         check(network, &format!("input {side}"), fits && value <= LARGEST, &rule, value)?;
     }

@@ -23,6 +23,8 @@ const CASES: &[(&str, &str)] = &[
     ("unet_anam", "unet_anam"),
     ("resnet18", "resnet18"),
     ("resnext50_block", "resnext50_32x4d"),
+    ("dccgan_generator", "dccgan_generator"),
+    ("shallow_cgan_generator", "shallow_cgan_generator"),
     ("w251_cnn_64", "w251_baseline_cnn"),
     ("w251_cnn", "w251_baseline_cnn"),
 ];
@@ -119,6 +121,7 @@ fn seeded_inputs_are_the_golden_inputs() {
     for (case, _) in CASES.iter().copied() {
         let golden = open(case);
         let recipe = &golden.json["inputs"][0];
+        assert_eq!(recipe["name"], "input", "{case}");
         let [scale, offset] = ["scale", "offset"].map(|f| recipe[f].as_f64().unwrap());
         let stored = &golden.tensors["input"].data;
         let ours = seeded_input(recipe["prng_key"].as_str().unwrap(), stored.len(), scale, offset);
@@ -139,10 +142,10 @@ fn parameter_counts_are_the_published_ones() {
 fn values_agree_with_pytorch_in_f64_and_f32() {
     for (case, network) in CASES.iter().copied() {
         let golden = open(case);
-        let input = from_torch(&golden.tensors["input"]);
-        let graph = build(network, &golden, &input);
+        let inputs = golden.inputs();
+        let graph = build(network, &golden, &inputs[0]);
         for double in [true, false] {
-            let ours = with_golden_names(&graph, values(&graph, &input, double));
+            let ours = with_golden_names(&graph, values(&graph, &inputs, double));
             for name in golden.names("outputs").into_iter().chain(golden.names("intermediates")) {
                 let error = relative_error(&ours[name], &from_torch(&golden.tensors[name]));
                 let precision = if double { "f64" } else { "f32" };

@@ -67,7 +67,7 @@ fn w251_networks_reproduce_the_stored_logits() {
     for (network, weights, golden, [ours_name, golden_name]) in cases {
         let graph = trained(network, &shared.join(format!("data/weights/{weights}.safetensors")));
         let golden = read_tensors(shared.join(format!("data/ct/covidnet/{golden}.safetensors"))).unwrap();
-        let ours = values(&graph, &from_torch(&golden["input"]), true);
+        let ours = values(&graph, &[from_torch(&golden["input"])], true);
         let output = &graph.values[graph.outputs[0].0].name;
         for (ours_name, golden_name) in [(output.as_str(), "logits"), (ours_name, golden_name)] {
             let error = relative_error(&ours[ours_name], &from_torch(&golden[golden_name]));

@@ -7,6 +7,7 @@ use niello_codegen::{
     weights::Seeded,
 };
 use niello_models::Registry;
+use std::collections::BTreeSet;
 
 fn build(name: &str, size: [usize; 2], channels: usize, classes: usize) -> Result<Graph> {
     let options = NetworkOptions {
@@ -25,6 +26,8 @@ enum Output {
     Map,
     /// Classes of the picture.
     Vector,
+    /// A picture of this side, whatever the input.
+    Picture(usize),
 }
 
 /// The smallest sizes, and two that fit no power of two.
@@ -41,6 +44,8 @@ const ALLOWED: &[(&str, Output, [[usize; 2]; 3])] = &[
     ("resnet34", Output::Vector, [[1, 1], [33, 50], [7, 29]]),
     ("resnet50", Output::Vector, [[1, 1], [33, 50], [7, 29]]),
     ("resnext50_32x4d", Output::Vector, [[1, 1], [33, 50], [7, 29]]),
+    ("dccgan_generator", Output::Picture(256), [[1, 1]; 3]),
+    ("shallow_cgan_generator", Output::Picture(28), [[1, 1]; 3]),
 ];
 
 /// Of networks whose bigger ones have no golden vectors of their own: torchvision's counts, with three classes.
@@ -59,6 +64,8 @@ const REFUSED: &[(&str, [usize; 2], &str)] = &[
     ("unet_anam", [16, 24], "input width must be a multiple of 16"),
     ("resnet50", [0, 4], "input height must be at least 1"),
     ("unet_small_lung", [12, 8], "input height must be a multiple of 8"),
+    ("dccgan_generator", [1, 64], "input width must be exactly 1"),
+    ("shallow_cgan_generator", [28, 28], "input height must be exactly 1"),
     ("squeezenet1_0", [20, 21], "input height must be at least 21"),
     ("squeezenet1_1", [17, 16], "input width must be at least 17"),
     ("w251_baseline_cnn", [3, 4], "input height must be at least 4"),
@@ -69,15 +76,18 @@ const REFUSED: &[(&str, [usize; 2], &str)] = &[
 fn every_allowed_size_builds_and_runs() {
     assert_eq!(ALLOWED.len(), Registry.all().len(), "a network has no line above");
     for (name, output, sizes) in ALLOWED.iter().copied() {
-        for size @ [h, w] in sizes {
+        for size @ [h, w] in sizes.iter().copied().collect::<BTreeSet<_>>() {
             for (channels, classes) in [(1, 1), (4, 5)] {
                 let graph =
                     build(name, size, channels, classes).unwrap_or_else(|e| panic!("{name} {size:?}: {e}"));
                 let input = Tensor::filled(Shape::new(h, w, channels), 0.5);
-                let made = graph.eval_f32(&[input]).unwrap().remove(0);
+                let rest = graph.inputs[1..].iter().map(|id| Tensor::filled(graph.shape(*id), 0.0));
+                let inputs: Vec<Tensor<f32>> = std::iter::once(input).chain(rest).collect();
+                let made = graph.eval_f32(&inputs).unwrap().remove(0);
                 let expected = match output {
                     Output::Map => Shape::new(h, w, classes),
                     Output::Vector => Shape::new(1, 1, classes),
+                    Output::Picture(side) => Shape::new(side, side, 1),
                 };
                 assert_eq!(made.shape, expected, "{name} {size:?}");
                 assert!(made.data.iter().all(|v| v.is_finite()), "{name} {size:?}");
@@ -117,7 +127,8 @@ fn networks_tell_about_themselves() {
         let graph = network.build(&NetworkOptions::default(), &mut Seeded::new()).unwrap();
         assert_eq!(graph.name, network.name());
         assert_eq!(graph.shape(graph.inputs[0]), network.default_input());
-        assert_eq!(graph.shape(graph.outputs[0]).c, network.default_classes().len());
+        let scores = if network.generates() { 1 } else { network.default_classes().len() };
+        assert_eq!(graph.shape(graph.outputs[0]).c, scores);
         assert!(!network.summary().contains('\n') && !network.source().is_empty());
     }
 }

@@ -26,7 +26,9 @@ struct Entry {
     classes: Vec<&'static str>,
     parameters: usize,
     macs: u64,
-    preprocess: &'static str,
+    /// How pictures become inputs; absent where none do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    preprocess: Option<&'static str>,
     bundled_weights: bool,
     summary: &'static str,
     source: &'static str,
@@ -44,7 +46,7 @@ impl Models {
                 classes: network.default_classes().to_vec(),
                 parameters: graph.parameters(),
                 macs: graph.macs(),
-                preprocess: network.default_preprocess(),
+                preprocess: (!network.generates()).then(|| network.default_preprocess()),
                 bundled_weights: network.bundled().is_some(),
                 summary: network.summary(),
                 source: network.source(),
@@ -71,7 +73,8 @@ impl Models {
             table::render(&["network", "input", "classes", "parameters", "MACs", "bundled"], &rows);
         for e in &entries {
             text += &format!("\n{}: {}\n  {}\n", e.name, e.summary, e.source);
-            text += &format!("  classes: {}\n  preprocess: {}\n", e.classes.join(", "), e.preprocess);
+            let preprocess = e.preprocess.unwrap_or("reads no pictures");
+            text += &format!("  classes: {}\n  preprocess: {preprocess}\n", e.classes.join(", "));
         }
         Ok(text)
     }

@@ -9,25 +9,40 @@ use clap::Args;
 use niello_codegen::{
     Error, Result, Tensor,
     execute::Executor,
+    network::Networks,
     pipeline::{Build, Task},
+    recipe::Recipe,
 };
 use niello_imaging::{NpyData, Palette, Picture, metrics, write_label_png, write_npy, write_overlay_png};
+use niello_models::Registry;
 use serde::Serialize;
 use std::{path::PathBuf, time::Instant};
 
 /// Run the int8 program on a picture
 #[derive(Args)]
 #[command(after_help = "Examples:\n  niello run --model anam_net slice.dcm --overlay overlay.png\n  \
-                        niello run --recipe covid.toml slice.png --json\n\n\
+                        niello run --recipe covid.toml slice.png --json\n  \
+                        niello run --model dccgan_generator --weights W.safetensors --seed 7 --class COVID --image made.png\n\n\
                         Prints the probability of each class, or for a segmentation its share of the picture, and of \
                         the lung where the classes are called abnormal and normal (JSON: `pixels` and `classes`).\n\n\
                         Without `--calibrate`, and for weights that do not come with the network, ranges are found on \
-                        the picture itself.")]
+                        the picture itself.\n\n\
+                        A generator reads no picture: it makes one from numbers that follow from `--seed`, or that are in a \
+                        safetensors file (one tensor for each input), and from a class.")]
 pub(crate) struct Run {
     #[command(flatten)]
     model: ModelArgs,
-    /// PNG, JPEG, DICOM or NPY
-    picture: PathBuf,
+    /// PNG, JPEG, DICOM or NPY; for a generator a safetensors file of its inputs, or nothing
+    picture: Option<PathBuf>,
+    /// Seed of the numbers that a generator makes a picture from
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Class, by name or index, that a generator makes a picture of; absent: the first
+    #[arg(long, value_name = "CLASS")]
+    class: Option<String>,
+    /// Write the picture that a generator made, its whole range from black to white
+    #[arg(long, value_name = "PNG")]
+    image: Option<PathBuf>,
     /// Write the label map
     #[arg(long, value_name = "PNG")]
     labels: Option<PathBuf>,
@@ -47,7 +62,9 @@ pub(crate) struct Run {
 
 #[derive(Serialize)]
 struct Answer {
-    picture: PathBuf,
+    /// What was read; absent where a picture was made from drawn numbers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    picture: Option<PathBuf>,
     network: String,
     numbers: &'static str,
     milliseconds: f64,
@@ -66,11 +83,22 @@ struct Answer {
 
 impl Run {
     pub(crate) fn run(self) -> Result<String> {
-        [&self.labels, &self.overlay, &self.npy].into_iter().flatten().try_for_each(|p| check_writable(p))?;
-        let picture = niello_imaging::load(&self.picture)?;
+        let files = [&self.labels, &self.overlay, &self.npy, &self.image];
+        files.into_iter().flatten().try_for_each(|p| check_writable(p))?;
         let mut recipe = self.model.recipe()?;
+        if Registry.find(&recipe.network)?.generates() {
+            return self.generate(&recipe);
+        }
+        let Some(path) = &self.picture else {
+            return Err(Error::Invalid(format!("{} reads a picture: say which", recipe.network)));
+        };
+        if self.class.is_some() || self.image.is_some() {
+            let message = "`--class` and `--image` are for generators";
+            return Err(Error::Invalid(format!("{} makes no pictures: {message}", recipe.network)));
+        }
+        let picture = niello_imaging::load(path)?;
         if recipe.calibrate.images.is_none() && recipe.weights.is_some() {
-            let path = std::path::absolute(&self.picture).map_err(Error::io("cannot find", &self.picture))?;
+            let path = std::path::absolute(path).map_err(Error::io("cannot find", path))?;
             recipe = recipe.calibrate_on_files([path]);
         }
         let build = crate::args::build_with_progress(&recipe)?;
@@ -79,10 +107,63 @@ impl Run {
             return Err(Error::Invalid(message));
         }
         let input = build.input(&picture)?;
+        let (mut answer, output) = self.infer(&build, &[input])?;
+        let names = build.label_names();
+        match build.task {
+            Task::Classification => {
+                let probabilities = build.probabilities(&output.data);
+                answer.classes = ByClass::new(&names, probabilities.iter().map(|p| *p as f64));
+                answer.class = names.get(build.class(&output.data)).cloned();
+            }
+            // Went its own way above.
+            Task::Generation => {}
+            Task::Segmentation => {
+                let labels = build.labels(&output);
+                answer.count(&names, &labels);
+                self.write_maps(&build, &picture, &labels, [output.shape.h, output.shape.w])?;
+            }
+        }
+        self.write_values(&output)?;
+        if self.json { output::json(&answer) } else { Ok(answer.text()) }
+    }
+
+    /// A picture from numbers and a class.
+    fn generate(&self, recipe: &Recipe) -> Result<String> {
+        if self.labels.is_some() || self.overlay.is_some() {
+            let message = "makes pictures: there is no label map; `--image` writes the picture";
+            return Err(Error::Invalid(format!("{} {message}", recipe.network)));
+        }
+        let build = crate::args::build_with_progress(recipe)?;
+        let class = self.class.as_deref().map_or(Ok(0), |class| class_index(&build.classes, class))?;
+        let inputs = match &self.picture {
+            Some(path) => {
+                let mut samples = build.samples(path)?;
+                let sample = samples.pop().filter(|_| samples.is_empty());
+                sample.ok_or_else(|| Error::file(path, "holds several samples, expected one"))?
+            }
+            None => build.drawn(self.seed, class),
+        };
+        let (mut answer, output) = self.infer(&build, &inputs)?;
+        if self.picture.is_none() {
+            answer.class = build.classes.get(class).cloned();
+        }
+        self.write_values(&output)?;
+        if let Some(path) = &self.image {
+            let data = &output.data;
+            let (low, high) = data.iter().fold((f32::MAX, f32::MIN), |(l, h), v| (l.min(*v), h.max(*v)));
+            let gray: Vec<u8> =
+                data.iter().map(|v| (255.0 * (v - low) / (high - low)).round() as u8).collect();
+            write_label_png(path, &gray, [output.shape.h, output.shape.w], None)?;
+        }
+        if self.json { output::json(&answer) } else { Ok(answer.text()) }
+    }
+
+    /// One inference, and what can be said of it for any network.
+    fn infer(&self, build: &Build, inputs: &[Tensor<f32>]) -> Result<(Answer, Tensor<f32>)> {
         let start = Instant::now();
-        let output = if self.float { float(&build, &input)? } else { int8(&build, &input)? };
+        let output = if self.float { float(build, inputs)? } else { int8(build, inputs)? };
         let milliseconds = start.elapsed().as_secs_f64() * 1e3;
-        let mut answer = Answer {
+        let answer = Answer {
             picture: self.picture.clone(),
             network: build.program.metadata.network.clone(),
             numbers: if self.float { "f32" } else { "int8" },
@@ -92,24 +173,13 @@ impl Run {
             pixels: None,
             abnormal_percent: None,
         };
-        let names = build.label_names();
-        match build.task {
-            Task::Classification => {
-                let probabilities = build.probabilities(&output.data);
-                answer.classes = ByClass::new(&names, probabilities.iter().map(|p| *p as f64));
-                answer.class = names.get(build.class(&output.data)).cloned();
-            }
-            Task::Segmentation => {
-                let labels = build.labels(&output);
-                answer.count(&names, &labels);
-                self.write_maps(&build, &picture, &labels, [output.shape.h, output.shape.w])?;
-            }
-        }
-        if let Some(path) = &self.npy {
-            let shape = output.shape;
-            write_npy(path, NpyData::F32(&output.data), &[shape.h, shape.w, shape.c])?;
-        }
-        if self.json { output::json(&answer) } else { Ok(answer.text()) }
+        Ok((answer, output))
+    }
+
+    fn write_values(&self, output: &Tensor<f32>) -> Result<()> {
+        let Some(path) = &self.npy else { return Ok(()) };
+        let shape = output.shape;
+        Ok(write_npy(path, NpyData::F32(&output.data), &[shape.h, shape.w, shape.c])?)
     }
 
     fn write_maps(&self, build: &Build, picture: &Picture, labels: &[u8], size: [usize; 2]) -> Result<()> {
@@ -144,13 +214,8 @@ impl Answer {
     }
 
     fn text(&self) -> String {
-        let mut text = format!(
-            "{} ({}, {}, {:.1} ms)\n",
-            self.picture.display(),
-            self.network,
-            self.numbers,
-            self.milliseconds
-        );
+        let of = self.picture.as_ref().map_or_else(|| "made".into(), |path| path.display().to_string());
+        let mut text = format!("{of} ({}, {}, {:.1} ms)\n", self.network, self.numbers, self.milliseconds);
         let of_lung = self.abnormal_percent.is_some();
         let rows: Vec<Vec<String>> = self
             .classes
@@ -171,6 +236,7 @@ impl Answer {
             })
             .collect();
         text += &match (&self.class, of_lung) {
+            _ if rows.is_empty() => String::new(),
             (Some(_), _) => table::render(&["class", "probability"], &rows),
             (None, true) => table::render(&["class", "of the picture", "of the lung"], &rows),
             (None, false) => table::render(&["class", "of the picture"], &rows),
@@ -185,14 +251,23 @@ impl Answer {
     }
 }
 
-fn int8(build: &Build, input: &Tensor<f32>) -> Result<Tensor<f32>> {
+/// A class by its name, or its index.
+fn class_index(classes: &[String], wanted: &str) -> Result<usize> {
+    let named = classes.iter().position(|name| name.eq_ignore_ascii_case(wanted));
+    named
+        .or_else(|| wanted.parse().ok().filter(|i| *i < classes.len()))
+        .ok_or_else(|| Error::Invalid(format!("no class `{wanted}`; known: {}", classes.join(", "))))
+}
+
+fn int8(build: &Build, inputs: &[Tensor<f32>]) -> Result<Tensor<f32>> {
     let program = &build.program;
-    let codes = program.tensor(program.inputs[0]).quantize(&input.data);
-    let outputs = Executor::new(program).run(&[&codes])?;
+    let codes = build.codes(inputs);
+    let codes: Vec<&[i8]> = codes.iter().map(|c| &c[..]).collect();
+    let outputs = Executor::new(program).run(&codes)?;
     Ok(program.tensor(program.outputs[0]).dequantize(&outputs[0]))
 }
 
-fn float(build: &Build, input: &Tensor<f32>) -> Result<Tensor<f32>> {
-    let mut outputs = build.quantized.graph.eval_f32(std::slice::from_ref(input))?;
+fn float(build: &Build, inputs: &[Tensor<f32>]) -> Result<Tensor<f32>> {
+    let mut outputs = build.quantized.graph.eval_f32(inputs)?;
     Ok(outputs.swap_remove(0))
 }

@@ -8,11 +8,13 @@ use crate::{
 };
 use clap::Args;
 use niello_codegen::{
-    Result,
+    Error, Result, Tensor,
+    network::Networks,
     pipeline::Task,
     verify::{LayerComparison, verify},
 };
 use niello_imaging::metrics::{self, DiceCounts};
+use niello_models::Registry;
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -25,9 +27,9 @@ use std::path::PathBuf;
 pub(crate) struct Verify {
     #[command(flatten)]
     model: ModelArgs,
-    /// Pictures to compare on: a folder, or one picture
+    /// Pictures to compare on: a folder, or one picture; for a generator a safetensors file of inputs (absent: drawn ones)
     #[arg(long, value_name = "PATH")]
-    data: PathBuf,
+    data: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -76,21 +78,33 @@ impl ClassDice {
 
 impl Verify {
     pub(crate) fn run(self) -> Result<String> {
-        let files = pictures(&self.data)?;
+        let recipe = self.model.recipe()?;
+        let generates = Registry.find(&recipe.network)?.generates();
+        let files = match &self.data {
+            Some(data) if !generates => pictures(data)?,
+            None if !generates => {
+                return Err(Error::Invalid(format!("{} reads pictures: give `--data`", recipe.network)));
+            }
+            _ => vec![],
+        };
         let mut build = self.model.build()?;
         // Every layer, also those whose results the program for a device does not keep.
         let target = build.program.target.clone();
         build.retarget_apart(&target)?;
         let names = build.label_names();
         let segmentation = build.task == Task::Segmentation;
-        let inputs = files.iter().map(|f| Ok(vec![build.input(&niello_imaging::load(f)?)?]));
+        let inputs: Box<dyn Iterator<Item = Result<Vec<Tensor<f32>>>> + '_> = match &self.data {
+            Some(data) if generates => Box::new(build.samples(data)?.into_iter().map(Ok)),
+            None => Box::new((0..).take(build.classes.len()).map(|i| Ok(build.drawn(i as u64, i)))),
+            Some(_) => Box::new(files.iter().map(|f| Ok(vec![build.input(&niello_imaging::load(f)?)?]))),
+        };
         let mut same = 0;
         let mut dice = vec![ClassDice::default(); names.len()];
         let result = verify(&build.quantized.graph, &build.program, inputs, |_, pair| {
             if segmentation {
                 let (float, coded) = (build.labels(&pair.float[0]), build.labels(&pair.coded[0]));
                 dice.iter_mut().zip(0..).for_each(|(d, class)| d.add(&coded, &float, class));
-            } else {
+            } else if !generates {
                 same += (build.class(&pair.float[0].data) == build.class(&pair.coded[0].data)) as usize;
             }
             Ok(())
@@ -98,7 +112,7 @@ impl Verify {
         let output = Output {
             sqnr_db: result.output.sqnr_db(),
             cosine: result.output.cosine(),
-            top1_agreement: (!segmentation).then(|| same as f64 / result.inputs as f64),
+            top1_agreement: (build.task == Task::Classification).then(|| same as f64 / result.inputs as f64),
             dice: segmentation.then(|| ByClass::new(&names, dice.iter().map(|d| d.pooled.dice()))),
             worst_dice: segmentation.then(|| ByClass::new(&names, dice.iter().map(|d| d.worst))),
         };

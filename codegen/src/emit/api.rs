@@ -8,6 +8,7 @@ use super::{
 use crate::{
     graph::ValueId,
     program::{Field, Program, Ref},
+    quantize::Format,
 };
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{format_ident, quote};
@@ -25,8 +26,9 @@ pub(super) fn api(
     let lengths = inputs.iter().chain(&outputs).zip(program.inputs.iter().chain(&program.outputs)).map(
         |((name, len, n), id)| {
             let info = program.tensor(*id);
-            let doc =
-                doc(format!("Elements of `{name}` (`{}`): {}, channels innermost.", info.name, info.shape));
+            let labels = if info.format == Format::Label { " Each is the index of a class." } else { "" };
+            let (tensor, shape) = (&info.name, info.shape);
+            let doc = doc(format!("Elements of `{name}` (`{tensor}`): {shape}, channels innermost.{labels}"));
             let n = group_digits(*n);
             quote! { #doc pub const #len: usize = #n; }
         },

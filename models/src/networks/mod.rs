@@ -2,7 +2,9 @@
 
 mod anam_net;
 mod anam_net_paper;
+mod dccgan_generator;
 mod resnet;
+mod shallow_cgan_generator;
 mod squeezenet1_0;
 mod squeezenet1_0_bypass;
 mod squeezenet1_1;
@@ -12,7 +14,9 @@ mod w251_baseline_cnn;
 
 pub use anam_net::AnamNet;
 pub use anam_net_paper::AnamNetPaper;
+pub use dccgan_generator::DcCganGenerator;
 pub use resnet::ResNet;
+pub use shallow_cgan_generator::ShallowCganGenerator;
 pub use squeezenet1_0::SqueezeNet1_0;
 pub use squeezenet1_0_bypass::SqueezeNet1_0Bypass;
 pub use squeezenet1_1::SqueezeNet1_1;
@@ -36,4 +40,6 @@ pub static ALL: &[&dyn Network] = &[
     &ResNet::RESNET34,
     &ResNet::RESNET50,
     &ResNet::RESNEXT50,
+    &DcCganGenerator,
+    &ShallowCganGenerator,
 ];

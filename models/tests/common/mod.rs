@@ -30,6 +30,11 @@ impl Golden {
         seeded(&self.json)
     }
 
+    /// All inputs, in the order of the original.
+    pub(crate) fn inputs(&self) -> Vec<Tensor<f32>> {
+        self.names("inputs").iter().map(|name| from_torch(&self.tensors[*name])).collect()
+    }
+
     /// Names of the tensors listed under `field` (`outputs`, `intermediates`).
     pub(crate) fn names(&self, field: &str) -> Vec<&str> {
         self.json[field].as_array().unwrap().iter().map(|t| t["name"].as_str().unwrap()).collect()
@@ -88,11 +93,12 @@ pub(crate) fn dimensions(shape: &Value) -> Vec<usize> {
     shape.as_array().unwrap().iter().map(|d| d.as_u64().unwrap() as usize).collect()
 }
 
-/// `[1, c, h, w]`, `[c, h, w]`, `[h, w]` or `[1, c]` as a tensor of ours.
+/// `[1, c, h, w]`, `[c, h, w]`, `[h, w]`, `[1, c]` or `[1]` as a tensor of ours.
 pub(crate) fn from_torch(tensor: &NamedTensor) -> Tensor<f32> {
     let shape = match *tensor.shape.as_slice() {
         [1, c, h, w] | [c, h, w] => Shape::new(h, w, c),
         [1, c] => Shape::new(1, 1, c),
+        [c] => Shape::new(1, 1, c),
         [h, w] => Shape::new(h, w, 1),
         ref other => panic!("unexpected shape {other:?}"),
     };
@@ -112,18 +118,18 @@ pub(crate) fn relative_error(ours: &Tensor<f64>, golden: &Tensor<f32>) -> f64 {
 }
 
 /// All values of a graph by name (in `f64`), from `f64` or `f32` arithmetic.
-pub(crate) fn values(graph: &Graph, input: &Tensor<f32>, double: bool) -> BTreeMap<String, Tensor<f64>> {
+pub(crate) fn values(graph: &Graph, inputs: &[Tensor<f32>], double: bool) -> BTreeMap<String, Tensor<f64>> {
     let mut all = BTreeMap::new();
     let name = |id: niello_codegen::ValueId| graph.values[id.0].name.clone();
     if double {
         graph
-            .observe_f64(&[input.map(f64::from)], |id, t| {
+            .observe_f64(&inputs.iter().map(|t| t.map(f64::from)).collect::<Vec<_>>(), |id, t| {
                 all.insert(name(id), t.clone());
             })
             .unwrap();
     } else {
         graph
-            .observe_f32(std::slice::from_ref(input), |id, t| {
+            .observe_f32(inputs, |id, t| {
                 all.insert(name(id), t.map(f64::from));
             })
             .unwrap();

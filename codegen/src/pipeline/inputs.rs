@@ -1,0 +1,195 @@
+//! Samples of a network's inputs: from pictures, from a file of tensors, or drawn.
+
+use crate::{
+    Graph, Tensor,
+    error::{Error, Result},
+    graph::{Shape, ValueId},
+    network::Network,
+    recipe::{CalibrationSet, Recipe},
+    weights::{NamedTensor, read_tensors, seeded_values},
+};
+use niello_imaging::{Picture, Preprocess};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+/// Where calibration inputs come from.
+pub(super) enum Inputs<'a> {
+    Pictures {
+        files: Vec<PathBuf>,
+        preprocess: &'a Preprocess,
+    },
+    Bundled {
+        files: &'static [(&'static str, &'static [u8])],
+        preprocess: &'a Preprocess,
+    },
+    Tensors(Vec<Vec<Tensor<f32>>>),
+    /// Uniform in [-2, 2), so many; each with a label of its own, one of so many.
+    Seeded {
+        count: usize,
+        labels: usize,
+    },
+    /// Of the standard normal distribution, for each label.
+    Normal {
+        labels: usize,
+    },
+}
+
+/// Keys of the first inputs that seeded networks are calibrated on; the others have their index.
+const SEEDED_INPUTS: [&str; 2] = ["first", "second"];
+/// Samples for each label that generators are calibrated on where nothing is given.
+const SAMPLES_PER_LABEL: usize = 4;
+
+impl Inputs<'_> {
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Inputs::Pictures { files, .. } => files.len(),
+            Inputs::Bundled { files, .. } => files.len(),
+            Inputs::Tensors(samples) => samples.len(),
+            Inputs::Seeded { count, .. } => *count,
+            Inputs::Normal { labels } => SAMPLES_PER_LABEL * labels,
+        }
+    }
+
+    /// One tensor for every input of `graph`, sample by sample.
+    pub(super) fn load(&self, graph: &Graph) -> impl Iterator<Item = Result<Vec<Tensor<f32>>>> {
+        let shape = graph.shape(graph.inputs[0]);
+        (0..self.len()).map(move |i| match self {
+            Inputs::Pictures { files, preprocess } => {
+                picture_input(&niello_imaging::load(&files[i])?, preprocess, shape).map(|t| vec![t])
+            }
+            Inputs::Bundled { files, preprocess } => {
+                let (name, bytes) = files[i];
+                picture_input(&niello_imaging::load_bytes(name, bytes)?, preprocess, shape).map(|t| vec![t])
+            }
+            Inputs::Tensors(samples) => Ok(samples[i].clone()),
+            Inputs::Seeded { labels, .. } => {
+                let key = SEEDED_INPUTS.get(i).map_or_else(|| i.to_string(), |key| key.to_string());
+                Ok(sample(graph, &key, i % labels, |key| seeded_values(key).map(|v| 2.0 * v)))
+            }
+            Inputs::Normal { labels } => Ok(normal_sample(graph, &i.to_string(), i % labels)),
+        })
+    }
+}
+
+/// The inputs that ranges are found on: what the recipe names, else what comes with the network, else, for seeded weights and
+/// for networks that read no pictures, drawn ones.
+pub(super) fn calibration_inputs<'a>(
+    recipe: &Recipe,
+    network: &dyn Network,
+    preprocess: &'a Preprocess,
+    graph: &Graph,
+    classes: usize,
+) -> Result<Inputs<'a>> {
+    let labels = if graph.inputs.iter().any(|id| graph.holds_labels(*id)) { classes.max(1) } else { 1 };
+    match recipe.calibration_set()? {
+        Some(CalibrationSet::Pictures(_)) if network.generates() => Err(Error::Invalid(format!(
+            "{}: reads no pictures: calibrate on a safetensors file of inputs, or name none for drawn ones",
+            network.name()
+        ))),
+        Some(CalibrationSet::Pictures(files)) => Ok(Inputs::Pictures { files, preprocess }),
+        Some(CalibrationSet::Tensors(path)) => Ok(Inputs::Tensors(read_samples(&path, graph)?)),
+        None if recipe.seeded => Ok(Inputs::Seeded { count: SEEDED_INPUTS.len().max(labels), labels }),
+        None if network.generates() => Ok(Inputs::Normal { labels }),
+        None => match network.bundled() {
+            Some(bundled) if recipe.weights.is_none() => {
+                Ok(Inputs::Bundled { files: bundled.calibration, preprocess })
+            }
+            _ => Err(Error::Invalid(
+                "int8 needs sample inputs to find the ranges of activations: give a folder of pictures or a \
+                 safetensors file of inputs (`[calibrate] images` in a recipe, `--calibrate`)"
+                    .into(),
+            )),
+        },
+    }
+}
+
+/// One tensor for every input of `graph`: `label` where labels are read, else numbers from the stream of `key` (of `key` and the
+/// input's name, for all but the first input).
+fn sample<I: Iterator<Item = f64>>(
+    graph: &Graph,
+    key: &str,
+    label: usize,
+    numbers: impl Fn(&str) -> I,
+) -> Vec<Tensor<f32>> {
+    let one = |(i, id): (usize, &ValueId)| {
+        let shape = graph.shape(*id);
+        if graph.holds_labels(*id) {
+            return Tensor::filled(shape, label as f32);
+        }
+        let name = &graph.values[id.0].name;
+        let key = if i == 0 { key.to_string() } else { format!("{key} {name}") };
+        Tensor { shape, data: numbers(&key).take(shape.len()).map(|v| v as f32).collect() }
+    };
+    graph.inputs.iter().enumerate().map(one).collect()
+}
+
+/// As [`sample`], with numbers of the standard normal distribution, by the method of Box and Muller (Annals of Mathematical
+/// Statistics 29, 1958).
+pub(super) fn normal_sample(graph: &Graph, key: &str, label: usize) -> Vec<Tensor<f32>> {
+    sample(graph, key, label, |key| {
+        let mut uniform = seeded_values(key);
+        // (0, 1] and [-pi, pi).
+        std::iter::from_fn(move || Some((1.0 - (uniform.next()? + 1.0) / 2.0, uniform.next()?)))
+            .map(|(u, v)| libm::sqrt(-2.0 * libm::log(u)) * libm::cos(std::f64::consts::PI * v))
+    })
+}
+
+/// The samples of a safetensors file. For a network of one input every tensor is one; for others the tensors `SAMPLE/INPUT` with the
+/// inputs' names (or `INPUT`, where there is one sample). Shapes are PyTorch's: `[h, w]`, `[c, h, w]` or `[1, c, h, w]`, of vectors
+/// `[c]` or `[1, c]`.
+pub(super) fn read_samples(path: &Path, graph: &Graph) -> Result<Vec<Vec<Tensor<f32>>>> {
+    let tensors = read_tensors(path)?;
+    if tensors.is_empty() {
+        return Err(Error::file(path, "holds no tensors, expected inputs"));
+    }
+    if let [id] = graph.inputs[..] {
+        return tensors.iter().map(|(name, t)| Ok(vec![as_input(path, name, t, graph.shape(id))?])).collect();
+    }
+    let mut samples: BTreeMap<&str, BTreeMap<&str, (&String, &NamedTensor)>> = BTreeMap::new();
+    for (name, tensor) in &tensors {
+        let (sample, input) = name.rsplit_once('/').unwrap_or(("", name));
+        samples.entry(sample).or_default().insert(input, (name, tensor));
+    }
+    let whole = |(sample, mut tensors): (&str, BTreeMap<&str, (&String, &NamedTensor)>)| {
+        let mut inputs = vec![];
+        for id in &graph.inputs {
+            let name = graph.values[id.0].name.as_str();
+            let Some((name, tensor)) = tensors.remove(name) else {
+                return Err(Error::file(
+                    path,
+                    format!("sample `{sample}` has no tensor for the input `{name}`"),
+                ));
+            };
+            inputs.push(as_input(path, name, tensor, graph.shape(*id))?);
+        }
+        match tensors.keys().next() {
+            Some(more) => Err(Error::file(path, format!("`{more}` is no input of {}", graph.name))),
+            None => Ok(inputs),
+        }
+    };
+    samples.into_iter().map(whole).collect()
+}
+
+/// A tensor in PyTorch's order as an input of `shape`.
+fn as_input(path: &Path, name: &str, tensor: &NamedTensor, shape: Shape) -> Result<Tensor<f32>> {
+    let given = tensor.shape.iter().copied();
+    let fits = if shape.area() == 1 {
+        given.filter(|d| *d != 1).eq([shape.c].into_iter().filter(|d| *d != 1))
+    } else {
+        given.skip_while(|d| *d == 1).eq([shape.c, shape.h, shape.w].into_iter().skip_while(|d| *d == 1))
+    };
+    fits.then(|| Tensor::from_chw(shape, &tensor.data)).flatten().ok_or_else(|| {
+        let want = [1, shape.c, shape.h, shape.w];
+        Error::file(
+            path,
+            format!("tensor `{name}` has shape {:?}, expected an input of {want:?}", tensor.shape),
+        )
+    })
+}
+
+pub(super) fn picture_input(picture: &Picture, preprocess: &Preprocess, shape: Shape) -> Result<Tensor<f32>> {
+    let data = preprocess.apply(picture, [shape.h, shape.w], shape.c)?;
+    Tensor::new(shape, data).ok_or_else(|| Error::Invalid("pre-processing made another size".into()))
+}
