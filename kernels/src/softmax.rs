@@ -100,7 +100,7 @@ impl Kernel for Softmax {
 }
 
 /// `exp(a)` for `a <= 0` in Q5.26, as Q0.31 (gemmlowp's `exp_on_negative_values`).
-fn exp_on_negative(a: i32) -> i32 {
+pub(crate) fn exp_on_negative(a: i32) -> i32 {
     const FRACTION: i32 = 31 - DIFF_INTEGER_BITS;
     const QUARTER: i32 = 1 << (FRACTION - 2);
     if a == 0 {

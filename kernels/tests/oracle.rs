@@ -467,6 +467,69 @@ proptest! {
     }
 
     #[test]
+    fn attention_of_any_shape(
+        seed: u64,
+        (heads, width, chunks, bucket) in (1usize..=3, 1usize..=70, 1usize..=3, 2usize..=5),
+        (rounds, shared) in (0usize..=3, any::<bool>()),
+        (step, fill, zero_points) in (1e-5f64..1.0, fill(), [zero_point(), zero_point(), zero_point()]),
+        (stage, gaps) in (stages(), gaps()),
+    ) {
+        let random = &mut Random(seed);
+        let shape = [bucket, 2 * chunks, heads * width];
+        let all = [(); 3].map(|()| random.tensor(shape, fill));
+        let both = shared || rounds > 0;
+        let inputs = if both { [&all[0], &all[0], &all[2]] } else { [&all[0], &all[1], &all[2]] };
+        let [zq, zk, zv] = if both { [zero_points[0], zero_points[0], zero_points[2]] } else { zero_points };
+        let bound = Attention::largest_rotation(width);
+        let rotation = |_| match random.next() % 4 {
+            0 => bound,
+            1 => -bound,
+            _ => (random.next() as i16).clamp(-bound, bound),
+        };
+        let rotations: &'static [i16] = (0..rounds * chunks * width).map(rotation).collect::<Vec<_>>().leak();
+        let (scale, min_difference) = Attention::parameters(step, shared).unwrap();
+        let multiplier = Attention::multiplier(0.1, 0.07).unwrap();
+        let attend = Attend {
+            heads,
+            zero_points: [zq, zk, zv],
+            shared,
+            scale,
+            min_difference: min_difference as i64,
+            hashing: (rounds > 0).then_some((rounds, bucket, rotations)),
+            multiplier,
+            stage,
+        };
+        let expected = attend.run(inputs);
+        for isa in [Isa::scalar(), Isa::detect()] {
+            let mut arena = Arena::new();
+            let operands: Vec<_> = inputs.iter().map(|t| arena.place(t, shape[2] + gaps[0])).collect();
+            let output = arena.reserve(shape, shape[2] + gaps[1]);
+            let scratch = arena.scratch(Attention::scratch_bytes(shape[0] * shape[1], rounds, bucket));
+            let kernel = Attention {
+                query: operands[0],
+                key: operands[1],
+                value: operands[2],
+                output,
+                heads: heads as u32,
+                query_zero_point: zq,
+                key_zero_point: zk,
+                value_zero_point: zv,
+                shared,
+                scale,
+                min_difference,
+                rounds: rounds as u32,
+                bucket: bucket as u32,
+                rotations,
+                multiplier,
+                stage,
+                scratch,
+            };
+            let got = arena.run(&kernel, isa, &output, scratch);
+            prop_assert_eq!(&got, &expected, "{}", isa.name());
+        }
+    }
+
+    #[test]
     fn softmax_is_near_the_real_one(
         seed: u64,
         shape in [1usize..=3, 1usize..=3, 1usize..=100],

@@ -265,3 +265,62 @@ fn transposed_convolutions_without_stride_are_refused() {
     refuses("stride 0", &mut arena, &kernel);
     refuses("huge stride", &mut arena, &TransposedConv2d { stride: [u32::MAX, u32::MAX], ..kernel });
 }
+
+#[test]
+fn attentions_that_do_not_fit_together_are_refused() {
+    let mut arena = Arena::new();
+    let input = arena.place(&Tensor::from_fn([4, 4, 8], |y, x, c| (y * 50 + x * 9 + c) as i8), 8);
+    let output = arena.reserve([4, 4, 8], 8);
+    let scratch = arena.scratch(Attention::scratch_bytes(16, 2, 4));
+    arena.remember();
+    let (scale, min_difference) = Attention::parameters(0.01, true).unwrap();
+    let good = Attention {
+        query: input,
+        key: input,
+        value: input,
+        output,
+        heads: 2,
+        query_zero_point: 0,
+        key_zero_point: 0,
+        value_zero_point: 0,
+        shared: true,
+        scale,
+        min_difference,
+        rounds: 2,
+        bucket: 4,
+        rotations: &[100; 2 * 2 * 4],
+        multiplier: Attention::multiplier(1.0, 1.0).unwrap(),
+        stage: STAGE,
+        scratch,
+    };
+    let few = Operand { shape: [4, 3, 8], ..input };
+    let cases: &[(&str, Attention<'_>)] = &[
+        ("another query", Attention { query: few, ..good }),
+        ("another key", Attention { key: few, ..good }),
+        ("another value", Attention { value: few, ..good }),
+        ("a value outside", Attention { value: Operand { offset: FAR, ..input }, ..good }),
+        ("no heads", Attention { heads: 0, ..good }),
+        ("heads that do not divide", Attention { heads: 3, ..good }),
+        ("more heads than channels", Attention { heads: u32::MAX, ..good }),
+        ("no tokens in a chunk", Attention { bucket: 0, ..good }),
+        ("one token in a chunk", Attention { bucket: 1, ..good }),
+        ("chunks that do not divide", Attention { bucket: 3, ..good }),
+        ("chunks that overflow", Attention { bucket: u32::MAX, ..good }),
+        ("too many rounds", Attention { rounds: u32::MAX, ..good }),
+        ("few rotations", Attention { rotations: &[100; 15], ..good }),
+        ("a rotation whose sums overflow", Attention { rotations: &[i16::MIN; 16], ..good }),
+        ("a factor that shifts left", Attention { multiplier: Multiplier { shift: 1, ..HALF }, ..good }),
+        ("a scale that shifts too far", Attention { scale: Multiplier { shift: 31, ..HALF }, ..good }),
+        ("short scratch", Attention { scratch: Region { len: scratch.len - 1, ..scratch }, ..good }),
+        ("scratch outside", Attention { scratch: Region { offset: FAR, ..scratch }, ..good }),
+        (
+            "scratch over the output",
+            Attention { scratch: Region { offset: output.offset, ..scratch }, ..good },
+        ),
+    ];
+    for (what, case) in cases {
+        refuses(what, &mut arena, case);
+    }
+    arena.run(&good, Isa::scalar(), &output, scratch);
+    assert!(!arena.unchanged());
+}

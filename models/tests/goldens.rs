@@ -6,10 +6,11 @@ use common::{Golden, from_torch, relative_error, tests_folder, values, weights_c
 use niello_codegen::{
     Graph, Shape, Tensor,
     network::{NetworkOptions, Networks},
+    ops::Attention,
     weights::seeded_input,
 };
 use niello_models::Registry;
-use std::collections::BTreeMap;
+use std::{any::Any, collections::BTreeMap};
 
 /// Golden case, our network.
 const CASES: &[(&str, &str)] = &[
@@ -25,6 +26,7 @@ const CASES: &[(&str, &str)] = &[
     ("resnext50_block", "resnext50_32x4d"),
     ("dccgan_generator", "dccgan_generator"),
     ("shallow_cgan_generator", "shallow_cgan_generator"),
+    ("residual_attention_unet", "residual_attention_unet"),
     ("w251_cnn_64", "w251_baseline_cnn"),
     ("w251_cnn", "w251_baseline_cnn"),
 ];
@@ -104,6 +106,21 @@ fn with_golden_names(graph: &Graph, mut all: BTreeMap<String, Tensor<f64>>) -> B
         all.insert("logits".into(), output);
     } else {
         all.insert("output".into(), output);
+    }
+    for node in &graph.nodes {
+        let op: &dyn Any = &*node.op;
+        let (Some(op), Some(module)) = (op.downcast_ref::<Attention>(), node.name.strip_suffix(".attend"))
+        else {
+            continue;
+        };
+        // `[tokens, channels]`, and the buckets `[heads, rounds, tokens]` of the queries.
+        let shape = graph.shape(node.output());
+        all.get_mut(module).unwrap().shape = Shape::new(shape.area(), shape.c, 1);
+        let buckets = op.buckets(&all[&graph.values[node.inputs[0].0].name]);
+        let buckets: Vec<f64> = buckets.into_iter().map(|bucket| bucket as f64).collect();
+        let rounds = buckets.len() / op.heads / shape.area();
+        let buckets = Tensor::from_chw(Shape::new(rounds, shape.area(), op.heads), &buckets).unwrap();
+        all.insert(format!("{module}.buckets"), buckets);
     }
     all
 }

@@ -44,6 +44,7 @@ const ALLOWED: &[(&str, Output, [[usize; 2]; 3])] = &[
     ("resnet34", Output::Vector, [[1, 1], [33, 50], [7, 29]]),
     ("resnet50", Output::Vector, [[1, 1], [33, 50], [7, 29]]),
     ("resnext50_32x4d", Output::Vector, [[1, 1], [33, 50], [7, 29]]),
+    ("residual_attention_unet", Output::Map, [[32, 64], [64, 32], [16, 128]]),
     ("dccgan_generator", Output::Picture(256), [[1, 1]; 3]),
     ("shallow_cgan_generator", Output::Picture(28), [[1, 1]; 3]),
 ];
@@ -64,6 +65,8 @@ const REFUSED: &[(&str, [usize; 2], &str)] = &[
     ("unet_anam", [16, 24], "input width must be a multiple of 16"),
     ("resnet50", [0, 4], "input height must be at least 1"),
     ("unet_small_lung", [12, 8], "input height must be a multiple of 8"),
+    ("residual_attention_unet", [24, 64], "input height must be a multiple of 16"),
+    ("residual_attention_unet", [48, 64], "input height times width must be a multiple of 2048, got 48x64"),
     ("dccgan_generator", [1, 64], "input width must be exactly 1"),
     ("shallow_cgan_generator", [28, 28], "input height must be exactly 1"),
     ("squeezenet1_0", [20, 21], "input height must be at least 21"),

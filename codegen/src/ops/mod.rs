@@ -6,6 +6,7 @@
 
 mod add;
 mod arg_max;
+mod attention;
 mod average_pool;
 mod batch_norm;
 mod clamp;
@@ -32,6 +33,7 @@ mod worked_example;
 
 pub use add::Add;
 pub use arg_max::ArgMax;
+pub use attention::{Attention, Hashing};
 pub use average_pool::AveragePool2d;
 pub use batch_norm::BatchNorm;
 pub use clamp::Clamp;

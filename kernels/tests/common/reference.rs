@@ -240,3 +240,136 @@ pub(crate) fn rows_of(labels: &Tensor, table: &[i8], width: usize) -> Tensor {
         rows.get(label).unwrap_or(rows.last().unwrap())[c]
     })
 }
+
+/// Attention over `[tokens, heads * width]`, from the text of `docs/arithmetic.md`.
+pub(crate) struct Attend<'a> {
+    pub(crate) heads: usize,
+    pub(crate) zero_points: [i8; 3],
+    pub(crate) shared: bool,
+    pub(crate) scale: Multiplier,
+    pub(crate) min_difference: i64,
+    /// Rounds, chunk size, rotations by round and column.
+    pub(crate) hashing: Option<(usize, usize, &'a [i16])>,
+    pub(crate) multiplier: Multiplier,
+    pub(crate) stage: OutputStage,
+}
+
+impl Attend<'_> {
+    pub(crate) fn run(&self, [query, key, value]: [&Tensor; 3]) -> Tensor {
+        let [h, w, c] = query.shape;
+        let (tokens, width) = (h * w, c / self.heads);
+        let mut out = vec![0i8; tokens * c];
+        for head in 0..self.heads {
+            let rows = |tensor: &Tensor, zero: i8| -> Vec<Vec<i64>> {
+                let row = |t: usize| (0..width).map(move |f| t * c + head * width + f);
+                (0..tokens).map(|t| row(t).map(|i| tensor.data[i] as i64 - zero as i64).collect()).collect()
+            };
+            let [zq, zk, zv] = self.zero_points;
+            let (q, k, v) = (rows(query, zq), rows(key, zk), rows(value, zv));
+            let product = |a: &[i64], b: &[i64]| -> i64 { a.iter().zip(b).map(|(a, b)| a * b).sum() };
+            let seen = self.seen(&q);
+            for t in 0..tokens {
+                let mut weights: Vec<i64> = vec![];
+                let others = seen[t].iter().any(|s| *s != t);
+                let logits: Vec<Option<i64>> = seen[t]
+                    .iter()
+                    .map(|s| {
+                        let dot = product(&q[t], &k[*s]);
+                        match self.shared {
+                            true if *s == t && others => None,
+                            true => Some((dot * root(product(&k[*s], &k[*s])) + (1 << 13)) >> 14),
+                            false => Some(dot),
+                        }
+                    })
+                    .collect();
+                let largest = logits.iter().flatten().max().unwrap();
+                for logit in &logits {
+                    weights.push(match logit {
+                        Some(logit) if logit - largest >= self.min_difference => {
+                            exponential(requantize(logit - largest, self.scale, Rounding::Single))
+                        }
+                        _ => 0,
+                    });
+                }
+                let sum: i64 = weights.iter().sum();
+                for f in 0..width {
+                    let weighted = weights.iter().zip(&seen[t]).map(|(weight, s)| {
+                        let weight = (2 * (*weight as i128) * (1 << 22) + sum as i128) / (2 * sum as i128);
+                        weight as i64 * v[*s][f]
+                    });
+                    out[t * c + head * width + f] = store(weighted.sum(), self.multiplier, &self.stage);
+                }
+            }
+        }
+        Tensor::new(query.shape, out)
+    }
+
+    fn seen(&self, queries: &[Vec<i64>]) -> Vec<Vec<usize>> {
+        let tokens = queries.len();
+        let Some((rounds, size, rotations)) = self.hashing else {
+            return vec![(0..tokens).collect(); tokens];
+        };
+        let (columns, width) = (tokens / size / 2, queries[0].len());
+        let mut sequence = vec![];
+        for round in 0..rounds {
+            let mut tagged: Vec<(usize, usize)> = (0..tokens)
+                .map(|t| {
+                    let turned: Vec<i64> = (0..columns)
+                        .map(|b| {
+                            let column = &rotations[(round * columns + b) * width..][..width];
+                            column.iter().zip(&queries[t]).map(|(r, x)| *r as i64 * x).sum()
+                        })
+                        .collect();
+                    let both: Vec<i64> = turned.iter().copied().chain(turned.iter().map(|x| -x)).collect();
+                    let best = both.iter().max().unwrap();
+                    (both.iter().position(|x| x == best).unwrap(), t)
+                })
+                .collect();
+            tagged.sort();
+            sequence.extend(tagged.into_iter().map(|(_, t)| t));
+        }
+        let n = sequence.len();
+        (0..tokens)
+            .map(|t| {
+                let places = (0..n).filter(|at| sequence[*at] == t);
+                let windows = places
+                    .map(|at| at / size * size)
+                    .flat_map(|own| (own..own + size).chain((own + n - size..own + n).map(move |at| at % n)));
+                windows.map(|at| sequence[at]).collect()
+            })
+            .collect()
+    }
+}
+
+/// The largest `r` with `r^2 n <= 2^60`, by bisection; 0 for 0.
+fn root(n: i64) -> i64 {
+    let (mut low, mut high) = (0i128, (1i128 << 30) + 1);
+    while n > 0 && high - low > 1 {
+        let middle = (low + high) / 2;
+        if middle * middle * n as i128 <= 1 << 60 { low = middle } else { high = middle }
+    }
+    low as i64
+}
+
+/// gemmlowp's `exp_on_negative_values` from Q5.26 to Q0.31.
+fn exponential(a: i64) -> i64 {
+    let high = |a: i64, b: i64| (2 * a as i128 * b as i128 + (1 << 31)).div_euclid(1 << 32) as i64;
+    let away = |x: i64, bits: u32| x.signum() * ((2 * x.abs() + (1 << bits)) >> (bits + 1));
+    if a == 0 {
+        return i32::MAX as i64;
+    }
+    let within = a.rem_euclid(1 << 24) - (1 << 24);
+    let quarters = (within - a) >> 24;
+    let x = (within << 5) + (1 << 28);
+    let (x2, x3, x4) = (high(x, x), high(high(x, x), x), high(high(x, x), high(x, x)));
+    let tail = away(high(away(x4, 2) + x3, 715_827_883) + x2, 1);
+    let eighth = (2f64.powi(31) * (-0.125f64).exp()).round() as i64;
+    let mut result = eighth + high(eighth, x + tail);
+    for bit in 0..7 {
+        if quarters >> bit & 1 == 1 {
+            let factor = 2f64.powi(31) * (-(2f64.powi(bit - 2))).exp();
+            result = high(result, factor.round() as i64);
+        }
+    }
+    result
+}

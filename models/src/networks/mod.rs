@@ -3,6 +3,7 @@
 mod anam_net;
 mod anam_net_paper;
 mod dccgan_generator;
+mod residual_attention_unet;
 mod resnet;
 mod shallow_cgan_generator;
 mod squeezenet1_0;
@@ -15,6 +16,7 @@ mod w251_baseline_cnn;
 pub use anam_net::AnamNet;
 pub use anam_net_paper::AnamNetPaper;
 pub use dccgan_generator::DcCganGenerator;
+pub use residual_attention_unet::ResidualAttentionUNet;
 pub use resnet::ResNet;
 pub use shallow_cgan_generator::ShallowCganGenerator;
 pub use squeezenet1_0::SqueezeNet1_0;
@@ -42,4 +44,5 @@ pub static ALL: &[&dyn Network] = &[
     &ResNet::RESNEXT50,
     &DcCganGenerator,
     &ShallowCganGenerator,
+    &ResidualAttentionUNet,
 ];
