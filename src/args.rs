@@ -80,6 +80,9 @@ pub(crate) struct ModelArgs {
     /// What is computed from the last layer: logits, argmax, softmax, sigmoid
     #[arg(long, value_name = "HEAD")]
     head: Option<Head>,
+    /// Makes the class-activation map of all classes another output
+    #[arg(long)]
+    cam_output: bool,
     /// Number format
     #[arg(long, value_name = "int8")]
     format: Option<Numbers>,
@@ -175,6 +178,7 @@ impl ModelArgs {
         calibrate.bias_correction = self.bias_correction.unwrap_or(calibrate.bias_correction);
         recipe.overrides.extend(self.overrides.iter().map(|o| (o.layer.clone(), o.range.clone())));
         recipe.output.head = self.head.unwrap_or(recipe.output.head);
+        recipe.output.cam |= self.cam_output;
         recipe.format.numbers = self.format.unwrap_or(recipe.format.numbers);
         recipe.format.rounding = self.rounding.unwrap_or(recipe.format.rounding);
         if let Some(target) = &self.target {

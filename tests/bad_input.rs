@@ -238,12 +238,45 @@ fn words_that_the_command_line_does_not_know() {
 }
 
 #[test]
+fn layers_and_classes_that_a_network_does_not_have() {
+    let seeded = "--model squeezenet1_1 --seeded --classes cat,dog --input 32x32";
+    let run = |net: &str, rest: &str| format!("run {net} pictures/a.png {rest}");
+    assert_errors(
+        1,
+        &[
+            (
+                run(CNN, "--dump fc2.relu --dump fc2.rleu --dump-to maps"),
+                &["--dump `fc2.rleu`: no such tensor; near: fc2.relu", "hint: `niello inspect --optimized`"],
+            ),
+            (
+                run(CNN, "--cam 0"),
+                &[
+                    "w251_baseline_cnn: no class-activation map: `",
+                    "stands between the mean over a map and the scores",
+                ],
+            ),
+            (
+                run("--model anam_net --input 32x32", "--cam 0"),
+                &["anam_net: no class-activation map: it needs one score"],
+            ),
+            (run(seeded, "--cam dgo"), &["no class `dgo`; known: cat, dog"]),
+            (run(seeded, "--cam 2"), &["no class `2`; known: cat, dog"]),
+            (run(seeded, "--overlay x.png"), &["classifies whole pictures", "--cam"]),
+        ],
+    );
+}
+
+#[test]
 fn places_that_cannot_be_written() {
     assert_errors(
         1,
         &[
             (format!("compile {CNN} --out file"), &["cannot create file", "hint: "]),
             (format!("compile {CNN} --out file/below"), &["cannot create file/below", "hint: "]),
+            (
+                format!("run {CNN} pictures/a.png --dump fc2.relu --dump-to file"),
+                &["cannot create file", "hint: "],
+            ),
             (format!("run {CNN} pictures/a.png --npy file/x.npy"), &["cannot write file/x.npy"]),
             (format!("run {CNN} pictures/a.png --npy lost/x.npy"), &["cannot write lost/x.npy"]),
             (format!("run {CNN} pictures/a.png --npy pictures"), &["pictures: expected the name of a file"]),

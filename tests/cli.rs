@@ -258,6 +258,79 @@ fn run_takes_each_format_and_writes_labels_overlay_and_values() {
 }
 
 #[test]
+fn run_dumps_the_map_of_any_layer() {
+    let room = room();
+    // An input, a map that is merged into a step on devices, one that is pooled, a concatenation written in place, the end.
+    let layers = ["input", "conv1", "pool1", "upsample1", "upconv1.concat", "final", "sigmoid"];
+    let flags: String = layers.iter().map(|layer| format!(" --dump {layer}")).collect();
+    let json = room.json(&format!("run {LUNG} hu/a.npy{flags} --dump-to maps/int8 --npy out.npy --json"));
+    assert_eq!(json["dumps"].as_array().unwrap().len(), layers.len());
+    assert_eq!(json["dumps"][1]["shape"], serde_json::json!([32, 32, 16]));
+    let text =
+        room.text(&format!("run {LUNG} hu/a.npy{flags} --dump-to maps/float --dump-scale map --float"));
+    assert!(text.contains("pool1 16x16x16: maps/float/pool1.npy, maps/float/pool1.png\n"), "{text}");
+    let map = |file: &str| {
+        let picture = load(room.path(file)).unwrap();
+        let Samples::Real(values) = picture.samples() else { panic!("{file}: float32") };
+        (picture.channels(), values.clone())
+    };
+    for layer in layers {
+        let ((c, int8), (_, float)) =
+            (map(&format!("maps/int8/{layer}.npy")), map(&format!("maps/float/{layer}.npy")));
+        assert_eq!(int8.len(), float.len(), "{layer}");
+        let power = |values: &mut dyn Iterator<Item = f32>| values.map(|v| f64::from(v * v)).sum::<f64>();
+        let noise = power(&mut int8.iter().zip(&float).map(|(a, b)| a - b));
+        let decibels = 10.0 * (power(&mut float.iter().copied()) / noise).log10();
+        assert!(decibels > 15.0, "{layer}: {decibels} dB");
+        let grid = load(room.path(&format!("maps/int8/{layer}.png"))).unwrap();
+        assert_eq!(grid.channels(), 1);
+        assert!(grid.height() * grid.width() >= int8.len(), "{layer}: {c} channels have room");
+    }
+    assert_eq!(map("maps/int8/sigmoid.npy"), map("out.npy"));
+    // The concatenation holds what was written into it.
+    let ((_, whole), (_, first), (_, last)) =
+        (map("maps/int8/upconv1.concat.npy"), map("maps/int8/upsample1.npy"), map("maps/int8/conv1.npy"));
+    for ((whole, first), last) in whole.chunks(32).zip(first.chunks(16)).zip(last.chunks(16)) {
+        assert_eq!((&whole[..16], &whole[16..]), (first, last));
+    }
+}
+
+/// A classifier with class-activation maps.
+const SQUEEZE: &str = "--model squeezenet1_1 --seeded --classes cat,dog,none --input 64x64 --target portable";
+
+#[test]
+fn run_says_where_a_class_was_seen() {
+    let room = room();
+    room.png("pictures/large.png", 64);
+    let picture = "pictures/large.png";
+    let json = room
+        .json(&format!("run {SQUEEZE} {picture} --cam none --overlay heat.png --dump classifier.2 --json"));
+    let seen = &json["cam"];
+    assert_eq!((&seen["class"], &seen["map"]), (&"none".into(), &serde_json::json!([3, 3])));
+    let heat = load(room.path("heat.png")).unwrap();
+    assert_eq!([heat.height(), heat.width(), heat.channels()], [64, 64, 3]);
+    // The map is the layer before the mean: the place is where its channel is largest, the first of equal ones.
+    let picture_of = load(room.path("classifier.2.npy")).unwrap();
+    let Samples::Real(map) = picture_of.samples() else { panic!("float32") };
+    let of_none: Vec<f32> = map.chunks(3).map(|p| p[2]).collect();
+    let largest = of_none.iter().copied().fold(f32::MIN, f32::max);
+    assert!(largest > 0.0);
+    let at = of_none.iter().position(|v| *v == largest).unwrap();
+    assert_eq!(seen["cell"], serde_json::json!([at / 3, at % 3]));
+    assert_eq!(number(seen, "value") as f32, largest);
+    let middle = |cell: usize| (2 * cell + 1) * 64 / 6;
+    assert_eq!(seen["pixel"], serde_json::json!([middle(at / 3), middle(at % 3)]));
+    // The same by index, in float, and the scores as without the map.
+    assert_eq!(room.json(&format!("run {SQUEEZE} {picture} --cam 2 --json"))["cam"], *seen);
+    let float = room.json(&format!("run {SQUEEZE} {picture} --cam none --float --json"));
+    assert!((number(&float, "cam.value") - f64::from(largest)).abs() < 0.05 * f64::from(largest));
+    let plain = room.json(&format!("run {SQUEEZE} {picture} --json"));
+    assert_eq!((&plain["classes"], plain.get("cam")), (&json["classes"], None));
+    let text = room.text(&format!("run {SQUEEZE} {picture} --cam none"));
+    assert!(text.contains("\nnone: largest at row "), "{text}");
+}
+
+#[test]
 fn every_command_has_help_with_an_example() {
     let room = Room::new();
     assert!(room.text("--help").contains("Exit status"));

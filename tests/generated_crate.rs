@@ -4,6 +4,7 @@ mod common;
 
 use niello::self_test::{Checksum, Codes};
 use niello_codegen::{
+    cam::with_map,
     emit::{EmitOptions, emit, write_crate},
     execute::Executor,
     program::Program,
@@ -29,9 +30,11 @@ fn expected(program: &Program, isa: Isa, seed: u64) -> Vec<String> {
 
 /// A program that prints the same for a generated crate.
 fn driver(type_name: &str, crate_name: &str, program: &Program) -> String {
-    let outputs: Vec<String> = (0..program.outputs.len())
-        .map(|i| if program.outputs.len() == 1 { "output".into() } else { format!("output{i}") })
-        .collect();
+    let outputs: Vec<String> = match program.outputs.len() {
+        1 => vec!["output".into()],
+        2 if program.metadata.cam => vec!["output".into(), "cam".into()],
+        n => (0..n).map(|i| format!("output{i}")).collect(),
+    };
     let upper: Vec<String> = outputs.iter().map(|o| o.to_uppercase()).collect();
     let buffers: String = outputs
         .iter()
@@ -66,10 +69,13 @@ fn generated_crates_return_the_bytes_of_their_programs() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let dir = tempfile::tempdir().expect("a temporary folder");
     let runtime = format!("{{ path = {:?} }}", root.join("runtime"));
+    // With class-activation maps: one is the map that is averaged, the other has a layer of its own.
+    let cam = |graph| with_map(graph).expect("an ending that has one");
     let cases = [
         ("every", common::every_operator(), Rounding::TfliteDouble, "portable"),
         ("vnni", common::every_operator(), Rounding::Single, "x86-vnni"),
-        ("squeezenet", common::network("squeezenet1_1", 64), Rounding::TfliteDouble, "portable"),
+        ("squeezenet", cam(common::network("squeezenet1_1", 64)), Rounding::TfliteDouble, "portable"),
+        ("linear", cam(common::linear_ending()), Rounding::TfliteDouble, "portable"),
         ("anam", common::network("anam_net", 32), Rounding::TfliteDouble, "x86-vnni"),
     ];
     let mut manifest =
@@ -82,6 +88,7 @@ fn generated_crates_return_the_bytes_of_their_programs() {
     for (name, graph, rounding, target) in cases {
         let mut program = common::program(&common::quantized(graph, rounding), target);
         program.name = format!("{name}_model");
+        program.metadata.cam = matches!(name, "squeezenet" | "linear");
         let to = dir.path().join(name);
         write_crate(&program, &EmitOptions::default(), &to, &runtime).expect("a folder to write to");
         // Members of one build share their dependencies.

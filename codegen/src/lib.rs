@@ -8,6 +8,7 @@
 pub mod bench;
 pub mod board;
 pub mod calibrate;
+pub mod cam;
 mod chains;
 #[cfg(feature = "imaging")]
 pub mod config;
@@ -18,6 +19,7 @@ mod gemm;
 pub mod golden;
 pub mod graph;
 pub mod lower;
+pub mod maps;
 pub mod network;
 pub mod ops;
 pub mod passes;

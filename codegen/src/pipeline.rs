@@ -6,6 +6,7 @@ use self::inputs::{calibration_inputs, normal_sample, picture_input, read_sample
 use crate::{
     Graph, Tensor, board,
     calibrate::calibrate,
+    cam,
     emit::EmitOptions,
     error::{Error, Result},
     graph::{Node, Shape, Value, ValueId},
@@ -175,6 +176,7 @@ pub fn build(recipe: &Recipe, networks: &dyn Networks, mut progress: impl FnMut(
         let message = format!("a label map of 8 bits has room for {LABELS} classes, found {}", classes.len());
         return Err(Error::Invalid(format!("{}: {message}", network.name())));
     }
+    let graph = if recipe.output.cam { cam::with_map(graph)? } else { graph };
     let graph = optimize(with_head(graph, recipe.output.head)?);
     let set = calibration_inputs(&recipe, network, &preprocess, &graph, classes.len())?;
     let total = set.len();
@@ -187,6 +189,7 @@ pub fn build(recipe: &Recipe, networks: &dyn Networks, mut progress: impl FnMut(
         classes: classes.clone(),
         sources: vec![source],
         preprocess: if network.generates() { String::new() } else { preprocess.to_string() },
+        cam: recipe.output.cam,
     };
     let program = lower(&quantized, target, metadata)?;
     let build = Build { recipe, quantized, program, preprocess, classes, task };

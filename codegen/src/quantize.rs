@@ -122,11 +122,7 @@ pub struct QGraph {
 /// An override that names no tensor; a tensor that calibration never saw.
 pub fn quantize(graph: Graph, calibration: &Calibration, options: &QuantizeOptions) -> Result<QGraph> {
     for name in options.overrides.keys() {
-        if graph.find(name).is_none() {
-            let names = graph.values.iter().map(|v| v.name.as_str());
-            let near = crate::weights::near_matches(name, names).join(", ");
-            return Err(Error::Invalid(format!("range override for `{name}`: no such tensor; near: {near}")));
-        }
+        graph.require(name).map_err(|m| Error::Invalid(format!("range override for `{name}`: {m}")))?;
     }
     let groups = Groups::new(&graph);
     let mut formats = vec![None; graph.values.len()];
@@ -170,8 +166,10 @@ fn group_format(
         all.merge(seen);
     }
     let overridden = members.iter().find_map(|id| options.overrides.get(&graph.values[id.0].name));
-    // Cutting off a network's own outputs would tie the scores of classes.
-    let is_output = members.iter().any(|id| graph.outputs.contains(id));
+    // Cutting off a network's own outputs would tie the scores of classes. What other layers read is on its way, and has the
+    // same range whether it is an output too or not.
+    let is_output =
+        members.iter().any(|id| graph.outputs.contains(id) && graph.readers(*id).next().is_none());
     let method = match overridden {
         Some(method) => *method,
         None if is_output => RangeMethod::MinMax,

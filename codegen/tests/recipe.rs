@@ -27,6 +27,7 @@ bias_correction = false
 
 [output]
 head = "argmax"
+cam = true
 
 [format]
 numbers = "int8"
@@ -65,6 +66,7 @@ fn full() -> Recipe {
         .percentile(99.9)
         .bias_correction(false)
         .head(Head::Argmax)
+        .cam()
         .numbers(Numbers::Int8)
         .rounding(Rounding::Single)
         .target("portable")
@@ -114,7 +116,7 @@ fn every_mistake_is_one_error_that_names_it() {
         ),
         (in_full("polarity =", "polarty ="), "unknown field `polarty`"),
         (in_full("bias_correction", "bias"), "unknown field `bias`"),
-        (in_full("head =", "heads ="), "unknown field `heads`, expected `head`"),
+        (in_full("head =", "heads ="), "unknown field `heads`, expected `head` or `cam`"),
         (in_full("numbers =", "number ="), "unknown field `number`"),
         (in_full("name =", "bord ="), "unknown field `bord`"),
         (in_full("max = 3.5", "maxx = 3.5"), "unknown field `maxx`"),

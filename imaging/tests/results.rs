@@ -1,7 +1,8 @@
 //! What is written can be read, and looks as promised.
 
 use niello_imaging::{
-    NpyData, Palette, Samples, list_images, load, write_label_png, write_npy, write_overlay_png,
+    GridScale, NpyData, Palette, Samples, list_images, load, write_grid_png, write_heat_png, write_label_png,
+    write_npy, write_overlay_png,
 };
 use std::fs;
 
@@ -31,6 +32,71 @@ fn an_overlay_leaves_the_background_as_it_is() {
     write_overlay_png(&path, &[10, 100, 200], &[0, 1, 255], [1, 3], &palette).unwrap();
     let expected = vec![10, 10, 10, 157, 97, 50, 200, 200, 200];
     assert_eq!(load(&path).unwrap().samples(), &Samples::U8(expected));
+}
+
+#[test]
+fn heat_is_invisible_where_it_is_least_and_yellow_where_it_is_most() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("heat.png");
+    let pixels = |gray: &[u8], size, map: &[f32], map_size| {
+        write_heat_png(&path, gray, size, map, map_size).unwrap();
+        let Samples::U8(rgb) = load(&path).unwrap().samples().clone() else { panic!("8 bits") };
+        rgb
+    };
+    // Half a pixel at either end is outside the map: four pixels of two are at 0, 1/4, 3/4 and 1.
+    let rgb = pixels(&[10, 0, 0, 10], [1, 4], &[-3.0, 5.0], [1, 2]);
+    assert_eq!(rgb[..3], [10; 3]);
+    let yellow = [(10.0 * 0.25 + 252.0 * 0.75f32).round() as u8, 183, 93];
+    assert_eq!(rgb[9..], yellow);
+    let luma = |p: &[u8]| 3 * u32::from(p[0]) + 6 * u32::from(p[1]) + u32::from(p[2]);
+    assert!(
+        luma(&rgb[3..6]) > 0 && luma(&rgb[3..6]) < luma(&rgb[6..9]) && luma(&rgb[6..9]) < luma(&rgb[9..])
+    );
+    assert_eq!(pixels(&[7, 8], [2, 1], &[2.5], [1, 1]), [7, 7, 7, 8, 8, 8]);
+    let error = write_heat_png(&path, &[1], [1, 1], &[1.0], [1, 2]).unwrap_err().to_string();
+    assert!(error.contains("a map of 1x2 cannot have 1 pixels"), "{error}");
+}
+
+#[test]
+fn a_grid_shows_every_channel_in_its_cell() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("grid.png");
+    // Three channels of one row: a ramp, a weaker one upside down, and an even one.
+    let (h, w, c) = (1, 24, 3);
+    let map: Vec<f32> = (0..w).flat_map(|i| [i as f32, -0.5 * i as f32, 7.0]).collect();
+    let pixels = |scale| {
+        write_grid_png(&path, &map, [h, w, c], scale).unwrap();
+        let picture = load(&path).unwrap();
+        assert_eq!([picture.height(), picture.width(), picture.channels()], [5, 24, 1]);
+        let Samples::U8(gray) = picture.samples() else { panic!("8 bits") };
+        gray.clone()
+    };
+    let level = |v: f64| v.round() as u8;
+    let each = pixels(GridScale::Channel);
+    assert!((0..w).all(|i| each[i] == level(255.0 * i as f64 / 23.0)));
+    assert!((0..w).all(|i| each[2 * w + i] == level(255.0 - 255.0 * i as f64 / 23.0)));
+    let all = pixels(GridScale::Map);
+    let of_map = |v: f64| level(255.0 * (v + 11.5) / 34.5);
+    assert!((0..w).all(|i| all[i] == of_map(i as f64) && all[2 * w + i] == of_map(-0.5 * i as f64)));
+    assert!(all[4 * w..].iter().all(|v| *v == of_map(7.0)));
+    for gray in [&each, &all] {
+        assert!(gray[w..2 * w].iter().chain(&gray[3 * w..4 * w]).all(|v| *v == 255), "lines in between");
+    }
+    assert!(each[4 * w..].iter().all(|v| *v == 0), "one value only is black");
+}
+
+#[test]
+fn small_maps_are_enlarged_and_spare_cells_are_white() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("grid.png");
+    write_grid_png(&path, &[0.0, f32::NAN, 1.0], [1, 1, 3], GridScale::Map).unwrap();
+    let picture = load(&path).unwrap();
+    assert_eq!([picture.height(), picture.width()], [49, 49]);
+    let Samples::U8(gray) = picture.samples() else { panic!("8 bits") };
+    let at = |y: usize, x: usize| gray[y * 49 + x];
+    assert_eq!([at(0, 0), at(23, 23), at(0, 25), at(48, 0), at(25, 25)], [0, 0, 0, 255, 255]);
+    let error = write_grid_png(&path, &[1.0], [1, 1, 2], GridScale::Map).unwrap_err().to_string();
+    assert!(error.contains("a map of 1x1x2 cannot have 1 values"), "{error}");
 }
 
 #[test]

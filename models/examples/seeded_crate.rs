@@ -53,6 +53,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         classes: vec![],
         sources: vec![("seeded".into(), "0".repeat(64))],
         preprocess: "raw".into(),
+        cam: false,
     };
     let mut program = lower(&q, Target::find(target)?, metadata)?;
     program.name = "seeded".into();

@@ -62,6 +62,9 @@ pub(crate) fn hint(error: &Error) -> Option<&'static str> {
         Error::Invalid(text) if text.starts_with("range override") => {
             Some("`niello inspect --optimized` lists the layers that have a range")
         }
+        Error::Invalid(text) if text.starts_with("--dump") => Some(
+            "`niello inspect --optimized` lists the layers; what is merged with the next layer has no result",
+        ),
         Error::Invalid(text) if text.starts_with("no network") => Some("`niello models` lists all networks"),
         _ => None,
     }

@@ -50,6 +50,18 @@ pub(crate) fn every_operator() -> Graph {
     b.finish(&[probabilities, labels]).expect("the graph is well formed")
 }
 
+/// A classifier that ends in the mean over a map and a linear layer.
+pub(crate) fn linear_ending() -> Graph {
+    let mut weights = Seeded::new();
+    let mut b = GraphBuilder::new("linear_ending", &mut weights);
+    let x = b.input("input", Shape::new(12, 9, 2));
+    let x = b.conv2d("conv", x, ConvParams::new(9, 3).stride(2).padding(1));
+    let x = b.relu("relu", x);
+    let x = b.add_op("mean", GlobalAveragePool, &[x]);
+    let x = b.linear("fc", x, 3);
+    b.finish(&[x]).expect("the graph is well formed")
+}
+
 /// A published network with seeded weights at a small size.
 pub(crate) fn network(name: &str, size: usize) -> Graph {
     let network = niello_models::Registry.find(name).expect("registered");
@@ -89,6 +101,7 @@ pub(crate) fn program(q: &QGraph, target: &str) -> Program {
         classes: vec!["one".into(), "two".into()],
         sources: vec![("seeded".into(), "0".repeat(64))],
         preprocess: "raw".into(),
+        cam: false,
     };
     lower(q, Target::find(target).expect("known"), metadata).expect("nothing overflows")
 }

@@ -22,13 +22,19 @@ pub(super) fn api(
     answers: &[u64],
 ) -> TokenStream {
     let inputs = buffers(program, &program.inputs, "input");
-    let outputs = buffers(program, &program.outputs, "output");
+    let outputs = buffers(program, &program.outputs, OUTPUT);
     let lengths = inputs.iter().chain(&outputs).zip(program.inputs.iter().chain(&program.outputs)).map(
         |((name, len, n), id)| {
             let info = program.tensor(*id);
-            let labels = if info.format == Format::Label { " Each is the index of a class." } else { "" };
+            let about = if program.cam() == Some(*id) {
+                " It is the class-activation map: a channel for each class."
+            } else if info.format == Format::Label {
+                " Each is the index of a class."
+            } else {
+                ""
+            };
             let (tensor, shape) = (&info.name, info.shape);
-            let doc = doc(format!("Elements of `{name}` (`{tensor}`): {shape}, channels innermost.{labels}"));
+            let doc = doc(format!("Elements of `{name}` (`{tensor}`): {shape}, channels innermost.{about}"));
             let n = group_digits(*n);
             quote! { #doc pub const #len: usize = #n; }
         },
@@ -154,24 +160,34 @@ pub(super) fn api(
     }
 }
 
-/// Parameters for inputs or outputs: name, name of the constant that holds the length, length.
+/// Parameters for inputs or outputs: name, name of the constant that holds the length, length. A class-activation map is called
+/// `cam`, and the other outputs as they would be without it.
 pub(super) fn buffers(program: &Program, ids: &[ValueId], base: &str) -> Vec<(Ident, Ident, usize)> {
+    let has_cam = base == OUTPUT && program.cam().is_some();
+    let plain = ids.len() - has_cam as usize;
     ids.iter()
         .enumerate()
         .map(|(i, id)| {
-            let suffix = if ids.len() == 1 { String::new() } else { i.to_string() };
-            let upper = format_ident!("{}{suffix}_LEN", base.to_uppercase());
-            (format_ident!("{base}{suffix}"), upper, program.tensor(*id).shape.len())
+            let name = match plain {
+                _ if i == plain => crate::cam::NAME.to_string(),
+                1 => base.to_string(),
+                _ => format!("{base}{i}"),
+            };
+            let upper = format_ident!("{}_LEN", name.to_uppercase());
+            (format_ident!("{name}"), upper, program.tensor(*id).shape.len())
         })
         .collect()
 }
+
+/// What parameters for outputs begin with.
+pub(super) const OUTPUT: &str = "output";
 
 /// The checksum of every layer for the known-answer test's input, and the method that compares them.
 pub(super) fn layer_checks(program: &Program, model: &Ident, sums: &[u64]) -> TokenStream {
     let count = Literal::usize_unsuffixed(sums.len());
     let sums = sums.iter().map(|sum| Literal::u64_unsuffixed(*sum));
     let inputs = buffers(program, &program.inputs, "input");
-    let outputs = buffers(program, &program.outputs, "output");
+    let outputs = buffers(program, &program.outputs, OUTPUT);
     let names: Vec<&Ident> = inputs.iter().chain(&outputs).map(|b| &b.0).collect();
     let parameters: Vec<TokenStream> =
         inputs.iter().chain(&outputs).map(|(name, len, _)| quote!(#name: &mut [i8; #len])).collect();
@@ -202,7 +218,7 @@ pub(super) fn layer_checks(program: &Program, model: &Ident, sums: &[u64]) -> To
 /// What [`layer_checks`] names, where it is a module of its own.
 pub(super) fn layer_check_imports(program: &Program, model: &Ident) -> TokenStream {
     let inputs = buffers(program, &program.inputs, "input");
-    let lengths = inputs.into_iter().chain(buffers(program, &program.outputs, "output")).map(|b| b.1);
+    let lengths = inputs.into_iter().chain(buffers(program, &program.outputs, OUTPUT)).map(|b| b.1);
     quote! {
         use super::model::{ARENA_BYTES, #(#lengths,)* #model, SELF_TEST_SEED};
         use niello::{Arena, SelfTestError};
@@ -227,6 +243,18 @@ fn model_docs(program: &Program) -> Vec<TokenStream> {
     }
     if !m.classes.is_empty() {
         lines.push(format!("Classes: {}.", m.classes.join(", ")));
+    }
+    if let Some(id) = program.cam() {
+        let info = program.tensor(id);
+        let scale = info.qparams().map_or(String::new(), |q| {
+            format!(", as real numbers `{:?} * (code - {})`", q.scale, q.zero_point)
+        });
+        lines.push(String::new());
+        lines.push(format!(
+            "The last output, `cam` (`{}`, {}), is the class-activation map: what each place adds to the score of each class{scale}.",
+            info.name, info.shape
+        ));
+        lines.push("The mean of a channel is the score of its class without its bias.".into());
     }
     lines.into_iter().map(doc).collect()
 }

@@ -117,6 +117,17 @@ impl Graph {
         self.values.iter().position(|v| v.name == name).map(ValueId)
     }
 
+    /// The value of that name, else a line that says which names are near.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn require(&self, name: &str) -> Result<ValueId, String> {
+        self.find(name).ok_or_else(|| {
+            let names = self.values.iter().map(|v| v.name.as_str());
+            format!("no such tensor; near: {}", crate::weights::near_matches(name, names).join(", "))
+        })
+    }
+
     /// Indices of the nodes that read `value`.
     pub fn readers(&self, value: ValueId) -> impl Iterator<Item = usize> + '_ {
         self.nodes.iter().enumerate().filter(move |(_, n)| n.inputs.contains(&value)).map(|(i, _)| i)

@@ -234,6 +234,16 @@ impl Op for Conv2d {
         Some(Box::new(Self { params, weight, bias, ..self.clone() }))
     }
 
+    fn linear_part(&self) -> Option<Box<dyn Op>> {
+        let plain =
+            self.params.kernel == [1, 1] && self.params.padding == [0; 4] && self.clamp == Clamp::NONE;
+        let params = ConvParams { stride: [1, 1], bias: false, ..self.params };
+        plain.then(|| {
+            let bias = vec![0.0; self.params.out].into();
+            Box::new(Self { params, bias, ..self.clone() }) as _
+        })
+    }
+
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let (from, to) = (cx.qparams(input)?, cx.qparams(output)?);

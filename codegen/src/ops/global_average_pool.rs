@@ -53,6 +53,10 @@ impl Op for GlobalAveragePool {
 
     forward_eval!();
 
+    fn is_mean_of(&self, _: Shape) -> bool {
+        true
+    }
+
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let (from, to) = (cx.qparams(input)?, cx.qparams(output)?);

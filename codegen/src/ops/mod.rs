@@ -94,6 +94,18 @@ pub trait Op: Any + fmt::Debug + Send + Sync {
         false
     }
 
+    /// Whether it takes the mean of each channel over all of an input of this shape (see [`crate::cam`]).
+    fn is_mean_of(&self, input: Shape) -> bool {
+        let _ = input;
+        false
+    }
+
+    /// The operator that does to each pixel of a map what `self` does to a vector, without the constant that it adds; `None` if it
+    /// is not linear or looks at more than one pixel (see [`crate::cam`]).
+    fn linear_part(&self) -> Option<Box<dyn Op>> {
+        None
+    }
+
     /// Where the output's scale comes from.
     fn range_rule(&self) -> RangeRule {
         RangeRule::Calibrated

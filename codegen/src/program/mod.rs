@@ -87,6 +87,8 @@ pub struct Metadata {
     pub sources: Vec<(String, String)>,
     /// How the input is prepared, in a recipe's words.
     pub preprocess: String,
+    /// Whether the last output is a class-activation map (see [`crate::cam`]).
+    pub cam: bool,
 }
 
 /// A network ready to run: kernel calls, constants, memory plan.
@@ -127,6 +129,11 @@ impl Program {
     /// Multiply-accumulates of one inference.
     pub fn macs(&self) -> u64 {
         self.steps.iter().map(|s| s.macs).sum()
+    }
+
+    /// The output that is a class-activation map, if there is one.
+    pub fn cam(&self) -> Option<ValueId> {
+        self.outputs.last().copied().filter(|_| self.metadata.cam)
     }
 
     /// What step `index` needs to find its operands and constants.

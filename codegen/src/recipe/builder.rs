@@ -331,6 +331,20 @@ impl Recipe {
         self
     }
 
+    /// Makes the class-activation map of all classes another output: what each place of the picture adds to each score. Only for
+    /// networks that end in the mean over a map and a linear layer, or in the mean (see [`crate::cam`]).
+    ///
+    /// ```
+    /// use niello_codegen::recipe::Recipe;
+    ///
+    /// assert!(Recipe::new("squeezenet1_1").cam().output.cam);
+    /// ```
+    #[must_use]
+    pub fn cam(mut self) -> Self {
+        self.output.cam = true;
+        self
+    }
+
     /// The number format.
     ///
     /// ```

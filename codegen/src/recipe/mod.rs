@@ -84,6 +84,9 @@ pub struct Recipe {
 pub struct Output {
     /// What is computed from the last layer.
     pub head: Head,
+    /// Whether the class-activation map of all classes is another output.
+    #[serde(skip_serializing_if = "is_default")]
+    pub cam: bool,
 }
 
 /// `[format]`

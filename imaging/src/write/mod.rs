@@ -1,11 +1,15 @@
 //! Writers, one file per kind of result. Each writes its file whole or not at all.
 
 mod atomic;
+mod grid;
+mod heat;
 mod label;
 mod npy;
 mod overlay;
 
 pub use atomic::write_atomic;
+pub use grid::{GridScale, write_grid_png};
+pub use heat::write_heat_png;
 pub use label::write_label_png;
 pub use npy::{NpyData, write_npy};
 pub use overlay::write_overlay_png;

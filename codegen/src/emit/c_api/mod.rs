@@ -5,7 +5,12 @@ mod header;
 
 #[cfg(feature = "c-api")]
 use self::header::header;
-use super::{EmitOptions, api::buffers, spelling::group_digits, type_name};
+use super::{
+    EmitOptions,
+    api::{OUTPUT, buffers},
+    spelling::group_digits,
+    type_name,
+};
 use crate::{
     error::{Error, Result},
     graph::ValueId,
@@ -46,7 +51,7 @@ pub(super) fn c_api(program: &Program, options: &EmitOptions, prefix: &str) -> R
 
 fn ffi(program: &Program, options: &EmitOptions, prefix: &str) -> String {
     let inputs = tensors(program, &program.inputs, "input");
-    let outputs = tensors(program, &program.outputs, "output");
+    let outputs = tensors(program, &program.outputs, OUTPUT);
     let each = |tensors: &[Tensor<'_>], separator: &str, f: &dyn Fn(&str, &str) -> String| {
         tensors.iter().map(|t| f(&t.name, &t.len)).collect::<Vec<_>>().join(separator)
     };
