@@ -229,16 +229,14 @@ fn words_that_the_command_line_does_not_know() {
             (format!("report {CNN} --override fc2"), &["`fc2`: expected e.g. `conv1=minmax`"]),
             (format!("bench {CNN} --repetitions 0"), &["0", "repetitions"]),
             (format!("report {CNN} --wieghts w"), &["--wieghts", "--weights"]),
-            ("verify --model anam_net".into(), &["--data"]),
             ("compile --model anam_net".into(), &["--out"]),
-            ("run --model anam_net".into(), &["<PICTURE>"]),
             ("paint".into(), &["paint"]),
         ],
     );
 }
 
 #[test]
-fn layers_and_classes_that_a_network_does_not_have() {
+fn layers_classes_and_pictures_that_a_network_does_not_have() {
     let seeded = "--model squeezenet1_1 --seeded --classes cat,dog --input 32x32";
     let run = |net: &str, rest: &str| format!("run {net} pictures/a.png {rest}");
     assert_errors(
@@ -259,6 +257,8 @@ fn layers_and_classes_that_a_network_does_not_have() {
                 run("--model anam_net --input 32x32", "--cam 0"),
                 &["anam_net: no class-activation map: it needs one score"],
             ),
+            ("verify --model anam_net --input 32x32".into(), &["anam_net reads pictures: give `--data`"]),
+            ("run --model anam_net --input 32x32".into(), &["anam_net reads a picture: say which"]),
             (run(seeded, "--cam dgo"), &["no class `dgo`; known: cat, dog"]),
             (run(seeded, "--cam 2"), &["no class `2`; known: cat, dog"]),
             (run(seeded, "--overlay x.png"), &["classifies whole pictures", "--cam"]),
