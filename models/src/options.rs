@@ -14,6 +14,15 @@ pub(crate) enum Sides {
     AtLeast(usize),
     /// This one only (a network that reads a vector has nothing to choose).
     Exactly(usize),
+    /// Any from `least` on that lies `above` a multiple of `unit` (so that two maps come out at one size).
+    Above {
+        /// The multiple.
+        unit: usize,
+        /// The least and the most above it.
+        above: [usize; 2],
+        /// The smallest.
+        least: usize,
+    },
 }
 
 /// The largest side, channel count or class count: far beyond any board, and no product of sizes overflows.
@@ -42,6 +51,10 @@ pub(crate) fn choose(network: &dyn Network, options: &NetworkOptions, sides: Sid
             Sides::MultipleOf(n) => (value >= n && value.is_multiple_of(n), format!("a multiple of {n}")),
             Sides::AtLeast(n) => (value >= n, format!("at least {n}")),
             Sides::Exactly(n) => (value == n, format!("exactly {n}")),
+            Sides::Above { unit, above: [from, to], least } => (
+                value >= least && (from..=to).contains(&(value % unit)),
+                format!("at least {least}, and {from} to {to} above a multiple of {unit}"),
+            ),
         };
         check(network, &format!("input {side}"), fits && value <= LARGEST, &rule, value)?;
     }

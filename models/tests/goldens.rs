@@ -7,7 +7,7 @@ use niello_codegen::{
     Graph, Shape, Tensor,
     network::{NetworkOptions, Networks},
     ops::Attention,
-    weights::seeded_input,
+    weights::{Kind, Request, WeightSource, seeded_input},
 };
 use niello_models::Registry;
 use std::{any::Any, collections::BTreeMap};
@@ -27,6 +27,13 @@ const CASES: &[(&str, &str)] = &[
     ("dccgan_generator", "dccgan_generator"),
     ("shallow_cgan_generator", "shallow_cgan_generator"),
     ("residual_attention_unet", "residual_attention_unet"),
+    ("unet_plus_plus", "unet_plus_plus"),
+    ("attention_unet", "attention_unet"),
+    ("deeplab_v3_plus", "deeplab_v3_plus"),
+    ("polsinelli_cnn", "polsinelli_cnn"),
+    ("efficientnet_b0", "efficientnet_b0"),
+    ("efficientnet_b0_tf_same", "efficientnet_b0_tf_same"),
+    ("efficientnet_b5", "efficientnet_b5"),
     ("w251_cnn_64", "w251_baseline_cnn"),
     ("w251_cnn", "w251_baseline_cnn"),
 ];
@@ -96,14 +103,25 @@ fn build(network: &str, golden: &Golden, input: &Tensor<f32>) -> Graph {
     part.into_iter().fold(graph, |graph, part| part.of(graph))
 }
 
-/// What the golden calls `output` and `logits`, by our value names.
-fn with_golden_names(graph: &Graph, mut all: BTreeMap<String, Tensor<f64>>) -> BTreeMap<String, Tensor<f64>> {
+/// What the golden calls `output`, `logits` and `cam`, by our value names.
+fn with_golden_names(
+    golden: &Golden,
+    graph: &Graph,
+    mut all: BTreeMap<String, Tensor<f64>>,
+) -> BTreeMap<String, Tensor<f64>> {
     let output = all[&graph.values[graph.outputs[0].0].name].clone();
     if graph.name == "w251_baseline_cnn" {
         // The original ends in log-softmax.
         let sum: f64 = output.data.iter().map(|x| x.exp()).sum();
         all.insert("output".into(), output.map(|x| x - sum.ln()));
         all.insert("logits".into(), output);
+    } else if graph.name == "polsinelli_cnn" {
+        let maps = &all["merge_activation"];
+        let shape = [output.shape.c, maps.shape.c];
+        let request = Request { name: "fc.weight", shape: &shape, kind: Kind::LinearWeight };
+        let cam = class_activation_map(maps, &golden.seeded().load(&request).unwrap());
+        all.insert("cam".into(), cam);
+        all.insert("output".into(), output);
     } else {
         all.insert("output".into(), output);
     }
@@ -123,6 +141,15 @@ fn with_golden_names(graph: &Graph, mut all: BTreeMap<String, Tensor<f64>>) -> B
         all.insert(format!("{module}.buckets"), buckets);
     }
     all
+}
+
+/// `cam[c] = sum over k of weight[c, k] * maps[k]`, with a channel for each class.
+fn class_activation_map(maps: &Tensor<f64>, weight: &[f32]) -> Tensor<f64> {
+    let class = |pixel: &[f64], row: &[f32]| pixel.iter().zip(row).map(|(m, w)| m * f64::from(*w)).sum();
+    let pixels = maps.data.chunks(maps.shape.c);
+    let data: Vec<f64> =
+        pixels.flat_map(|pixel| weight.chunks(maps.shape.c).map(move |row| class(pixel, row))).collect();
+    Tensor::new(Shape { c: weight.len() / maps.shape.c, ..maps.shape }, data).unwrap()
 }
 
 #[test]
@@ -162,7 +189,7 @@ fn values_agree_with_pytorch_in_f64_and_f32() {
         let inputs = golden.inputs();
         let graph = build(network, &golden, &inputs[0]);
         for double in [true, false] {
-            let ours = with_golden_names(&graph, values(&graph, &inputs, double));
+            let ours = with_golden_names(&golden, &graph, values(&graph, &inputs, double));
             for name in golden.names("outputs").into_iter().chain(golden.names("intermediates")) {
                 let error = relative_error(&ours[name], &from_torch(&golden.tensors[name]));
                 let precision = if double { "f64" } else { "f32" };

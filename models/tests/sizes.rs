@@ -1,22 +1,35 @@
 //! Input sizes, channels and class counts that a network allows work; others are errors that say what is allowed.
 
+mod common;
+
+use common::SCALED;
 use niello_codegen::{
     Graph, Result, Shape,
     network::{NetworkOptions, Networks},
     tensor::Tensor,
-    weights::Seeded,
+    weights::{Seeded, WeightSource, Zeros},
 };
 use niello_models::Registry;
 use std::collections::BTreeSet;
 
 fn build(name: &str, size: [usize; 2], channels: usize, classes: usize) -> Result<Graph> {
+    build_with(&mut Seeded::new(), name, size, channels, classes)
+}
+
+fn build_with(
+    weights: &mut dyn WeightSource,
+    name: &str,
+    size: [usize; 2],
+    channels: usize,
+    classes: usize,
+) -> Result<Graph> {
     let options = NetworkOptions {
         input_size: Some(size),
         input_channels: Some(channels),
         classes: Some(classes),
         width: None,
     };
-    Registry.find(name).unwrap().build(&options, &mut Seeded::new())
+    Registry.find(name).unwrap().build(&options, weights)
 }
 
 /// What a network puts out.
@@ -47,14 +60,43 @@ const ALLOWED: &[(&str, Output, [[usize; 2]; 3])] = &[
     ("residual_attention_unet", Output::Map, [[32, 64], [64, 32], [16, 128]]),
     ("dccgan_generator", Output::Picture(256), [[1, 1]; 3]),
     ("shallow_cgan_generator", Output::Picture(28), [[1, 1]; 3]),
+    ("unet_plus_plus", Output::Map, [[16, 16], [16, 48], [32, 16]]),
+    ("attention_unet", Output::Map, [[16, 16], [16, 48], [32, 16]]),
+    ("deeplab_v3_plus", Output::Map, [[1, 1], [7, 29], [35, 18]]),
+    ("squeezenet1_0_complex_bypass", Output::Vector, [[29, 29], [37, 50], [99, 29]]),
+    ("squeezenet1_0_caffe", Output::Vector, [[29, 29], [37, 50], [99, 29]]),
+    ("polsinelli_cnn", Output::Vector, [[33, 33], [36, 49], [52, 35]]),
+    ("efficientnet_b0", Output::Vector, [[1, 1], [33, 50], [7, 29]]),
+    ("efficientnet_b0_tf_same", Output::Vector, [[1, 1], [33, 50], [7, 29]]),
+    ("efficientnet_lite0", Output::Vector, [[1, 1], [33, 50], [7, 29]]),
 ];
 
-/// Of networks whose bigger ones have no golden vectors of their own: torchvision's counts, with three classes.
+/// Of networks some of which have no golden vectors of their own: the published counts (torchvision's; of EfficientNet-Lite,
+/// TensorFlow's), with three classes. Of the complex bypass, those of `squeezenet1_0` and of four 1x1 convolutions with bias.
 const PARAMETERS: &[(&str, usize)] = &[
     ("resnet18", 11_178_051),
     ("resnet34", 21_286_211),
     ("resnet50", 23_514_179),
     ("resnext50_32x4d", 22_986_051),
+    ("efficientnet_b0", 4_011_391),
+    ("efficientnet_b1", 6_517_027),
+    ("efficientnet_b2", 7_705_221),
+    ("efficientnet_b3", 10_700_843),
+    ("efficientnet_b4", 17_553_995),
+    ("efficientnet_b5", 28_346_931),
+    ("efficientnet_b6", 40_742_619),
+    ("efficientnet_b7", 63_794_643),
+    ("efficientnet_b0_tf_same", 4_011_391),
+    ("efficientnet_b7_tf_same", 63_794_643),
+    ("efficientnet_lite0", 3_374_851),
+    ("efficientnet_lite1", 4_139_523),
+    ("efficientnet_lite2", 4_814_915),
+    ("efficientnet_lite3", 6_919_939),
+    ("efficientnet_lite4", 11_729_411),
+    (
+        "squeezenet1_0_complex_bypass",
+        736_963 + (96 + 1) * 128 + (128 + 1) * 256 + (256 + 1) * 384 + (384 + 1) * 512,
+    ),
 ];
 
 /// A size too small or not a multiple, and what the error must say.
@@ -64,6 +106,15 @@ const REFUSED: &[(&str, [usize; 2], &str)] = &[
     ("anam_net_paper", [16, 8], "input width must be a multiple of 16"),
     ("unet_anam", [16, 24], "input width must be a multiple of 16"),
     ("resnet50", [0, 4], "input height must be at least 1"),
+    ("unet_plus_plus", [16, 8], "input width must be a multiple of 16"),
+    ("attention_unet", [8, 16], "input height must be a multiple of 16"),
+    ("deeplab_v3_plus", [1, 0], "input width must be at least 1"),
+    ("polsinelli_cnn", [32, 33], "input height must be at least 33, and 1 to 4 above a multiple of 16"),
+    ("polsinelli_cnn", [33, 37], "input width must be at least 33, and 1 to 4 above a multiple of 16"),
+    ("polsinelli_cnn", [18, 33], "input height must be at least 33, and 1 to 4 above a multiple of 16"),
+    ("squeezenet1_0_complex_bypass", [20, 21], "input height must be at least 21"),
+    ("squeezenet1_0_caffe", [21, 20], "input width must be at least 21"),
+    ("efficientnet_b7", [5, 0], "input width must be at least 1"),
     ("unet_small_lung", [12, 8], "input height must be a multiple of 8"),
     ("residual_attention_unet", [24, 64], "input height must be a multiple of 16"),
     ("residual_attention_unet", [48, 64], "input height times width must be a multiple of 2048, got 48x64"),
@@ -77,7 +128,7 @@ const REFUSED: &[(&str, [usize; 2], &str)] = &[
 
 #[test]
 fn every_allowed_size_builds_and_runs() {
-    assert_eq!(ALLOWED.len(), Registry.all().len(), "a network has no line above");
+    assert_eq!(ALLOWED.len() + SCALED.len(), Registry.all().len(), "a network has no line above");
     for (name, output, sizes) in ALLOWED.iter().copied() {
         for size @ [h, w] in sizes.iter().copied().collect::<BTreeSet<_>>() {
             for (channels, classes) in [(1, 1), (4, 5)] {
@@ -100,10 +151,10 @@ fn every_allowed_size_builds_and_runs() {
 }
 
 #[test]
-fn parameter_counts_are_torchvisions() {
+fn parameter_counts_are_the_published_ones() {
     for (name, parameters) in PARAMETERS.iter().copied() {
         // Running means and variances are no parameters.
-        assert_eq!(build(name, [32, 32], 3, 3).unwrap().parameters(), parameters, "{name}");
+        assert_eq!(build_with(&mut Zeros, name, [32, 32], 3, 3).unwrap().parameters(), parameters, "{name}");
     }
 }
 
@@ -127,7 +178,7 @@ fn a_size_that_a_network_cannot_take_is_an_error_with_the_rule() {
 #[test]
 fn networks_tell_about_themselves() {
     for network in Registry.all() {
-        let graph = network.build(&NetworkOptions::default(), &mut Seeded::new()).unwrap();
+        let graph = network.build(&NetworkOptions::default(), &mut Zeros).unwrap();
         assert_eq!(graph.name, network.name());
         assert_eq!(graph.shape(graph.inputs[0]), network.default_input());
         let scores = if network.generates() { 1 } else { network.default_classes().len() };
@@ -139,7 +190,7 @@ fn networks_tell_about_themselves() {
 #[test]
 fn value_names_are_unique_so_that_find_is_unambiguous() {
     for network in Registry.all() {
-        let graph = network.build(&NetworkOptions::default(), &mut Seeded::new()).unwrap();
+        let graph = network.build(&NetworkOptions::default(), &mut Zeros).unwrap();
         let mut names: Vec<&str> = graph.values.iter().map(|v| v.name.as_str()).collect();
         let count = names.len();
         names.sort();

@@ -5,7 +5,7 @@ use clap::Args;
 use niello_codegen::{
     Result,
     network::{NetworkOptions, Networks},
-    weights::Seeded,
+    weights::Zeros,
 };
 use niello_models::Registry;
 use serde::Serialize;
@@ -38,7 +38,7 @@ impl Models {
     pub(crate) fn run(self) -> Result<String> {
         let mut entries = vec![];
         for network in Registry.all() {
-            let graph = network.build(&NetworkOptions::default(), &mut Seeded::new())?;
+            let graph = network.build(&NetworkOptions::default(), &mut Zeros)?;
             let input = network.default_input();
             entries.push(Entry {
                 name: network.name(),

@@ -79,6 +79,22 @@ impl ConvParams {
         self
     }
 
+    /// TensorFlow's `SAME` padding for an input of `size` rows and columns: `ceil(size / stride)` come out, and an odd pixel of padding
+    /// goes to the bottom and the right. Kernel, stride and dilation must have been set.
+    pub const fn same(mut self, size: [usize; 2]) -> Self {
+        let mut axis = 0;
+        while axis < 2 {
+            let stride = if self.stride[axis] == 0 { 1 } else { self.stride[axis] };
+            let span = self.kernel[axis].saturating_sub(1) * self.dilation[axis] + 1;
+            let covered = size[axis].div_ceil(stride).saturating_sub(1) * stride + span;
+            let padding = covered.saturating_sub(size[axis]);
+            self.padding[2 * axis] = padding / 2;
+            self.padding[2 * axis + 1] = padding - padding / 2;
+            axis += 1;
+        }
+        self
+    }
+
     /// Dilation on both axes.
     pub const fn dilation(mut self, dilation: usize) -> Self {
         self.dilation = [dilation; 2];
@@ -357,5 +373,29 @@ impl<'w> GraphBuilder<'w> {
     fn value(&mut self, name: &str, shape: Shape) -> ValueId {
         self.graph.values.push(Value { name: name.into(), shape });
         ValueId(self.graph.values.len() - 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn same_padding_is_tensorflows() {
+        for (kernel, stride, dilation, size, expected) in [
+            (3, 1, 1, [8, 9], [1, 1, 1, 1]),
+            (3, 2, 1, [8, 9], [0, 1, 1, 1]),
+            (5, 2, 1, [8, 9], [1, 2, 2, 2]),
+            (8, 1, 1, [16, 16], [3, 4, 3, 4]),
+            (1, 2, 1, [8, 9], [0, 0, 0, 0]),
+            (3, 1, 4, [8, 2], [4, 4, 4, 4]),
+            (2, 3, 1, [9, 1], [0, 0, 0, 1]),
+        ] {
+            let p = ConvParams::new(1, kernel).stride(stride).dilation(dilation).same(size);
+            assert_eq!(
+                p.padding, expected,
+                "kernel {kernel}, stride {stride}, dilation {dilation}, {size:?}"
+            );
+        }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! * [`SafeTensorsFile`]: a checkpoint, tensors by their original names.
 //! * [`Seeded`]: synthetic weights that any implementation can regenerate bit for bit.
+//! * [`Zeros`]: for what depends on shapes only.
 //!
 //! A source answers one [`Request`] per tensor; what is wrong with a tensor comes back as one line without its name, and
 //! [`crate::GraphBuilder`] collects those lines into one error.
@@ -9,10 +10,12 @@
 mod near;
 mod safetensors;
 mod seeded;
+mod zeros;
 
 pub use self::safetensors::{NamedTensor, SafeTensorsFile, read_tensors};
 pub use near::near_matches;
 pub use seeded::{Seeded, seeded_input, seeded_values};
+pub use zeros::Zeros;
 
 /// What a builder asks for.
 #[derive(Clone, Debug)]

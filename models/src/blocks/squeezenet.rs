@@ -21,15 +21,18 @@ pub(crate) enum Feature {
     Fire(usize, usize),
     /// Fire module whose input is added to its output, `features.N.bypass`.
     Bypassed(usize, usize),
+    /// Fire module to whose output a 1x1 convolution of its input, `features.N.bypass`, is added.
+    Projected(usize, usize),
 }
 
 /// `features.N` by the table, then `classifier.1` (1x1 convolution to the classes), `classifier.2` (ReLU) and
-/// `classifier.3` (global average), `[1, 1, classes]`.
+/// `classifier.3` (global average), `[1, 1, classes]`. `padding` is that of `classifier.1`.
 ///
 /// Because of that ReLU a class score is never negative, and can be exactly 0.
 pub(crate) fn squeezenet(
     name: &str,
     features: &[Feature],
+    padding: usize,
     chosen: Chosen,
     weights: &mut dyn WeightSource,
 ) -> Result<Graph> {
@@ -39,7 +42,7 @@ pub(crate) fn squeezenet(
         x = layer(&mut b, &format!("features.{index}"), x, *feature);
     }
     // classifier.0 is drop-out.
-    let x = b.conv2d("classifier.1", x, ConvParams::new(chosen.classes, 1));
+    let x = b.conv2d("classifier.1", x, ConvParams::new(chosen.classes, 1).padding(padding));
     let x = b.relu("classifier.2", x);
     let x = b.add_op("classifier.3", GlobalAveragePool, &[x]);
     b.finish(&[x])
@@ -54,6 +57,11 @@ fn layer(b: &mut GraphBuilder<'_>, name: &str, x: ValueId, feature: Feature) -> 
         Feature::Bypassed(squeeze, expand) => {
             let y = fire(b, name, x, squeeze, expand);
             b.add(&format!("{name}.bypass"), x, y)
+        }
+        Feature::Projected(squeeze, expand) => {
+            let y = fire(b, name, x, squeeze, expand);
+            let x = b.conv2d(&format!("{name}.bypass"), x, ConvParams::new(2 * expand, 1));
+            b.add(&format!("{name}.add"), x, y)
         }
     }
 }

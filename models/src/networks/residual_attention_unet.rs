@@ -58,7 +58,13 @@ impl Network for ResidualAttentionUNet {
         }
         let mut b = GraphBuilder::new(self.name(), weights);
         let block = |b: &mut GraphBuilder<'_>, name: &str, x: ValueId, out: usize| {
-            bottleneck(b, name, name, x, Bottleneck { inner: out / 2, out, groups: 8, stride: 1 })
+            bottleneck(
+                b,
+                name,
+                name,
+                x,
+                Bottleneck { inner: out / 2, out, groups: 8, stride: 1, dilation: 1 },
+            )
         };
         let mut x = b.input("input", chosen.input);
         let [levels @ .., bottom] = WIDTHS;

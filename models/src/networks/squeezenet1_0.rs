@@ -21,7 +21,7 @@ use niello_codegen::{
 #[allow(non_camel_case_types, reason = "the version's dot")]
 pub struct SqueezeNet1_0;
 
-const FEATURES: [Feature; 13] = [
+pub(super) const FEATURES: [Feature; 13] = [
     Conv(96, 7),
     Relu,
     Pool,
@@ -64,6 +64,6 @@ impl Network for SqueezeNet1_0 {
 
     fn build(&self, options: &NetworkOptions, weights: &mut dyn WeightSource) -> Result<Graph> {
         // Below 21 pixels the last pool has nothing left.
-        squeezenet(self.name(), &FEATURES, choose(self, options, Sides::AtLeast(21))?, weights)
+        squeezenet(self.name(), &FEATURES, 0, choose(self, options, Sides::AtLeast(21))?, weights)
     }
 }

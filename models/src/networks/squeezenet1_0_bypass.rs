@@ -65,6 +65,6 @@ impl Network for SqueezeNet1_0Bypass {
 
     fn build(&self, options: &NetworkOptions, weights: &mut dyn WeightSource) -> Result<Graph> {
         // Below 21 pixels the last pool has nothing left.
-        squeezenet(self.name(), &FEATURES, choose(self, options, Sides::AtLeast(21))?, weights)
+        squeezenet(self.name(), &FEATURES, 0, choose(self, options, Sides::AtLeast(21))?, weights)
     }
 }

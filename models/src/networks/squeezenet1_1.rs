@@ -64,6 +64,6 @@ impl Network for SqueezeNet1_1 {
 
     fn build(&self, options: &NetworkOptions, weights: &mut dyn WeightSource) -> Result<Graph> {
         // Below 17 pixels the last pool has nothing left.
-        squeezenet(self.name(), &FEATURES, choose(self, options, Sides::AtLeast(17))?, weights)
+        squeezenet(self.name(), &FEATURES, 0, choose(self, options, Sides::AtLeast(17))?, weights)
     }
 }

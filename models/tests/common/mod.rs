@@ -11,6 +11,29 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// Networks that are another one with more layers, more channels or another padding, from the same table: what is checked of every
+/// network by computing is checked of that one.
+pub(crate) const SCALED: &[&str] = &[
+    "efficientnet_b1",
+    "efficientnet_b2",
+    "efficientnet_b3",
+    "efficientnet_b4",
+    "efficientnet_b5",
+    "efficientnet_b6",
+    "efficientnet_b7",
+    "efficientnet_b1_tf_same",
+    "efficientnet_b2_tf_same",
+    "efficientnet_b3_tf_same",
+    "efficientnet_b4_tf_same",
+    "efficientnet_b5_tf_same",
+    "efficientnet_b6_tf_same",
+    "efficientnet_b7_tf_same",
+    "efficientnet_lite1",
+    "efficientnet_lite2",
+    "efficientnet_lite3",
+    "efficientnet_lite4",
+];
+
 /// A golden case: its description and its tensors.
 pub(crate) struct Golden {
     pub(crate) json: Value,
