@@ -7,7 +7,7 @@ use niello_codegen::{
     network::Networks,
     passes::optimize,
     pipeline::{build_graph, import},
-    weights::{SafeTensorsFile, Seeded},
+    weights::{SafeTensorsFile, Zeros},
 };
 use niello_models::Registry;
 use serde::Serialize;
@@ -65,7 +65,7 @@ impl Inspect {
         let graph = if recipe.weights.is_some() {
             import(&recipe, &Registry)?.graph
         } else {
-            build_graph(&recipe, Registry.find(&recipe.network)?, &mut Seeded::new())?
+            build_graph(&recipe, Registry.find(&recipe.network)?, &mut Zeros)?
         };
         let graph = if self.optimized { optimize(graph) } else { graph };
         let described = describe(&graph);
