@@ -4,10 +4,10 @@ mod common;
 
 use common::{Golden, from_torch, relative_error, tests_folder, values, weights_checksum};
 use niello_codegen::{
-    Graph, Shape, Tensor,
+    Graph, Shape, Tensor, cam,
     network::{NetworkOptions, Networks},
     ops::Attention,
-    weights::{Kind, Request, WeightSource, seeded_input},
+    weights::seeded_input,
 };
 use niello_models::Registry;
 use std::{any::Any, collections::BTreeMap};
@@ -103,25 +103,14 @@ fn build(network: &str, golden: &Golden, input: &Tensor<f32>) -> Graph {
     part.into_iter().fold(graph, |graph, part| part.of(graph))
 }
 
-/// What the golden calls `output`, `logits` and `cam`, by our value names.
-fn with_golden_names(
-    golden: &Golden,
-    graph: &Graph,
-    mut all: BTreeMap<String, Tensor<f64>>,
-) -> BTreeMap<String, Tensor<f64>> {
+/// What the golden calls `output` and `logits`, by our value names.
+fn with_golden_names(graph: &Graph, mut all: BTreeMap<String, Tensor<f64>>) -> BTreeMap<String, Tensor<f64>> {
     let output = all[&graph.values[graph.outputs[0].0].name].clone();
     if graph.name == "w251_baseline_cnn" {
         // The original ends in log-softmax.
         let sum: f64 = output.data.iter().map(|x| x.exp()).sum();
         all.insert("output".into(), output.map(|x| x - sum.ln()));
         all.insert("logits".into(), output);
-    } else if graph.name == "polsinelli_cnn" {
-        let maps = &all["merge_activation"];
-        let shape = [output.shape.c, maps.shape.c];
-        let request = Request { name: "fc.weight", shape: &shape, kind: Kind::LinearWeight };
-        let cam = class_activation_map(maps, &golden.seeded().load(&request).unwrap());
-        all.insert("cam".into(), cam);
-        all.insert("output".into(), output);
     } else {
         all.insert("output".into(), output);
     }
@@ -141,15 +130,6 @@ fn with_golden_names(
         all.insert(format!("{module}.buckets"), buckets);
     }
     all
-}
-
-/// `cam[c] = sum over k of weight[c, k] * maps[k]`, with a channel for each class.
-fn class_activation_map(maps: &Tensor<f64>, weight: &[f32]) -> Tensor<f64> {
-    let class = |pixel: &[f64], row: &[f32]| pixel.iter().zip(row).map(|(m, w)| m * f64::from(*w)).sum();
-    let pixels = maps.data.chunks(maps.shape.c);
-    let data: Vec<f64> =
-        pixels.flat_map(|pixel| weight.chunks(maps.shape.c).map(move |row| class(pixel, row))).collect();
-    Tensor::new(Shape { c: weight.len() / maps.shape.c, ..maps.shape }, data).unwrap()
 }
 
 #[test]
@@ -187,9 +167,12 @@ fn values_agree_with_pytorch_in_f64_and_f32() {
     for (case, network) in CASES.iter().copied() {
         let golden = open(case);
         let inputs = golden.inputs();
-        let graph = build(network, &golden, &inputs[0]);
+        let mut graph = build(network, &golden, &inputs[0]);
+        if golden.names("outputs").contains(&cam::NAME) {
+            graph = cam::with_map(graph).unwrap();
+        }
         for double in [true, false] {
-            let ours = with_golden_names(&golden, &graph, values(&graph, &inputs, double));
+            let ours = with_golden_names(&graph, values(&graph, &inputs, double));
             for name in golden.names("outputs").into_iter().chain(golden.names("intermediates")) {
                 let error = relative_error(&ours[name], &from_torch(&golden.tensors[name]));
                 let precision = if double { "f64" } else { "f32" };

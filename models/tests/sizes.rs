@@ -5,6 +5,7 @@ mod common;
 use common::SCALED;
 use niello_codegen::{
     Graph, Result, Shape,
+    cam::with_map,
     network::{NetworkOptions, Networks},
     tensor::Tensor,
     weights::{Seeded, WeightSource, Zeros},
@@ -184,6 +185,23 @@ fn networks_tell_about_themselves() {
         let scores = if network.generates() { 1 } else { network.default_classes().len() };
         assert_eq!(graph.shape(graph.outputs[0]).c, scores);
         assert!(!network.summary().contains('\n') && !network.source().is_empty());
+    }
+}
+
+#[test]
+fn classifiers_that_end_in_a_mean_have_class_activation_maps() {
+    for network in Registry.all() {
+        let graph = network.build(&NetworkOptions::default(), &mut Zeros).unwrap();
+        let is_vector = graph.shape(graph.outputs[0]).area() == 1;
+        // It flattens its last map instead.
+        let expected = is_vector && network.name() != "w251_baseline_cnn";
+        let found = with_map(graph);
+        assert_eq!(found.is_ok(), expected, "{}: {found:?}", network.name());
+        if let Ok(graph) = found {
+            let map = graph.shape(graph.outputs[1]);
+            assert_eq!(map.c, network.default_classes().len(), "{}", network.name());
+            assert!(map.area() > 1, "{}", network.name());
+        }
     }
 }
 
