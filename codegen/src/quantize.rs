@@ -204,8 +204,11 @@ struct Groups {
 impl Groups {
     fn new(graph: &Graph) -> Self {
         let mut groups = Self { parent: (0..graph.values.len()).collect() };
+        let is_label = |id: ValueId| {
+            graph.producer(id).is_some_and(|n| graph.nodes[n].op.range_rule() == RangeRule::Labels)
+        };
         for node in graph.nodes.iter().filter(|n| n.op.range_rule() == RangeRule::SameAsInputs) {
-            for id in node.inputs.iter().chain(&node.outputs) {
+            for id in node.inputs.iter().filter(|id| !is_label(**id)).chain(&node.outputs) {
                 let (a, b) = (groups.root(id.0), groups.root(node.outputs[0].0));
                 groups.parent[a.max(b)] = a.min(b);
             }

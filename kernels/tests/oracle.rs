@@ -332,6 +332,55 @@ proptest! {
         };
         check(&[&a, &b], &expected, gaps, kernel);
         check_in_place(&[&a, &b], &expected, gaps[0], kernel);
+
+        let slopes: &'static [i8] = random.tensor([1, 1, shape[2]], fill).data.leak();
+        let negative = random.multiplier(128.0 * 128.0);
+        let expected = prelu(&a, slopes, za, [scale, negative], &stage);
+        let kernel: &Make<'_> = &|i, output| {
+            Box::new(PRelu { input: i[0], output, slopes, input_zero_point: za, positive: scale, negative, stage })
+        };
+        check(&[&a], &expected, gaps, kernel);
+        check_in_place(&[&a], &expected, gaps[0], kernel);
+    }
+
+    #[test]
+    fn channels_that_move_of_any_shape(
+        seed: u64,
+        (h, w, in_group, groups) in (1usize..=5, 1usize..=7, 1usize..=40, 1usize..=5),
+        (more, zero_point, gaps) in (0usize..=90, zero_point(), gaps()),
+    ) {
+        let image = Random(seed).tensor([h, w, in_group * groups], Fill::Random);
+        check(&[&image], &channel_shuffle(&image, groups), gaps, |i, output| {
+            Box::new(ChannelShuffle { input: i[0], output, groups: groups as u32 })
+        });
+        check(&[&image], &pad_channels(&image, more, zero_point), gaps, |i, output| {
+            Box::new(PadChannels { input: i[0], output, zero_point })
+        });
+    }
+
+    #[test]
+    fn unpooling_of_any_shape(
+        seed: u64,
+        shape in [1usize..=5, 1usize..=6, 1usize..=150],
+        (kernel, cropped, more) in (axis_pair(1..=4), 0usize..=9, axis_pair(0..=5)),
+        (fill, zero_point, gaps) in (fill(), zero_point(), gaps()),
+    ) {
+        let random = &mut Random(seed);
+        let values = random.tensor(shape, fill);
+        // Mostly positions in the window, and codes that are none.
+        let cells = (kernel[0] * kernel[1]) as u32;
+        let positions = Tensor::from_fn(shape, |_, _, _| match random.next() % 8 {
+            0 => random.next() as i8,
+            _ => (random.next() % cells) as i8,
+        });
+        let whole = [0, 1].map(|i| shape[i] * kernel[i] + more[i]);
+        let expected = max_unpool(&values, &positions, kernel, whole, zero_point);
+        let cropped = cropped.min(whole[0] - 1);
+        let [_, w, c] = expected.shape;
+        let expected = Tensor::new([whole[0] - cropped, w, c], expected.data[cropped * w * c..].to_vec());
+        check(&[&values, &positions], &expected, gaps, |i, output| Box::new(MaxUnpool2d {
+            values: i[0], positions: i[1], output, kernel: kernel.map(|d| d as u32), cropped: cropped as u32, zero_point,
+        }));
     }
 
     #[test]
@@ -372,6 +421,9 @@ proptest! {
         let pair = |p: [usize; 2]| p.map(|d| d as u32);
         check(&[&image], &max_pool(&image, &window, min, max), gaps, |i, output| Box::new(MaxPool2d {
             input: i[0], output, kernel: pair(kernel), stride: pair(stride), padding: pair(padding), min, max,
+        }));
+        check(&[&image], &max_position(&image, &window), gaps, |i, output| Box::new(MaxPosition2d {
+            input: i[0], output, kernel: pair(kernel), stride: pair(stride), padding: pair(padding),
         }));
         let expected = average_pool(&image, &window, count_padding, zero_point, min, max);
         check(&[&image], &expected, gaps, |i, output| Box::new(AveragePool2d {

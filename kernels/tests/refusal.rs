@@ -71,6 +71,12 @@ fn operands_outside_memory_are_refused() {
                     min: -128,
                     max: 127,
                 },
+                &MaxPosition2d { input, output, kernel, stride, padding },
+                &unpool(input, ok, output),
+                &unpool(ok, input, output),
+                &prelu(input, output),
+                &ChannelShuffle { input, output, groups: 2 },
+                &PadChannels { input, output, zero_point: 0 },
                 &GlobalAveragePool { input, output, input_zero_point: 0, multiplier: HALF, stage: STAGE },
                 &ResizeNearest { input, output },
                 &ResizeBilinear { input, output, corners: resize::Corners::Aligned },
@@ -102,6 +108,23 @@ fn add(a: Operand, b: Operand, output: Operand) -> Add {
 
 fn mul(a: Operand, b: Operand, output: Operand) -> Mul {
     Mul { a, b, output, a_zero_point: 0, b_zero_point: 0, multiplier: HALF, stage: STAGE }
+}
+
+fn unpool(values: Operand, positions: Operand, output: Operand) -> MaxUnpool2d {
+    MaxUnpool2d { values, positions, output, kernel: [2, 2], cropped: 0, zero_point: 0 }
+}
+
+/// 8 channels.
+fn prelu(input: Operand, output: Operand) -> PRelu<'static> {
+    PRelu {
+        input,
+        output,
+        slopes: &[1; 8],
+        input_zero_point: 0,
+        positive: HALF,
+        negative: HALF,
+        stage: STAGE,
+    }
 }
 
 /// 8 channels, 3x3, with all the constants that it needs.
@@ -181,6 +204,21 @@ fn shapes_that_differ_are_refused() {
     refuses("rows of too many labels", &mut arena, &Embedding { input, output: input, table: &[0; 16] });
     refuses("no whole row", &mut arena, &Embedding { input: label, output: input, table: &[0; 15] });
     refuses("no row", &mut arena, &Embedding { input: label, output: input, table: &[] });
+    let position = MaxPosition2d { input, output: few, kernel, stride, padding };
+    refuses("position", &mut arena, &position);
+    refuses("large window", &mut arena, &MaxPosition2d { output, kernel: [1, 129], ..position });
+    refuses("unpool", &mut arena, &unpool(input, input, few));
+    refuses("unpool positions", &mut arena, &unpool(input, few, output));
+    refuses("no window", &mut arena, &MaxUnpool2d { kernel: [2, 0], ..unpool(input, input, output) });
+    refuses("prelu", &mut arena, &prelu(input, output));
+    refuses("few slopes", &mut arena, &PRelu { slopes: &[1; 7], ..prelu(input, input) });
+    refuses("shuffle", &mut arena, &ChannelShuffle { input, output, groups: 2 });
+    let elsewhere = arena.reserve([4, 4, 8], 8);
+    arena.remember();
+    for groups in [0, 3] {
+        refuses("shuffle groups", &mut arena, &ChannelShuffle { input, output: elsewhere, groups });
+    }
+    refuses("fewer channels", &mut arena, &PadChannels { input, output: few, zero_point: 0 });
     refuses("short table", &mut arena, &Table { input, output: input, table: &[0; 255] });
 }
 

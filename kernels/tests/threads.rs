@@ -146,6 +146,21 @@ fn kernels_of_single_elements() {
             (Box::new(Requantize { input, output, input_zero_point: 9, multiplier, stage }), output)
         });
     }
+    let slopes: &'static [i8] = (0..33).map(code).collect::<Vec<_>>().leak();
+    same_bytes("prelu", 0, |arena, _| {
+        let (input, output) = (arena.place(&a, 40), arena.reserve(shape, 35));
+        let (positive, negative) = (multiplier, Multiplier { shift: -8, ..multiplier });
+        let prelu = PRelu { input, output, slopes, input_zero_point: -3, positive, negative, stage };
+        (Box::new(prelu), output)
+    });
+    same_bytes("shuffle", 0, |arena, _| {
+        let (input, output) = (arena.place(&a, 40), arena.reserve(shape, 35));
+        (Box::new(ChannelShuffle { input, output, groups: 11 }), output)
+    });
+    same_bytes("zeros behind", 0, |arena, _| {
+        let (input, output) = (arena.place(&a, 40), arena.reserve([67, 50, 50], 51));
+        (Box::new(PadChannels { input, output, zero_point: 9 }), output)
+    });
     same_bytes("copy", 0, |arena, _| {
         let (input, output) = (arena.place(&a, 40), arena.reserve(shape, 35));
         (Box::new(Copy { input, output }), output)
@@ -163,6 +178,21 @@ fn kernels_with_windows() {
             let (input, output) = (arena.place(&input_image, 25), arena.reserve([out[0], out[1], 24], 30));
             let (kernel, stride, padding) = (pair(kernel), pair(stride), pair(padding));
             (Box::new(MaxPool2d { input, output, kernel, stride, padding, min: -100, max: 90 }), output)
+        });
+        same_bytes("positions", 0, |arena, _| {
+            let (input, output) = (arena.place(&input_image, 25), arena.reserve([out[0], out[1], 24], 30));
+            let (kernel, stride, padding) = (pair(kernel), pair(stride), pair(padding));
+            (Box::new(MaxPosition2d { input, output, kernel, stride, padding }), output)
+        });
+        // Parts begin within windows, and behind the last one.
+        let positions =
+            Tensor::from_fn(shape, |y, x, c| ((y * 31 + x * 7 + c) % (kernel * kernel) as usize) as i8);
+        same_bytes("unpooling", 0, |arena, _| {
+            let (values, positions) = (arena.place(&input_image, 25), arena.place(&positions, 24));
+            let sides = [0, 1].map(|i| shape[i] * kernel as usize + 40 * i);
+            let output = arena.reserve([sides[1], sides[0], 24], 26);
+            let kernel = pair(kernel);
+            (Box::new(MaxUnpool2d { values, positions, output, kernel, cropped: 1, zero_point: 4 }), output)
         });
         let numbers = |n: usize| (0..n).map(code).collect::<Vec<i8>>();
         let weights: &'static [i8] = numbers((kernel * kernel) as usize * 24).leak();

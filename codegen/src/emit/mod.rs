@@ -242,6 +242,7 @@ fn imports(program: &Program, body: &TokenStream) -> TokenStream {
     // Kernels of chains, and what parameters are made of.
     let helpers = [
         "Add",
+        "ChannelShuffle",
         "Conv2d",
         "Copy",
         "DepthwiseConv2d",
@@ -251,11 +252,15 @@ fn imports(program: &Program, body: &TokenStream) -> TokenStream {
         "Kernel",
         "Layout",
         "MaxPool2d",
+        "MaxPosition2d",
+        "MaxUnpool2d",
         "Memory",
         "Mul",
         "Multiplier",
         "Operand",
         "OutputStage",
+        "PRelu",
+        "PadChannels",
         "Requantize",
         "Stage",
         "Table",

@@ -165,6 +165,12 @@ impl TransposedConvParams {
         self
     }
 
+    /// Without bias.
+    pub const fn no_bias(mut self) -> Self {
+        self.bias = false;
+        self
+    }
+
     /// Output padding on both axes.
     pub const fn output_padding(mut self, padding: usize) -> Self {
         self.output_padding = [padding; 2];
@@ -288,6 +294,12 @@ impl<'w> GraphBuilder<'w> {
         let variance = self.tensor(&format!("{name}.running_var"), &[c], Kind::BatchNormVariance);
         self.ignored.push(format!("{name}.num_batches_tracked"));
         self.add_op(name, ops::BatchNorm::new(&weight, &bias, &mean, &variance, p.epsilon), &[input])
+    }
+
+    /// `NAME.weight`: one slope for all channels, or one per channel, as `torch.nn.PReLU` has them.
+    pub fn prelu(&mut self, name: &str, input: ValueId, slopes: usize) -> ValueId {
+        let slopes = self.tensor(&format!("{name}.weight"), &[slopes], Kind::PReluSlope);
+        self.add_op(name, ops::PRelu { slopes }, &[input])
     }
 
     /// `max(x, 0)`.

@@ -1,9 +1,12 @@
 //! Batch normalisation at inference: a factor and an offset per channel, absorbed by the convolution before.
+//!
+//! Where there is none (behind a concatenation), it is a depthwise convolution of 1x1 pixel: in int8 each channel's factor is then
+//! exact to 31 bits.
 
-use super::{Op, forward_eval};
+use super::{Conv2d, Op, forward_eval};
 use crate::{
     error::Result,
-    graph::Shape,
+    graph::{ConvParams, Shape},
     lower::Lowering,
     tensor::{Real, Tensor},
 };
@@ -40,6 +43,13 @@ impl BatchNorm {
         (weight.iter().enumerate().map(scaled).collect(), bias.iter().enumerate().map(moved).collect())
     }
 
+    /// The convolution that computes the same.
+    fn as_conv(&self) -> Conv2d {
+        let c = self.factor.len();
+        let single = |values: &[f64]| values.iter().map(|v| *v as f32).collect();
+        Conv2d::new(ConvParams::new(c, 1).groups(c), c, single(&self.factor), single(&self.offset))
+    }
+
     fn eval<T: Real>(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
         let mut out = inputs[0].clone();
         let c = self.factor.len();
@@ -68,15 +78,22 @@ impl Op for BatchNorm {
         2 * self.factor.len()
     }
 
+    fn absorb(&self, next: &dyn Op) -> Option<Box<dyn Op>> {
+        self.as_conv().absorb(next)
+    }
+
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        Err(cx.error("a batch norm that no convolution can absorb has no int8 form yet"))
+        self.as_conv().lower(cx)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::testing::{assert_near, assert_refused, eval, tensor};
+    use crate::ops::{
+        Clamp,
+        testing::{assert_near, assert_refused, built_error, eval, seeded_tensor, tensor},
+    };
 
     #[test]
     fn normalises_each_channel() {
@@ -85,6 +102,25 @@ mod tests {
         let x = tensor([1, 2, 2], &[3., 0., 5.5, 3.]);
         assert_near(&eval(&norm, &[&x]), &tensor([1, 2, 2], &[1., -1., 3., 1.]));
         assert_eq!(norm.parameters(), 4);
+    }
+
+    #[test]
+    fn int8_without_a_convolution_before_is_within_a_step_of_float() {
+        for c in [1, 5] {
+            let norm =
+                BatchNorm::new(&[1.5, 0.5, -0.8, 2.0, 0.01][..c], &[0.25; 5], &[0.5; 5], &[0.75; 5], 1e-3);
+            let norm = || BatchNorm { factor: norm.factor.clone(), offset: norm.offset[..c].into() };
+            // Half a step of the input at a factor of 2.3, at most 2.3 times as coarse, and half a step of the output.
+            let error =
+                built_error(&[seeded_tensor("input", Shape::new(9, 7, c))], |b, x| b.add_op("bn", norm(), x));
+            assert!(error <= 1.51, "{error}");
+            let clamped = norm().absorb(&Clamp::RELU).expect("a clamp");
+            assert!(clamped.absorb(&norm()).is_none(), "a norm behind a clamp cannot be merged");
+            let x = seeded_tensor("input", Shape::new(3, 4, c)).map(f64::from);
+            let expected = eval(&norm(), &[&x]).map(|v| v.max(0.0));
+            let found = eval(&*clamped, &[&x]);
+            assert!(found.data.iter().zip(&expected.data).all(|(f, e)| (f - e).abs() <= 1e-6));
+        }
     }
 
     #[test]

@@ -17,11 +17,17 @@ mod embedding;
 mod filters;
 mod global_average_pool;
 mod max_pool;
+mod max_position;
+mod max_unpool;
 mod mul;
 mod packing;
+mod pad_channels;
 mod point_wise;
+mod prelu;
 mod reshape;
 mod resize;
+mod shuffle_channels;
+mod slice_channels;
 mod softmax;
 #[cfg(test)]
 mod testing;
@@ -42,10 +48,16 @@ pub use conv2d::Conv2d;
 pub use embedding::Embedding;
 pub use global_average_pool::GlobalAveragePool;
 pub use max_pool::MaxPool2d;
+pub use max_position::MaxPosition2d;
+pub use max_unpool::MaxUnpool2d;
 pub use mul::Mul;
+pub use pad_channels::PadChannels;
 pub use point_wise::{Function, PointWise};
+pub use prelu::PRelu;
 pub use reshape::Reshape;
 pub use resize::{Resize, ResizeMode};
+pub use shuffle_channels::ShuffleChannels;
+pub use slice_channels::SliceChannels;
 pub use softmax::Softmax;
 pub use transposed_conv2d::TransposedConv2d;
 
@@ -140,11 +152,11 @@ pub trait Op: Any + fmt::Debug + Send + Sync {
 pub enum RangeRule {
     /// From the values that calibration saw.
     Calibrated,
-    /// All inputs and the output share one scale and zero point.
+    /// All inputs and the output share one scale and zero point; inputs that are labels have none.
     SameAsInputs,
     /// Given by the operator's definition.
     Fixed(QParams),
-    /// Class labels, not a quantised number.
+    /// Class labels or positions: codes of 0 to 127, not a quantised number.
     Labels,
 }
 

@@ -115,13 +115,18 @@ impl Op for PointWise {
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        let (input, output) = (cx.node().inputs[0], cx.node().output());
-        let table = table(|x| self.0.eval(x), cx.qparams(input)?, cx.qparams(output)?);
-        let table = cx.constant(&table);
-        let call = TableCall { input: Ref::new(input), output: Ref::new(output), table };
-        cx.push(call, &[input], output).constant_bytes(256).in_place(&[input]);
-        Ok(())
+        lower(cx, self.0)
     }
+}
+
+/// Lowers a node that applies `function` to every element.
+pub(super) fn lower(cx: &mut Lowering<'_>, function: Function) -> Result<()> {
+    let (input, output) = (cx.node().inputs[0], cx.node().output());
+    let table = table(|x| function.eval(x), cx.qparams(input)?, cx.qparams(output)?);
+    let table = cx.constant(&table);
+    let call = TableCall { input: Ref::new(input), output: Ref::new(output), table };
+    cx.push(call, &[input], output).constant_bytes(256).in_place(&[input]);
+    Ok(())
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use super::Op;
 use crate::{
-    GraphBuilder,
+    GraphBuilder, ValueId,
     calibrate::calibrate,
     execute::Executor,
     graph::Shape,
@@ -52,29 +52,42 @@ pub(super) fn lowered_error(op: impl Op + Clone, shape: Shape) -> f32 {
 pub(super) fn lowered_error_of(op: impl Op + Clone, shapes: &[[usize; 3]]) -> f32 {
     let seeded = |(i, [h, w, c]): (usize, &[usize; 3])| {
         let name = if i == 0 { "input".into() } else { format!("input{i}") };
-        let shape = Shape::new(*h, *w, *c);
-        let values = seeded_values(&name).take(shape.len()).map(|v| 2.0 * v as f32).collect();
-        (name, Tensor::new(shape, values).expect("as many values as elements"))
+        seeded_tensor(&name, Shape::new(*h, *w, *c))
     };
-    let (names, inputs): (Vec<_>, Vec<_>) = shapes.iter().enumerate().map(seeded).unzip();
+    let inputs: Vec<_> = shapes.iter().enumerate().map(seeded).collect();
+    built_error(&inputs, |b, inputs| b.add_op("op", op.clone(), inputs))
+}
+
+/// Seeded values in `[-2, 2)`.
+pub(super) fn seeded_tensor(seed: &str, shape: Shape) -> Tensor<f32> {
+    let values = seeded_values(seed).take(shape.len()).map(|v| 2.0 * v as f32).collect();
+    Tensor::new(shape, values).expect("as many values as elements")
+}
+
+/// As [`lowered_error`], for what `build` appends and inputs of the test's own.
+pub(super) fn built_error(
+    inputs: &[Tensor<f32>],
+    build: impl Fn(&mut GraphBuilder<'_>, &[ValueId]) -> ValueId,
+) -> f32 {
     let mut worst = 0f32;
     for target in TARGETS {
         let mut weights = Seeded::new();
         let mut b = GraphBuilder::new("one operator", &mut weights);
-        let x: Vec<_> = names.iter().zip(&inputs).map(|(name, input)| b.input(name, input.shape)).collect();
-        let y = b.add_op("op", op.clone(), &x);
+        let numbered = inputs.iter().enumerate();
+        let x: Vec<_> = numbered.map(|(i, input)| b.input(&format!("input{i}"), input.shape)).collect();
+        let y = build(&mut b, &x);
         let graph = b.finish(&[y]).expect("an operator that takes the shape");
-        let float = graph.eval_f32(&inputs).expect("the input fits").remove(0);
-        let calibration = calibrate(&graph, [Ok(inputs.clone())], |_| {}).expect("finite values");
+        let float = graph.eval_f32(inputs).expect("the input fits").remove(0);
+        let calibration = calibrate(&graph, [Ok(inputs.to_vec())], |_| {}).expect("finite values");
         let q = quantize(graph, &calibration, &QuantizeOptions::default()).expect("all were seen");
         let program = lower(&q, target, Metadata::default()).expect("nothing overflows");
-        let codes: Vec<_> = (program.inputs.iter().zip(&inputs))
+        let codes: Vec<_> = (program.inputs.iter().zip(inputs))
             .map(|(id, input)| program.tensor(*id).quantize(&input.data))
             .collect();
         let codes: Vec<&[i8]> = codes.iter().map(Vec::as_slice).collect();
         let output = Executor::new(&program).run(&codes).expect("the input fits").remove(0);
         let info = program.tensor(program.outputs[0]);
-        let Format::Int8(format) = info.format else { panic!("{op:?} makes labels") };
+        let Format::Int8(format) = info.format else { panic!("the output is labels") };
         for (f, c) in float.data.iter().zip(&info.dequantize(&output).data) {
             worst = worst.max((f - c).abs() / format.scale);
         }

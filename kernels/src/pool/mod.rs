@@ -1,4 +1,4 @@
-//! Pooling: largest value and mean over windows, mean over the whole image.
+//! Pooling: largest value, where it is, and mean over windows, mean over the whole image; unpooling.
 //!
 //! All walk the image pixel by pixel and keep a block of channels in registers.
 
@@ -12,10 +12,14 @@ mod max_avx512;
 #[cfg(target_arch = "aarch64")]
 mod max_neon;
 pub(crate) mod max_words;
+mod position;
+mod unpool;
 
 pub use average::AveragePool2d;
 pub use global::GlobalAveragePool;
 pub use max::MaxPool2d;
+pub use position::MaxPosition2d;
+pub use unpool::MaxUnpool2d;
 
 /// The part of axis `0..size` that window `index` covers.
 #[inline(always)]

@@ -153,6 +153,75 @@ pub(crate) fn max_pool(image: &Tensor, window: &Window, min: i8, max: i8) -> Ten
     })
 }
 
+/// The first position of the largest value in each window, 0 where no cell is inside.
+pub(crate) fn max_position(image: &Tensor, window: &Window) -> Tensor {
+    let [h, w, c] = image.shape;
+    Tensor::from_fn([window.out[0], window.out[1], c], |oy, ox, c| {
+        let mut best: Option<(i8, usize)> = None;
+        for position in 0..window.kernel[0] * window.kernel[1] {
+            let y = (oy * window.stride[0] + position / window.kernel[1]).checked_sub(window.padding[0]);
+            let x = (ox * window.stride[1] + position % window.kernel[1]).checked_sub(window.padding[1]);
+            let (Some(y), Some(x)) = (y.filter(|y| *y < h), x.filter(|x| *x < w)) else { continue };
+            let value = image.at(y, x, c);
+            if best.is_none_or(|(largest, _)| value > largest) {
+                best = Some((value, position));
+            }
+        }
+        best.map_or(0, |(_, position)| position as i8)
+    })
+}
+
+/// By scattering: each value is written where its position says.
+pub(crate) fn max_unpool(
+    values: &Tensor,
+    positions: &Tensor,
+    kernel: [usize; 2],
+    out: [usize; 2],
+    zero_point: i8,
+) -> Tensor {
+    let [h, w, channels] = values.shape;
+    let mut data = vec![zero_point; out[0] * out[1] * channels];
+    for (y, x, c) in (0..h).flat_map(|y| (0..w).flat_map(move |x| (0..channels).map(move |c| (y, x, c)))) {
+        let Ok(position) = usize::try_from(positions.at(y, x, c)) else { continue };
+        let (oy, ox) = (y * kernel[0] + position / kernel[1], x * kernel[1] + position % kernel[1]);
+        if position < kernel[0] * kernel[1] && oy < out[0] && ox < out[1] {
+            data[(oy * out[1] + ox) * channels + c] = values.at(y, x, c);
+        }
+    }
+    Tensor::new([out[0], out[1], channels], data)
+}
+
+/// `slopes` are codes of their scale, which is part of `negative`.
+pub(crate) fn prelu(
+    a: &Tensor,
+    slopes: &[i8],
+    zero_point: i8,
+    [positive, negative]: [Multiplier; 2],
+    stage: &OutputStage,
+) -> Tensor {
+    let [h, w, c] = a.shape;
+    Tensor::from_fn([h, w, c], |y, x, c| {
+        let v = a.at(y, x, c) as i64 - zero_point as i64;
+        if v >= 0 { store(v, positive, stage) } else { store(v * slopes[c] as i64, negative, stage) }
+    })
+}
+
+/// As a transposition of the matrix `[groups, channels / groups]`.
+pub(crate) fn channel_shuffle(image: &Tensor, groups: usize) -> Tensor {
+    let in_group = image.shape[2] / groups;
+    Tensor::from_fn(image.shape, |y, x, c| image.at(y, x, c % groups * in_group + c / groups))
+}
+
+pub(crate) fn pad_channels(image: &Tensor, more: usize, zero_point: i8) -> Tensor {
+    let [h, w, channels] = image.shape;
+    Tensor::from_fn(
+        [h, w, channels + more],
+        |y, x, c| {
+            if c < channels { image.at(y, x, c) } else { zero_point }
+        },
+    )
+}
+
 pub(crate) fn average_pool(
     image: &Tensor,
     window: &Window,

@@ -1,0 +1,159 @@
+//! Max unpooling: values of a smaller map go back to where they were the largest.
+
+use super::{Op, RangeRule, forward_eval};
+use crate::{
+    error::Result,
+    graph::Shape,
+    lower::Lowering,
+    program::{Ref, kernel_call},
+    tensor::{Real, Tensor},
+};
+
+/// Zeros, and each value at its position in its window: PyTorch's `MaxUnpool2d` with windows next to each other.
+///
+/// Inputs are the values and the positions that [`super::MaxPosition2d`] makes, of one shape.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MaxUnpool2d {
+    /// Rows, columns of a window; as many from one window to the next.
+    pub kernel: [usize; 2],
+    /// Height, width of the result: those of the map that was pooled.
+    pub size: [usize; 2],
+}
+
+impl MaxUnpool2d {
+    /// A square window.
+    pub const fn new(kernel: usize, size: [usize; 2]) -> Self {
+        Self { kernel: [kernel; 2], size }
+    }
+
+    fn eval<T: Real>(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        let (values, positions) = (inputs[0], inputs[1]);
+        let Shape { h, w, c } = values.shape;
+        let mut out = Tensor::filled(Shape::new(self.size[0], self.size[1], c), T::default());
+        for (y, x) in (0..h).flat_map(|y| (0..w).map(move |x| (y, x))) {
+            for (channel, (value, position)) in
+                values.pixel(y, x).iter().zip(positions.pixel(y, x)).enumerate()
+            {
+                let position = position.to_f64() as usize;
+                let oy = y * self.kernel[0] + position / self.kernel[1];
+                let ox = x * self.kernel[1] + position % self.kernel[1];
+                if oy < self.size[0] && ox < self.size[1] {
+                    out.pixel_mut(oy, ox)[channel] = *value;
+                }
+            }
+        }
+        out
+    }
+}
+
+kernel_call! {
+    /// Max unpooling.
+    MaxUnpoolCall for MaxUnpool2d by rows {
+        values: Ref,
+        positions: Ref,
+        output: Ref,
+        kernel: [u32; 2],
+        cropped: u32,
+        zero_point: i8,
+    }
+}
+
+impl Op for MaxUnpool2d {
+    fn kind(&self) -> &'static str {
+        "MaxUnpool2d"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
+        let s = super::same_shape(inputs)?;
+        if inputs.len() != 2 {
+            return Err(format!("expected values and positions, got {inputs:?}"));
+        }
+        // As many windows as the values are, and less than one more.
+        let fits = |size: usize, kernel: usize, values: usize| size.checked_div(kernel) == Some(values);
+        if s.area() == 0
+            || !fits(self.size[0], self.kernel[0], s.h)
+            || !fits(self.size[1], self.kernel[1], s.w)
+        {
+            let Self { kernel, size } = self;
+            return Err(format!("windows of {kernel:?} on {size:?} pixels do not give {s}"));
+        }
+        Ok(vec![Shape::new(self.size[0], self.size[1], s.c)])
+    }
+
+    forward_eval!();
+
+    fn range_rule(&self) -> RangeRule {
+        RangeRule::SameAsInputs
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        let (values, positions, output) = (cx.node().inputs[0], cx.node().inputs[1], cx.node().output());
+        if cx.qparams(positions).is_ok() {
+            return Err(cx.error("positions must be labels, as an operator for positions makes them"));
+        }
+        let call = MaxUnpoolCall {
+            values: Ref::new(values),
+            positions: Ref::new(positions),
+            output: Ref::new(output),
+            kernel: self.kernel.map(|d| d as u32),
+            cropped: 0,
+            zero_point: cx.qparams(values)?.zero_point,
+        };
+        cx.push(call, &[values, positions], output);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        GraphBuilder, ValueId,
+        ops::{
+            MaxPool2d, MaxPosition2d,
+            testing::{assert_refused, built_error, eval, tensor},
+        },
+        weights::seeded_values,
+    };
+
+    #[test]
+    fn values_return_to_their_positions() {
+        let values = tensor([1, 2, 1], &[5., -7.]);
+        let positions = tensor([1, 2, 1], &[1., 2.]);
+        let unpool = MaxUnpool2d::new(2, [2, 5]);
+        let expected = tensor([2, 5, 1], &[0., 5., 0., 0., 0., 0., 0., -7., 0., 0.]);
+        assert_eq!(eval(&unpool, &[&values, &positions]), expected);
+    }
+
+    #[test]
+    fn the_result_has_as_many_windows_as_there_are_values() {
+        let unpool = MaxUnpool2d::new(2, [5, 6]);
+        assert_refused(
+            &unpool,
+            &[
+                (&[[2, 3, 1]], "expected values and positions"),
+                (&[[2, 3, 1], [2, 3, 2]], "one shape"),
+                (&[[3, 3, 1], [3, 3, 1]], "windows of [2, 2] on [5, 6] pixels do not give 3x3x1"),
+                (&[[2, 2, 1], [2, 2, 1]], "do not give"),
+            ],
+        );
+        assert_refused(&MaxUnpool2d::new(0, [5, 6]), &[(&[[2, 3, 1], [2, 3, 1]], "do not give")]);
+    }
+
+    fn through_pool_and_back(b: &mut GraphBuilder<'_>, x: &[ValueId]) -> ValueId {
+        let pool = MaxPool2d::new(2, 2);
+        let values = b.add_op("pool", pool, x);
+        let positions = b.add_op("positions", MaxPosition2d { pool }, x);
+        b.add_op("unpool", MaxUnpool2d::new(2, [9, 7]), &[values, positions])
+    }
+
+    #[test]
+    fn codes_go_through_a_pool_and_back_as_they_are() {
+        // Multiples of 1/64 from -2 to 127/64 have exact codes, and many are equal.
+        let mut values: Vec<f32> =
+            seeded_values("input").take(9 * 7 * 5).map(|v| (v * 8.0).round() as f32 / 64.0).collect();
+        (values[0], values[1]) = (-2.0, 127.0 / 64.0);
+        let input = Tensor::new(Shape::new(9, 7, 5), values).unwrap();
+        assert!(built_error(&[input], through_pool_and_back) <= 1e-4);
+    }
+}

@@ -1,0 +1,134 @@
+//! Leaky ReLU with trained slopes.
+
+use super::{Function, Op, filters::prove_no_overflow, forward_eval, point_wise};
+use crate::{
+    error::Result,
+    graph::Shape,
+    lower::Lowering,
+    program::{Const, Ref, kernel_call},
+    tensor::{Real, Tensor},
+};
+use niello_kernels::{Multiplier, OutputStage};
+use std::sync::Arc;
+
+/// `x` where not negative, else `slope * x`.
+#[derive(Clone, Debug)]
+pub struct PRelu {
+    /// One for all channels, or one per channel.
+    pub slopes: Arc<[f32]>,
+}
+
+impl PRelu {
+    fn eval<T: Real>(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        let mut out = inputs[0].clone();
+        let slopes: Vec<T> = self.slopes.iter().map(|s| T::from_f32(*s)).collect();
+        for (i, x) in out.data.iter_mut().enumerate() {
+            // One slope is every channel's.
+            *x = if x.to_f64() >= 0.0 { *x } else { slopes[i % slopes.len()] * *x };
+        }
+        out
+    }
+}
+
+kernel_call! {
+    /// A slope per channel.
+    PReluCall for PRelu by rows {
+        input: Ref,
+        output: Ref,
+        slopes: Const<i8>,
+        input_zero_point: i8,
+        positive: Multiplier,
+        negative: Multiplier,
+        stage: OutputStage,
+    }
+}
+
+impl Op for PRelu {
+    fn kind(&self) -> &'static str {
+        "PRelu"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
+        match inputs {
+            [s] if self.slopes.len() == 1 || self.slopes.len() == s.c => Ok(vec![*s]),
+            _ => Err(format!("expected one input of {} channels, got {inputs:?}", self.slopes.len())),
+        }
+    }
+
+    forward_eval!();
+
+    fn parameters(&self) -> usize {
+        self.slopes.len()
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        if let [slope] = self.slopes[..] {
+            return point_wise::lower(cx, Function::LeakyRelu(slope as f64));
+        }
+        let (input, output) = (cx.node().inputs[0], cx.node().output());
+        let (from, to) = (cx.qparams(input)?, cx.qparams(output)?);
+        let largest = self.slopes.iter().fold(0f32, |m, s| m.max(s.abs()));
+        // Slopes of zero need a scale all the same.
+        let scale = if largest / 127.0 >= f32::MIN_POSITIVE { largest / 127.0 } else { 1.0 };
+        let slopes: Vec<i8> =
+            self.slopes.iter().map(|s| (s / scale).round().clamp(-127.0, 127.0) as i8).collect();
+        let factor = from.scale as f64 / to.scale as f64;
+        let (positive, negative) = (cx.multiplier(factor)?, cx.multiplier(factor * scale as f64)?);
+        // Both sides see all codes in the kernel, which then chooses.
+        let sides = slopes.iter().map(|s| (*s, negative)).chain([(1, positive)]);
+        for (weight, multiplier) in sides {
+            prove_no_overflow(&[weight], 0.0, from.zero_point, multiplier).map_err(|m| cx.error(m))?;
+        }
+        let bytes = slopes.len();
+        let call = PReluCall {
+            input: Ref::new(input),
+            output: Ref::new(output),
+            slopes: cx.constant(&slopes),
+            input_zero_point: from.zero_point,
+            positive,
+            negative,
+            stage: cx.stage(to, f32::NEG_INFINITY, f32::INFINITY),
+        };
+        cx.push(call, &[input], output).constant_bytes(bytes).in_place(&[input]);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        ops::testing::{assert_near, assert_refused, built_error, eval, seeded_tensor, tensor},
+        weights::seeded_values,
+    };
+
+    fn prelu(slopes: &[f32]) -> PRelu {
+        PRelu { slopes: slopes.into() }
+    }
+
+    #[test]
+    fn negative_values_are_multiplied_by_their_channels_slope() {
+        let x = tensor([1, 2, 2], &[-1., -2., 3., -4.]);
+        assert_near(&eval(&prelu(&[0.5, -0.25]), &[&x]), &tensor([1, 2, 2], &[-0.5, 0.5, 3., 1.]));
+        assert_near(&eval(&prelu(&[0.5]), &[&x]), &tensor([1, 2, 2], &[-0.5, -1., 3., -2.]));
+        assert_eq!((prelu(&[0.5, 1.0]).parameters(), prelu(&[0.5]).parameters()), (2, 1));
+    }
+
+    #[test]
+    fn takes_as_many_channels_as_slopes_or_any_with_one() {
+        let message = "expected one input of 2 channels";
+        assert_refused(&prelu(&[0.5, 1.0]), &[(&[[1, 1, 3]], message), (&[[1, 1, 2]; 2], message)]);
+        assert!(prelu(&[0.5]).output_shapes(&[Shape::new(4, 5, 6)]).is_ok());
+    }
+
+    #[test]
+    fn int8_is_within_a_step_of_float() {
+        let slopes: Vec<f32> = seeded_values("slopes").take(5).map(|v| 0.5 * v as f32).collect();
+        for op in [prelu(&slopes), prelu(&slopes[..1]), prelu(&[0.0; 5])] {
+            let input = [seeded_tensor("input", Shape::new(9, 7, 5))];
+            // Half a step of the input, which is up to twice as coarse, half a step of a slope at the largest value, half a step of the output.
+            let error = built_error(&input, |b, x| b.add_op("op", op.clone(), x));
+            assert!(error <= 1.76, "{op:?}: {error}");
+        }
+    }
+}

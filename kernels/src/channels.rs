@@ -1,0 +1,175 @@
+//! Moving channels within a pixel: shuffling them between groups, and adding channels of zeros.
+
+use crate::{
+    Isa, Kernel, Memory, Operand, Region,
+    by_rows::{self, ByRows, Reach, Windowed, elements},
+    memory::{In, Out, in_blocks, put},
+};
+use core::ops::Range;
+
+/// To move an element takes about as long as so many multiply-accumulates of a convolution.
+const MOVE: usize = 8;
+
+/// The channels of `groups` groups in turn: output channel `i * groups + g` is input channel `g * channels / groups + i`. PyTorch's
+/// `channel_shuffle`.
+#[derive(Clone, Copy, Debug)]
+pub struct ChannelShuffle {
+    /// `[h, w, c]`.
+    pub input: Operand,
+    /// Result, of the same shape, elsewhere.
+    pub output: Operand,
+    /// A divisor of the number of channels.
+    pub groups: u32,
+}
+
+impl Kernel for ChannelShuffle {
+    fn run(&self, mem: &Memory<'_>, isa: Isa) {
+        by_rows::run(self, mem, isa);
+    }
+}
+
+impl ChannelShuffle {
+    /// The operands, and how many channels a group has.
+    fn views<'m>(&self, mem: &Memory<'m>) -> Option<(In<'m>, Out<'m>, usize)> {
+        let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
+        let (groups, channels) = (self.groups as usize, out.shape()[2]);
+        let in_group = channels.checked_div(groups)?;
+        (input.shape() == out.shape() && in_group * groups == channels).then_some((input, out, in_group))
+    }
+}
+
+// SAFETY: a part writes its rows and reads the same rows of the input.
+unsafe impl ByRows for ChannelShuffle {
+    fn output(&self) -> Operand {
+        self.output
+    }
+
+    fn reads(&self) -> [Operand; 2] {
+        [self.input; 2]
+    }
+
+    fn work(&self) -> usize {
+        elements(self.output.shape).saturating_mul(MOVE)
+    }
+
+    fn fits(&self, mem: &Memory<'_>) -> bool {
+        self.views(mem).is_some()
+    }
+
+    fn part(&self, rows: Range<usize>, index: usize) -> Self {
+        by_rows::part(self, rows, index)
+    }
+
+    #[inline(always)]
+    fn alone(&self, mem: &Memory<'_>, _: Isa) {
+        let Some((input, out, in_group)) = self.views(mem) else {
+            debug_assert!(
+                false,
+                "operands outside memory, shapes differ, or groups do not divide the channels"
+            );
+            return;
+        };
+        let [h, w, _] = out.shape();
+        for y in 0..h {
+            for x in 0..w {
+                let values = input.pixel(y, x);
+                // A group after the other lies apart in the result.
+                for group in 0..self.groups as usize {
+                    let places = out.pixel(y, x).iter().skip(group).step_by((self.groups as usize).max(1));
+                    for (i, cell) in places.enumerate() {
+                        cell.set(values.get(group * in_group + i));
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Windowed for ChannelShuffle {
+    fn reach(&self) -> Reach {
+        Reach::SAME
+    }
+
+    fn over(&self, _: usize, reads: [Operand; 2], output: Operand, _: Region) -> Self {
+        Self { input: reads[0], output, ..*self }
+    }
+}
+
+/// The channels of the input, then channels of zeros.
+#[derive(Clone, Copy, Debug)]
+pub struct PadChannels {
+    /// `[h, w, c]`.
+    pub input: Operand,
+    /// `[h, w, c or more]`, elsewhere.
+    pub output: Operand,
+    /// The code of 0.
+    pub zero_point: i8,
+}
+
+impl Kernel for PadChannels {
+    fn run(&self, mem: &Memory<'_>, isa: Isa) {
+        by_rows::run(self, mem, isa);
+    }
+}
+
+impl PadChannels {
+    fn views<'m>(&self, mem: &Memory<'m>) -> Option<(In<'m>, Out<'m>)> {
+        let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
+        let ([h, w, c], [oh, ow, oc]) = (input.shape(), out.shape());
+        ([h, w] == [oh, ow] && c <= oc).then_some((input, out))
+    }
+}
+
+// SAFETY: a part writes its rows and reads the same rows of the input.
+unsafe impl ByRows for PadChannels {
+    fn output(&self) -> Operand {
+        self.output
+    }
+
+    fn reads(&self) -> [Operand; 2] {
+        [self.input; 2]
+    }
+
+    fn work(&self) -> usize {
+        elements(self.output.shape).saturating_mul(MOVE)
+    }
+
+    fn fits(&self, mem: &Memory<'_>) -> bool {
+        self.views(mem).is_some()
+    }
+
+    fn part(&self, rows: Range<usize>, index: usize) -> Self {
+        by_rows::part(self, rows, index)
+    }
+
+    #[inline(always)]
+    fn alone(&self, mem: &Memory<'_>, _: Isa) {
+        let Some((input, out)) = self.views(mem) else {
+            debug_assert!(false, "operands outside memory, or shapes that do not fit");
+            return;
+        };
+        let [h, w, channels] = input.shape();
+        for y in 0..h {
+            for x in 0..w {
+                let (cells, values) = (out.pixel(y, x), input.pixel(y, x));
+                in_blocks!(first in channels, N => {
+                    put(cells, first, values.block::<N>(first));
+                });
+                let zeros = cells.get(channels..).unwrap_or_default();
+                in_blocks!(first in zeros.len(), N => {
+                    put(zeros, first, [self.zero_point; N]);
+                });
+            }
+        }
+    }
+}
+
+impl Windowed for PadChannels {
+    fn reach(&self) -> Reach {
+        Reach::SAME
+    }
+
+    fn over(&self, _: usize, reads: [Operand; 2], output: Operand, _: Region) -> Self {
+        Self { input: reads[0], output, ..*self }
+    }
+}
