@@ -6,7 +6,7 @@ use common::{Golden, from_torch, relative_error, tests_folder, values, weights_c
 use niello_codegen::{
     Graph, Shape, Tensor, cam,
     network::{NetworkOptions, Networks},
-    ops::Attention,
+    ops::{Attention, MaxPool2d, MaxPosition2d},
     weights::seeded_input,
 };
 use niello_models::Registry;
@@ -34,6 +34,12 @@ const CASES: &[(&str, &str)] = &[
     ("efficientnet_b0", "efficientnet_b0"),
     ("efficientnet_b0_tf_same", "efficientnet_b0_tf_same"),
     ("efficientnet_b5", "efficientnet_b5"),
+    ("segnet", "segnet"),
+    ("enet", "enet"),
+    ("enet_anam", "enet_anam"),
+    ("lednet", "lednet"),
+    ("lednet_160", "lednet"),
+    ("miniseg", "miniseg"),
     ("w251_cnn_64", "w251_baseline_cnn"),
     ("w251_cnn", "w251_baseline_cnn"),
 ];
@@ -103,7 +109,7 @@ fn build(network: &str, golden: &Golden, input: &Tensor<f32>) -> Graph {
     part.into_iter().fold(graph, |graph, part| part.of(graph))
 }
 
-/// What the golden calls `output` and `logits`, by our value names.
+/// What the golden calls `output`, `logits`, and the `values` and `indices` of a max pool, by our value names.
 fn with_golden_names(graph: &Graph, mut all: BTreeMap<String, Tensor<f64>>) -> BTreeMap<String, Tensor<f64>> {
     let output = all[&graph.values[graph.outputs[0].0].name].clone();
     if graph.name == "w251_baseline_cnn" {
@@ -116,20 +122,38 @@ fn with_golden_names(graph: &Graph, mut all: BTreeMap<String, Tensor<f64>>) -> B
     }
     for node in &graph.nodes {
         let op: &dyn Any = &*node.op;
-        let (Some(op), Some(module)) = (op.downcast_ref::<Attention>(), node.name.strip_suffix(".attend"))
-        else {
-            continue;
-        };
-        // `[tokens, channels]`, and the buckets `[heads, rounds, tokens]` of the queries.
-        let shape = graph.shape(node.output());
-        all.get_mut(module).unwrap().shape = Shape::new(shape.area(), shape.c, 1);
-        let buckets = op.buckets(&all[&graph.values[node.inputs[0].0].name]);
-        let buckets: Vec<f64> = buckets.into_iter().map(|bucket| bucket as f64).collect();
-        let rounds = buckets.len() / op.heads / shape.area();
-        let buckets = Tensor::from_chw(Shape::new(rounds, shape.area(), op.heads), &buckets).unwrap();
-        all.insert(format!("{module}.buckets"), buckets);
+        if let (Some(op), Some(module)) = (op.downcast_ref::<Attention>(), node.name.strip_suffix(".attend"))
+        {
+            // `[tokens, channels]`, and the buckets `[heads, rounds, tokens]` of the queries.
+            let shape = graph.shape(node.output());
+            all.get_mut(module).unwrap().shape = Shape::new(shape.area(), shape.c, 1);
+            let buckets = op.buckets(&all[&graph.values[node.inputs[0].0].name]);
+            let buckets: Vec<f64> = buckets.into_iter().map(|bucket| bucket as f64).collect();
+            let rounds = buckets.len() / op.heads / shape.area();
+            let buckets = Tensor::from_chw(Shape::new(rounds, shape.area(), op.heads), &buckets).unwrap();
+            all.insert(format!("{module}.buckets"), buckets);
+        }
+        if let Some(op) = op.downcast_ref::<MaxPosition2d>() {
+            let pool = node.name.strip_suffix(".positions").unwrap();
+            let indices = indices(&op.pool, graph.shape(node.inputs[0]).w, &all[&node.name]);
+            let values = all[pool].clone();
+            all.extend([(format!("{pool}.indices"), indices), (format!("{pool}.values"), values)]);
+        }
     }
     all
+}
+
+/// PyTorch's indices `row * width + column` in the map that was pooled, from positions in windows.
+fn indices(pool: &MaxPool2d, width: usize, positions: &Tensor<f64>) -> Tensor<f64> {
+    let mut indices = positions.clone();
+    for (i, index) in indices.data.iter_mut().enumerate() {
+        let (pixel, position) = (i / positions.shape.c, *index as usize);
+        let [y, x] = [pixel / positions.shape.w, pixel % positions.shape.w];
+        let row = y * pool.stride[0] + position / pool.kernel[1] - pool.padding[0];
+        let column = x * pool.stride[1] + position % pool.kernel[1] - pool.padding[1];
+        *index = (row * width + column) as f64;
+    }
+    indices
 }
 
 #[test]

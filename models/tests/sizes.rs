@@ -70,6 +70,11 @@ const ALLOWED: &[(&str, Output, [[usize; 2]; 3])] = &[
     ("efficientnet_b0", Output::Vector, [[1, 1], [33, 50], [7, 29]]),
     ("efficientnet_b0_tf_same", Output::Vector, [[1, 1], [33, 50], [7, 29]]),
     ("efficientnet_lite0", Output::Vector, [[1, 1], [33, 50], [7, 29]]),
+    ("segnet", Output::Map, [[32, 32], [32, 64], [64, 32]]),
+    ("enet", Output::Map, [[8, 8], [24, 40], [8, 72]]),
+    ("enet_anam", Output::Map, [[8, 8], [24, 40], [8, 72]]),
+    ("lednet", Output::Map, [[32, 32], [32, 96], [64, 32]]),
+    ("miniseg", Output::Map, [[16, 16], [48, 80], [112, 16]]),
 ];
 
 /// Of networks some of which have no golden vectors of their own: the published counts (torchvision's; of EfficientNet-Lite,
@@ -121,6 +126,11 @@ const REFUSED: &[(&str, [usize; 2], &str)] = &[
     ("residual_attention_unet", [48, 64], "input height times width must be a multiple of 2048, got 48x64"),
     ("dccgan_generator", [1, 64], "input width must be exactly 1"),
     ("shallow_cgan_generator", [28, 28], "input height must be exactly 1"),
+    ("segnet", [64, 48], "input width must be a multiple of 32"),
+    ("enet", [12, 8], "input height must be a multiple of 8"),
+    ("enet_anam", [8, 0], "input width must be a multiple of 8"),
+    ("lednet", [32, 40], "input width must be a multiple of 32"),
+    ("miniseg", [24, 16], "input height must be a multiple of 16"),
     ("squeezenet1_0", [20, 21], "input height must be at least 21"),
     ("squeezenet1_1", [17, 16], "input width must be at least 17"),
     ("w251_baseline_cnn", [3, 4], "input height must be at least 4"),

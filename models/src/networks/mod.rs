@@ -6,9 +6,13 @@ mod attention_unet;
 mod dccgan_generator;
 mod deeplab_v3_plus;
 mod efficientnet;
+mod enet;
+mod lednet;
+mod miniseg;
 mod polsinelli_cnn;
 mod residual_attention_unet;
 mod resnet;
+mod segnet;
 mod shallow_cgan_generator;
 mod squeezenet1_0;
 mod squeezenet1_0_bypass;
@@ -26,9 +30,13 @@ pub use attention_unet::AttentionUNet;
 pub use dccgan_generator::DcCganGenerator;
 pub use deeplab_v3_plus::DeepLabV3Plus;
 pub use efficientnet::EfficientNet;
+pub use enet::ENet;
+pub use lednet::LedNet;
+pub use miniseg::MiniSeg;
 pub use polsinelli_cnn::PolsinelliCnn;
 pub use residual_attention_unet::ResidualAttentionUNet;
 pub use resnet::ResNet;
+pub use segnet::SegNet;
 pub use shallow_cgan_generator::ShallowCganGenerator;
 pub use squeezenet1_0::SqueezeNet1_0;
 pub use squeezenet1_0_bypass::SqueezeNet1_0Bypass;
@@ -86,4 +94,9 @@ pub static ALL: &[&dyn Network] = &[
     &EfficientNet::LITE[2],
     &EfficientNet::LITE[3],
     &EfficientNet::LITE[4],
+    &SegNet,
+    &ENet::UPSTREAM,
+    &ENet::ANAM,
+    &LedNet,
+    &MiniSeg,
 ];
