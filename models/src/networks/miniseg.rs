@@ -43,6 +43,10 @@ impl Network for MiniSeg {
         &["background", "infection"]
     }
 
+    fn default_preprocess(&self) -> &'static str {
+        "standardize resize=stretch"
+    }
+
     fn build(&self, options: &NetworkOptions, weights: &mut dyn WeightSource) -> Result<Graph> {
         let chosen = choose(self, options, Sides::MultipleOf(16))?;
         let mut b = GraphBuilder::new(self.name(), weights);
