@@ -14,7 +14,7 @@ use crate::{
     error::Result,
     graph::ValueId,
     lower::Draft,
-    plan::{self, MemoryPlan, Placement, Use},
+    plan::{self, Load, MemoryPlan, Placement, Use},
     program::{Blob, FUSED, TensorInfo},
     quantize::QGraph,
 };
@@ -41,14 +41,21 @@ pub(crate) fn form(
         let all = Drafts::new(q, placement, tensors, blob, &drafts, threads, pixels);
         let mut best = Found { arena: plan.arena_bytes, given_up: BTreeSet::new(), groups: vec![] };
         loop {
+            // Every step that needs too much must be relieved by one of the maps that are given up: members of chains come later than before,
+            // but not beyond where one of these is live.
+            let load = Load::new(q, &uses(&drafts, &best.groups), placement);
+            let full = load.steps_of(WORTH * best.arena as f64);
+            let relieves = |values: &[ValueId]| {
+                full.iter().all(|step| values.iter().any(|value| load.is_live(*value, *step)))
+            };
             let found = |candidates: &mut dyn Iterator<Item = Vec<ValueId>>| -> Result<Option<Found>> {
                 let mut next: Option<Found> = None;
-                for values in candidates {
+                for values in candidates.filter(|values| relieves(values)) {
                     let given_up: BTreeSet<ValueId> = best.given_up.iter().copied().chain(values).collect();
                     let Some(groups) = all.groups(&given_up) else { continue };
                     let limit = next.as_ref().map_or(WORTH * best.arena as f64, |next| next.arena as f64);
                     let uses = uses(&drafts, &groups);
-                    if (plan::lower_bound(q, &uses, placement) as f64) < limit {
+                    if (Load::new(q, &uses, placement).lower_bound() as f64) < limit {
                         let arena = plan::plan(q, &uses, placement)?.arena_bytes;
                         if (arena as f64) < limit {
                             next = Some(Found { arena, given_up, groups });

@@ -54,21 +54,53 @@ pub(crate) struct Use<'d> {
     pub(crate) in_place: &'d [ValueId],
 }
 
-/// Largest sum of live bytes at any step: no plan can be smaller.
-pub(crate) fn lower_bound(q: &QGraph, steps: &[Use<'_>], placement: &Placement) -> usize {
-    let blocks = storage::Storage::new(&q.graph, steps, placement).blocks();
-    let live = |step: usize| {
-        let tensors = blocks.iter().filter(|block| block.first <= step && step <= block.last);
-        tensors.map(|block| block.bytes).sum::<usize>() + steps[step].scratch
-    };
-    (0..steps.len()).map(live).max().unwrap_or(0)
+/// What is live at each step.
+pub(crate) struct Load {
+    storage: storage::Storage,
+    /// By step: sum of live bytes.
+    bytes: Vec<usize>,
+}
+
+impl Load {
+    pub(crate) fn new(q: &QGraph, steps: &[Use<'_>], placement: &Placement) -> Self {
+        let storage = storage::Storage::new(&q.graph, steps, placement);
+        // What begins and ends with each step; then sums.
+        let (mut begins, mut ends) = (vec![0; steps.len()], vec![0; steps.len()]);
+        for block in storage.blocks() {
+            begins[block.first] += block.bytes;
+            ends[block.last] += block.bytes;
+        }
+        let mut live = 0;
+        let bytes = steps.iter().zip(begins).zip(ends).map(|((step, begins), ends)| {
+            let at_step = live + begins;
+            live = at_step - ends;
+            at_step + step.scratch
+        });
+        Self { bytes: bytes.collect(), storage }
+    }
+
+    /// Largest sum of live bytes at any step: no plan can be smaller.
+    pub(crate) fn lower_bound(&self) -> usize {
+        self.bytes.iter().copied().max().unwrap_or(0)
+    }
+
+    /// The steps at which so many bytes or more are live.
+    pub(crate) fn steps_of(&self, bytes: f64) -> Vec<usize> {
+        (0..self.bytes.len()).filter(|step| self.bytes[*step] as f64 >= bytes).collect()
+    }
+
+    /// Whether the memory of a value that is no part of another is live at a step.
+    pub(crate) fn is_live(&self, root: ValueId, step: usize) -> bool {
+        let block = self.storage.block_of(root).map(|block| &self.storage.blocks()[block]);
+        block.is_some_and(|block| block.first <= step && step <= block.last)
+    }
 }
 
 /// Plans the arena for steps in order.
 pub(crate) fn plan(q: &QGraph, steps: &[Use<'_>], placement: &Placement) -> Result<MemoryPlan> {
     let graph = &q.graph;
     let storage = storage::Storage::new(graph, steps, placement);
-    let mut blocks: Vec<Block> = storage.blocks();
+    let mut blocks: Vec<Block> = storage.blocks().to_vec();
     let tensors = blocks.len();
     let with_scratch: Vec<usize> = (0..steps.len()).filter(|i| steps[*i].scratch > 0).collect();
     blocks.extend(with_scratch.iter().map(|i| Block { bytes: steps[*i].scratch, first: *i, last: *i }));

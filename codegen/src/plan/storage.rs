@@ -49,8 +49,8 @@ impl Storage {
         storage
     }
 
-    pub(super) fn blocks(&self) -> Vec<Block> {
-        self.blocks.clone()
+    pub(super) fn blocks(&self) -> &[Block] {
+        &self.blocks
     }
 
     pub(super) fn block_of(&self, root: ValueId) -> Option<usize> {
