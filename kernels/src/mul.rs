@@ -8,7 +8,7 @@ use crate::{
 };
 use core::ops::Range;
 
-/// `out = a * b`: TensorFlow Lite's int8 `MUL`, for a second operand of the same shape, of one pixel or of one channel.
+/// `out = a * b`: TensorFlow Lite's int8 `MUL`, for a second operand of the same shape, of one pixel or of fewer channels.
 ///
 /// ```text
 /// out = stage(multiplier((a - a_zero_point) * (b - b_zero_point)))     with multiplier = s_a s_b / s_out
@@ -19,7 +19,8 @@ use core::ops::Range;
 pub struct Mul {
     /// First operand, `h x w x c`.
     pub a: Operand,
-    /// Second operand: `h x w x c`; or `1 x 1 x c`, a factor for each channel; or `h x w x 1`, one for each pixel.
+    /// Second operand: `h x w x c`; or `1 x 1 x c`, a factor for each channel; or `h x w x g`, one for each group of `c / g` channels of
+    /// each pixel.
     pub b: Operand,
     /// Result, of the shape of `a`.
     pub output: Operand,

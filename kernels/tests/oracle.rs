@@ -395,7 +395,9 @@ proptest! {
         let kernel: &Make<'_> = &|i, output| {
             Box::new(Mul { a: i[0], b: i[1], output, a_zero_point: za, b_zero_point: zb, multiplier, stage })
         };
-        for repeated in [shape, [1, 1, shape[2]], [shape[0], shape[1], 1]] {
+        let divisors: Vec<usize> = (1..=shape[2]).filter(|groups| shape[2].is_multiple_of(*groups)).collect();
+        let groups = divisors[random.next() as usize % divisors.len()];
+        for repeated in [shape, [1, 1, shape[2]], [shape[0], shape[1], 1], [shape[0], shape[1], groups]] {
             let b = random.tensor(repeated, second);
             let expected = mul(&a, &b, [za, zb], multiplier, &stage);
             check(&[&a, &b], &expected, gaps, kernel);

@@ -173,12 +173,15 @@ fn same_shape(inputs: &[Shape]) -> Result<Shape, String> {
     }
 }
 
-/// The shape of the first of two inputs, if the second one has the same, one pixel or one channel.
+/// The shape of the first of two inputs, if the second one has the same, one pixel or a number of channels that divides the first one's.
 fn first_shape_of_two(inputs: &[Shape]) -> Result<Shape, String> {
     let [a, b] = inputs else { return Err(format!("expected two inputs, got {}", inputs.len())) };
-    let (pixel, channel) = (Shape::new(1, 1, a.c), Shape::new(a.h, a.w, 1));
-    if ![*a, pixel, channel].contains(b) {
-        return Err(format!("expected a second input of the same, {pixel} or {channel}, got {a} and {b}"));
+    let pixel = Shape::new(1, 1, a.c);
+    let by_groups = (a.h, a.w) == (b.h, b.w) && b.c > 0 && a.c.is_multiple_of(b.c);
+    if *b != pixel && !by_groups {
+        let Shape { h, w, c } = a;
+        let others = format!("{pixel}, or {h}x{w} and a divisor of {c} channels");
+        return Err(format!("expected a second input of the same, {others}, got {a} and {b}"));
     }
     Ok(*a)
 }
@@ -186,10 +189,10 @@ fn first_shape_of_two(inputs: &[Shape]) -> Result<Shape, String> {
 /// The values of a second input, each as often as one of a first input of `shape` meets it.
 fn repeated<T: Real>(second: &Tensor<T>, shape: Shape) -> impl Iterator<Item = T> + '_ {
     let Shape { h, w, c } = second.shape;
-    let (by_pixel, by_channel) = ((h, w) == (shape.h, shape.w), c == shape.c);
+    let (by_pixel, in_group) = ((h, w) == (shape.h, shape.w), shape.c / c);
     (0..shape.area()).flat_map(move |p| {
         let first = if by_pixel { p * c } else { 0 };
-        (0..shape.c).map(move |ch| second.data[first + if by_channel { ch } else { 0 }])
+        (0..shape.c).map(move |channel| second.data[first + channel / in_group])
     })
 }
 

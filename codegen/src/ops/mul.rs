@@ -10,7 +10,8 @@ use crate::{
 };
 use niello_kernels::{Mul as Kernel, Multiplier, OutputStage};
 
-/// `clamp(a * b)`; `b` has the shape of `a`, or one pixel (a factor for each channel), or one channel (one for each pixel).
+/// `clamp(a * b)`; `b` has the shape of `a`, or one pixel (a factor for each channel), or fewer channels (one for each group of
+/// channels of each pixel; with one channel, for each pixel).
 #[derive(Clone, Copy, Debug)]
 pub struct Mul {
     /// Fused activation.
@@ -103,6 +104,9 @@ mod tests {
         assert_eq!(by_channel, tensor([2, 1, 2], &[2., 2., 6., -4.]));
         let by_pixel = eval(&Mul::default(), &[&a, &tensor([2, 1, 1], &[2., -1.])]);
         assert_eq!(by_pixel, tensor([2, 1, 2], &[2., -4., -3., -4.]));
+        let a = tensor([1, 2, 4], &[1., -2., 3., 4., 5., 6., 7., 8.]);
+        let by_group = eval(&Mul::default(), &[&a, &tensor([1, 2, 2], &[2., -1., 0.5, 0.])]);
+        assert_eq!(by_group, tensor([1, 2, 4], &[2., -4., -3., -4., 2.5, 3., 0., 0.]));
     }
 
     #[test]
@@ -112,9 +116,9 @@ mod tests {
             &[
                 (&[[2, 2, 3]], "expected two inputs, got 1"),
                 (&[[2, 2, 3]; 3], "expected two inputs, got 3"),
-                (&[[2, 2, 3], [2, 2, 2]], "the same, 1x1x3 or 2x2x1"),
-                (&[[2, 2, 3], [1, 2, 3]], "the same, 1x1x3 or 2x2x1"),
-                (&[[1, 1, 3], [2, 2, 3]], "the same, 1x1x3 or 1x1x1"),
+                (&[[2, 2, 3], [2, 2, 2]], "the same, 1x1x3, or 2x2 and a divisor of 3 channels"),
+                (&[[2, 2, 3], [1, 2, 3]], "the same, 1x1x3, or 2x2 and a divisor"),
+                (&[[1, 1, 3], [2, 2, 3]], "the same, 1x1x3, or 1x1 and a divisor"),
             ],
         );
     }
@@ -123,8 +127,8 @@ mod tests {
     fn int8_is_near_float() {
         // Half a step of either operand times the largest of the other, which is half the largest product, in 255 steps: 1. Then
         // half a step of the output.
-        for second in [[9, 7, 5], [1, 1, 5], [9, 7, 1]] {
-            let error = lowered_error_of(Mul::default(), &[[9, 7, 5], second]);
+        for second in [[9, 7, 6], [1, 1, 6], [9, 7, 1], [9, 7, 3]] {
+            let error = lowered_error_of(Mul::default(), &[[9, 7, 6], second]);
             assert!(error <= 1.51, "{second:?}: {error}");
         }
     }

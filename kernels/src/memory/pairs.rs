@@ -14,11 +14,11 @@ enum Repeat<'m> {
     No,
     /// One pixel meets all pixels.
     Pixel(Channels<'m>),
-    /// One channel meets all channels.
-    Channel(In<'m>),
+    /// Each of few channels meets as many channels, one after the other.
+    Groups(In<'m>),
 }
 
-/// Pairs of values of two tensors: `h x w x c`, and the same, `1 x 1 x c` or `h x w x 1`.
+/// Pairs of values of two tensors: `h x w x c`, and the same, `1 x 1 x c` or `h x w x g` with a `g` that divides `c`.
 pub(crate) struct Pairs<'m> {
     both: Runs<'m, 2>,
     repeat: Repeat<'m>,
@@ -33,7 +33,9 @@ impl<'m> Pairs<'m> {
         let [h, w, c] = a.shape();
         let repeat = match b.shape() {
             [1, 1, channels] if channels == c => Repeat::Pixel(b.pixel(0, 0)),
-            [height, width, 1] if [height, width] == [h, w] => Repeat::Channel(b),
+            [height, width, groups] if [height, width] == [h, w] && c.checked_rem(groups) == Some(0) => {
+                Repeat::Groups(b)
+            }
             _ => return None,
         };
         Some(Self { both: Runs::by_pixel(out, [a, a])?, repeat })
@@ -55,15 +57,19 @@ impl<'m> Pairs<'m> {
                         put(cells, first, block);
                     });
                 }
-                Repeat::Channel(map) => {
-                    let b = map.nth(i).get(0);
-                    in_blocks!(first in cells.len(), N => {
-                        let mut block = a.block::<N>(first);
-                        for a in &mut block {
-                            *a = function.of(*a, b);
-                        }
-                        put(cells, first, block);
-                    });
+                Repeat::Groups(map) => {
+                    let factors = map.nth(i);
+                    let in_group = cells.len().checked_div(factors.len()).unwrap_or(0);
+                    for group in 0..factors.len() {
+                        let (b, start) = (factors.get(group), group * in_group);
+                        in_blocks!(offset in in_group, N => {
+                            let mut block = a.block::<N>(start + offset);
+                            for a in &mut block {
+                                *a = function.of(*a, b);
+                            }
+                            put(cells, start + offset, block);
+                        });
+                    }
                 }
             }
         }

@@ -108,7 +108,8 @@ pub(crate) fn mul(
     stage: &OutputStage,
 ) -> Tensor {
     Tensor::from_fn(a.shape, |y, x, c| {
-        let [by, bx, bc] = [(y, 0), (x, 1), (c, 2)].map(|(i, axis)| if b.shape[axis] == 1 { 0 } else { i });
+        let [by, bx] = [(y, 0), (x, 1)].map(|(i, axis)| if b.shape[axis] == 1 { 0 } else { i });
+        let bc = c / (a.shape[2] / b.shape[2]);
         let [va, vb] = [a.at(y, x, c), b.at(by, bx, bc)];
         store((va as i64 - zero_points[0] as i64) * (vb as i64 - zero_points[1] as i64), multiplier, stage)
     })

@@ -132,28 +132,18 @@ fn pyramid(b: &mut GraphBuilder<'_>, name: &str, x: ValueId, out: usize, stride:
     let x = b.conv2d(&name_of("conv1x1_down"), x, ConvParams::new(quarter, 1).no_bias());
     let pool = AveragePool2d { padding: [1; 2], ..AveragePool2d::new(3, stride) };
     let mut sum = b.add_op(&name_of("pool"), pool, &[x]);
-    let scales: Vec<ValueId> = (1..=4)
-        .map(|n| {
-            let dilation = 1 << (n - 1);
-            let conv = ConvParams::new(quarter, 3).stride(stride).padding(dilation).dilation(dilation);
-            let y = b.conv2d(&name_of(&format!("conv{n}")), x, conv.groups(quarter).no_bias());
-            sum = b.add(&name_of(&format!("add{n}")), y, sum);
-            sum
-        })
-        .collect();
+    let scales = [1, 2, 3, 4].map(|n| {
+        let dilation = 1 << (n - 1);
+        let conv = ConvParams::new(quarter, 3).stride(stride).padding(dilation).dilation(dilation);
+        let y = b.conv2d(&name_of(&format!("conv{n}")), x, conv.groups(quarter).no_bias());
+        sum = b.add(&name_of(&format!("add{n}")), y, sum);
+        sum
+    });
     let all = b.concat(&name_of("scales"), &scales);
     let weights = b.conv2d(&name_of("attention"), all, ConvParams::new(4, 1).groups(4).no_bias());
     let weights = b.add_op(&name_of("attention.sigmoid"), PointWise::sigmoid(), &[weights]);
-    let weighed: Vec<ValueId> = (1..)
-        .zip(scales)
-        .map(|(n, scale)| {
-            let weight = SliceChannels { first: n - 1, count: 1 };
-            let weight = b.add_op(&name_of(&format!("weight{n}")), weight, &[weights]);
-            let more = b.add_op(&name_of(&format!("mul{n}")), Mul::default(), &[scale, weight]);
-            b.add(&name_of(&format!("weighed{n}")), scale, more)
-        })
-        .collect();
-    let x = b.concat(&name_of("weighed"), &weighed);
+    let more = b.add_op(&name_of("attention.mul"), Mul::default(), &[all, weights]);
+    let x = b.add(&name_of("weighed"), all, more);
     let x = b.conv2d(&name_of("conv1x1_fuse"), x, ConvParams::new(out, 1).groups(4).no_bias());
     norm_act(b, name, x)
 }
