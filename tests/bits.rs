@@ -18,7 +18,13 @@ use std::{
 
 const ROUNDINGS: [&str; 2] = ["tflite-double", "single"];
 /// Recipes that need nothing but the project.
-const OWN: [&str; 3] = ["anam_net_tiny", "anam_net_narrow", "squeezenet1_1"];
+const OWN: [&str; 5] = [
+    "anam_net_tiny",
+    "anam_net_narrow",
+    "squeezenet1_1",
+    "shallow_cgan_generator",
+    "residual_attention_unet",
+];
 /// Recipes of trained weights in the shared data.
 const TRAINED: [&str; 2] = ["w251_cnn", "w251_squeezenet"];
 

@@ -121,6 +121,14 @@ fn misuse_and_damage_are_told_and_models_share_a_program() {
     write_crate(&program, &options, &room.path("every"), &runtime()).expect("a folder to write to");
     let header = read(room.path("every/include/every.h"));
     assert!(header.contains("EVERY_OUTPUT0_SCALE") && !header.contains("EVERY_OUTPUT1_SCALE"), "{header}");
+    // Two inputs, one of them labels.
+    let mut program =
+        common::program(&common::quantized(common::generator(), Rounding::TfliteDouble), "portable");
+    program.name = "made_model".into();
+    let options = EmitOptions { c_api: Some("made".into()), ..EmitOptions::default() };
+    write_crate(&program, &options, &room.path("made"), &runtime()).expect("a folder to write to");
+    let header = read(room.path("made/include/made.h"));
+    assert!(header.contains("MADE_INPUT0_SCALE") && !header.contains("MADE_INPUT1_SCALE"), "{header}");
     // The same network under two names, once with a damaged weight: the first byte belongs to the first layer.
     for name in ["good", "damaged"] {
         let (done, error) = compile(&room, name, &[&format!("--c-api={name}")]);
@@ -136,7 +144,7 @@ fn misuse_and_damage_are_told_and_models_share_a_program() {
     let mut cc = Command::new("cc");
     cc.current_dir(room.path(".")).args(["-std=c99", "-Wall", "-Wextra", "-Werror", "-g", "-o", "program"]);
     let mut libraries = vec![];
-    for name in ["every", "good", "damaged"] {
+    for name in ["every", "made", "good", "damaged"] {
         let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock");
         fs::copy(lock, room.path(name).join("Cargo.lock")).unwrap();
         let call = "rustc --quiet --offline --release --lib --crate-type staticlib --features panic-handler";
@@ -147,7 +155,7 @@ fn misuse_and_damage_are_told_and_models_share_a_program() {
     }
     run(cc.arg("program.c").args(libraries));
     let printed = run(Command::new(room.path("program")).current_dir(room.path(".")));
-    assert_eq!(printed, "30 checks\n");
+    assert_eq!(printed, "31 checks\n");
 }
 
 /// Prints what is not as expected and how many things were.
@@ -155,6 +163,7 @@ const PROGRAM: &str = r#"
 #include "damaged.h"
 #include "every.h"
 #include "good.h"
+#include "made.h"
 #include <stdio.h>
 
 #define EXPECT(what)                                                                                         \
@@ -166,8 +175,9 @@ const PROGRAM: &str = r#"
     } while (0)
 
 /* One arena for all. */
-EVERY_ALIGNED static int8_t arena[EVERY_ARENA_BYTES + GOOD_ARENA_BYTES];
+EVERY_ALIGNED static int8_t arena[EVERY_ARENA_BYTES + GOOD_ARENA_BYTES + MADE_ARENA_BYTES];
 static int8_t input[EVERY_INPUT_LEN], probabilities[EVERY_OUTPUT0_LEN], labels[EVERY_OUTPUT1_LEN];
+static int8_t numbers[MADE_INPUT0_LEN], label[MADE_INPUT1_LEN], picture[MADE_OUTPUT_LEN];
 static int8_t image[GOOD_INPUT_LEN], scores[GOOD_OUTPUT_LEN];
 
 #define INPUT input, sizeof input
@@ -187,6 +197,8 @@ int main(void)
     uint32_t layers = 0, layer = 99;
 
     EXPECT(every_self_test(arena, sizeof arena, INPUT, FIRST, SECOND) == EVERY_OK);
+    EXPECT(made_self_test(arena, sizeof arena, numbers, sizeof numbers, label, sizeof label, picture,
+                          sizeof picture) == MADE_OK);
     EXPECT(every_check_layers(arena, sizeof arena, INPUT, FIRST, SECOND, &layer) == EVERY_OK && layer == 99);
     EXPECT(every_infer(arena, EVERY_ARENA_BYTES, INPUT, FIRST, SECOND) == EVERY_OK);
     EXPECT(every_infer_observed(arena, sizeof arena, INPUT, FIRST, SECOND, count, &layers) == EVERY_OK);

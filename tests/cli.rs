@@ -79,6 +79,32 @@ fn inspect_shows_graphs_and_checkpoints() {
 }
 
 #[test]
+fn a_generator_makes_a_picture() {
+    let room = Room::new();
+    let net = "--model shallow_cgan_generator --seeded";
+    let json = room.json(&format!("run {net} --seed 7 --class covid --image made.png --npy made.npy --json"));
+    assert_eq!(json["class"], "COVID");
+    assert!(json.get("picture").is_none());
+    let made = load(room.path("made.png")).unwrap();
+    assert_eq!((made.height(), made.width(), made.channels()), (28, 28, 1));
+    room.text(&format!("run {net} --seed 8 --class 2 --image other.png"));
+    assert!(load(room.path("other.png")).unwrap().samples() != made.samples());
+    let verified = room.json(&format!("verify {net} --json"));
+    assert!(number(&verified, "output.sqnr_db") > 20.0);
+    assert!(verified["output"].get("top1_agreement").is_none());
+    for (words, expected) in [
+        (format!("run {net} --class Flu"), "no class `Flu`; known: Normal, Pneumonia, COVID"),
+        (format!("run {net} --labels l.png"), "there is no label map"),
+        ("run --model w251_baseline_cnn --seeded".into(), "reads a picture: say which"),
+        ("run --model w251_baseline_cnn --seeded p.png --image x.png".into(), "are for generators"),
+    ] {
+        let output = room.niello(&words);
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && errors.contains(expected), "niello {words}: {errors}");
+    }
+}
+
+#[test]
 fn report_keeps_its_contract() {
     let room = room();
     let json = room.json(&format!("report {CNN} --target portable --json"));

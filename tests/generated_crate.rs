@@ -2,8 +2,9 @@
 
 mod common;
 
-use niello::self_test::{Checksum, Codes};
+use niello::self_test::Checksum;
 use niello_codegen::{
+    Graph,
     cam::with_map,
     emit::{EmitOptions, emit, write_crate},
     execute::Executor,
@@ -14,12 +15,11 @@ use std::{fs, path::Path, process::Command};
 
 /// Checksums of every step's output and of the outputs, for the codes that follow from a seed.
 fn expected(program: &Program, isa: Isa, seed: u64) -> Vec<String> {
-    let mut codes = Codes::new(seed);
-    let mut input = vec![0; program.tensor(program.inputs[0]).shape.len()];
-    codes.fill(&mut input);
+    let inputs = program.seeded_inputs(seed);
+    let inputs: Vec<&[i8]> = inputs.iter().map(|input| &input[..]).collect();
     let mut lines = vec![];
     let outputs = Executor::with_isa(program, isa)
-        .run_observed(&[&input], |i, view| {
+        .run_observed(&inputs, |i, view| {
             let step = &program.steps[i];
             lines.push(format!("{i} {} {:016x}", step.name, Checksum::of_codes(&view.tensor(step.writes))));
         })
@@ -30,17 +30,22 @@ fn expected(program: &Program, isa: Isa, seed: u64) -> Vec<String> {
 
 /// A program that prints the same for a generated crate.
 fn driver(type_name: &str, crate_name: &str, program: &Program) -> String {
-    let outputs: Vec<String> = match program.outputs.len() {
-        1 => vec!["output".into()],
-        2 if program.metadata.cam => vec!["output".into(), "cam".into()],
-        n => (0..n).map(|i| format!("output{i}")).collect(),
+    let names = |base: &str, count: usize| -> Vec<String> {
+        (0..count).map(|i| if count == 1 { base.into() } else { format!("{base}{i}") }).collect()
     };
-    let upper: Vec<String> = outputs.iter().map(|o| o.to_uppercase()).collect();
-    let buffers: String = outputs
+    let inputs = names("input", program.inputs.len());
+    let outputs: Vec<String> = match program.outputs.len() {
+        2 if program.metadata.cam => vec!["output".into(), "cam".into()],
+        n => names("output", n),
+    };
+    let buffers: String = inputs
         .iter()
-        .zip(&upper)
-        .map(|(o, u)| format!("let mut {o} = Box::new([0i8; m::{u}_LEN]);"))
+        .chain(&outputs)
+        .map(|name| format!("let mut {name} = Box::new([0i8; m::{}_LEN]);", name.to_uppercase()))
         .collect();
+    let given: String = inputs.iter().map(|i| format!("&{i}, ")).collect();
+    let lost: String = inputs.iter().map(|i| format!("&mut {i}, ")).collect();
+    let fills: String = inputs.iter().map(|i| format!("codes.fill(&mut {i}[..]);")).collect();
     let arguments: String = outputs.iter().map(|o| format!("&mut {o}, ")).collect();
     let prints: String = outputs
         .iter()
@@ -51,14 +56,14 @@ fn driver(type_name: &str, crate_name: &str, program: &Program) -> String {
          static MODEL: niello::TakeOnce<m::{type_name}> = niello::TakeOnce::new(m::{type_name}::new());
          fn main() {{
              let model = MODEL.take().unwrap();
-             let mut input = Box::new([0i8; m::INPUT_LEN]);
              {buffers}
-             model.self_test(&mut input, {arguments}).unwrap();
-             niello::self_test::Codes::new(7).fill(&mut input[..]);
+             model.self_test({lost}{arguments}).unwrap();
+             let mut codes = niello::self_test::Codes::new(7);
+             {fills}
              let mut print = |i: usize, l: &niello::LayerInfo, o: niello::Output<'_>| {{
                  println!(\"{{i}} {{}} {{:016x}}\", l.name, o.checksum());
              }};
-             model.infer_observed(&input, {arguments}&mut print);
+             model.infer_observed({given}{arguments}&mut print);
              {prints}
          }}"
     )
@@ -73,6 +78,7 @@ fn generated_crates_return_the_bytes_of_their_programs() {
     let cam = |graph| with_map(graph).expect("an ending that has one");
     let cases = [
         ("every", common::every_operator(), Rounding::TfliteDouble, "portable"),
+        ("generator", common::generator(), Rounding::TfliteDouble, "portable"),
         ("vnni", common::every_operator(), Rounding::Single, "x86-vnni"),
         ("squeezenet", cam(common::network("squeezenet1_1", 64)), Rounding::TfliteDouble, "portable"),
         ("linear", cam(common::linear_ending()), Rounding::TfliteDouble, "portable"),
@@ -123,12 +129,19 @@ fn generated_crates_return_the_bytes_of_their_programs() {
 
 #[test]
 fn generated_source_is_deterministic_and_as_reviewed() {
-    let make = || {
-        let q = common::quantized_at_fixed_ranges(common::every_operator());
-        emit(&common::program(&q, "portable"), &EmitOptions::default()).expect("emits")
-    };
-    let (first, second) = (make(), make());
-    assert_eq!(first.source, second.source);
-    assert_eq!(first.weights, second.weights);
-    insta::assert_snapshot!(first.source);
+    for (name, graph) in
+        [("", common::every_operator as fn() -> Graph), ("several_inputs", common::generator)]
+    {
+        let make = || {
+            let q = common::quantized_at_fixed_ranges(graph());
+            emit(&common::program(&q, "portable"), &EmitOptions::default()).expect("emits")
+        };
+        let (first, second) = (make(), make());
+        assert_eq!(first.source, second.source);
+        assert_eq!(first.weights, second.weights);
+        match name {
+            "" => insta::assert_snapshot!(first.source),
+            name => insta::assert_snapshot!(name, first.source),
+        }
+    }
 }

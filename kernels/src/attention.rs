@@ -16,11 +16,11 @@
 
 use crate::{
     Isa, Kernel, Memory, Multiplier, Operand, OutputStage, Region, Rounding,
-    memory::{Channels, In, in_blocks, put},
+    isa::Vectorize,
+    memory::{Channels, In, Out, in_blocks, put},
     softmax::exp_on_negative,
     words::{Halves, Words},
 };
-use core::cell::Cell;
 
 /// Softmax attention of several heads, without a causal mask. No operand may overlap `output`.
 #[derive(Clone, Copy, Debug)]
@@ -104,9 +104,11 @@ impl Attention<'_> {
         if rounds == 0 { tokens } else { rounds.saturating_mul(bucket).saturating_mul(2) }
     }
 
-    /// Scratch: reciprocals of lengths, weights, and for hashing the order of tokens, its inverse, buckets and their sizes.
+    /// Scratch: reciprocals of lengths, the keys that a query sees and their weights, and for hashing the order of tokens, its
+    /// inverse, buckets and their sizes.
     pub const fn scratch_bytes(tokens: usize, rounds: usize, bucket: usize) -> usize {
-        let words = tokens.saturating_add(Self::keys(tokens, rounds, bucket));
+        let keys = Self::keys(tokens, rounds, bucket);
+        let words = tokens.saturating_add(keys);
         let hashing = match tokens.checked_div(bucket) {
             Some(buckets) if rounds > 0 => {
                 let halves = rounds.saturating_mul(2).saturating_add(1).saturating_mul(tokens);
@@ -114,7 +116,7 @@ impl Attention<'_> {
             }
             _ => 0,
         };
-        words.saturating_mul(4).saturating_add(hashing.saturating_mul(2))
+        words.saturating_mul(4).saturating_add(keys.saturating_add(hashing).saturating_mul(2))
     }
 }
 
@@ -124,7 +126,7 @@ struct Job<'m, 'k> {
     query: In<'m>,
     key: In<'m>,
     value: In<'m>,
-    output: crate::memory::Out<'m>,
+    output: Out<'m>,
     tokens: usize,
     width: usize,
     rounds: usize,
@@ -133,6 +135,8 @@ struct Job<'m, 'k> {
     reciprocals: Words<'m>,
     /// Of every key that a query sees: its logit, then its weight.
     weights: Words<'m>,
+    /// The keys that a query sees.
+    seen: Halves<'m>,
     /// Tokens by round, sorted.
     order: Halves<'m>,
     /// By round: where in the order each token is.
@@ -162,7 +166,7 @@ impl Attention<'_> {
             bucket >= 2
                 && halves > 0
                 && halves * 2 * bucket == tokens
-                && self.rotations.len() == rounds * halves * width
+                && self.rotations.len() == rounds.saturating_mul(halves).saturating_mul(width)
                 && self.rotations.iter().all(|r| r.unsigned_abs() <= Self::largest_rotation(width) as u16)
         };
         let scratch = scratch.get(..Self::scratch_bytes(tokens, rounds, bucket))?;
@@ -174,7 +178,9 @@ impl Attention<'_> {
             return None;
         }
         let (reciprocals, rest) = Words::split(scratch, tokens)?;
-        let (weights, rest) = Words::split(rest, Self::keys(tokens, rounds, bucket))?;
+        let keys = Self::keys(tokens, rounds, bucket);
+        let (weights, rest) = Words::split(rest, keys)?;
+        let (seen, rest) = Halves::split(rest, keys)?;
         let hashed = if rounds > 0 { tokens } else { 0 };
         let (order, rest) = Halves::split(rest, rounds * hashed)?;
         let (places, rest) = Halves::split(rest, rounds * hashed)?;
@@ -192,6 +198,7 @@ impl Attention<'_> {
             bucket,
             reciprocals,
             weights,
+            seen,
             order,
             places,
             buckets,
@@ -201,24 +208,32 @@ impl Attention<'_> {
 }
 
 impl Kernel for Attention<'_> {
-    fn run(&self, mem: &Memory<'_>, _: Isa) {
+    fn run(&self, mem: &Memory<'_>, isa: Isa) {
         let Some(job) = self.job(mem) else {
             debug_assert!(false, "parameters of an attention do not fit together");
             return;
         };
-        for head in 0..self.heads as usize {
-            job.head(head * job.width);
+        isa.vectorize(job);
+    }
+}
+
+impl Vectorize for Job<'_, '_> {
+    #[inline(always)]
+    fn run(self) {
+        for head in 0..self.kernel.heads as usize {
+            self.head(head * self.width);
         }
     }
 }
 
-impl<'m> Job<'m, '_> {
+impl Job<'_, '_> {
     /// One head, whose channels begin at `first`.
+    #[inline(always)]
     fn head(&self, first: usize) {
         if self.kernel.shared {
             let zero = self.kernel.key_zero_point;
             for token in 0..self.tokens {
-                let key = self.pixel(&self.key, token);
+                let key = self.key.nth(token);
                 let squares = dot(key, zero, key, zero, first, self.width);
                 self.reciprocals.set(token, reciprocal_root(squares));
             }
@@ -226,18 +241,18 @@ impl<'m> Job<'m, '_> {
         for round in 0..self.rounds {
             self.sort(first, round);
         }
+        let keys = Attention::keys(self.tokens, self.rounds, self.bucket);
+        if self.rounds == 0 {
+            // All tokens, for every one of them.
+            (0..keys).for_each(|i| self.seen.set(i, i as u16));
+        }
         for token in 0..self.tokens {
-            self.attend(first, token);
+            self.attend(first, token, keys);
         }
     }
 
-    fn pixel(&self, operand: &In<'m>, token: usize) -> Channels<'m> {
-        let [_, w, _] = operand.shape();
-        let (y, x) = (token.checked_div(w).unwrap_or(0), token.checked_rem(w).unwrap_or(0));
-        operand.pixel(y, x)
-    }
-
     /// Sorts the tokens of one round by (bucket, position): counts, then places in order of position.
+    #[inline(always)]
     fn sort(&self, first: usize, round: usize) {
         let halves = self.tokens.checked_div(self.bucket).unwrap_or(0) / 2;
         (0..=2 * halves).for_each(|bucket| self.next.set(bucket, 0));
@@ -259,8 +274,9 @@ impl<'m> Job<'m, '_> {
     }
 
     /// Index of the first largest of `[xR, -xR]`.
+    #[inline(always)]
     fn hash(&self, first: usize, round: usize, halves: usize, token: usize) -> usize {
-        let query = self.pixel(&self.query, token);
+        let query = self.query.nth(token);
         let zero = self.kernel.query_zero_point as i32;
         let (mut largest, mut at_largest) = (i32::MIN, 0);
         let (mut smallest, mut at_smallest) = (i32::MAX, 0);
@@ -285,37 +301,38 @@ impl<'m> Job<'m, '_> {
         if largest >= -smallest { at_largest } else { halves + at_smallest }
     }
 
-    /// Key number `i` of those that a token sees: by round, its own chunk, then the one before.
-    fn seen(&self, token: usize, i: usize) -> usize {
-        if self.rounds == 0 {
-            return i;
+    /// Lists the keys that a token sees: by round, its own chunk, then the one before.
+    #[inline(always)]
+    fn look(&self, token: usize) {
+        let all = self.rounds * self.tokens;
+        for round in 0..self.rounds {
+            let start = round * self.tokens;
+            let place = self.places.get(start + token) as usize;
+            let own = start + place - place.checked_rem(self.bucket).unwrap_or(0);
+            let before = if own == 0 { all } else { own } - self.bucket;
+            let first = round * 2 * self.bucket;
+            for i in 0..self.bucket {
+                self.seen.set(first + i, self.order.get(own + i));
+                self.seen.set(first + self.bucket + i, self.order.get(before + i));
+            }
         }
-        // Rounds and chunks are not empty, and a chunk begins at a multiple of its size.
-        let round = i.checked_div(2 * self.bucket).unwrap_or(0);
-        let within = i - round * 2 * self.bucket;
-        let place = self.places.get(round * self.tokens + token) as usize;
-        let own = round * self.tokens + place - place.checked_rem(self.bucket).unwrap_or(0);
-        let at = if within < self.bucket {
-            own + within
-        } else {
-            let before = if own == 0 { self.rounds * self.tokens } else { own };
-            before - self.bucket + (within - self.bucket)
-        };
-        self.order.get(at) as usize
     }
 
     /// The result of one token.
-    fn attend(&self, first: usize, token: usize) {
-        let keys = Attention::keys(self.tokens, self.rounds, self.bucket);
-        let query = self.pixel(&self.query, token);
+    #[inline(always)]
+    fn attend(&self, first: usize, token: usize, keys: usize) {
+        self.look(token);
+        let query = self.query.nth(token);
         let (zero, key_zero) = (self.kernel.query_zero_point, self.kernel.key_zero_point);
+        let is_masked = |key: u16| self.kernel.shared && key as usize == token;
         let mut largest = None;
         for i in 0..keys {
-            let key = self.seen(token, i);
-            if self.kernel.shared && key == token {
+            let key = self.seen.get(i);
+            if is_masked(key) {
                 continue;
             }
-            let product = dot(query, zero, self.pixel(&self.key, key), key_zero, first, self.width);
+            let key = key as usize;
+            let product = dot(query, zero, self.key.nth(key), key_zero, first, self.width);
             let logit = if self.kernel.shared {
                 let cosine = product as i64 * self.reciprocals.get(key) as i64;
                 let shift = ROOT_BITS - LOGIT_BITS;
@@ -328,9 +345,8 @@ impl<'m> Job<'m, '_> {
         }
         let mut sum = 0i64;
         for i in 0..keys {
-            let masked = self.kernel.shared && self.seen(token, i) == token;
             let weight = match largest {
-                Some(_) if masked => 0,
+                Some(_) if is_masked(self.seen.get(i)) => 0,
                 Some(largest) => self.exponential(self.weights.get(i).wrapping_sub(largest)),
                 // A token that sees nobody else sees itself.
                 None => i32::MAX,
@@ -342,14 +358,14 @@ impl<'m> Job<'m, '_> {
             let weight = ((self.weights.get(i) as i64) << WEIGHT_BITS) + sum / 2;
             self.weights.set(i, weight.checked_div(sum).unwrap_or(0) as i32);
         }
-        let out = self.output_cells(token);
+        let out = self.output.nth(token);
         let value_zero = self.kernel.value_zero_point as i32;
         in_blocks!(at in self.width, N => {
             let mut sums = [0i32; N];
             for i in 0..keys {
                 let weight = self.weights.get(i);
                 if weight != 0 {
-                    let values = self.pixel(&self.value, self.seen(token, i)).block::<N>(first + at);
+                    let values = self.value.nth(self.seen.get(i) as usize).block::<N>(first + at);
                     for (sum, value) in sums.iter_mut().zip(values) {
                         *sum = sum.wrapping_add(weight * (value as i32 - value_zero));
                     }
@@ -359,12 +375,8 @@ impl<'m> Job<'m, '_> {
         });
     }
 
-    fn output_cells(&self, token: usize) -> &'m [Cell<i8>] {
-        let [_, w, _] = self.output.shape();
-        self.output.pixel(token.checked_div(w).unwrap_or(0), token.checked_rem(w).unwrap_or(0))
-    }
-
     /// `exp` of a logit's difference to the largest one, in Q0.31.
+    #[inline(always)]
     fn exponential(&self, difference: i32) -> i32 {
         if difference < self.kernel.min_difference {
             return 0;

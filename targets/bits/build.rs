@@ -15,7 +15,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const SEEDED: [&str; 3] = ["anam_net_tiny", "anam_net_narrow", "squeezenet1_1"];
+const SEEDED: [&str; 5] = [
+    "anam_net_tiny",
+    "anam_net_narrow",
+    "squeezenet1_1",
+    "shallow_cgan_generator",
+    "residual_attention_unet",
+];
 const TRAINED: [&str; 2] = ["w251_cnn", "w251_squeezenet"];
 const ROUNDINGS: [&str; 2] = ["tflite-double", "single"];
 const PACKINGS: [&str; 3] = ["portable", "aarch64-neon", "aarch64-dotprod"];
@@ -79,13 +85,18 @@ impl Crates {
         let build = config.compile_recipe(&recipe, &module)?;
         let cases = self.cases(&build, &golden, &module, shared)?;
         let name = niello_codegen::emit::type_name(&build.program);
+        let inputs: Vec<String> = match build.program.inputs.len() {
+            1 => vec!["input: INPUT_LEN".into()],
+            several => (0..several).map(|i| format!("input{i}: INPUT{i}_LEN")).collect(),
+        };
+        let inputs = inputs.join(", ");
         let _ = writeln!(
             self.modules,
             "mod {module} {{ include!(concat!(env!(\"OUT_DIR\"), \"/{module}.rs\")); }}"
         );
         let _ = writeln!(
             self.arms,
-            "(\"{model}.{rounding}.{packing}\", |dump| crate::print!({module}, {name}, [{cases}], dump)),"
+            "(\"{model}.{rounding}.{packing}\", |dump| crate::print!({module}, {name}, [{inputs}], [{cases}], dump)),"
         );
         Ok(())
     }

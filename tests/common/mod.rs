@@ -7,12 +7,13 @@ use niello_codegen::{
     lower::{Target, lower},
     network::{NetworkOptions, Networks},
     ops::{
-        ArgMax, AveragePool2d, Function, GlobalAveragePool, MaxPool2d, PointWise, Resize, ResizeMode, Softmax,
+        ArgMax, Attention, AveragePool2d, Function, GlobalAveragePool, Hashing, MaxPool2d, PointWise, Resize,
+        ResizeMode, Softmax,
     },
     passes::optimize,
     program::{Metadata, Program},
     quantize::{QGraph, QuantizeOptions, RangeMethod, quantize},
-    weights::Seeded,
+    weights::{Kind, Seeded},
 };
 use niello_kernels::Rounding;
 
@@ -59,6 +60,28 @@ pub(crate) fn linear_ending() -> Graph {
     let x = b.relu("relu", x);
     let x = b.add_op("mean", GlobalAveragePool, &[x]);
     let x = b.linear("fc", x, 3);
+    b.finish(&[x]).expect("the graph is well formed")
+}
+
+/// Several inputs, one of them labels, and the operators of generators and attention.
+pub(crate) fn generator() -> Graph {
+    let mut weights = Seeded::new();
+    let mut b = GraphBuilder::new("generator", &mut weights);
+    let numbers = b.input("numbers", Shape::new(1, 1, 7));
+    let label = b.input("label", Shape::new(1, 1, 1));
+    let row = b.embedding("embedding", label, 5, 6);
+    let plane = b.linear("plane", row, 4 * 4 * 8);
+    let plane = b.reshape("plane.map", plane, Shape::new(4, 4, 8));
+    let x = b.linear("numbers.linear", numbers, 4 * 4 * 16);
+    let x = b.reshape("numbers.map", x, Shape::new(4, 4, 16));
+    let x = b.add_op("leaky", PointWise(Function::LeakyRelu(0.2)), &[x]);
+    let x = b.concat("cat", &[x, plane]);
+    let rotations = b.tensor("rotations", &[12, 2, 2], Kind::LshRotation);
+    let hashing = Hashing { bucket: 4, rounds: 2, rotations };
+    let x = b.add_op("lsh", Attention::shared(2, Some(hashing)), &[x, x]);
+    let x = b.add_op("attention", Attention::new(3), &[x, x, x]);
+    let x = b.transposed_conv2d("up", x, TransposedConvParams::new(3, 5, 2).same());
+    let x = b.add_op("tanh", PointWise(Function::Tanh), &[x]);
     b.finish(&[x]).expect("the graph is well formed")
 }
 

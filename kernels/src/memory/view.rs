@@ -90,7 +90,7 @@ impl<'a> In<'a> {
 
     /// The channels of pixel `i` in order; empty outside the tensor.
     #[inline(always)]
-    pub(super) fn nth(&self, i: usize) -> Channels<'a> {
+    pub(crate) fn nth(&self, i: usize) -> Channels<'a> {
         let len = if i < self.h * self.w { self.c } else { 0 };
         Channels { ptr: self.ptr.wrapping_add(i * self.stride), len, life: PhantomData }
     }
@@ -191,7 +191,7 @@ impl<'a> Out<'a> {
 
     /// The channels of pixel `i` in order; empty outside the tensor.
     #[inline(always)]
-    fn nth(&self, i: usize) -> &'a [Cell<i8>] {
+    pub(crate) fn nth(&self, i: usize) -> &'a [Cell<i8>] {
         let start = i.wrapping_mul(self.stride);
         self.cells.get(start..start.wrapping_add(self.c)).unwrap_or(&[])
     }

@@ -14,7 +14,7 @@ mod models {
 
 use std::process::ExitCode;
 
-/// The input of a case.
+/// The inputs of a case.
 #[allow(dead_code, reason = "which kinds there are depends on the models")]
 enum Input {
     /// Codes that follow from a seed.
@@ -24,22 +24,30 @@ enum Input {
 }
 
 impl Input {
-    fn fill(&self, codes: &mut [i8]) {
+    /// Fills all inputs, one after the other.
+    fn fill<const N: usize>(&self, inputs: [&mut [i8]; N]) {
         match self {
-            Self::Seed(seed) => niello::self_test::Codes::new(*seed).fill(codes),
-            Self::Codes(bytes) => codes.iter_mut().zip(*bytes).for_each(|(code, byte)| *code = *byte as i8),
+            Self::Seed(seed) => {
+                let mut codes = niello::self_test::Codes::new(*seed);
+                inputs.into_iter().for_each(|input| codes.fill(input));
+            }
+            Self::Codes(bytes) => {
+                let codes = inputs.into_iter().flatten();
+                codes.zip(*bytes).for_each(|(code, byte)| *code = *byte as i8);
+            }
         }
     }
 }
 
 /// Runs one model on every case, prints, and says whether its own checks passed.
 macro_rules! print {
-    ($module:ident, $type:ident, $cases:expr, $dump:expr) => {{
+    ($module:ident, $type:ident, [$($input:ident: $len:ident),*], $cases:expr, $dump:expr) => {{
         let mut model = Box::new($module::$type::new());
-        let (mut input, mut output) = ([0; $module::INPUT_LEN], [0; $module::OUTPUT_LEN]);
+        $(let mut $input = [0; $module::$len];)*
+        let mut output = [0; $module::OUTPUT_LEN];
         for (name, case) in $cases {
             println!("case {name}");
-            case.fill(&mut input);
+            case.fill([$(&mut $input[..]),*]);
             let mut print = |index: usize, info: &niello::LayerInfo, result: niello::Output<'_>| {
                 let ([h, w, c], sum) = (result.shape(), result.checksum());
                 println!("layer {index} {} {h}x{w}x{c} {sum:016x}", info.name);
@@ -49,12 +57,12 @@ macro_rules! print {
                     println!("{line}");
                 }
             };
-            model.infer_observed(&input, &mut output, &mut print);
+            model.infer_observed($(&$input,)* &mut output, &mut print);
             println!("output 0 {:016x}", niello::self_test::Checksum::of_codes(&output));
         }
         let checks = [
-            ("self_test", model.self_test(&mut input, &mut output)),
-            ("check_layers", model.check_layers(&mut input, &mut output)),
+            ("self_test", model.self_test($(&mut $input,)* &mut output)),
+            ("check_layers", model.check_layers($(&mut $input,)* &mut output)),
         ];
         for (name, result) in &checks {
             match result {
