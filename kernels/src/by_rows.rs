@@ -228,6 +228,14 @@ pub(crate) fn padding_above(row: usize, stride: u32, padding: u32) -> u32 {
     (padding as usize).saturating_sub(row.saturating_mul(stride as usize)) as u32
 }
 
+/// Rows cropped above output row `row` of a transposed convolution, whose input begins with the first row that reaches it.
+pub(crate) fn spread_above(reach: Reach, row: usize) -> u32 {
+    let Reach::Spread { stride, padding, .. } = reach else { return 0 };
+    let first = reach.of(row..row.saturating_add(1), usize::MAX).start;
+    // Rows of the output above are cropped, those of the input above are not there to be cropped.
+    (padding as usize).saturating_add(row).saturating_sub(first.saturating_mul(stride as usize)) as u32
+}
+
 /// Rows that a dilated kernel covers.
 pub(crate) fn covered(kernel: u32, dilation: u32) -> u32 {
     kernel.saturating_sub(1).saturating_mul(dilation).saturating_add(1)

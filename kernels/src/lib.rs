@@ -35,6 +35,7 @@ pub mod conv_max_pool;
 pub mod copy;
 pub mod depthwise;
 pub mod embedding;
+pub mod int16;
 pub mod isa;
 pub mod memory;
 pub mod mul;
@@ -63,6 +64,10 @@ pub use conv_max_pool::ConvMaxPool2d;
 pub use copy::{Copy, Requantize};
 pub use depthwise::DepthwiseConv2d;
 pub use embedding::Embedding;
+pub use int16::{
+    AddInt16, Bounds, Conv2dInt16, GlobalAveragePoolInt16, MaxPool2dInt16, MulInt16, RescaleInt16,
+    TableInt16, Width,
+};
 pub use isa::Isa;
 pub use memory::{Memory, Operand, Region, Space};
 pub use mul::Mul;

@@ -7,7 +7,7 @@
 use super::{Gather, driver::Job};
 use crate::{
     Isa, Kernel, Layout, Memory, Operand, OutputStage, Region,
-    by_rows::{self, ByRows, Reach, Windowed, elements},
+    by_rows::{self, ByRows, Reach, Windowed, elements, spread_above},
     conv::scratch_bytes,
 };
 use core::ops::Range;
@@ -180,10 +180,7 @@ impl Windowed for TransposedConv2d<'_> {
     }
 
     fn over(&self, row: usize, reads: [Operand; 2], output: Operand, scratch: Region) -> Self {
-        // Rows of the output above are cropped, those of the input above are not there to be cropped.
-        let first = self.reach().of(row..row + 1, usize::MAX).start;
-        let cropped = (self.padding[0] as usize).saturating_add(row);
-        let padding = cropped.saturating_sub(first.saturating_mul(self.stride[0] as usize)) as u32;
+        let padding = spread_above(self.reach(), row);
         Self { input: reads[0], output, padding: [padding, self.padding[1]], scratch, ..*self }
     }
 }

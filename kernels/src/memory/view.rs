@@ -134,6 +134,17 @@ impl Channels<'_> {
         }
     }
 
+    /// `N` pairs of bytes from byte `first` on, or zeros if they are not all there.
+    #[inline(always)]
+    pub(crate) const fn pairs<const N: usize>(&self, first: usize) -> [[u8; 2]; N] {
+        if first <= self.len && N <= (self.len - first) / 2 {
+            // SAFETY: as in `block`; pairs of bytes have no alignment.
+            unsafe { self.ptr.add(first).cast::<[[u8; 2]; N]>().read() }
+        } else {
+            [[0; 2]; N]
+        }
+    }
+
     /// The values in order.
     #[inline(always)]
     pub fn iter(self) -> impl ExactSizeIterator<Item = i8> {

@@ -1,0 +1,373 @@
+//! Kernels with 16-bit operands against a naive reference, for any shape, any widths and every instruction set.
+
+mod common;
+#[allow(dead_code, reason = "a part is used")]
+#[path = "common/reference.rs"]
+mod reference;
+
+use common::{Arena, Tensor};
+use niello_kernels::{int16::ENTRIES, *};
+use proptest::prelude::*;
+use reference::requantize;
+
+/// Codes of a tensor, each as wide as `width` says.
+#[derive(Clone, Debug)]
+struct Codes {
+    shape: [usize; 3],
+    width: Width,
+    data: Vec<i64>,
+}
+
+impl Codes {
+    fn new(shape: [usize; 3], width: Width, mut code: impl FnMut(usize) -> i64) -> Self {
+        Self { shape, width, data: (0..shape.iter().product()).map(&mut code).collect() }
+    }
+
+    /// Values over the whole width, extremes among them.
+    fn random(shape: [usize; 3], width: Width, seed: &mut u64) -> Self {
+        Self::new(shape, width, |_| {
+            let bits = next(seed);
+            let (low, high) = limits(width);
+            match bits % 8 {
+                0 => low,
+                1 => high,
+                _ => (bits >> 8) as i64 % (high + 1),
+            }
+        })
+    }
+
+    fn at(&self, y: usize, x: usize, c: usize) -> i64 {
+        self.data[(y * self.shape[1] + x) * self.shape[2] + c]
+    }
+
+    fn bytes(&self) -> Tensor {
+        let [h, w, c] = self.shape;
+        let data = self.data.iter().flat_map(|v| match self.width {
+            Width::Int8 => vec![*v as i8],
+            Width::Int16 => (*v as i16).to_le_bytes().map(|b| b as i8).to_vec(),
+        });
+        Tensor::new([h, w, c * self.width.bytes()], data.collect())
+    }
+}
+
+fn next(seed: &mut u64) -> u32 {
+    *seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+    (*seed >> 33) as u32
+}
+
+fn limits(width: Width) -> (i64, i64) {
+    match width {
+        Width::Int8 => (-128, 127),
+        Width::Int16 => (-32768, 32767),
+    }
+}
+
+fn width() -> impl Strategy<Value = Width> {
+    prop_oneof![Just(Width::Int8), Just(Width::Int16)]
+}
+
+fn rounding() -> impl Strategy<Value = Rounding> {
+    prop_oneof![Just(Rounding::TfliteDouble), Just(Rounding::Single)]
+}
+
+/// Bounds of a width: whole, or those of a ReLU.
+fn bounds(width: Width, seed: &mut u64) -> Bounds {
+    let (low, high) = limits(width);
+    let zero_point = if width == Width::Int8 { next(seed) as i8 as i32 } else { 0 };
+    let min = if next(seed).is_multiple_of(2) { zero_point } else { low as i32 };
+    Bounds { zero_point, min, max: high as i32 }
+}
+
+fn clamp(value: i64, bounds: &Bounds) -> i64 {
+    let value = value.clamp(i32::MIN as i64, i32::MAX as i64);
+    (value + bounds.zero_point as i64).min(i32::MAX as i64).max(bounds.min as i64).min(bounds.max as i64)
+}
+
+/// `rescale` by its definition, in 128 bits.
+fn rescale(sum: i64, m: Multiplier) -> i64 {
+    let reduced = ((m.mantissa as i128 + (1 << 15)) >> 16).min(0x7fff);
+    let total = 15 - m.shift;
+    ((sum as i128 * reduced + (1i128 << (total - 1))) >> total) as i64
+}
+
+/// A factor that brings values of about `from` to about `to`.
+fn factor(from: f64, to: f64, seed: &mut u64) -> Multiplier {
+    let spread = 0.5 + next(seed) as f64 / f64::from(u32::MAX >> 1);
+    Multiplier::from_real(to / from * spread).expect("a factor in range")
+}
+
+/// The kernel that `make` gives for operands with gaps between their pixels, on every instruction set.
+fn check(
+    inputs: &[&Codes],
+    expected: &Codes,
+    gap: usize,
+    make: &dyn Fn(&[Operand], Operand) -> Box<dyn Kernel>,
+) {
+    for isa in Isa::available() {
+        let mut arena = Arena::new();
+        let place = |codes: &&Codes| {
+            let bytes = codes.bytes();
+            let stride = bytes.shape[2] + gap;
+            arena.place(&bytes, stride)
+        };
+        let operands: Vec<Operand> = inputs.iter().map(place).collect();
+        let wanted = expected.bytes();
+        let output = arena.reserve(wanted.shape, wanted.shape[2] + gap);
+        let kernel = make(&operands, output);
+        assert_eq!(arena.run(&*kernel, isa, &output, Region::EMPTY), wanted, "on {}", isa.name());
+    }
+}
+
+fn config() -> ProptestConfig {
+    ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+fn shape() -> impl Strategy<Value = [usize; 3]> {
+    [1usize..=5, 1usize..=6, 1usize..=90]
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn sums_and_scales(
+        mut seed: u64, shape in shape(), widths in [width(), width(), width()], rounding in rounding(), gap in 0usize..3,
+    ) {
+        let seed = &mut seed;
+        let (a, b) = (Codes::random(shape, widths[0], seed), Codes::random(shape, widths[1], seed));
+        let zero_points = [0, 1].map(|i| if widths[i] == Width::Int8 { next(seed) as i8 as i32 } else { 0 });
+        let bounds = bounds(widths[2], seed);
+        let multipliers = [factor(2.0, 1.0, seed), factor(2.0, 1.0, seed)];
+        let multipliers = multipliers.map(|m| if m.shift > 0 { Multiplier { shift: 0, ..m } } else { m });
+        let multiplier = factor(f64::from(1 << 30), limits(widths[2]).1 as f64, seed);
+        let expected = Codes::new(shape, widths[2], |i| {
+            let common = |x: i64, z: i32, m| requantize((x - z as i64) << 15, m, rounding);
+            let sum = common(a.data[i], zero_points[0], multipliers[0]) + common(b.data[i], zero_points[1], multipliers[1]);
+            clamp(requantize(sum, multiplier, rounding), &bounds)
+        });
+        let [a_multiplier, b_multiplier] = multipliers;
+        check(&[&a, &b], &expected, gap, &|i, output| Box::new(AddInt16 {
+            a: i[0], b: i[1], output, widths, zero_points, a_multiplier, b_multiplier, multiplier, bounds, rounding,
+        }));
+
+        let multiplier = factor(limits(widths[0]).1 as f64, limits(widths[2]).1 as f64, seed);
+        let expected = Codes::new(shape, widths[2], |i| {
+            clamp(requantize(a.data[i] - zero_points[0] as i64, multiplier, rounding), &bounds)
+        });
+        check(&[&a], &expected, gap, &|i, output| Box::new(RescaleInt16 {
+            input: i[0], output, widths: [widths[0], widths[2]], input_zero_point: zero_points[0], multiplier, bounds, rounding,
+        }));
+    }
+
+    #[test]
+    fn products(
+        mut seed: u64, shape in shape(), repeat in 0usize..3, widths in [width(), width(), width()],
+        rounding in rounding(), gap in 0usize..3,
+    ) {
+        let seed = &mut seed;
+        let [h, w, c] = shape;
+        let second = [shape, [1, 1, c], [h, w, 1]][repeat];
+        let (a, b) = (Codes::random(shape, widths[0], seed), Codes::random(second, widths[1], seed));
+        let zero_points = [0, 1].map(|i| if widths[i] == Width::Int8 { next(seed) as i8 as i32 } else { 0 });
+        let bounds = bounds(widths[2], seed);
+        let largest = limits(widths[0]).1 as f64 * limits(widths[1]).1 as f64;
+        let multiplier = factor(largest.max(1e5), limits(widths[2]).1 as f64 / 8.0, seed);
+        let expected = Codes::new(shape, widths[2], |i| {
+            let (y, x, c) = (i / c / w, i / c % w, i % c);
+            let of = |extent: usize, at: usize| if extent == 1 { 0 } else { at };
+            let factor = b.at(of(second[0], y), of(second[1], x), of(second[2], c));
+            let product = (a.data[i] - zero_points[0] as i64) * (factor - zero_points[1] as i64);
+            clamp(requantize(product, multiplier, rounding), &bounds)
+        });
+        check(&[&a, &b], &expected, gap, &|i, output| Box::new(MulInt16 {
+            a: i[0], b: i[1], output, widths, zero_points, multiplier, bounds, rounding,
+        }));
+    }
+
+    #[test]
+    fn tables(mut seed: u64, shape in shape(), widths in [width(), width()], gap in 0usize..3) {
+        let seed = &mut seed;
+        let input = Codes::random(shape, widths[0], seed);
+        let entries = if widths[0] == Width::Int8 { 256 } else { ENTRIES };
+        let table: &'static [i16] = (0..entries).map(|_| next(seed) as i16).collect::<Vec<_>>().leak();
+        let expected = Codes::new(shape, widths[1], |i| {
+            let x = input.data[i];
+            let y = match widths[0] {
+                Width::Int8 => table[(x + 128) as usize] as i64,
+                Width::Int16 => {
+                    let at = (x + 32768) as usize;
+                    let [low, high] = [table[at / 128], table[at / 128 + 1]].map(i64::from);
+                    low + ((high - low) * (at % 128) as i64 + 64).div_euclid(128)
+                }
+            };
+            if widths[1] == Width::Int8 { (y + 128).div_euclid(256).clamp(-128, 127) } else { y }
+        });
+        check(&[&input], &expected, gap, &|i, output| Box::new(TableInt16 { input: i[0], output, widths, table }));
+    }
+
+    #[test]
+    fn pooling(mut seed: u64, shape in shape(), widths in [width(), width()], kernel in [1u32..=3, 1u32..=3], gap in 0usize..3) {
+        let seed = &mut seed;
+        let [h, w, c] = shape;
+        let input = Codes::random(shape, widths[0], seed);
+        let zero_point = if widths[0] == Width::Int8 { next(seed) as i8 as i32 } else { 0 };
+        let bounds_of_mean = bounds(widths[1], seed);
+        let multiplier = factor((limits(widths[0]).1 as usize * h * w) as f64, limits(widths[1]).1 as f64, seed);
+        let expected = Codes::new([1, 1, c], widths[1], |c| {
+            let sum = (0..h * w).map(|p| input.at(p / w, p % w, c) - zero_point as i64).sum();
+            clamp(rescale(sum, multiplier), &bounds_of_mean)
+        });
+        check(&[&input], &expected, gap, &|i, output| Box::new(GlobalAveragePoolInt16 {
+            input: i[0], output, widths, input_zero_point: zero_point, multiplier, bounds: bounds_of_mean,
+        }));
+
+        let input = Codes::random(shape, Width::Int16, seed);
+        let (stride, padding) = ([1 + next(seed) % 2, 1 + next(seed) % 3], kernel.map(|k| k / 2));
+        let out = |size: usize, i: usize| (size + 2 * padding[i] as usize).saturating_sub(kernel[i] as usize) / stride[i] as usize + 1;
+        let size = [out(h, 0), out(w, 1), c];
+        let bounds = bounds(Width::Int16, seed);
+        let expected = Codes::new(size, Width::Int16, |i| {
+            let at = [i / c / size[1], i / c % size[1]];
+            let span = |axis: usize, size: usize| {
+                let start = at[axis] as i64 * stride[axis] as i64 - padding[axis] as i64;
+                (start..start + kernel[axis] as i64).filter(move |p| (0..size as i64).contains(p))
+            };
+            let values = span(0, h).flat_map(|y| span(1, w).map(move |x| (y, x))).map(|(y, x)| input.at(y as usize, x as usize, i % c));
+            values.fold(bounds.min as i64, i64::max).min(bounds.max as i64)
+        });
+        check(&[&input], &expected, gap, &|i, output| Box::new(MaxPool2dInt16 {
+            input: i[0], output, kernel, stride, padding, bounds,
+        }));
+    }
+
+    #[test]
+    fn convolutions(
+        mut seed: u64, [h, w] in [1usize..=6, 1usize..=6], [groups, inside, outside] in [1usize..=3, 1usize..=40, 1usize..=6],
+        depthwise: bool, transposed: bool, wide_weights: bool, widths in [width(), width()],
+        (kernel, stride, dilation) in ([1u32..=3, 1u32..=3], [1u32..=3, 1u32..=3], [1u32..=2, 1u32..=2]), gap in 0usize..3,
+    ) {
+        let seed = &mut seed;
+        let dilation = if transposed { [1; 2] } else { dilation };
+        let (groups, inside, outside) = if depthwise { (groups * inside, 1, 1) } else { (groups, inside, outside) };
+        let (c, oc) = (groups * inside, groups * outside);
+        let padding = kernel.map(|k| next(seed) % (k + 1));
+        let out = |size: usize, i: usize| {
+            let [k, s, d, p] = [kernel[i], stride[i], dilation[i], padding[i]].map(|v| v as usize);
+            if transposed { ((size - 1) * s + k).saturating_sub(2 * p) } else { (size + 2 * p).saturating_sub(d * (k - 1) + 1) / s + 1 }
+        };
+        let size = [out(h, 0).max(1), out(w, 1).max(1), oc];
+        let input = Codes::random([h, w, c], widths[0], seed);
+        let zero_point = if widths[0] == Width::Int8 { next(seed) as i8 as i32 } else { 0 };
+        let taps = (kernel[0] * kernel[1]) as usize;
+        let high: &'static [i8] = (0..oc * taps * inside).map(|_| (next(seed) as i8).max(-127)).collect::<Vec<_>>().leak();
+        let low: &'static [i8] = if wide_weights { high.iter().map(|_| next(seed) as i8).collect::<Vec<_>>().leak() } else { &[] };
+        let bias: &'static [i32] = (0..oc).map(|_| next(seed) as i32 >> 12).collect::<Vec<_>>().leak();
+        let largest = limits(widths[0]).1 as f64 * if wide_weights { 32768.0 } else { 128.0 } * ((taps * inside) as f64).sqrt();
+        let factors: Vec<Multiplier> = (0..oc).map(|_| factor(largest, limits(widths[1]).1 as f64 / 2.0, seed)).collect();
+        let mantissa: &'static [i32] = factors.iter().map(|m| m.mantissa).collect::<Vec<_>>().leak();
+        let shift: &'static [i8] = factors.iter().map(|m| m.shift as i8).collect::<Vec<_>>().leak();
+        let bounds = bounds(widths[1], seed);
+        let expected = Codes::new(size, widths[1], |i| {
+            let (oy, ox, o) = (i / oc / size[1], i / oc % size[1], i % oc);
+            // Every input pixel and every tap: which output does it reach?
+            let mut sum = 0;
+            for (y, x) in (0..h).flat_map(|y| (0..w).map(move |x| (y, x))) {
+                for tap in 0..taps {
+                    let k = [tap / kernel[1] as usize, tap % kernel[1] as usize];
+                    let meets = |o: usize, at: usize, axis: usize| {
+                        let [s, d, p] = [stride[axis], dilation[axis], padding[axis]].map(|v| v as i64);
+                        let (o, at, k) = (o as i64, at as i64, k[axis] as i64);
+                        if transposed { o == at * s - p + k } else { at == o * s - p + k * d }
+                    };
+                    if !(meets(oy, y, 0) && meets(ox, x, 1)) {
+                        continue;
+                    }
+                    for ch in 0..inside {
+                        let at = if depthwise { tap * c + o } else { (o * taps + tap) * inside + ch };
+                        let w = if wide_weights { 256 * high[at] as i64 + low[at] as i64 } else { high[at] as i64 };
+                        sum += w * (input.at(y, x, o / outside * inside + ch) - zero_point as i64);
+                    }
+                }
+            }
+            let sum = sum + bias[o] as i64 * if wide_weights { 256 } else { 1 };
+            clamp(rescale(sum, factors[o]), &bounds)
+        });
+        check(&[&input], &expected, gap, &|i, output| Box::new(Conv2dInt16 {
+            input: i[0], output, widths, kernel, stride, dilation, padding, transposed, groups: groups as u32,
+            weights: high, weights_low: low, bias, mantissa, shift, input_zero_point: zero_point, bounds,
+        }));
+    }
+}
+
+#[test]
+fn what_does_not_fit_together_is_refused() {
+    let mut arena = Arena::new();
+    let wide = arena.place(&Tensor::from_fn([2, 2, 8], |y, x, c| (y * 40 + x * 9 + c) as i8), 8);
+    let out = arena.reserve([2, 2, 8], 8);
+    arena.remember();
+    let bounds = Bounds { zero_point: 0, min: -32767, max: 32767 };
+    let one = Multiplier::from_real(0.5).unwrap();
+    let (widths, rounding) = ([Width::Int16; 3], Rounding::Single);
+    let add = |a, b, output, bounds| AddInt16 {
+        a,
+        b,
+        output,
+        widths,
+        zero_points: [0; 2],
+        a_multiplier: one,
+        b_multiplier: one,
+        multiplier: one,
+        bounds,
+        rounding,
+    };
+    let odd = Operand { shape: [2, 2, 7], ..wide };
+    let conv = |input, weights, groups| Conv2dInt16 {
+        input,
+        output: out,
+        widths: [Width::Int16; 2],
+        kernel: [1; 2],
+        stride: [1; 2],
+        dilation: [1; 2],
+        padding: [0; 2],
+        transposed: false,
+        groups,
+        weights,
+        weights_low: &[],
+        bias: &[0; 4],
+        mantissa: &[0; 4],
+        shift: &[0; 4],
+        input_zero_point: 0,
+        bounds,
+    };
+    let window = |bounds| MaxPool2dInt16 {
+        input: wide,
+        output: out,
+        kernel: [1; 2],
+        stride: [1; 2],
+        padding: [0; 2],
+        bounds,
+    };
+    let kernels: [(&str, &dyn Kernel); 9] = [
+        ("half a code", &add(odd, wide, out, bounds)),
+        ("another height", &add(wide, Operand { shape: [1, 2, 8], ..wide }, out, bounds)),
+        ("beyond the end", &add(wide, wide, Operand { offset: 1 << 20, ..out }, bounds)),
+        ("a bound beyond the width", &add(wide, wide, out, Bounds { max: 40_000, ..bounds })),
+        ("too few weights", &conv(wide, &[0; 15], 1)),
+        ("groups that do not divide", &conv(wide, &[0; 16], 3)),
+        ("no groups", &conv(wide, &[0; 16], 0)),
+        (
+            "too few entries",
+            &TableInt16 { input: wide, output: out, widths: [Width::Int16; 2], table: &[0; 512] },
+        ),
+        ("a bound of pooling beyond the width", &window(Bounds { min: -40_000, ..bounds })),
+    ];
+    for (what, kernel) in kernels {
+        for isa in Isa::available() {
+            let nothing = Operand::arena(0, [0, 0, 0], 0);
+            let run = std::panic::AssertUnwindSafe(|| arena.run(kernel, isa, &nothing, Region::EMPTY));
+            let result = std::panic::catch_unwind(run);
+            assert_eq!(result.is_err(), cfg!(debug_assertions), "{what} on {}", isa.name());
+            assert!(arena.unchanged(), "{what} on {}", isa.name());
+        }
+    }
+}
