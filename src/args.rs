@@ -89,6 +89,15 @@ pub(crate) struct ModelArgs {
     /// Rounding of requantisation: tflite-double, single
     #[arg(long, value_name = "MODE")]
     rounding: Option<Rounding>,
+    /// Layer whose result has 16 bits (may be repeated)
+    #[arg(long, value_name = "LAYER")]
+    int16: Vec<String>,
+    /// Layer whose weights have 16 bits (may be repeated)
+    #[arg(long, value_name = "LAYER")]
+    int16_weights: Vec<String>,
+    /// Decibels that the output's signal must be above the noise of quantisation on the calibration set: layers get 16 bits until it is
+    #[arg(long, value_name = "DB")]
+    min_sqnr_db: Option<f64>,
     #[arg(long, value_name = "NAME", help = target_help())]
     target: Option<String>,
     /// Board that the model must fit: a board.toml, or a name (docs/adding-a-board.md)
@@ -181,6 +190,9 @@ impl ModelArgs {
         recipe.output.cam |= self.cam_output;
         recipe.format.numbers = self.format.unwrap_or(recipe.format.numbers);
         recipe.format.rounding = self.rounding.unwrap_or(recipe.format.rounding);
+        recipe.format.int16.extend(self.int16.iter().cloned());
+        recipe.format.int16_weights.extend(self.int16_weights.iter().cloned());
+        recipe.format.min_sqnr_db = self.min_sqnr_db.or(recipe.format.min_sqnr_db);
         if let Some(target) = &self.target {
             recipe.target.name.clone_from(target);
         }

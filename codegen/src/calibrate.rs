@@ -172,7 +172,7 @@ impl Statistics {
     }
 
     /// Sum of squares.
-    fn energy(&self) -> f64 {
+    pub fn energy(&self) -> f64 {
         self.bins.iter().enumerate().map(|(bin, n)| n * (self.centre(bin) as f64).powi(2)).sum()
     }
 

@@ -39,7 +39,7 @@ pub fn with_map(mut graph: Graph) -> Result<Graph> {
         let shapes = shapes.map_err(|why| Error::Invalid(format!("{}: `{name}`: {why}", graph.name)))?;
         graph.values.push(Value { name: name.clone(), shape: shapes[0] });
         let output = ValueId(graph.values.len() - 1);
-        graph.nodes.push(Node { name, op, inputs: vec![map], outputs: vec![output] });
+        graph.nodes.push(Node { name, op: op.into(), inputs: vec![map], outputs: vec![output] });
         map = output;
     }
     graph.outputs.push(map);

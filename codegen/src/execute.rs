@@ -108,11 +108,11 @@ impl Program {
 }
 
 impl TensorInfo {
-    /// Scale and zero point; `None` for labels.
+    /// Scale and zero point; `None` for labels and 16 bits.
     pub fn qparams(&self) -> Option<QParams> {
         match self.format {
             Format::Int8(q) => Some(q),
-            Format::Label => None,
+            Format::Int16 { .. } | Format::Label => None,
         }
     }
 
@@ -121,6 +121,11 @@ impl TensorInfo {
         match self.format {
             Format::Int8(q) => values.iter().map(|x| q.quantize(*x)).collect(),
             Format::Label => values.iter().map(|x| *x as u8 as i8).collect(),
+            Format::Int16 { scale } => values
+                .iter()
+                .flat_map(|x| ((x / scale).round().clamp(-32767.0, 32767.0) as i16).to_le_bytes())
+                .map(|byte| byte as i8)
+                .collect(),
         }
     }
 
@@ -128,6 +133,12 @@ impl TensorInfo {
     pub fn dequantize(&self, codes: &[i8]) -> Tensor<f32> {
         let data = match self.format {
             Format::Int8(q) => codes.iter().map(|c| q.dequantize(*c)).collect(),
+            Format::Int16 { scale } => codes
+                .as_chunks::<2>()
+                .0
+                .iter()
+                .map(|code| scale * i16::from_le_bytes(code.map(|byte| byte as u8)) as f32)
+                .collect(),
             Format::Label => codes.iter().map(|c| *c as u8 as f32).collect(),
         };
         Tensor { shape: self.shape, data }

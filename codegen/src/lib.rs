@@ -18,6 +18,7 @@ pub mod execute;
 mod gemm;
 pub mod golden;
 pub mod graph;
+pub mod int16;
 pub mod lower;
 pub mod maps;
 pub mod network;

@@ -9,7 +9,9 @@ use crate::{
     quantize::{Format, QGraph, QParams},
     tuning::{Choices, Tuning},
 };
-use niello_kernels::{Layout, Multiplier, OutputStage, Region, Rounding, Space, conv::part_of_scratch};
+use niello_kernels::{
+    Bounds, Layout, Multiplier, OutputStage, Region, Rounding, Space, Width, conv::part_of_scratch,
+};
 use std::{any::Any, collections::BTreeSet};
 
 /// What to lower for.
@@ -120,6 +122,31 @@ impl Draft {
     }
 }
 
+/// How real numbers are coded, with 8 bits or 16.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Codes {
+    /// Width of a code.
+    pub width: Width,
+    /// `real = scale * (q - zero_point)`.
+    pub scale: f32,
+    /// 0 at 16 bits.
+    pub zero_point: i32,
+}
+
+impl Codes {
+    /// Zero point and clamp of an output with a fused activation of range `[min, max]`.
+    pub fn bounds(self, min: f32, max: f32) -> Bounds {
+        let (lowest, highest) = match self.width {
+            Width::Int8 => (-128, 127),
+            Width::Int16 => (-32767, 32767),
+        };
+        let code =
+            |x: f32| ((x / self.scale).round() + self.zero_point as f32).clamp(lowest as f32, highest as f32);
+        let clamp = |x: f32, otherwise: i32| if x.is_finite() { code(x) as i32 } else { otherwise };
+        Bounds { zero_point: self.zero_point, min: clamp(min, lowest), max: clamp(max, highest) }
+    }
+}
+
 /// What an operator sees while it is lowered.
 pub struct Lowering<'a> {
     q: &'a QGraph,
@@ -183,8 +210,34 @@ impl Lowering<'_> {
     pub fn qparams(&self, value: ValueId) -> Result<QParams> {
         match self.q.formats[value.0] {
             Format::Int8(q) => Ok(q),
+            Format::Int16 { .. } => {
+                Err(self.error(format!("`{}` has 16 bits", self.graph().values[value.0].name)))
+            }
             Format::Label => Err(self.error(format!("`{}` holds labels", self.graph().values[value.0].name))),
         }
+    }
+
+    /// Width, scale and zero point of a value of either width.
+    pub fn codes(&self, value: ValueId) -> Result<Codes> {
+        match self.q.formats[value.0] {
+            Format::Int16 { scale } => Ok(Codes { width: Width::Int16, scale, zero_point: 0 }),
+            _ => {
+                let q = self.qparams(value)?;
+                Ok(Codes { width: Width::Int8, scale: q.scale, zero_point: q.zero_point.into() })
+            }
+        }
+    }
+
+    /// Whether the node reads or writes a value of 16 bits.
+    pub fn has_int16(&self) -> bool {
+        let node = self.node();
+        let is_wide = |id: &ValueId| matches!(self.q.formats[id.0], Format::Int16 { .. });
+        node.inputs.iter().chain(&node.outputs).any(is_wide)
+    }
+
+    /// Whether the node's weights have 16 bits.
+    pub fn has_wide_weights(&self) -> bool {
+        self.q.wide_weights.contains(&self.node().output())
     }
 
     /// Mean of each channel of a value over the calibration set, where bias correction is on.
@@ -427,7 +480,12 @@ fn fusible(q: &QGraph, placement: &Placement) -> BTreeSet<ValueId> {
         readers.next().filter(|n| n.inputs.len() == 1 && readers.next().is_none())
     };
     let made = graph.nodes.iter().filter(|n| n.outputs.len() == 1 && !graph.outputs.contains(&n.output()));
-    made.filter(|n| placement.parent(n.output()).is_none())
+    let narrow = |n: &&Node| {
+        let mut values = n.inputs.iter().chain(&n.outputs);
+        values.all(|id| q.formats[id.0].bytes() == 1) && !q.wide_weights.contains(&n.output())
+    };
+    made.filter(narrow)
+        .filter(|n| placement.parent(n.output()).is_none())
         .filter(|n| reader(n.output()).is_some_and(|r| r.op.can_take_rows_of(&*n.op)))
         .map(Node::output)
         .collect()

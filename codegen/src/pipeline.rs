@@ -10,6 +10,7 @@ use crate::{
     emit::EmitOptions,
     error::{Error, Result},
     graph::{Node, Shape, Value, ValueId},
+    int16::{self, Wide},
     lower::{Target, lower, lower_apart},
     network::{Network, NetworkOptions, Networks},
     ops::{ArgMax, Op, PointWise, Softmax},
@@ -183,7 +184,16 @@ pub fn build(recipe: &Recipe, networks: &dyn Networks, mut progress: impl FnMut(
     let calibration =
         calibrate(&graph, set.load(&graph), |done| progress(Progress::Calibrating { done, total }))?;
     progress(Progress::Lowering);
-    let quantized = quantize(graph, &calibration, &options(&recipe))?;
+    let mut quantized = quantize(graph, &calibration, &options(&recipe))?;
+    let wide = Wide {
+        activations: recipe.format.int16.iter().cloned().collect(),
+        weights: recipe.format.int16_weights.iter().cloned().collect(),
+    };
+    int16::widen(&mut quantized, &calibration, &wide)?;
+    if let Some(budget) = recipe.format.min_sqnr_db {
+        let samples = set.load(&quantized.graph).take(BUDGET_SAMPLES).collect::<Result<Vec<_>>>()?;
+        int16::choose(&mut quantized, &calibration, &samples, budget)?;
+    }
     let metadata = Metadata {
         network: network.name().into(),
         classes: classes.clone(),
@@ -212,6 +222,8 @@ fn check_generator(recipe: &Recipe, network: &dyn Network) -> Result<()> {
     };
     Err(Error::Invalid(format!("{}: {message}", network.name())))
 }
+/// Inputs of the calibration set that an error budget is held against.
+const BUDGET_SAMPLES: usize = 4;
 
 /// The target with the recipe's threads.
 fn with_threads(recipe: &Recipe, target: &Target) -> Target {
@@ -248,7 +260,7 @@ fn with_head(mut graph: Graph, head: Head) -> Result<Graph> {
     let name = head.name();
     graph.values.push(Value { name: name.into(), shape: shapes[0] });
     let output = ValueId(graph.values.len() - 1);
-    graph.nodes.push(Node { name: name.into(), op, inputs: vec![input], outputs: vec![output] });
+    graph.nodes.push(Node { name: name.into(), op: op.into(), inputs: vec![input], outputs: vec![output] });
     graph.outputs[0] = output;
     Ok(graph)
 }

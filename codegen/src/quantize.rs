@@ -11,7 +11,7 @@ use crate::{
     ops::RangeRule,
 };
 use niello_kernels::Rounding;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Scale and zero point of an int8 tensor: `real = scale * (q - zero_point)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -54,8 +54,41 @@ impl QParams {
 pub enum Format {
     /// Quantised numbers.
     Int8(QParams),
+    /// Numbers of 16 bits, two bytes each, little-endian: `real = scale * q`, `q` in `[-32767, 32767]`.
+    Int16 {
+        /// Positive.
+        scale: f32,
+    },
     /// Class labels, 0 to 127.
     Label,
+}
+
+impl Format {
+    /// Bytes of one code.
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::Int8(_) | Self::Label => 1,
+            Self::Int16 { .. } => 2,
+        }
+    }
+
+    /// The step between codes; `None` for labels.
+    pub fn step(self) -> Option<f32> {
+        match self {
+            Self::Int8(q) => Some(q.scale),
+            Self::Int16 { scale } => Some(scale),
+            Self::Label => None,
+        }
+    }
+
+    /// Smallest and largest value that can be represented; `None` for labels.
+    pub fn range(self) -> Option<(f32, f32)> {
+        match self {
+            Self::Int8(q) => Some(q.range()),
+            Self::Int16 { scale } => Some((-32767.0 * scale, 32767.0 * scale)),
+            Self::Label => None,
+        }
+    }
 }
 
 /// How a tensor's range is chosen.
@@ -104,7 +137,7 @@ impl Default for QuantizeOptions {
 }
 
 /// A graph whose tensors have number formats.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct QGraph {
     /// The float graph, after the passes.
     pub graph: Graph,
@@ -114,6 +147,15 @@ pub struct QGraph {
     pub rounding: Rounding,
     /// By value: mean of each channel over the calibration set; `None` without bias correction.
     pub channel_means: Vec<Option<Vec<f64>>>,
+    /// Values whose makers have weights of 16 bits.
+    pub wide_weights: BTreeSet<ValueId>,
+}
+
+impl QGraph {
+    /// Bytes of a value.
+    pub fn bytes(&self, id: ValueId) -> usize {
+        self.formats[id.0].bytes() * self.graph.shape(id).len()
+    }
 }
 
 /// Chooses formats.
@@ -138,7 +180,7 @@ pub fn quantize(graph: Graph, calibration: &Calibration, options: &QuantizeOptio
         })
         .collect();
     let formats = formats.into_iter().map(|f| f.expect("every value is in a group")).collect();
-    Ok(QGraph { graph, formats, rounding: options.rounding, channel_means })
+    Ok(QGraph { graph, formats, rounding: options.rounding, channel_means, wide_weights: BTreeSet::new() })
 }
 
 /// One format for values that share it.
@@ -197,12 +239,12 @@ pub fn choose_range(seen: &Statistics, method: RangeMethod) -> (f32, f32) {
 }
 
 /// Values that must share one scale, as a union-find forest.
-struct Groups {
+pub(crate) struct Groups {
     parent: Vec<usize>,
 }
 
 impl Groups {
-    fn new(graph: &Graph) -> Self {
+    pub(crate) fn new(graph: &Graph) -> Self {
         let mut groups = Self { parent: (0..graph.values.len()).collect() };
         let is_label = |id: ValueId| {
             graph.producer(id).is_some_and(|n| graph.nodes[n].op.range_rule() == RangeRule::Labels)
@@ -223,7 +265,8 @@ impl Groups {
         i
     }
 
-    fn members(&self) -> impl Iterator<Item = Vec<ValueId>> {
+    /// Every group.
+    pub(crate) fn members(&self) -> impl Iterator<Item = Vec<ValueId>> {
         let mut by_root: BTreeMap<usize, Vec<ValueId>> = BTreeMap::new();
         for i in 0..self.parent.len() {
             by_root.entry(self.root(i)).or_default().push(ValueId(i));

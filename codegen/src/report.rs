@@ -78,7 +78,7 @@ pub fn report(program: &Program) -> Report {
                 space,
                 offset: tensor.location.offset,
                 stride: tensor.location.stride,
-                bytes: tensor.shape.len(),
+                bytes: tensor.bytes(),
                 scratch_bytes: step.scratch.len,
                 tuned: step
                     .layers()

@@ -5,7 +5,6 @@ use crate::{
     execute::Executor,
     graph::{Graph, ValueId},
     program::Program,
-    quantize::Format,
     tensor::Tensor,
 };
 use serde::Serialize;
@@ -17,6 +16,8 @@ pub struct LayerComparison {
     pub name: String,
     /// The operator.
     pub kind: String,
+    /// Bits of a code.
+    pub bits: usize,
     /// Signal to quantisation noise, in decibels: `10 log10(sum x^2 / sum (x - y)^2)`; `None` without noise or signal.
     pub sqnr_db: Option<f64>,
     /// Cosine of the angle between both.
@@ -66,10 +67,11 @@ impl Comparison {
         (norms > 0.0).then(|| self.product / norms)
     }
 
-    fn finish(self, name: &str, kind: &str) -> LayerComparison {
+    fn finish(self, name: &str, kind: &str, bits: usize) -> LayerComparison {
         LayerComparison {
             name: name.into(),
             kind: kind.into(),
+            bits,
             sqnr_db: self.sqnr_db(),
             cosine: self.cosine(),
             max_lsb: self.max_lsb,
@@ -124,9 +126,11 @@ pub fn verify(
             seen[id.0] = Some(view.tensor(id));
         })?;
         let float = graph.observe_f32(&input, |id, tensor| {
-            if let (Some(codes), Format::Int8(q)) = (seen[id.0].take(), program.tensor(id).format) {
+            let format = program.tensor(id).format;
+            if let (Some(codes), Some(step), Some(range)) = (seen[id.0].take(), format.step(), format.range())
+            {
                 let coded = program.tensor(id).dequantize(&codes);
-                sums[id.0].add(&tensor.data, &coded.data, q.scale, q.range());
+                sums[id.0].add(&tensor.data, &coded.data, step, range);
             }
         })?;
         let coded =
@@ -140,7 +144,8 @@ pub fn verify(
     for step in &program.steps {
         let ValueId(id) = step.writes;
         if !std::mem::replace(&mut done[id], true) && sums[id].count > 0 {
-            layers.push(std::mem::take(&mut sums[id]).finish(&step.name, step.kind));
+            let bits = 8 * program.tensors[id].format.bytes();
+            layers.push(std::mem::take(&mut sums[id]).finish(&step.name, step.kind, bits));
         }
     }
     Ok(Verification { layers, output, inputs: count })

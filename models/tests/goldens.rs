@@ -1,5 +1,7 @@
 //! Every network against PyTorch's golden vectors (`tests/goldens/`), output and intermediate values, in both precisions.
 
+#[path = "common/accuracy.rs"]
+mod accuracy;
 mod common;
 
 use common::{Golden, from_torch, relative_error, tests_folder, values, weights_checksum};

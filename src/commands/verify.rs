@@ -135,6 +135,7 @@ impl Verified {
                 vec![
                     l.name.clone(),
                     l.kind.clone(),
+                    l.bits.to_string(),
                     table::optional(l.sqnr_db, 1),
                     table::optional(l.cosine, 5),
                     format!("{:.1}", l.max_lsb),
@@ -143,7 +144,7 @@ impl Verified {
             })
             .collect();
         let mut text =
-            table::render(&["layer", "operator", "SQNR dB", "cosine", "max LSB", "saturated"], &rows);
+            table::render(&["layer", "operator", "bits", "SQNR dB", "cosine", "max LSB", "saturated"], &rows);
         let plural = if self.pictures == 1 { "" } else { "s" };
         text += &format!("\n{} on {} picture{plural}, int8 against float\n", self.network, self.pictures);
         if let Some(db) = self.output.sqnr_db {

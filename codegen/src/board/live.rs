@@ -57,7 +57,7 @@ pub fn peak(program: &Program) -> Option<Peak> {
         let mut blocks: BTreeMap<u32, Alive> = BTreeMap::new();
         for id in used.iter().filter(|(_, u)| (u.0..=u.1).contains(&index)).map(|(id, _)| ValueId(*id)) {
             let tensor = program.tensor(id);
-            let alive = Alive { name: tensor.name.clone(), bytes: tensor.shape.len() as u64 };
+            let alive = Alive { name: tensor.name.clone(), bytes: tensor.bytes() as u64 };
             blocks.entry(tensor.location.offset).or_insert(alive);
         }
         let step = &program.steps[index];

@@ -47,14 +47,14 @@ impl ChainCall {
         let mut offset = b.scratch.offset as usize + self.group.own;
         let mut maps = vec![];
         for (id, rows) in &self.group.between {
-            let shape = tensors[id.0].shape;
-            maps.push((offset, shape.c));
-            offset += (rows * shape.w * shape.c).next_multiple_of(ALIGNMENT);
+            let pixel = tensors[id.0].pixel_bytes();
+            maps.push((offset, pixel));
+            offset += (rows * tensors[id.0].shape.w * pixel).next_multiple_of(ALIGNMENT);
         }
         for (id, map, channel) in &self.inside {
-            let (offset, c) = maps[*map];
-            let offset = (offset + channel) as u32;
-            tensors[id.0].location = Location { space: Space::Arena, offset, stride: c as u32 };
+            let (offset, pixel) = maps[*map];
+            let offset = (offset + channel * tensors[id.0].format.bytes()) as u32;
+            tensors[id.0].location = Location { space: Space::Arena, offset, stride: pixel as u32 };
         }
         tensors
     }

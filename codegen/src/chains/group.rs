@@ -169,8 +169,8 @@ impl<'d> Drafts<'d> {
         loop {
             let rows = self.rows(&links, &places, &inputs, &between, output, band)?;
             let of_map = |(id, rows): (&ValueId, &usize)| {
-                let shape = self.tensors[id.0].shape;
-                (rows * shape.w * shape.c).next_multiple_of(ALIGNMENT)
+                let tensor = &self.tensors[id.0];
+                (rows * tensor.shape.w * tensor.pixel_bytes()).next_multiple_of(ALIGNMENT)
             };
             let bands: usize = between.iter().zip(&rows).map(of_map).sum();
             if bands > BANDS && band > step {
@@ -231,7 +231,8 @@ pub(crate) fn unplaced(q: &QGraph, placement: &Placement) -> Vec<TensorInfo> {
     (0..graph.values.len())
         .map(|i| {
             let (root, channel) = placement.root(ValueId(i));
-            let (offset, stride) = (channel as u32, graph.shape(root).c as u32);
+            let code = q.formats[root.0].bytes();
+            let (offset, stride) = ((code * channel) as u32, (code * graph.shape(root).c) as u32);
             TensorInfo {
                 name: graph.values[i].name.clone(),
                 shape: graph.values[i].shape,

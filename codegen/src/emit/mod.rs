@@ -210,6 +210,7 @@ fn tensor_info(program: &Program, id: ValueId) -> TokenStream {
     let [h, w, c] = [info.shape.h, info.shape.w, info.shape.c].map(Literal::usize_unsuffixed);
     let (scale, zero_point) = match info.format {
         Format::Int8(q) => (q.scale, q.zero_point),
+        Format::Int16 { scale } => (scale, 0),
         Format::Label => (0.0, 0),
     };
     let (scale, zero_point) = (Literal::f32_unsuffixed(scale), Literal::i8_unsuffixed(zero_point));
@@ -242,8 +243,11 @@ fn imports(program: &Program, body: &TokenStream) -> TokenStream {
     // Kernels of chains, and what parameters are made of.
     let helpers = [
         "Add",
+        "AddInt16",
+        "Bounds",
         "ChannelShuffle",
         "Conv2d",
+        "Conv2dInt16",
         "Copy",
         "DepthwiseConv2d",
         "Frame",
@@ -252,6 +256,7 @@ fn imports(program: &Program, body: &TokenStream) -> TokenStream {
         "Kernel",
         "Layout",
         "MaxPool2d",
+        "MaxPool2dInt16",
         "MaxPosition2d",
         "MaxUnpool2d",
         "Memory",
@@ -262,9 +267,12 @@ fn imports(program: &Program, body: &TokenStream) -> TokenStream {
         "PRelu",
         "PadChannels",
         "Requantize",
+        "RescaleInt16",
         "Stage",
         "Table",
+        "TableInt16",
         "TransposedConv2d",
+        "Width",
         "WinogradConv2d",
     ];
     let used = |h: &&&str| **h == "Kernel" || seen.contains(**h);

@@ -223,7 +223,7 @@ impl<'w> GraphBuilder<'w> {
         let output = self.value(name, shape);
         self.graph.nodes.push(Node {
             name: name.into(),
-            op: Box::new(op),
+            op: Arc::new(op),
             inputs: inputs.to_vec(),
             outputs: vec![output],
         });

@@ -10,7 +10,7 @@ mod reference;
 pub use builder::{BatchNormParams, ConvParams, GraphBuilder, TransposedConvParams};
 
 use crate::ops::Op;
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 /// Height, width, channels of an NHWC tensor with a batch of 1. A vector is `1 x 1 x c`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -67,12 +67,12 @@ pub struct Value {
 }
 
 /// One operator in its place.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Node {
     /// The checkpoint's module name where there is one.
     pub name: String,
     /// What it computes.
-    pub op: Box<dyn Op>,
+    pub op: Arc<dyn Op>,
     /// What it reads.
     pub inputs: Vec<ValueId>,
     /// What it makes.
@@ -87,7 +87,7 @@ impl Node {
 }
 
 /// A network: nodes in execution order.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Graph {
     /// The network's name.
     pub name: String,

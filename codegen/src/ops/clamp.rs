@@ -1,6 +1,6 @@
 //! Clamping activations: ReLU, ReLU6. Nearly always absorbed by the operator before.
 
-use super::{Op, downcast, forward_eval};
+use super::{Op, downcast, forward_eval, int16};
 use crate::{
     error::Result,
     graph::Shape,
@@ -77,7 +77,14 @@ impl Op for Clamp {
         *self == Self::NONE
     }
 
+    fn takes_int16(&self) -> bool {
+        true
+    }
+
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        if cx.has_int16() {
+            return int16::rescale(cx, *self);
+        }
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let (from, to) = (cx.qparams(input)?, cx.qparams(output)?);
         let call = RequantizeCall {

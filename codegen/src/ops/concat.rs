@@ -63,6 +63,10 @@ impl Op for Concat {
         true
     }
 
+    fn takes_int16(&self) -> bool {
+        true
+    }
+
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let (inputs, output) = (cx.node().inputs.clone(), cx.node().output());
         let mut first = 0;

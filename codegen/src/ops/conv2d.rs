@@ -2,8 +2,8 @@
 
 use super::{
     BatchNorm, Clamp, Op, downcast,
-    filters::{Filters, fold_bias},
-    forward_eval,
+    filters::{Filters, fold_bias, rounding_noise},
+    forward_eval, int16,
     packing::Packed,
     winograd,
 };
@@ -219,6 +219,14 @@ impl Op for Conv2d {
         (outputs[0].len() * self.taps() * self.channels_per_group()) as u64
     }
 
+    fn takes_int16(&self) -> bool {
+        true
+    }
+
+    fn weight_noise(&self) -> Option<f64> {
+        Some(rounding_noise(&self.rows()))
+    }
+
     fn parameters(&self) -> usize {
         self.weight.len() + if self.params.bias { self.bias.len() } else { 0 }
     }
@@ -246,8 +254,12 @@ impl Op for Conv2d {
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let (input, output) = (cx.node().inputs[0], cx.node().output());
-        let (from, to) = (cx.qparams(input)?, cx.qparams(output)?);
         let expected = self.expected_input(cx);
+        if cx.has_int16() || cx.has_wide_weights() {
+            let taps = int16::Taps::of(&self.params, self.is_depthwise());
+            return int16::conv2d(cx, taps, &self.rows(), &self.bias, expected.as_deref(), self.clamp);
+        }
+        let (from, to) = (cx.qparams(input)?, cx.qparams(output)?);
         let filters = Filters::quantize(cx, &self.rows(), &self.bias, from, to, expected.as_deref())?;
         if self.is_depthwise() {
             return self.lower_depthwise(cx, &filters);

@@ -13,6 +13,13 @@ pub(super) struct Filters {
     pub(super) multiplier: Vec<Multiplier>,
 }
 
+/// Scales of the input and the output of a convolution.
+#[derive(Clone, Copy)]
+pub(super) struct Scales {
+    pub(super) input: f32,
+    pub(super) output: f32,
+}
+
 impl Filters {
     /// Quantises `rows` (one slice of weights per output channel) with one symmetric scale each.
     ///
@@ -26,11 +33,24 @@ impl Filters {
         output: QParams,
         expected_input: Option<&[f64]>,
     ) -> Result<Self> {
+        let scales = Scales { input: input.scale, output: output.scale };
+        Self::quantize_with(cx, rows, bias, scales, expected_input, |weights, bias, multiplier| {
+            prove_no_overflow(weights, bias, input.zero_point, multiplier)
+        })
+    }
+
+    /// As [`Filters::quantize`]; `prove` says of a filter, its bias and its factor whether nothing overflows.
+    pub(super) fn quantize_with(
+        cx: &Lowering<'_>,
+        rows: &[Vec<f32>],
+        bias: &[f32],
+        scales: Scales,
+        expected_input: Option<&[f64]>,
+        prove: impl Fn(&[i8], f64, Multiplier) -> Result<(), String>,
+    ) -> Result<Self> {
         let mut filters = Self { weights: vec![], bias: vec![], multiplier: vec![] };
         for (channel, (row, bias)) in rows.iter().zip(bias).enumerate() {
-            let largest = row.iter().fold(0f32, |m, w| m.max(w.abs()));
-            // A filter of zeros (or of denormals) needs a scale all the same; 1 keeps the bias exact enough.
-            let scale = if largest / 127.0 >= f32::MIN_POSITIVE { largest / 127.0 } else { 1.0 };
+            let scale = scale(row);
             let q: Vec<i8> = row.iter().map(|w| (w / scale).round().clamp(-127.0, 127.0) as i8).collect();
             let drift: f64 = expected_input.map_or(0.0, |mean| {
                 q.iter()
@@ -39,17 +59,54 @@ impl Filters {
                     .map(|((q, w), m)| (*q as f64 * scale as f64 - *w as f64) * m)
                     .sum()
             });
-            let accumulator_scale = input.scale as f64 * scale as f64;
+            let accumulator_scale = scales.input as f64 * scale as f64;
             let bias = ((*bias as f64 - drift) / accumulator_scale).round();
-            let multiplier = cx.multiplier(accumulator_scale / output.scale as f64)?;
-            prove_no_overflow(&q, bias, input.zero_point, multiplier)
-                .map_err(|m| cx.error(format!("output channel {channel}: {m}")))?;
+            let multiplier = cx.multiplier(accumulator_scale / scales.output as f64)?;
+            prove(&q, bias, multiplier).map_err(|m| cx.error(format!("output channel {channel}: {m}")))?;
             filters.weights.push(q);
             filters.bias.push(bias as i32);
             filters.multiplier.push(multiplier);
         }
         Ok(filters)
     }
+}
+
+impl Filters {
+    /// Turns weights of 8 bits into the upper half of ones of 16, and returns the lower half.
+    pub(super) fn add_low_bits(&mut self, rows: &[Vec<f32>]) -> Vec<Vec<i8>> {
+        for multiplier in self.multiplier.iter_mut().filter(|m| m.mantissa != 0) {
+            multiplier.shift -= 8;
+        }
+        let low = |(row, codes): (&Vec<f32>, &mut Vec<i8>)| -> Vec<i8> {
+            let scale = scale(row) as f64 / 256.0;
+            let halves = row.iter().zip(codes.iter_mut()).map(|(w, high)| {
+                let code = (*w as f64 / scale).round().clamp(-32512.0, 32512.0) as i32;
+                *high = ((code + 128) >> 8) as i8;
+                (code - 256 * *high as i32) as i8
+            });
+            halves.collect()
+        };
+        rows.iter().zip(&mut self.weights).map(low).collect()
+    }
+}
+
+/// The symmetric scale of a filter. One of zeros (or of denormals) needs one all the same; 1 keeps the bias exact enough.
+fn scale(row: &[f32]) -> f32 {
+    let largest = row.iter().fold(0f32, |m, w| m.max(w.abs()));
+    if largest / 127.0 >= f32::MIN_POSITIVE { largest / 127.0 } else { 1.0 }
+}
+
+/// What rounding filters to 8 bits takes away, over what they hold: sums of squares.
+pub(super) fn rounding_noise(rows: &[Vec<f32>]) -> f64 {
+    let (mut noise, mut signal) = (0.0, 0.0);
+    for row in rows {
+        let scale = scale(row) as f64;
+        for w in row.iter().map(|w| *w as f64) {
+            noise += (w - (w / scale).round() * scale).powi(2);
+            signal += w * w;
+        }
+    }
+    if signal > 0.0 { noise / signal } else { 0.0 }
 }
 
 /// Whether `bias + sum w * (x - z)`, shifted left as the multiplier says, fits 32 bits for every input `x`.

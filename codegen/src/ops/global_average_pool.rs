@@ -1,6 +1,6 @@
 //! Mean over the image.
 
-use super::{Clamp, Op, forward_eval};
+use super::{Clamp, Op, forward_eval, int16};
 use crate::{
     error::Result,
     graph::Shape,
@@ -57,7 +57,14 @@ impl Op for GlobalAveragePool {
         true
     }
 
+    fn takes_int16(&self) -> bool {
+        true
+    }
+
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        if cx.has_int16() {
+            return int16::global_average_pool(cx);
+        }
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let (from, to) = (cx.qparams(input)?, cx.qparams(output)?);
         // The shape rule keeps the pixels below 2^23.

@@ -1,6 +1,6 @@
 //! Max pooling.
 
-use super::{Conv2d, Op, RangeRule, conv_max_pool, downcast, forward_eval};
+use super::{Conv2d, Op, RangeRule, conv_max_pool, downcast, forward_eval, int16};
 use crate::{
     error::Result,
     graph::Shape,
@@ -144,7 +144,14 @@ impl Op for MaxPool2d {
         downcast::<Conv2d>(producer).is_some_and(|conv| !conv.is_depthwise())
     }
 
+    fn takes_int16(&self) -> bool {
+        true
+    }
+
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        if cx.has_int16() {
+            return int16::max_pool(cx, self.kernel, self.stride, self.padding);
+        }
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let call = MaxPoolCall {
             input: Ref::new(input),

@@ -16,6 +16,7 @@ mod conv_max_pool;
 mod embedding;
 mod filters;
 mod global_average_pool;
+mod int16;
 mod max_pool;
 mod max_position;
 mod max_unpool;
@@ -24,6 +25,7 @@ mod packing;
 mod pad_channels;
 mod point_wise;
 mod prelu;
+mod rescale;
 mod reshape;
 mod resize;
 mod shuffle_channels;
@@ -54,6 +56,7 @@ pub use mul::Mul;
 pub use pad_channels::PadChannels;
 pub use point_wise::{Function, PointWise};
 pub use prelu::PRelu;
+pub use rescale::Rescale;
 pub use reshape::Reshape;
 pub use resize::{Resize, ResizeMode};
 pub use shuffle_channels::ShuffleChannels;
@@ -131,6 +134,16 @@ pub trait Op: Any + fmt::Debug + Send + Sync {
     /// Whether a producer of an input may write straight into the output (concatenation).
     fn places_inputs(&self) -> bool {
         false
+    }
+
+    /// Whether operands and result may have 16 bits, each for itself (all of them, if they share one scale).
+    fn takes_int16(&self) -> bool {
+        false
+    }
+
+    /// What rounding its weights to 8 bits takes away, over what they hold (sums of squares), if it can have weights of 16 bits.
+    fn weight_noise(&self) -> Option<f64> {
+        None
     }
 
     /// Whether it can take the result of `producer` row by row, so that the whole of it is never in memory.

@@ -1,6 +1,6 @@
 //! Element-wise product.
 
-use super::{Clamp, Op, forward_eval};
+use super::{Clamp, Op, forward_eval, int16};
 use crate::{
     error::Result,
     graph::Shape,
@@ -61,7 +61,14 @@ impl Op for Mul {
         self.clamp.absorb(next).map(|clamp| Box::new(Self { clamp }) as _)
     }
 
+    fn takes_int16(&self) -> bool {
+        true
+    }
+
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        if cx.has_int16() {
+            return int16::mul(cx, self.clamp);
+        }
         let (a, b, output) = (cx.node().inputs[0], cx.node().inputs[1], cx.node().output());
         let (qa, qb, q) = (cx.qparams(a)?, cx.qparams(b)?, cx.qparams(output)?);
         // In single precision, as TensorFlow Lite derives it.

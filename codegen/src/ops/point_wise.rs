@@ -1,6 +1,6 @@
 //! Functions of one value, lowered to 256-entry tables.
 
-use super::{Op, RangeRule, forward_eval};
+use super::{Op, RangeRule, forward_eval, int16};
 use crate::{
     error::Result,
     graph::Shape,
@@ -114,7 +114,14 @@ impl Op for PointWise {
         }
     }
 
+    fn takes_int16(&self) -> bool {
+        true
+    }
+
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        if cx.has_int16() {
+            return int16::point_wise(cx, self.0);
+        }
         lower(cx, self.0)
     }
 }

@@ -54,6 +54,10 @@ impl Op for Reshape {
         RangeRule::SameAsInputs
     }
 
+    fn takes_int16(&self) -> bool {
+        true
+    }
+
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let call = ReshapeCall { input: Ref::new(input), output: Ref::new(output) };

@@ -48,6 +48,10 @@ impl Op for SliceChannels {
         RangeRule::SameAsInputs
     }
 
+    fn takes_int16(&self) -> bool {
+        true
+    }
+
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let part = Ref::channels(input, self.first, self.count);

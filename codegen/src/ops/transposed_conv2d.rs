@@ -1,6 +1,11 @@
 //! Transposed convolution, with a fused activation.
 
-use super::{BatchNorm, Clamp, Op, downcast, filters::Filters, forward_eval, packing::Packed};
+use super::{
+    BatchNorm, Clamp, Op, downcast,
+    filters::{Filters, rounding_noise},
+    forward_eval, int16,
+    packing::Packed,
+};
 use crate::{
     error::Result,
     gemm::gemm_transposed,
@@ -147,7 +152,20 @@ impl Op for TransposedConv2d {
         Some(Box::new(Self { params, weight, bias, ..self.clone() }))
     }
 
+    fn takes_int16(&self) -> bool {
+        true
+    }
+
+    fn weight_noise(&self) -> Option<f64> {
+        Some(rounding_noise(&self.rows()))
+    }
+
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        if cx.has_int16() || cx.has_wide_weights() {
+            let p = &self.params;
+            let taps = int16::Taps::transposed(p.kernel, p.stride, [p.padding[TOP], p.padding[LEFT]]);
+            return int16::conv2d(cx, taps, &self.rows(), &self.bias, None, self.clamp);
+        }
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let (from, to) = (cx.qparams(input)?, cx.qparams(output)?);
         let filters = Filters::quantize(cx, &self.rows(), &self.bias, from, to, None)?;

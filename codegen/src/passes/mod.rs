@@ -39,7 +39,7 @@ fn absorb(graph: &mut Graph) -> bool {
         }
         if let Some(op) = graph.nodes[i].op.absorb(&*graph.nodes[next].op) {
             let next = graph.nodes.remove(next);
-            graph.nodes[i] = Node { op, inputs: graph.nodes[i].inputs.clone(), ..next };
+            graph.nodes[i] = Node { op: op.into(), inputs: graph.nodes[i].inputs.clone(), ..next };
             return true;
         }
     }

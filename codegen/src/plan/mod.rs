@@ -63,7 +63,7 @@ pub(crate) struct Load {
 
 impl Load {
     pub(crate) fn new(q: &QGraph, steps: &[Use<'_>], placement: &Placement) -> Self {
-        let storage = storage::Storage::new(&q.graph, steps, placement);
+        let storage = storage::Storage::new(q, steps, placement);
         // What begins and ends with each step; then sums.
         let (mut begins, mut ends) = (vec![0; steps.len()], vec![0; steps.len()]);
         for block in storage.blocks() {
@@ -99,7 +99,7 @@ impl Load {
 /// Plans the arena for steps in order.
 pub(crate) fn plan(q: &QGraph, steps: &[Use<'_>], placement: &Placement) -> Result<MemoryPlan> {
     let graph = &q.graph;
-    let storage = storage::Storage::new(graph, steps, placement);
+    let storage = storage::Storage::new(q, steps, placement);
     let mut blocks: Vec<Block> = storage.blocks().to_vec();
     let tensors = blocks.len();
     let with_scratch: Vec<usize> = (0..steps.len()).filter(|i| steps[*i].scratch > 0).collect();
@@ -118,8 +118,9 @@ pub(crate) fn plan(q: &QGraph, steps: &[Use<'_>], placement: &Placement) -> Resu
     let locations = (0..graph.values.len())
         .map(|i| {
             let (root, channel) = placement.root(ValueId(i));
-            let stride = graph.shape(root).c as u32;
-            let at = |space, base: usize| Location { space, offset: (base + channel) as u32, stride };
+            let code = q.formats[root.0].bytes();
+            let stride = (code * graph.shape(root).c) as u32;
+            let at = |space, base: usize| Location { space, offset: (base + code * channel) as u32, stride };
             if let Some(input) = graph.inputs.iter().position(|id| *id == root) {
                 Some(at(Space::Input(input as u8), 0))
             } else if let Some(output) = graph.outputs.iter().position(|id| *id == root) {

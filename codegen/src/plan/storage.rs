@@ -1,7 +1,7 @@
 //! Blocks of memory: tensors that share one, and when it is live.
 
 use super::{Block, Placement, Use};
-use crate::graph::{Graph, ValueId};
+use crate::{graph::ValueId, quantize::QGraph};
 
 /// Which block each value uses.
 pub(super) struct Storage {
@@ -11,7 +11,8 @@ pub(super) struct Storage {
 }
 
 impl Storage {
-    pub(super) fn new(graph: &Graph, steps: &[Use<'_>], placement: &Placement) -> Self {
+    pub(super) fn new(q: &QGraph, steps: &[Use<'_>], placement: &Placement) -> Self {
+        let graph = &q.graph;
         // First and last step at which the memory behind each root is used.
         let mut used: Vec<Option<(usize, usize)>> = vec![None; graph.values.len()];
         for (index, step) in steps.iter().enumerate() {
@@ -30,13 +31,13 @@ impl Storage {
             .collect();
         roots.sort();
         for (first, last, id) in roots {
-            let bytes = graph.shape(id).len();
+            let bytes = q.bytes(id);
             // The step that makes this value whole may write it over an input that nobody reads afterwards.
             let taken = steps[first]
                 .in_place
                 .iter()
                 .filter(|_| steps[first].writes == id)
-                .filter(|input| graph.shape(**input).len() == bytes && !is_part(**input))
+                .filter(|input| q.bytes(**input) == bytes && !is_part(**input))
                 .filter_map(|input| storage.block[input.0])
                 .find(|block| storage.blocks[*block].last == first);
             let block = taken.unwrap_or_else(|| {

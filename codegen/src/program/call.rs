@@ -3,7 +3,7 @@
 use super::{Blob, Const, Location, Pod, TensorInfo};
 use crate::graph::ValueId;
 use niello_kernels::{
-    Gather, Isa, Layout, Memory, Multiplier, Operand, OutputStage, Region, Rounding, Space,
+    Bounds, Gather, Isa, Layout, Memory, Multiplier, Operand, OutputStage, Region, Rounding, Space, Width,
     by_rows::RowStage, resize::Corners,
 };
 use proc_macro2::{Literal, TokenStream};
@@ -81,8 +81,11 @@ impl Ref {
 impl Field for Ref {
     type Bound<'p> = Operand;
     fn bind<'p>(&'p self, b: &Bindings<'p>) -> Operand {
-        let TensorInfo { shape, location: Location { space, offset, stride }, .. } = &b.tensors[self.value.0];
+        let TensorInfo { shape, location: Location { space, offset, stride }, format, .. } =
+            &b.tensors[self.value.0];
+        // To a kernel, a pixel is its bytes.
         let (first, c) = self.channels.unwrap_or((0, shape.c));
+        let (first, c) = (first * format.bytes(), c * format.bytes());
         Operand {
             space: *space,
             offset: offset + first as u32,
@@ -155,6 +158,14 @@ macro_rules! plain {
 plain! {
     u32: |v, _b| { let v = Literal::u32_unsuffixed(v); quote!(#v) };
     i32: |v, _b| { let v = Literal::i32_unsuffixed(v); quote!(#v) };
+    Width: |v, _b| { let v = format_ident!("{v:?}"); quote!(Width::#v) };
+    [Width; 2]: |v, b| { let v = v.map(|x| x.tokens(b)); quote!([#(#v),*]) };
+    [Width; 3]: |v, b| { let v = v.map(|x| x.tokens(b)); quote!([#(#v),*]) };
+    [i32; 2]: |v, b| { let v = v.map(|x| x.tokens(b)); quote!([#(#v),*]) };
+    Bounds: |v, b| {
+        let [zero_point, min, max] = [v.zero_point, v.min, v.max].map(|x| x.tokens(b));
+        quote!(Bounds { zero_point: #zero_point, min: #min, max: #max })
+    };
     i8: |v, _b| { let v = Literal::i8_unsuffixed(v); quote!(#v) };
     bool: |v, _b| quote!(#v);
     [u32; 2]: |v, b| { let v = v.map(|x| x.tokens(b)); quote!([#(#v),*]) };

@@ -43,6 +43,18 @@ pub struct TensorInfo {
     pub location: Location,
 }
 
+impl TensorInfo {
+    /// Bytes of one pixel's codes.
+    pub fn pixel_bytes(&self) -> usize {
+        self.format.bytes() * self.shape.c
+    }
+
+    /// Bytes of all its codes.
+    pub fn bytes(&self) -> usize {
+        self.format.bytes() * self.shape.len()
+    }
+}
+
 /// One kernel call.
 #[derive(Debug)]
 pub struct Step {

@@ -373,6 +373,48 @@ impl Recipe {
         self
     }
 
+    /// One more layer whose result has 16 bits.
+    ///
+    /// ```
+    /// use niello_codegen::recipe::Recipe;
+    ///
+    /// let recipe = Recipe::new("anam_net").int16("bottleneck1");
+    /// assert_eq!(recipe.format.int16, ["bottleneck1"]);
+    /// ```
+    #[must_use]
+    pub fn int16(mut self, layer: impl Into<String>) -> Self {
+        self.format.int16.push(layer.into());
+        self
+    }
+
+    /// One more layer whose weights have 16 bits.
+    ///
+    /// ```
+    /// use niello_codegen::recipe::Recipe;
+    ///
+    /// let recipe = Recipe::new("anam_net").int16_weights("conv_final");
+    /// assert_eq!(recipe.format.int16_weights, ["conv_final"]);
+    /// ```
+    #[must_use]
+    pub fn int16_weights(mut self, layer: impl Into<String>) -> Self {
+        self.format.int16_weights.push(layer.into());
+        self
+    }
+
+    /// What the first output's signal must be above the noise of quantisation, in decibels: layers get 16 bits until it is.
+    ///
+    /// ```
+    /// use niello_codegen::recipe::Recipe;
+    ///
+    /// let recipe = Recipe::new("anam_net").min_sqnr_db(30.0);
+    /// assert_eq!(recipe.format.min_sqnr_db, Some(30.0));
+    /// ```
+    #[must_use]
+    pub fn min_sqnr_db(mut self, decibels: f64) -> Self {
+        self.format.min_sqnr_db = Some(decibels);
+        self
+    }
+
     /// The machine to build for.
     ///
     /// ```

@@ -97,6 +97,16 @@ pub struct Format {
     pub numbers: Numbers,
     /// The rounding of requantisation.
     pub rounding: Rounding,
+    /// Layers whose results have 16 bits.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub int16: Vec<String>,
+    /// Layers whose weights have 16 bits.
+    #[serde(rename = "int16-weights", skip_serializing_if = "Vec::is_empty")]
+    pub int16_weights: Vec<String>,
+    /// What the signal of the first output must be above the noise of quantisation on the calibration set, in decibels: results
+    /// and weights get 16 bits until it is.
+    #[serde(rename = "min-sqnr-db", skip_serializing_if = "Option::is_none")]
+    pub min_sqnr_db: Option<f64>,
 }
 
 /// `[target]`
@@ -250,6 +260,9 @@ impl Recipe {
         }
         if self.target.name.trim().is_empty() {
             return Some("`target.name` is empty, expected the name of a target".into());
+        }
+        if let Some(db) = self.format.min_sqnr_db.filter(|db| !db.is_finite()) {
+            return Some(format!("`format.min-sqnr-db` is {db}, expected decibels"));
         }
         if let Some(threads) = self.target.threads.filter(|n| !(1..=MOST_THREADS).contains(n)) {
             return Some(format!("`target.threads` is {threads}, expected 1 to {MOST_THREADS}"));

@@ -1,0 +1,365 @@
+//! How operators are lowered whose operands or results have 16 bits.
+
+use super::{
+    Clamp, Function,
+    filters::{Filters, Scales},
+};
+use crate::{
+    error::Result,
+    graph::ConvParams,
+    lower::{Codes, Lowering},
+    program::{Const, Ref, kernel_call},
+};
+use niello_kernels::{Bounds, Multiplier, Rounding, Width, int16::ENTRIES};
+
+kernel_call! {
+    /// Convolution of either width.
+    Conv2dInt16Call for Conv2dInt16 by rows {
+        input: Ref,
+        output: Ref,
+        widths: [Width; 2],
+        kernel: [u32; 2],
+        stride: [u32; 2],
+        dilation: [u32; 2],
+        padding: [u32; 2],
+        transposed: bool,
+        groups: u32,
+        weights: Const<i8>,
+        weights_low: Const<i8>,
+        bias: Const<i32>,
+        mantissa: Const<i32>,
+        shift: Const<i8>,
+        input_zero_point: i32,
+        bounds: Bounds,
+    }
+}
+
+kernel_call! {
+    /// Sum of either width.
+    AddInt16Call for AddInt16 by rows {
+        a: Ref,
+        b: Ref,
+        output: Ref,
+        widths: [Width; 3],
+        zero_points: [i32; 2],
+        a_multiplier: Multiplier,
+        b_multiplier: Multiplier,
+        multiplier: Multiplier,
+        bounds: Bounds,
+        rounding: Rounding,
+    }
+}
+
+kernel_call! {
+    /// Product of either width.
+    MulInt16Call for MulInt16 {
+        a: Ref,
+        b: Ref,
+        output: Ref,
+        widths: [Width; 3],
+        zero_points: [i32; 2],
+        multiplier: Multiplier,
+        bounds: Bounds,
+        rounding: Rounding,
+    }
+}
+
+kernel_call! {
+    /// Another scale or width.
+    RescaleInt16Call for RescaleInt16 by rows {
+        input: Ref,
+        output: Ref,
+        widths: [Width; 2],
+        input_zero_point: i32,
+        multiplier: Multiplier,
+        bounds: Bounds,
+        rounding: Rounding,
+    }
+}
+
+kernel_call! {
+    /// A function of one value of either width.
+    TableInt16Call for TableInt16 by rows {
+        input: Ref,
+        output: Ref,
+        widths: [Width; 2],
+        table: Const<i16>,
+    }
+}
+
+kernel_call! {
+    /// Mean over the image, of either width.
+    GlobalAveragePoolInt16Call for GlobalAveragePoolInt16 {
+        input: Ref,
+        output: Ref,
+        widths: [Width; 2],
+        input_zero_point: i32,
+        multiplier: Multiplier,
+        bounds: Bounds,
+    }
+}
+
+kernel_call! {
+    /// Max pooling of 16 bits.
+    MaxPool2dInt16Call for MaxPool2dInt16 by rows {
+        input: Ref,
+        output: Ref,
+        kernel: [u32; 2],
+        stride: [u32; 2],
+        padding: [u32; 2],
+        bounds: Bounds,
+    }
+}
+
+/// Where the taps of a convolution lie.
+#[derive(Clone, Copy)]
+pub(super) struct Taps {
+    kernel: [usize; 2],
+    stride: [usize; 2],
+    dilation: [usize; 2],
+    padding: [usize; 2],
+    transposed: bool,
+    groups: usize,
+    depthwise: bool,
+}
+
+impl Taps {
+    pub(super) fn of(p: &ConvParams, depthwise: bool) -> Self {
+        let (padding, groups) = ([p.padding[0], p.padding[2]], p.groups);
+        let (kernel, stride, dilation) = (p.kernel, p.stride, p.dilation);
+        Self { kernel, stride, dilation, padding, transposed: false, groups, depthwise }
+    }
+
+    /// Of a transposed convolution that crops `padding` rows and columns above and to the left.
+    pub(super) fn transposed(kernel: [usize; 2], stride: [usize; 2], padding: [usize; 2]) -> Self {
+        Self { kernel, stride, dilation: [1; 2], padding, transposed: true, groups: 1, depthwise: false }
+    }
+}
+
+/// A convolution; `rows` are its filters in the order `[out][kh][kw][in / groups]`.
+pub(super) fn conv2d(
+    cx: &mut Lowering<'_>,
+    p: Taps,
+    rows: &[Vec<f32>],
+    bias: &[f32],
+    expected_input: Option<&[f64]>,
+    clamp: Clamp,
+) -> Result<()> {
+    let (input, output) = (cx.node().inputs[0], cx.node().output());
+    let (from, to) = (cx.codes(input)?, cx.codes(output)?);
+    let scales = Scales { input: from.scale, output: to.scale };
+    // What rounding to 8 bits adds on average is none of 16-bit weights.
+    let expected_input = expected_input.filter(|_| !cx.has_wide_weights());
+    let mut filters =
+        Filters::quantize_with(cx, rows, bias, scales, expected_input, |weights, bias, multiplier| {
+            prove_no_overflow(weights, bias, from, multiplier)
+        })?;
+    let taps = p.kernel[0] * p.kernel[1];
+    let in_order = |rows: &[Vec<i8>]| -> Vec<i8> {
+        if p.depthwise {
+            (0..taps).flat_map(|t| rows.iter().map(move |row| row[t])).collect()
+        } else {
+            rows.concat()
+        }
+    };
+    let low = if cx.has_wide_weights() { in_order(&filters.add_low_bits(rows)) } else { vec![] };
+    let weights = in_order(&filters.weights);
+    let mantissa: Vec<i32> = filters.multiplier.iter().map(|m| m.mantissa).collect();
+    let shift: Vec<i8> = filters.multiplier.iter().map(|m| m.shift as i8).collect();
+    let bytes = weights.len() + low.len() + 9 * filters.bias.len();
+    let call = Conv2dInt16Call {
+        input: Ref::new(input),
+        output: Ref::new(output),
+        widths: [from.width, to.width],
+        kernel: p.kernel.map(|d| d as u32),
+        stride: p.stride.map(|d| d as u32),
+        dilation: p.dilation.map(|d| d as u32),
+        padding: p.padding.map(|d| d as u32),
+        transposed: p.transposed,
+        groups: p.groups as u32,
+        weights: cx.constant(&weights),
+        weights_low: cx.constant(&low),
+        bias: cx.constant(&filters.bias),
+        mantissa: cx.constant(&mantissa),
+        shift: cx.constant(&shift),
+        input_zero_point: from.zero_point,
+        bounds: to.bounds(clamp.min, clamp.max),
+    };
+    cx.push(call, &[input], output).constant_bytes(bytes);
+    Ok(())
+}
+
+/// Whether `bias + sum w (x - z)` stays below `2^47`, and the factor below `2^15`, as `niello_kernels::int16::rescale` needs.
+fn prove_no_overflow(weights: &[i8], bias: f64, from: Codes, multiplier: Multiplier) -> Result<(), String> {
+    if bias.abs() > i32::MAX as f64 {
+        return Err(format!("bias {bias} does not fit 32 bits; its filter is too small beside it"));
+    }
+    let largest = match from.width {
+        Width::Int8 => 255,
+        Width::Int16 => 1 << 15,
+    };
+    let sum: i64 = weights.iter().map(|w| (*w as i64).abs() * largest).sum::<i64>() + bias.abs() as i64;
+    if sum >= 1 << 47 || multiplier.shift >= 15 {
+        return Err(format!("accumulator can reach {sum}, with a factor of {}", multiplier.to_real()));
+    }
+    Ok(())
+}
+
+/// `clamp(a + b)`.
+pub(super) fn add(cx: &mut Lowering<'_>, clamp: Clamp) -> Result<()> {
+    let (a, b, output) = (cx.node().inputs[0], cx.node().inputs[1], cx.node().output());
+    let (qa, qb, to) = (cx.codes(a)?, cx.codes(b)?, cx.codes(output)?);
+    let common = 2.0 * f64::max(qa.scale as f64, qb.scale as f64);
+    let call = AddInt16Call {
+        a: Ref::new(a),
+        b: Ref::new(b),
+        output: Ref::new(output),
+        widths: [qa.width, qb.width, to.width],
+        zero_points: [qa.zero_point, qb.zero_point],
+        a_multiplier: cx.multiplier(qa.scale as f64 / common)?,
+        b_multiplier: cx.multiplier(qb.scale as f64 / common)?,
+        multiplier: sum_multiplier(cx, common / ((1u64 << 15) as f64 * to.scale as f64))?,
+        bounds: to.bounds(clamp.min, clamp.max),
+        rounding: cx.rounding(),
+    };
+    cx.push(call, &[a, b], output).in_place(&[a, b]);
+    Ok(())
+}
+
+/// A factor of sums and products of 31 bits: those may not be shifted left.
+fn sum_multiplier(cx: &Lowering<'_>, real: f64) -> Result<Multiplier> {
+    let multiplier = cx.multiplier(real)?;
+    if multiplier.shift > 0 {
+        return Err(cx.error(format!("scale factor {real} is out of range: the result's scale is too fine")));
+    }
+    Ok(multiplier)
+}
+
+/// `clamp(a * b)`, where `b` may be one pixel or one channel.
+pub(super) fn mul(cx: &mut Lowering<'_>, clamp: Clamp) -> Result<()> {
+    let (a, b, output) = (cx.node().inputs[0], cx.node().inputs[1], cx.node().output());
+    let (qa, qb, to) = (cx.codes(a)?, cx.codes(b)?, cx.codes(output)?);
+    let real = qa.scale as f64 * qb.scale as f64 / to.scale as f64;
+    let call = MulInt16Call {
+        a: Ref::new(a),
+        b: Ref::new(b),
+        output: Ref::new(output),
+        widths: [qa.width, qb.width, to.width],
+        zero_points: [qa.zero_point, qb.zero_point],
+        // Of two narrow factors the product has 17 bits.
+        multiplier: if qa.width == Width::Int8 && qb.width == Width::Int8 {
+            cx.multiplier(real)?
+        } else {
+            sum_multiplier(cx, real)?
+        },
+        bounds: to.bounds(clamp.min, clamp.max),
+        rounding: cx.rounding(),
+    };
+    cx.push(call, &[a, b], output).in_place(&[a]);
+    Ok(())
+}
+
+/// `clamp(x)`.
+pub(super) fn rescale(cx: &mut Lowering<'_>, clamp: Clamp) -> Result<()> {
+    let (input, output) = (cx.node().inputs[0], cx.node().output());
+    let (from, to) = (cx.codes(input)?, cx.codes(output)?);
+    let multiplier = cx.multiplier(from.scale as f64 / to.scale as f64)?;
+    if multiplier.shift > 14 {
+        return Err(cx.error(format!("scale factor {} is out of range", multiplier.to_real())));
+    }
+    let call = RescaleInt16Call {
+        input: Ref::new(input),
+        output: Ref::new(output),
+        widths: [from.width, to.width],
+        input_zero_point: from.zero_point,
+        multiplier,
+        bounds: to.bounds(clamp.min, clamp.max),
+        rounding: cx.rounding(),
+    };
+    cx.push(call, &[input], output).in_place(&[input]);
+    Ok(())
+}
+
+/// A function of one value.
+pub(super) fn point_wise(cx: &mut Lowering<'_>, function: Function) -> Result<()> {
+    let (input, output) = (cx.node().inputs[0], cx.node().output());
+    let (from, to) = (cx.codes(input)?, cx.codes(output)?);
+    let entries = entries(|x| function.eval(x), from, to);
+    let call = TableInt16Call {
+        input: Ref::new(input),
+        output: Ref::new(output),
+        widths: [from.width, to.width],
+        table: cx.constant(&entries),
+    };
+    cx.push(call, &[input], output).constant_bytes(2 * entries.len()).in_place(&[input]);
+    Ok(())
+}
+
+/// The table of `f`. From 16 bits, each entry is moved by half of what the line misses halfway to the next one: TensorFlow Lite's
+/// `LUTPopulate`.
+fn entries(f: impl Fn(f64) -> f64, from: Codes, to: Codes) -> Vec<i16> {
+    let (from_scale, to_scale) = (from.scale as f64, to.scale as f64);
+    // What an entry stands for: a code of 16 bits, or one of 8 bits with eight more behind the point.
+    let code = |y: f64| match to.width {
+        Width::Int16 => y / to_scale,
+        Width::Int8 => 256.0 * (y / to_scale + to.zero_point as f64),
+    };
+    let entry = |y: f64| y.round().clamp(-32768.0, 32767.0) as i16;
+    match from.width {
+        Width::Int8 => {
+            (0..256).map(|i| entry(code(f(from_scale * (i - 128 - from.zero_point) as f64)))).collect()
+        }
+        Width::Int16 => (0..ENTRIES as i32)
+            .map(|i| {
+                let at = |steps: f64| code(f(from_scale * 128.0 * (i as f64 - 256.0 + steps)));
+                let here = at(0.0).round();
+                if i + 1 == ENTRIES as i32 {
+                    return entry(here);
+                }
+                let line = ((at(1.0) + here) / 2.0).round();
+                entry(here - ((line - at(0.5).round()) / 2.0).round())
+            })
+            .collect(),
+    }
+}
+
+/// Mean over the image.
+pub(super) fn global_average_pool(cx: &mut Lowering<'_>) -> Result<()> {
+    let (input, output) = (cx.node().inputs[0], cx.node().output());
+    let (from, to) = (cx.codes(input)?, cx.codes(output)?);
+    let pixels = cx.graph().shape(input).area() as f64;
+    let multiplier = cx.multiplier(from.scale as f64 / (to.scale as f64 * pixels))?;
+    if multiplier.shift >= 15 {
+        return Err(cx.error(format!("scale factor {} is out of range", multiplier.to_real())));
+    }
+    let call = GlobalAveragePoolInt16Call {
+        input: Ref::new(input),
+        output: Ref::new(output),
+        widths: [from.width, to.width],
+        input_zero_point: from.zero_point,
+        multiplier,
+        bounds: to.bounds(Clamp::NONE.min, Clamp::NONE.max),
+    };
+    cx.push(call, &[input], output);
+    Ok(())
+}
+
+/// Largest value of each window.
+pub(super) fn max_pool(
+    cx: &mut Lowering<'_>,
+    kernel: [usize; 2],
+    stride: [usize; 2],
+    padding: [usize; 2],
+) -> Result<()> {
+    let (input, output) = (cx.node().inputs[0], cx.node().output());
+    let call = MaxPool2dInt16Call {
+        input: Ref::new(input),
+        output: Ref::new(output),
+        kernel: kernel.map(|d| d as u32),
+        stride: stride.map(|d| d as u32),
+        padding: padding.map(|d| d as u32),
+        bounds: cx.codes(output)?.bounds(Clamp::NONE.min, Clamp::NONE.max),
+    };
+    cx.push(call, &[input], output);
+    Ok(())
+}

@@ -1,0 +1,44 @@
+//! int8 beside float on the input of every golden case.
+
+use super::{CASES, build, open};
+use niello_codegen::{
+    calibrate::calibrate,
+    int16,
+    lower::{Target, lower_apart},
+    passes::optimize,
+    program::Metadata,
+    quantize::{QuantizeOptions, quantize},
+    verify::verify,
+};
+
+/// Decibels that a network's output must be above the noise of quantisation.
+const ENOUGH: f64 = 20.0;
+
+/// Ranges come from the very input, so that this is rounding alone: weights, activations, sums.
+#[test]
+fn outputs_are_20_decibels_above_the_noise_of_8_bits_or_get_16_where_it_matters() {
+    for (case, network) in CASES.iter().copied() {
+        let golden = open(case);
+        let inputs = golden.inputs();
+        let graph = optimize(build(network, &golden, &inputs[0]));
+        let calibration = calibrate(&graph, [Ok(inputs.clone())], |_| {}).unwrap();
+        let mut q = quantize(graph, &calibration, &QuantizeOptions::default()).unwrap();
+        let program = lower_apart(&q, Target::find("host").unwrap(), Metadata::default()).unwrap();
+        let result = verify(&q.graph, &program, [Ok(inputs.clone())], |_, _| Ok(())).unwrap();
+        let narrow = result.output.sqnr_db().unwrap_or(f64::INFINITY);
+        println!("{case}: {narrow:.1} dB");
+        if narrow < ENOUGH {
+            let values = q.graph.values.len();
+            let choice = int16::choose(&mut q, &calibration, &[inputs], ENOUGH)
+                .unwrap_or_else(|e| panic!("{case}: {e}"));
+            let wide = &choice.wide;
+            println!(
+                "{case}: {:.1} dB with 16 bits for {} results and {} layers' weights of {values}",
+                choice.sqnr_db,
+                wide.activations.len(),
+                wide.weights.len()
+            );
+            assert!(choice.sqnr_db >= ENOUGH, "{case}");
+        }
+    }
+}
