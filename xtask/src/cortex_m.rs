@@ -10,8 +10,8 @@ pub(crate) mod log;
 pub(crate) mod qemu;
 
 use crate::{Result, stage::Runner};
-pub(crate) use image::shared;
 use image::{Image, MODELS, ROUNDINGS};
+pub(crate) use image::{root, shared};
 use std::{
     fs, thread,
     time::{Duration, Instant},

@@ -9,7 +9,12 @@ use crate::{
     cross,
     stage::{Runner, Stage},
 };
-use std::{fs, time::Instant};
+use std::{
+    fs,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+    time::Instant,
+};
 
 /// A core to test on.
 pub(crate) struct Core {
@@ -45,7 +50,6 @@ pub(crate) fn tests(runner: &mut Runner, core: &Core, arguments: &[String]) -> R
     if !arguments.is_empty() {
         return runner.run(stage.arguments(&["--".into()]).arguments(arguments));
     }
-    runner.run(stage)?;
     let programs = cross::aarch64(&format!("{}: programs", core.name), PROGRAMS, core.cpu)?;
     runner.run(match shared() {
         // With the trained models.
@@ -54,33 +58,48 @@ pub(crate) fn tests(runner: &mut Runner, core: &Core, arguments: &[String]) -> R
     })?;
     let folder = format!("target/{}/release", cross::AARCH64_LINUX);
     generated(runner, core, &format!("{folder}/niello-bits"))?;
-    command_line(runner, core, &format!("{folder}/niello"))
+    command_line(runner, core, &format!("{folder}/niello"))?;
+    runner.run(stage)
 }
 
 /// Every generated model prints each layer's checksum; all are as recorded.
 fn generated(runner: &mut Runner, core: &Core, program: &str) -> Result {
     let start = Instant::now();
     let run = |arguments: &[&str]| emulate(core, program, arguments).output();
-    let (mut layers, names) = (0, run(&[])?);
-    for name in names.lines() {
+    let names = run(&[])?;
+    let names: Vec<&str> = names.lines().collect();
+    let check = |name: &str| -> Result<usize> {
         let golden = match name.rsplit_once('.') {
             Some((recorded, _packing)) => format!("tests/bits/{recorded}.golden"),
             None => return Err(format!("{program} has a model `{name}`, expected MODEL.ROUNDING.PACKING")),
         };
         let golden = fs::read_to_string(&golden).map_err(|e| format!("cannot read {golden}: {e}"))?;
         let what = format!("{}: generated model {name}", core.name);
-        layers += log::compare(&golden, &run(&[name])?).map_err(|difference| {
+        log::compare(&golden, &run(&[name])?).map_err(|difference| {
             let element = element(core, program, name, &difference);
             format!(
                 "{what}: {difference}{}",
                 element.unwrap_or_else(|e| format!("; the element is not known: {e}"))
             )
-        })?;
-    }
+        })
+    };
+    // A model runs on one thread.
+    let next = AtomicUsize::new(0);
+    let some = || -> Result<usize> {
+        let mut layers = 0;
+        while let Some(name) = names.get(next.fetch_add(1, Ordering::Relaxed)) {
+            layers += check(name)?;
+        }
+        Ok(layers)
+    };
+    let layers: usize = thread::scope(|scope| {
+        let threads: Vec<_> = (0..2).map(|_| scope.spawn(some)).collect();
+        threads.into_iter().map(|t| t.join().expect("no panic")).sum::<Result<usize>>()
+    })?;
     if layers == 0 {
         return Err(format!("{}: no generated model ran", core.name));
     }
-    let models = names.lines().count();
+    let models = names.len();
     runner.note(format!("{}: {models} generated models, {layers} layers equal", core.name), start.elapsed());
     Ok(())
 }

@@ -43,7 +43,7 @@ pub(super) struct Image {
 }
 
 /// The checkout.
-fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     let own = Path::new(env!("CARGO_MANIFEST_DIR"));
     own.parent().unwrap_or(own)
 }
