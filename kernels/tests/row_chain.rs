@@ -89,6 +89,7 @@ rows!(TransposedConv2d<'static>, k.scratch.len as usize, |k, r, output, scratch|
     ..k
 });
 rows!(MaxPool2d, 0, |k, r, output, _scratch| MaxPool2d { input: r[0], output, ..k });
+rows!(MaxUnpool2d, 0, |k, r, output, _scratch| MaxUnpool2d { values: r[0], positions: r[1], output, ..k });
 rows!(Add, 0, |k, r, output, _scratch| Add { a: r[0], b: r[1], output, ..k });
 
 /// A random network.
@@ -138,7 +139,7 @@ impl Net {
             let from = net.maps.len() - 1;
             let [h, w, c] = net.maps[from];
             let to = from + 1;
-            match random.below(6) {
+            match random.below(7) {
                 // Convolution.
                 0 | 1 => {
                     let kernel = [1 + random.below(3), 1 + random.below(3)];
@@ -225,6 +226,26 @@ impl Net {
                             slice,
                         });
                     }
+                }
+                // Unpooling, of codes that are values and, some of them, positions; the last window may be cut off or followed by zeros.
+                5 if h * w < 400 => {
+                    let kernel = [1 + random.below(3), 1 + random.below(3)];
+                    let sides = [h * kernel[0] + random.below(3), w * kernel[1]];
+                    net.maps.push([sides[0].saturating_sub(1).max(1), sides[1], c]);
+                    let unpool = MaxUnpool2d {
+                        values: NOWHERE,
+                        positions: NOWHERE,
+                        output: NOWHERE,
+                        kernel: kernel.map(|d| d as u32),
+                        cropped: random.below(2) as u32,
+                        zero_point: random.code(),
+                    };
+                    net.nodes.push(Node {
+                        kernel: Box::new(unpool),
+                        reads: [from; 2],
+                        writes: to,
+                        slice: (0, c),
+                    });
                 }
                 // A residual sum, where a map of the same shape went before.
                 _ => {
