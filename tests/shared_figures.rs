@@ -7,7 +7,7 @@ mod support;
 use niello_codegen::{
     Tensor,
     execute::Executor,
-    pipeline::{Build, build},
+    pipeline::{Build, build, import},
     recipe::Recipe,
     report::report,
     verify::verify,
@@ -17,7 +17,10 @@ use niello_imaging::{
     metrics::{DiceCounts, dice},
 };
 use niello_models::{Registry, bundled::CT_SLICES};
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 use support::{Room, shared};
 
 /// What the program answers, as real values.
@@ -77,6 +80,67 @@ fn w251_baseline_cnn_keeps_its_classes_on_every_slice() {
     let (same, sqnr) = agreement(&build, &slices);
     println!("{} slices: same class {same}, {sqnr:.1} dB", slices.len());
     assert_eq!((slices.len(), same), (7, 1.0));
+}
+
+#[test]
+fn polsinelli_cnn_keeps_its_decisions() {
+    let Some(shared) = shared() else { return };
+    let folder = |name: &str| list_images(shared.join("data/ct/covid_ct").join(name), true).unwrap();
+    let (train, held_out) = (folder("train"), folder("val"));
+    let recipe = Recipe::new("polsinelli_cnn")
+        .weights(shared.join("trained/polsinelli_cnn_covid_ct.safetensors"))
+        .calibrate_on_files(&train);
+    let build = build(&recipe, &Registry, |_| {}).unwrap();
+    let pictures = [train, held_out].concat();
+    let (same, sqnr) = agreement(&build, &pictures);
+    println!("{} pictures: same decision on {same}, {sqnr:.1} dB", pictures.len());
+    assert_eq!(pictures.len(), 64);
+    assert!(same >= 0.98, "{same}");
+}
+
+/// Photographs among scikit-image's samples.
+const PHOTOGRAPHS: [&str; 8] = [
+    "astronaut.png",
+    "camera.png",
+    "chelsea.png",
+    "coffee.png",
+    "coins.png",
+    "hubble_deep_field.jpg",
+    "motorcycle_left.png",
+    "rocket.jpg",
+];
+
+/// Indices of the five largest values.
+fn best_five(values: &[f32]) -> BTreeSet<usize> {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|a, b| values[*b].total_cmp(&values[*a]));
+    order.into_iter().take(5).collect()
+}
+
+/// On scikit-image's sample pictures, where `NIELLO_SKIMAGE` names its folder `skimage/data`; else only that the weights load.
+#[test]
+fn imagenet_squeezenet_keeps_its_five_best_classes() {
+    let Some(shared) = shared() else { return };
+    let recipe = Recipe::new("squeezenet1_0_caffe")
+        .weights(shared.join("data/weights/squeezenet1_0_imagenet_deepcompressed.safetensors"));
+    let graph = import(&recipe, &Registry).unwrap().graph;
+    assert_eq!(graph.parameters(), 1_248_424);
+    let Some(folder) = std::env::var_os("NIELLO_SKIMAGE").map(PathBuf::from) else {
+        println!("skipped: NIELLO_SKIMAGE names no folder of pictures");
+        return;
+    };
+    let pictures = PHOTOGRAPHS.map(|name| folder.join(name));
+    let build = build(&recipe.calibrate_on_files(&pictures), &Registry, |_| {}).unwrap();
+    let inputs = pictures.iter().map(|p| Ok(vec![build.input(&load(p).unwrap()).unwrap()]));
+    let mut same = vec![];
+    let result = verify(&build.quantized.graph, &build.program, inputs, |_, pair| {
+        let [float, coded] = [&pair.float[0], &pair.coded[0]].map(|scores| best_five(&scores.data));
+        println!("{}: float {float:?}, int8 {coded:?}", PHOTOGRAPHS[same.len()]);
+        same.push(float == coded);
+        Ok(())
+    });
+    println!("{:.1} dB", result.unwrap().output.sqnr_db().unwrap());
+    assert_eq!(same, [true; PHOTOGRAPHS.len()]);
 }
 
 #[test]

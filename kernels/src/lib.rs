@@ -47,6 +47,7 @@ pub mod reshape;
 pub mod resize;
 pub mod row_chain;
 pub mod softmax;
+pub mod sub;
 pub mod table;
 #[cfg(feature = "threads")]
 pub mod threads;
@@ -77,6 +78,7 @@ pub use reshape::Reshape;
 pub use resize::{ResizeBilinear, ResizeNearest};
 pub use row_chain::{Frame, RowChain, Stage};
 pub use softmax::Softmax;
+pub use sub::Sub;
 pub use table::Table;
 pub use tiles::Layout;
 pub use winograd::WinogradConv2d;

@@ -384,7 +384,7 @@ proptest! {
     }
 
     #[test]
-    fn products_of_any_shape(
+    fn products_and_differences_of_any_shape(
         seed: u64,
         shape in [1usize..=5, 1usize..=7, 1usize..=150],
         (fill, second, za, zb, stage, gaps) in (fill(), fill(), zero_point(), zero_point(), stages(), gaps()),
@@ -395,6 +395,16 @@ proptest! {
         let kernel: &Make<'_> = &|i, output| {
             Box::new(Mul { a: i[0], b: i[1], output, a_zero_point: za, b_zero_point: zb, multiplier, stage })
         };
+        let half = Multiplier { mantissa: 1 << 30, shift: 0 };
+        let smaller = random.multiplier(256.0 * 8.0);
+        let factors = if seed % 2 == 0 { [half, smaller] } else { [smaller, half] };
+        let common = random.multiplier(255.0 * f64::from(1 << 20));
+        let difference: &Make<'_> = &|i, output| {
+            Box::new(Sub {
+                a: i[0], b: i[1], output, a_zero_point: za, b_zero_point: zb, a_multiplier: factors[0],
+                b_multiplier: factors[1], multiplier: common, stage,
+            })
+        };
         let divisors: Vec<usize> = (1..=shape[2]).filter(|groups| shape[2].is_multiple_of(*groups)).collect();
         let groups = divisors[random.next() as usize % divisors.len()];
         for repeated in [shape, [1, 1, shape[2]], [shape[0], shape[1], 1], [shape[0], shape[1], groups]] {
@@ -402,6 +412,9 @@ proptest! {
             let expected = mul(&a, &b, [za, zb], multiplier, &stage);
             check(&[&a, &b], &expected, gaps, kernel);
             check_in_place(&[&a, &b], &expected, gaps[0], kernel);
+            let expected = sub(&a, &b, [za, zb], [factors[0], factors[1], common], &stage);
+            check(&[&a, &b], &expected, gaps, difference);
+            check_in_place(&[&a, &b], &expected, gaps[0], difference);
         }
     }
 

@@ -58,6 +58,8 @@ fn operands_outside_memory_are_refused() {
                 &add(ok, input, output),
                 &mul(input, ok, output),
                 &mul(ok, input, output),
+                &sub(input, ok, output),
+                &sub(ok, input, output),
                 &MaxPool2d { input, output, kernel, stride, padding, min: -128, max: 127 },
                 &AveragePool2d {
                     input,
@@ -127,6 +129,20 @@ fn prelu(input: Operand, output: Operand) -> PRelu<'static> {
     }
 }
 
+fn sub(a: Operand, b: Operand, output: Operand) -> Sub {
+    Sub {
+        a,
+        b,
+        output,
+        a_zero_point: 0,
+        b_zero_point: 0,
+        a_multiplier: HALF,
+        b_multiplier: HALF,
+        multiplier: HALF,
+        stage: STAGE,
+    }
+}
+
 /// 8 channels, 3x3, with all the constants that it needs.
 fn depthwise(input: Operand, output: Operand) -> DepthwiseConv2d<'static> {
     DepthwiseConv2d {
@@ -178,6 +194,7 @@ fn shapes_that_differ_are_refused() {
     refuses("copy", &mut arena, &Copy { input, output });
     refuses("add", &mut arena, &add(input, input, output));
     refuses("mul", &mut arena, &mul(input, input, output));
+    refuses("sub", &mut arena, &sub(input, input, output));
     refuses("mul by fewer channels", &mut arena, &mul(input, few, input));
     refuses(
         "mul of one pixel by many",

@@ -136,6 +136,22 @@ fn kernels_of_single_elements() {
                 let multiplier = Multiplier { mantissa: 1_500_000_000, shift: -7 };
                 (Box::new(Mul { a, b, output, a_zero_point: 3, b_zero_point: -4, multiplier, stage }), output)
             });
+            same_bytes("sub", 0, |arena, _| {
+                let (a, output) = operands(arena);
+                let b = arena.place(&image(repeated), repeated[2]);
+                let sub = Sub {
+                    a,
+                    b,
+                    output,
+                    a_zero_point: 3,
+                    b_zero_point: -4,
+                    a_multiplier: multiplier,
+                    b_multiplier: multiplier,
+                    multiplier: Multiplier { mantissa: 1_100_000_000, shift: -18 },
+                    stage,
+                };
+                (Box::new(sub), output)
+            });
         }
         same_bytes("table", 0, |arena, _| {
             let (input, output) = operands(arena);

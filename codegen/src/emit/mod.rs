@@ -269,6 +269,7 @@ fn imports(program: &Program, body: &TokenStream) -> TokenStream {
         "Requantize",
         "RescaleInt16",
         "Stage",
+        "Sub",
         "Table",
         "TableInt16",
         "TransposedConv2d",

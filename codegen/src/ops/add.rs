@@ -6,6 +6,7 @@ use crate::{
     graph::Shape,
     lower::Lowering,
     program::{Ref, kernel_call},
+    quantize::QParams,
     tensor::{Real, Tensor},
 };
 use niello_kernels::{Multiplier, OutputStage, add::LEFT_SHIFT};
@@ -30,6 +31,26 @@ impl Add {
             *x = self.clamp.apply(*x + *y);
         }
         out
+    }
+}
+
+/// Factors that bring two operands to a common scale, and their sum or difference to the output's.
+pub(super) struct CommonScale {
+    pub(super) a: Multiplier,
+    pub(super) b: Multiplier,
+    pub(super) result: Multiplier,
+}
+
+impl CommonScale {
+    /// As TensorFlow Lite derives them: twice the larger scale is the common one.
+    pub(super) fn new(cx: &Lowering<'_>, a: QParams, b: QParams, output: QParams) -> Result<Self> {
+        let [a, b, output] = [a, b, output].map(|q| q.scale as f64);
+        let common = 2.0 * f64::max(a, b);
+        Ok(Self {
+            a: cx.multiplier(a / common)?,
+            b: cx.multiplier(b / common)?,
+            result: cx.multiplier(common / ((1u64 << LEFT_SHIFT) as f64 * output))?,
+        })
     }
 }
 
@@ -76,17 +97,16 @@ impl Op for Add {
         }
         let (a, b, output) = (cx.node().inputs[0], cx.node().inputs[1], cx.node().output());
         let (qa, qb, q) = (cx.qparams(a)?, cx.qparams(b)?, cx.qparams(output)?);
-        // As TensorFlow Lite derives them: twice the larger scale is the common one.
-        let common = 2.0 * f64::max(qa.scale as f64, qb.scale as f64);
+        let factors = CommonScale::new(cx, qa, qb, q)?;
         let call = AddCall {
             a: Ref::new(a),
             b: Ref::new(b),
             output: Ref::new(output),
             a_zero_point: qa.zero_point,
             b_zero_point: qb.zero_point,
-            a_multiplier: cx.multiplier(qa.scale as f64 / common)?,
-            b_multiplier: cx.multiplier(qb.scale as f64 / common)?,
-            multiplier: cx.multiplier(common / ((1u64 << LEFT_SHIFT) as f64 * q.scale as f64))?,
+            a_multiplier: factors.a,
+            b_multiplier: factors.b,
+            multiplier: factors.result,
             stage: cx.stage(q, self.clamp.min, self.clamp.max),
         };
         cx.push(call, &[a, b], output).in_place(&[a, b]);

@@ -31,6 +31,7 @@ mod resize;
 mod shuffle_channels;
 mod slice_channels;
 mod softmax;
+mod sub;
 #[cfg(test)]
 mod testing;
 mod transposed_conv2d;
@@ -62,6 +63,7 @@ pub use resize::{Resize, ResizeMode};
 pub use shuffle_channels::ShuffleChannels;
 pub use slice_channels::SliceChannels;
 pub use softmax::Softmax;
+pub use sub::Sub;
 pub use transposed_conv2d::TransposedConv2d;
 
 use crate::{

@@ -92,14 +92,33 @@ pub(crate) fn add(
     [ma, mb, m]: [Multiplier; 3],
     stage: &OutputStage,
 ) -> Tensor {
-    let common =
-        |v: i8, zero_point: i8, m| requantize((v as i64 - zero_point as i64) << 20, m, stage.rounding);
-    let sum =
-        |(a, b): (&i8, &i8)| store(common(*a, zero_points[0], ma) + common(*b, zero_points[1], mb), m, stage);
-    Tensor::new(a.shape, a.data.iter().zip(&b.data).map(sum).collect())
+    let [common_a, common_b] = [(zero_points[0], ma), (zero_points[1], mb)].map(|(zero_point, m)| {
+        move |v: i8| requantize((v as i64 - zero_point as i64) << 20, m, stage.rounding)
+    });
+    of_pairs(a, b, |a, b| store(common_a(a) + common_b(b), m, stage))
 }
 
-/// `b` has the shape of `a`, one pixel or one channel.
+pub(crate) fn sub(
+    a: &Tensor,
+    b: &Tensor,
+    zero_points: [i8; 2],
+    [ma, mb, m]: [Multiplier; 3],
+    stage: &OutputStage,
+) -> Tensor {
+    let [common_a, common_b] = [(zero_points[0], ma), (zero_points[1], mb)].map(|(zero_point, m)| {
+        move |v: i8| requantize((v as i64 - zero_point as i64) << 20, m, stage.rounding)
+    });
+    of_pairs(a, b, |a, b| store(common_a(a) - common_b(b), m, stage))
+}
+
+/// What `f` makes of every pair; `b` has the shape of `a`, one pixel or one channel.
+fn of_pairs(a: &Tensor, b: &Tensor, f: impl Fn(i8, i8) -> i8) -> Tensor {
+    Tensor::from_fn(a.shape, |y, x, c| {
+        let [by, bx] = [(y, 0), (x, 1)].map(|(i, axis)| if b.shape[axis] == 1 { 0 } else { i });
+        f(a.at(y, x, c), b.at(by, bx, c / (a.shape[2] / b.shape[2])))
+    })
+}
+
 pub(crate) fn mul(
     a: &Tensor,
     b: &Tensor,
@@ -107,12 +126,8 @@ pub(crate) fn mul(
     multiplier: Multiplier,
     stage: &OutputStage,
 ) -> Tensor {
-    Tensor::from_fn(a.shape, |y, x, c| {
-        let [by, bx] = [(y, 0), (x, 1)].map(|(i, axis)| if b.shape[axis] == 1 { 0 } else { i });
-        let bc = c / (a.shape[2] / b.shape[2]);
-        let [va, vb] = [a.at(y, x, c), b.at(by, bx, bc)];
-        store((va as i64 - zero_points[0] as i64) * (vb as i64 - zero_points[1] as i64), multiplier, stage)
-    })
+    let [za, zb] = zero_points.map(i64::from);
+    of_pairs(a, b, |a, b| store((a as i64 - za) * (b as i64 - zb), multiplier, stage))
 }
 
 /// A pooling window and the size of the result.

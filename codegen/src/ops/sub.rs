@@ -1,0 +1,119 @@
+//! Element-wise difference.
+
+use super::{Clamp, Op, add::CommonScale, forward_eval};
+use crate::{
+    error::Result,
+    graph::Shape,
+    lower::Lowering,
+    program::{Ref, kernel_call},
+    tensor::{Real, Tensor},
+};
+use niello_kernels::{Multiplier, OutputStage};
+
+/// `clamp(a - b)`; `b` has the shape of `a`, or one pixel (a value for each channel), or one channel (one for each pixel).
+#[derive(Clone, Copy, Debug)]
+pub struct Sub {
+    /// Fused activation.
+    pub clamp: Clamp,
+}
+
+impl Default for Sub {
+    fn default() -> Self {
+        Self { clamp: Clamp::NONE }
+    }
+}
+
+impl Sub {
+    fn eval<T: Real>(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        let mut out = inputs[0].clone();
+        let second = super::repeated(inputs[1], out.shape);
+        out.data.iter_mut().zip(second).for_each(|(x, y)| *x = self.clamp.apply(*x - y));
+        out
+    }
+}
+
+kernel_call! {
+    /// Difference at a common scale.
+    SubCall for Sub by rows {
+        a: Ref,
+        b: Ref,
+        output: Ref,
+        a_zero_point: i8,
+        b_zero_point: i8,
+        a_multiplier: Multiplier,
+        b_multiplier: Multiplier,
+        multiplier: Multiplier,
+        stage: OutputStage,
+    }
+}
+
+impl Op for Sub {
+    fn kind(&self) -> &'static str {
+        "Sub"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
+        Ok(vec![super::first_shape_of_two(inputs)?])
+    }
+
+    forward_eval!();
+
+    fn absorb(&self, next: &dyn Op) -> Option<Box<dyn Op>> {
+        self.clamp.absorb(next).map(|clamp| Box::new(Self { clamp }) as _)
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        let (a, b, output) = (cx.node().inputs[0], cx.node().inputs[1], cx.node().output());
+        let (qa, qb, q) = (cx.qparams(a)?, cx.qparams(b)?, cx.qparams(output)?);
+        let factors = CommonScale::new(cx, qa, qb, q)?;
+        let call = SubCall {
+            a: Ref::new(a),
+            b: Ref::new(b),
+            output: Ref::new(output),
+            a_zero_point: qa.zero_point,
+            b_zero_point: qb.zero_point,
+            a_multiplier: factors.a,
+            b_multiplier: factors.b,
+            multiplier: factors.result,
+            stage: cx.stage(q, self.clamp.min, self.clamp.max),
+        };
+        let own_size = if cx.graph().shape(a) == cx.graph().shape(b) { 2 } else { 1 };
+        cx.push(call, &[a, b], output).in_place(&[a, b][..own_size]);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::{assert_refused, eval, lowered_error_of, tensor};
+
+    #[test]
+    fn subtracts_elements_and_clamps() {
+        let (a, b) = (tensor([1, 2, 2], &[1., -2., 3., 4.]), tensor([1, 2, 2], &[0.5, 1., -7., 4.]));
+        assert_eq!(eval(&Sub::default(), &[&a, &b]), tensor([1, 2, 2], &[0.5, -3., 10., 0.]));
+        assert_eq!(eval(&Sub { clamp: Clamp::RELU6 }, &[&a, &b]), tensor([1, 2, 2], &[0.5, 0., 6., 0.]));
+        let of_channels = eval(&Sub::default(), &[&a, &tensor([1, 1, 2], &[1., 2.])]);
+        assert_eq!(of_channels, tensor([1, 2, 2], &[0., -4., 2., 2.]));
+    }
+
+    #[test]
+    fn takes_two_inputs_whose_shapes_meet() {
+        assert_refused(
+            &Sub::default(),
+            &[
+                (&[[2, 2, 3]], "expected two inputs, got 1"),
+                (&[[2, 2, 3], [2, 2, 2]], "the same, 1x1x3 or 2x2x1"),
+            ],
+        );
+    }
+
+    #[test]
+    fn int8_is_near_float() {
+        // Half a step of either operand, which is half a step of the output, and half a step of the output.
+        for second in [[9, 7, 5], [1, 1, 5], [9, 7, 1]] {
+            let error = lowered_error_of(Sub::default(), &[[9, 7, 5], second]);
+            assert!(error <= 1.01, "{second:?}: {error}");
+        }
+    }
+}
