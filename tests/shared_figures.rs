@@ -8,7 +8,7 @@ use niello_codegen::{
     Tensor,
     execute::Executor,
     pipeline::{Build, build, import},
-    recipe::Recipe,
+    recipe::{Range, Recipe},
     report::report,
     verify::verify,
 };
@@ -89,6 +89,7 @@ fn polsinelli_cnn_keeps_its_decisions() {
     let (train, held_out) = (folder("train"), folder("val"));
     let recipe = Recipe::new("polsinelli_cnn")
         .weights(shared.join("trained/polsinelli_cnn_covid_ct.safetensors"))
+        .range(Range::MinMax)
         .calibrate_on_files(&train);
     let build = build(&recipe, &Registry, |_| {}).unwrap();
     let pictures = [train, held_out].concat();

@@ -11,6 +11,8 @@ pub(super) struct Filters {
     pub(super) bias: Vec<i32>,
     /// `s_in * s_w / s_out`.
     pub(super) multiplier: Vec<Multiplier>,
+    /// `s_w`.
+    scale: Vec<f32>,
 }
 
 /// Scales of the input and the output of a convolution.
@@ -48,9 +50,9 @@ impl Filters {
         expected_input: Option<&[f64]>,
         prove: impl Fn(&[i8], f64, Multiplier) -> Result<(), String>,
     ) -> Result<Self> {
-        let mut filters = Self { weights: vec![], bias: vec![], multiplier: vec![] };
+        let mut filters = Self { weights: vec![], bias: vec![], multiplier: vec![], scale: vec![] };
         for (channel, (row, bias)) in rows.iter().zip(bias).enumerate() {
-            let scale = scale(row);
+            let scale = scale_beside(row, *bias, scales.input);
             let q: Vec<i8> = row.iter().map(|w| (w / scale).round().clamp(-127.0, 127.0) as i8).collect();
             let drift: f64 = expected_input.map_or(0.0, |mean| {
                 q.iter()
@@ -66,6 +68,7 @@ impl Filters {
             filters.weights.push(q);
             filters.bias.push(bias as i32);
             filters.multiplier.push(multiplier);
+            filters.scale.push(scale);
         }
         Ok(filters)
     }
@@ -77,8 +80,8 @@ impl Filters {
         for multiplier in self.multiplier.iter_mut().filter(|m| m.mantissa != 0) {
             multiplier.shift -= 8;
         }
-        let low = |(row, codes): (&Vec<f32>, &mut Vec<i8>)| -> Vec<i8> {
-            let scale = scale(row) as f64 / 256.0;
+        let low = |((row, scale), codes): ((&Vec<f32>, &f32), &mut Vec<i8>)| -> Vec<i8> {
+            let scale = *scale as f64 / 256.0;
             let halves = row.iter().zip(codes.iter_mut()).map(|(w, high)| {
                 let code = (*w as f64 / scale).round().clamp(-32512.0, 32512.0) as i32;
                 *high = ((code + 128) >> 8) as i8;
@@ -86,7 +89,7 @@ impl Filters {
             });
             halves.collect()
         };
-        rows.iter().zip(&mut self.weights).map(low).collect()
+        rows.iter().zip(&self.scale).zip(&mut self.weights).map(low).collect()
     }
 }
 
@@ -94,6 +97,17 @@ impl Filters {
 fn scale(row: &[f32]) -> f32 {
     let largest = row.iter().fold(0f32, |m, w| m.max(w.abs()));
     if largest / 127.0 >= f32::MIN_POSITIVE { largest / 127.0 } else { 1.0 }
+}
+
+/// The largest magnitude of a bias, `2^30`: the other half of 32 bits is for the sum.
+const LARGEST_BIAS: f32 = (1 << 30) as f32;
+
+/// That scale, unless the bias would be too large at `s_in * s_w` then (training with weight decay leaves such filters behind): then that
+/// of the largest bias.
+fn scale_beside(row: &[f32], bias: f32, input_scale: f32) -> f32 {
+    let least = bias.abs() / (input_scale * LARGEST_BIAS);
+    // What holds nothing has any scale.
+    if row.iter().any(|w| w.abs() / 127.0 >= f32::MIN_POSITIVE) { scale(row).max(least) } else { 1.0 }
 }
 
 /// What rounding filters to 8 bits takes away, over what they hold: sums of squares.
@@ -158,6 +172,17 @@ mod tests {
         let left = Multiplier { mantissa: 1 << 30, shift: 4 };
         assert!(prove_no_overflow(&[127], (i32::MAX / 16) as f64, 0, left).is_err());
         assert!(prove_no_overflow(&[127], 1000.0, 0, left).is_ok());
+    }
+
+    #[test]
+    fn scales_leave_room_for_the_bias() {
+        assert_eq!(scale_beside(&[1.0, -2.54], 3.0, 0.05), 0.02);
+        // 1 / (0.05 * 0.02) would be far below; a filter a million million times smaller gives way to its bias.
+        let scale = scale_beside(&[1e-12, -2.54e-12], 3.0, 0.05);
+        assert!(scale > 2e-14);
+        let bias = 3.0 / (0.05 * scale as f64);
+        assert!((bias / 2f64.powi(30) - 1.0).abs() < 1e-6, "{bias}");
+        assert_eq!(scale_beside(&[0.0, 1e-40], 3.0, 0.05), 1.0);
     }
 
     #[test]

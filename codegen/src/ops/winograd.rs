@@ -97,7 +97,7 @@ pub(super) fn lower(
             }
         }
     }
-    let Filters { weights: rows, bias, multiplier } = filters;
+    let Filters { weights: rows, bias, multiplier, .. } = filters;
     let padded = Packed::constants(PANEL, rows, bias, multiplier, from.zero_point, 0);
     let tiles = cx.graph().shape(output).h.div_ceil(4) * cx.graph().shape(output).w.div_ceil(4);
     let fitting = INPUT_BYTES / (72 * channels) / GROUP * GROUP;

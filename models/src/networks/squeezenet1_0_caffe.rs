@@ -73,7 +73,7 @@ impl Network for SqueezeNet1_0Caffe {
     }
 
     fn default_preprocess(&self) -> &'static str {
-        "caffe"
+        "caffe resize=shorter-side-crop:256/227"
     }
 
     fn build(&self, options: &NetworkOptions, weights: &mut dyn WeightSource) -> Result<Graph> {
