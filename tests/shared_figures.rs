@@ -8,6 +8,7 @@ use niello_codegen::{
     Tensor,
     execute::Executor,
     pipeline::{Build, build, import},
+    quantize::{Format, QParams},
     recipe::{Range, Recipe},
     report::report,
     verify::verify,
@@ -111,14 +112,15 @@ const PHOTOGRAPHS: [&str; 8] = [
     "rocket.jpg",
 ];
 
-/// Indices of the five largest values.
-fn best_five(values: &[f32]) -> BTreeSet<usize> {
+/// Indices of the values, the largest first.
+fn ranked(values: &[f32]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|a, b| values[*b].total_cmp(&values[*a]));
-    order.into_iter().take(5).collect()
+    order
 }
 
-/// On scikit-image's sample pictures, where `NIELLO_SKIMAGE` names its folder `skimage/data`; else only that the weights load.
+/// On scikit-image's sample pictures, if `NIELLO_SKIMAGE` names its folder `skimage/data`; else only that the weights load. Compared where
+/// float's fifth score leads the sixth by a step of int8 or more.
 #[test]
 fn imagenet_squeezenet_keeps_its_five_best_classes() {
     let Some(shared) = shared() else { return };
@@ -133,15 +135,23 @@ fn imagenet_squeezenet_keeps_its_five_best_classes() {
     let pictures = PHOTOGRAPHS.map(|name| folder.join(name));
     let build = build(&recipe.calibrate_on_files(&pictures), &Registry, |_| {}).unwrap();
     let inputs = pictures.iter().map(|p| Ok(vec![build.input(&load(p).unwrap()).unwrap()]));
-    let mut same = vec![];
-    let result = verify(&build.quantized.graph, &build.program, inputs, |_, pair| {
-        let [float, coded] = [&pair.float[0], &pair.coded[0]].map(|scores| best_five(&scores.data));
-        println!("{}: float {float:?}, int8 {coded:?}", PHOTOGRAPHS[same.len()]);
-        same.push(float == coded);
+    let Format::Int8(QParams { scale, .. }) = build.program.tensor(build.program.outputs[0]).format else {
+        panic!("labels")
+    };
+    let mut clear = 0;
+    let result = verify(&build.quantized.graph, &build.program, inputs, |i, pair| {
+        let [float, coded] = [&pair.float[0], &pair.coded[0]].map(|scores| ranked(&scores.data));
+        let best = [&float, &coded].map(|order| order[..5].iter().collect::<BTreeSet<_>>());
+        let lead = pair.float[0].data[float[4]] - pair.float[0].data[float[5]];
+        println!("{}: float {:?}, int8 {:?}, lead {lead}, step {scale}", PHOTOGRAPHS[i], best[0], best[1]);
+        if lead >= scale {
+            clear += 1;
+            assert_eq!(best[0], best[1], "{}", PHOTOGRAPHS[i]);
+        }
         Ok(())
     });
     println!("{:.1} dB", result.unwrap().output.sqnr_db().unwrap());
-    assert_eq!(same, [true; PHOTOGRAPHS.len()]);
+    assert!(clear >= 5, "{clear}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::{
 };
 use core::ops::Range;
 
-/// `out = a - b`: TensorFlow Lite's int8 `SUB`, for a second operand of the same shape, of one pixel or of one channel.
+/// `out = a - b`: TensorFlow Lite's int8 `SUB`, for a second operand of one of the shapes below.
 ///
 /// ```text
 /// a' = a_multiplier((a - a_zero_point) * 2^20)     with a_multiplier = s_a / (2 max(s_a, s_b))
@@ -22,7 +22,8 @@ use core::ops::Range;
 pub struct Sub {
     /// First operand, `h x w x c`.
     pub a: Operand,
-    /// Second operand: `h x w x c`; or `1 x 1 x c`, a value for each channel; or `h x w x 1`, one for each pixel.
+    /// Second operand: `h x w x c`; or `1 x 1 x c`, a value for each channel; or `h x w x g`, where `g` divides `c`, one for each group of
+    /// channels of each pixel.
     pub b: Operand,
     /// Result, of the shape of `a`.
     pub output: Operand,

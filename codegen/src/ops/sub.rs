@@ -10,7 +10,8 @@ use crate::{
 };
 use niello_kernels::{Multiplier, OutputStage};
 
-/// `clamp(a - b)`; `b` has the shape of `a`, or one pixel (a value for each channel), or one channel (one for each pixel).
+/// `clamp(a - b)`; `b` has the shape of `a`, or one pixel (a value for each channel), or channels that divide those of `a` (a value for each
+/// group of channels of each pixel).
 #[derive(Clone, Copy, Debug)]
 pub struct Sub {
     /// Fused activation.
@@ -103,7 +104,7 @@ mod tests {
             &Sub::default(),
             &[
                 (&[[2, 2, 3]], "expected two inputs, got 1"),
-                (&[[2, 2, 3], [2, 2, 2]], "the same, 1x1x3 or 2x2x1"),
+                (&[[2, 2, 3], [2, 2, 2]], "the same, 1x1x3, or 2x2 and a divisor of 3"),
             ],
         );
     }

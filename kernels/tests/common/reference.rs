@@ -111,7 +111,7 @@ pub(crate) fn sub(
     of_pairs(a, b, |a, b| store(common_a(a) - common_b(b), m, stage))
 }
 
-/// What `f` makes of every pair; `b` has the shape of `a`, one pixel or one channel.
+/// What `f` makes of every pair; `b` has the shape of `a`, one pixel or fewer channels, each for a group.
 fn of_pairs(a: &Tensor, b: &Tensor, f: impl Fn(i8, i8) -> i8) -> Tensor {
     Tensor::from_fn(a.shape, |y, x, c| {
         let [by, bx] = [(y, 0), (x, 1)].map(|(i, axis)| if b.shape[axis] == 1 { 0 } else { i });
