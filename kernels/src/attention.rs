@@ -277,7 +277,7 @@ impl Job<'_, '_> {
     #[inline(always)]
     fn hash(&self, first: usize, round: usize, halves: usize, token: usize) -> usize {
         let query = self.query.nth(token);
-        let zero = self.kernel.query_zero_point as i32;
+        let zero = self.kernel.query_zero_point as i16;
         let (mut largest, mut at_largest) = (i32::MIN, 0);
         let (mut smallest, mut at_smallest) = (i32::MAX, 0);
         for i in 0..halves {
@@ -286,7 +286,7 @@ impl Job<'_, '_> {
             in_blocks!(at in self.width, N => {
                 if let Some(column) = column.get(at..).and_then(|rest| rest.first_chunk::<N>()) {
                     for (q, r) in query.block::<N>(first + at).iter().zip(column) {
-                        sum = sum.wrapping_add((*q as i32 - zero) * *r as i32);
+                        sum = sum.wrapping_add((*q as i16 - zero) as i32 * *r as i32);
                     }
                 }
             });
@@ -388,11 +388,12 @@ impl Job<'_, '_> {
 /// `sum of (a - za) * (b - zb)` over `len` channels from `first` on.
 #[inline(always)]
 fn dot(a: Channels<'_>, za: i8, b: Channels<'_>, zb: i8, first: usize, len: usize) -> i32 {
-    let (za, zb) = (za as i32, zb as i32);
+    // Factors of 16 bits: vectors multiply and add them in pairs.
+    let (za, zb) = (za as i16, zb as i16);
     let mut sum = 0i32;
     in_blocks!(at in len, N => {
         for (a, b) in a.block::<N>(first + at).iter().zip(b.block::<N>(first + at)) {
-            sum = sum.wrapping_add((*a as i32 - za) * (b as i32 - zb));
+            sum = sum.wrapping_add((*a as i16 - za) as i32 * (b as i16 - zb) as i32);
         }
     });
     sum
