@@ -18,8 +18,9 @@ use std::{
 
 const ROUNDINGS: [&str; 2] = ["tflite-double", "single"];
 /// Recipes that need nothing but the project.
-const OWN: [&str; 5] = [
+const OWN: [&str; 6] = [
     "anam_net_tiny",
+    "anam_net_wide",
     "anam_net_narrow",
     "squeezenet1_1",
     "shallow_cgan_generator",

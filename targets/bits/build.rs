@@ -15,8 +15,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const SEEDED: [&str; 5] = [
+const SEEDED: [&str; 6] = [
     "anam_net_tiny",
+    "anam_net_wide",
     "anam_net_narrow",
     "squeezenet1_1",
     "shallow_cgan_generator",

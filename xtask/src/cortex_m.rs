@@ -33,7 +33,7 @@ pub(crate) struct Board {
     models: &'static [&'static str],
 }
 
-const TINY: &[&str] = &["anam_net_tiny"];
+const TINY: &[&str] = &["anam_net_tiny", "anam_net_wide"];
 const ALL: &[&str] = &["anam_net_narrow", "squeezenet1_1", "w251_cnn", "w251_squeezenet"];
 /// All boards.
 pub(crate) const BOARDS: &[Board] = &[

@@ -159,10 +159,10 @@ fn reference(program: &Program, inputs: &[Vec<i8>], wanted: &Difference) -> Resu
 
 /// The first element that differs.
 fn element(program: &Program, index: usize, expected: &[i8], found: &[i8]) -> Option<([usize; 3], i8, i8)> {
-    let shape = program.tensor(program.steps[index].writes).shape;
+    let tensor = program.tensor(program.steps[index].writes);
     let at = expected.iter().zip(found).position(|(a, b)| a != b)?;
-    let (pixel, c) = (at / shape.c, at % shape.c);
-    Some(([pixel / shape.w, pixel % shape.w, c], expected[at], found[at]))
+    let (pixel, byte) = (at / tensor.pixel_bytes(), at % tensor.pixel_bytes());
+    Some(([pixel / tensor.shape.w, pixel % tensor.shape.w, byte], expected[at], found[at]))
 }
 
 impl Golden {

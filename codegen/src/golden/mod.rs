@@ -74,7 +74,7 @@ pub struct Layer {
     pub index: usize,
     /// The checkpoint's name, without spaces.
     pub name: String,
-    /// Height, width, channels.
+    /// Height, width, bytes of a pixel: its channels, twice as many where codes have 16 bits.
     pub shape: [usize; 3],
     /// Of all codes, in `[h, w, c]` order.
     pub checksum: u64,
@@ -103,8 +103,8 @@ pub fn record(program: &Program, inputs: &[Input]) -> Result<(Golden, Codes)> {
     for (source, inputs) in inputs {
         let mut layers = vec![];
         let outputs = observe(program, Isa::scalar(), inputs, |index, name, bytes| {
-            let shape = program.tensor(program.steps[index].writes).shape;
-            let shape = [shape.h, shape.w, shape.c];
+            let tensor = program.tensor(program.steps[index].writes);
+            let shape = [tensor.shape.h, tensor.shape.w, tensor.pixel_bytes()];
             let (checksum, rows) = (Checksum::of_codes(bytes), rows(bytes, shape));
             layers.push(Layer { index, name: name.into(), shape, checksum, rows });
             codes.insert((source.name(), name.into()), bytes.to_vec());

@@ -18,6 +18,7 @@ pub(super) struct Model {
 /// All models that boards run. Measured stacks: 2048 bytes for the tiny one on M0; on M7 1288, 1108, 1044 and 1092.
 pub(super) const MODELS: &[Model] = &[
     Model { name: "anam_net_tiny", trained: false, stack: 4096 },
+    Model { name: "anam_net_wide", trained: false, stack: 4096 },
     Model { name: "anam_net_narrow", trained: false, stack: 4096 },
     Model { name: "squeezenet1_1", trained: false, stack: 4096 },
     Model { name: "w251_cnn", trained: true, stack: 4096 },
