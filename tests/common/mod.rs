@@ -8,7 +8,7 @@ use niello_codegen::{
     network::{NetworkOptions, Networks},
     ops::{
         ArgMax, Attention, AveragePool2d, Function, GlobalAveragePool, Hashing, MaxPool2d, PointWise, Resize,
-        ResizeMode, Softmax,
+        ResizeMode, Softmax, Sub,
     },
     passes::optimize,
     program::{Metadata, Program},
@@ -35,7 +35,8 @@ pub(crate) fn every_operator() -> Graph {
     let gate = b.conv2d("gate", excited, ConvParams::new(1, 1));
     let gate = b.add_op("gate.sigmoid", PointWise::sigmoid(), &[gate]);
     let gated = b.mul("gated", excited, gate);
-    let add = b.mul("product", gated, silu);
+    let product = b.mul("product", gated, silu);
+    let add = b.add_op("difference", Sub::default(), &[product, squeezed]);
     let pooled = b.add_op("pool", MaxPool2d::new(3, 2).ceil_mode(true), &[add]);
     let average = b.add_op("average", AveragePool2d::new(2, 1), &[pooled]);
     let up =
