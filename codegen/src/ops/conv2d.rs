@@ -316,7 +316,7 @@ impl Op for Conv2d {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::testing::{assert_refused, eval, tensor};
+    use crate::ops::testing::{assert_refused, built_error, eval, seeded_tensor, tensor};
 
     fn conv(params: ConvParams, channels: usize, weight: &[f32], bias: &[f32]) -> Conv2d {
         Conv2d::new(params, channels, weight.into(), bias.into())
@@ -345,6 +345,15 @@ mod tests {
         let depthwise = conv(ConvParams::new(4, 1).groups(4).no_bias(), 4, &[1., 2., 3., 4.], &[0.; 4]);
         assert_eq!(eval(&depthwise, &[&x]), tensor([1, 1, 4], &[1., 4., 9., 16.]));
         assert_eq!((depthwise.kind(), depthwise.parameters()), ("DepthwiseConv2d", 4));
+    }
+
+    #[test]
+    fn a_filter_of_next_to_nothing_leaves_its_bias() {
+        let weight = [1e-12, -1e-12, 1.0, 0.5];
+        let input = [seeded_tensor("input", Shape::new(5, 4, 2))];
+        let conv = || conv(ConvParams::new(2, 1), 2, &weight, &[0.75, 0.1]);
+        // Half a step of the input at weights that sum to 1.5, and half a step of the output.
+        assert!(built_error(&input, |b, x| b.add_op("op", conv(), x)) <= 1.51);
     }
 
     #[test]

@@ -64,19 +64,9 @@ pub(crate) struct Load {
 impl Load {
     pub(crate) fn new(q: &QGraph, steps: &[Use<'_>], placement: &Placement) -> Self {
         let storage = storage::Storage::new(q, steps, placement);
-        // What begins and ends with each step; then sums.
-        let (mut begins, mut ends) = (vec![0; steps.len()], vec![0; steps.len()]);
-        for block in storage.blocks() {
-            begins[block.first] += block.bytes;
-            ends[block.last] += block.bytes;
-        }
-        let mut live = 0;
-        let bytes = steps.iter().zip(begins).zip(ends).map(|((step, begins), ends)| {
-            let at_step = live + begins;
-            live = at_step - ends;
-            at_step + step.scratch
-        });
-        Self { bytes: bytes.collect(), storage }
+        let live = packing::live_bytes(storage.blocks(), steps.len());
+        let bytes = live.iter().zip(steps).map(|(live, step)| live + step.scratch).collect();
+        Self { bytes, storage }
     }
 
     /// Largest sum of live bytes at any step: no plan can be smaller.

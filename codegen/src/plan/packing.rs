@@ -38,10 +38,11 @@ type SortKey = fn(&Block) -> (usize, usize);
 /// Packs blocks so that no two that are live together overlap. Deterministic.
 pub fn pack(blocks: &[Block]) -> Packing {
     let steps = blocks.iter().map(|b| b.last + 1).max().unwrap_or(0);
-    let live = |step: usize| -> usize {
-        blocks.iter().filter(|b| b.first <= step && step <= b.last).map(|b| b.bytes).sum()
-    };
-    let lower_bound_bytes = (0..steps).map(live).max().unwrap_or(0);
+    let lower_bound_bytes = live_bytes(blocks, steps).into_iter().max().unwrap_or(0);
+    let neighbours: Vec<Vec<usize>> = blocks
+        .iter()
+        .map(|block| (0..blocks.len()).filter(|other| blocks[*other].overlaps(block)).collect())
+        .collect();
     let orders: [(&'static str, SortKey); 4] = [
         ("largest first", |b| (usize::MAX - b.bytes, b.first)),
         ("longest-lived first", |b| (usize::MAX - (b.last - b.first), usize::MAX - b.bytes)),
@@ -50,7 +51,7 @@ pub fn pack(blocks: &[Block]) -> Packing {
     ];
     let mut best: Option<(Packing, Vec<usize>)> = None;
     let mut consider = |order: Vec<usize>, strategy| -> bool {
-        let (offsets, arena_bytes) = place(blocks, &order);
+        let (offsets, arena_bytes) = place(blocks, &neighbours, &order);
         if best.as_ref().is_none_or(|(p, _)| arena_bytes < p.arena_bytes) {
             best = Some((Packing { offsets, arena_bytes, lower_bound_bytes, strategy }, order));
             return true;
@@ -78,7 +79,7 @@ pub fn pack(blocks: &[Block]) -> Packing {
         }
         let mut candidate = order.clone();
         candidate.swap(random(blocks.len()), random(blocks.len()));
-        let (offsets, arena_bytes) = place(blocks, &candidate);
+        let (offsets, arena_bytes) = place(blocks, &neighbours, &candidate);
         let (packing, _) = best.as_ref().expect("an order was tried");
         if arena_bytes <= packing.arena_bytes {
             order = candidate.clone();
@@ -89,30 +90,43 @@ pub fn pack(blocks: &[Block]) -> Packing {
     best.expect("an order was tried").0
 }
 
-/// Puts each block, in `order`, into the lowest gap between those that are live with it.
-fn place(blocks: &[Block], order: &[usize]) -> (Vec<usize>, usize) {
-    let mut offsets = vec![0; blocks.len()];
-    let mut placed: Vec<usize> = vec![];
+/// Sum of live bytes at each of so many steps.
+pub(super) fn live_bytes(blocks: &[Block], steps: usize) -> Vec<usize> {
+    let (mut begins, mut ends) = (vec![0; steps], vec![0; steps]);
+    for block in blocks {
+        begins[block.first] += block.bytes;
+        ends[block.last] += block.bytes;
+    }
+    let mut live = 0;
+    let at = |(begins, ends): (usize, usize)| {
+        let at_step = live + begins;
+        live = at_step - ends;
+        at_step
+    };
+    begins.into_iter().zip(ends).map(at).collect()
+}
+
+/// Puts each block, in `order`, into the lowest gap between its `neighbours`, which are live with it.
+fn place(blocks: &[Block], neighbours: &[Vec<usize>], order: &[usize]) -> (Vec<usize>, usize) {
+    let mut offsets: Vec<Option<usize>> = vec![None; blocks.len()];
+    let mut taken: Vec<(usize, usize)> = vec![];
     let mut end = 0;
     for &i in order {
-        let mut taken: Vec<(usize, usize)> = placed
-            .iter()
-            .filter(|j| blocks[**j].overlaps(&blocks[i]))
-            .map(|j| (offsets[*j], offsets[*j] + blocks[*j].bytes))
-            .collect();
+        taken.clear();
+        let placed = neighbours[i].iter().filter_map(|j| offsets[*j].map(|at| (at, at + blocks[*j].bytes)));
+        taken.extend(placed);
         taken.sort_unstable();
         let mut at = 0;
-        for (start, stop) in taken {
+        for &(start, stop) in &taken {
             if at + blocks[i].bytes <= start {
                 break;
             }
             at = at.max(stop.next_multiple_of(ALIGNMENT));
         }
-        offsets[i] = at;
+        offsets[i] = Some(at);
         end = end.max(at + blocks[i].bytes);
-        placed.push(i);
     }
-    (offsets, end.next_multiple_of(ALIGNMENT))
+    (offsets.into_iter().flatten().collect(), end.next_multiple_of(ALIGNMENT))
 }
 
 #[cfg(test)]
