@@ -7,8 +7,9 @@ use niello_codegen::{
     lower::{Target, lower},
     network::{NetworkOptions, Networks},
     ops::{
-        ArgMax, Attention, AveragePool2d, Function, GlobalAveragePool, Hashing, MaxPool2d, PointWise, Resize,
-        ResizeMode, Softmax, Sub,
+        ArgMax, Attention, AveragePool2d, Function, GlobalAveragePool, Hashing, MaxPool2d, MaxPosition2d,
+        MaxUnpool2d, PadChannels, PointWise, Resize, ResizeMode, ShuffleChannels, SliceChannels, Softmax,
+        Sub,
     },
     passes::optimize,
     program::{Metadata, Program},
@@ -43,7 +44,20 @@ pub(crate) fn every_operator() -> Graph {
         b.transposed_conv2d("up", average, TransposedConvParams::new(10, 3, 2).padding(1).output_padding(1));
     let near = b.add_op("near", Resize { size: [13, 11], mode: ResizeMode::Nearest }, &[up]);
     let smooth = b.add_op("smooth", Resize { size: [13, 11], mode: ResizeMode::Bilinear }, &[up]);
-    let cat = b.concat("cat", &[near, smooth, stem]);
+    let pool = MaxPool2d::new(2, 2);
+    let halved = b.add_op("halved", pool, &[add]);
+    let positions = b.add_op("positions", MaxPosition2d { pool }, &[add]);
+    let bent = b.prelu("bent", halved, 24);
+    let back = b.add_op("back", MaxUnpool2d::new(2, [13, 11]), &[bent, positions]);
+    let shuffled = b.add_op("shuffled", ShuffleChannels { groups: 3 }, &[back]);
+    let slice = b.add_op("slice", SliceChannels { first: 5, count: 9 }, &[shuffled]);
+    let leaky = b.prelu("leaky", slice, 1);
+    let padded = b.add_op("padded", PadChannels { more: 3 }, &[leaky]);
+    let few = b.add_op("few", SliceChannels { first: 2, count: 4 }, &[leaky]);
+    let weighed = b.mul("weighed", padded, few);
+    let cat = b.concat("cat", &[near, smooth, stem, weighed]);
+    let cat = b.batch_norm("cat.norm", cat, BatchNormParams::default());
+    let cat = b.relu("cat.relu", cat);
     let merge = b.conv2d("merge", cat, ConvParams::new(8, 1));
     let mean = b.add_op("mean", GlobalAveragePool, &[merge]);
     let fc = b.linear("fc", mean, 5);
