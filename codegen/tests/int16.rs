@@ -10,7 +10,10 @@ use niello_codegen::{
     graph::ConvParams,
     int16::{Wide, choose, widen},
     lower::{TARGETS, Target, lower, lower_apart},
-    ops::{Function, GlobalAveragePool, Mul, PointWise},
+    ops::{
+        Function, GlobalAveragePool, MaxPool2d, MaxPosition2d, MaxUnpool2d, Mul, PRelu, PadChannels,
+        PointWise, Resize, ResizeMode,
+    },
     passes::optimize,
     program::{Metadata, Program},
     quantize::{Format, QGraph, QuantizeOptions, quantize},
@@ -32,6 +35,24 @@ fn excited() -> Graph {
         let grouped = b.conv2d("grouped", deep, ConvParams::new(12, 1).groups(3));
         let sum = b.add("sum", grouped, x);
         vec![b.conv2d("scores", sum, ConvParams::new(4, 1))]
+    })
+}
+
+/// What encoders and decoders with max unpooling are made of.
+fn unpooled() -> Graph {
+    graph(|b| {
+        let input = b.input("input", Shape::new(18, 15, 3));
+        let x = b.conv2d("first", input, ConvParams::new(8, 3).padding(1));
+        let x = b.add_op("first.prelu", PRelu { slopes: [0.25].into() }, &[x]);
+        let pool = MaxPool2d::new(2, 2);
+        let values = b.add_op("pool", pool, &[x]);
+        let positions = b.add_op("positions", MaxPosition2d { pool }, &[x]);
+        let padded = b.add_op("padded", PadChannels { more: 4 }, &[values]);
+        let deep = b.conv2d("deep", padded, ConvParams::new(8, 3).padding(1));
+        let back = b.add_op("unpool", MaxUnpool2d::new(2, [18, 15]), &[deep, positions]);
+        let large = b.add_op("large", Resize { size: [18, 15], mode: ResizeMode::Nearest }, &[padded]);
+        let all = b.concat("all", &[back, large]);
+        vec![b.conv2d("scores", all, ConvParams::new(4, 1))]
     })
 }
 
@@ -72,7 +93,7 @@ fn outputs(q: &QGraph, program: &Program) -> Vec<Vec<i8>> {
 
 #[test]
 fn sixteen_bits_bring_the_layers_near_float_and_the_same_bytes_for_every_target() {
-    for graph in [anam_like(), branching(), chaining(), excited()] {
+    for graph in [anam_like(), branching(), chaining(), excited(), unpooled()] {
         let (mut q, calibration) = prepared(graph);
         let wide = everything(&q, &calibration);
         assert!(!wide.activations.is_empty() && !wide.weights.is_empty());
@@ -134,6 +155,24 @@ fn a_budget_is_met_with_the_least_that_the_order_allows() {
         message.contains("asked for 200 dB") && message.contains("16 bits wherever possible"),
         "{message}"
     );
+}
+
+#[test]
+fn positions_are_those_of_wide_values() {
+    let (mut q, calibration) = prepared(unpooled());
+    let wide = Wide { activations: ["pool".into(), "unpool".into()].into(), ..Wide::default() };
+    widen(&mut q, &calibration, &wide).unwrap();
+    let format = |name: &str| q.formats[q.graph.find(name).unwrap().0];
+    for name in ["first.prelu", "pool", "padded", "deep", "unpool"] {
+        assert!(matches!(format(name), Format::Int16 { .. }), "{name}: {:?}", format(name));
+    }
+    assert_eq!(format("positions"), Format::Label);
+    assert!(q.graph.values.iter().all(|v| !v.name.ends_with(".int8")), "nothing needs a copy");
+    // The values before the pool are as good as their 8-bit input, and so most positions are those of float.
+    let program = lower(&q, &TARGETS[0], Metadata::default()).unwrap();
+    let result = verify(&q.graph, &program, [Ok(sample(&q.graph, "first"))], |_, _| Ok(())).unwrap();
+    let unpooled = result.layers.iter().find(|layer| layer.name == "unpool").unwrap();
+    assert!(unpooled.sqnr_db.unwrap() > 20.0, "{unpooled:?}");
 }
 
 #[test]

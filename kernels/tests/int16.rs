@@ -238,6 +238,49 @@ proptest! {
         check(&[&input], &expected, gap, &|i, output| Box::new(MaxPool2dInt16 {
             input: i[0], output, kernel, stride, padding, bounds,
         }));
+
+        // Half of the values are equal to many others.
+        let input = Codes { data: input.data.iter().map(|v| if v % 2 == 0 { v / 16384 } else { *v }).collect(), ..input };
+        let expected = Codes::new(size, Width::Int8, |i| {
+            let at = [i / c / size[1], i / c % size[1]];
+            let place = |axis: usize, within: usize, size: usize| {
+                (at[axis] * stride[axis] as usize + within).checked_sub(padding[axis] as usize).filter(|p| *p < size)
+            };
+            let columns = kernel[1] as usize;
+            let value = |position: &usize| {
+                Some(input.at(place(0, position / columns, h)?, place(1, position % columns, w)?, i % c))
+            };
+            let inside = (0..kernel[0] as usize * columns).filter(|position| value(position).is_some());
+            inside.rev().max_by_key(value).unwrap_or(0) as i64
+        });
+        check(&[&input], &expected, gap, &|i, output| Box::new(MaxPosition2dInt16 {
+            input: i[0], output, kernel, stride, padding,
+        }));
+    }
+
+    #[test]
+    fn unpooling(mut seed: u64, shape in shape(), kernel in [1u32..=4, 1u32..=4], more in [0usize..=5, 0usize..=5], gap in 0usize..3) {
+        let seed = &mut seed;
+        let values = Codes::random(shape, Width::Int16, seed);
+        let cells = (kernel[0] * kernel[1]) as i64;
+        // Mostly positions in the window, and codes that are none.
+        let positions = Codes::new(shape, Width::Int8, |_| match next(seed) {
+            bits if bits.is_multiple_of(8) => (bits >> 8) as i8 as i64,
+            bits => bits as i64 % cells,
+        });
+        let ([h, w, c], [kh, kw]) = (shape, kernel.map(|d| d as usize));
+        let size = [h * kh + more[0], w * kw + more[1], c];
+        let mut expected = Codes::new(size, Width::Int16, |_| 0);
+        for (i, position) in positions.data.iter().enumerate().filter(|(_, p)| (0..cells).contains(p)) {
+            let (y, x, position) = (i / c / w, i / c % w, *position as usize);
+            expected.data[((y * kh + position / kw) * size[1] + x * kw + position % kw) * c + i % c] = values.data[i];
+        }
+        let cropped = next(seed) as usize % size[0].min(10);
+        expected.data.drain(..cropped * size[1] * c);
+        expected.shape[0] -= cropped;
+        check(&[&values, &positions], &expected, gap, &|i, output| Box::new(MaxUnpool2dInt16 {
+            values: i[0], positions: i[1], output, kernel, cropped: cropped as u32,
+        }));
     }
 
     #[test]
@@ -347,7 +390,18 @@ fn what_does_not_fit_together_is_refused() {
         padding: [0; 2],
         bounds,
     };
-    let kernels: [(&str, &dyn Kernel); 9] = [
+    let narrow = arena.reserve([2, 2, 4], 4);
+    arena.remember();
+    let position =
+        |output, kernel| MaxPosition2dInt16 { input: wide, output, kernel, stride: [1; 2], padding: [0; 2] };
+    let unpool = |values, positions, output, kernel| MaxUnpool2dInt16 {
+        values,
+        positions,
+        output,
+        kernel,
+        cropped: 0,
+    };
+    let kernels: [(&str, &dyn Kernel); 16] = [
         ("half a code", &add(odd, wide, out, bounds)),
         ("another height", &add(wide, Operand { shape: [1, 2, 8], ..wide }, out, bounds)),
         ("beyond the end", &add(wide, wide, Operand { offset: 1 << 20, ..out }, bounds)),
@@ -360,6 +414,13 @@ fn what_does_not_fit_together_is_refused() {
             &TableInt16 { input: wide, output: out, widths: [Width::Int16; 2], table: &[0; 512] },
         ),
         ("a bound of pooling beyond the width", &window(Bounds { min: -40_000, ..bounds })),
+        ("positions of two bytes", &position(out, [1; 2])),
+        ("more cells than positions", &position(narrow, [1, 129])),
+        ("positions beyond the end", &position(Operand { offset: 1 << 20, ..narrow }, [1; 2])),
+        ("wide positions", &unpool(wide, wide, out, [1; 2])),
+        ("half a value", &unpool(odd, Operand { shape: [2, 2, 3], ..narrow }, out, [1; 2])),
+        ("another number of channels", &unpool(wide, narrow, narrow, [1; 2])),
+        ("no window", &unpool(wide, narrow, out, [1, 0])),
     ];
     for (what, kernel) in kernels {
         for isa in Isa::available() {

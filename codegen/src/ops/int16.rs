@@ -1,7 +1,7 @@
 //! How operators are lowered whose operands or results have 16 bits.
 
 use super::{
-    Clamp, Function,
+    Clamp, Function, MaxPool2d,
     filters::{Filters, Scales},
 };
 use crate::{
@@ -108,6 +108,28 @@ kernel_call! {
         stride: [u32; 2],
         padding: [u32; 2],
         bounds: Bounds,
+    }
+}
+
+kernel_call! {
+    /// Positions of maxima among 16 bits.
+    MaxPositionInt16Call for MaxPosition2dInt16 by rows {
+        input: Ref,
+        output: Ref,
+        kernel: [u32; 2],
+        stride: [u32; 2],
+        padding: [u32; 2],
+    }
+}
+
+kernel_call! {
+    /// Max unpooling of 16 bits.
+    MaxUnpoolInt16Call for MaxUnpool2dInt16 by rows {
+        values: Ref,
+        positions: Ref,
+        output: Ref,
+        kernel: [u32; 2],
+        cropped: u32,
     }
 }
 
@@ -362,4 +384,30 @@ pub(super) fn max_pool(
     };
     cx.push(call, &[input], output);
     Ok(())
+}
+
+/// Where in its window the largest value is.
+pub(super) fn max_position(cx: &mut Lowering<'_>, pool: &MaxPool2d) {
+    let (input, output) = (cx.node().inputs[0], cx.node().output());
+    let call = MaxPositionInt16Call {
+        input: Ref::new(input),
+        output: Ref::new(output),
+        kernel: pool.kernel.map(|d| d as u32),
+        stride: pool.stride.map(|d| d as u32),
+        padding: pool.padding.map(|d| d as u32),
+    };
+    cx.push(call, &[input], output);
+}
+
+/// Values back at their positions, which are labels.
+pub(super) fn max_unpool(cx: &mut Lowering<'_>, kernel: [usize; 2]) {
+    let (values, positions, output) = (cx.node().inputs[0], cx.node().inputs[1], cx.node().output());
+    let call = MaxUnpoolInt16Call {
+        values: Ref::new(values),
+        positions: Ref::new(positions),
+        output: Ref::new(output),
+        kernel: kernel.map(|d| d as u32),
+        cropped: 0,
+    };
+    cx.push(call, &[values, positions], output);
 }

@@ -1,7 +1,7 @@
 //! Where in its window the largest value is: what max unpooling needs beside the values of a max pool.
 
 use super::{
-    MaxPool2d, Op, RangeRule, forward_eval,
+    MaxPool2d, Op, RangeRule, forward_eval, int16,
     max_pool::{pooled, window},
 };
 use crate::{
@@ -80,7 +80,15 @@ impl Op for MaxPosition2d {
         RangeRule::Labels
     }
 
+    fn takes_int16(&self) -> bool {
+        true
+    }
+
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        if cx.has_int16() {
+            int16::max_position(cx, &self.pool);
+            return Ok(());
+        }
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let call = MaxPositionCall {
             input: Ref::new(input),

@@ -1,6 +1,6 @@
 //! Max unpooling: values of a smaller map go back to where they were the largest.
 
-use super::{Op, RangeRule, forward_eval};
+use super::{Op, RangeRule, forward_eval, int16};
 use crate::{
     error::Result,
     graph::Shape,
@@ -86,10 +86,18 @@ impl Op for MaxUnpool2d {
         RangeRule::SameAsInputs
     }
 
+    fn takes_int16(&self) -> bool {
+        true
+    }
+
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let (values, positions, output) = (cx.node().inputs[0], cx.node().inputs[1], cx.node().output());
-        if cx.qparams(positions).is_ok() {
+        if cx.codes(positions).is_ok() {
             return Err(cx.error("positions must be labels, as an operator for positions makes them"));
+        }
+        if cx.has_int16() {
+            int16::max_unpool(cx, self.kernel);
+            return Ok(());
         }
         let call = MaxUnpoolCall {
             values: Ref::new(values),

@@ -59,9 +59,14 @@ impl Op for PadChannels {
         RangeRule::SameAsInputs
     }
 
+    fn takes_int16(&self) -> bool {
+        true
+    }
+
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let (input, output) = (cx.node().inputs[0], cx.node().output());
-        let zero_point = cx.qparams(output)?.zero_point;
+        // At 16 bits, a channel is two bytes and 0 is zeros.
+        let zero_point = cx.codes(output)?.zero_point as i8;
         let call = PadChannelsCall { input: Ref::new(input), output: Ref::new(output), zero_point };
         cx.push(call, &[input], output);
         Ok(())

@@ -1,6 +1,6 @@
 //! Leaky ReLU with trained slopes.
 
-use super::{Function, Op, filters::prove_no_overflow, forward_eval, point_wise};
+use super::{Function, Op, filters::prove_no_overflow, forward_eval, int16, point_wise};
 use crate::{
     error::Result,
     graph::Shape,
@@ -61,9 +61,18 @@ impl Op for PRelu {
         self.slopes.len()
     }
 
+    fn takes_int16(&self) -> bool {
+        self.slopes.len() == 1
+    }
+
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         if let [slope] = self.slopes[..] {
-            return point_wise::lower(cx, Function::LeakyRelu(slope as f64));
+            let function = Function::LeakyRelu(slope as f64);
+            return if cx.has_int16() {
+                int16::point_wise(cx, function)
+            } else {
+                point_wise::lower(cx, function)
+            };
         }
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let (from, to) = (cx.qparams(input)?, cx.qparams(output)?);

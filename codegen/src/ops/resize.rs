@@ -107,6 +107,10 @@ impl Op for Resize {
         RangeRule::SameAsInputs
     }
 
+    fn takes_int16(&self) -> bool {
+        self.mode == ResizeMode::Nearest
+    }
+
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let (value, result) = (cx.node().inputs[0], cx.node().output());
         let (input, output) = (Ref::new(value), Ref::new(result));

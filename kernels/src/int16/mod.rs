@@ -11,15 +11,17 @@ mod conv;
 mod elementwise;
 mod pool;
 mod table;
+mod unpool;
 
 pub use conv::Conv2dInt16;
 pub use elementwise::{AddInt16, MulInt16, RescaleInt16};
 pub use pool::{GlobalAveragePoolInt16, MaxPool2dInt16};
 pub use table::{ENTRIES, TableInt16};
+pub use unpool::{MaxPosition2dInt16, MaxUnpool2dInt16};
 
 use crate::{
     Multiplier,
-    memory::{Channels, put},
+    memory::{Channels, Code},
 };
 use core::cell::Cell;
 
@@ -54,8 +56,8 @@ impl Width {
     #[inline(always)]
     pub(crate) fn block<const N: usize>(self, channels: Channels<'_>, first: usize) -> [i32; N] {
         match self {
-            Self::Int8 => channels.block::<N>(first).map(i32::from),
-            Self::Int16 => channels.pairs::<N>(first.saturating_mul(2)).map(|v| i16::from_le_bytes(v).into()),
+            Self::Int8 => <i8 as Code>::block(channels, first).map(i32::from),
+            Self::Int16 => <i16 as Code>::block(channels, first).map(i32::from),
         }
     }
 
@@ -63,24 +65,9 @@ impl Width {
     #[inline(always)]
     pub(crate) fn put<const N: usize>(self, cells: &[Cell<i8>], first: usize, codes: [i32; N]) {
         match self {
-            Self::Int8 => put(cells, first, codes.map(|v| v as i8)),
-            Self::Int16 => {
-                let pairs = codes.map(|v| (v as i16).to_le_bytes().map(|b| b as i8));
-                put_pairs(cells, first.saturating_mul(2), pairs);
-            }
+            Self::Int8 => <i8 as Code>::put(cells, first, codes.map(|v| v as i8)),
+            Self::Int16 => <i16 as Code>::put(cells, first, codes.map(|v| v as i16)),
         }
-    }
-}
-
-/// Stores `pairs` from byte `first` on, if there is room for all of them.
-#[inline(always)]
-fn put_pairs<const N: usize>(cells: &[Cell<i8>], first: usize, pairs: [[i8; 2]; N]) {
-    let Some(cells) = cells.get(first..).and_then(|rest| rest.as_chunks::<2>().0.first_chunk::<N>()) else {
-        return;
-    };
-    for (cells, pair) in cells.iter().zip(pairs) {
-        cells[0].set(pair[0]);
-        cells[1].set(pair[1]);
     }
 }
 

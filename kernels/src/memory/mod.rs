@@ -6,11 +6,13 @@
 //! Inputs and outputs of a kernel may share memory (in-place operators, interleaved views), so tensors are never
 //! borrowed as plain slices: reads go through [`In`], writes through [`Out`], both over shared cells.
 
+mod code;
 mod pairs;
 mod view;
 
 use core::{cell::Cell, ops::Range};
 
+pub(crate) use code::Code;
 pub(crate) use pairs::{OfTwo, Pairs};
 pub use view::{Channels, In, Out};
 pub(crate) use view::{Runs, in_blocks, map1, put};

@@ -12,8 +12,8 @@ mod max_avx512;
 #[cfg(target_arch = "aarch64")]
 mod max_neon;
 pub(crate) mod max_words;
-mod position;
-mod unpool;
+pub(crate) mod position;
+pub(crate) mod unpool;
 
 pub use average::AveragePool2d;
 pub use global::GlobalAveragePool;

@@ -5,9 +5,9 @@ use crate::{
     Isa, Kernel, Memory, Operand, Region,
     by_rows::{self, ByRows, Reach, Windowed, elements, padding_above},
     isa::Vectorize,
-    memory::{In, Out, in_blocks, put},
+    memory::{Code, In, Out, in_blocks, put},
 };
-use core::ops::Range;
+use core::{marker::PhantomData, ops::Range};
 
 /// A comparison that remembers where takes about as long as so many multiply-accumulates of a convolution.
 const COMPARISON: u32 = 8;
@@ -76,7 +76,7 @@ unsafe impl ByRows for MaxPosition2d {
             );
             return;
         };
-        isa.vectorize(Walk { pool: self, input, out });
+        isa.vectorize(Walk::<i8>::new(self, input, out));
     }
 }
 
@@ -91,16 +91,24 @@ impl Windowed for MaxPosition2d {
     }
 }
 
-struct Walk<'k, 'm> {
+/// The loop over codes of either width.
+pub(crate) struct Walk<'k, 'm, T> {
     pool: &'k MaxPosition2d,
     input: In<'m>,
     out: Out<'m>,
+    code: PhantomData<T>,
 }
 
-impl Vectorize for Walk<'_, '_> {
+impl<'k, 'm, T> Walk<'k, 'm, T> {
+    pub(crate) const fn new(pool: &'k MaxPosition2d, input: In<'m>, out: Out<'m>) -> Self {
+        Self { pool, input, out, code: PhantomData }
+    }
+}
+
+impl<T: Code> Vectorize for Walk<'_, '_, T> {
     #[inline(always)]
     fn run(self) {
-        let Self { pool, input, out } = self;
+        let Self { pool, input, out, .. } = self;
         let ([h, w, _], [oh, ow, channels]) = (input.shape(), out.shape());
         let [kh, kw] = pool.kernel.map(|d| d as usize);
         let [sh, sw] = pool.stride.map(|d| d as usize);
@@ -114,12 +122,12 @@ impl Vectorize for Walk<'_, '_> {
                 let left = pw.saturating_sub(ox.saturating_mul(sw));
                 let cells = out.pixel(oy, ox);
                 in_blocks!(first in channels, N => {
-                    let (mut largest, mut position) = ([i8::MIN; N], [0i8; N]);
+                    let (mut largest, mut position) = ([T::LEAST; N], [0i8; N]);
                     let mut start = true;
                     for (i, y) in rows.clone().enumerate() {
                         for (j, x) in columns.clone().enumerate() {
                             let at = above.wrapping_add(i).wrapping_mul(kw).wrapping_add(left).wrapping_add(j) as i8;
-                            let values = input.pixel(y, x).block::<N>(first);
+                            let values = T::block::<N>(input.pixel(y, x), first);
                             for ((l, p), v) in largest.iter_mut().zip(&mut position).zip(values) {
                                 let wins = v > *l || start;
                                 *p = if wins { at } else { *p };

@@ -4,7 +4,7 @@ use crate::{
     Isa, Kernel, Memory, Operand, Region,
     by_rows::{self, ByRows, Reach, Windowed, elements},
     isa::Vectorize,
-    memory::{In, Out, in_blocks, put},
+    memory::{Code, In, Out, in_blocks},
 };
 use core::ops::Range;
 
@@ -75,7 +75,7 @@ unsafe impl ByRows for MaxUnpool2d {
             debug_assert!(false, "operands outside memory, shapes differ, or a window without cells");
             return;
         };
-        isa.vectorize(Walk { unpool: self, inputs, out });
+        isa.vectorize(Walk { unpool: self, inputs, out, zero: self.zero_point });
     }
 }
 
@@ -91,17 +91,20 @@ impl Windowed for MaxUnpool2d {
     }
 }
 
-struct Walk<'k, 'm> {
-    unpool: &'k MaxUnpool2d,
-    inputs: [In<'m>; 2],
-    out: Out<'m>,
+/// The loop over values of either width.
+pub(crate) struct Walk<'k, 'm, T> {
+    pub(crate) unpool: &'k MaxUnpool2d,
+    pub(crate) inputs: [In<'m>; 2],
+    pub(crate) out: Out<'m>,
+    /// The code of 0.
+    pub(crate) zero: T,
 }
 
-impl Vectorize for Walk<'_, '_> {
+impl<T: Code> Vectorize for Walk<'_, '_, T> {
     #[inline(always)]
     fn run(self) {
-        let Self { unpool, inputs: [values, positions], out } = self;
-        let ([h, w, _], [oh, ow, channels]) = (values.shape(), out.shape());
+        let Self { unpool, inputs: [values, positions], out, zero } = self;
+        let ([h, w, channels], [oh, ow, _]) = (positions.shape(), out.shape());
         let [kh, kw] = unpool.kernel.map(|d| d as usize);
         let (mut y, mut ky) = split(unpool.cropped as usize, kh);
         for oy in 0..oh {
@@ -113,12 +116,12 @@ impl Vectorize for Walk<'_, '_> {
                 let at = if y < h && x < w && at < 128 { at as i8 } else { -1 };
                 let (values, positions) = (values.pixel(y, x), positions.pixel(y, x));
                 in_blocks!(first in channels, N => {
-                    let mut block = values.block::<N>(first);
+                    let mut block = T::block::<N>(values, first);
                     let chosen = positions.block::<N>(first);
                     for (v, p) in block.iter_mut().zip(chosen) {
-                        *v = if p == at && at >= 0 { *v } else { unpool.zero_point };
+                        *v = if p == at && at >= 0 { *v } else { zero };
                     }
-                    put(cells, first, block);
+                    T::put(cells, first, block);
                 });
                 kx += 1;
                 if kx == kw {

@@ -1,0 +1,50 @@
+//! Codes of one or two bytes.
+
+use super::{Channels, put};
+use core::cell::Cell;
+
+/// A code as it is stored: one byte, or two in little-endian order.
+pub(crate) trait Code: Copy + Ord {
+    /// The smallest one.
+    const LEAST: Self;
+
+    /// Codes `first..first + N`, or zeros if they are not all there.
+    fn block<const N: usize>(channels: Channels<'_>, first: usize) -> [Self; N];
+
+    /// Stores `codes` from code `first` on, if there is room for all of them.
+    fn put<const N: usize>(cells: &[Cell<i8>], first: usize, codes: [Self; N]);
+}
+
+impl Code for i8 {
+    const LEAST: Self = Self::MIN;
+
+    #[inline(always)]
+    fn block<const N: usize>(channels: Channels<'_>, first: usize) -> [Self; N] {
+        channels.block::<N>(first)
+    }
+
+    #[inline(always)]
+    fn put<const N: usize>(cells: &[Cell<i8>], first: usize, codes: [Self; N]) {
+        put(cells, first, codes);
+    }
+}
+
+impl Code for i16 {
+    const LEAST: Self = Self::MIN;
+
+    #[inline(always)]
+    fn block<const N: usize>(channels: Channels<'_>, first: usize) -> [Self; N] {
+        channels.pairs::<N>(first.saturating_mul(2)).map(Self::from_le_bytes)
+    }
+
+    #[inline(always)]
+    fn put<const N: usize>(cells: &[Cell<i8>], first: usize, codes: [Self; N]) {
+        let rest = cells.get(first.saturating_mul(2)..);
+        let Some(cells) = rest.and_then(|rest| rest.as_chunks::<2>().0.first_chunk::<N>()) else { return };
+        for (cells, code) in cells.iter().zip(codes) {
+            let [low, high] = code.to_le_bytes();
+            cells[0].set(low as i8);
+            cells[1].set(high as i8);
+        }
+    }
+}
