@@ -12,13 +12,17 @@ use niello_codegen::{
 use niello_kernels::Isa;
 use niello_models::Registry;
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
 
 const ROUNDINGS: [&str; 2] = ["tflite-double", "single"];
 /// Recipes that need nothing but the project.
-const OWN: [&str; 6] = [
+const OWN: [&str; 9] = [
+    "every_operator",
+    "every_operator_int16",
+    "squeezenet1_1_int16",
     "anam_net_tiny",
     "anam_net_wide",
     "anam_net_narrow",
@@ -56,13 +60,18 @@ fn apart(mut build: Build) -> Build {
     build
 }
 
-/// Checks one recorded model on every target and instruction set; `pictures` is the folder of its inputs.
-fn reproduce(model: &str, shared: Option<&Path>) {
+/// Checks one recorded model on every target and instruction set, with its inputs from the shared data where there are files among
+/// them. Gives the operators and the kernels that ran.
+fn reproduce(model: &str, shared: Option<&Path>) -> BTreeSet<String> {
+    let mut ran = BTreeSet::new();
     for rounding in ROUNDINGS {
         let golden = golden(model, rounding);
         let mut build = built(model, rounding, shared);
         for target in TARGETS {
             build.retarget(target.name).expect("a known target");
+            for step in &build.program.steps {
+                ran.extend([step.kind.to_string(), format!("kernel {}", step.call.kernel())]);
+            }
             for isa in Isa::available() {
                 let differences = check(&golden, &build.program, isa, &Codes::new(), |source| {
                     let Source::File(name) = source else { unreachable!("seeds need no file") };
@@ -77,17 +86,65 @@ fn reproduce(model: &str, shared: Option<&Path>) {
             }
         }
     }
+    ran
+}
+
+/// The texts in the bodies of methods of that name: each is one of the names that it gives.
+fn texts_of<'t>(method: &str, text: &'t str) -> impl Iterator<Item = String> + use<'t> {
+    let head = format!("fn {method}(&self) -> &'static str {{");
+    let mut bodies: Vec<&str> = vec![];
+    let mut rest = text;
+    while let Some((_, after)) = rest.split_once(&head) {
+        bodies.push(after.split("\n    }").next().unwrap_or(after));
+        rest = after;
+    }
+    bodies.into_iter().flat_map(|body| body.split('"').skip(1).step_by(2)).map(String::from)
+}
+
+/// Every operator and kernel that the sources in `codegen/src` know.
+fn known() -> BTreeSet<String> {
+    let mut known = BTreeSet::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("codegen/src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            // No part of the crate: it is compiled with its tests.
+            if path.ends_with("worked_example.rs") {
+                continue;
+            }
+            let text = fs::read_to_string(&path).expect("source");
+            known.extend(texts_of("kind", &text));
+            known.extend(texts_of("kernel", &text).map(|name| format!("kernel {name}")));
+            // `AddCall for Add by rows {`
+            let heads = text.lines().map(str::trim).filter(|line| !line.starts_with("impl "));
+            let calls = heads.filter_map(|line| line.strip_suffix('{')?.split_once("Call for "));
+            let names = calls.filter_map(|(_, kernel)| kernel.split_whitespace().next());
+            known.extend(names.map(|name| format!("kernel {name}")));
+        }
+    }
+    known
 }
 
 #[test]
-fn own_models_return_the_recorded_bytes_on_every_target_and_instruction_set() {
-    OWN.iter().for_each(|model| reproduce(model, None));
+fn own_models_return_the_recorded_bytes_on_every_target_and_instruction_set_and_have_every_operator() {
+    let ran: BTreeSet<String> = OWN.iter().flat_map(|model| reproduce(model, None)).collect();
+    let known = known();
+    assert!(known.contains("Conv2d") && known.contains("kernel Conv2d"), "{known:?}");
+    let missing: Vec<&String> = known.difference(&ran).collect();
+    assert!(
+        missing.is_empty(),
+        "no model of `tests/bits` has these: {missing:?}; `EveryOperator` of niello-models wants them"
+    );
 }
 
 #[test]
 fn trained_models_return_the_recorded_bytes_on_every_target_and_instruction_set() {
     let Some(shared) = support::shared() else { return };
-    TRAINED.iter().for_each(|model| reproduce(model, Some(&shared)));
+    TRAINED.iter().for_each(|model| drop(reproduce(model, Some(&shared))));
 }
 
 #[test]

@@ -71,10 +71,15 @@ pub trait Networks: Sync {
     /// All of them.
     fn all(&self) -> Vec<&'static dyn Network>;
 
+    /// Others that are found by their name only.
+    fn unlisted(&self) -> Vec<&'static dyn Network> {
+        Vec::new()
+    }
+
     /// The network of that name; else an error that lists near matches.
     fn find(&self, name: &str) -> Result<&'static dyn Network> {
         let all = self.all();
-        all.iter().find(|n| n.name() == name).copied().ok_or_else(|| {
+        all.iter().chain(&self.unlisted()).find(|n| n.name() == name).copied().ok_or_else(|| {
             let names: Vec<&str> = all.iter().map(|n| n.name()).collect();
             let near = crate::weights::near_matches(name, names.iter().copied());
             let hint = if near.is_empty() { names.join(", ") } else { near.join(", ") };

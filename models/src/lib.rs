@@ -2,6 +2,7 @@
 //!
 //! * [`networks`]: one file per network; [`Registry`] finds them by name.
 //! * `blocks`: what several networks share (convolution with batch norm, Anam-Net's AD block, SqueezeNet's Fire module).
+//! * [`EveryOperator`]: what tests of all operators run; no published network.
 //! * [`bundled`]: small trained weights and test slices that come with the project.
 //!
 //! A network is a unit struct that implements [`Network`]. Every layer with weights bears its checkpoint module's name,
@@ -23,8 +24,11 @@
 
 mod blocks;
 pub mod bundled;
+mod every_operator;
 pub mod networks;
 mod options;
+
+pub use every_operator::EveryOperator;
 
 use niello_codegen::network::{Network, Networks};
 
@@ -35,6 +39,10 @@ pub struct Registry;
 impl Networks for Registry {
     fn all(&self) -> Vec<&'static dyn Network> {
         networks::ALL.to_vec()
+    }
+
+    fn unlisted(&self) -> Vec<&'static dyn Network> {
+        vec![&EveryOperator]
     }
 }
 

@@ -15,7 +15,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const SEEDED: [&str; 6] = [
+const SEEDED: [&str; 9] = [
+    "every_operator",
+    "every_operator_int16",
+    "squeezenet1_1_int16",
     "anam_net_tiny",
     "anam_net_wide",
     "anam_net_narrow",

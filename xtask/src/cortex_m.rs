@@ -10,7 +10,7 @@ pub(crate) mod log;
 pub(crate) mod qemu;
 
 use crate::{Result, stage::Runner};
-use image::{Image, MODELS, ROUNDINGS};
+use image::{Image, MODELS};
 pub(crate) use image::{root, shared};
 use std::{
     fs, thread,
@@ -33,13 +33,14 @@ pub(crate) struct Board {
     models: &'static [&'static str],
 }
 
-const TINY: &[&str] = &["anam_net_tiny", "anam_net_wide"];
-const ALL: &[&str] = &["anam_net_narrow", "squeezenet1_1", "w251_cnn", "w251_squeezenet"];
+const TINY: &[&str] = &["anam_net_tiny", "anam_net_wide", "every_operator_int16"];
+const ALL: &[&str] =
+    &["anam_net_narrow", "squeezenet1_1", "w251_cnn", "w251_squeezenet", "every_operator_int16"];
 /// All boards.
 pub(crate) const BOARDS: &[Board] = &[
     Board {
         name: "cortex-m0",
-        summary: "Armv6-M in 16 KiB of RAM: the smallest model",
+        summary: "Armv6-M in 16 KiB of RAM: the smallest models",
         machine: "microbit",
         memory: "microbit",
         target: "thumbv6m-none-eabi",
@@ -131,7 +132,7 @@ pub(crate) fn tests(runner: &mut Runner, boards: &[&'static Board]) -> Result {
                 runner.leave_out(format!("{} on {}: no shared data", model.name, board.name));
                 continue;
             }
-            for rounding in ROUNDINGS {
+            for rounding in model.roundings.iter().copied() {
                 let image = Image {
                     model,
                     rounding,
@@ -184,7 +185,7 @@ fn a_wrong_weight_is_named(runner: &mut Runner, board: &'static Board) -> Result
     let start = Instant::now();
     let model = MODELS.iter().find(|model| board.models.contains(&model.name) && !model.trained);
     let model = model.ok_or_else(|| format!("{} runs no seeded model", board.name))?;
-    let (rounding, memory, target) = (ROUNDINGS[0], board.memory, board.target);
+    let (rounding, memory, target) = (model.roundings[0], board.memory, board.target);
     let image = Image { model, rounding, memory, target, dump: None, flip: Some(LAYER) };
     image.build(runner)?;
     let Err(message) = run(board, image) else {

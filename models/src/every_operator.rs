@@ -1,0 +1,138 @@
+//! No published network: every operator once, small enough for a Cortex-M0 with 16 KiB of RAM.
+
+use crate::options::{Sides, choose};
+use niello_codegen::{
+    Graph, GraphBuilder, Result, Shape, ValueId,
+    graph::{BatchNormParams, ConvParams, TransposedConvParams},
+    network::{Network, NetworkOptions},
+    ops::{
+        ArgMax, Attention, AveragePool2d, Clamp, Function, GlobalAveragePool, Hashing, MaxPool2d,
+        MaxPosition2d, MaxUnpool2d, PadChannels, PointWise, Resize, ResizeMode, ShuffleChannels,
+        SliceChannels, Softmax, Sub,
+    },
+    weights::{Kind, WeightSource},
+};
+
+/// A graph in which each operator lowers to a step of its own: what the tests of bits and of generated code run, on every target.
+/// It is found by its name and not listed.
+///
+/// Input `[h, w, 3]`, sides from 4 up; output probabilities `[1, 1, classes]`. The value `labels`, a map of class indices, is good
+/// for a second output.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EveryOperator;
+
+/// Channels of the maps, a multiple of all groups and heads.
+const WIDTH: usize = 16;
+/// Sides of the map whose pixels are tokens.
+const TOKENS: [usize; 2] = [4, 4];
+/// Heads of both attentions.
+const HEADS: usize = 2;
+
+impl Network for EveryOperator {
+    fn name(&self) -> &'static str {
+        "every_operator"
+    }
+
+    fn summary(&self) -> &'static str {
+        "every operator once, for tests"
+    }
+
+    fn source(&self) -> &'static str {
+        "none: made up"
+    }
+
+    fn default_input(&self) -> Shape {
+        Shape::new(13, 11, 3)
+    }
+
+    fn default_classes(&self) -> &'static [&'static str] {
+        &["a", "b", "c", "d", "e"]
+    }
+
+    fn build(&self, options: &NetworkOptions, weights: &mut dyn WeightSource) -> Result<Graph> {
+        let chosen = choose(self, options, Sides::AtLeast(4))?;
+        let mut b = GraphBuilder::new(self.name(), weights);
+        let input = b.input("input", chosen.input);
+        let stem = b.conv2d("stem", input, ConvParams::new(WIDTH, 3).padding(1));
+        let stem = b.batch_norm("stem.norm", stem, BatchNormParams::default());
+        let stem = b.relu("stem.relu", stem);
+        let x = convolutions(&mut b, stem);
+        let x = products(&mut b, x);
+        let x = pooled_and_back(&mut b, x, stem);
+        let x = tokens(&mut b, x);
+        let x = labels(&mut b, x);
+        let x = b.add_op("mean", GlobalAveragePool, &[x]);
+        let x = b.linear("fc", x, chosen.classes);
+        let probabilities = b.add_op("softmax", Softmax, &[x]);
+        b.finish(&[probabilities])
+    }
+}
+
+/// Groups, dilation, one filter per channel, slopes, tables, a sum with its ReLU.
+fn convolutions(b: &mut GraphBuilder<'_>, x: ValueId) -> ValueId {
+    let grouped = b.conv2d("grouped", x, ConvParams::new(WIDTH, 3).padding(2).dilation(2).groups(4));
+    let prelu = b.prelu("prelu", grouped, WIDTH);
+    let depthwise = b.conv2d("depthwise", prelu, ConvParams::new(WIDTH, 3).padding(1).groups(WIDTH));
+    let silu = b.add_op("silu", PointWise(Function::Silu), &[depthwise]);
+    let sum = b.add("add", prelu, silu);
+    b.relu("add.relu", sum)
+}
+
+/// A factor for each channel, each pixel, each element; a difference; a batch norm with no convolution before it.
+fn products(b: &mut GraphBuilder<'_>, x: ValueId) -> ValueId {
+    let squeezed = b.add_op("squeezed", GlobalAveragePool, &[x]);
+    let squeezed = b.add_op("squeezed.hard_swish", PointWise(Function::HardSwish), &[squeezed]);
+    let excited = b.mul("excited", x, squeezed);
+    let gate = b.conv2d("gate", excited, ConvParams::new(1, 1));
+    let gate = b.add_op("gate.sigmoid", PointWise::sigmoid(), &[gate]);
+    let gated = b.mul("gated", excited, gate);
+    let difference = b.add_op("difference", Sub::default(), &[gated, x]);
+    let norm = b.batch_norm("norm", difference, BatchNormParams::default());
+    b.mul("product", norm, x)
+}
+
+/// Down with positions and up again, three ways; channels moved, left out and added.
+fn pooled_and_back(b: &mut GraphBuilder<'_>, x: ValueId, skip: ValueId) -> ValueId {
+    let shape = b.shape(x);
+    let size = [shape.h, shape.w];
+    let pool = MaxPool2d::new(2, 2);
+    let pooled = b.add_op("pool", pool, &[x]);
+    let positions = b.add_op("pool.positions", MaxPosition2d { pool }, &[x]);
+    let unpooled = b.add_op("unpool", MaxUnpool2d::new(2, size), &[pooled, positions]);
+    let leaky = b.add_op("leaky", PointWise(Function::LeakyRelu(0.1)), &[unpooled]);
+    let shuffled = b.add_op("shuffle", ShuffleChannels { groups: 4 }, &[leaky]);
+    let slice = b.add_op("slice", SliceChannels { first: 3, count: 5 }, &[shuffled]);
+    let padded = b.add_op("pad", PadChannels { more: 2 }, &[slice]);
+    let average =
+        b.add_op("average", AveragePool2d { padding: [1, 1], ..AveragePool2d::new(2, 2) }, &[pooled]);
+    let up =
+        b.transposed_conv2d("up", average, TransposedConvParams::new(6, 3, 2).padding(1).output_padding(1));
+    let near = b.add_op("near", Resize { size, mode: ResizeMode::Nearest }, &[up]);
+    let cat = b.concat("cat", &[near, padded, skip]);
+    b.conv2d("merge", cat, ConvParams::new(WIDTH, 1))
+}
+
+/// Attention with hashing and over all tokens.
+fn tokens(b: &mut GraphBuilder<'_>, x: ValueId) -> ValueId {
+    let x = b.add_op("tokens", Resize { size: TOKENS, mode: ResizeMode::Bilinear }, &[x]);
+    let x = b.add_op("tokens.relu6", Clamp::RELU6, &[x]);
+    let query = b.conv2d("query", x, ConvParams::new(WIDTH, 1).no_bias());
+    let value = b.conv2d("value", x, ConvParams::new(WIDTH, 1).no_bias());
+    let (bucket, rounds) = (4, 2);
+    let shape = [WIDTH / HEADS, rounds, TOKENS[0] * TOKENS[1] / bucket / 2];
+    let rotations = b.tensor("hashed.rotations", &shape, Kind::LshRotation);
+    let hashing = Some(Hashing { bucket, rounds, rotations });
+    let hashed = b.add_op("hashed", Attention::shared(HEADS, hashing), &[query, value]);
+    let hashed = b.add_op("hashed.elu", PointWise(Function::Elu(1.0)), &[hashed]);
+    let seen = b.add_op("seen", Attention::new(HEADS), &[query, value, hashed]);
+    b.add_op("seen.tanh", PointWise(Function::Tanh), &[seen])
+}
+
+/// Another shape, the class of each pixel, and what a table says of it.
+fn labels(b: &mut GraphBuilder<'_>, x: ValueId) -> ValueId {
+    let x = b.reshape("reshape", x, Shape::new(2, 2 * TOKENS[0], TOKENS[1] * WIDTH / 4));
+    let labels = b.add_op("labels", ArgMax, &[x]);
+    let rows = b.shape(x).c;
+    let embedded = b.embedding("embedding", labels, rows, 6);
+    b.concat("described", &[embedded, x])
+}
