@@ -96,13 +96,11 @@ fn factor(from: f64, to: f64, seed: &mut u64) -> Multiplier {
     Multiplier::from_real(to / from * spread).expect("a factor in range")
 }
 
+/// Makes a kernel from its operands and its output.
+type Make<'a> = &'a dyn Fn(&[Operand], Operand) -> Box<dyn Kernel>;
+
 /// The kernel that `make` gives for operands with gaps between their pixels, on every instruction set.
-fn check(
-    inputs: &[&Codes],
-    expected: &Codes,
-    gap: usize,
-    make: &dyn Fn(&[Operand], Operand) -> Box<dyn Kernel>,
-) {
+fn check(inputs: &[&Codes], expected: &Codes, gap: usize, make: Make<'_>) {
     for isa in Isa::available() {
         let mut arena = Arena::new();
         let place = |codes: &&Codes| {
