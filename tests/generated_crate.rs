@@ -8,9 +8,13 @@ use niello_codegen::{
     cam::with_map,
     emit::{EmitOptions, emit, write_crate},
     execute::Executor,
+    network::Networks,
+    pipeline::build,
     program::Program,
+    recipe::Recipe,
 };
 use niello_kernels::{Isa, Rounding};
+use niello_models::Registry;
 use std::{fs, path::Path, process::Command};
 
 /// Checksums of every step's output and of the outputs, for the codes that follow from a seed.
@@ -69,42 +73,28 @@ fn driver(type_name: &str, crate_name: &str, program: &Program) -> String {
     )
 }
 
-#[test]
-fn generated_crates_return_the_bytes_of_their_programs() {
+/// Writes a crate for every program, builds them together, and compares what each prints with what the program computes, on every
+/// instruction set.
+fn compare(programs: &[(String, Program)]) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let dir = tempfile::tempdir().expect("a temporary folder");
     let runtime = format!("{{ path = {:?} }}", root.join("runtime"));
-    // With class-activation maps: one is the map that is averaged, the other has a layer of its own.
-    let cam = |graph| with_map(graph).expect("an ending that has one");
-    let cases = [
-        ("every", common::every_operator(), Rounding::TfliteDouble, "portable"),
-        ("generator", common::generator(), Rounding::TfliteDouble, "portable"),
-        ("vnni", common::every_operator(), Rounding::Single, "x86-vnni"),
-        ("squeezenet", cam(common::network("squeezenet1_1", 64)), Rounding::TfliteDouble, "portable"),
-        ("linear", cam(common::linear_ending()), Rounding::TfliteDouble, "portable"),
-        ("anam", common::network("anam_net", 32), Rounding::TfliteDouble, "x86-vnni"),
-    ];
     let mut manifest =
         "[package]\nname = \"driver\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[workspace]\n\n"
             .to_string();
     manifest +=
         &format!("[dependencies]\nniello = {{ path = {:?}, features = [\"std\"] }}\n", root.join("runtime"));
     fs::create_dir_all(dir.path().join("src/bin")).expect("a folder");
-    let mut programs = vec![];
-    for (name, graph, rounding, target) in cases {
-        let mut program = common::program(&common::quantized(graph, rounding), target);
-        program.name = format!("{name}_model");
-        program.metadata.cam = matches!(name, "squeezenet" | "linear");
+    for (name, program) in programs {
         let to = dir.path().join(name);
-        write_crate(&program, &EmitOptions::default(), &to, &runtime).expect("a folder to write to");
+        write_crate(program, &EmitOptions::default(), &to, &runtime).expect("a folder to write to");
         // Members of one build share their dependencies.
         let file = fs::read_to_string(to.join("Cargo.toml")).expect("written");
         fs::write(to.join("Cargo.toml"), file.replace("\n[workspace]\n", "")).expect("writable");
         manifest += &format!("{name}-model = {{ path = \"{name}\" }}\n");
-        let type_name = emit(&program, &EmitOptions::default()).expect("emits").type_name;
-        let main = driver(&type_name, &format!("{name}_model"), &program);
+        let type_name = emit(program, &EmitOptions::default()).expect("emits").type_name;
+        let main = driver(&type_name, &format!("{name}_model"), program);
         fs::write(dir.path().join(format!("src/bin/{name}.rs")), main).expect("writable");
-        programs.push((name, program));
     }
     fs::write(dir.path().join("Cargo.toml"), manifest).expect("writable");
     for (name, program) in programs {
@@ -118,13 +108,61 @@ fn generated_crates_return_the_bytes_of_their_programs() {
         let printed = String::from_utf8(output.stdout).expect("text");
         let printed: Vec<&str> = printed.lines().collect();
         for isa in Isa::available() {
-            let expected = expected(&program, isa, 7);
+            let expected = expected(program, isa, 7);
             for (found, expected) in printed.iter().zip(&expected) {
                 assert_eq!(found, expected, "{name} on {}", isa.name());
             }
             assert_eq!(printed.len(), expected.len(), "{name}");
         }
+        println!("{name}: {} lines equal", printed.len());
     }
+}
+
+#[test]
+fn generated_crates_return_the_bytes_of_their_programs() {
+    // With class-activation maps: one is the map that is averaged, the other has a layer of its own.
+    let cam = |graph| with_map(graph).expect("an ending that has one");
+    let cases = [
+        ("every", common::every_operator(), Rounding::TfliteDouble, "portable"),
+        ("generator", common::generator(), Rounding::TfliteDouble, "portable"),
+        ("vnni", common::every_operator(), Rounding::Single, "x86-vnni"),
+        ("squeezenet", cam(common::network("squeezenet1_1", 64)), Rounding::TfliteDouble, "portable"),
+        ("linear", cam(common::linear_ending()), Rounding::TfliteDouble, "portable"),
+        ("anam", common::network("anam_net", 32), Rounding::TfliteDouble, "x86-vnni"),
+    ];
+    let programs = cases.map(|(name, graph, rounding, target)| {
+        let mut program = common::program(&common::quantized(graph, rounding), target);
+        program.name = format!("{name}_model");
+        program.metadata.cam = matches!(name, "squeezenet" | "linear");
+        (name.to_string(), program)
+    });
+    compare(&programs);
+}
+
+/// The side of the square pictures that networks get here: all of them take it.
+const SIDE: usize = 64;
+
+#[test]
+#[ignore = "builds every network, in many minutes: cargo xtask networks"]
+fn generated_crates_of_every_network_return_the_bytes_of_their_programs() {
+    let wanted = std::env::var("NIELLO_NETWORKS").unwrap_or_default();
+    let wanted: Vec<&str> = wanted.split_whitespace().collect();
+    let mut compared = 0;
+    for network in Registry.all() {
+        if !wanted.is_empty() && !wanted.contains(&network.name()) {
+            continue;
+        }
+        let mut recipe = Recipe::new(network.name()).seeded();
+        if !network.generates() {
+            recipe = recipe.input_size(SIDE, SIDE);
+        }
+        let mut program = build(&recipe, &Registry, |_| {}).expect(network.name()).program;
+        let name = network.name().replace('_', "");
+        program.name = format!("{name}_model");
+        compare(&[(name, program)]);
+        compared += 1;
+    }
+    assert!(compared > 0, "no network of {wanted:?}");
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod elf;
 mod emulated;
 mod images;
 mod miri;
+mod networks;
 mod no_std;
 mod setup;
 mod stage;
@@ -39,6 +40,7 @@ const COMMANDS: &[Command] = &[
     count::COMMAND,
     setup::COMMAND,
     no_std::COMMAND,
+    networks::COMMAND,
     images::COMMAND,
     c::COMMAND,
     defmt::COMMAND,
