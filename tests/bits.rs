@@ -30,8 +30,6 @@ const OWN: [&str; 9] = [
     "shallow_cgan_generator",
     "residual_attention_unet",
 ];
-/// Kernels that no recorded model has: `codegen/tests/int16.rs` and `kernels/tests/int16.rs` hold them, on this machine only.
-const ELSEWHERE: [&str; 2] = ["kernel MaxPosition2dInt16", "kernel MaxUnpool2dInt16"];
 /// Recipes of trained weights in the shared data.
 const TRAINED: [&str; 2] = ["w251_cnn", "w251_squeezenet"];
 
@@ -136,8 +134,7 @@ fn own_models_return_the_recorded_bytes_on_every_target_and_instruction_set_and_
     let ran: BTreeSet<String> = OWN.iter().flat_map(|model| reproduce(model, None)).collect();
     let known = known();
     assert!(known.contains("Conv2d") && known.contains("kernel Conv2d"), "{known:?}");
-    let elsewhere = |name: &&String| ELSEWHERE.contains(&name.as_str());
-    let missing: Vec<&String> = known.difference(&ran).filter(|name| !elsewhere(name)).collect();
+    let missing: Vec<&String> = known.difference(&ran).collect();
     assert!(
         missing.is_empty(),
         "no model of `tests/bits` has these: {missing:?}; `EveryOperator` of niello-models wants them"

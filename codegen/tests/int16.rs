@@ -7,12 +7,12 @@ use niello_codegen::{
     Graph, Shape, Tensor, ValueId,
     calibrate::Calibration,
     execute::Executor,
-    graph::ConvParams,
+    graph::{BatchNormParams, ConvParams},
     int16::{Wide, choose, widen},
     lower::{TARGETS, Target, lower, lower_apart},
     ops::{
-        Function, GlobalAveragePool, MaxPool2d, MaxPosition2d, MaxUnpool2d, Mul, PRelu, PadChannels,
-        PointWise, Resize, ResizeMode,
+        AveragePool2d, Function, GlobalAveragePool, MaxPool2d, MaxPosition2d, MaxUnpool2d, Mul, PRelu,
+        PadChannels, PointWise, Resize, ResizeMode, ShuffleChannels,
     },
     passes::optimize,
     program::{Metadata, Program},
@@ -56,6 +56,24 @@ fn unpooled() -> Graph {
     })
 }
 
+/// What LEDNet and MiniSeg are made of.
+fn shuffled() -> Graph {
+    graph(|b| {
+        let input = b.input("input", Shape::new(14, 11, 3));
+        let x = b.conv2d("first", input, ConvParams::new(8, 3).padding(1));
+        let x = b.prelu("first.prelu", x, 8);
+        let shuffled = b.add_op("shuffled", ShuffleChannels { groups: 2 }, &[x]);
+        let small =
+            b.add_op("small", AveragePool2d { padding: [1; 2], ..AveragePool2d::new(3, 2) }, &[shuffled]);
+        let normed = b.batch_norm("normed", small, BatchNormParams::default());
+        let to = |mode| Resize { size: [14, 11], mode };
+        let large = b.add_op("large", to(ResizeMode::Bilinear), &[normed]);
+        let aligned = b.add_op("aligned", to(ResizeMode::BilinearAligned), &[small]);
+        let sum = b.add("sum", large, aligned);
+        vec![b.conv2d("scores", sum, ConvParams::new(4, 1))]
+    })
+}
+
 fn prepared(graph: Graph) -> (QGraph, Calibration) {
     let graph = optimize(graph);
     let calibration = calibrated(&graph);
@@ -93,7 +111,7 @@ fn outputs(q: &QGraph, program: &Program) -> Vec<Vec<i8>> {
 
 #[test]
 fn sixteen_bits_bring_the_layers_near_float_and_the_same_bytes_for_every_target() {
-    for graph in [anam_like(), branching(), chaining(), excited(), unpooled()] {
+    for graph in [anam_like(), branching(), chaining(), excited(), unpooled(), shuffled()] {
         let (mut q, calibration) = prepared(graph);
         let wide = everything(&q, &calibration);
         assert!(!wide.activations.is_empty() && !wide.weights.is_empty());
@@ -111,7 +129,7 @@ fn sixteen_bits_bring_the_layers_near_float_and_the_same_bytes_for_every_target(
 
 #[test]
 fn layers_inside_have_far_less_noise() {
-    for graph in [anam_like(), excited()] {
+    for graph in [anam_like(), excited(), shuffled()] {
         let (mut q, calibration) = prepared(graph);
         let program = lower_apart(&q, &TARGETS[0], Metadata::default()).unwrap();
         let layers = |q: &QGraph, program: &Program| {

@@ -3,9 +3,10 @@
 use crate::{
     Isa, Kernel, Memory, Operand, Region,
     by_rows::{self, ByRows, Reach, Windowed, elements},
-    memory::{In, Out, in_blocks, put},
+    isa::Vectorize,
+    memory::{Code, In, Out, in_blocks, put},
 };
-use core::ops::Range;
+use core::{marker::PhantomData, ops::Range};
 
 /// To move an element takes about as long as so many multiply-accumulates of a convolution.
 const MOVE: usize = 8;
@@ -29,12 +30,48 @@ impl Kernel for ChannelShuffle {
 }
 
 impl ChannelShuffle {
-    /// The operands, and how many channels a group has.
-    fn views<'m>(&self, mem: &Memory<'m>) -> Option<(In<'m>, Out<'m>, usize)> {
+    fn walk<'m>(&self, mem: &Memory<'m>) -> Option<Shuffle<'m, i8>> {
         let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
-        let (groups, channels) = (self.groups as usize, out.shape()[2]);
+        let channels = out.shape()[2];
+        Shuffle::new(input, out, channels, self.groups as usize)
+    }
+}
+
+/// Channels of either width in turn.
+pub(crate) struct Shuffle<'m, T> {
+    input: In<'m>,
+    out: Out<'m>,
+    groups: usize,
+    /// How many channels a group has.
+    in_group: usize,
+    code: PhantomData<T>,
+}
+
+impl<'m, T> Shuffle<'m, T> {
+    /// Of views with pixels of `channels` codes; `None` if they do not fit, or the groups do not divide the channels.
+    pub(crate) fn new(input: In<'m>, out: Out<'m>, channels: usize, groups: usize) -> Option<Self> {
         let in_group = channels.checked_div(groups)?;
-        (input.shape() == out.shape() && in_group * groups == channels).then_some((input, out, in_group))
+        let fits = input.shape() == out.shape() && in_group * groups == channels;
+        fits.then_some(Self { input, out, groups, in_group, code: PhantomData })
+    }
+}
+
+impl<T: Code> Vectorize for Shuffle<'_, T> {
+    #[inline(always)]
+    fn run(self) {
+        let Self { input, out, groups, in_group, .. } = self;
+        let [h, w, _] = out.shape();
+        for y in 0..h {
+            for x in 0..w {
+                let (cells, values) = (out.pixel(y, x), input.pixel(y, x));
+                // A group after the other lies apart in the result.
+                for group in 0..groups {
+                    for i in 0..in_group {
+                        T::put(cells, group + i * groups, T::block::<1>(values, group * in_group + i));
+                    }
+                }
+            }
+        }
     }
 }
 
@@ -53,7 +90,7 @@ unsafe impl ByRows for ChannelShuffle {
     }
 
     fn fits(&self, mem: &Memory<'_>) -> bool {
-        self.views(mem).is_some()
+        self.walk(mem).is_some()
     }
 
     fn part(&self, rows: Range<usize>, index: usize) -> Self {
@@ -61,26 +98,13 @@ unsafe impl ByRows for ChannelShuffle {
     }
 
     #[inline(always)]
-    fn alone(&self, mem: &Memory<'_>, _: Isa) {
-        let Some((input, out, in_group)) = self.views(mem) else {
-            debug_assert!(
+    fn alone(&self, mem: &Memory<'_>, isa: Isa) {
+        match self.walk(mem) {
+            Some(walk) => isa.vectorize(walk),
+            None => debug_assert!(
                 false,
                 "operands outside memory, shapes differ, or groups do not divide the channels"
-            );
-            return;
-        };
-        let [h, w, _] = out.shape();
-        for y in 0..h {
-            for x in 0..w {
-                let values = input.pixel(y, x);
-                // A group after the other lies apart in the result.
-                for group in 0..self.groups as usize {
-                    let places = out.pixel(y, x).iter().skip(group).step_by((self.groups as usize).max(1));
-                    for (i, cell) in places.enumerate() {
-                        cell.set(values.get(group * in_group + i));
-                    }
-                }
-            }
+            ),
         }
     }
 }

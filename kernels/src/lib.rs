@@ -66,8 +66,9 @@ pub use copy::{Copy, Requantize};
 pub use depthwise::DepthwiseConv2d;
 pub use embedding::Embedding;
 pub use int16::{
-    AddInt16, Bounds, Conv2dInt16, GlobalAveragePoolInt16, MaxPool2dInt16, MaxPosition2dInt16,
-    MaxUnpool2dInt16, MulInt16, RescaleInt16, TableInt16, Width,
+    AddInt16, AveragePool2dInt16, Bounds, ChannelShuffleInt16, Conv2dInt16, GlobalAveragePoolInt16,
+    MaxPool2dInt16, MaxPosition2dInt16, MaxUnpool2dInt16, MulInt16, PReluInt16, RescaleInt16,
+    ResizeBilinearInt16, TableInt16, Width,
 };
 pub use isa::Isa;
 pub use memory::{Memory, Operand, Region, Space};

@@ -3,8 +3,9 @@
 use crate::{
     Isa, Kernel, Memory, Operand,
     isa::Vectorize,
-    memory::{In, Out, in_blocks, map1, put},
+    memory::{Code, In, Out, in_blocks, map1},
 };
+use core::marker::PhantomData;
 
 /// How output positions map to input positions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -102,26 +103,72 @@ fn position(o: usize, size: usize, out: usize, corners: Corners) -> (usize, usiz
 impl Kernel for ResizeBilinear {
     fn run(&self, mem: &Memory<'_>, isa: Isa) {
         let Some((input, out)) = operands(mem, &self.input, &self.output) else { return };
-        isa.vectorize(Bilinear { corners: self.corners, input, out });
+        let channels = out.shape()[2];
+        isa.vectorize(Bilinear::<i8>::new(self.corners, input, out, channels));
     }
 }
 
-struct Bilinear<'m> {
+/// Codes that can be mixed.
+pub(crate) trait Mix: Code {
+    /// The sum of products over `2^20` to nearest, ties away from zero, for weights whose sum is `2^20`.
+    fn mix(values: [Self; 4], weights: [i32; 4]) -> Self;
+}
+
+impl Mix for i8 {
+    // 32 bits are enough: sums modulo 2^32 end at a value below 2^28.
+    #[inline(always)]
+    fn mix(values: [Self; 4], weights: [i32; 4]) -> Self {
+        let [a, b, c, d] = values.map(i32::from);
+        let sum = a
+            .wrapping_mul(weights[0])
+            .wrapping_add(b.wrapping_mul(weights[1]))
+            .wrapping_add(c.wrapping_mul(weights[2]))
+            .wrapping_add(d.wrapping_mul(weights[3]));
+        let half = if sum > 0 { 1 << 19 } else { -(1 << 19) };
+        (sum.wrapping_add(half) / (1 << 20)) as Self
+    }
+}
+
+impl Mix for i16 {
+    #[inline(always)]
+    fn mix(values: [Self; 4], weights: [i32; 4]) -> Self {
+        let [a, b, c, d] = values.map(i64::from);
+        let [wa, wb, wc, wd] = weights.map(i64::from);
+        let sum = a
+            .wrapping_mul(wa)
+            .wrapping_add(b.wrapping_mul(wb))
+            .wrapping_add(c.wrapping_mul(wc))
+            .wrapping_add(d.wrapping_mul(wd));
+        let half = if sum > 0 { 1 << 19 } else { -(1 << 19) };
+        (sum.wrapping_add(half) / (1 << 20)) as Self
+    }
+}
+
+/// The loop over codes of either width.
+pub(crate) struct Bilinear<'m, T> {
     corners: Corners,
     input: In<'m>,
     out: Out<'m>,
+    channels: usize,
+    code: PhantomData<T>,
 }
 
-impl Vectorize for Bilinear<'_> {
+impl<'m, T> Bilinear<'m, T> {
+    /// Of views with pixels of `channels` codes.
+    pub(crate) const fn new(corners: Corners, input: In<'m>, out: Out<'m>, channels: usize) -> Self {
+        Self { corners, input, out, channels, code: PhantomData }
+    }
+}
+
+impl<T: Mix> Vectorize for Bilinear<'_, T> {
     #[inline(always)]
     fn run(self) {
-        let Self { corners, input, out } = self;
-        let ([h, w, _], [oh, ow, channels]) = (input.shape(), out.shape());
+        let Self { corners, input, out, channels, .. } = self;
+        let ([h, w, _], [oh, ow, _]) = (input.shape(), out.shape());
         for oy in 0..oh {
             let (y0, y1, fy) = position(oy, h, oh, corners);
             for ox in 0..ow {
                 let (x0, x1, fx) = position(ox, w, ow, corners);
-                // 32 bits are enough: the weights sum to 2^20, and sums modulo 2^32 end at a value below 2^28.
                 let weight = |y: i32, x: i32| y.wrapping_mul(x);
                 let weights = [
                     weight(1024 - fy, 1024 - fx),
@@ -133,21 +180,16 @@ impl Vectorize for Bilinear<'_> {
                 let cells = out.pixel(oy, ox);
                 in_blocks!(first in channels, N => {
                     let [v00, v10, v01, v11] = [
-                        pixels[0].block::<N>(first),
-                        pixels[1].block::<N>(first),
-                        pixels[2].block::<N>(first),
-                        pixels[3].block::<N>(first),
+                        T::block::<N>(pixels[0], first),
+                        T::block::<N>(pixels[1], first),
+                        T::block::<N>(pixels[2], first),
+                        T::block::<N>(pixels[3], first),
                     ];
-                    let mut values = [0; N];
+                    let mut values = v00;
                     for i in 0..N {
-                        let sum = (v00[i] as i32).wrapping_mul(weights[0])
-                            .wrapping_add((v10[i] as i32).wrapping_mul(weights[1]))
-                            .wrapping_add((v01[i] as i32).wrapping_mul(weights[2]))
-                            .wrapping_add((v11[i] as i32).wrapping_mul(weights[3]));
-                        let half = if sum > 0 { 1 << 19 } else { -(1 << 19) };
-                        values[i] = (sum.wrapping_add(half) / (1 << 20)) as i8;
+                        values[i] = T::mix([v00[i], v10[i], v01[i], v11[i]], weights);
                     }
-                    put(cells, first, values);
+                    T::put(cells, first, values);
                 });
             }
         }

@@ -257,6 +257,92 @@ proptest! {
     }
 
     #[test]
+    fn means_of_windows(
+        mut seed: u64, shape in shape(), kernel in [1u32..=3, 1u32..=3], stride in [1u32..=3, 1u32..=3],
+        padding in [0u32..=2, 0u32..=2], count_padding: bool, gap in 0usize..3,
+    ) {
+        let input = Codes::random(shape, Width::Int16, &mut seed);
+        let [h, w, c] = shape;
+        let padded = |axis: usize| (shape[axis] + 2 * padding[axis] as usize) as i64;
+        // One window more than fit: the last ones are cut off, or hold nothing.
+        let out = |axis: usize| (padded(axis) as usize).saturating_sub(kernel[axis] as usize) / stride[axis] as usize + 2;
+        let size = [out(0), out(1), c];
+        let expected = Codes::new(size, Width::Int16, |i| {
+            let at = [i / c / size[1], i / c % size[1]];
+            let span = |axis: usize| {
+                let start = at[axis] as i64 * stride[axis] as i64;
+                (start..(start + kernel[axis] as i64).min(padded(axis))).map(move |p| p - padding[axis] as i64)
+            };
+            let inside = |y: i64, x: i64| (0..h as i64).contains(&y) && (0..w as i64).contains(&x);
+            let cells: Vec<i64> = span(0).flat_map(|y| span(1).map(move |x| (y, x)))
+                .filter(|(y, x)| count_padding || inside(*y, *x))
+                .map(|(y, x)| if inside(y, x) { input.at(y as usize, x as usize, i % c) } else { 0 })
+                .collect();
+            let (sum, n) = (cells.iter().sum::<i64>(), (cells.len() as i64).max(1));
+            (sum.signum() * ((2 * sum.abs() + n) / (2 * n))).max(-32767)
+        });
+        check(&[&input], &expected, gap, &|i, output| Box::new(AveragePool2dInt16 {
+            input: i[0], output, kernel, stride, padding, padding_end: padding, count_padding,
+        }));
+    }
+
+    #[test]
+    fn resizing(mut seed: u64, shape in shape(), size in [1usize..=14, 1usize..=14], gap in 0usize..3) {
+        let input = Codes::random(shape, Width::Int16, &mut seed);
+        let ([h, w, c], [oh, ow]) = (shape, size);
+        for corners in [resize::Corners::HalfPixel, resize::Corners::Aligned] {
+            // Neighbours, and the fraction between them in 1/1024.
+            let axis = |o: usize, size: usize, out: usize| {
+                let (o, size, out) = (o as i64, size as i64, out as i64);
+                let half_pixel = corners == resize::Corners::HalfPixel;
+                let step = if half_pixel || out == 1 {
+                    (size * 1024 + out / 2) / out
+                } else {
+                    ((size - 1) * 1024 + (out - 1) / 2) / (out - 1)
+                };
+                let at = if half_pixel { o * step + step / 2 - 512 } else { o * step };
+                let low = (at / 1024).clamp(0, size - 1);
+                (at - low * 1024, low as usize, ((at + 1023) / 1024).clamp(0, size - 1) as usize)
+            };
+            let expected = Codes::new([oh, ow, c], Width::Int16, |i| {
+                let ((fy, y0, y1), (fx, x0, x1)) = (axis(i / c / ow, h, oh), axis(i / c % ow, w, ow));
+                let v = |y, x| input.at(y, x, i % c);
+                let sum = (v(y0, x0) * (1024 - fx) + v(y0, x1) * fx) * (1024 - fy)
+                    + (v(y1, x0) * (1024 - fx) + v(y1, x1) * fx) * fy;
+                sum.signum() * ((sum.abs() + (1 << 19)) >> 20)
+            });
+            check(&[&input], &expected, gap, &|i, output| Box::new(ResizeBilinearInt16 { input: i[0], output, corners }));
+        }
+    }
+
+    #[test]
+    fn channels(
+        mut seed: u64, shape in shape(), groups in 1usize..=8, widths in [width(), width()], rounding in rounding(), gap in 0usize..3,
+    ) {
+        let seed = &mut seed;
+        let shuffled = [shape[0], shape[1], shape[2].div_ceil(groups) * groups];
+        let input = Codes::random(shuffled, Width::Int16, seed);
+        let c = shuffled[2];
+        let expected = Codes::new(shuffled, Width::Int16, |i| input.data[i / c * c + i % c % groups * (c / groups) + i % c / groups]);
+        check(&[&input], &expected, gap, &|i, output| Box::new(ChannelShuffleInt16 { input: i[0], output, groups: groups as u32 }));
+
+        let (input, c) = (Codes::random(shape, widths[0], seed), shape[2]);
+        let slopes: &'static [i16] = (0..c).map(|_| (next(seed) as i16).max(-32767)).collect::<Vec<_>>().leak();
+        let zero_point = if widths[0] == Width::Int8 { next(seed) as i8 as i32 } else { 0 };
+        let [from, to] = widths.map(|width| limits(width).1 as f64);
+        let (positive, negative) = (factor(from, to, seed), factor(from * 32767.0, to, seed));
+        let bounds = bounds(widths[1], seed);
+        let expected = Codes::new(shape, widths[1], |i| {
+            let x = input.data[i] - zero_point as i64;
+            let value = if x >= 0 { requantize(x, positive, rounding) } else { requantize(x * slopes[i % c] as i64, negative, rounding) };
+            clamp(value, &bounds)
+        });
+        check(&[&input], &expected, gap, &|i, output| Box::new(PReluInt16 {
+            input: i[0], output, widths, slopes, input_zero_point: zero_point, positive, negative, bounds, rounding,
+        }));
+    }
+
+    #[test]
     fn unpooling(mut seed: u64, shape in shape(), kernel in [1u32..=4, 1u32..=4], more in [0usize..=5, 0usize..=5], gap in 0usize..3) {
         let seed = &mut seed;
         let values = Codes::random(shape, Width::Int16, seed);
@@ -399,7 +485,28 @@ fn what_does_not_fit_together_is_refused() {
         kernel,
         cropped: 0,
     };
-    let kernels: [(&str, &dyn Kernel); 16] = [
+    let mean = |output, kernel| AveragePool2dInt16 {
+        input: wide,
+        output,
+        kernel,
+        stride: [1; 2],
+        padding: [0; 2],
+        padding_end: [0; 2],
+        count_padding: false,
+    };
+    let prelu = |slopes, bounds| PReluInt16 {
+        input: wide,
+        output: out,
+        widths: [Width::Int16; 2],
+        slopes,
+        input_zero_point: 0,
+        positive: one,
+        negative: one,
+        bounds,
+        rounding,
+    };
+    let corners = resize::Corners::Aligned;
+    let kernels: [(&str, &dyn Kernel); 23] = [
         ("half a code", &add(odd, wide, out, bounds)),
         ("another height", &add(wide, Operand { shape: [1, 2, 8], ..wide }, out, bounds)),
         ("beyond the end", &add(wide, wide, Operand { offset: 1 << 20, ..out }, bounds)),
@@ -419,6 +526,16 @@ fn what_does_not_fit_together_is_refused() {
         ("half a value", &unpool(odd, Operand { shape: [2, 2, 3], ..narrow }, out, [1; 2])),
         ("another number of channels", &unpool(wide, narrow, narrow, [1; 2])),
         ("no window", &unpool(wide, narrow, out, [1, 0])),
+        ("means of another number of channels", &mean(narrow, [1; 2])),
+        ("a window whose sum does not fit", &mean(out, [1, (1 << 15) + 1])),
+        ("groups that do not divide channels", &ChannelShuffleInt16 { input: wide, output: out, groups: 3 }),
+        ("half a channel", &ChannelShuffleInt16 { input: odd, output: odd, groups: 1 }),
+        ("too few slopes", &prelu(&[1; 3], bounds)),
+        ("a bound of slopes beyond the width", &prelu(&[1; 4], Bounds { max: 40_000, ..bounds })),
+        (
+            "another number of channels to resize to",
+            &ResizeBilinearInt16 { input: wide, output: narrow, corners },
+        ),
     ];
     for (what, kernel) in kernels {
         for isa in Isa::available() {

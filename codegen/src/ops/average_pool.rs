@@ -1,7 +1,7 @@
 //! Average pooling over windows.
 
 use super::{
-    Op, RangeRule, forward_eval,
+    Op, RangeRule, forward_eval, int16,
     max_pool::{pooled, window},
 };
 use crate::{
@@ -11,6 +11,7 @@ use crate::{
     program::{Ref, kernel_call},
     tensor::{Real, Tensor},
 };
+use niello_kernels::AveragePool2dInt16;
 
 /// Mean of each window.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -114,7 +115,16 @@ impl Op for AveragePool2d {
         RangeRule::SameAsInputs
     }
 
+    fn takes_int16(&self) -> bool {
+        // Sums fit 31 bits.
+        self.kernel[0].saturating_mul(self.kernel[1]) <= AveragePool2dInt16::CELLS
+    }
+
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        if cx.has_int16() {
+            int16::average_pool(cx, self);
+            return Ok(());
+        }
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let padding = self.padding.map(|d| d as u32);
         let call = AveragePoolCall {

@@ -82,6 +82,14 @@ impl Op for BatchNorm {
         self.as_conv().absorb(next)
     }
 
+    fn takes_int16(&self) -> bool {
+        true
+    }
+
+    fn weight_noise(&self) -> Option<f64> {
+        self.as_conv().weight_noise()
+    }
+
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         self.as_conv().lower(cx)
     }

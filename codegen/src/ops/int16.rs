@@ -1,7 +1,7 @@
 //! How operators are lowered whose operands or results have 16 bits.
 
 use super::{
-    Clamp, Function, MaxPool2d,
+    AveragePool2d, Clamp, Function, MaxPool2d,
     filters::{Filters, Scales},
 };
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     lower::{Codes, Lowering},
     program::{Const, Ref, kernel_call},
 };
-use niello_kernels::{Bounds, Multiplier, Rounding, Width, int16::ENTRIES};
+use niello_kernels::{Bounds, Multiplier, Rounding, Width, int16::ENTRIES, resize::Corners};
 
 kernel_call! {
     /// Convolution of either width.
@@ -130,6 +130,52 @@ kernel_call! {
         output: Ref,
         kernel: [u32; 2],
         cropped: u32,
+    }
+}
+
+kernel_call! {
+    /// Average pooling of 16 bits.
+    AveragePoolInt16Call for AveragePool2dInt16 {
+        input: Ref,
+        output: Ref,
+        kernel: [u32; 2],
+        stride: [u32; 2],
+        padding: [u32; 2],
+        padding_end: [u32; 2],
+        count_padding: bool,
+    }
+}
+
+kernel_call! {
+    /// Bilinear resizing of 16 bits.
+    ResizeBilinearInt16Call for ResizeBilinearInt16 {
+        input: Ref,
+        output: Ref,
+        corners: Corners,
+    }
+}
+
+kernel_call! {
+    /// Channel shuffle of 16 bits.
+    ChannelShuffleInt16Call for ChannelShuffleInt16 by rows {
+        input: Ref,
+        output: Ref,
+        groups: u32,
+    }
+}
+
+kernel_call! {
+    /// A slope per channel, of either width.
+    PReluInt16Call for PReluInt16 by rows {
+        input: Ref,
+        output: Ref,
+        widths: [Width; 2],
+        slopes: Const<i16>,
+        input_zero_point: i32,
+        positive: Multiplier,
+        negative: Multiplier,
+        bounds: Bounds,
+        rounding: Rounding,
     }
 }
 
@@ -410,4 +456,66 @@ pub(super) fn max_unpool(cx: &mut Lowering<'_>, kernel: [usize; 2]) {
         cropped: 0,
     };
     cx.push(call, &[values, positions], output);
+}
+
+/// Mean of each window.
+pub(super) fn average_pool(cx: &mut Lowering<'_>, pool: &AveragePool2d) {
+    let (input, output) = (cx.node().inputs[0], cx.node().output());
+    let padding = pool.padding.map(|d| d as u32);
+    let call = AveragePoolInt16Call {
+        input: Ref::new(input),
+        output: Ref::new(output),
+        kernel: pool.kernel.map(|d| d as u32),
+        stride: pool.stride.map(|d| d as u32),
+        padding,
+        padding_end: padding,
+        count_padding: pool.count_padding,
+    };
+    cx.push(call, &[input], output);
+}
+
+/// Bilinear interpolation.
+pub(super) fn resize_bilinear(cx: &mut Lowering<'_>, corners: Corners) {
+    let (input, output) = (cx.node().inputs[0], cx.node().output());
+    let call = ResizeBilinearInt16Call { input: Ref::new(input), output: Ref::new(output), corners };
+    cx.push(call, &[input], output);
+}
+
+/// Channels of several groups, in turn.
+pub(super) fn shuffle_channels(cx: &mut Lowering<'_>, groups: usize) {
+    let (input, output) = (cx.node().inputs[0], cx.node().output());
+    let (from, to) = (Ref::new(input), Ref::new(output));
+    cx.push(ChannelShuffleInt16Call { input: from, output: to, groups: groups as u32 }, &[input], output);
+}
+
+/// `x` where not negative, else `slope * x`, with 16-bit slopes.
+pub(super) fn prelu(cx: &mut Lowering<'_>, slopes: &[f32]) -> Result<()> {
+    let (input, output) = (cx.node().inputs[0], cx.node().output());
+    let (from, to) = (cx.codes(input)?, cx.codes(output)?);
+    let largest = slopes.iter().fold(0f32, |m, s| m.max(s.abs()));
+    // Slopes of zero need a scale all the same.
+    let scale = if largest / 32767.0 >= f32::MIN_POSITIVE { largest / 32767.0 } else { 1.0 };
+    let codes: Vec<i16> =
+        slopes.iter().map(|s| (s / scale).round().clamp(-32767.0, 32767.0) as i16).collect();
+    let factor = from.scale as f64 / to.scale as f64;
+    let (positive, negative) = (cx.multiplier(factor)?, cx.multiplier(factor * scale as f64)?);
+    // Values have at most 16 bits, and 31 with a slope.
+    if positive.shift > 14 || negative.shift > 0 {
+        return Err(
+            cx.error(format!("scale factor {factor} is out of range: the result's scale is too fine"))
+        );
+    }
+    let call = PReluInt16Call {
+        input: Ref::new(input),
+        output: Ref::new(output),
+        widths: [from.width, to.width],
+        slopes: cx.constant(&codes),
+        input_zero_point: from.zero_point,
+        positive,
+        negative,
+        bounds: to.bounds(Clamp::NONE.min, Clamp::NONE.max),
+        rounding: cx.rounding(),
+    };
+    cx.push(call, &[input], output).constant_bytes(2 * codes.len()).in_place(&[input]);
+    Ok(())
 }

@@ -62,7 +62,7 @@ impl Op for PRelu {
     }
 
     fn takes_int16(&self) -> bool {
-        self.slopes.len() == 1
+        true
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
@@ -73,6 +73,9 @@ impl Op for PRelu {
             } else {
                 point_wise::lower(cx, function)
             };
+        }
+        if cx.has_int16() {
+            return int16::prelu(cx, &self.slopes);
         }
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let (from, to) = (cx.qparams(input)?, cx.qparams(output)?);

@@ -1,6 +1,6 @@
 //! Resizing to a given height and width.
 
-use super::{Op, RangeRule, forward_eval};
+use super::{Op, RangeRule, forward_eval, int16};
 use crate::{
     error::Result,
     graph::Shape,
@@ -108,23 +108,26 @@ impl Op for Resize {
     }
 
     fn takes_int16(&self) -> bool {
-        self.mode == ResizeMode::Nearest
+        true
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let (value, result) = (cx.node().inputs[0], cx.node().output());
         let (input, output) = (Ref::new(value), Ref::new(result));
-        match self.mode {
-            ResizeMode::Nearest => cx.push(ResizeNearestCall { input, output }, &[value], result),
-            ResizeMode::Bilinear => {
-                let corners = Corners::HalfPixel;
-                cx.push(ResizeBilinearCall { input, output, corners }, &[value], result)
+        let corners = match self.mode {
+            ResizeMode::Nearest => {
+                // At 16 bits, pixels have twice as many bytes.
+                cx.push(ResizeNearestCall { input, output }, &[value], result);
+                return Ok(());
             }
-            ResizeMode::BilinearAligned => {
-                let corners = Corners::Aligned;
-                cx.push(ResizeBilinearCall { input, output, corners }, &[value], result)
-            }
+            ResizeMode::Bilinear => Corners::HalfPixel,
+            ResizeMode::BilinearAligned => Corners::Aligned,
         };
+        if cx.has_int16() {
+            int16::resize_bilinear(cx, corners);
+        } else {
+            cx.push(ResizeBilinearCall { input, output, corners }, &[value], result);
+        }
         Ok(())
     }
 }

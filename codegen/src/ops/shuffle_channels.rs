@@ -1,6 +1,6 @@
 //! Channel shuffle: channels of several groups, in turn.
 
-use super::{Op, RangeRule, forward_eval};
+use super::{Op, RangeRule, forward_eval, int16};
 use crate::{
     error::Result,
     graph::Shape,
@@ -64,7 +64,15 @@ impl Op for ShuffleChannels {
         RangeRule::SameAsInputs
     }
 
+    fn takes_int16(&self) -> bool {
+        true
+    }
+
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        if cx.has_int16() {
+            int16::shuffle_channels(cx, self.groups);
+            return Ok(());
+        }
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let call = ChannelShuffleCall {
             input: Ref::new(input),

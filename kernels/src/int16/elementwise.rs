@@ -10,7 +10,7 @@ use crate::{
 use core::ops::Range;
 
 /// An element takes about as long as so many multiply-accumulates of a convolution.
-const ELEMENT: usize = 24;
+pub(super) const ELEMENT: usize = 24;
 
 /// `out = bounds(multiplier(a' + b'))`, `a' = a_multiplier(2^15 (a - z_a))`, `b'` alike: TensorFlow Lite's int16 `ADD`.
 ///
@@ -201,18 +201,18 @@ impl Kernel for MulInt16 {
     }
 }
 
-/// Kernels that compute each element from those at its place.
+/// Kernels that compute each pixel from those at its place.
 macro_rules! by_elements {
-    ($kernel:ident, $a:ident, $b:ident) => {
-        impl Kernel for $kernel {
+    ($kernel:ident $(<$l:lifetime>)?, $a:ident, $b:ident, in place: $in_place:expr) => {
+        impl$(<$l>)? Kernel for $kernel$(<$l>)? {
             fn run(&self, mem: &Memory<'_>, isa: Isa) {
                 by_rows::run(self, mem, isa);
             }
         }
 
-        // SAFETY: a part writes its rows, and reads the same rows of its operands, each element before it is overwritten.
-        unsafe impl ByRows for $kernel {
-            const IN_PLACE: bool = true;
+        // SAFETY: a part writes its rows, and reads the same rows of its operands; in place, each element before it is overwritten.
+        unsafe impl$(<$l>)? ByRows for $kernel$(<$l>)? {
+            const IN_PLACE: bool = $in_place;
 
             fn output(&self) -> Operand {
                 self.output
@@ -245,7 +245,7 @@ macro_rules! by_elements {
             }
         }
 
-        impl Windowed for $kernel {
+        impl$(<$l>)? Windowed for $kernel$(<$l>)? {
             fn reach(&self) -> Reach {
                 Reach::SAME
             }
@@ -259,5 +259,7 @@ macro_rules! by_elements {
     };
 }
 
-by_elements!(AddInt16, a, b);
-by_elements!(RescaleInt16, input, input);
+pub(super) use by_elements;
+
+by_elements!(AddInt16, a, b, in place: true);
+by_elements!(RescaleInt16, input, input, in place: true);

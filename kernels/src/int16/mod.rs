@@ -7,15 +7,19 @@
 //!
 //! The kernels are plain loops that vectorise. Sums have 64 bits, where 32 might not do.
 
+mod channels;
 mod conv;
 mod elementwise;
 mod pool;
+mod resize;
 mod table;
 mod unpool;
 
+pub use channels::{ChannelShuffleInt16, PReluInt16};
 pub use conv::Conv2dInt16;
 pub use elementwise::{AddInt16, MulInt16, RescaleInt16};
-pub use pool::{GlobalAveragePoolInt16, MaxPool2dInt16};
+pub use pool::{AveragePool2dInt16, GlobalAveragePoolInt16, MaxPool2dInt16};
+pub use resize::ResizeBilinearInt16;
 pub use table::{ENTRIES, TableInt16};
 pub use unpool::{MaxPosition2dInt16, MaxUnpool2dInt16};
 

@@ -2,11 +2,11 @@
 
 use super::{Bounds, Width, rescale};
 use crate::{
-    Isa, Kernel, Memory, Multiplier, Operand, Region,
+    AveragePool2d, Isa, Kernel, Memory, Multiplier, Operand, Region,
     by_rows::{self, ByRows, Reach, Windowed, elements, padding_above},
     isa::Vectorize,
     memory::{In, Out, in_blocks},
-    pool::window,
+    pool::{average, window},
 };
 use core::ops::Range;
 
@@ -70,6 +70,67 @@ impl Vectorize for Mean<'_> {
             }
             pool.widths[1].put(cells, first, sums.map(|sum| pool.bounds.clamp(rescale(sum, pool.multiplier))));
         });
+    }
+}
+
+/// Mean of each window as [`AveragePool2d`] has it, in and out with 16 bits and one scale: TensorFlow Lite's int16 `AVERAGE_POOL_2D`.
+///
+/// For windows of at most [`CELLS`](Self::CELLS), so that the sum fits.
+#[derive(Clone, Copy, Debug)]
+pub struct AveragePool2dInt16 {
+    /// `[h, w, c]`.
+    pub input: Operand,
+    /// `[oh, ow, c]`.
+    pub output: Operand,
+    /// Rows, columns.
+    pub kernel: [u32; 2],
+    /// Rows, columns.
+    pub stride: [u32; 2],
+    /// Above, to the left.
+    pub padding: [u32; 2],
+    /// Below, to the right: only to count cells with `count_padding`.
+    pub padding_end: [u32; 2],
+    /// Whether cells in the padding take part.
+    pub count_padding: bool,
+}
+
+impl AveragePool2dInt16 {
+    /// The largest window.
+    pub const CELLS: usize = 1 << 15;
+}
+
+impl Kernel for AveragePool2dInt16 {
+    fn run(&self, mem: &Memory<'_>, isa: Isa) {
+        let Self { input, output, kernel, stride, padding, padding_end, count_padding } = *self;
+        let views = || {
+            let views = (mem.read(&input)?, mem.write(&output)?);
+            let channels = Width::Int16.codes(output.shape[2] as usize)?;
+            let fits =
+                input.shape[2] == output.shape[2] && elements([kernel[0], kernel[1], 1]) <= Self::CELLS;
+            fits.then_some((views, channels))
+        };
+        let (zero_point, min, max) = (0, i8::MIN, i8::MAX);
+        let pool = AveragePool2d {
+            input,
+            output,
+            kernel,
+            stride,
+            padding,
+            padding_end,
+            count_padding,
+            zero_point,
+            min,
+            max,
+        };
+        match views() {
+            Some((views, channels)) => {
+                isa.vectorize(average::Walk::new(&pool, views, channels, [-i16::MAX, i16::MAX]));
+            }
+            None => debug_assert!(
+                false,
+                "operands outside memory, numbers of channels differ, or a window is too large"
+            ),
+        }
     }
 }
 

@@ -4,9 +4,12 @@ use super::{Channels, put};
 use core::cell::Cell;
 
 /// A code as it is stored: one byte, or two in little-endian order.
-pub(crate) trait Code: Copy + Ord {
+pub(crate) trait Code: Copy + Ord + Into<i32> {
     /// The smallest one.
     const LEAST: Self;
+
+    /// The lowest bits of `value`.
+    fn cut(value: i32) -> Self;
 
     /// Codes `first..first + N`, or zeros if they are not all there.
     fn block<const N: usize>(channels: Channels<'_>, first: usize) -> [Self; N];
@@ -17,6 +20,11 @@ pub(crate) trait Code: Copy + Ord {
 
 impl Code for i8 {
     const LEAST: Self = Self::MIN;
+
+    #[inline(always)]
+    fn cut(value: i32) -> Self {
+        value as Self
+    }
 
     #[inline(always)]
     fn block<const N: usize>(channels: Channels<'_>, first: usize) -> [Self; N] {
@@ -31,6 +39,11 @@ impl Code for i8 {
 
 impl Code for i16 {
     const LEAST: Self = Self::MIN;
+
+    #[inline(always)]
+    fn cut(value: i32) -> Self {
+        value as Self
+    }
 
     #[inline(always)]
     fn block<const N: usize>(channels: Channels<'_>, first: usize) -> [Self; N] {

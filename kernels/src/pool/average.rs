@@ -4,7 +4,7 @@ use super::window;
 use crate::{
     Isa, Kernel, Memory, Operand,
     isa::Vectorize,
-    memory::{In, Out, in_blocks, put},
+    memory::{Code, In, Out, in_blocks},
 };
 
 /// Mean of each window: TensorFlow Lite's int8 `AVERAGE_POOL_2D`. Input and output share scale and zero point.
@@ -46,14 +46,31 @@ impl Kernel for AveragePool2d {
             debug_assert!(false, "numbers of channels differ");
             return;
         }
-        isa.vectorize(Walk { pool: self, input, out });
+        let channels = out.shape()[2];
+        isa.vectorize(Walk::new(self, (input, out), channels, [self.min, self.max]));
     }
 }
 
-struct Walk<'k, 'm> {
+/// The loop over codes of either width.
+pub(crate) struct Walk<'k, 'm, T> {
     pool: &'k AveragePool2d,
     input: In<'m>,
     out: Out<'m>,
+    /// Codes of a pixel.
+    channels: usize,
+    /// Smallest and largest code to store; the pool's own are bytes.
+    bounds: [T; 2],
+}
+
+impl<'k, 'm, T: Code> Walk<'k, 'm, T> {
+    pub(crate) const fn new(
+        pool: &'k AveragePool2d,
+        (input, out): (In<'m>, Out<'m>),
+        channels: usize,
+        bounds: [T; 2],
+    ) -> Self {
+        Self { pool, input, out, channels, bounds }
+    }
 }
 
 /// How many rows or columns of window `index` lie within the padded image: PyTorch counts no further (ceil mode).
@@ -63,11 +80,11 @@ fn padded_len(index: usize, kernel: usize, stride: usize, padded: usize) -> usiz
     start.saturating_add(kernel).min(padded).saturating_sub(start)
 }
 
-impl Vectorize for Walk<'_, '_> {
+impl<T: Code> Vectorize for Walk<'_, '_, T> {
     #[inline(always)]
     fn run(self) {
-        let Self { pool, input, out } = self;
-        let ([h, w, _], [oh, ow, channels]) = (input.shape(), out.shape());
+        let Self { pool, input, out, channels, bounds: [low, high] } = self;
+        let ([h, w, _], [oh, ow, _]) = (input.shape(), out.shape());
         let [kh, kw] = pool.kernel.map(|d| d as usize);
         let [sh, sw] = pool.stride.map(|d| d as usize);
         let [ph, pw] = pool.padding.map(|d| d as usize);
@@ -88,18 +105,18 @@ impl Vectorize for Walk<'_, '_> {
                     let mut sums = [base; N];
                     for y in rows.clone() {
                         for x in columns.clone() {
-                            let values = input.pixel(y, x).block::<N>(first);
+                            let values = T::block::<N>(input.pixel(y, x), first);
                             for (sum, v) in sums.iter_mut().zip(values) {
-                                *sum = sum.wrapping_add(v as i32);
+                                *sum = sum.wrapping_add(v.into());
                             }
                         }
                     }
-                    let mut means = [0; N];
+                    let mut means = [T::LEAST; N];
                     for (mean, sum) in means.iter_mut().zip(sums) {
                         let value = rounded_quotient(sum, count).unwrap_or(pool.zero_point as i32);
-                        *mean = (value as i8).max(pool.min).min(pool.max);
+                        *mean = T::cut(value).max(low).min(high);
                     }
-                    put(cells, first, means);
+                    T::put(cells, first, means);
                 });
             }
         }

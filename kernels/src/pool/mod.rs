@@ -2,7 +2,7 @@
 //!
 //! All walk the image pixel by pixel and keep a block of channels in registers.
 
-mod average;
+pub(crate) mod average;
 mod global;
 mod max;
 #[cfg(target_arch = "x86_64")]

@@ -1,0 +1,38 @@
+//! Bilinear resizing of 16-bit tensors.
+
+use super::Width;
+use crate::{
+    Isa, Kernel, Memory, Operand,
+    resize::{Bilinear, Corners},
+};
+
+/// Bilinear interpolation as [`ResizeBilinear`](crate::ResizeBilinear) has it, with sums of 64 bits: TensorFlow Lite's int16
+/// `RESIZE_BILINEAR`. Input and output have 16 bits and one scale.
+#[derive(Clone, Copy, Debug)]
+pub struct ResizeBilinearInt16 {
+    /// `[h, w, c]`.
+    pub input: Operand,
+    /// `[oh, ow, c]`.
+    pub output: Operand,
+    /// How positions map.
+    pub corners: Corners,
+}
+
+impl Kernel for ResizeBilinearInt16 {
+    fn run(&self, mem: &Memory<'_>, isa: Isa) {
+        let views = || {
+            let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
+            let channels = Width::Int16.codes(out.shape()[2])?;
+            (input.shape()[2] == out.shape()[2]).then_some(Bilinear::<i16>::new(
+                self.corners,
+                input,
+                out,
+                channels,
+            ))
+        };
+        match views() {
+            Some(bilinear) => isa.vectorize(bilinear),
+            None => debug_assert!(false, "operands outside memory, or numbers of channels differ"),
+        }
+    }
+}
