@@ -32,6 +32,8 @@ fn excited() -> Graph {
         let gate = b.conv2d("gate", mean, ConvParams::new(12, 1));
         let gate = b.add_op("gate.sigmoid", PointWise::sigmoid(), &[gate]);
         let deep = b.add_op("excited", Mul::default(), &[deep, gate]);
+        let attention = b.conv2d("attention", deep, ConvParams::new(4, 1));
+        let deep = b.add_op("attended", Mul::default(), &[deep, attention]);
         let grouped = b.conv2d("grouped", deep, ConvParams::new(12, 1).groups(3));
         let sum = b.add("sum", grouped, x);
         vec![b.conv2d("scores", sum, ConvParams::new(4, 1))]

@@ -159,21 +159,23 @@ proptest! {
 
     #[test]
     fn products(
-        mut seed: u64, shape in shape(), repeat in 0usize..3, widths in [width(), width(), width()],
+        mut seed: u64, shape in shape(), repeat in 0usize..4, groups in 1usize..6, widths in [width(), width(), width()],
         rounding in rounding(), gap in 0usize..3,
     ) {
         let seed = &mut seed;
         let [h, w, c] = shape;
-        let second = [shape, [1, 1, c], [h, w, 1]][repeat];
+        let group = c.div_ceil(groups);
+        let (c, shape) = (group * groups, [h, w, group * groups]);
+        let second = [shape, [1, 1, c], [h, w, 1], [h, w, groups]][repeat];
         let (a, b) = (Codes::random(shape, widths[0], seed), Codes::random(second, widths[1], seed));
         let zero_points = [0, 1].map(|i| if widths[i] == Width::Int8 { next(seed) as i8 as i32 } else { 0 });
         let bounds = bounds(widths[2], seed);
         let largest = limits(widths[0]).1 as f64 * limits(widths[1]).1 as f64;
         let multiplier = factor(largest.max(1e5), limits(widths[2]).1 as f64 / 8.0, seed);
         let expected = Codes::new(shape, widths[2], |i| {
-            let (y, x, c) = (i / c / w, i / c % w, i % c);
+            let (y, x, ch) = (i / c / w, i / c % w, i % c);
             let of = |extent: usize, at: usize| if extent == 1 { 0 } else { at };
-            let factor = b.at(of(second[0], y), of(second[1], x), of(second[2], c));
+            let factor = b.at(of(second[0], y), of(second[1], x), ch * second[2] / c);
             let product = (a.data[i] - zero_points[0] as i64) * (factor - zero_points[1] as i64);
             clamp(requantize(product, multiplier, rounding), &bounds)
         });

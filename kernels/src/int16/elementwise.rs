@@ -54,7 +54,8 @@ impl AddInt16 {
 
 /// `out = bounds(multiplier((a - z_a) (b - z_b)))`: TensorFlow Lite's int16 `MUL`.
 ///
-/// `b` has the shape of `a`, or one pixel (a factor for each channel), or one channel (a factor for each pixel). `output` may be the
+/// `b` has the shape of `a`, or one pixel (a factor for each channel), or fewer channels (a factor for each group of channels of each
+/// pixel). `output` may be the
 /// same view as an operand of its shape and width.
 #[derive(Clone, Copy, Debug)]
 pub struct MulInt16 {
@@ -130,9 +131,10 @@ impl<'m, F: Fn(i32, i32) -> i32> Walk<'m, F> {
     ) -> Option<Self> {
         let (a, b, out) = (mem.read(operands[0])?, mem.read(operands[1])?, mem.write(operands[2])?);
         let shape @ [h, w, c] = codes(out.shape(), widths[2])?;
-        let fits = [shape, [1, 1, c], [h, w, 1]].contains(&codes(b.shape(), widths[1])?)
-            && codes(a.shape(), widths[0])? == shape
-            && bounds.fits(widths[2]);
+        let [bh, bw, factors] = codes(b.shape(), widths[1])?;
+        let repeats =
+            [bh, bw, factors] == [1, 1, c] || [bh, bw] == [h, w] && c.checked_rem(factors) == Some(0);
+        let fits = repeats && codes(a.shape(), widths[0])? == shape && bounds.fits(widths[2]);
         fits.then_some(Self { a, b, out, widths, one })
     }
 
@@ -148,19 +150,28 @@ impl<F: Fn(i32, i32) -> i32> Vectorize for Walk<'_, F> {
         let Self { a, b, out, widths, one } = self;
         let ([h, w, bytes], [bh, bw, b_bytes]) = (out.shape(), b.shape());
         let channels = bytes / widths[2].bytes();
-        let one_channel = b_bytes == widths[1].bytes() && channels > 1;
-        for y in 0..h {
-            for x in 0..w {
-                let (cells, left) = (out.pixel(y, x), a.pixel(y, x));
-                let right = b.pixel(if bh == 1 { 0 } else { y }, if bw == 1 { 0 } else { x });
-                let [single] = widths[1].block::<1>(right, 0);
+        let factors = b_bytes / widths[1].bytes();
+        // Channels that share an element of the second operand.
+        let group = channels.checked_div(factors).unwrap_or(1).max(1);
+        for (y, x) in (0..h).flat_map(|y| (0..w).map(move |x| (y, x))) {
+            let (cells, left) = (out.pixel(y, x), a.pixel(y, x));
+            let right = b.pixel(if bh == 1 { 0 } else { y }, if bw == 1 { 0 } else { x });
+            if group == 1 {
                 in_blocks!(first in channels, N => {
-                    let left = widths[0].block::<N>(left, first);
-                    let right = if one_channel { [single; N] } else { widths[1].block::<N>(right, first) };
+                    let (left, right) = (widths[0].block::<N>(left, first), widths[1].block::<N>(right, first));
                     let mut results = [0; N];
                     for i in 0..N {
                         results[i] = one(left[i], right[i]);
                     }
+                    widths[2].put(cells, first, results);
+                });
+                continue;
+            }
+            for factor in 0..factors {
+                let [right] = widths[1].block::<1>(right, factor);
+                in_blocks!(first in group, N => {
+                    let first = factor * group + first;
+                    let results = widths[0].block::<N>(left, first).map(|left| one(left, right));
                     widths[2].put(cells, first, results);
                 });
             }
