@@ -159,7 +159,7 @@ fn generated_crates_of_every_network_return_the_bytes_of_their_programs() {
         let own = Recipe::new(network.name()).seeded();
         let sized = if network.generates() { own.clone() } else { own.clone().input_size(SIDE, SIDE) };
         let built = build(&sized, &Registry, |_| {}).or_else(|_| build(&own, &Registry, |_| {}));
-        let mut program = built.expect(network.name()).program;
+        let mut program = built.unwrap_or_else(|e| panic!("{}: {e}", network.name())).program;
         let name = network.name().replace('_', "");
         program.name = format!("{name}_model");
         compare(&[(name, program)]);
