@@ -18,6 +18,10 @@ pub fn near_matches<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str
             if prefixed(name, candidate) || prefixed(candidate, name) {
                 return Some((0, candidate));
             }
+            // A name begun and not finished.
+            if name.len() >= 3 && candidate.starts_with(name) {
+                return Some((1, candidate));
+            }
             // The lengths' difference bounds the distance from below.
             let near = name.len().abs_diff(candidate.len()) <= limit;
             let distance = if near { edit_distance(name, candidate) } else { usize::MAX };
@@ -71,6 +75,7 @@ mod tests {
         assert_eq!(near_matches("conv1_block.0.wieght", names)[0], "conv1_block.0.weight");
         assert_eq!(near_matches("conv2_block.0.wieght", names)[..2], [names[0], names[1]]);
         assert!(near_matches("softmax_temperature", names).is_empty());
+        assert_eq!(near_matches("anam", ["enet", "anam_net"]), ["anam_net", "enet"]);
         assert!(near_matches("", names).len() <= 1);
     }
 
