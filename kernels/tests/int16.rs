@@ -378,6 +378,8 @@ proptest! {
         let seed = &mut seed;
         let dilation = if transposed { [1; 2] } else { dilation };
         let (groups, inside, outside) = if depthwise { (groups * inside, 1, 1) } else { (groups, inside, outside) };
+        // The order of the weights follows from the numbers of channels.
+        let depthwise = inside == 1 && outside == 1;
         let (c, oc) = (groups * inside, groups * outside);
         let padding = kernel.map(|k| next(seed) % (k + 1));
         let out = |size: usize, i: usize| {
