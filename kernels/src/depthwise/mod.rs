@@ -224,8 +224,8 @@ impl DepthwiseConv2d<'_> {
     }
 }
 
-/// `N` constants from `first` on; `constants_fit` made sure that they are there.
+/// `N` constants from `first` on, or zeros if they are not all there.
 #[inline(always)]
-fn constants<T: Copy + Default, const N: usize>(all: &[T], first: usize) -> [T; N] {
+pub(crate) fn constants<T: Copy + Default, const N: usize>(all: &[T], first: usize) -> [T; N] {
     all.get(first..).and_then(|rest| rest.first_chunk::<N>()).copied().unwrap_or([T::default(); N])
 }

@@ -2,8 +2,8 @@
 //!
 //! A 16-bit tensor is symmetric: `real = scale * q`, `q` in `[-32767, 32767]`, two bytes each, little-endian, at any address. To
 //! the memory plan it is a tensor of twice as many channels of bytes, so what only moves bytes (concatenation, slices) needs
-//! nothing new: the last side of an [`Operand`](crate::Operand) counts bytes, and [`Width`] says how many make a code. Weights stay
-//! 8 bits wide. This is TensorFlow Lite's `16x8` scheme, with one freedom more: each operand has a width of its own.
+//! nothing new: the last side of an [`Operand`](crate::Operand) counts bytes, and [`Width`] says how many make a code. Weights have
+//! 8 bits, or 16 in two halves. This is TensorFlow Lite's `16x8` scheme, with one freedom more: each operand has a width of its own.
 //!
 //! The kernels are plain loops that vectorise. Sums have 64 bits, where 32 might not do.
 
@@ -25,6 +25,7 @@ pub use unpool::{MaxPosition2dInt16, MaxUnpool2dInt16};
 
 use crate::{
     Multiplier,
+    depthwise::constants,
     memory::{Channels, Code},
 };
 use core::cell::Cell;
@@ -132,12 +133,6 @@ pub const fn rescale(sum: i64, multiplier: Multiplier) -> i32 {
     } else {
         value as i32
     }
-}
-
-/// `N` constants from `first` on, or zeros if they are not all there.
-#[inline(always)]
-fn constants<T: Copy + Default, const N: usize>(all: &[T], first: usize) -> [T; N] {
-    all.get(first..).and_then(|rest| rest.first_chunk::<N>()).copied().unwrap_or([T::default(); N])
 }
 
 #[cfg(test)]
