@@ -38,7 +38,12 @@ impl Isa {
             target_feature = "avx512vnni"
         ))]
         return Self(Level::Avx512Vnni);
-        #[cfg(all(target_arch = "x86_64", target_feature = "avx2"))]
+        #[cfg(all(
+            target_arch = "x86_64",
+            target_feature = "avx2",
+            target_feature = "fma",
+            target_feature = "f16c"
+        ))]
         #[allow(unreachable_code, reason = "reached where nothing above was compiled")]
         return Self(Level::Avx2);
         #[cfg(all(target_arch = "aarch64", target_feature = "dotprod", target_feature = "i8mm"))]
@@ -63,7 +68,8 @@ impl Isa {
             if has!("avx512f") && has!("avx512bw") && has!("avx512vl") && has!("avx512vnni") {
                 return Self(Level::Avx512Vnni);
             }
-            if has!("avx2") {
+            // What has AVX2 has the other two, but for a few cores that are rare.
+            if has!("avx2") && has!("fma") && has!("f16c") {
                 return Self(Level::Avx2);
             }
         }
@@ -202,7 +208,7 @@ fn with_avx512(work: impl Vectorize) {
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
+#[target_feature(enable = "avx2,fma,f16c")]
 fn with_avx2(work: impl Vectorize) {
     work.run();
 }

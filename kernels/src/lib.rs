@@ -35,6 +35,7 @@ pub mod conv_max_pool;
 pub mod copy;
 pub mod depthwise;
 pub mod embedding;
+pub mod float;
 pub mod int16;
 pub mod isa;
 pub mod memory;
@@ -65,6 +66,7 @@ pub use conv_max_pool::ConvMaxPool2d;
 pub use copy::{Copy, Requantize};
 pub use depthwise::DepthwiseConv2d;
 pub use embedding::Embedding;
+pub use float::{Conv2dFloat, Float, Range};
 pub use int16::{
     AddInt16, AveragePool2dInt16, Bounds, ChannelShuffleInt16, Conv2dInt16, GlobalAveragePoolInt16,
     MaxPool2dInt16, MaxPosition2dInt16, MaxUnpool2dInt16, MulInt16, PReluInt16, RescaleInt16,

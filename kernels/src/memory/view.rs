@@ -145,6 +145,17 @@ impl Channels<'_> {
         }
     }
 
+    /// `N` fours of bytes from byte `first` on, or zeros if they are not all there.
+    #[inline(always)]
+    pub(crate) const fn quads<const N: usize>(&self, first: usize) -> [[u8; 4]; N] {
+        if first <= self.len && N <= (self.len - first) / 4 {
+            // SAFETY: as in `block`; fours of bytes have no alignment.
+            unsafe { self.ptr.add(first).cast::<[[u8; 4]; N]>().read() }
+        } else {
+            [[0; 4]; N]
+        }
+    }
+
     /// The values in order.
     #[inline(always)]
     pub fn iter(self) -> impl ExactSizeIterator<Item = i8> {
