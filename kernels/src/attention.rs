@@ -16,10 +16,11 @@
 
 use crate::{
     Isa, Kernel, Memory, Multiplier, Operand, OutputStage, Region, Rounding,
+    chunks::{Chunks, Hashing},
     isa::Vectorize,
     memory::{Channels, In, Out, in_blocks, put},
     softmax::exp_on_negative,
-    words::{Halves, Words},
+    words::Words,
 };
 
 /// Softmax attention of several heads, without a causal mask. No operand may overlap `output`.
@@ -101,22 +102,15 @@ impl Attention<'_> {
 
     /// How many keys each query sees.
     pub const fn keys(tokens: usize, rounds: usize, bucket: usize) -> usize {
-        if rounds == 0 { tokens } else { rounds.saturating_mul(bucket).saturating_mul(2) }
+        Hashing { tokens, rounds, bucket }.keys()
     }
 
     /// Scratch: reciprocals of lengths, the keys that a query sees and their weights, and for hashing the order of tokens, its
     /// inverse, buckets and their sizes.
     pub const fn scratch_bytes(tokens: usize, rounds: usize, bucket: usize) -> usize {
-        let keys = Self::keys(tokens, rounds, bucket);
-        let words = tokens.saturating_add(keys);
-        let hashing = match tokens.checked_div(bucket) {
-            Some(buckets) if rounds > 0 => {
-                let halves = rounds.saturating_mul(2).saturating_add(1).saturating_mul(tokens);
-                halves.saturating_add(buckets).saturating_add(1)
-            }
-            _ => 0,
-        };
-        words.saturating_mul(4).saturating_add(keys.saturating_add(hashing).saturating_mul(2))
+        let hashing = Hashing { tokens, rounds, bucket };
+        let words = tokens.saturating_add(hashing.keys());
+        words.saturating_mul(4).saturating_add(hashing.scratch_bytes())
     }
 }
 
@@ -127,24 +121,13 @@ struct Job<'m, 'k> {
     key: In<'m>,
     value: In<'m>,
     output: Out<'m>,
-    tokens: usize,
+    hashing: Hashing,
     width: usize,
-    rounds: usize,
-    bucket: usize,
     /// Of every key: the reciprocal of its length.
     reciprocals: Words<'m>,
     /// Of every key that a query sees: its logit, then its weight.
     weights: Words<'m>,
-    /// The keys that a query sees.
-    seen: Halves<'m>,
-    /// Tokens by round, sorted.
-    order: Halves<'m>,
-    /// By round: where in the order each token is.
-    places: Halves<'m>,
-    /// Of every token, in one round.
-    buckets: Halves<'m>,
-    /// By bucket: where its next token goes.
-    next: Halves<'m>,
+    chunks: Chunks<'m>,
 }
 
 impl Attention<'_> {
@@ -155,55 +138,28 @@ impl Attention<'_> {
         let [h, w, c] = shape;
         let [heads, rounds, bucket] = [self.heads, self.rounds, self.bucket].map(|n| n as usize);
         let (tokens, width) = (h * w, c.checked_div(heads)?);
+        let hashing = Hashing { tokens, rounds, bucket };
         let sizes = tokens > 0
             && tokens <= MAX_TOKENS
             && (1..=MAX_WIDTH).contains(&width)
             && heads * width == c
             && [query, key, value].iter().all(|operand| operand.shape() == shape)
-            && Self::keys(tokens, rounds, bucket) <= MAX_KEYS;
-        let hashing = rounds == 0 || {
-            let halves = tokens.checked_div(bucket)? / 2;
-            bucket >= 2
-                && halves > 0
-                && halves * 2 * bucket == tokens
-                && self.rotations.len() == rounds.saturating_mul(halves).saturating_mul(width)
-                && self.rotations.iter().all(|r| r.unsigned_abs() <= Self::largest_rotation(width) as u16)
-        };
+            && hashing.keys() <= MAX_KEYS;
+        let rotations = rounds == 0
+            || self.rotations.len() == rounds.saturating_mul(hashing.columns()).saturating_mul(width)
+                && self.rotations.iter().all(|r| r.unsigned_abs() <= Self::largest_rotation(width) as u16);
         let scratch = scratch.get(..Self::scratch_bytes(tokens, rounds, bucket))?;
         let apart = !output.overlaps(scratch);
         let multipliers = self.multiplier.mantissa >= 0
             && (-31..=0).contains(&self.multiplier.shift)
             && (-31..=30).contains(&self.scale.shift);
-        if !(sizes && hashing && apart && multipliers) {
+        if !(sizes && hashing.fits() && rotations && apart && multipliers) {
             return None;
         }
         let (reciprocals, rest) = Words::split(scratch, tokens)?;
-        let keys = Self::keys(tokens, rounds, bucket);
-        let (weights, rest) = Words::split(rest, keys)?;
-        let (seen, rest) = Halves::split(rest, keys)?;
-        let hashed = if rounds > 0 { tokens } else { 0 };
-        let (order, rest) = Halves::split(rest, rounds * hashed)?;
-        let (places, rest) = Halves::split(rest, rounds * hashed)?;
-        let (buckets, rest) = Halves::split(rest, hashed)?;
-        let (next, _) = Halves::split(rest, if rounds > 0 { tokens.checked_div(bucket)? + 1 } else { 0 })?;
-        Some(Job {
-            kernel: self,
-            query,
-            key,
-            value,
-            output,
-            tokens,
-            width,
-            rounds,
-            bucket,
-            reciprocals,
-            weights,
-            seen,
-            order,
-            places,
-            buckets,
-            next,
-        })
+        let (weights, rest) = Words::split(rest, hashing.keys())?;
+        let chunks = Chunks::new(hashing, rest)?;
+        Some(Job { kernel: self, query, key, value, output, hashing, width, reciprocals, weights, chunks })
     }
 }
 
@@ -232,56 +188,32 @@ impl Job<'_, '_> {
     fn head(&self, first: usize) {
         if self.kernel.shared {
             let zero = self.kernel.key_zero_point;
-            for token in 0..self.tokens {
+            for token in 0..self.hashing.tokens {
                 let key = self.key.nth(token);
                 let squares = dot(key, zero, key, zero, first, self.width);
                 self.reciprocals.set(token, reciprocal_root(squares));
             }
         }
-        for round in 0..self.rounds {
-            self.sort(first, round);
+        for round in 0..self.hashing.rounds {
+            self.chunks.sort(round, |token| self.hash(first, round, token));
         }
-        let keys = Attention::keys(self.tokens, self.rounds, self.bucket);
-        if self.rounds == 0 {
-            // All tokens, for every one of them.
-            (0..keys).for_each(|i| self.seen.set(i, i as u16));
-        }
-        for token in 0..self.tokens {
+        self.chunks.see_all();
+        let keys = self.hashing.keys();
+        for token in 0..self.hashing.tokens {
             self.attend(first, token, keys);
-        }
-    }
-
-    /// Sorts the tokens of one round by (bucket, position): counts, then places in order of position.
-    #[inline(always)]
-    fn sort(&self, first: usize, round: usize) {
-        let halves = self.tokens.checked_div(self.bucket).unwrap_or(0) / 2;
-        (0..=2 * halves).for_each(|bucket| self.next.set(bucket, 0));
-        for token in 0..self.tokens {
-            let bucket = self.hash(first, round, halves, token);
-            self.buckets.set(token, bucket as u16);
-            self.next.set(bucket + 1, self.next.get(bucket + 1) + 1);
-        }
-        for bucket in 1..=2 * halves {
-            self.next.set(bucket, self.next.get(bucket) + self.next.get(bucket - 1));
-        }
-        for token in 0..self.tokens {
-            let bucket = self.buckets.get(token) as usize;
-            let place = self.next.get(bucket);
-            self.next.set(bucket, place + 1);
-            self.order.set(round * self.tokens + place as usize, token as u16);
-            self.places.set(round * self.tokens + token, place);
         }
     }
 
     /// Index of the first largest of `[xR, -xR]`.
     #[inline(always)]
-    fn hash(&self, first: usize, round: usize, halves: usize, token: usize) -> usize {
+    fn hash(&self, first: usize, round: usize, token: usize) -> usize {
+        let columns = self.hashing.columns();
         let query = self.query.nth(token);
         let zero = self.kernel.query_zero_point as i16;
         let (mut largest, mut at_largest) = (i32::MIN, 0);
         let (mut smallest, mut at_smallest) = (i32::MAX, 0);
-        for i in 0..halves {
-            let column = self.kernel.rotations.get((round * halves + i) * self.width..).unwrap_or_default();
+        for i in 0..columns {
+            let column = self.kernel.rotations.get((round * columns + i) * self.width..).unwrap_or_default();
             let mut sum = 0i32;
             in_blocks!(at in self.width, N => {
                 if let Some(column) = column.get(at..).and_then(|rest| rest.first_chunk::<N>()) {
@@ -298,40 +230,22 @@ impl Job<'_, '_> {
             }
         }
         // No sum is `i32::MIN`: rotations are bounded.
-        if largest >= -smallest { at_largest } else { halves + at_smallest }
-    }
-
-    /// Lists the keys that a token sees: by round, its own chunk, then the one before.
-    #[inline(always)]
-    fn look(&self, token: usize) {
-        let all = self.rounds * self.tokens;
-        for round in 0..self.rounds {
-            let start = round * self.tokens;
-            let place = self.places.get(start + token) as usize;
-            let own = start + place - place.checked_rem(self.bucket).unwrap_or(0);
-            let before = if own == 0 { all } else { own } - self.bucket;
-            let first = round * 2 * self.bucket;
-            for i in 0..self.bucket {
-                self.seen.set(first + i, self.order.get(own + i));
-                self.seen.set(first + self.bucket + i, self.order.get(before + i));
-            }
-        }
+        if largest >= -smallest { at_largest } else { columns + at_smallest }
     }
 
     /// The result of one token.
     #[inline(always)]
     fn attend(&self, first: usize, token: usize, keys: usize) {
-        self.look(token);
+        self.chunks.look(token);
         let query = self.query.nth(token);
         let (zero, key_zero) = (self.kernel.query_zero_point, self.kernel.key_zero_point);
-        let is_masked = |key: u16| self.kernel.shared && key as usize == token;
+        let is_masked = |key: usize| self.kernel.shared && key == token;
         let mut largest = None;
         for i in 0..keys {
-            let key = self.seen.get(i);
+            let key = self.chunks.seen(i);
             if is_masked(key) {
                 continue;
             }
-            let key = key as usize;
             let product = dot(query, zero, self.key.nth(key), key_zero, first, self.width);
             let logit = if self.kernel.shared {
                 let cosine = product as i64 * self.reciprocals.get(key) as i64;
@@ -346,7 +260,7 @@ impl Job<'_, '_> {
         let mut sum = 0i64;
         for i in 0..keys {
             let weight = match largest {
-                Some(_) if is_masked(self.seen.get(i)) => 0,
+                Some(_) if is_masked(self.chunks.seen(i)) => 0,
                 Some(largest) => self.exponential(self.weights.get(i).wrapping_sub(largest)),
                 // A token that sees nobody else sees itself.
                 None => i32::MAX,
@@ -365,7 +279,7 @@ impl Job<'_, '_> {
             for i in 0..keys {
                 let weight = self.weights.get(i);
                 if weight != 0 {
-                    let values = self.value.nth(self.seen.get(i) as usize).block::<N>(first + at);
+                    let values = self.value.nth(self.chunks.seen(i)).block::<N>(first + at);
                     for (sum, value) in sums.iter_mut().zip(values) {
                         *sum = sum.wrapping_add(weight * (value as i32 - value_zero));
                     }

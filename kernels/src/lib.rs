@@ -30,6 +30,7 @@ pub mod arith;
 pub mod attention;
 pub mod by_rows;
 pub mod channels;
+mod chunks;
 pub mod conv;
 pub mod conv_max_pool;
 pub mod copy;
@@ -66,7 +67,12 @@ pub use conv_max_pool::ConvMaxPool2d;
 pub use copy::{Copy, Requantize};
 pub use depthwise::DepthwiseConv2d;
 pub use embedding::Embedding;
-pub use float::{Conv2dFloat, Float, Range};
+pub use float::{
+    AddFloat, ArgMaxFloat, AttentionFloat, AveragePool2dFloat, CastFloat, ChannelShuffleFloat, ClampFloat,
+    Conv2dFloat, DequantizeFloat, EmbeddingFloat, Float, GlobalAveragePoolFloat, MaxPool2dFloat,
+    MaxPosition2dFloat, MaxUnpool2dFloat, MulFloat, PReluFloat, PointWiseFloat, QuantizeFloat, Range,
+    ResizeBilinearFloat, ScaleFloat, SoftmaxFloat, SubFloat,
+};
 pub use int16::{
     AddInt16, AveragePool2dInt16, Bounds, ChannelShuffleInt16, Conv2dInt16, GlobalAveragePoolInt16,
     MaxPool2dInt16, MaxPosition2dInt16, MaxUnpool2dInt16, MulInt16, PReluInt16, RescaleInt16,

@@ -43,6 +43,7 @@ pub fn by_doubles(a: f32, b: f32, c: f32) -> f32 {
     let back = sum - product;
     let lost = (product - (sum - back)) + (c - back);
     let bits = sum.to_bits();
+    #[allow(clippy::double_comparisons, reason = "what is not a number is not inexact")]
     let inexact = lost < 0.0 || lost > 0.0;
     let step = if inexact && bits & 1 == 0 {
         // Away from zero if what was lost has the sign of the sum.

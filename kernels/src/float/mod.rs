@@ -14,13 +14,39 @@
 //! hold different results, never parts of one. No compiler may contract or reorder it: Rust's operators mean single IEEE
 //! operations. What a result that is not a number becomes is defined as well ([`Range`]), so that even then bits agree.
 
+mod argmax;
+mod attention;
+mod channels;
 pub mod conv;
+mod elementwise;
+mod embedding;
+pub mod exp;
+mod function;
 pub mod fused;
 pub mod half;
+mod map;
 pub mod native;
+mod pool;
+mod quantize;
+mod resize;
+mod rows;
+mod softmax;
+mod unpool;
 
+pub use argmax::ArgMaxFloat;
+pub use attention::AttentionFloat;
+pub use channels::ChannelShuffleFloat;
 pub use conv::Conv2dFloat;
+pub use elementwise::{AddFloat, MulFloat, SubFloat};
+pub use embedding::EmbeddingFloat;
+pub use function::{Function, PointWiseFloat};
 pub use fused::fused;
+pub use map::{CastFloat, ClampFloat, PReluFloat, ScaleFloat};
+pub use pool::{AveragePool2dFloat, GlobalAveragePoolFloat, MaxPool2dFloat};
+pub use quantize::{DequantizeFloat, QuantizeFloat};
+pub use resize::ResizeBilinearFloat;
+pub use softmax::SoftmaxFloat;
+pub use unpool::{MaxPosition2dFloat, MaxUnpool2dFloat};
 
 use crate::memory::{Channels, put};
 use core::cell::Cell;
@@ -101,6 +127,15 @@ impl Range {
         let x = if x > self.least { x } else { self.least };
         if x < self.most { x } else { self.most }
     }
+}
+
+/// `x`; what is not a number becomes the one of bits `0x7fc00000`, whose half is `0x7e00`.
+///
+/// Which of them an operation returns depends on the core, so that results without a [`Range`] are stored through this.
+#[inline(always)]
+pub const fn number(x: f32) -> f32 {
+    let bits = x.to_bits();
+    f32::from_bits(if bits & 0x7fff_ffff > 0xff << 23 { 0x7fc0_0000 } else { bits })
 }
 
 #[cfg(test)]

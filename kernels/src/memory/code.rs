@@ -1,9 +1,9 @@
-//! Codes of one or two bytes.
+//! Codes of one, two or four bytes.
 
 use super::{Channels, put};
 use core::cell::Cell;
 
-/// A code as it is stored: one byte, or two in little-endian order.
+/// A code as it is stored: one byte, or two or four in little-endian order.
 pub(crate) trait Code: Copy + Ord + Into<i32> {
     /// The smallest one.
     const LEAST: Self;
@@ -59,5 +59,27 @@ impl Code for i16 {
             cells[0].set(low as i8);
             cells[1].set(high as i8);
         }
+    }
+}
+
+/// The bits of numbers in single precision, where they are only moved.
+impl Code for i32 {
+    const LEAST: Self = Self::MIN;
+
+    #[inline(always)]
+    fn cut(value: i32) -> Self {
+        value
+    }
+
+    #[inline(always)]
+    fn block<const N: usize>(channels: Channels<'_>, first: usize) -> [Self; N] {
+        channels.quads::<N>(first.saturating_mul(4)).map(Self::from_le_bytes)
+    }
+
+    #[inline(always)]
+    fn put<const N: usize>(cells: &[Cell<i8>], first: usize, codes: [Self; N]) {
+        let rest = cells.get(first.saturating_mul(4)..);
+        let Some(cells) = rest.and_then(|rest| rest.as_chunks::<4>().0.first_chunk::<N>()) else { return };
+        cells.iter().zip(codes).for_each(|(c, code)| put(c, 0, code.to_le_bytes().map(|b| b as i8)));
     }
 }

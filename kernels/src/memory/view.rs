@@ -74,6 +74,13 @@ impl<'a> In<'a> {
         self.ptr
     }
 
+    /// All pixels as one; `None` if something lies between them.
+    pub(crate) fn joined(self) -> Option<Self> {
+        // `Memory` checked that the length fits.
+        let Self { h, w, c, .. } = self;
+        (self.stride == c).then(|| Self { h: 1, w: 1, c: h * w * c, stride: h * w * c, ..self })
+    }
+
     /// The channels of pixel `[y, x]`; empty outside the tensor.
     #[inline(always)]
     pub fn pixel(&self, y: usize, x: usize) -> Channels<'a> {
@@ -192,6 +199,12 @@ impl<'a> Out<'a> {
     /// The first byte. All bytes of all pixels may be written through it while `'a` lasts.
     pub const fn as_ptr(&self) -> *mut i8 {
         self.cells.as_ptr() as *mut i8
+    }
+
+    /// All pixels as one; `None` if something lies between them.
+    pub(crate) fn joined(self) -> Option<Self> {
+        let Self { h, w, c, .. } = self;
+        (self.stride == c).then(|| Self { h: 1, w: 1, c: h * w * c, stride: h * w * c, ..self })
     }
 
     /// The channels of pixel `[y, x]`; empty outside the tensor.

@@ -75,7 +75,7 @@ impl<'k, 'm, T: Code> Walk<'k, 'm, T> {
 
 /// How many rows or columns of window `index` lie within the padded image: PyTorch counts no further (ceil mode).
 #[inline(always)]
-fn padded_len(index: usize, kernel: usize, stride: usize, padded: usize) -> usize {
+pub(crate) fn padded_len(index: usize, kernel: usize, stride: usize, padded: usize) -> usize {
     let start = index.saturating_mul(stride);
     start.saturating_add(kernel).min(padded).saturating_sub(start)
 }
