@@ -83,9 +83,18 @@ pub(crate) struct ModelArgs {
     /// Makes the class-activation map of all classes another output
     #[arg(long)]
     cam_output: bool,
-    /// Number format
-    #[arg(long, value_name = "int8")]
+    /// Number format: int8, f16, f16-native, f32
+    #[arg(long, value_name = "FORMAT")]
     format: Option<Numbers>,
+    /// Layer of an int8 network that computes in f16 (may be repeated)
+    #[arg(long, value_name = "LAYER")]
+    f16: Vec<String>,
+    /// Layer of an int8 network that computes in f16-native (may be repeated)
+    #[arg(long, value_name = "LAYER")]
+    f16_native: Vec<String>,
+    /// Layer of an int8 network that computes in f32 (may be repeated)
+    #[arg(long, value_name = "LAYER")]
+    f32: Vec<String>,
     /// Rounding of requantisation: tflite-double, single
     #[arg(long, value_name = "MODE")]
     rounding: Option<Rounding>,
@@ -190,6 +199,9 @@ impl ModelArgs {
         recipe.output.cam |= self.cam_output;
         recipe.format.numbers = self.format.unwrap_or(recipe.format.numbers);
         recipe.format.rounding = self.rounding.unwrap_or(recipe.format.rounding);
+        recipe.format.f16.extend(self.f16.iter().cloned());
+        recipe.format.f16_native.extend(self.f16_native.iter().cloned());
+        recipe.format.f32.extend(self.f32.iter().cloned());
         recipe.format.int16.extend(self.int16.iter().cloned());
         recipe.format.int16_weights.extend(self.int16_weights.iter().cloned());
         recipe.format.min_sqnr_db = self.min_sqnr_db.or(recipe.format.min_sqnr_db);

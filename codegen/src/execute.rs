@@ -7,7 +7,7 @@ use crate::{
     quantize::{Format, QParams},
     tensor::Tensor,
 };
-use niello_kernels::{Isa, Memory};
+use niello_kernels::{Float, Isa, Memory, float::half, memory::Element};
 use std::cell::Cell;
 
 /// A program with its arena.
@@ -38,7 +38,7 @@ impl<'p> Executor<'p> {
         self.isa
     }
 
-    /// Outputs for `inputs`, dense NHWC bytes each.
+    /// Outputs for `inputs`, dense NHWC each: a byte per code, or the little-endian bytes of numbers.
     ///
     /// # Errors
     /// Inputs of the wrong number or length.
@@ -53,7 +53,7 @@ impl<'p> Executor<'p> {
         mut observe: impl FnMut(usize, &View<'_>),
     ) -> Result<Vec<Vec<i8>>> {
         let program = self.program;
-        let lengths: Vec<usize> = program.inputs.iter().map(|id| program.tensor(*id).shape.len()).collect();
+        let lengths: Vec<usize> = program.inputs.iter().map(|id| program.tensor(*id).bytes()).collect();
         if inputs.iter().map(|i| i.len()).ne(lengths.iter().copied()) {
             let got: Vec<usize> = inputs.iter().map(|i| i.len()).collect();
             return Err(Error::Invalid(format!(
@@ -62,7 +62,7 @@ impl<'p> Executor<'p> {
             )));
         }
         let mut outputs: Vec<Vec<i8>> =
-            program.outputs.iter().map(|id| vec![0; program.tensor(*id).shape.len()]).collect();
+            program.outputs.iter().map(|id| vec![0; program.tensor(*id).bytes()]).collect();
         {
             let cells: Vec<&[Cell<i8>]> =
                 outputs.iter_mut().map(|o| Cell::from_mut(&mut o[..]).as_slice_of_cells()).collect();
@@ -99,24 +99,30 @@ impl Program {
     pub fn seeded_inputs(&self, seed: u64) -> Vec<Vec<i8>> {
         let mut codes = niello_runtime::self_test::Codes::new(seed);
         let fill = |id: &ValueId| {
-            let mut input = vec![0; self.tensor(*id).shape.len()];
+            let info = self.tensor(*id);
+            let mut input = vec![0; info.shape.len()];
             codes.fill(&mut input);
-            input
+            match info.format {
+                Format::Float(_) => {
+                    info.quantize(&input.iter().map(|c| f32::from_code(*c)).collect::<Vec<_>>())
+                }
+                _ => input,
+            }
         };
         self.inputs.iter().map(fill).collect()
     }
 }
 
 impl TensorInfo {
-    /// Scale and zero point; `None` for labels and 16 bits.
+    /// Scale and zero point; `None` for labels, 16 bits and floating point.
     pub fn qparams(&self) -> Option<QParams> {
         match self.format {
             Format::Int8(q) => Some(q),
-            Format::Int16 { .. } | Format::Label => None,
+            Format::Int16 { .. } | Format::Float(_) | Format::Label => None,
         }
     }
 
-    /// Codes for real values.
+    /// Codes for real values, or the bytes of their nearest numbers.
     pub fn quantize(&self, values: &[f32]) -> Vec<i8> {
         match self.format {
             Format::Int8(q) => values.iter().map(|x| q.quantize(*x)).collect(),
@@ -126,6 +132,11 @@ impl TensorInfo {
                 .flat_map(|x| ((x / scale).round().clamp(-32767.0, 32767.0) as i16).to_le_bytes())
                 .map(|byte| byte as i8)
                 .collect(),
+            Format::Float(Float::F32) => bytemuck::cast_slice(values).to_vec(),
+            Format::Float(Float::F16) => {
+                let halves: Vec<u16> = values.iter().map(|x| half::from_f32(*x)).collect();
+                bytemuck::cast_slice(&halves).to_vec()
+            }
         }
     }
 
@@ -138,6 +149,18 @@ impl TensorInfo {
                 .0
                 .iter()
                 .map(|code| scale * i16::from_le_bytes(code.map(|byte| byte as u8)) as f32)
+                .collect(),
+            Format::Float(Float::F32) => codes
+                .as_chunks::<4>()
+                .0
+                .iter()
+                .map(|c| f32::from_le_bytes(c.map(|byte| byte as u8)))
+                .collect(),
+            Format::Float(Float::F16) => codes
+                .as_chunks::<2>()
+                .0
+                .iter()
+                .map(|c| half::to_f32(u16::from_le_bytes(c.map(|byte| byte as u8))))
                 .collect(),
             Format::Label => codes.iter().map(|c| *c as u8 as f32).collect(),
         };

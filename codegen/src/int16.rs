@@ -79,6 +79,7 @@ fn narrow_because(q: &QGraph, group: &[ValueId]) -> Option<String> {
         }
         match q.formats[id.0] {
             Format::Label => return Some(format!("`{name}` holds labels")),
+            Format::Float(_) => return Some(format!("`{name}` is in floating point")),
             Format::Int16 { .. } => return Some(format!("`{name}` has them already")),
             Format::Int8(_) => {}
         }

@@ -15,6 +15,7 @@ pub mod config;
 pub mod emit;
 pub mod error;
 pub mod execute;
+pub mod float;
 mod gemm;
 pub mod golden;
 pub mod graph;

@@ -10,7 +10,7 @@ use crate::{
     tuning::{Choices, Tuning},
 };
 use niello_kernels::{
-    Bounds, Layout, Multiplier, OutputStage, Region, Rounding, Space, Width, conv::part_of_scratch,
+    Bounds, Float, Layout, Multiplier, OutputStage, Region, Rounding, Space, Width, conv::part_of_scratch,
 };
 use std::{any::Any, collections::BTreeSet};
 
@@ -25,6 +25,8 @@ pub struct Target {
     pub layout: Layout,
     /// Output pixels that a convolution processes per pass: scratch against speed.
     pub chunk: usize,
+    /// Output channels that lie together in the weights of convolutions in floating point.
+    pub float_panel: usize,
     /// Whether 3x3 convolutions may be lowered to Winograd's algorithm: fewer products, more constants.
     pub winograd: bool,
     /// Threads that a layer may be shared out among: scratch for each.
@@ -40,6 +42,7 @@ pub const TARGETS: &[Target] = &[
         summary: "x86-64: AVX-512 VNNI, or AVX2",
         layout: Layout::VNNI,
         chunk: 192,
+        float_panel: 16,
         winograd: false,
         threads: 1,
         tuning: Tuning::NONE,
@@ -49,6 +52,7 @@ pub const TARGETS: &[Target] = &[
         summary: "64-bit Arm with dot products (Cortex-A55, A76, A78), or without",
         layout: Layout::NEON,
         chunk: 60,
+        float_panel: 16,
         winograd: false,
         threads: 1,
         tuning: Tuning::NONE,
@@ -58,6 +62,7 @@ pub const TARGETS: &[Target] = &[
         summary: "64-bit Arm without dot products (Cortex-A53, A57, A72), or with",
         layout: Layout::NEON,
         chunk: 60,
+        float_panel: 16,
         winograd: true,
         threads: 1,
         tuning: Tuning::NONE,
@@ -67,6 +72,7 @@ pub const TARGETS: &[Target] = &[
         summary: "Cortex-M4, M7, M33, M55 (DSP)",
         layout: Layout::DSP,
         chunk: 12,
+        float_panel: 4,
         winograd: false,
         threads: 1,
         tuning: Tuning::NONE,
@@ -76,6 +82,7 @@ pub const TARGETS: &[Target] = &[
         summary: "any core, plain Rust",
         layout: Layout::SCALAR,
         chunk: 4,
+        float_panel: 4,
         winograd: false,
         threads: 1,
         tuning: Tuning::NONE,
@@ -214,7 +221,26 @@ impl Lowering<'_> {
                 Err(self.error(format!("`{}` has 16 bits", self.graph().values[value.0].name)))
             }
             Format::Label => Err(self.error(format!("`{}` holds labels", self.graph().values[value.0].name))),
+            Format::Float(_) => {
+                Err(self.error(format!("`{}` is in floating point", self.graph().values[value.0].name)))
+            }
         }
+    }
+
+    /// The type of a value in floating point.
+    pub fn float(&self, value: ValueId) -> Result<Float> {
+        match self.q.formats[value.0] {
+            Format::Float(float) => Ok(float),
+            other => {
+                let name = &self.graph().values[value.0].name;
+                Err(self.error(format!("`{name}` is {}, expected floating point", other.name())))
+            }
+        }
+    }
+
+    /// What the codes or numbers of a value mean.
+    pub fn format(&self, value: ValueId) -> Format {
+        self.q.formats[value.0]
     }
 
     /// Width, scale and zero point of a value of either width.
@@ -458,6 +484,7 @@ fn lower_with(q: &QGraph, target: &Target, metadata: Metadata, fuse: bool) -> Re
         name: identifier(&q.graph.name),
         metadata,
         target: target.name.into(),
+        mode: q.mode(),
         rounding: q.rounding,
         tensors,
         inputs: q.graph.inputs.clone(),
@@ -496,7 +523,10 @@ fn attempt(q: &QGraph, target: &Target, placement: &Placement, fused: &BTreeSet<
     let mut cx = Lowering { q, target, placement, fused, blob, drafts: vec![], node: 0, choices };
     for (i, node) in q.graph.nodes.iter().enumerate() {
         cx.node = i;
-        node.op.lower(&mut cx)?;
+        match q.modes.get(&node.output()) {
+            Some(mode) => node.op.lower_float(&mut cx, *mode)?,
+            None => node.op.lower(&mut cx)?,
+        }
     }
     let uses: Vec<plan::Use<'_>> = cx.drafts.iter().map(Draft::uses).collect();
     let plan = plan::plan(q, &uses, placement)?;

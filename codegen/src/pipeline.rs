@@ -2,18 +2,19 @@
 
 mod inputs;
 
-use self::inputs::{calibration_inputs, normal_sample, picture_input, read_samples};
+use self::inputs::{Inputs, calibration_inputs, normal_sample, picture_input, read_samples};
 use crate::{
     Graph, Tensor, board,
     calibrate::calibrate,
     cam,
     emit::EmitOptions,
     error::{Error, Result},
+    float,
     graph::{Node, Shape, Value, ValueId},
     int16::{self, Wide},
     lower::{Target, lower, lower_apart},
     network::{Network, NetworkOptions, Networks},
-    ops::{ArgMax, Op, PointWise, Softmax},
+    ops::{ArgMax, Op, PointWise, RangeRule, Softmax},
     passes::optimize,
     program::{Metadata, Program},
     quantize::{Format, QGraph, QuantizeOptions, RangeMethod, quantize},
@@ -179,21 +180,14 @@ pub fn build(recipe: &Recipe, networks: &dyn Networks, mut progress: impl FnMut(
     }
     let graph = if recipe.output.cam { cam::with_map(graph)? } else { graph };
     let graph = optimize(with_head(graph, recipe.output.head)?);
-    let set = calibration_inputs(&recipe, network, &preprocess, &graph, classes.len())?;
-    let total = set.len();
-    let calibration =
-        calibrate(&graph, set.load(&graph), |done| progress(Progress::Calibrating { done, total }))?;
-    progress(Progress::Lowering);
-    let mut quantized = quantize(graph, &calibration, &options(&recipe))?;
-    let wide = Wide {
-        activations: recipe.format.int16.iter().cloned().collect(),
-        weights: recipe.format.int16_weights.iter().cloned().collect(),
+    let quantized = match recipe.format.numbers.mode() {
+        Some(mode) => float::everywhere(graph, mode),
+        None => {
+            let set = calibration_inputs(&recipe, network, &preprocess, &graph, classes.len())?;
+            quantized(&recipe, graph, &set, &mut progress)?
+        }
     };
-    int16::widen(&mut quantized, &calibration, &wide)?;
-    if let Some(budget) = recipe.format.min_sqnr_db {
-        let samples = set.load(&quantized.graph).take(BUDGET_SAMPLES).collect::<Result<Vec<_>>>()?;
-        int16::choose(&mut quantized, &calibration, &samples, budget)?;
-    }
+    progress(Progress::Lowering);
     let metadata = Metadata {
         network: network.name().into(),
         classes: classes.clone(),
@@ -207,6 +201,31 @@ pub fn build(recipe: &Recipe, networks: &dyn Networks, mut progress: impl FnMut(
         board::check(&build.program, board, build.table_bytes())?;
     }
     Ok(build)
+}
+
+/// The graph in integers, but for what the recipe wants otherwise.
+fn quantized(
+    recipe: &Recipe,
+    graph: Graph,
+    set: &Inputs<'_>,
+    progress: &mut impl FnMut(Progress),
+) -> Result<QGraph> {
+    let total = set.len();
+    let calibration =
+        calibrate(&graph, set.load(&graph), |done| progress(Progress::Calibrating { done, total }))?;
+    progress(Progress::Lowering);
+    let mut quantized = quantize(graph, &calibration, &options(recipe))?;
+    let wide = Wide {
+        activations: recipe.format.int16.iter().cloned().collect(),
+        weights: recipe.format.int16_weights.iter().cloned().collect(),
+    };
+    int16::widen(&mut quantized, &calibration, &wide)?;
+    if let Some(budget) = recipe.format.min_sqnr_db {
+        let samples = set.load(&quantized.graph).take(BUDGET_SAMPLES).collect::<Result<Vec<_>>>()?;
+        int16::choose(&mut quantized, &calibration, &samples, budget)?;
+    }
+    float::layers(&mut quantized, &recipe.format.modes()?)?;
+    Ok(quantized)
 }
 
 /// What a recipe cannot ask of a network that makes pictures.
@@ -409,10 +428,11 @@ impl Build {
         }
     }
 
-    /// Whether the output has the number format of softmax and sigmoid.
+    /// Whether the output is one of softmax and sigmoid: what those have in int8 is a number format of their own.
     fn is_probability(&self) -> bool {
-        let output = self.program.tensor(self.program.outputs[0]);
-        matches!(output.format, Format::Int8(q) if q.scale == 1.0 / 256.0 && q.zero_point == -128)
+        let graph = &self.quantized.graph;
+        let rule = graph.producer(graph.outputs[0]).map(|at| graph.nodes[at].op.range_rule());
+        matches!(rule, Some(RangeRule::Fixed(q)) if q.scale == 1.0 / 256.0 && q.zero_point == -128)
     }
 
     /// Names of the labels that [`Build::class`] gives: a single class is told from the rest.

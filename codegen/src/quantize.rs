@@ -7,10 +7,11 @@
 use crate::{
     calibrate::{Calibration, Statistics},
     error::{Error, Result},
+    float::Mode,
     graph::{Graph, ValueId},
     ops::RangeRule,
 };
-use niello_kernels::Rounding;
+use niello_kernels::{Float, Rounding};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Scale and zero point of an int8 tensor: `real = scale * (q - zero_point)`.
@@ -59,6 +60,8 @@ pub enum Format {
         /// Positive.
         scale: f32,
     },
+    /// Numbers in floating point, little-endian.
+    Float(Float),
     /// Class labels, 0 to 127.
     Label,
 }
@@ -69,15 +72,27 @@ impl Format {
         match self {
             Self::Int8(_) | Self::Label => 1,
             Self::Int16 { .. } => 2,
+            Self::Float(float) => float.bytes(),
         }
     }
 
-    /// The step between codes; `None` for labels.
+    /// Its name: `int8`, `int16`, `f16`, `f32` or `label`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Int8(_) => "int8",
+            Self::Int16 { .. } => "int16",
+            Self::Float(Float::F16) => "f16",
+            Self::Float(Float::F32) => "f32",
+            Self::Label => "label",
+        }
+    }
+
+    /// The step between codes; `None` for labels and floating point.
     pub fn step(self) -> Option<f32> {
         match self {
             Self::Int8(q) => Some(q.scale),
             Self::Int16 { scale } => Some(scale),
-            Self::Label => None,
+            Self::Float(_) | Self::Label => None,
         }
     }
 
@@ -86,6 +101,8 @@ impl Format {
         match self {
             Self::Int8(q) => Some(q.range()),
             Self::Int16 { scale } => Some((-32767.0 * scale, 32767.0 * scale)),
+            Self::Float(Float::F16) => Some((-65504.0, 65504.0)),
+            Self::Float(Float::F32) => Some((f32::MIN, f32::MAX)),
             Self::Label => None,
         }
     }
@@ -149,9 +166,18 @@ pub struct QGraph {
     pub channel_means: Vec<Option<Vec<f64>>>,
     /// Values whose makers have weights of 16 bits.
     pub wide_weights: BTreeSet<ValueId>,
+    /// Values whose makers compute in floating point, and how.
+    pub modes: BTreeMap<ValueId, Mode>,
 }
 
 impl QGraph {
+    /// How all layers compute, if all do so in floating point in the same way.
+    pub fn mode(&self) -> Option<Mode> {
+        let mut modes = self.graph.nodes.iter().map(|node| self.modes.get(&node.output()).copied());
+        let first = modes.next().flatten()?;
+        modes.all(|mode| mode == Some(first)).then_some(first)
+    }
+
     /// Bytes of a value.
     pub fn bytes(&self, id: ValueId) -> usize {
         self.formats[id.0].bytes() * self.graph.shape(id).len()
@@ -180,7 +206,8 @@ pub fn quantize(graph: Graph, calibration: &Calibration, options: &QuantizeOptio
         })
         .collect();
     let formats = formats.into_iter().map(|f| f.expect("every value is in a group")).collect();
-    Ok(QGraph { graph, formats, rounding: options.rounding, channel_means, wide_weights: BTreeSet::new() })
+    let (wide_weights, modes) = (BTreeSet::new(), BTreeMap::new());
+    Ok(QGraph { graph, formats, rounding: options.rounding, channel_means, wide_weights, modes })
 }
 
 /// One format for values that share it.

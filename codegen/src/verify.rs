@@ -1,10 +1,11 @@
-//! int8 beside float, layer by layer, over a set of inputs.
+//! The program beside float, layer by layer, over a set of inputs.
 
 use crate::{
     error::Result,
     execute::Executor,
     graph::{Graph, ValueId},
     program::Program,
+    quantize::Format,
     tensor::Tensor,
 };
 use serde::Serialize;
@@ -18,12 +19,14 @@ pub struct LayerComparison {
     pub kind: String,
     /// Bits of a code.
     pub bits: usize,
+    /// The number format of its result: `int8`, `int16`, `f16`, `f32`.
+    pub format: &'static str,
     /// Signal to quantisation noise, in decibels: `10 log10(sum x^2 / sum (x - y)^2)`; `None` without noise or signal.
     pub sqnr_db: Option<f64>,
     /// Cosine of the angle between both.
     pub cosine: Option<f64>,
-    /// Largest error in steps of the layer's scale.
-    pub max_lsb: f64,
+    /// Largest error in steps of the layer's scale; `None` in floating point, which has no steps.
+    pub max_lsb: Option<f64>,
     /// Share of values that lie more than half a step outside the representable range.
     pub saturated: f64,
 }
@@ -41,16 +44,17 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    /// Adds one tensor: real values, the values that codes stand for, the step between codes, the representable range.
-    pub fn add(&mut self, float: &[f32], coded: &[f32], step: f32, range: (f32, f32)) {
+    /// Adds one tensor: real values, the values that codes stand for, the step between codes if there is one, the representable range.
+    pub fn add(&mut self, float: &[f32], coded: &[f32], step: Option<f32>, range: (f32, f32)) {
+        let steps = step.map_or(0.0, |step| 1.0 / step as f64);
+        let half = step.unwrap_or(0.0) as f64 / 2.0;
         for (x, y) in float.iter().zip(coded) {
             let (x, y) = (*x as f64, *y as f64);
             self.signal += x * x;
             self.codes += y * y;
             self.product += x * y;
             self.noise += (x - y) * (x - y);
-            self.max_lsb = self.max_lsb.max((x - y).abs() / step as f64);
-            let half = step as f64 / 2.0;
+            self.max_lsb = self.max_lsb.max((x - y).abs() * steps);
             self.outside += (x < range.0 as f64 - half || x > range.1 as f64 + half) as u64;
         }
         self.count += float.len() as u64;
@@ -67,14 +71,15 @@ impl Comparison {
         (norms > 0.0).then(|| self.product / norms)
     }
 
-    fn finish(self, name: &str, kind: &str, bits: usize) -> LayerComparison {
+    fn finish(self, name: &str, kind: &str, format: Format) -> LayerComparison {
         LayerComparison {
             name: name.into(),
             kind: kind.into(),
-            bits,
+            bits: 8 * format.bytes(),
+            format: format.name(),
             sqnr_db: self.sqnr_db(),
             cosine: self.cosine(),
-            max_lsb: self.max_lsb,
+            max_lsb: format.step().map(|_| self.max_lsb),
             saturated: if self.count == 0 { 0.0 } else { self.outside as f64 / self.count as f64 },
         }
     }
@@ -127,10 +132,9 @@ pub fn verify(
         })?;
         let float = graph.observe_f32(&input, |id, tensor| {
             let format = program.tensor(id).format;
-            if let (Some(codes), Some(step), Some(range)) = (seen[id.0].take(), format.step(), format.range())
-            {
+            if let (Some(codes), Some(range)) = (seen[id.0].take(), format.range()) {
                 let coded = program.tensor(id).dequantize(&codes);
-                sums[id.0].add(&tensor.data, &coded.data, step, range);
+                sums[id.0].add(&tensor.data, &coded.data, format.step(), range);
             }
         })?;
         let coded =
@@ -144,8 +148,8 @@ pub fn verify(
     for step in &program.steps {
         let ValueId(id) = step.writes;
         if !std::mem::replace(&mut done[id], true) && sums[id].count > 0 {
-            let bits = 8 * program.tensors[id].format.bytes();
-            layers.push(std::mem::take(&mut sums[id]).finish(&step.name, step.kind, bits));
+            let format = program.tensors[id].format;
+            layers.push(std::mem::take(&mut sums[id]).finish(&step.name, step.kind, format));
         }
     }
     Ok(Verification { layers, output, inputs: count })

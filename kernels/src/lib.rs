@@ -79,7 +79,7 @@ pub use int16::{
     ResizeBilinearInt16, TableInt16, Width,
 };
 pub use isa::Isa;
-pub use memory::{Memory, Operand, Region, Space};
+pub use memory::{F16, Memory, Operand, Region, Space};
 pub use mul::Mul;
 pub use pool::{AveragePool2d, GlobalAveragePool, MaxPool2d, MaxPosition2d, MaxUnpool2d};
 pub use prelu::PRelu;

@@ -10,19 +10,23 @@ pub struct Buffer {
     len: usize,
     /// Bytes that the model uses.
     needed: usize,
-    /// Whether it may be larger, and must be aligned.
+    /// What the address must be a multiple of.
+    align: usize,
+    /// Whether it may be larger.
     arena: bool,
 }
 
 impl Buffer {
-    /// `len` bytes at `pointer`; the model uses exactly `needed`.
+    /// `len` elements at `pointer`; the model uses exactly `needed`.
     pub fn new<T>(pointer: *const T, len: usize, needed: usize) -> Self {
-        Self { address: pointer.addr(), len, needed, arena: false }
+        let bytes = |elements: usize| elements.saturating_mul(size_of::<T>());
+        let (len, needed) = (bytes(len), bytes(needed));
+        Self { address: pointer.addr(), len, needed, align: align_of::<T>(), arena: false }
     }
 
-    /// An arena, which may be larger than `needed`, and is aligned as [`Arena`].
+    /// An arena of `len` bytes, which may be larger than `needed`, and is aligned as [`Arena`].
     pub fn arena<T>(pointer: *const T, len: usize, needed: usize) -> Self {
-        Self { arena: true, ..Self::new(pointer, len, needed) }
+        Self { address: pointer.addr(), len, needed, align: align_of::<Arena<0>>(), arena: true }
     }
 
     fn is_long_enough(&self) -> bool {
@@ -30,7 +34,7 @@ impl Buffer {
     }
 
     fn is_aligned(&self) -> bool {
-        !self.arena || self.address.is_multiple_of(align_of::<Arena<0>>())
+        self.address.is_multiple_of(self.align)
     }
 
     /// Where the used bytes end; `None` if they would go round the end of the address space.
@@ -51,7 +55,7 @@ pub enum Misuse {
     Null,
     /// A length is not that of the model; an arena may be larger.
     Length,
-    /// The arena is not aligned.
+    /// The arena, or a buffer of numbers, is not aligned.
     Alignment,
     /// Two buffers overlap, of which one is written.
     Overlap,
@@ -93,11 +97,11 @@ mod tests {
     use super::*;
 
     fn at(address: usize, len: usize, needed: usize) -> Buffer {
-        Buffer { address, len, needed, arena: false }
+        Buffer { address, len, needed, align: 1, arena: false }
     }
 
     fn arena(address: usize, len: usize) -> Buffer {
-        Buffer { arena: true, ..at(address, len, 128) }
+        Buffer { arena: true, align: 64, ..at(address, len, 128) }
     }
 
     #[test]
@@ -130,6 +134,8 @@ mod tests {
         for (i, (arena, [written], read, expected)) in table.into_iter().enumerate() {
             assert_eq!(check(&[arena, written], &read), expected, "row {i}");
         }
+        let numbers = Buffer { align: 4, ..at(1002, 12, 12) };
+        assert_eq!(check(&[a, numbers], &[]), Err(Misuse::Alignment), "single precision");
         let two = [a, at(1000, 10, 10), at(1009, 10, 10)];
         assert_eq!(check(&two, &r), Err(Misuse::Overlap), "two that are written");
     }

@@ -35,3 +35,27 @@ pub const fn i32s<const N: usize>(
     // SAFETY: the range was checked; `Aligned` is aligned to 64 bytes and the offset to 4; every pattern is a valid i32.
     unsafe { core::slice::from_raw_parts(weights.0.as_ptr().add(offset).cast(), len) }
 }
+
+/// `len` numbers in half precision at byte `offset`, which must be even; see [`i32s`].
+pub const fn u16s<const N: usize>(
+    weights: &'static crate::Aligned<N>,
+    offset: usize,
+    len: usize,
+) -> &'static [u16] {
+    assert!(offset.is_multiple_of(2), "constant not aligned");
+    assert!(offset <= N && len <= (N - offset) / 2, "constant outside the weights");
+    // SAFETY: the range was checked; `Aligned` is aligned to 64 bytes and the offset to 2; every pattern is a valid u16.
+    unsafe { core::slice::from_raw_parts(weights.0.as_ptr().add(offset).cast(), len) }
+}
+
+/// `len` numbers in single precision at byte `offset`; see [`i32s`].
+pub const fn f32s<const N: usize>(
+    weights: &'static crate::Aligned<N>,
+    offset: usize,
+    len: usize,
+) -> &'static [f32] {
+    assert!(offset.is_multiple_of(4), "constant not aligned");
+    assert!(offset <= N && len <= (N - offset) / 4, "constant outside the weights");
+    // SAFETY: the range was checked; `Aligned` is aligned to 64 bytes and the offset to 4; every pattern is a valid f32.
+    unsafe { core::slice::from_raw_parts(weights.0.as_ptr().add(offset).cast(), len) }
+}

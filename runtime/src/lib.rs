@@ -33,6 +33,7 @@ pub mod trace;
 pub use hot_code::load_hot_code;
 pub use model::{Aligned, Arena, Metadata, Model};
 pub use niello_kernels as kernels;
+pub use niello_kernels::F16;
 pub use numbers::TensorInfo;
 pub use observe::{LayerInfo, Observer, Output};
 #[cfg(target_has_atomic = "8")]

@@ -1,6 +1,9 @@
 //! Known-answer test: pseudo-random input, checksums for answers, a checksum of the weights.
 
-use crate::{LayerInfo, Observer, Output};
+use crate::{
+    LayerInfo, Observer, Output,
+    kernels::memory::{self, Element},
+};
 use core::fmt;
 
 /// Why a self-test failed.
@@ -81,10 +84,10 @@ impl Checksum {
         sum.value()
     }
 
-    /// Of codes.
-    pub fn of_codes(codes: &[i8]) -> u64 {
+    /// Of codes, or of the bytes of numbers.
+    pub fn of_codes<E: Element>(codes: &[E]) -> u64 {
         let mut sum = Self::new();
-        codes.iter().for_each(|c| sum.add(*c as u8));
+        memory::bytes(codes).iter().for_each(|c| sum.add(*c as u8));
         sum.value()
     }
 }
@@ -105,9 +108,9 @@ impl Codes {
         Self(seed)
     }
 
-    /// Fills `codes` with the next ones.
-    pub fn fill(&mut self, codes: &mut [i8]) {
-        codes.iter_mut().for_each(|c| *c = self.next_code());
+    /// Fills `codes` with the next ones, or with the numbers that [`Element::from_code`] makes of them.
+    pub fn fill<E: Element>(&mut self, codes: &mut [E]) {
+        codes.iter_mut().for_each(|c| *c = E::from_code(self.next_code()));
     }
 
     /// The next code.

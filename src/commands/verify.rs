@@ -39,6 +39,7 @@ pub(crate) struct Verify {
 struct Verified {
     network: String,
     pictures: usize,
+    format: &'static str,
     layers: Vec<LayerComparison>,
     output: Output,
 }
@@ -119,6 +120,7 @@ impl Verify {
         let verified = Verified {
             network: build.program.metadata.network.clone(),
             pictures: result.inputs,
+            format: build.program.format(),
             layers: result.layers,
             output,
         };
@@ -135,18 +137,23 @@ impl Verified {
                 vec![
                     l.name.clone(),
                     l.kind.clone(),
-                    l.bits.to_string(),
+                    l.format.into(),
                     table::optional(l.sqnr_db, 1),
                     table::optional(l.cosine, 5),
-                    format!("{:.1}", l.max_lsb),
+                    table::optional(l.max_lsb, 1),
                     format!("{:.4} %", 100.0 * l.saturated),
                 ]
             })
             .collect();
-        let mut text =
-            table::render(&["layer", "operator", "bits", "SQNR dB", "cosine", "max LSB", "saturated"], &rows);
+        let mut text = table::render(
+            &["layer", "operator", "format", "SQNR dB", "cosine", "max LSB", "saturated"],
+            &rows,
+        );
         let plural = if self.pictures == 1 { "" } else { "s" };
-        text += &format!("\n{} on {} picture{plural}, int8 against float\n", self.network, self.pictures);
+        text += &format!(
+            "\n{} on {} picture{plural}, {} against float\n",
+            self.network, self.pictures, self.format
+        );
         if let Some(db) = self.output.sqnr_db {
             text += &format!("output SQNR {db:.1} dB\n");
         }

@@ -10,6 +10,7 @@ use crate::{
     program::{Field, Program, Ref},
     quantize::Format,
 };
+use niello_kernels::Float;
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{format_ident, quote};
 
@@ -24,7 +25,7 @@ pub(super) fn api(
     let inputs = buffers(program, &program.inputs, "input");
     let outputs = buffers(program, &program.outputs, OUTPUT);
     let lengths = inputs.iter().chain(&outputs).zip(program.inputs.iter().chain(&program.outputs)).map(
-        |((name, len, n), id)| {
+        |(Buffer { name, len, elements: n, .. }, id)| {
             let info = program.tensor(*id);
             let about = if program.cam() == Some(*id) {
                 " It is the class-activation map: a channel for each class."
@@ -41,12 +42,12 @@ pub(super) fn api(
     );
     let parameters: Vec<TokenStream> = inputs
         .iter()
-        .map(|(name, len, _)| quote!(#name: &[i8; #len]))
-        .chain(outputs.iter().map(|(name, len, _)| quote!(#name: &mut [i8; #len])))
+        .map(|Buffer { name, len, element, .. }| quote!(#name: &[#element; #len]))
+        .chain(outputs.iter().map(written))
         .collect();
-    let arguments: Vec<&Ident> = inputs.iter().chain(&outputs).map(|(name, ..)| name).collect();
-    let input_names: Vec<&Ident> = inputs.iter().map(|i| &i.0).collect();
-    let output_names: Vec<&Ident> = outputs.iter().map(|o| &o.0).collect();
+    let arguments: Vec<&Ident> = inputs.iter().chain(&outputs).map(|b| &b.name).collect();
+    let input_names: Vec<&Ident> = inputs.iter().map(|i| &i.name).collect();
+    let output_names: Vec<&Ident> = outputs.iter().map(|o| &o.name).collect();
     let input_infos = program.inputs.iter().map(|id| tensor_info(program, *id));
     let output_infos = program.outputs.iter().map(|id| tensor_info(program, *id));
     let metadata = metadata(program);
@@ -66,11 +67,9 @@ pub(super) fn api(
     });
     let seed = Literal::u64_unsuffixed(options.self_test_seed);
     let weights_sum = Literal::u64_unsuffixed(niello_runtime::self_test::Checksum::of(program.blob.bytes()));
-    let input_fills = inputs.iter().map(|(name, ..)| quote!(codes.fill(#name);));
-    let mutable = inputs.iter().map(|(name, len, _)| quote!(#name: &mut [i8; #len]));
-    let mutable: Vec<TokenStream> =
-        mutable.chain(outputs.iter().map(|(name, len, _)| quote!(#name: &mut [i8; #len]))).collect();
-    let checks = outputs.iter().zip(answers).enumerate().map(|(i, ((name, ..), answer))| {
+    let input_fills = input_names.iter().map(|name| quote!(codes.fill(#name);));
+    let mutable: Vec<TokenStream> = inputs.iter().chain(&outputs).map(written).collect();
+    let checks = output_names.iter().zip(answers).enumerate().map(|(i, (name, answer))| {
         let (i, answer) = (Literal::usize_unsuffixed(i), Literal::u64_unsuffixed(*answer));
         quote! {
             let found = Checksum::of_codes(#name);
@@ -101,7 +100,7 @@ pub(super) fn api(
                 Self { arena: Arena::new() }
             }
 
-            #[doc = " One inference on codes. Use [`Model::INPUTS`] and [`Model::OUTPUTS`] for what they mean."]
+            #[doc = " One inference on codes or numbers. Use [`Model::INPUTS`] and [`Model::OUTPUTS`] for what they mean."]
             pub fn infer(&mut self, #(#parameters),*) {
                 self.infer_observed(#(#arguments,)* &mut ());
             }
@@ -114,8 +113,8 @@ pub(super) fn api(
             #[doc = " As [`Self::infer_observed`], in an arena of the caller's, wherever it lies: see `niello::Place`."]
             #[doc = " Models that do not run at the same time may share one."]
             pub fn infer_in(arena: &mut Arena<ARENA_BYTES>, #(#parameters,)* observer: &mut impl Observer) {
-                let inputs = [#(&#input_names[..]),*];
-                let outputs = [#(Cell::from_mut(&mut #output_names[..]).as_slice_of_cells()),*];
+                let inputs = [#(bytes(#input_names)),*];
+                let outputs = [#(cells(#output_names)),*];
                 let mem = Memory::new(arena.cells(), &inputs, &outputs);
                 let isa = Isa::detect();
                 #(#calls)*
@@ -160,9 +159,23 @@ pub(super) fn api(
     }
 }
 
-/// Parameters for inputs or outputs: name, name of the constant that holds the length, length. A class-activation map is called
-/// `cam`, and the other outputs as they would be without it.
-pub(super) fn buffers(program: &Program, ids: &[ValueId], base: &str) -> Vec<(Ident, Ident, usize)> {
+/// A parameter for an input or an output.
+pub(super) struct Buffer {
+    pub(super) name: Ident,
+    /// The constant that holds the number of elements.
+    pub(super) len: Ident,
+    pub(super) elements: usize,
+    /// `i8`, `F16` or `f32`.
+    pub(super) element: Ident,
+}
+
+/// The parameter where it is written.
+fn written(Buffer { name, len, element, .. }: &Buffer) -> TokenStream {
+    quote!(#name: &mut [#element; #len])
+}
+
+/// Parameters for inputs or outputs. A class-activation map is called `cam`, and the other outputs as they would be without it.
+pub(super) fn buffers(program: &Program, ids: &[ValueId], base: &str) -> Vec<Buffer> {
     let has_cam = base == OUTPUT && program.cam().is_some();
     let plain = ids.len() - has_cam as usize;
     ids.iter()
@@ -173,10 +186,24 @@ pub(super) fn buffers(program: &Program, ids: &[ValueId], base: &str) -> Vec<(Id
                 1 => base.to_string(),
                 _ => format!("{base}{i}"),
             };
-            let upper = format_ident!("{}_LEN", name.to_uppercase());
-            (format_ident!("{name}"), upper, program.tensor(*id).shape.len())
+            let info = program.tensor(*id);
+            Buffer {
+                len: format_ident!("{}_LEN", name.to_uppercase()),
+                name: format_ident!("{name}"),
+                elements: info.shape.len(),
+                element: format_ident!("{}", element(info.format)),
+            }
         })
         .collect()
+}
+
+/// The Rust type of an element.
+pub(super) fn element(format: Format) -> &'static str {
+    match format {
+        Format::Float(Float::F16) => "F16",
+        Format::Float(Float::F32) => "f32",
+        Format::Int8(_) | Format::Int16 { .. } | Format::Label => "i8",
+    }
 }
 
 /// What parameters for outputs begin with.
@@ -188,10 +215,9 @@ pub(super) fn layer_checks(program: &Program, model: &Ident, sums: &[u64]) -> To
     let sums = sums.iter().map(|sum| Literal::u64_unsuffixed(*sum));
     let inputs = buffers(program, &program.inputs, "input");
     let outputs = buffers(program, &program.outputs, OUTPUT);
-    let names: Vec<&Ident> = inputs.iter().chain(&outputs).map(|b| &b.0).collect();
-    let parameters: Vec<TokenStream> =
-        inputs.iter().chain(&outputs).map(|(name, len, _)| quote!(#name: &mut [i8; #len])).collect();
-    let fills = inputs.iter().map(|b| &b.0);
+    let names: Vec<&Ident> = inputs.iter().chain(&outputs).map(|b| &b.name).collect();
+    let parameters: Vec<TokenStream> = inputs.iter().chain(&outputs).map(written).collect();
+    let fills = inputs.iter().map(|b| &b.name);
     quote! {
         #[doc = " Checksum of the result of every layer, for the input of the known-answer test; 0 where a later layer adds to"]
         #[doc = " the same result."]
@@ -218,8 +244,15 @@ pub(super) fn layer_checks(program: &Program, model: &Ident, sums: &[u64]) -> To
 /// What [`layer_checks`] names, where it is a module of its own.
 pub(super) fn layer_check_imports(program: &Program, model: &Ident) -> TokenStream {
     let inputs = buffers(program, &program.inputs, "input");
-    let lengths = inputs.into_iter().chain(buffers(program, &program.outputs, OUTPUT)).map(|b| b.1);
+    let all: Vec<Buffer> = inputs.into_iter().chain(buffers(program, &program.outputs, OUTPUT)).collect();
+    let lengths = all.iter().map(|b| &b.len);
+    let halves = all.iter().any(|b| b.element == "F16").then(|| {
+        quote!(
+            use niello::F16;
+        )
+    });
     quote! {
+        #halves
         use super::model::{ARENA_BYTES, #(#lengths,)* #model, SELF_TEST_SEED};
         use niello::{Arena, SelfTestError};
         use niello::self_test::Codes;
@@ -230,8 +263,9 @@ fn model_docs(program: &Program) -> Vec<TokenStream> {
     let m = &program.metadata;
     let mut lines = vec![
         format!(
-            "{}, int8, {} layers, {} multiply-accumulates.",
+            "{}, {}, {} layers, {} multiply-accumulates.",
             m.network,
+            program.format(),
             program.steps.len(),
             program.macs()
         ),

@@ -211,6 +211,7 @@ fn tensor_info(program: &Program, id: ValueId) -> TokenStream {
     let (scale, zero_point) = match info.format {
         Format::Int8(q) => (q.scale, q.zero_point),
         Format::Int16 { scale } => (scale, 0),
+        Format::Float(_) => (1.0, 0),
         Format::Label => (0.0, 0),
     };
     let (scale, zero_point) = (Literal::f32_unsuffixed(scale), Literal::i8_unsuffixed(zero_point));
@@ -220,13 +221,14 @@ fn tensor_info(program: &Program, id: ValueId) -> TokenStream {
 fn metadata(program: &Program) -> TokenStream {
     let m = &program.metadata;
     let (network, target, preprocess) = (&m.network, &program.target, &m.preprocess);
+    let format = program.format();
     let rounding = format_ident!("{}", format!("{:?}", program.rounding));
     let classes = &m.classes;
     let sources = m.sources.iter().map(|(name, hash)| quote!((#name, #hash)));
     quote! {
         Metadata {
             network: #network,
-            format: "int8",
+            format: #format,
             rounding: Rounding::#rounding,
             target: #target,
             classes: &[#(#classes),*],
@@ -243,14 +245,19 @@ fn imports(program: &Program, body: &TokenStream) -> TokenStream {
     // Kernels of chains, and what parameters are made of.
     let helpers = [
         "Add",
+        "AddFloat",
         "AddInt16",
         "Bounds",
         "ChannelShuffle",
         "ChannelShuffleInt16",
+        "ClampFloat",
         "Conv2d",
+        "Conv2dFloat",
         "Conv2dInt16",
         "Copy",
         "DepthwiseConv2d",
+        "F16",
+        "Float",
         "Frame",
         "Gather",
         "Isa",
@@ -270,6 +277,7 @@ fn imports(program: &Program, body: &TokenStream) -> TokenStream {
         "PRelu",
         "PReluInt16",
         "PadChannels",
+        "Range",
         "Requantize",
         "RescaleInt16",
         "Stage",
@@ -289,6 +297,11 @@ fn imports(program: &Program, body: &TokenStream) -> TokenStream {
             use niello::kernels::resize::Corners;
         )
     });
+    let functions = seen.contains("Function").then(|| {
+        quote!(
+            use niello::kernels::float::Function;
+        )
+    });
     let maps = seen.contains("Map").then(|| {
         quote!(
             use niello::kernels::row_chain::Map;
@@ -300,10 +313,11 @@ fn imports(program: &Program, body: &TokenStream) -> TokenStream {
         )
     });
     quote! {
-        use core::cell::Cell;
         #corners
+        #functions
         #maps
         #places
+        use niello::kernels::memory::{bytes, cells};
         use niello::kernels::{#(#kernels),*};
         use niello::self_test::{Checksum, Codes};
         use niello::{

@@ -1,18 +1,28 @@
-//! The bytes beside a golden file, as safetensors: inputs, every layer, outputs in int8 and in float.
+//! The bytes beside a golden file, as safetensors: inputs, every layer, outputs as they are and in float.
 
 use super::{Codes, Input, Source};
 use crate::{
     error::{Error, Result},
     graph::Graph,
     program::Program,
+    quantize::Format,
     tensor::Tensor,
 };
-use niello_kernels::Isa;
+use niello_kernels::{Float, Isa};
 use safetensors::{
     SafeTensors,
     tensor::{Dtype, TensorView},
 };
 use std::{collections::BTreeMap, path::Path};
+
+/// The type of an output's elements.
+fn dtype(format: Format) -> Dtype {
+    match format {
+        Format::Float(Float::F16) => Dtype::F16,
+        Format::Float(Float::F32) => Dtype::F32,
+        Format::Int8(_) | Format::Int16 { .. } | Format::Label => Dtype::I8,
+    }
+}
 
 /// What stands beside a golden file. Tensors are `[h, w, c]`; their names begin with the case's.
 #[derive(Clone, Debug, Default)]
@@ -44,7 +54,8 @@ impl Bundle {
             for (i, (codes, float)) in outputs.iter().zip(&floats).enumerate() {
                 let shape = [float.shape.h, float.shape.w, float.shape.c].to_vec();
                 let bytes = bytemuck::cast_slice(codes).to_vec();
-                bundle.tensors.insert(format!("{case}/output {i}"), (Dtype::I8, shape.clone(), bytes));
+                let dtype = dtype(program.tensor(program.outputs[i]).format);
+                bundle.tensors.insert(format!("{case}/output {i}"), (dtype, shape.clone(), bytes));
                 let bytes = float.data.iter().flat_map(|v| v.to_le_bytes()).collect();
                 bundle.tensors.insert(format!("{case}/float {i}"), (Dtype::F32, shape, bytes));
             }

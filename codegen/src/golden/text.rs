@@ -10,7 +10,10 @@ const HEADING: &str = "# niello golden 1";
 
 impl fmt::Display for Golden {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{HEADING}: FNV-1a checksums of the int8 codes of every layer, in [h, w, c] order")?;
+        writeln!(
+            f,
+            "{HEADING}: FNV-1a checksums of the results of every layer, byte by byte, in [h, w, c] order"
+        )?;
         writeln!(f, "network {}", self.network)?;
         writeln!(f, "rounding {}", rounding_name(self.rounding))?;
         for case in &self.cases {

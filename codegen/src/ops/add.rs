@@ -3,13 +3,14 @@
 use super::{Clamp, Op, forward_eval, int16};
 use crate::{
     error::Result,
+    float::Mode,
     graph::Shape,
     lower::Lowering,
     program::{Ref, kernel_call},
     quantize::QParams,
     tensor::{Real, Tensor},
 };
-use niello_kernels::{Multiplier, OutputStage, add::LEFT_SHIFT};
+use niello_kernels::{Float, Multiplier, OutputStage, Range, add::LEFT_SHIFT};
 
 /// `clamp(a + b)`.
 #[derive(Clone, Copy, Debug)]
@@ -69,6 +70,17 @@ kernel_call! {
     }
 }
 
+kernel_call! {
+    /// Sum in floating point.
+    AddFloatCall for AddFloat by rows {
+        a: Ref,
+        b: Ref,
+        output: Ref,
+        types: [Float; 3],
+        range: Range,
+    }
+}
+
 impl Op for Add {
     fn kind(&self) -> &'static str {
         "Add"
@@ -109,6 +121,15 @@ impl Op for Add {
             multiplier: factors.result,
             stage: cx.stage(q, self.clamp.min, self.clamp.max),
         };
+        cx.push(call, &[a, b], output).in_place(&[a, b]);
+        Ok(())
+    }
+
+    fn lower_float(&self, cx: &mut Lowering<'_>, _: Mode) -> Result<()> {
+        let (a, b, output) = (cx.node().inputs[0], cx.node().inputs[1], cx.node().output());
+        let types = [cx.float(a)?, cx.float(b)?, cx.float(output)?];
+        let range = self.clamp.float_range();
+        let call = AddFloatCall { a: Ref::new(a), b: Ref::new(b), output: Ref::new(output), types, range };
         cx.push(call, &[a, b], output).in_place(&[a, b]);
         Ok(())
     }

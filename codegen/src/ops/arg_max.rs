@@ -3,11 +3,13 @@
 use super::{Op, RangeRule, forward_eval};
 use crate::{
     error::Result,
+    float::Mode,
     graph::Shape,
     lower::Lowering,
     program::{Ref, kernel_call},
     tensor::{Real, Tensor},
 };
+use niello_kernels::Float;
 
 /// `h x w x classes` to `h x w x 1` labels; the first of equal scores wins.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,6 +40,15 @@ kernel_call! {
     }
 }
 
+kernel_call! {
+    /// The class of the largest number.
+    ArgMaxFloatCall for ArgMaxFloat {
+        input: Ref,
+        output: Ref,
+        float: Float,
+    }
+}
+
 impl Op for ArgMax {
     fn kind(&self) -> &'static str {
         "ArgMax"
@@ -61,6 +72,17 @@ impl Op for ArgMax {
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let call = ArgMaxCall { input: Ref::new(input), output: Ref::new(output) };
         cx.push(call, &[input], output);
+        Ok(())
+    }
+
+    fn lower_float(&self, cx: &mut Lowering<'_>, _: Mode) -> Result<()> {
+        let (input, output) = (cx.node().inputs[0], cx.node().output());
+        let float = cx.float(input)?;
+        cx.push(
+            ArgMaxFloatCall { input: Ref::new(input), output: Ref::new(output), float },
+            &[input],
+            output,
+        );
         Ok(())
     }
 }

@@ -3,13 +3,14 @@
 use super::Op;
 use crate::{
     error::Result,
+    float::Mode,
     graph::Shape,
     lower::Lowering,
     program::{Const, Ref, Scratch, kernel_call},
     tensor::{Real, Tensor},
 };
 use niello_kernels::{
-    Attention as Kernel, Multiplier, OutputStage,
+    Attention as Kernel, Float, Multiplier, OutputStage,
     attention::{MAX_KEYS, MAX_TOKENS, MAX_WIDTH},
 };
 use std::sync::Arc;
@@ -163,17 +164,23 @@ impl Attention {
         out
     }
 
-    /// Rotations as the kernel wants them: `[rounds, columns, width]`, the largest as large as sums allow.
-    fn rotations(&self, width: usize) -> Vec<i16> {
+    /// Rotations in the order of the kernels: `[rounds, columns, width]`.
+    fn columns(&self, width: usize) -> Vec<f32> {
         let Some(Hashing { rounds, rotations, .. }) = &self.hashing else { return vec![] };
-        let largest = rotations.iter().fold(0f32, |m, r| m.max(r.abs())).max(f32::MIN_POSITIVE);
-        let scale = Kernel::largest_rotation(width) as f64 / largest as f64;
         let halves = rotations.len() / width / rounds;
-        let code = |i: usize| {
+        let column = |i: usize| {
             let (round, column, f) = (i / width / halves, i / width % halves, i % width);
-            (rotations[(f * rounds + round) * halves + column] as f64 * scale).round() as i16
+            rotations[(f * rounds + round) * halves + column]
         };
-        (0..rotations.len()).map(code).collect()
+        (0..rotations.len()).map(column).collect()
+    }
+
+    /// The same as codes, the largest as large as sums allow.
+    fn rotations(&self, width: usize) -> Vec<i16> {
+        let columns = self.columns(width);
+        let largest = columns.iter().fold(0f32, |m, r| m.max(r.abs())).max(f32::MIN_POSITIVE);
+        let scale = Kernel::largest_rotation(width) as f64 / largest as f64;
+        columns.iter().map(|r| (*r as f64 * scale).round() as i16).collect()
     }
 }
 
@@ -196,6 +203,24 @@ kernel_call! {
         rotations: Const<i16>,
         multiplier: Multiplier,
         stage: OutputStage,
+        scratch: Scratch,
+    }
+}
+
+kernel_call! {
+    /// Attention in floating point.
+    AttentionFloatCall for AttentionFloat {
+        query: Ref,
+        key: Ref,
+        value: Ref,
+        output: Ref,
+        types: [Float; 4],
+        heads: u32,
+        shared: bool,
+        scale: f32,
+        rounds: u32,
+        bucket: u32,
+        rotations: Const<f32>,
         scratch: Scratch,
     }
 }
@@ -282,6 +307,32 @@ impl Op for Attention {
         };
         let scratch = Kernel::scratch_bytes(tokens, rounds, bucket);
         cx.push(call, &inputs, output).scratch(scratch).constant_bytes(2 * rotations.len());
+        Ok(())
+    }
+
+    fn lower_float(&self, cx: &mut Lowering<'_>, _: Mode) -> Result<()> {
+        let (inputs, output) = (cx.node().inputs.clone(), cx.node().output());
+        let [query, key, value] = self.roles(&inputs);
+        let shape = cx.graph().shape(output);
+        let (tokens, width) = (shape.area(), self.width(shape));
+        let (rounds, bucket) = self.rounds_and_bucket();
+        let rotations = self.columns(width);
+        let call = AttentionFloatCall {
+            query: Ref::new(query),
+            key: Ref::new(key),
+            value: Ref::new(value),
+            output: Ref::new(output),
+            types: [cx.float(query)?, cx.float(key)?, cx.float(value)?, cx.float(output)?],
+            heads: self.heads as u32,
+            shared: self.shared,
+            scale: (1.0 / libm::sqrt(width as f64)) as f32,
+            rounds: rounds as u32,
+            bucket: bucket as u32,
+            rotations: cx.constant(&rotations),
+            scratch: Scratch,
+        };
+        let scratch = Kernel::scratch_bytes(tokens, rounds, bucket);
+        cx.push(call, &inputs, output).scratch(scratch).constant_bytes(4 * rotations.len());
         Ok(())
     }
 }

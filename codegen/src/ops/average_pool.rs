@@ -6,12 +6,13 @@ use super::{
 };
 use crate::{
     error::Result,
+    float::Mode,
     graph::Shape,
     lower::Lowering,
     program::{Ref, kernel_call},
     tensor::{Real, Tensor},
 };
-use niello_kernels::AveragePool2dInt16;
+use niello_kernels::{AveragePool2dInt16, Float, Range};
 
 /// Mean of each window.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -89,6 +90,21 @@ kernel_call! {
     }
 }
 
+kernel_call! {
+    /// Average pooling in floating point.
+    AveragePoolFloatCall for AveragePool2dFloat {
+        input: Ref,
+        output: Ref,
+        types: [Float; 2],
+        kernel: [u32; 2],
+        stride: [u32; 2],
+        padding: [u32; 2],
+        padding_end: [u32; 2],
+        count_padding: bool,
+        range: Range,
+    }
+}
+
 impl Op for AveragePool2d {
     fn kind(&self) -> &'static str {
         "AveragePool2d"
@@ -138,6 +154,23 @@ impl Op for AveragePool2d {
             zero_point: cx.qparams(input)?.zero_point,
             min: i8::MIN,
             max: i8::MAX,
+        };
+        cx.push(call, &[input], output);
+        Ok(())
+    }
+
+    fn lower_float(&self, cx: &mut Lowering<'_>, _: Mode) -> Result<()> {
+        let (input, output) = (cx.node().inputs[0], cx.node().output());
+        let call = AveragePoolFloatCall {
+            input: Ref::new(input),
+            output: Ref::new(output),
+            types: [cx.float(input)?, cx.float(output)?],
+            kernel: self.kernel.map(|d| d as u32),
+            stride: self.stride.map(|d| d as u32),
+            padding: self.padding.map(|d| d as u32),
+            padding_end: self.padding.map(|d| d as u32),
+            count_padding: self.count_padding,
+            range: Range::ALL,
         };
         cx.push(call, &[input], output);
         Ok(())

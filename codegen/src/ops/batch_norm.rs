@@ -6,10 +6,13 @@
 use super::{Conv2d, Op, forward_eval};
 use crate::{
     error::Result,
+    float::Mode,
     graph::{ConvParams, Shape},
     lower::Lowering,
+    program::{Const, Ref, kernel_call},
     tensor::{Real, Tensor},
 };
+use niello_kernels::{Float, Range};
 use std::sync::Arc;
 
 /// `y[c] = x[c] * factor[c] + offset[c]`, with `factor = weight / sqrt(variance + epsilon)` and
@@ -60,6 +63,18 @@ impl BatchNorm {
     }
 }
 
+kernel_call! {
+    /// A factor and an offset per channel in floating point.
+    ScaleFloatCall for ScaleFloat by rows {
+        input: Ref,
+        output: Ref,
+        types: [Float; 2],
+        scale: Const<f32>,
+        offset: Const<f32>,
+        range: Range,
+    }
+}
+
 impl Op for BatchNorm {
     fn kind(&self) -> &'static str {
         "BatchNorm"
@@ -92,6 +107,22 @@ impl Op for BatchNorm {
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         self.as_conv().lower(cx)
+    }
+
+    fn lower_float(&self, cx: &mut Lowering<'_>, _: Mode) -> Result<()> {
+        let (input, output) = (cx.node().inputs[0], cx.node().output());
+        let single = |values: &[f64]| -> Vec<f32> { values.iter().map(|v| *v as f32).collect() };
+        let call = ScaleFloatCall {
+            input: Ref::new(input),
+            output: Ref::new(output),
+            types: [cx.float(input)?, cx.float(output)?],
+            scale: cx.constant(&single(&self.factor)),
+            offset: cx.constant(&single(&self.offset)),
+            range: Range::ALL,
+        };
+        let bytes = 4 * (self.factor.len() + self.offset.len());
+        cx.push(call, &[input], output).in_place(&[input]).constant_bytes(bytes);
+        Ok(())
     }
 }
 

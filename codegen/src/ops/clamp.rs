@@ -3,12 +3,13 @@
 use super::{Op, downcast, forward_eval, int16};
 use crate::{
     error::Result,
+    float::Mode,
     graph::Shape,
     lower::Lowering,
     program::{Ref, kernel_call},
     tensor::{Real, Tensor},
 };
-use niello_kernels::{Multiplier, OutputStage};
+use niello_kernels::{Float, Multiplier, OutputStage, Range};
 
 /// `min(max(x, self.min), self.max)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -58,6 +59,16 @@ kernel_call! {
     }
 }
 
+kernel_call! {
+    /// Clamp in floating point.
+    ClampFloatCall for ClampFloat by rows {
+        input: Ref,
+        output: Ref,
+        types: [Float; 2],
+        range: Range,
+    }
+}
+
 impl Op for Clamp {
     fn kind(&self) -> &'static str {
         "Clamp"
@@ -94,6 +105,14 @@ impl Op for Clamp {
             multiplier: cx.multiplier(from.scale as f64 / to.scale as f64)?,
             stage: cx.stage(to, self.min, self.max),
         };
+        cx.push(call, &[input], output).in_place(&[input]);
+        Ok(())
+    }
+
+    fn lower_float(&self, cx: &mut Lowering<'_>, _: Mode) -> Result<()> {
+        let (input, output) = (cx.node().inputs[0], cx.node().output());
+        let (types, range) = ([cx.float(input)?, cx.float(output)?], self.float_range());
+        let call = ClampFloatCall { input: Ref::new(input), output: Ref::new(output), types, range };
         cx.push(call, &[input], output).in_place(&[input]);
         Ok(())
     }

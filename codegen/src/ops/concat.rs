@@ -3,6 +3,7 @@
 use super::{Op, RangeRule, forward_eval};
 use crate::{
     error::Result,
+    float::Mode,
     graph::Shape,
     lower::Lowering,
     program::{Ref, kernel_call},
@@ -79,6 +80,11 @@ impl Op for Concat {
             first += c;
         }
         Ok(())
+    }
+
+    fn lower_float(&self, cx: &mut Lowering<'_>, _: Mode) -> Result<()> {
+        // Bytes are moved, whatever they mean.
+        self.lower(cx)
     }
 }
 

@@ -3,12 +3,13 @@
 use super::{
     BatchNorm, Clamp, Op, downcast,
     filters::{Filters, fold_bias, rounding_noise},
-    forward_eval, int16,
+    float, forward_eval, int16,
     packing::Packed,
     winograd,
 };
 use crate::{
     error::Result,
+    float::Mode,
     gemm::gemm_transposed,
     graph::{ConvParams, Shape},
     lower::Lowering,
@@ -310,6 +311,23 @@ impl Op for Conv2d {
         };
         cx.push(call, &[input], output).scratch(scratch).constant_bytes(bytes);
         Ok(())
+    }
+
+    fn lower_float(&self, cx: &mut Lowering<'_>, mode: Mode) -> Result<()> {
+        let p = &self.params;
+        float::Convolution {
+            kernel: p.kernel,
+            stride: p.stride,
+            dilation: p.dilation,
+            padding: [p.padding[0], p.padding[2]],
+            transposed: false,
+            groups: p.groups,
+            depthwise: self.is_depthwise(),
+            rows: &self.rows(),
+            bias: &self.bias,
+            clamp: self.clamp,
+        }
+        .lower(cx, mode)
     }
 }
 

@@ -3,12 +3,14 @@
 use super::{Op, RangeRule, forward_eval};
 use crate::{
     error::Result,
+    float::Mode,
     graph::Shape,
     lower::Lowering,
     program::{Const, Ref, kernel_call},
     quantize::QParams,
     tensor::{Real, Tensor},
 };
+use niello_kernels::{Float, float::half};
 use std::sync::Arc;
 
 /// `h x w x 1` labels to `h x w x width` rows of a table, as `torch.nn.Embedding` gives them. A label beyond the last row stands for
@@ -58,6 +60,17 @@ kernel_call! {
     }
 }
 
+kernel_call! {
+    /// A row of numbers for each label.
+    EmbeddingFloatCall for EmbeddingFloat {
+        input: Ref,
+        output: Ref,
+        float: Float,
+        table: Const<f32>,
+        halves: Const<u16>,
+    }
+}
+
 impl Op for Embedding {
     fn kind(&self) -> &'static str {
         "Embedding"
@@ -95,6 +108,22 @@ impl Op for Embedding {
         let call =
             EmbeddingCall { input: Ref::new(input), output: Ref::new(output), table: cx.constant(&table) };
         cx.push(call, &[input], output).constant_bytes(table.len());
+        Ok(())
+    }
+
+    fn lower_float(&self, cx: &mut Lowering<'_>, _: Mode) -> Result<()> {
+        let (input, output) = (cx.node().inputs[0], cx.node().output());
+        let float = cx.float(output)?;
+        let halves: Vec<u16> = match float {
+            Float::F16 => self.table.iter().map(|x| half::from_f32(*x)).collect(),
+            Float::F32 => vec![],
+        };
+        let single: &[f32] = if halves.is_empty() { &self.table } else { &[] };
+        let bytes = 4 * single.len() + 2 * halves.len();
+        let (table, halves) = (cx.constant(single), cx.constant(&halves));
+        let call =
+            EmbeddingFloatCall { input: Ref::new(input), output: Ref::new(output), float, table, halves };
+        cx.push(call, &[input], output).constant_bytes(bytes);
         Ok(())
     }
 }

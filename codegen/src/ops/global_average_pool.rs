@@ -3,12 +3,13 @@
 use super::{Clamp, Op, forward_eval, int16};
 use crate::{
     error::Result,
+    float::Mode,
     graph::Shape,
     lower::Lowering,
     program::{Ref, kernel_call},
     tensor::{Real, Tensor},
 };
-use niello_kernels::{Multiplier, OutputStage};
+use niello_kernels::{Float, Multiplier, OutputStage, Range};
 
 /// `h x w x c` to `1 x 1 x c`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,6 +35,16 @@ kernel_call! {
         input_zero_point: i8,
         multiplier: Multiplier,
         stage: OutputStage,
+    }
+}
+
+kernel_call! {
+    /// Mean over the image in floating point.
+    GlobalAveragePoolFloatCall for GlobalAveragePoolFloat {
+        input: Ref,
+        output: Ref,
+        types: [Float; 2],
+        range: Range,
     }
 }
 
@@ -79,6 +90,15 @@ impl Op for GlobalAveragePool {
             multiplier,
             stage: cx.stage(to, Clamp::NONE.min, Clamp::NONE.max),
         };
+        cx.push(call, &[input], output);
+        Ok(())
+    }
+
+    fn lower_float(&self, cx: &mut Lowering<'_>, _: Mode) -> Result<()> {
+        let (input, output) = (cx.node().inputs[0], cx.node().output());
+        let (types, range) = ([cx.float(input)?, cx.float(output)?], Range::ALL);
+        let call =
+            GlobalAveragePoolFloatCall { input: Ref::new(input), output: Ref::new(output), types, range };
         cx.push(call, &[input], output);
         Ok(())
     }

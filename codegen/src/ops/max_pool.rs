@@ -3,11 +3,13 @@
 use super::{Conv2d, Op, RangeRule, conv_max_pool, downcast, forward_eval, int16};
 use crate::{
     error::Result,
+    float::Mode,
     graph::Shape,
     lower::Lowering,
     program::{Ref, kernel_call},
     tensor::{Real, Tensor},
 };
+use niello_kernels::{Float, Range};
 
 /// Largest value of each window; padding takes no part.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -122,6 +124,19 @@ kernel_call! {
     }
 }
 
+kernel_call! {
+    /// Max pooling in floating point.
+    MaxPoolFloatCall for MaxPool2dFloat by rows {
+        input: Ref,
+        output: Ref,
+        types: [Float; 2],
+        kernel: [u32; 2],
+        stride: [u32; 2],
+        padding: [u32; 2],
+        range: Range,
+    }
+}
+
 impl Op for MaxPool2d {
     fn kind(&self) -> &'static str {
         "MaxPool2d"
@@ -165,6 +180,21 @@ impl Op for MaxPool2d {
         if cx.takes_rows() {
             return conv_max_pool::fuse(cx, call);
         }
+        cx.push(call, &[input], output);
+        Ok(())
+    }
+
+    fn lower_float(&self, cx: &mut Lowering<'_>, _: Mode) -> Result<()> {
+        let (input, output) = (cx.node().inputs[0], cx.node().output());
+        let call = MaxPoolFloatCall {
+            input: Ref::new(input),
+            output: Ref::new(output),
+            types: [cx.float(input)?, cx.float(output)?],
+            kernel: self.kernel.map(|d| d as u32),
+            stride: self.stride.map(|d| d as u32),
+            padding: self.padding.map(|d| d as u32),
+            range: Range::ALL,
+        };
         cx.push(call, &[input], output);
         Ok(())
     }

@@ -6,11 +6,13 @@ use super::{
 };
 use crate::{
     error::Result,
+    float::Mode,
     graph::Shape,
     lower::Lowering,
     program::{Ref, kernel_call},
     tensor::{Real, Tensor},
 };
+use niello_kernels::Float;
 
 /// Position of the largest value in each window of a max pool, `row * kernel columns + column` from the window's first cell on;
 /// of equal values the first. Labels, not numbers with a scale.
@@ -58,6 +60,18 @@ kernel_call! {
     }
 }
 
+kernel_call! {
+    /// Positions of maxima in floating point.
+    MaxPositionFloatCall for MaxPosition2dFloat by rows {
+        input: Ref,
+        output: Ref,
+        float: Float,
+        kernel: [u32; 2],
+        stride: [u32; 2],
+        padding: [u32; 2],
+    }
+}
+
 impl Op for MaxPosition2d {
     fn kind(&self) -> &'static str {
         "MaxPosition2d"
@@ -93,6 +107,20 @@ impl Op for MaxPosition2d {
         let call = MaxPositionCall {
             input: Ref::new(input),
             output: Ref::new(output),
+            kernel: self.pool.kernel.map(|d| d as u32),
+            stride: self.pool.stride.map(|d| d as u32),
+            padding: self.pool.padding.map(|d| d as u32),
+        };
+        cx.push(call, &[input], output);
+        Ok(())
+    }
+
+    fn lower_float(&self, cx: &mut Lowering<'_>, _: Mode) -> Result<()> {
+        let (input, output) = (cx.node().inputs[0], cx.node().output());
+        let call = MaxPositionFloatCall {
+            input: Ref::new(input),
+            output: Ref::new(output),
+            float: cx.float(input)?,
             kernel: self.pool.kernel.map(|d| d as u32),
             stride: self.pool.stride.map(|d| d as u32),
             padding: self.pool.padding.map(|d| d as u32),

@@ -3,11 +3,14 @@
 use super::{Op, RangeRule, forward_eval, int16};
 use crate::{
     error::Result,
+    float::Mode,
     graph::Shape,
     lower::Lowering,
     program::{Ref, kernel_call},
+    quantize::Format,
     tensor::{Real, Tensor},
 };
+use niello_kernels::Float;
 
 /// Zeros, and each value at its position in its window: PyTorch's `MaxUnpool2d` with windows next to each other.
 ///
@@ -55,6 +58,18 @@ kernel_call! {
         kernel: [u32; 2],
         cropped: u32,
         zero_point: i8,
+    }
+}
+
+kernel_call! {
+    /// Max unpooling in floating point.
+    MaxUnpoolFloatCall for MaxUnpool2dFloat by rows {
+        values: Ref,
+        positions: Ref,
+        output: Ref,
+        float: Float,
+        kernel: [u32; 2],
+        cropped: u32,
     }
 }
 
@@ -106,6 +121,23 @@ impl Op for MaxUnpool2d {
             kernel: self.kernel.map(|d| d as u32),
             cropped: 0,
             zero_point: cx.qparams(values)?.zero_point,
+        };
+        cx.push(call, &[values, positions], output);
+        Ok(())
+    }
+
+    fn lower_float(&self, cx: &mut Lowering<'_>, _: Mode) -> Result<()> {
+        let (values, positions, output) = (cx.node().inputs[0], cx.node().inputs[1], cx.node().output());
+        if cx.format(positions) != Format::Label {
+            return Err(cx.error("positions must be labels, as an operator for positions makes them"));
+        }
+        let call = MaxUnpoolFloatCall {
+            values: Ref::new(values),
+            positions: Ref::new(positions),
+            output: Ref::new(output),
+            float: cx.float(values)?,
+            kernel: self.kernel.map(|d| d as u32),
+            cropped: 0,
         };
         cx.push(call, &[values, positions], output);
         Ok(())

@@ -15,6 +15,7 @@ mod conv2d;
 mod conv_max_pool;
 mod embedding;
 mod filters;
+mod float;
 mod global_average_pool;
 mod int16;
 mod max_pool;
@@ -68,6 +69,7 @@ pub use transposed_conv2d::TransposedConv2d;
 
 use crate::{
     error::Result,
+    float::Mode,
     graph::Shape,
     lower::Lowering,
     quantize::QParams,
@@ -160,6 +162,14 @@ pub trait Op: Any + fmt::Debug + Send + Sync {
     /// # Errors
     /// When the numbers do not allow an exact integer meaning: the error names the layer and says why.
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()>;
+
+    /// Appends the kernel calls of `cx.node()` in floating point: results, and operands but for labels, are [`Lowering::float`].
+    ///
+    /// # Errors
+    /// Where the operator has no such form, or a parameter no number of that type.
+    fn lower_float(&self, cx: &mut Lowering<'_>, mode: Mode) -> Result<()> {
+        Err(cx.error(format!("cannot compute in {}", mode.name())))
+    }
 }
 
 /// Where the scale of an output comes from.

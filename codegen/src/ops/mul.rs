@@ -3,12 +3,13 @@
 use super::{Clamp, Op, forward_eval, int16};
 use crate::{
     error::Result,
+    float::Mode,
     graph::Shape,
     lower::Lowering,
     program::{Ref, kernel_call},
     tensor::{Real, Tensor},
 };
-use niello_kernels::{Mul as Kernel, Multiplier, OutputStage};
+use niello_kernels::{Float, Mul as Kernel, Multiplier, OutputStage, Range};
 
 /// `clamp(a * b)`; `b` has the shape of `a`, or one pixel (a factor for each channel), or fewer channels (one for each group of
 /// channels of each pixel; with one channel, for each pixel).
@@ -43,6 +44,17 @@ kernel_call! {
         b_zero_point: i8,
         multiplier: Multiplier,
         stage: OutputStage,
+    }
+}
+
+kernel_call! {
+    /// Product in floating point.
+    MulFloatCall for MulFloat {
+        a: Ref,
+        b: Ref,
+        output: Ref,
+        types: [Float; 3],
+        range: Range,
     }
 }
 
@@ -86,6 +98,16 @@ impl Op for Mul {
             multiplier,
             stage: cx.stage(q, self.clamp.min, self.clamp.max),
         };
+        let own_size = if cx.graph().shape(a) == cx.graph().shape(b) { 2 } else { 1 };
+        cx.push(call, &[a, b], output).in_place(&[a, b][..own_size]);
+        Ok(())
+    }
+
+    fn lower_float(&self, cx: &mut Lowering<'_>, _: Mode) -> Result<()> {
+        let (a, b, output) = (cx.node().inputs[0], cx.node().inputs[1], cx.node().output());
+        let types = [cx.float(a)?, cx.float(b)?, cx.float(output)?];
+        let range = self.clamp.float_range();
+        let call = MulFloatCall { a: Ref::new(a), b: Ref::new(b), output: Ref::new(output), types, range };
         let own_size = if cx.graph().shape(a) == cx.graph().shape(b) { 2 } else { 1 };
         cx.push(call, &[a, b], output).in_place(&[a, b][..own_size]);
         Ok(())

@@ -3,6 +3,7 @@
 use super::{Op, RangeRule, forward_eval};
 use crate::{
     error::Result,
+    float::Mode,
     graph::Shape,
     lower::Lowering,
     program::{Ref, kernel_call},
@@ -68,6 +69,14 @@ impl Op for PadChannels {
         // At 16 bits, a channel is two bytes and 0 is zeros.
         let zero_point = cx.codes(output)?.zero_point as i8;
         let call = PadChannelsCall { input: Ref::new(input), output: Ref::new(output), zero_point };
+        cx.push(call, &[input], output);
+        Ok(())
+    }
+
+    fn lower_float(&self, cx: &mut Lowering<'_>, _: Mode) -> Result<()> {
+        let (input, output) = (cx.node().inputs[0], cx.node().output());
+        // The bytes of 0 are zeros.
+        let call = PadChannelsCall { input: Ref::new(input), output: Ref::new(output), zero_point: 0 };
         cx.push(call, &[input], output);
         Ok(())
     }

@@ -3,12 +3,14 @@
 use super::{Op, RangeRule, forward_eval, int16};
 use crate::{
     error::Result,
+    float::Mode,
     graph::Shape,
     lower::Lowering,
     program::{Const, Ref, kernel_call},
     quantize::QParams,
     tensor::{Real, Tensor},
 };
+use niello_kernels::Float;
 
 /// A function of one value.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -88,6 +90,16 @@ kernel_call! {
     }
 }
 
+kernel_call! {
+    /// A function of one value in floating point.
+    PointWiseFloatCall for PointWiseFloat by rows {
+        input: Ref,
+        output: Ref,
+        types: [Float; 2],
+        function: niello_kernels::float::Function,
+    }
+}
+
 impl Op for PointWise {
     fn kind(&self) -> &'static str {
         match self.0 {
@@ -123,6 +135,23 @@ impl Op for PointWise {
             return int16::point_wise(cx, self.0);
         }
         lower(cx, self.0)
+    }
+
+    fn lower_float(&self, cx: &mut Lowering<'_>, _: Mode) -> Result<()> {
+        use niello_kernels::float;
+        let (input, output) = (cx.node().inputs[0], cx.node().output());
+        let function = match self.0 {
+            Function::Sigmoid => float::Function::Sigmoid,
+            Function::Tanh => float::Function::Tanh,
+            Function::Silu => float::Function::Silu,
+            Function::HardSwish => float::Function::HardSwish,
+            Function::Elu(alpha) => float::Function::Elu(alpha as f32),
+            Function::LeakyRelu(slope) => float::Function::LeakyRelu(slope as f32),
+        };
+        let types = [cx.float(input)?, cx.float(output)?];
+        let call = PointWiseFloatCall { input: Ref::new(input), output: Ref::new(output), types, function };
+        cx.push(call, &[input], output).in_place(&[input]);
+        Ok(())
     }
 }
 

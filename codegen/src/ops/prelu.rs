@@ -3,12 +3,13 @@
 use super::{Function, Op, filters::prove_no_overflow, forward_eval, int16, point_wise};
 use crate::{
     error::Result,
+    float::Mode,
     graph::Shape,
     lower::Lowering,
     program::{Const, Ref, kernel_call},
     tensor::{Real, Tensor},
 };
-use niello_kernels::{Multiplier, OutputStage};
+use niello_kernels::{Float, Multiplier, OutputStage};
 use std::sync::Arc;
 
 /// `x` where not negative, else `slope * x`.
@@ -40,6 +41,16 @@ kernel_call! {
         positive: Multiplier,
         negative: Multiplier,
         stage: OutputStage,
+    }
+}
+
+kernel_call! {
+    /// A slope per channel in floating point.
+    PReluFloatCall for PReluFloat by rows {
+        input: Ref,
+        output: Ref,
+        types: [Float; 2],
+        slopes: Const<f32>,
     }
 }
 
@@ -102,6 +113,20 @@ impl Op for PRelu {
             stage: cx.stage(to, f32::NEG_INFINITY, f32::INFINITY),
         };
         cx.push(call, &[input], output).constant_bytes(bytes).in_place(&[input]);
+        Ok(())
+    }
+
+    fn lower_float(&self, cx: &mut Lowering<'_>, _: Mode) -> Result<()> {
+        let (input, output) = (cx.node().inputs[0], cx.node().output());
+        let c = cx.graph().shape(input).c;
+        let slopes: Vec<f32> = self.slopes.iter().copied().cycle().take(c).collect();
+        let call = PReluFloatCall {
+            input: Ref::new(input),
+            output: Ref::new(output),
+            types: [cx.float(input)?, cx.float(output)?],
+            slopes: cx.constant(&slopes),
+        };
+        cx.push(call, &[input], output).in_place(&[input]).constant_bytes(4 * slopes.len());
         Ok(())
     }
 }

@@ -3,10 +3,14 @@
 use super::{Op, forward_eval, int16};
 use crate::{
     error::Result,
+    float::Mode,
     graph::Shape,
-    lower::Lowering,
+    lower::{Codes, Lowering},
+    program::{Ref, kernel_call},
+    quantize::Format,
     tensor::{Real, Tensor},
 };
+use niello_kernels::{Bounds, Float, Width};
 
 /// The input, at the scale and width that the output was given.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -15,6 +19,39 @@ pub struct Rescale;
 impl Rescale {
     fn eval<T: Real>(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
         inputs[0].clone()
+    }
+}
+
+kernel_call! {
+    /// Another type.
+    CastFloatCall for CastFloat by rows {
+        input: Ref,
+        output: Ref,
+        types: [Float; 2],
+    }
+}
+
+kernel_call! {
+    /// Codes of numbers.
+    QuantizeFloatCall for QuantizeFloat by rows {
+        input: Ref,
+        output: Ref,
+        float: Float,
+        width: Width,
+        scale: f32,
+        bounds: Bounds,
+    }
+}
+
+kernel_call! {
+    /// Numbers of codes.
+    DequantizeFloatCall for DequantizeFloat by rows {
+        input: Ref,
+        output: Ref,
+        width: Width,
+        float: Float,
+        scale: f32,
+        zero_point: i32,
     }
 }
 
@@ -35,6 +72,26 @@ impl Op for Rescale {
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         int16::rescale(cx, super::Clamp::NONE)
+    }
+
+    fn lower_float(&self, cx: &mut Lowering<'_>, _: Mode) -> Result<()> {
+        let (from, to) = (cx.node().inputs[0], cx.node().output());
+        let (input, output) = (Ref::new(from), Ref::new(to));
+        match (cx.format(from), cx.format(to)) {
+            (Format::Float(a), Format::Float(b)) => {
+                cx.push(CastFloatCall { input, output, types: [a, b] }, &[from], to);
+            }
+            (Format::Float(float), _) => {
+                let Codes { width, scale, .. } = cx.codes(to)?;
+                let bounds = cx.codes(to)?.bounds(f32::NEG_INFINITY, f32::INFINITY);
+                cx.push(QuantizeFloatCall { input, output, float, width, scale, bounds }, &[from], to);
+            }
+            (_, _) => {
+                let (Codes { width, scale, zero_point }, float) = (cx.codes(from)?, cx.float(to)?);
+                cx.push(DequantizeFloatCall { input, output, width, float, scale, zero_point }, &[from], to);
+            }
+        }
+        Ok(())
     }
 }
 

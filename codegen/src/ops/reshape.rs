@@ -3,6 +3,7 @@
 use super::{Op, RangeRule, downcast, forward_eval};
 use crate::{
     error::Result,
+    float::Mode,
     graph::Shape,
     lower::Lowering,
     program::{Ref, kernel_call},
@@ -63,6 +64,11 @@ impl Op for Reshape {
         let call = ReshapeCall { input: Ref::new(input), output: Ref::new(output) };
         cx.push(call, &[input], output).in_place(&[input]);
         Ok(())
+    }
+
+    fn lower_float(&self, cx: &mut Lowering<'_>, _: Mode) -> Result<()> {
+        // Bytes are moved, whatever they mean.
+        self.lower(cx)
     }
 }
 

@@ -3,12 +3,13 @@
 use super::{Op, RangeRule, forward_eval, int16};
 use crate::{
     error::Result,
+    float::Mode,
     graph::Shape,
     lower::Lowering,
     program::{Ref, kernel_call},
     tensor::{Real, Tensor},
 };
-use niello_kernels::resize::Corners;
+use niello_kernels::{Float, resize::Corners};
 
 /// How new pixels come from old ones.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -88,6 +89,16 @@ kernel_call! {
     }
 }
 
+kernel_call! {
+    /// Bilinear resizing in floating point.
+    ResizeBilinearFloatCall for ResizeBilinearFloat {
+        input: Ref,
+        output: Ref,
+        types: [Float; 2],
+        corners: Corners,
+    }
+}
+
 impl Op for Resize {
     fn kind(&self) -> &'static str {
         "Resize"
@@ -128,6 +139,21 @@ impl Op for Resize {
         } else {
             cx.push(ResizeBilinearCall { input, output, corners }, &[value], result);
         }
+        Ok(())
+    }
+
+    fn lower_float(&self, cx: &mut Lowering<'_>, _: Mode) -> Result<()> {
+        let (value, result) = (cx.node().inputs[0], cx.node().output());
+        let corners = match self.mode {
+            // Pixels are moved, whatever their bytes mean.
+            ResizeMode::Nearest => return self.lower(cx),
+            ResizeMode::Bilinear => Corners::HalfPixel,
+            ResizeMode::BilinearAligned => Corners::Aligned,
+        };
+        let types = [cx.float(value)?, cx.float(result)?];
+        let call =
+            ResizeBilinearFloatCall { input: Ref::new(value), output: Ref::new(result), types, corners };
+        cx.push(call, &[value], result);
         Ok(())
     }
 }

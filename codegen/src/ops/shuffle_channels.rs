@@ -3,11 +3,13 @@
 use super::{Op, RangeRule, forward_eval, int16};
 use crate::{
     error::Result,
+    float::Mode,
     graph::Shape,
     lower::Lowering,
     program::{Ref, kernel_call},
     tensor::{Real, Tensor},
 };
+use niello_kernels::Float;
 
 /// Output channel `i * groups + g` is input channel `g * channels / groups + i`: PyTorch's `channel_shuffle`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,6 +37,16 @@ kernel_call! {
     ChannelShuffleCall for ChannelShuffle by rows {
         input: Ref,
         output: Ref,
+        groups: u32,
+    }
+}
+
+kernel_call! {
+    /// Channel shuffle in floating point.
+    ChannelShuffleFloatCall for ChannelShuffleFloat by rows {
+        input: Ref,
+        output: Ref,
+        float: Float,
         groups: u32,
     }
 }
@@ -79,6 +91,15 @@ impl Op for ShuffleChannels {
             output: Ref::new(output),
             groups: self.groups as u32,
         };
+        cx.push(call, &[input], output);
+        Ok(())
+    }
+
+    fn lower_float(&self, cx: &mut Lowering<'_>, _: Mode) -> Result<()> {
+        let (input, output) = (cx.node().inputs[0], cx.node().output());
+        let (float, groups) = (cx.float(input)?, self.groups as u32);
+        let call =
+            ChannelShuffleFloatCall { input: Ref::new(input), output: Ref::new(output), float, groups };
         cx.push(call, &[input], output);
         Ok(())
     }

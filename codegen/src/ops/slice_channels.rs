@@ -3,6 +3,7 @@
 use super::{Op, RangeRule, concat::CopyCall, forward_eval};
 use crate::{
     error::Result,
+    float::Mode,
     graph::Shape,
     lower::Lowering,
     program::Ref,
@@ -57,6 +58,11 @@ impl Op for SliceChannels {
         let part = Ref::channels(input, self.first, self.count);
         cx.push(CopyCall { input: part, output: Ref::new(output) }, &[input], output);
         Ok(())
+    }
+
+    fn lower_float(&self, cx: &mut Lowering<'_>, _: Mode) -> Result<()> {
+        // Bytes are moved, whatever they mean.
+        self.lower(cx)
     }
 }
 

@@ -3,13 +3,14 @@
 use super::{Op, RangeRule, forward_eval};
 use crate::{
     error::Result,
+    float::Mode,
     graph::Shape,
     lower::Lowering,
     program::{Ref, kernel_call},
     quantize::QParams,
     tensor::{Real, Tensor},
 };
-use niello_kernels::Multiplier;
+use niello_kernels::{Float, Multiplier};
 
 /// `exp(x[c]) / sum of exp(x)`, for each pixel.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,6 +36,15 @@ kernel_call! {
         output: Ref,
         multiplier: Multiplier,
         min_difference: i32,
+    }
+}
+
+kernel_call! {
+    /// Softmax in floating point.
+    SoftmaxFloatCall for SoftmaxFloat {
+        input: Ref,
+        output: Ref,
+        types: [Float; 2],
     }
 }
 
@@ -65,6 +75,14 @@ impl Op for Softmax {
             .ok_or_else(|| cx.error(format!("input scale {scale} is out of range")))?;
         let call =
             SoftmaxCall { input: Ref::new(input), output: Ref::new(output), multiplier, min_difference };
+        cx.push(call, &[input], output);
+        Ok(())
+    }
+
+    fn lower_float(&self, cx: &mut Lowering<'_>, _: Mode) -> Result<()> {
+        let (input, output) = (cx.node().inputs[0], cx.node().output());
+        let types = [cx.float(input)?, cx.float(output)?];
+        let call = SoftmaxFloatCall { input: Ref::new(input), output: Ref::new(output), types };
         cx.push(call, &[input], output);
         Ok(())
     }

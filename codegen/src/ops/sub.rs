@@ -3,12 +3,13 @@
 use super::{Clamp, Op, add::CommonScale, forward_eval};
 use crate::{
     error::Result,
+    float::Mode,
     graph::Shape,
     lower::Lowering,
     program::{Ref, kernel_call},
     tensor::{Real, Tensor},
 };
-use niello_kernels::{Multiplier, OutputStage};
+use niello_kernels::{Float, Multiplier, OutputStage, Range};
 
 /// `clamp(a - b)`; `b` has the shape of `a`, or one pixel (a value for each channel), or channels that divide those of `a` (a value for each
 /// group of channels of each pixel).
@@ -48,6 +49,17 @@ kernel_call! {
     }
 }
 
+kernel_call! {
+    /// Difference in floating point.
+    SubFloatCall for SubFloat {
+        a: Ref,
+        b: Ref,
+        output: Ref,
+        types: [Float; 3],
+        range: Range,
+    }
+}
+
 impl Op for Sub {
     fn kind(&self) -> &'static str {
         "Sub"
@@ -78,6 +90,16 @@ impl Op for Sub {
             multiplier: factors.result,
             stage: cx.stage(q, self.clamp.min, self.clamp.max),
         };
+        let own_size = if cx.graph().shape(a) == cx.graph().shape(b) { 2 } else { 1 };
+        cx.push(call, &[a, b], output).in_place(&[a, b][..own_size]);
+        Ok(())
+    }
+
+    fn lower_float(&self, cx: &mut Lowering<'_>, _: Mode) -> Result<()> {
+        let (a, b, output) = (cx.node().inputs[0], cx.node().inputs[1], cx.node().output());
+        let types = [cx.float(a)?, cx.float(b)?, cx.float(output)?];
+        let range = self.clamp.float_range();
+        let call = SubFloatCall { a: Ref::new(a), b: Ref::new(b), output: Ref::new(output), types, range };
         let own_size = if cx.graph().shape(a) == cx.graph().shape(b) { 2 } else { 1 };
         cx.push(call, &[a, b], output).in_place(&[a, b][..own_size]);
         Ok(())

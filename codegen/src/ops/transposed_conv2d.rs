@@ -3,11 +3,12 @@
 use super::{
     BatchNorm, Clamp, Op, downcast,
     filters::{Filters, rounding_noise},
-    forward_eval, int16,
+    float, forward_eval, int16,
     packing::Packed,
 };
 use crate::{
     error::Result,
+    float::Mode,
     gemm::gemm_transposed,
     graph::{Shape, TransposedConvParams},
     lower::Lowering,
@@ -221,6 +222,23 @@ impl Op for TransposedConv2d {
         };
         cx.push(call, &[input], output).scratch(scratch).constant_bytes(bytes);
         Ok(())
+    }
+
+    fn lower_float(&self, cx: &mut Lowering<'_>, mode: Mode) -> Result<()> {
+        let p = &self.params;
+        float::Convolution {
+            kernel: p.kernel,
+            stride: p.stride,
+            dilation: [1; 2],
+            padding: [p.padding[TOP], p.padding[LEFT]],
+            transposed: true,
+            groups: 1,
+            depthwise: false,
+            rows: &self.rows(),
+            bias: &self.bias,
+            clamp: self.clamp,
+        }
+        .lower(cx, mode)
     }
 }
 

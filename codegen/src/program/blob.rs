@@ -14,6 +14,12 @@ impl Pod for i8 {
 impl Pod for i16 {
     const ACCESSOR: &'static str = "i16s";
 }
+impl Pod for u16 {
+    const ACCESSOR: &'static str = "u16s";
+}
+impl Pod for f32 {
+    const ACCESSOR: &'static str = "f32s";
+}
 impl Pod for i32 {
     const ACCESSOR: &'static str = "i32s";
 }

@@ -3,8 +3,8 @@
 use super::{Blob, Const, Location, Pod, TensorInfo};
 use crate::graph::ValueId;
 use niello_kernels::{
-    Bounds, Gather, Isa, Layout, Memory, Multiplier, Operand, OutputStage, Region, Rounding, Space, Width,
-    by_rows::RowStage, resize::Corners,
+    Bounds, Float, Gather, Isa, Layout, Memory, Multiplier, Operand, OutputStage, Range, Region, Rounding,
+    Space, Width, by_rows::RowStage, float::Function, resize::Corners,
 };
 use proc_macro2::{Literal, TokenStream};
 use quote::{format_ident, quote};
@@ -165,6 +165,31 @@ plain! {
     Bounds: |v, b| {
         let [zero_point, min, max] = [v.zero_point, v.min, v.max].map(|x| x.tokens(b));
         quote!(Bounds { zero_point: #zero_point, min: #min, max: #max })
+    };
+    Float: |v, _b| { let v = format_ident!("{v:?}"); quote!(Float::#v) };
+    [Float; 2]: |v, b| { let v = v.map(|x| x.tokens(b)); quote!([#(#v),*]) };
+    [Float; 4]: |v, b| { let v = v.map(|x| x.tokens(b)); quote!([#(#v),*]) };
+    Function: |v, b| match v {
+        Function::Sigmoid => quote!(Function::Sigmoid),
+        Function::Tanh => quote!(Function::Tanh),
+        Function::Silu => quote!(Function::Silu),
+        Function::HardSwish => quote!(Function::HardSwish),
+        Function::Elu(alpha) => { let alpha = alpha.tokens(b); quote!(Function::Elu(#alpha)) }
+        Function::LeakyRelu(slope) => { let slope = slope.tokens(b); quote!(Function::LeakyRelu(#slope)) }
+    };
+    [Float; 3]: |v, b| { let v = v.map(|x| x.tokens(b)); quote!([#(#v),*]) };
+    f32: |v, _b| {
+        if v.is_nan() || v.is_infinite() {
+            let name = format_ident!("{}", if v.is_nan() { "NAN" } else if v > 0.0 { "INFINITY" } else { "NEG_INFINITY" });
+            quote!(f32::#name)
+        } else {
+            let magnitude = Literal::f32_unsuffixed(v.abs());
+            if v.is_sign_negative() { quote!(-#magnitude) } else { quote!(#magnitude) }
+        }
+    };
+    Range: |v, b| {
+        let (least, most) = (v.least.tokens(b), v.most.tokens(b));
+        quote!(Range { least: #least, most: #most })
     };
     i8: |v, _b| { let v = Literal::i8_unsuffixed(v); quote!(#v) };
     bool: |v, _b| quote!(#v);

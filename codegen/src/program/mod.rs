@@ -12,6 +12,7 @@ pub(crate) use call::kernel_call;
 pub use call::{Bindings, Call, Field, Ref, Scratch};
 
 use crate::{
+    float::Mode,
     graph::{Shape, ValueId},
     plan::MemoryPlan,
     quantize::Format,
@@ -112,6 +113,8 @@ pub struct Program {
     pub metadata: Metadata,
     /// The target that it was lowered for.
     pub target: String,
+    /// How all layers compute, if it is in floating point.
+    pub mode: Option<Mode>,
     /// The rounding of every requantisation.
     pub rounding: Rounding,
     /// All tensors, by [`ValueId`].
@@ -133,6 +136,11 @@ pub struct Program {
 }
 
 impl Program {
+    /// The number format of its results: `int8`, or the name of a floating-point mode; `int8` too if only some are floats.
+    pub fn format(&self) -> &'static str {
+        self.mode.map_or("int8", Mode::name)
+    }
+
     /// Bytes of flash for weights, biases, multipliers and tables.
     pub fn constant_bytes(&self) -> usize {
         self.blob.len()

@@ -387,6 +387,20 @@ impl Recipe {
         self
     }
 
+    /// Lets a layer of an int8 network compute in half precision in memory and single precision in between.
+    ///
+    /// ```
+    /// use niello_codegen::recipe::Recipe;
+    ///
+    /// let recipe = Recipe::new("anam_net").f16("conv_final");
+    /// assert_eq!(recipe.format.f16, ["conv_final"]);
+    /// ```
+    #[must_use]
+    pub fn f16(mut self, layer: impl Into<String>) -> Self {
+        self.format.f16.push(layer.into());
+        self
+    }
+
     /// One more layer whose weights have 16 bits.
     ///
     /// ```

@@ -1,5 +1,6 @@
 //! The words of a recipe that stand for one of few things.
 
+use crate::float::Mode;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
@@ -67,6 +68,24 @@ choices! {
         /// 8-bit integers: activations per tensor with zero point, weights per channel without.
         #[default]
         Int8 = "int8",
+        /// Half precision in memory, single precision in between.
+        F16 = "f16",
+        /// Half precision, in convolutions too.
+        F16Native = "f16-native",
+        /// Single precision.
+        F32 = "f32",
+    }
+}
+
+impl Numbers {
+    /// How layers compute, if it is in floating point.
+    pub fn mode(self) -> Option<Mode> {
+        match self {
+            Self::Int8 => None,
+            Self::F16 => Some(Mode::F16),
+            Self::F16Native => Some(Mode::F16Native),
+            Self::F32 => Some(Mode::F32),
+        }
     }
 }
 

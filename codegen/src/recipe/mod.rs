@@ -29,7 +29,7 @@ pub use choices::{Head, Numbers, Range, Rounding};
 pub use input::Input;
 pub use ranges::RangeOverride;
 
-use crate::{Error, Result};
+use crate::{Error, Result, float::Mode};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -97,6 +97,15 @@ pub struct Format {
     pub numbers: Numbers,
     /// The rounding of requantisation.
     pub rounding: Rounding,
+    /// Layers of an int8 network that compute in half precision in memory, single precision in between.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub f16: Vec<String>,
+    /// Layers of an int8 network that compute in half precision.
+    #[serde(rename = "f16-native", skip_serializing_if = "Vec::is_empty")]
+    pub f16_native: Vec<String>,
+    /// Layers of an int8 network that compute in single precision.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub f32: Vec<String>,
     /// Layers whose results have 16 bits.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub int16: Vec<String>,
@@ -107,6 +116,39 @@ pub struct Format {
     /// and weights get 16 bits until it is.
     #[serde(rename = "min-sqnr-db", skip_serializing_if = "Option::is_none")]
     pub min_sqnr_db: Option<f64>,
+}
+
+impl Format {
+    /// The layers that are named for floating point.
+    ///
+    /// # Errors
+    /// One that is named twice.
+    pub fn modes(&self) -> Result<BTreeMap<String, Mode>> {
+        let mut modes = BTreeMap::new();
+        let lists = [(&self.f32, Mode::F32), (&self.f16, Mode::F16), (&self.f16_native, Mode::F16Native)];
+        for (layer, mode) in lists.iter().flat_map(|(layers, mode)| layers.iter().map(move |l| (l, *mode))) {
+            if let Some(other) = modes.insert(layer.clone(), mode) {
+                let (one, other) = (mode.name(), other.name());
+                return Err(Error::Invalid(format!(
+                    "recipe: `{layer}` is named for `{other}` and for `{one}`"
+                )));
+            }
+        }
+        Ok(modes)
+    }
+
+    /// The first key that means something among integers only, where there are none.
+    fn only_for_integers(&self) -> Option<&'static str> {
+        let lists = [
+            ("int16", &self.int16),
+            ("int16-weights", &self.int16_weights),
+            ("f16", &self.f16),
+            ("f16-native", &self.f16_native),
+            ("f32", &self.f32),
+        ];
+        let named = lists.iter().find(|(_, layers)| !layers.is_empty()).map(|(key, _)| *key);
+        named.or(self.min_sqnr_db.map(|_| "min-sqnr-db")).filter(|_| self.numbers != Numbers::Int8)
+    }
 }
 
 /// `[target]`
@@ -263,6 +305,10 @@ impl Recipe {
         }
         if let Some(db) = self.format.min_sqnr_db.filter(|db| !db.is_finite()) {
             return Some(format!("`format.min-sqnr-db` is {db}, expected decibels"));
+        }
+        if let Some(key) = self.format.only_for_integers() {
+            let numbers = self.format.numbers;
+            return Some(format!("`format.{key}` is for networks in int8, `format.numbers` is `{numbers}`"));
         }
         if let Some(threads) = self.target.threads.filter(|n| !(1..=MOST_THREADS).contains(n)) {
             return Some(format!("`target.threads` is {threads}, expected 1 to {MOST_THREADS}"));

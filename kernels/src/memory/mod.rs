@@ -7,12 +7,14 @@
 //! borrowed as plain slices: reads go through [`In`], writes through [`Out`], both over shared cells.
 
 mod code;
+mod element;
 mod pairs;
 mod view;
 
 use core::{cell::Cell, ops::Range};
 
 pub(crate) use code::Code;
+pub use element::{Element, F16, bytes, cells};
 pub(crate) use pairs::{OfTwo, Pairs};
 pub use view::{Channels, In, Out};
 pub(crate) use view::{Runs, in_blocks, map1, put};

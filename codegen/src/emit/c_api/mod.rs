@@ -7,7 +7,7 @@ mod header;
 use self::header::header;
 use super::{
     EmitOptions,
-    api::{OUTPUT, buffers},
+    api::{Buffer, OUTPUT, buffers, element},
     spelling::group_digits,
     type_name,
 };
@@ -55,11 +55,20 @@ fn ffi(program: &Program, options: &EmitOptions, prefix: &str) -> String {
     let each = |tensors: &[Tensor<'_>], separator: &str, f: &dyn Fn(&str, &str) -> String| {
         tensors.iter().map(|t| f(&t.name, &t.len)).collect::<Vec<_>>().join(separator)
     };
+    let each_typed = |tensors: &[Tensor<'_>], separator: &str, f: &dyn Fn(&Tensor<'_>) -> String| {
+        tensors.iter().map(f).collect::<Vec<_>>().join(separator)
+    };
     let all: Vec<Tensor<'_>> = inputs.iter().chain(&outputs).cloned().collect();
     let pointers = |tensors: &[Tensor<'_>], kind: &str| {
-        each(tensors, "", &|name, _| format!("    {name}: *{kind} i8,\n    {name}_len: usize,\n"))
+        each_typed(tensors, "", &|t| {
+            let (name, element) = (&t.name, t.c_element());
+            format!("    {name}: *{kind} {element},\n    {name}_len: usize,\n")
+        })
     };
-    let array = |kind: &'static str| move |_: &str, len: &str| format!("&'a {kind}[i8; {len}]");
+    let array = |kind: &'static str| {
+        move |t: &Tensor<'_>| format!("&'a {kind}[{}; {}]", element(t.info.format), t.len)
+    };
+    let halves = inputs.iter().chain(&outputs).any(|t| element(t.info.format) == "F16");
     let reference = |star: &'static str| move |name: &str, _: &str| format!("{star}{name}.cast()");
     let has_table = options.input_table.is_some() && inputs.len() == 1;
     let lists = [
@@ -69,9 +78,9 @@ fn ffi(program: &Program, options: &EmitOptions, prefix: &str) -> String {
         ("@read_parameters@", pointers(&inputs, "const")),
         ("@written_parameters@", pointers(&inputs, "mut")),
         ("@output_parameters@", pointers(&outputs, "mut")),
-        ("@read_types@", each(&inputs, ", ", &array(""))),
-        ("@written_types@", each(&inputs, ", ", &array("mut "))),
-        ("@output_types@", each(&outputs, ", ", &array("mut "))),
+        ("@read_types@", each_typed(&inputs, ", ", &array(""))),
+        ("@written_types@", each_typed(&inputs, ", ", &array("mut "))),
+        ("@output_types@", each_typed(&outputs, ", ", &array("mut "))),
         ("@read_references@", each(&inputs, ", ", &reference("&*"))),
         ("@written_references@", each(&inputs, ", ", &reference("&mut *"))),
         ("@output_references@", each(&outputs, ", ", &reference("&mut *"))),
@@ -82,6 +91,7 @@ fn ffi(program: &Program, options: &EmitOptions, prefix: &str) -> String {
             program.steps.iter().map(|s| format!("        {},\n", c_string(&s.name))).collect(),
         ),
         ("@class_names@", class_names(&program.metadata.classes)),
+        ("@halves@", if halves { "F16, ".into() } else { String::new() }),
         ("@samples@", if has_table { SAMPLES.into() } else { String::new() }),
         ("@constants@", constants(program, &all)),
         ("@version@", env!("CARGO_PKG_VERSION").into()),
@@ -108,10 +118,29 @@ struct Tensor<'p> {
     info: &'p crate::program::TensorInfo,
 }
 
+impl Tensor<'_> {
+    /// The type of an element in C's functions: a half is its bits.
+    fn c_element(&self) -> &'static str {
+        match element(self.info.format) {
+            "F16" => "u16",
+            other => other,
+        }
+    }
+
+    /// What an element is.
+    fn about(&self) -> &'static str {
+        match element(self.info.format) {
+            "F16" => "numbers in half precision (IEEE 754 binary16)",
+            "f32" => "numbers in single precision",
+            _ => "int8 codes",
+        }
+    }
+}
+
 fn tensors<'p>(program: &'p Program, ids: &[ValueId], base: &str) -> Vec<Tensor<'p>> {
     let named = buffers(program, ids, base).into_iter().zip(ids);
     named
-        .map(|((name, len, _), id)| Tensor {
+        .map(|(Buffer { name, len, .. }, id)| Tensor {
             name: name.to_string(),
             len: len.to_string(),
             info: program.tensor(*id),
@@ -140,11 +169,11 @@ fn constants(program: &Program, tensors: &[Tensor<'_>]) -> String {
         add(&doc, "CLASSES", "usize", &classes.len().to_string());
         checks.push(("CLASSES".into(), "@type@::METADATA.classes.len()".into()));
     }
-    for (i, Tensor { name, len, info }) in tensors.iter().enumerate() {
-        let upper = name.to_uppercase();
+    for (i, tensor @ Tensor { name, len, info }) in tensors.iter().enumerate() {
+        let (upper, about) = (name.to_uppercase(), tensor.about());
         let n = group_digits(info.shape.len()).to_string();
         let mut doc =
-            format!("Bytes of `{name}`: int8 codes of [height, width, channels], channels innermost.");
+            format!("Elements of `{name}`: {about} of [height, width, channels], channels innermost.");
         if info.format == Format::Label {
             doc += " Each is the index of a class.";
         }

@@ -1,0 +1,124 @@
+//! What the operators' lowering to floating point shares.
+
+use super::Clamp;
+use crate::{
+    error::Result,
+    float::Mode,
+    graph::Shape,
+    lower::Lowering,
+    program::{Const, Ref, Scratch, kernel_call},
+};
+use niello_kernels::{
+    Float, Range,
+    float::conv::{packed_index, scratch_bytes},
+    float::half,
+};
+
+kernel_call! {
+    /// Convolution in floating point.
+    Conv2dFloatCall for Conv2dFloat by rows {
+        input: Ref,
+        output: Ref,
+        types: [Float; 2],
+        kernel: [u32; 2],
+        stride: [u32; 2],
+        dilation: [u32; 2],
+        padding: [u32; 2],
+        transposed: bool,
+        groups: u32,
+        panel: u32,
+        weights: Const<f32>,
+        halves: Const<u16>,
+        bias: Const<f32>,
+        range: Range,
+        native: bool,
+        chunk: u32,
+        scratch: Scratch,
+    }
+}
+
+impl Clamp {
+    /// As kernels take it.
+    pub(super) fn float_range(self) -> Range {
+        Range { least: self.min, most: self.max }
+    }
+}
+
+/// Filters and where their taps lie.
+pub(super) struct Convolution<'a> {
+    pub(super) kernel: [usize; 2],
+    pub(super) stride: [usize; 2],
+    pub(super) dilation: [usize; 2],
+    /// Above, to the left.
+    pub(super) padding: [usize; 2],
+    pub(super) transposed: bool,
+    pub(super) groups: usize,
+    pub(super) depthwise: bool,
+    /// `[out][kh][kw][in / groups]`.
+    pub(super) rows: &'a [Vec<f32>],
+    pub(super) bias: &'a [f32],
+    pub(super) clamp: Clamp,
+}
+
+impl Convolution<'_> {
+    /// Appends the call.
+    pub(super) fn lower(&self, cx: &mut Lowering<'_>, mode: Mode) -> Result<()> {
+        let (input, output) = (cx.node().inputs[0], cx.node().output());
+        let types = [cx.float(input)?, cx.float(output)?];
+        let taps = self.kernel[0] * self.kernel[1];
+        let (outside, c) = (self.rows.len() / self.groups, self.rows.first().map_or(0, Vec::len) / taps);
+        let panel = if self.depthwise { 1 } else { cx.target().float_panel };
+        let (packed, bias) = if self.depthwise {
+            let in_order = (0..taps).flat_map(|t| self.rows.iter().map(move |row| row[t])).collect();
+            (in_order, self.bias.to_vec())
+        } else {
+            let padded = outside.next_multiple_of(panel);
+            let mut packed = vec![0f32; self.groups * padded * taps * c];
+            let mut bias = vec![0f32; self.groups * padded];
+            for (i, (row, b)) in self.rows.iter().zip(self.bias).enumerate() {
+                let (group, channel) = (i / outside, i % outside);
+                bias[group * padded + channel] = *b;
+                for (j, w) in row.iter().enumerate() {
+                    packed[packed_index(panel, [taps, c], outside, [group, channel, j / c, j % c])] = *w;
+                }
+            }
+            (packed, bias)
+        };
+        let halves: Vec<u16> = match mode {
+            Mode::F32 => vec![],
+            Mode::F16 | Mode::F16Native => packed.iter().map(|w| half::from_f32(*w)).collect(),
+        };
+        if let Some(at) = halves.iter().zip(&packed).position(|(h, w)| h & 0x7fff == 0x7c00 && w.is_finite())
+        {
+            return Err(cx.error(format!("weight {} is beyond half precision: use `f32`", packed[at])));
+        }
+        let single: &[f32] = if mode == Mode::F32 { &packed } else { &[] };
+        let bytes = 4 * (single.len() + bias.len()) + 2 * halves.len();
+        let Shape { h, w, .. } = cx.graph().shape(output);
+        let chunk = cx.pixels_per_pass(cx.target().chunk, 1, h * w);
+        let native = mode == Mode::F16Native;
+        let scratch = cx.scratch_of_threads(scratch_bytes(native, types, taps * c, chunk));
+        let call = Conv2dFloatCall {
+            input: Ref::new(input),
+            output: Ref::new(output),
+            types,
+            kernel: self.kernel.map(|d| d as u32),
+            stride: self.stride.map(|d| d as u32),
+            dilation: self.dilation.map(|d| d as u32),
+            padding: self.padding.map(|d| d as u32),
+            transposed: self.transposed,
+            groups: self.groups as u32,
+            panel: panel as u32,
+            weights: cx.constant(single),
+            halves: cx.constant(&halves),
+            // A zero of either sign is the same bias, but would not be the same bits.
+            bias: cx.constant(&bias.iter().map(|b| b + 0.0).collect::<Vec<_>>()),
+            range: self.clamp.float_range(),
+            native,
+            chunk: chunk as u32,
+            scratch: Scratch,
+        };
+        cx.push(call, &[input], output).scratch(scratch).constant_bytes(bytes);
+        Ok(())
+    }
+}
