@@ -3,6 +3,8 @@
 #[path = "common/accuracy.rs"]
 mod accuracy;
 mod common;
+#[path = "common/float_formats.rs"]
+mod float_formats;
 
 use common::{Golden, from_torch, relative_error, tests_folder, values, weights_checksum};
 use niello_codegen::{

@@ -1,0 +1,60 @@
+//! Programs in floating point beside PyTorch's golden vectors.
+
+use super::{CASES, build, open};
+use crate::common::{from_torch, relative_error};
+use niello_codegen::{
+    Graph, Tensor,
+    execute::Executor,
+    float::{Mode, everywhere},
+    lower::{Target, lower},
+    passes::optimize,
+    program::Metadata,
+};
+
+/// The largest error of an output over its largest magnitude, in each mode.
+const MODES: [(Mode, f64); 3] = [(Mode::F32, 1e-4), (Mode::F16, 2e-2), (Mode::F16Native, 5e-2)];
+
+/// The golden's output from the program's.
+fn as_golden(graph: &Graph, output: &Tensor<f32>) -> Tensor<f64> {
+    let output = output.map(f64::from);
+    if graph.name == "w251_baseline_cnn" {
+        // The original ends in log-softmax.
+        let sum: f64 = output.data.iter().map(|x| x.exp()).sum();
+        return output.map(|x| x - sum.ln());
+    }
+    output
+}
+
+fn check((mode, tolerance): (Mode, f64)) {
+    for (case, network) in CASES.iter().copied() {
+        let golden = open(case);
+        let inputs = golden.inputs();
+        let q = everywhere(optimize(build(network, &golden, &inputs[0])), mode);
+        let program = lower(&q, Target::find("host").unwrap(), Metadata::default())
+            .unwrap_or_else(|e| panic!("{case}: {e}"));
+        let codes: Vec<_> = (program.inputs.iter().zip(&inputs))
+            .map(|(id, input)| program.tensor(*id).quantize(&input.data))
+            .collect();
+        let codes: Vec<&[i8]> = codes.iter().map(Vec::as_slice).collect();
+        let outputs = Executor::new(&program).run(&codes).unwrap();
+        let output = program.tensor(program.outputs[0]).dequantize(&outputs[0]);
+        let error = relative_error(&as_golden(&q.graph, &output), &from_torch(&golden.tensors["output"]));
+        println!("{case} {}: {error:.1e}", mode.name());
+        assert!(error <= tolerance, "{case} {}: {error:e}", mode.name());
+    }
+}
+
+#[test]
+fn programs_in_f32_agree_with_pytorch() {
+    check(MODES[0]);
+}
+
+#[test]
+fn programs_in_f16_agree_with_pytorch() {
+    check(MODES[1]);
+}
+
+#[test]
+fn programs_in_f16_native_agree_with_pytorch() {
+    check(MODES[2]);
+}
