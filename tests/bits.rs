@@ -15,6 +15,8 @@ use std::{
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
 };
 
 const ROUNDINGS: [&str; 2] = ["tflite-double", "single"];
@@ -89,6 +91,22 @@ fn reproduce(model: &str, shared: Option<&Path>) -> BTreeSet<String> {
     ran
 }
 
+/// [`reproduce`] for several models, shared out among threads: a test that waits for one core keeps all others waiting at the end.
+fn reproduce_all(models: &[&str], shared: Option<&Path>) -> BTreeSet<String> {
+    let next = AtomicUsize::new(0);
+    let some = || {
+        let mut ran = BTreeSet::new();
+        while let Some(model) = models.get(next.fetch_add(1, Ordering::Relaxed)) {
+            ran.append(&mut reproduce(model, shared));
+        }
+        ran
+    };
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..2).map(|_| scope.spawn(some)).collect();
+        threads.into_iter().flat_map(|t| t.join().expect("all bytes are as recorded")).collect()
+    })
+}
+
 /// The texts in the bodies of methods of that name: each is one of the names that it gives.
 fn texts_of<'t>(method: &str, text: &'t str) -> impl Iterator<Item = String> + use<'t> {
     let head = format!("fn {method}(&self) -> &'static str {{");
@@ -131,7 +149,7 @@ fn known() -> BTreeSet<String> {
 
 #[test]
 fn own_models_return_the_recorded_bytes_on_every_target_and_instruction_set_and_have_every_operator() {
-    let ran: BTreeSet<String> = OWN.iter().flat_map(|model| reproduce(model, None)).collect();
+    let ran = reproduce_all(&OWN, None);
     let known = known();
     assert!(known.contains("Conv2d") && known.contains("kernel Conv2d"), "{known:?}");
     let missing: Vec<&String> = known.difference(&ran).collect();
@@ -144,7 +162,7 @@ fn own_models_return_the_recorded_bytes_on_every_target_and_instruction_set_and_
 #[test]
 fn trained_models_return_the_recorded_bytes_on_every_target_and_instruction_set() {
     let Some(shared) = support::shared() else { return };
-    TRAINED.iter().for_each(|model| drop(reproduce(model, Some(&shared))));
+    reproduce_all(&TRAINED, Some(&shared));
 }
 
 #[test]

@@ -106,6 +106,16 @@ impl<'n> Config<'n> {
             recipe.target.name = target.clone();
         }
         let build = build(&recipe, self.networks, |_| {})?;
+        self.write(&build, stem)?;
+        Ok(build)
+    }
+
+    /// Writes the program of a build, as [`Config::compile_recipe`] does: for several targets, build once, [`Build::retarget`] and write
+    /// each.
+    ///
+    /// # Errors
+    /// Files that cannot be written.
+    pub fn write(&self, build: &Build, stem: &str) -> Result<()> {
         let stem = self.file_name.as_deref().unwrap_or(stem);
         let (dir, weights) = match &self.out_dir {
             Some(dir) => (dir.clone(), WeightsPath::Beside(format!("{stem}.bin"))),
@@ -124,7 +134,6 @@ impl<'n> Config<'n> {
         write_files(&[
             (dir.join(format!("{stem}.bin")), &generated.weights),
             (dir.join(format!("{stem}.rs")), generated.source.as_bytes()),
-        ])?;
-        Ok(build)
+        ])
     }
 }

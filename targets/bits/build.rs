@@ -5,7 +5,7 @@
 use niello_codegen::{
     Config, Error, Result,
     golden::{Golden, Source},
-    pipeline::Build,
+    pipeline::{Build, build},
     recipe::Recipe,
 };
 use std::{
@@ -29,7 +29,7 @@ const SEEDED: [&str; 9] = [
 const TRAINED: [&str; 2] = ["w251_cnn", "w251_squeezenet"];
 const ROUNDINGS: [&str; 2] = ["tflite-double", "single"];
 const PACKINGS: [&str; 3] = ["portable", "aarch64-neon", "aarch64-dotprod"];
-/// Calibrating takes a while: the trained models in one packing only.
+/// The trained models in one packing only.
 const TRAINED_PACKINGS: [&str; 1] = ["aarch64-neon"];
 
 fn main() {
@@ -45,11 +45,10 @@ fn run() -> Result<()> {
     let mut crates = Crates::new()?;
     for rounding in ROUNDINGS {
         for model in SEEDED {
-            PACKINGS.iter().try_for_each(|packing| crates.add(model, rounding, packing, None))?;
+            crates.add(model, rounding, &PACKINGS, None)?;
         }
         for model in TRAINED.iter().filter(|_| shared.is_some()) {
-            let mut packings = TRAINED_PACKINGS.iter();
-            packings.try_for_each(|packing| crates.add(model, rounding, packing, shared.as_deref()))?;
+            crates.add(model, rounding, &TRAINED_PACKINGS, shared.as_deref())?;
         }
     }
     let Crates { out, modules, arms, .. } = crates;
@@ -75,7 +74,8 @@ impl Crates {
         Ok(Self { out: out.into(), bits: "../../tests/bits".into(), modules, arms })
     }
 
-    fn add(&mut self, model: &str, rounding: &str, packing: &str, shared: Option<&Path>) -> Result<()> {
+    /// A model in a rounding: quantised once, lowered and written for each packing.
+    fn add(&mut self, model: &str, rounding: &str, packings: &[&str], shared: Option<&Path>) -> Result<()> {
         let golden = self.bits.join(format!("{model}.{rounding}.golden"));
         println!("cargo::rerun-if-changed={}", golden.display());
         let golden: Golden =
@@ -83,11 +83,24 @@ impl Crates {
         let path = self.bits.join(format!("{model}.toml"));
         println!("cargo::rerun-if-changed={}", path.display());
         let mut recipe = Recipe::from_file(&path)?;
+        for file in recipe.files() {
+            println!("cargo::rerun-if-changed={}", file.display());
+        }
         recipe.format.rounding = rounding.parse()?;
-        let module = format!("{model}_{rounding}_{packing}").replace('-', "_");
-        let config = Config::new(&niello_models::Registry).target(packing).layer_checks(true);
-        let build = config.compile_recipe(&recipe, &module)?;
-        let cases = self.cases(&build, &golden, &module, shared)?;
+        let mut build = build(&recipe, &niello_models::Registry, |_| {})?;
+        let config = Config::new(&niello_models::Registry).layer_checks(true);
+        for packing in packings {
+            build.retarget(packing)?;
+            let module = format!("{model}_{rounding}_{packing}").replace('-', "_");
+            config.write(&build, &module)?;
+            let cases = self.cases(&build, &golden, &module, shared)?;
+            self.list(&build, &format!("{model}.{rounding}.{packing}"), &module, &cases);
+        }
+        Ok(())
+    }
+
+    /// The module, and a line in the list of models.
+    fn list(&mut self, build: &Build, what: &str, module: &str, cases: &str) {
         let name = niello_codegen::emit::type_name(&build.program);
         let inputs: Vec<String> = match build.program.inputs.len() {
             1 => vec!["input: INPUT_LEN".into()],
@@ -100,9 +113,8 @@ impl Crates {
         );
         let _ = writeln!(
             self.arms,
-            "(\"{model}.{rounding}.{packing}\", |dump| crate::print!({module}, {name}, [{inputs}], [{cases}], dump)),"
+            "(\"{what}\", |dump| crate::print!({module}, {name}, [{inputs}], [{cases}], dump)),"
         );
-        Ok(())
     }
 
     /// The cases of a golden file as expressions; the codes of pictures lie beside the module.

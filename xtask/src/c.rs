@@ -25,6 +25,10 @@ const FIRMWARE: &str = "cortex-m";
 const HOST: &str = "host";
 const AARCH64: &str = "aarch64";
 const BUILD: &str = "target/c/build";
+/// The command line, with all features that tests are built with: what they need is not compiled once more. An example is what makes
+/// cargo take those of development.
+const COMMAND_LINE: &str = "build --workspace --bin niello --example seeded_crate";
+const PROGRAM: &str = "target/debug/niello";
 
 const FIRMWARE_TARGET: &str = "thumbv7em-none-eabihf";
 const MACHINE: &str = "mps2-an386";
@@ -51,6 +55,7 @@ pub(crate) fn stages(runner: &mut Runner) -> Result {
             return Err(missing(tool));
         }
     }
+    runner.run(Stage::cargo("C: command line", COMMAND_LINE))?;
     for (folder, packing) in CRATES {
         model(runner, folder, packing)?;
     }
@@ -63,10 +68,10 @@ pub(crate) fn stages(runner: &mut Runner) -> Result {
 /// A crate, by the command line.
 fn model(runner: &mut Runner, folder: &str, packing: &str) -> Result {
     let out = format!("target/c/{folder}");
-    let options = format!("--c-api --recipe {RECIPE} --target {packing} --out {out} --runtime");
-    let call = format!("run --quiet -p niello-cli -- compile {options}");
-    let runtime = "{ path = \"../../../runtime\" }".to_string();
-    runner.run(Stage::cargo(format!("C: crate, {packing}"), &call).arguments(&[runtime]))?;
+    let call = format!("compile --c-api --recipe {RECIPE} --target {packing} --out {out} --runtime");
+    let runtime = "{ path = \"../../../runtime\" }";
+    let arguments: Vec<String> = call.split(' ').chain([runtime]).map(Into::into).collect();
+    runner.run(Stage::new(format!("C: crate, {packing}"), PROGRAM).arguments(&arguments))?;
     // The versions that everything else is built with.
     let lock = Path::new(&out).join("Cargo.lock");
     fs::copy("Cargo.lock", &lock).map_err(|e| format!("cannot write {}: {e}", lock.display()))?;

@@ -7,7 +7,7 @@
 use crate::{
     Command, Result, c,
     cortex_m::root,
-    count, defmt, images, no_std,
+    count, defmt, images, lints, no_std,
     stage::{Runner, Stage},
     test,
 };
@@ -52,16 +52,16 @@ fn run(arguments: &[String]) -> Result {
     }
 }
 
+/// Libraries, programs and examples: the command line's program has nothing to document, see its manifest. Without examples, cargo would
+/// leave out the features that development needs of other crates, and compile niello-codegen, and run all build scripts, once more.
+const DOCUMENTATION: &str =
+    "doc --workspace --exclude niello-cli --features niello-codegen/c-api --no-deps --lib --bins --examples";
+
 /// What concerns this machine, all but the tests.
 fn host(runner: &mut Runner) -> Result {
-    runner.run(Stage::cargo("lints", "clippy --workspace --all-targets -- -D warnings"))?;
-    // A feature that nobody switches off breaks unseen.
-    runner.run(Stage::cargo(
-        "lints, without features",
-        "clippy -p niello-codegen --no-default-features -- -D warnings",
-    ))?;
+    lints::stages(runner)?;
     no_std::stages(runner)?;
-    let documentation = Stage::cargo("documentation", "doc --workspace --no-deps");
+    let documentation = Stage::cargo("documentation", DOCUMENTATION);
     runner.run(documentation.variable("RUSTDOCFLAGS", "-D warnings"))?;
     test::doc_tests(runner)?;
     runner.run(Stage::cargo("tests, built", "test --workspace --lib --bins --tests --no-run --quiet"))

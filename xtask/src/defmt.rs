@@ -4,6 +4,7 @@ use crate::{
     Command, Result,
     cortex_m::{log, qemu},
     images,
+    no_std::QUICKLY,
     stage::{Runner, Stage},
     tools,
 };
@@ -52,8 +53,7 @@ fn run(arguments: &[String]) -> Result {
 
 /// The stages of `ci`: also what the feature adds to the runtime and to boards.
 pub(crate) fn stages(runner: &mut Runner) -> Result {
-    // Macros are all that is built for it: optimising them takes a minute, and saves nothing.
-    let runtime = r#"--config profile.dev.package."*".opt-level=0 -p niello --features defmt"#;
+    let runtime = format!("{QUICKLY} --features defmt");
     let lints = format!("clippy {runtime} --all-targets -- -D warnings");
     runner.run(Stage::cargo("lints, defmt", &lints).variable("DEFMT_LOG", "trace"))?;
     let tests = Stage::cargo("tests, defmt", &format!("test {runtime}"));

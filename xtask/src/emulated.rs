@@ -37,20 +37,41 @@ pub(crate) const CORES: &[Core] = &[
 /// The core that also calibrates trained weights.
 const CALIBRATING: &str = "aarch64-cortex-a72";
 
-/// The suites that run there: those of the code that boards run.
-const SUITES: &str = "test -p niello-kernels -p niello --lib --tests --no-fail-fast";
+/// The suites that run there: those of the code that boards run. Emulation is slow: all of that is optimised, and keeps its assertions.
+const SUITES: &str = "test --config profile.dev.package.niello.opt-level=2 -p niello-kernels -p niello --lib --tests --no-fail-fast";
 
 /// Programs that run there: the command line, and all generated models of `tests/bits`.
 const PROGRAMS: &str = "build --release -p niello-cli --bin niello -p niello-bits --bin niello-bits";
 
+/// Of what they consist of, what is long to compile and computes nothing: it is not optimised.
+const QUICK: &[&str] = &[
+    "cbindgen",
+    "clap_builder",
+    "console",
+    "indicatif",
+    "niello-cli",
+    "niello-models",
+    "object",
+    "prettyplease",
+    "proc-macro2",
+    "quote",
+    "rustix",
+    "syn",
+    "toml",
+    "toml_parser",
+    "winnow",
+];
+
 /// The tests of one core. `arguments` go to the test binaries; with any, only those run.
 pub(crate) fn tests(runner: &mut Runner, core: &Core, arguments: &[String]) -> Result {
-    // Emulation is slow: optimise the tests too, and keep their assertions.
-    let stage = cross::aarch64(core.name, SUITES, core.cpu)?.variable("CARGO_PROFILE_DEV_OPT_LEVEL", "2");
+    let stage = cross::aarch64(core.name, SUITES, core.cpu)?;
     if !arguments.is_empty() {
         return runner.run(stage.arguments(&["--".into()]).arguments(arguments));
     }
-    let programs = cross::aarch64(&format!("{}: programs", core.name), PROGRAMS, core.cpu)?;
+    let quick =
+        QUICK.iter().map(|package| format!(" --config profile.release.package.{package}.opt-level=0"));
+    let call = PROGRAMS.to_string() + &quick.collect::<String>();
+    let programs = cross::aarch64(&format!("{}: programs", core.name), &call, core.cpu)?;
     runner.run(match shared() {
         // With the trained models.
         Some(folder) => programs.variable("NIELLO_SHARED", &folder.to_string_lossy()),

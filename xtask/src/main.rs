@@ -12,6 +12,7 @@ mod defmt;
 mod elf;
 mod emulated;
 mod images;
+mod lints;
 mod miri;
 mod networks;
 mod no_std;
@@ -49,6 +50,9 @@ const COMMANDS: &[Command] = &[
 ];
 
 fn main() -> ExitCode {
+    if let Some(code) = lints::driver() {
+        return code;
+    }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let command = arguments.first().and_then(|name| COMMANDS.iter().find(|c| c.name == name));
     let outcome = match (command, arguments.first().map(String::as_str)) {
