@@ -15,20 +15,17 @@ pub fn fused(a: f32, b: f32, c: f32) -> f32 {
         return unsafe { vget_lane_f32::<0>(vfma_f32(vdup_n_f32(c), vdup_n_f32(a), vdup_n_f32(b))) };
     }
     #[cfg(all(not(feature = "std"), niello_vfp))]
-    {
-        let mut sum = c;
-        // SAFETY: `niello_vfp` says that the target has the instruction; it touches registers only.
-        unsafe {
-            core::arch::asm!(
-                "vfma.f32 {}, {}, {}",
-                inout(sreg) sum, in(sreg) a, in(sreg) b,
-                options(pure, nomem, nostack, preserves_flags)
-            );
-        }
-        return sum;
-    }
+    return vfma(a, b, c);
     #[allow(unreachable_code, reason = "reached where nothing above was compiled")]
     by_doubles(a, b, c)
+}
+
+/// `vfma.f32 s2, s0, s1`, `vmov.f32 s0, s2`, in bits: for cores without double precision, Rust has no operand for a register of single
+/// precision, and its assembler does not know these instructions.
+#[cfg(all(not(feature = "std"), niello_vfp))]
+#[unsafe(naked)]
+extern "C" fn vfma(a: f32, b: f32, c: f32) -> f32 {
+    core::arch::naked_asm!(".inst.w 0xeea01a20", ".inst.w 0xeeb00a41", "bx lr")
 }
 
 /// [`fused`] in double precision.
