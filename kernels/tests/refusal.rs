@@ -379,3 +379,152 @@ fn attentions_that_do_not_fit_together_are_refused() {
     arena.run(&good, Isa::scalar(), &output, scratch);
     assert!(!arena.unchanged());
 }
+
+/// No activation.
+const ALL: Range = Range::ALL;
+
+#[test]
+fn floating_point_that_does_not_fit_together_is_refused() {
+    use niello_kernels::float::Function;
+    let mut arena = Arena::new();
+    let input = arena.place(&Tensor::from_fn([4, 4, 8], |y, x, c| (y * 50 + x * 9 + c) as i8), 8);
+    let output = arena.reserve([4, 4, 8], 8);
+    arena.remember();
+    let (f, width, scale, corners) = (Float::F32, Width::Int8, 1.0, resize::Corners::Aligned);
+    let (types, three) = ([f; 2], [f; 3]);
+    let bounds = Bounds { zero_point: 0, min: -128, max: 127 };
+    let (kernel, stride, padding) = ([2, 2], [1, 1], [0, 0]);
+    // Two numbers per pixel, so that anything else does not fit: other sides, half a number, outside memory, bytes.
+    let few = Operand { shape: [4, 3, 8], ..output };
+    let cut = Operand { shape: [4, 4, 7], ..output };
+    let outside = Operand { offset: FAR, ..output };
+    for (what, output) in [("few", few), ("cut", cut), ("outside", outside)] {
+        let same: &[&dyn Kernel] = &[
+            &AddFloat { a: input, b: input, output, types: three, range: ALL },
+            &SubFloat { a: input, b: input, output, types: three, range: ALL },
+            &MulFloat { a: input, b: input, output, types: three, range: ALL },
+            &AddFloat { a: output, b: input, output: input, types: three, range: ALL },
+            &MulFloat { a: input, b: output, output: input, types: three, range: ALL },
+            &ClampFloat { input, output, types, range: ALL },
+            &CastFloat { input, output, types },
+            &ScaleFloat { input, output, types, scale: &[1.0; 2], offset: &[1.0; 2], range: ALL },
+            &PReluFloat { input, output, types, slopes: &[1.0; 2] },
+            &PointWiseFloat { input, output, types, function: Function::Sigmoid },
+            &SoftmaxFloat { input, output, types },
+            &ChannelShuffleFloat { input, output, float: f, groups: 2 },
+            &GlobalAveragePoolFloat { input, output, types, range: ALL },
+            &ArgMaxFloat { input, output, float: f },
+            &QuantizeFloat { input, output, float: f, width, scale, bounds },
+            &DequantizeFloat { input: output, output: input, float: f, width, scale, zero_point: 0 },
+            &EmbeddingFloat { input, output, float: f, table: &[0.0; 8], halves: &[] },
+        ];
+        same.iter().for_each(|kernel| refuses(what, &mut arena, *kernel));
+        // What takes other sides.
+        let output = if what == "few" { cut } else { output };
+        let others: &[&dyn Kernel] = &[
+            &MaxPool2dFloat { input, output, types, kernel, stride, padding, range: ALL },
+            &AveragePool2dFloat {
+                input,
+                output,
+                types,
+                kernel,
+                stride,
+                padding,
+                padding_end: padding,
+                count_padding: false,
+                range: ALL,
+            },
+            &MaxPosition2dFloat { input, output, float: f, kernel, stride, padding },
+            &MaxUnpool2dFloat {
+                values: output,
+                positions: output,
+                output: input,
+                float: f,
+                kernel,
+                cropped: 0,
+            },
+            &ResizeBilinearFloat { input, output, types, corners },
+        ];
+        others.iter().for_each(|kernel| refuses(what, &mut arena, *kernel));
+    }
+    let (scale, offset) = (&[1.0; 2], &[1.0; 2]);
+    let slopes = PReluFloat { input, output, types, slopes: &[1.0] };
+    refuses("few slopes", &mut arena, &slopes);
+    let scales = ScaleFloat { input, output, types, scale, offset, range: ALL };
+    refuses("few factors", &mut arena, &ScaleFloat { scale: &[1.0], ..scales });
+    refuses("few offsets", &mut arena, &ScaleFloat { offset: &[], ..scales });
+    refuses("other types", &mut arena, &ScaleFloat { types: [Float::F16, Float::F32], ..scales });
+    refuses("groups", &mut arena, &ChannelShuffleFloat { input, output, float: f, groups: 0 });
+    let codes = Operand { shape: [4, 4, 2], ..output };
+    let quantize = QuantizeFloat { input, output: codes, float: f, width, scale: 1.0, bounds };
+    refuses("wide codes", &mut arena, &QuantizeFloat { bounds: Bounds { max: 128, ..bounds }, ..quantize });
+    let label = Operand { shape: [4, 4, 1], ..input };
+    let rows = EmbeddingFloat { input: label, output, float: f, table: &[0.0; 3], halves: &[] };
+    refuses("no whole row", &mut arena, &rows);
+    refuses("no row", &mut arena, &EmbeddingFloat { table: &[], ..rows });
+    refuses("no whole row of halves", &mut arena, &EmbeddingFloat { table: &[], halves: &[0; 3], ..rows });
+    let position = MaxPosition2dFloat { input, output: codes, float: f, kernel: [1, 129], stride, padding };
+    refuses("large window", &mut arena, &position);
+    let unpool =
+        MaxUnpool2dFloat { values: input, positions: codes, output, float: f, kernel: [0, 2], cropped: 0 };
+    refuses("no window", &mut arena, &unpool);
+    let many = Operand { shape: [1, 1, 8 * 129], stride: 8 * 129, ..input };
+    refuses("many classes", &mut arena, &ArgMaxFloat { input: many, output: label, float: f });
+    // Those that they started from compute.
+    for kernel in [&scales as &dyn Kernel, &PReluFloat { slopes: &[1.0; 2], ..slopes }] {
+        arena.run(kernel, Isa::scalar(), &output, Region::EMPTY);
+        assert!(!arena.unchanged());
+    }
+    arena.run(&quantize, Isa::scalar(), &codes, Region::EMPTY);
+    arena.run(&MaxPosition2dFloat { kernel, ..position }, Isa::scalar(), &codes, Region::EMPTY);
+    arena.run(&MaxUnpool2dFloat { kernel, ..unpool }, Isa::scalar(), &output, Region::EMPTY);
+}
+
+#[test]
+fn attentions_in_floating_point_that_do_not_fit_together_are_refused() {
+    let mut arena = Arena::new();
+    let input = arena.place(&Tensor::from_fn([4, 4, 32], |y, x, c| (y * 50 + x * 9 + c) as i8), 32);
+    let output = arena.reserve([4, 4, 32], 32);
+    let scratch = arena.scratch(Attention::scratch_bytes(16, 2, 4));
+    arena.remember();
+    let good = AttentionFloat {
+        query: input,
+        key: input,
+        value: input,
+        output,
+        types: [Float::F32; 4],
+        heads: 2,
+        shared: true,
+        scale: 0.5,
+        rounds: 2,
+        bucket: 4,
+        rotations: &[0.5; 2 * 2 * 4],
+        scratch,
+    };
+    let few = Operand { shape: [4, 3, 32], ..input };
+    let cases: &[(&str, AttentionFloat<'_>)] = &[
+        ("another query", AttentionFloat { query: few, ..good }),
+        ("another key", AttentionFloat { key: few, ..good }),
+        ("another value", AttentionFloat { value: few, ..good }),
+        ("another type", AttentionFloat { types: [Float::F32, Float::F32, Float::F16, Float::F32], ..good }),
+        ("a value outside", AttentionFloat { value: Operand { offset: FAR, ..input }, ..good }),
+        ("no heads", AttentionFloat { heads: 0, ..good }),
+        ("heads that do not divide", AttentionFloat { heads: 3, ..good }),
+        ("more heads than channels", AttentionFloat { heads: u32::MAX, ..good }),
+        ("one token in a chunk", AttentionFloat { bucket: 1, ..good }),
+        ("no tokens in a chunk", AttentionFloat { bucket: 0, ..good }),
+        ("chunks that do not divide", AttentionFloat { bucket: 3, ..good }),
+        ("too many rounds", AttentionFloat { rounds: u32::MAX, ..good }),
+        ("few rotations", AttentionFloat { rotations: &[0.5; 15], ..good }),
+        ("short scratch", AttentionFloat { scratch: Region { len: scratch.len - 1, ..scratch }, ..good }),
+        (
+            "scratch over the output",
+            AttentionFloat { scratch: Region { offset: output.offset, ..scratch }, ..good },
+        ),
+    ];
+    for (what, case) in cases {
+        refuses(what, &mut arena, case);
+    }
+    arena.run(&good, Isa::scalar(), &output, scratch);
+    assert!(!arena.unchanged());
+}

@@ -311,3 +311,82 @@ fn convolution_and_max_pooling_as_one_step() {
         }
     }
 }
+
+/// Numbers in single precision, a little around 0.
+fn numbers([h, w, c]: [usize; 3]) -> Tensor {
+    let bytes = |i: usize| (f32::from(code(i)) / 50.0).to_le_bytes().map(|b| b as i8);
+    Tensor::new([h, w, 4 * c], (0..h * w * c).flat_map(bytes).collect())
+}
+
+#[test]
+fn kernels_of_floating_point() {
+    use niello_kernels::float::Function;
+    let _alone = alone();
+    let (c, float, range) = (33, Float::F32, Range { least: -1.0, most: f32::INFINITY });
+    let (types, shape) = ([float; 2], [47, 50, 4 * 33]);
+    let constants: Vec<f32> = (0..c).map(|i| f32::from(code(i)) / 80.0).collect();
+    let constants: &'static [f32] = constants.leak();
+    let a = numbers([47, 50, c]);
+    let [whole, pixel, groups] = [[47, 50, c], [1, 1, c], [47, 50, 3]].map(numbers);
+    for in_place in [false, true] {
+        for b in [&whole, &pixel, &groups] {
+            let place = |arena: &mut Arena| {
+                let (a, b) = (arena.place(&a, shape[2] + 4), arena.place(b, b.shape[2] + 3));
+                (a, b, if in_place { a } else { arena.reserve(shape, shape[2] + 1) })
+            };
+            same_bytes("sum", 0, |arena, _| {
+                let (a, b, output) = place(arena);
+                (Box::new(AddFloat { a, b, output, types: [float; 3], range }), output)
+            });
+            same_bytes("product", 0, |arena, _| {
+                let (a, b, output) = place(arena);
+                (Box::new(MulFloat { a, b, output, types: [float; 3], range }), output)
+            });
+        }
+        let place = |arena: &mut Arena| {
+            let input = arena.place(&a, shape[2] + 4);
+            (input, if in_place { input } else { arena.reserve(shape, shape[2] + 1) })
+        };
+        same_bytes("function", 0, |arena, _| {
+            let (input, output) = place(arena);
+            (Box::new(PointWiseFloat { input, output, types, function: Function::Tanh }), output)
+        });
+        same_bytes("factors", 0, |arena, _| {
+            let (input, output) = place(arena);
+            (
+                Box::new(ScaleFloat { input, output, types, scale: constants, offset: constants, range }),
+                output,
+            )
+        });
+        same_bytes("slopes", 0, |arena, _| {
+            let (input, output) = place(arena);
+            (Box::new(PReluFloat { input, output, types, slopes: constants }), output)
+        });
+    }
+    for (kernel, stride, padding) in
+        [([3, 3], [2, 2], [1, 1]), ([2, 2], [2, 2], [0, 0]), ([5, 4], [1, 3], [2, 0])]
+    {
+        let sides = [0, 1].map(|i: usize| ([47, 50][i] + 2 * padding[i] - kernel[i]) / stride[i] + 1);
+        let [k, s, p] = [kernel, stride, padding].map(|pair| pair.map(|d| d as u32));
+        same_bytes("largest numbers", 0, |arena, _| {
+            let input = arena.place(&a, shape[2]);
+            let output = arena.reserve([sides[0], sides[1], shape[2]], shape[2]);
+            (
+                Box::new(MaxPool2dFloat { input, output, types, kernel: k, stride: s, padding: p, range }),
+                output,
+            )
+        });
+        same_bytes("where they are", 0, |arena, _| {
+            let input = arena.place(&a, shape[2]);
+            let output = arena.reserve([sides[0], sides[1], c], c);
+            (Box::new(MaxPosition2dFloat { input, output, float, kernel: k, stride: s, padding: p }), output)
+        });
+        same_bytes("and back", 0, |arena, _| {
+            let values = arena.place(&a, shape[2]);
+            let positions = Tensor::from_fn([47, 50, c], |y, x, c| code(y * 5000 + x * 60 + c) & 31);
+            let positions = arena.place(&positions, c);
+            let output = arena.reserve([47 * kernel[0], 50 * kernel[1], shape[2]], shape[2]);
+            (Box::new(MaxUnpool2dFloat { values, positions, output, float, kernel: k, cropped: 0 }), output)
+        });
+    }
+}

@@ -4,13 +4,14 @@ use super::{
     Float,
     exp::{exp, sqrt},
     fused, number,
+    rows::in_lanes,
 };
 use crate::{
     Attention, Isa, Kernel, Memory, Operand, Region,
     attention::MAX_TOKENS,
     chunks::{Chunks, Hashing},
     isa::Vectorize,
-    memory::{Channels, In, Out, in_blocks},
+    memory::{Channels, In, Out},
     words::Words,
 };
 
@@ -164,7 +165,8 @@ impl Vector for &[f32] {
 }
 
 /// The dot product of `len` numbers.
-#[inline(always)]
+#[cfg_attr(target_pointer_width = "64", inline(always))]
+#[cfg_attr(not(target_pointer_width = "64"), inline(never))]
 fn dot(a: &impl Vector, b: &impl Vector, len: usize) -> f32 {
     let mut s = [0.0; LANES];
     let whole = len - len % LANES;
@@ -262,7 +264,7 @@ impl Job<'_, '_> {
             sum += weight;
         }
         let (out, [.., of_value, to]) = (self.output.nth(token), self.kernel.types);
-        in_blocks!(at in self.width, N => {
+        in_lanes!(at in self.width, N => {
             let mut sums = [0.0; N];
             for i in 0..keys {
                 let weight = get(&self.weights, i);

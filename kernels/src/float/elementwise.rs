@@ -2,12 +2,12 @@
 
 use super::{
     Float, Range,
-    rows::{by_pixels, by_types},
+    rows::{by_pixels, by_types, in_lanes},
 };
 use crate::{
     Memory, Operand,
     isa::Vectorize,
-    memory::{In, Out, in_blocks},
+    memory::{In, Out},
 };
 
 /// An element takes about as long as so many multiply-accumulates of a convolution.
@@ -106,7 +106,7 @@ impl<'m, F: OfTwo> Walk<'m, F> {
             let (cells, left) = (self.out.nth(i), self.a.nth(i));
             let right = self.b.nth(if is_pixel { 0 } else { i });
             if group == 1 {
-                in_blocks!(first in channels, N => {
+                in_lanes!(first in channels, N => {
                     let mut block = of_a.block::<N>(left, first);
                     for (a, b) in block.iter_mut().zip(of_b.block::<N>(right, first)) {
                         *a = self.function.of(*a, b);
@@ -117,7 +117,7 @@ impl<'m, F: OfTwo> Walk<'m, F> {
             }
             for n in 0..numbers {
                 let [b] = of_b.block::<1>(right, n);
-                in_blocks!(offset in group, N => {
+                in_lanes!(offset in group, N => {
                     let first = n * group + offset;
                     let mut block = of_a.block::<N>(left, first);
                     for a in &mut block {

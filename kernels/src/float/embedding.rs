@@ -1,11 +1,14 @@
 //! Rows of a table by labels.
 
-use super::{Float, half, number, rows::by_pixels};
+use super::{
+    Float, half, number,
+    rows::{by_pixels, in_lanes},
+};
 use crate::{
     Memory, Operand,
     depthwise::constants,
     isa::Vectorize,
-    memory::{In, Out, in_blocks},
+    memory::{In, Out},
 };
 
 /// To move an element takes about as long as so many multiply-accumulates of a convolution.
@@ -60,7 +63,7 @@ impl Vectorize for Walk<'_, '_> {
         for i in 0..h * w {
             let label = input.nth(i).get(0) as u8 as usize;
             let (row, cells) = (label.saturating_mul(channels).min(last), out.nth(i));
-            in_blocks!(first in channels, N => {
+            in_lanes!(first in channels, N => {
                 let mut numbers = if kernel.table.is_empty() {
                     constants::<u16, N>(kernel.halves, row + first).map(half::to_f32)
                 } else {

@@ -90,9 +90,27 @@ pub(super) fn sqrt(x: f32) -> f32 {
         _ => (fraction | 0x0080_0000, field as i32 - 150),
     };
     // An even exponent, and 49 or 50 bits: their root has 25 bits. It is never in the middle of two numbers.
-    let odd = exponent & 1;
-    let root = ((mantissa as u64) << (26 + odd)).isqrt();
-    let half = (exponent - odd - 26) / 2;
+    let shift = 26 - (exponent & 1);
+    let root = ((mantissa as u64) << shift).isqrt();
+    let half = (exponent - shift) / 2;
     // root * 2^half, between 2^-75 and 2^64.
     (root as u32).wrapping_add(1).wrapping_shr(1) as f32 * power_of_two(half + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roots_are_the_processors() {
+        let same = |x: f32| assert_eq!(sqrt(x).to_bits(), std::primitive::f32::sqrt(x).to_bits(), "{x:e}");
+        (0..=0x7f80_0000).step_by(4057).map(f32::from_bits).for_each(same);
+        // Squares and their neighbours, whose roots are all but in the middle.
+        for i in 1..5000u32 {
+            let square = (i * i) as f32;
+            [square, square.next_up(), square.next_down()].into_iter().for_each(same);
+        }
+        (1..100).map(f32::from_bits).for_each(same);
+        assert_eq!([-1.0, -0.0, f32::NEG_INFINITY, f32::NAN].map(sqrt), [0.0; 4]);
+    }
 }

@@ -2,13 +2,13 @@
 
 use super::{
     Float, Range,
-    rows::{by_types, by_windows},
+    rows::{by_types, by_windows, in_lanes},
 };
 use crate::{
     Isa, Kernel, Memory, Operand,
     by_rows::elements,
     isa::Vectorize,
-    memory::{In, Out, in_blocks},
+    memory::{In, Out},
     pool::{average::padded_len, window},
 };
 
@@ -76,7 +76,7 @@ impl Largest<'_> {
             for ox in 0..ow {
                 let columns = window(ox, kw, sw, pw, w);
                 let cells = out.pixel(oy, ox);
-                in_blocks!(first in channels, N => {
+                in_lanes!(first in channels, N => {
                     let mut largest = [f32::NEG_INFINITY; N];
                     for y in rows.clone() {
                         for x in columns.clone() {
@@ -172,7 +172,7 @@ impl Means<'_> {
                 // Where there are no cells, the sum is 0.
                 let count = count.max(1) as f32;
                 let cells = out.pixel(oy, ox);
-                in_blocks!(first in channels, N => {
+                in_lanes!(first in channels, N => {
                     let mut sums = [0.0; N];
                     for y in rows.clone() {
                         for x in columns.clone() {

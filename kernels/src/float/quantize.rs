@@ -1,10 +1,13 @@
 //! From numbers to codes, and back.
 
-use super::{Float, rows::by_pixels};
+use super::{
+    Float,
+    rows::{by_pixels, in_lanes},
+};
 use crate::{
     Bounds, Memory, Operand, Width,
     isa::Vectorize,
-    memory::{In, Out, in_blocks},
+    memory::{In, Out},
 };
 
 /// An element takes about as long as so many multiply-accumulates of a convolution.
@@ -94,7 +97,7 @@ impl Vectorize for Quantize<'_> {
         let [h, w, _] = out.shape();
         for i in 0..h * w {
             let (cells, numbers) = (out.nth(i), input.nth(i));
-            in_blocks!(first in channels, N => {
+            in_lanes!(first in channels, N => {
                 let mut codes = [0; N];
                 for (code, x) in codes.iter_mut().zip(kernel.float.block::<N>(numbers, first)) {
                     *code = kernel.code(x);
@@ -129,7 +132,7 @@ impl Vectorize for Dequantize<'_> {
         let [h, w, _] = out.shape();
         for i in 0..h * w {
             let (cells, codes) = (out.nth(i), input.nth(i));
-            in_blocks!(first in channels, N => {
+            in_lanes!(first in channels, N => {
                 let mut numbers = [0.0; N];
                 for (x, code) in numbers.iter_mut().zip(kernel.width.block::<N>(codes, first)) {
                     *x = kernel.scale * code.wrapping_sub(kernel.zero_point) as f32;

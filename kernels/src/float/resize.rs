@@ -1,10 +1,13 @@
 //! Bilinear resizing.
 
-use super::{Float, fused, number, rows::by_types};
+use super::{
+    Float, fused, number,
+    rows::{by_types, in_lanes},
+};
 use crate::{
     Isa, Kernel, Memory, Operand,
     isa::Vectorize,
-    memory::{In, Out, in_blocks},
+    memory::{In, Out},
     resize::Corners,
 };
 
@@ -70,7 +73,7 @@ impl Walk<'_> {
                 let [p00, p01, p10, p11] =
                     [(y0, x0), (y0, x1), (y1, x0), (y1, x1)].map(|(y, x)| input.pixel(y, x));
                 let cells = out.pixel(oy, ox);
-                in_blocks!(first in channels, N => {
+                in_lanes!(first in channels, N => {
                     let mut mixed = from.block::<N>(p00, first);
                     let (x01, x10, x11) = (
                         from.block::<N>(p01, first),

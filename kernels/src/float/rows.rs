@@ -4,7 +4,7 @@ use super::Float;
 use crate::{
     Memory, Operand,
     isa::Vectorize,
-    memory::{In, Out, in_blocks},
+    memory::{In, Out},
 };
 
 /// Runs `$body` with `$types`, as constants where all are the same and there is room for such copies.
@@ -25,6 +25,22 @@ macro_rules! by_types {
     }};
 }
 pub(super) use by_types;
+
+/// As [`in_blocks`](crate::memory::in_blocks), for numbers: where there are no vectors, few copies of `$body` are made.
+macro_rules! in_lanes {
+    ($first:ident in $len:expr, $N:ident => $body:block) => {{
+        let len: usize = $len;
+        if cfg!(target_pointer_width = "64") {
+            $crate::memory::in_blocks!($first in len, $N => $body);
+        } else {
+            for $first in 0..len {
+                const $N: usize = 1;
+                $body
+            }
+        }
+    }};
+}
+pub(super) use in_lanes;
 
 /// [`Kernel`](crate::Kernel) for kernels that compute each pixel from those at its place, which `walk` checks. An operand of one pixel is
 /// read as a whole. An element takes as long as `$work` multiply-accumulates of a convolution.
@@ -153,7 +169,7 @@ impl<'m, F: Mapping> Map<'m, F> {
         let [h, w, _] = self.out.shape();
         for i in 0..h * w {
             let (cells, values) = (self.out.nth(i), self.input.nth(i));
-            in_blocks!(first in self.channels, N => {
+            in_lanes!(first in self.channels, N => {
                 to.put(cells, first, self.mapping.of(first, from.block::<N>(values, first)));
             });
         }

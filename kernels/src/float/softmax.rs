@@ -1,10 +1,10 @@
 //! Softmax over channels.
 
-use super::{Float, exp::exp, number};
+use super::{Float, exp::exp, number, rows::in_lanes};
 use crate::{
     Isa, Kernel, Memory, Operand,
     isa::Vectorize,
-    memory::{In, Out, in_blocks},
+    memory::{In, Out},
 };
 
 /// `out = softmax over c of in`. `output` may be the same view as `input` if both have one type.
@@ -59,19 +59,19 @@ impl Vectorize for Walk<'_> {
         for i in 0..h * w {
             let (cells, scores) = (out.nth(i), input.nth(i));
             let mut largest = f32::NEG_INFINITY;
-            in_blocks!(first in channels, N => {
+            in_lanes!(first in channels, N => {
                 for x in from.block::<N>(scores, first) {
                     largest = if x > largest { x } else { largest };
                 }
             });
             let mut sum = 0.0;
-            in_blocks!(first in channels, N => {
+            in_lanes!(first in channels, N => {
                 let powers = powers(from.block::<N>(scores, first), largest);
                 for power in powers {
                     sum += power;
                 }
             });
-            in_blocks!(first in channels, N => {
+            in_lanes!(first in channels, N => {
                 let mut block = powers(from.block::<N>(scores, first), largest);
                 for power in &mut block {
                     *power = number(*power / sum);

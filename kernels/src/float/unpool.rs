@@ -2,13 +2,13 @@
 
 use super::{
     Float,
-    rows::{by_types, by_windows},
+    rows::{by_types, by_windows, in_lanes},
 };
 use crate::{
     Isa, Kernel, MaxUnpool2d, Memory, Operand, Region,
     by_rows::{self, ByRows, Reach, Windowed, elements},
     isa::Vectorize,
-    memory::{In, Out, in_blocks, put},
+    memory::{In, Out, put},
     pool::{unpool, window},
 };
 use core::ops::Range;
@@ -67,7 +67,7 @@ impl Walk<'_> {
                 let above = ph.saturating_sub(oy.saturating_mul(sh));
                 let left = pw.saturating_sub(ox.saturating_mul(sw));
                 let cells = out.pixel(oy, ox);
-                in_blocks!(first in channels, N => {
+                in_lanes!(first in channels, N => {
                     let (mut largest, mut position) = ([0.0; N], [0i8; N]);
                     let mut start = true;
                     for (i, y) in rows.clone().enumerate() {
