@@ -49,7 +49,7 @@ fn driver(type_name: &str, crate_name: &str, program: &Program) -> String {
     let buffers: String = inputs
         .iter()
         .chain(&outputs)
-        .map(|name| format!("let mut {name} = Box::new([0i8; m::{}_LEN]);", name.to_uppercase()))
+        .map(|name| format!("let mut {name} = Box::new([Element::ZERO; m::{}_LEN]);", name.to_uppercase()))
         .collect();
     let given: String = inputs.iter().map(|i| format!("&{i}, ")).collect();
     let lost: String = inputs.iter().map(|i| format!("&mut {i}, ")).collect();
@@ -61,6 +61,7 @@ fn driver(type_name: &str, crate_name: &str, program: &Program) -> String {
         .collect();
     format!(
         "use {crate_name} as m;
+         use niello::kernels::memory::Element;
          static MODEL: niello::TakeOnce<m::{type_name}> = niello::TakeOnce::new(m::{type_name}::new());
          fn main() {{
              let model = MODEL.take().unwrap();

@@ -59,3 +59,15 @@ pub const fn f32s<const N: usize>(
     // SAFETY: the range was checked; `Aligned` is aligned to 64 bytes and the offset to 4; every pattern is a valid f32.
     unsafe { core::slice::from_raw_parts(weights.0.as_ptr().add(offset).cast(), len) }
 }
+
+/// As [`u16s`], for inputs and outputs.
+pub const fn f16s<const N: usize>(
+    weights: &'static crate::Aligned<N>,
+    offset: usize,
+    len: usize,
+) -> &'static [crate::F16] {
+    assert!(offset.is_multiple_of(2), "constant not aligned");
+    assert!(offset <= N && len <= (N - offset) / 2, "constant outside the weights");
+    // SAFETY: the range was checked; `Aligned` is aligned to 64 bytes and the offset to 2; every pattern is a valid `F16`.
+    unsafe { core::slice::from_raw_parts(weights.0.as_ptr().add(offset).cast(), len) }
+}

@@ -26,6 +26,15 @@ const SEEDED: [&str; 9] = [
     "shallow_cgan_generator",
     "residual_attention_unet",
 ];
+/// With floating point: one rounding.
+const FLOATS: [&str; 6] = [
+    "every_operator_f32",
+    "every_operator_f16",
+    "every_operator_f16_native",
+    "squeezenet1_1_f16",
+    "squeezenet1_1_f16_native",
+    "squeezenet1_1_mixed",
+];
 const TRAINED: [&str; 2] = ["w251_cnn", "w251_squeezenet"];
 const ROUNDINGS: [&str; 2] = ["tflite-double", "single"];
 const PACKINGS: [&str; 3] = ["portable", "aarch64-neon", "aarch64-dotprod"];
@@ -46,6 +55,9 @@ fn run() -> Result<()> {
     for rounding in ROUNDINGS {
         for model in SEEDED {
             crates.add(model, rounding, &PACKINGS, None)?;
+        }
+        for model in FLOATS.iter().filter(|_| rounding == ROUNDINGS[0]) {
+            PACKINGS.iter().try_for_each(|packing| crates.add(model, rounding, packing, None))?;
         }
         for model in TRAINED.iter().filter(|_| shared.is_some()) {
             crates.add(model, rounding, &TRAINED_PACKINGS, shared.as_deref())?;

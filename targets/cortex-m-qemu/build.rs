@@ -12,6 +12,7 @@
 use niello_codegen::{
     Config, Error, Result,
     board::Board,
+    emit::element,
     golden::{Golden, Source},
     pipeline::Build,
     recipe::{Recipe, Target},
@@ -100,7 +101,13 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 /// What the program runs: seeds, and codes of pictures, which stay in flash.
 fn cases(build: &Build, golden: &Golden, rounding: &str, out: &Path) -> Result<String> {
     let ty = niello_codegen::emit::type_name(&build.program);
+    let program = &build.program;
+    let types = [program.inputs[0], program.outputs[0]].map(|id| element(program.tensor(id).format));
+    let paths = types.map(|ty| if ty == "F16" { "niello::F16" } else { ty });
     let mut text = format!("/// The model.\npub type Net = crate::model::{ty};\n");
+    let [input, output] = paths;
+    let _ = writeln!(text, "/// An element of the input.\npub type Input = {input};");
+    let _ = writeln!(text, "/// An element of the output.\npub type Output = {output};");
     let _ =
         writeln!(text, "/// The rounding, in a recipe's words.\npub const ROUNDING: &str = {rounding:?};");
     let dump = variable("NIELLO_DUMP", "");
@@ -118,9 +125,14 @@ fn cases(build: &Build, golden: &Golden, rounding: &str, out: &Path) -> Result<S
                 let picture = niello_imaging::load(find(file)?)?;
                 let bytes: Vec<u8> = build.input_codes(&picture)?.iter().map(|c| *c as u8).collect();
                 write(&out.join(format!("case{i}.bin")), &bytes)?;
+                let (len, accessor) = (bytes.len(), types[0].to_lowercase() + "s");
+                let _ = writeln!(
+                    text,
+                    "static CASE{i}: niello::Aligned<{len}> =\n    niello::Aligned(*include_bytes!(concat!(env!(\"OUT_DIR\"), \"/case{i}.bin\")));"
+                );
                 let _ = write!(
                     pictures,
-                    "({name:?}, include_bytes!(concat!(env!(\"OUT_DIR\"), \"/case{i}.bin\"))), "
+                    "({name:?}, niello::constants::{accessor}(&CASE{i}, 0, crate::model::INPUT_LEN)), "
                 );
             }
         }
@@ -130,7 +142,7 @@ fn cases(build: &Build, golden: &Golden, rounding: &str, out: &Path) -> Result<S
         writeln!(text, "/// Inputs that follow from a seed.\npub static SEEDS: &[(&str, u64)] = &[{seeds}];");
     let _ = writeln!(
         text,
-        "/// Inputs that lie in flash.\npub static PICTURES: &[(&str, &[u8; {len}])] = &[{pictures}];"
+        "/// Inputs that lie in flash.\npub static PICTURES: &[(&str, &[Input])] = &[{pictures}];"
     );
     let buffer = if seeds.is_empty() { "0" } else { len };
     let _ = writeln!(

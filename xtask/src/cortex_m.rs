@@ -34,8 +34,17 @@ pub(crate) struct Board {
 }
 
 const TINY: &[&str] = &["anam_net_tiny", "anam_net_wide", "every_operator_int16"];
-const ALL: &[&str] =
-    &["anam_net_narrow", "squeezenet1_1", "w251_cnn", "w251_squeezenet", "every_operator_int16"];
+const ALL: &[&str] = &[
+    "anam_net_narrow",
+    "squeezenet1_1",
+    "w251_cnn",
+    "w251_squeezenet",
+    "every_operator_int16",
+    "every_operator_f32",
+    "every_operator_f16",
+    "every_operator_f16_native",
+    "squeezenet1_1_mixed",
+];
 /// All boards.
 pub(crate) const BOARDS: &[Board] = &[
     Board {

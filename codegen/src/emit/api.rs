@@ -197,8 +197,8 @@ pub(super) fn buffers(program: &Program, ids: &[ValueId], base: &str) -> Vec<Buf
         .collect()
 }
 
-/// The Rust type of an element.
-pub(super) fn element(format: Format) -> &'static str {
+/// The Rust type of an element of an input or output: `i8`, `F16` or `f32`.
+pub fn element(format: Format) -> &'static str {
     match format {
         Format::Float(Float::F16) => "F16",
         Format::Float(Float::F32) => "f32",

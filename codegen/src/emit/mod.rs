@@ -5,6 +5,7 @@ mod c_api;
 mod files;
 mod spelling;
 
+pub use api::element;
 pub use c_api::check_c_prefix;
 pub use files::{write_crate, write_files};
 

@@ -33,12 +33,17 @@ impl From<F16> for f32 {
 /// # Safety
 /// Every byte of a value is initialised, and any bytes are a value.
 pub unsafe trait Element: Copy + Default + 'static {
+    /// The element whose bytes are zeros: a static of them lies in `.bss`.
+    const ZERO: Self;
+
     /// An element from a pseudo-random code, for known-answer tests: the code itself, or a 64th of it as a number.
     fn from_code(code: i8) -> Self;
 }
 
 // SAFETY: an integer.
 unsafe impl Element for i8 {
+    const ZERO: Self = 0;
+
     fn from_code(code: i8) -> Self {
         code
     }
@@ -46,6 +51,8 @@ unsafe impl Element for i8 {
 
 // SAFETY: 16 bits without padding, all of which mean something.
 unsafe impl Element for F16 {
+    const ZERO: Self = Self(0);
+
     fn from_code(code: i8) -> Self {
         Self::from_f32(f32::from_code(code))
     }
@@ -53,6 +60,8 @@ unsafe impl Element for F16 {
 
 // SAFETY: 32 bits without padding, all of which mean something.
 unsafe impl Element for f32 {
+    const ZERO: Self = 0.0;
+
     fn from_code(code: i8) -> Self {
         code as f32 / 64.0
     }

@@ -12,6 +12,7 @@ mod models {
     include!(concat!(env!("OUT_DIR"), "/models.rs"));
 }
 
+use niello::kernels::memory::{Element, cells};
 use std::process::ExitCode;
 
 /// The inputs of a case.
@@ -24,16 +25,29 @@ enum Input {
 }
 
 impl Input {
-    /// Fills all inputs, one after the other.
-    fn fill<const N: usize>(&self, inputs: [&mut [i8]; N]) {
+    /// What inputs are filled with, one after the other.
+    fn source(&self) -> Filler<'_> {
         match self {
-            Self::Seed(seed) => {
-                let mut codes = niello::self_test::Codes::new(*seed);
-                inputs.into_iter().for_each(|input| codes.fill(input));
-            }
+            Self::Seed(seed) => Filler::Seed(niello::self_test::Codes::new(*seed)),
+            Self::Codes(bytes) => Filler::Codes(bytes),
+        }
+    }
+}
+
+/// What is left to fill inputs with.
+enum Filler<'a> {
+    Seed(niello::self_test::Codes),
+    Codes(&'a [u8]),
+}
+
+impl Filler<'_> {
+    fn fill<E: Element>(&mut self, input: &mut [E]) {
+        match self {
+            Self::Seed(codes) => codes.fill(input),
             Self::Codes(bytes) => {
-                let codes = inputs.into_iter().flatten();
-                codes.zip(*bytes).for_each(|(code, byte)| *code = *byte as i8);
+                let (own, rest) = bytes.split_at(size_of_val(input).min(bytes.len()));
+                cells(input).iter().zip(own).for_each(|(cell, byte)| cell.set(*byte as i8));
+                *bytes = rest;
             }
         }
     }
@@ -43,11 +57,12 @@ impl Input {
 macro_rules! print {
     ($module:ident, $type:ident, [$($input:ident: $len:ident),*], $cases:expr, $dump:expr) => {{
         let mut model = Box::new($module::$type::new());
-        $(let mut $input = [0; $module::$len];)*
-        let mut output = [0; $module::OUTPUT_LEN];
+        $(let mut $input = [Element::ZERO; $module::$len];)*
+        let mut output = [Element::ZERO; $module::OUTPUT_LEN];
         for (name, case) in $cases {
             println!("case {name}");
-            case.fill([$(&mut $input[..]),*]);
+            let mut source = case.source();
+            $(source.fill(&mut $input);)*
             let mut print = |index: usize, info: &niello::LayerInfo, result: niello::Output<'_>| {
                 let ([h, w, c], sum) = (result.shape(), result.checksum());
                 println!("layer {index} {} {h}x{w}x{c} {sum:016x}", info.name);

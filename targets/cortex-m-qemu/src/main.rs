@@ -14,7 +14,7 @@ mod cases {
 }
 mod report;
 
-use cases::{BUFFER, DUMP, Net, PICTURES, ROUNDING, SEEDS};
+use cases::{BUFFER, DUMP, Input, Net, Output, PICTURES, ROUNDING, SEEDS};
 use core::panic::PanicInfo;
 use cortex_m_rt::entry;
 use cortex_m_semihosting::{
@@ -22,14 +22,14 @@ use cortex_m_semihosting::{
     hprintln,
 };
 use model::{ARENA_BYTES, INPUT_LEN, OUTPUT_LEN};
-use niello::{Arena, Model, self_test::Codes};
+use niello::{Arena, Model, kernels::memory::Element as _, self_test::Codes};
 
 #[entry]
 fn main() -> ! {
     #[cfg(not(placed))]
     static mut OWN: Arena<ARENA_BYTES> = Arena::new();
-    static mut INPUT: [i8; BUFFER] = [0; BUFFER];
-    static mut OUTPUT: [i8; OUTPUT_LEN] = [0; OUTPUT_LEN];
+    static mut INPUT: [Input; BUFFER] = [Input::ZERO; BUFFER];
+    static mut OUTPUT: [Output; OUTPUT_LEN] = [Output::ZERO; OUTPUT_LEN];
 
     // SAFETY: nothing of `.hot` has run yet; the script is the board's.
     unsafe { niello::load_hot_code() };
@@ -50,8 +50,9 @@ fn main() -> ! {
             run(arena, name, input, OUTPUT);
         }
     }
-    for (name, bytes) in PICTURES {
-        run(arena, name, codes(bytes), OUTPUT);
+    for (name, input) in PICTURES {
+        let Some(input) = input.first_chunk() else { unreachable!("as long as the input") };
+        run(arena, name, input, OUTPUT);
         if let Some(class) = report::class(OUTPUT, Net::METADATA.classes) {
             hprintln!("class {}", class);
         }
@@ -80,7 +81,12 @@ fn main() -> ! {
 }
 
 /// One inference, every layer printed.
-fn run(arena: &mut Arena<ARENA_BYTES>, name: &str, input: &[i8; INPUT_LEN], output: &mut [i8; OUTPUT_LEN]) {
+fn run(
+    arena: &mut Arena<ARENA_BYTES>,
+    name: &str,
+    input: &[Input; INPUT_LEN],
+    output: &mut [Output; OUTPUT_LEN],
+) {
     hprintln!("case {}", name);
     let mut print = |index: usize, info: &niello::LayerInfo, result: niello::Output<'_>| {
         let [h, w, c] = result.shape();
@@ -91,12 +97,6 @@ fn run(arena: &mut Arena<ARENA_BYTES>, name: &str, input: &[i8; INPUT_LEN], outp
     };
     Net::infer_in(arena, input, output, &mut print);
     hprintln!("output 0 {:016x}", niello::self_test::Checksum::of_codes(output));
-}
-
-/// The same bytes, signed.
-fn codes(bytes: &'static [u8; INPUT_LEN]) -> &'static [i8; INPUT_LEN] {
-    // SAFETY: u8 and i8 have the same size and alignment, and every byte is a valid i8.
-    unsafe { &*core::ptr::from_ref(bytes).cast() }
 }
 
 #[panic_handler]

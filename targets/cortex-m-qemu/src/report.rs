@@ -1,5 +1,6 @@
 //! What is printed beside checksums: the stack's high-water mark, bytes of a layer, the class.
 
+use crate::cases::Output;
 use cortex_m_semihosting::{hprint, hprintln};
 
 unsafe extern "C" {
@@ -40,10 +41,11 @@ pub(crate) fn dump(result: &niello::Output<'_>) {
 }
 
 /// The name of the largest score, the first of equal ones; `None` for a map of scores.
-pub(crate) fn class(scores: &[i8], names: &'static [&'static str]) -> Option<&'static str> {
+pub(crate) fn class(scores: &[Output], names: &'static [&'static str]) -> Option<&'static str> {
     if scores.len() != names.len() {
         return None;
     }
-    let largest = scores.iter().max()?;
-    names.get(scores.iter().position(|s| s == largest)?).copied()
+    let scores = scores.iter().map(|score| f32::from(*score)).enumerate();
+    let (best, _) = scores.reduce(|best, next| if next.1 > best.1 { next } else { best })?;
+    names.get(best).copied()
 }

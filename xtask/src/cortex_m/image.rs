@@ -31,6 +31,10 @@ pub(super) const MODELS: &[Model] = &[
     Model { name: "w251_cnn", trained: true, stack: 4096, roundings: ROUNDINGS },
     Model { name: "w251_squeezenet", trained: true, stack: 4096, roundings: ROUNDINGS },
     Model { name: "every_operator_int16", trained: false, stack: 4096, roundings: USUAL },
+    Model { name: "every_operator_f32", trained: false, stack: 4096, roundings: USUAL },
+    Model { name: "every_operator_f16", trained: false, stack: 4096, roundings: USUAL },
+    Model { name: "every_operator_f16_native", trained: false, stack: 4096, roundings: USUAL },
+    Model { name: "squeezenet1_1_mixed", trained: false, stack: 4096, roundings: USUAL },
 ];
 
 const PACKAGE: &str = "niello-cortex-m-qemu";
