@@ -1,6 +1,6 @@
 //! Exponential, and what else a layer needs of a mathematical library: the same bits on every target.
 //!
-//! Only additions, multiplications, [`fused`] and operations on bits. [`exp`] and [`expm1`] reduce their argument as Cody and Waite did,
+//! Only additions, multiplications, [`fused()`] and operations on bits. [`exp`] and [`expm1`] reduce their argument as Cody and Waite did,
 //!
 //! ```text
 //! n = x log2(e), rounded to an integer     as fused(x, 1.442695, 12582912) - 12582912

@@ -10,7 +10,7 @@
 //! # The same bits everywhere
 //!
 //! Additions of floating point depend on their order, so the order is part of what a kernel means. Every sum of products is one chain
-//! of fused multiply-adds ([`fused`]: one rounding each) for each result, in the order that the kernel's documentation gives; vectors
+//! of fused multiply-adds ([`fused()`]: one rounding each) for each result, in the order that the kernel's documentation gives; vectors
 //! hold different results, never parts of one. No compiler may contract or reorder it: Rust's operators mean single IEEE
 //! operations. What a result that is not a number becomes is defined as well ([`Range`]), so that even then bits agree.
 
