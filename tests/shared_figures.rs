@@ -9,7 +9,7 @@ use niello_codegen::{
     execute::Executor,
     pipeline::{Build, build, import},
     quantize::{Format, QParams},
-    recipe::{Range, Recipe},
+    recipe::{Range, RangeOverride, Recipe},
     report::report,
     verify::verify,
 };
@@ -152,6 +152,37 @@ fn imagenet_squeezenet_keeps_its_five_best_classes() {
     });
     println!("{:.1} dB", result.unwrap().output.sqnr_db().unwrap());
     assert!(clear >= 5, "{clear}");
+}
+
+/// Its lesions have about a hundred to three thousand pixels, and its residual sums are fine beside their range: most results get 16 bits.
+/// Scores beyond 8 are cut off; those near the border between the classes have finer codes for it.
+#[test]
+fn miniseg_keeps_its_masks() {
+    let Some(shared) = shared() else { return };
+    let slices = list_images(shared.join("data/ct/covidnet"), false).unwrap();
+    let recipe = Recipe::new("miniseg")
+        .weights(shared.join("data/weights/miniseg_p1110_fold1.safetensors"))
+        .range(Range::MinMax)
+        .override_range("output", RangeOverride { min: Some(-8.0), max: Some(8.0), ..Default::default() })
+        .min_sqnr_db(36.0)
+        .calibrate_on(shared.join("data/ct/covidnet"));
+    let build = build(&recipe, &Registry, |_| {}).unwrap();
+    let wide = build.quantized.formats.iter().filter(|f| matches!(f, Format::Int16 { .. })).count();
+    println!("{wide} of {} results have 16 bits", build.quantized.formats.len());
+    let mut pooled = DiceCounts::default();
+    for slice in &slices {
+        let picture = load(slice).unwrap();
+        let mask = build.labels(&int8(&build, &picture));
+        let input = build.input(&picture).unwrap();
+        let float = build.labels(&build.quantized.graph.eval_f32(&[input]).unwrap()[0]);
+        let pixels = float.iter().filter(|label| **label == 1).count();
+        println!("{}: Dice {:?}, {pixels} pixels", slice.display(), dice(&mask, &float, 1, None));
+        pooled.add(&mask, &float, 1, None);
+    }
+    let dice = pooled.dice().unwrap();
+    println!("all slices: Dice {dice:.4}");
+    assert_eq!(slices.len(), 7);
+    assert!(dice >= 0.97, "{dice}");
 }
 
 #[test]

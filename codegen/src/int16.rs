@@ -2,19 +2,19 @@
 //!
 //! [`widen`] gives named layers 16 bits, their results or their weights. What must share a scale with a result
 //! ([`crate::ops::RangeRule::SameAsInputs`]) gets 16 bits too; where an operator reads one and cannot ([`crate::ops::Op::takes_int16`]), a
-//! [`Rescale`] goes in between. [`choose`] finds the layers by itself: what 8 bits are coarsest for comes first, as much as an error
+//! [`Rescale`] goes in between, and also where a network's input, which keeps 8 bits, is concatenated with one. [`choose`] finds the layers by itself: what 8 bits are coarsest for comes first, as much as an error
 //! budget needs.
 
 use crate::{
     calibrate::Calibration,
     error::{Error, Result},
-    graph::{Node, Value, ValueId},
-    lower::{Target, lower_apart},
+    execute::Executor,
+    graph::{Graph, Node, Value, ValueId},
+    lower::{Target, lower_quickly},
     ops::Rescale,
-    program::Metadata,
     quantize::{Format, Groups, QGraph},
     tensor::Tensor,
-    verify::verify,
+    verify::Comparison,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -36,7 +36,7 @@ pub struct Wide {
 /// A name that is no layer's; a result that is an input or output of the network or holds labels, or that an operator makes (or
 /// shares a scale with) that knows 8 bits only; weights of an operator that has none, or of 8 bits only.
 pub fn widen(q: &mut QGraph, calibration: &Calibration, wide: &Wide) -> Result<()> {
-    let groups = Groups::new(&q.graph).members().collect::<Vec<_>>();
+    let groups = Groups::apart_from_inputs(&q.graph).members().collect::<Vec<_>>();
     let find = |name: &String| {
         q.graph.find(name).ok_or_else(|| {
             let near = crate::weights::near_matches(name, q.graph.values.iter().map(|v| v.name.as_str()));
@@ -114,16 +114,38 @@ fn apply(
         }
         let name = format!("{}.int8", q.graph.values[id.0].name);
         let copy = ValueId(q.graph.values.len());
-        q.graph.values.push(Value { name: name.clone(), shape: q.graph.shape(id) });
-        q.formats.push(format);
-        q.channel_means.push(q.channel_means[id.0].clone());
         for node in q.graph.nodes.iter_mut().filter(|node| reads(node)) {
             node.inputs.iter_mut().filter(|input| **input == id).for_each(|input| *input = copy);
         }
         let made = q.graph.producer(id).expect("inputs stay narrow");
-        let node = Node { name, op: Arc::new(Rescale), inputs: vec![id], outputs: vec![copy] };
-        q.graph.nodes.insert(made + 1, node);
+        insert_copy(q, made + 1, name, id, format);
     }
+    // A wide concatenation reads copies of operands that are not of its group.
+    for at in (0..q.graph.nodes.len()).rev() {
+        let node = &q.graph.nodes[at];
+        if !node.op.places_inputs() || !wide.contains(&node.output()) {
+            continue;
+        }
+        let format = q.formats[node.output().0];
+        let apart: BTreeSet<ValueId> = node.inputs.iter().filter(|id| !wide.contains(id)).copied().collect();
+        for id in apart {
+            let copy = ValueId(q.graph.values.len());
+            let node = &mut q.graph.nodes[at];
+            let name = format!("{}.{}", node.name, q.graph.values[id.0].name);
+            node.inputs.iter_mut().filter(|input| **input == id).for_each(|input| *input = copy);
+            insert_copy(q, at, name, id, format);
+        }
+    }
+}
+
+/// Inserts, as node `at`, a copy of a value in another format; it becomes the last value.
+fn insert_copy(q: &mut QGraph, at: usize, name: String, of: ValueId, format: Format) {
+    let copy = ValueId(q.graph.values.len());
+    q.graph.values.push(Value { name: name.clone(), shape: q.graph.shape(of) });
+    q.formats.push(format);
+    q.channel_means.push(q.channel_means[of.0].clone());
+    let node = Node { name, op: Arc::new(Rescale), inputs: vec![of], outputs: vec![copy] };
+    q.graph.nodes.insert(at, node);
 }
 
 /// A choice of layers, and what it gives.
@@ -154,8 +176,9 @@ pub fn choose(
     samples: &[Vec<Tensor<f32>>],
     budget_db: f64,
 ) -> Result<Choice> {
-    let groups = Groups::new(&q.graph).members().collect::<Vec<_>>();
+    let groups = Groups::apart_from_inputs(&q.graph).members().collect::<Vec<_>>();
     let candidates = by_coarseness(q, calibration, &groups);
+    let yardstick = Yardstick::new(&q.graph, samples)?;
     let with = |count: usize| {
         let (mut wide, mut weights, mut trial) = (BTreeSet::new(), BTreeSet::new(), q.clone());
         for candidate in &candidates[..count] {
@@ -170,7 +193,7 @@ pub fn choose(
             weights: weights.iter().map(name).collect(),
         };
         apply(&mut trial, calibration, &groups, &wide, weights);
-        let sqnr_db = measure(&trial, samples)?;
+        let sqnr_db = yardstick.sqnr_db(&trial)?;
         Ok::<_, Error>((trial, Choice { wide: names, sqnr_db }))
     };
     let mut best = with(0)?;
@@ -224,9 +247,37 @@ fn by_coarseness(q: &QGraph, calibration: &Calibration, groups: &[Vec<ValueId>])
     order.into_iter().map(|(_, candidate)| candidate).collect()
 }
 
-/// Signal to noise of the first output on `samples`.
-fn measure(q: &QGraph, samples: &[Vec<Tensor<f32>>]) -> Result<f64> {
-    let program = lower_apart(q, Target::find("host")?, Metadata::default())?;
-    let result = verify(&q.graph, &program, samples.iter().cloned().map(Ok), |_, _| Ok(()))?;
-    Ok(result.output.sqnr_db().unwrap_or(f64::INFINITY))
+/// What the float network answers to samples.
+struct Yardstick<'s> {
+    samples: &'s [Vec<Tensor<f32>>],
+    /// The first output for each.
+    float: Vec<Tensor<f32>>,
+}
+
+impl<'s> Yardstick<'s> {
+    fn new(graph: &Graph, samples: &'s [Vec<Tensor<f32>>]) -> Result<Self> {
+        let float = samples.iter().map(|sample| Ok(graph.eval_f32(sample)?.swap_remove(0)));
+        Ok(Self { samples, float: float.collect::<Result<_>>()? })
+    }
+
+    /// Signal to noise of the first output of `q`, which differs from the graph in its formats only. What a recipe cuts off by a narrow range of
+    /// the output is no noise.
+    fn sqnr_db(&self, q: &QGraph) -> Result<f64> {
+        let program = lower_quickly(q, Target::find("host")?)?;
+        let mut executor = Executor::new(&program);
+        let mut output = Comparison::default();
+        for (sample, float) in self.samples.iter().zip(&self.float) {
+            let inputs = program.inputs.iter().zip(sample);
+            let codes: Vec<Vec<i8>> = inputs.map(|(id, t)| program.tensor(*id).quantize(&t.data)).collect();
+            let views: Vec<&[i8]> = codes.iter().map(|c| &c[..]).collect();
+            let info = program.tensor(program.outputs[0]);
+            let coded = info.dequantize(&executor.run(&views)?[0]);
+            if let (Some(step), Some(range)) = (info.format.step(), info.format.range()) {
+                let (min, max) = (range.0 - step / 2.0, range.1 + step / 2.0);
+                let within: Vec<f32> = float.data.iter().map(|x| x.clamp(min, max)).collect();
+                output.add(&within, &coded.data, step, range);
+            }
+        }
+        Ok(output.sqnr_db().unwrap_or(f64::INFINITY))
+    }
 }

@@ -12,7 +12,7 @@ use crate::{
 use niello_kernels::{
     Bounds, Float, Layout, Multiplier, OutputStage, Region, Rounding, Space, Width, conv::part_of_scratch,
 };
-use std::{any::Any, collections::BTreeSet};
+use std::{any::Any, collections::BTreeSet, sync::Arc};
 
 /// What to lower for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,11 +107,13 @@ impl Target {
 }
 
 /// A step before the memory plan.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Draft {
+    /// Index of the node that it belongs to.
+    pub(crate) node: usize,
     pub(crate) name: String,
     pub(crate) kind: &'static str,
-    pub(crate) call: Box<dyn Call>,
+    pub(crate) call: Arc<dyn Call>,
     pub(crate) reads: Vec<ValueId>,
     pub(crate) writes: ValueId,
     pub(crate) scratch: usize,
@@ -315,13 +317,23 @@ impl Lowering<'_> {
         Error::Layer { layer: node.name.clone(), kind: node.op.kind(), message: message.into() }
     }
 
+    /// Appends the kernel calls of the current node.
+    fn lower_node(&mut self) -> Result<()> {
+        let node = &self.q.graph.nodes[self.node];
+        match self.q.modes.get(&node.output()) {
+            Some(mode) => node.op.lower_float(self, *mode),
+            None => node.op.lower(self),
+        }
+    }
+
     /// Appends a kernel call that reads `reads` and writes `writes`.
     pub fn push(&mut self, call: impl Call + 'static, reads: &[ValueId], writes: ValueId) -> Pushed<'_> {
         let node = &self.q.graph.nodes[self.node];
         self.drafts.push(Draft {
+            node: self.node,
             name: node.name.clone(),
             kind: node.op.kind(),
-            call: Box::new(call),
+            call: Arc::new(call),
             reads: reads.to_vec(),
             writes,
             scratch: 0,
@@ -387,51 +399,157 @@ pub fn lower_apart(q: &QGraph, target: &Target, metadata: Metadata) -> Result<Pr
 /// An arena must shrink by this much for a less simple program.
 const WORTH: f64 = 0.98;
 
-/// Steps with their memory plan and constants.
-struct Lowered {
-    drafts: Vec<Draft>,
-    plan: plan::MemoryPlan,
-    blob: Blob,
-    choices: Choices,
+/// As [`lower_apart`], without looking for a smaller arena: for programs that are run once or twice. The results are the same bytes.
+///
+/// # Errors
+/// As [`lower`].
+pub(crate) fn lower_quickly(q: &QGraph, target: &Target) -> Result<Program> {
+    let placement = Placement::all(q);
+    let base = Base::new(q, target, &placement)?;
+    let planned = base.planned(&placement, &BTreeSet::new())?;
+    base.finish(planned, Metadata::default())
 }
 
-impl Lowered {
+/// Steps with their memory plan.
+struct Planned {
+    drafts: Vec<Draft>,
+    plan: plan::MemoryPlan,
+}
+
+impl Planned {
     /// Whether its arena is so much smaller than the other's.
     fn is_worth(&self, other: &Self) -> bool {
         (self.plan.arena_bytes as f64) < WORTH * other.plan.arena_bytes as f64
     }
+}
+
+/// Every node lowered, each for itself: constants, and the steps from which those of every placement follow.
+struct Base<'a> {
+    q: &'a QGraph,
+    target: &'a Target,
+    drafts: Vec<Draft>,
+    blob: Blob,
+    choices: Choices,
+}
+
+impl<'a> Base<'a> {
+    fn new(q: &'a QGraph, target: &'a Target, placement: &Placement) -> Result<Self> {
+        let (blob, choices, fused) = (BlobBuilder::default(), Choices::new(), BTreeSet::new());
+        let mut cx = Lowering { q, target, placement, fused: &fused, blob, drafts: vec![], node: 0, choices };
+        for i in 0..q.graph.nodes.len() {
+            cx.node = i;
+            cx.lower_node()?;
+        }
+        let Lowering { drafts, blob, choices, .. } = cx;
+        Ok(Self { q, target, drafts, blob: blob.finish(), choices })
+    }
+
+    /// The steps for a placement and for values whose rows their reader takes. Only nodes that this concerns are lowered again; they have no
+    /// constants.
+    fn planned(&self, placement: &Placement, fused: &BTreeSet<ValueId>) -> Result<Planned> {
+        let Self { q, target, .. } = *self;
+        let (blob, choices) = (BlobBuilder::default(), Choices::new());
+        let mut cx = Lowering { q, target, placement, fused, blob, drafts: vec![], node: 0, choices };
+        let mut base = self.drafts.iter().peekable();
+        for (i, node) in q.graph.nodes.iter().enumerate() {
+            cx.node = i;
+            let own = std::iter::from_fn(|| base.next_if(|draft| draft.node == i));
+            if node.op.places_inputs() || node.inputs.iter().any(|id| fused.contains(id)) {
+                own.for_each(drop);
+                cx.lower_node()?;
+            } else {
+                cx.drafts.extend(own.cloned());
+            }
+        }
+        debug_assert!(cx.blob.is_empty(), "constants that the base does not have");
+        let uses: Vec<plan::Use<'_>> = cx.drafts.iter().map(Draft::uses).collect();
+        let plan = plan::plan(q, &uses, placement)?;
+        Ok(Planned { drafts: cx.drafts, plan })
+    }
 
     /// The same with chains.
-    fn chained(self, q: &QGraph, target: &Target, placement: &Placement) -> Result<Self> {
-        let Self { drafts, plan, blob, choices } = self;
+    fn chained(&self, planned: Planned, placement: &Placement) -> Result<Planned> {
+        let Self { q, target, blob, .. } = self;
         let tensors = chains::unplaced(q, placement);
         let (threads, pixels) = (target.threads, target.chunk);
-        let (drafts, plan) = chains::form(q, placement, &tensors, &blob, threads, pixels, (drafts, plan))?;
-        Ok(Self { drafts, plan, blob, choices })
+        let steps = (planned.drafts, planned.plan);
+        let (drafts, plan) = chains::form(q, placement, &tensors, blob, threads, pixels, steps)?;
+        Ok(Planned { drafts, plan })
+    }
+
+    /// The program.
+    fn finish(self, planned: Planned, metadata: Metadata) -> Result<Program> {
+        let Self { q, target, blob, choices, .. } = self;
+        let Planned { drafts, plan } = planned;
+        let tensors = q
+            .graph
+            .values
+            .iter()
+            .enumerate()
+            .map(|(i, value)| TensorInfo {
+                name: value.name.clone(),
+                shape: value.shape,
+                format: q.formats[i],
+                location: plan.locations[i].unwrap_or(Location { space: Space::Arena, offset: 0, stride: 0 }),
+            })
+            .collect();
+        let steps: Vec<Step> = drafts
+            .into_iter()
+            .zip(&plan.scratch)
+            .map(|(d, scratch)| Step {
+                name: d.name,
+                kind: d.kind,
+                call: d.call,
+                reads: d.reads,
+                writes: d.writes,
+                in_place: d.in_place,
+                scratch: *scratch,
+                macs: d.macs,
+                constant_bytes: d.constant_bytes,
+            })
+            .collect();
+        let program = Program {
+            name: identifier(&q.graph.name),
+            metadata,
+            target: target.name.into(),
+            mode: q.mode(),
+            rounding: q.rounding,
+            tensors,
+            inputs: q.graph.inputs.clone(),
+            outputs: q.graph.outputs.clone(),
+            steps,
+            blob,
+            plan,
+            choices,
+            tuned: target.tuning.choices.clone(),
+        };
+        plan::verify(&program)?;
+        Ok(program)
     }
 }
 
 fn lower_with(q: &QGraph, target: &Target, metadata: Metadata, fuse: bool) -> Result<Program> {
     let mut placement = Placement::all(q);
     let mut fused = BTreeSet::new();
-    let mut best = attempt(q, target, &placement, &fused)?;
+    let base = Base::new(q, target, &placement)?;
+    let mut best = base.planned(&placement, &fused)?;
     let candidates = if fuse { fusible(q, &placement) } else { BTreeSet::new() };
     if !candidates.is_empty() {
         // One after the other would not do where two maps are of a size. Those that do not matter stay apart.
-        let all = attempt(q, target, &placement, &candidates)?;
+        let all = base.planned(&placement, &candidates)?;
         if all.is_worth(&best) {
             (best, fused) = (all, candidates);
             for value in fused.clone() {
                 let fewer: BTreeSet<ValueId> = fused.iter().copied().filter(|v| *v != value).collect();
-                let other = attempt(q, target, &placement, &fewer)?;
+                let other = base.planned(&placement, &fewer)?;
                 if other.plan.arena_bytes <= best.plan.arena_bytes {
                     (best, fused) = (other, fewer);
                 }
             }
         }
     }
-    let chained = |lowered: Lowered, placement: &Placement| {
-        if fuse { lowered.chained(q, target, placement) } else { Ok(lowered) }
+    let chained = |planned: Planned, placement: &Placement| {
+        if fuse { base.chained(planned, placement) } else { Ok(planned) }
     };
     best = chained(best, &placement)?;
     // A zero-copy concatenation reserves the whole result from its first producer on. Where that costs arena, an
@@ -441,7 +559,7 @@ fn lower_with(q: &QGraph, target: &Target, metadata: Metadata, fuse: bool) -> Re
         for value in placement.placed() {
             let mut candidate = placement.clone();
             candidate.remove(value);
-            let other = chained(attempt(q, target, &candidate, &fused)?, &candidate)?;
+            let other = chained(base.planned(&candidate, &fused)?, &candidate)?;
             if other.is_worth(&best) {
                 (best, placement, improved) = (other, candidate, true);
                 break;
@@ -451,52 +569,11 @@ fn lower_with(q: &QGraph, target: &Target, metadata: Metadata, fuse: bool) -> Re
             break;
         }
     }
-    let Lowered { drafts, plan, blob, choices } = best;
-    target.tuning.check(&q.graph, &choices).map_err(|message| Error::file(&target.tuning.source, message))?;
-    let tensors = q
-        .graph
-        .values
-        .iter()
-        .enumerate()
-        .map(|(i, value)| TensorInfo {
-            name: value.name.clone(),
-            shape: value.shape,
-            format: q.formats[i],
-            location: plan.locations[i].unwrap_or(Location { space: Space::Arena, offset: 0, stride: 0 }),
-        })
-        .collect();
-    let steps: Vec<Step> = drafts
-        .into_iter()
-        .zip(&plan.scratch)
-        .map(|(d, scratch)| Step {
-            name: d.name,
-            kind: d.kind,
-            call: d.call,
-            reads: d.reads,
-            writes: d.writes,
-            in_place: d.in_place,
-            scratch: *scratch,
-            macs: d.macs,
-            constant_bytes: d.constant_bytes,
-        })
-        .collect();
-    let program = Program {
-        name: identifier(&q.graph.name),
-        metadata,
-        target: target.name.into(),
-        mode: q.mode(),
-        rounding: q.rounding,
-        tensors,
-        inputs: q.graph.inputs.clone(),
-        outputs: q.graph.outputs.clone(),
-        steps,
-        blob,
-        plan,
-        choices,
-        tuned: target.tuning.choices.clone(),
-    };
-    plan::verify(&program)?;
-    Ok(program)
+    target
+        .tuning
+        .check(&q.graph, &base.choices)
+        .map_err(|message| Error::file(&target.tuning.source, message))?;
+    base.finish(best, metadata)
 }
 
 /// Values that one reader can take row by row.
@@ -516,21 +593,6 @@ fn fusible(q: &QGraph, placement: &Placement) -> BTreeSet<ValueId> {
         .filter(|n| reader(n.output()).is_some_and(|r| r.op.can_take_rows_of(&*n.op)))
         .map(Node::output)
         .collect()
-}
-
-fn attempt(q: &QGraph, target: &Target, placement: &Placement, fused: &BTreeSet<ValueId>) -> Result<Lowered> {
-    let (blob, choices) = (BlobBuilder::default(), Choices::new());
-    let mut cx = Lowering { q, target, placement, fused, blob, drafts: vec![], node: 0, choices };
-    for (i, node) in q.graph.nodes.iter().enumerate() {
-        cx.node = i;
-        match q.modes.get(&node.output()) {
-            Some(mode) => node.op.lower_float(&mut cx, *mode)?,
-            None => node.op.lower(&mut cx)?,
-        }
-    }
-    let uses: Vec<plan::Use<'_>> = cx.drafts.iter().map(Draft::uses).collect();
-    let plan = plan::plan(q, &uses, placement)?;
-    Ok(Lowered { drafts: cx.drafts, plan, blob: cx.blob.finish(), choices: cx.choices })
 }
 
 /// A Rust identifier in snake case.

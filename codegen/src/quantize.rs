@@ -8,7 +8,7 @@ use crate::{
     calibrate::{Calibration, Statistics},
     error::{Error, Result},
     float::Mode,
-    graph::{Graph, ValueId},
+    graph::{Graph, Node, ValueId},
     ops::RangeRule,
 };
 use niello_kernels::{Float, Rounding};
@@ -272,12 +272,27 @@ pub(crate) struct Groups {
 
 impl Groups {
     pub(crate) fn new(graph: &Graph) -> Self {
+        Self::joined(graph, |_, _| true)
+    }
+
+    /// As [`Groups::new`], but what shares a scale with an input of the network only because both are concatenated does not:
+    /// the operand can be given the scale of the result in between.
+    pub(crate) fn apart_from_inputs(graph: &Graph) -> Self {
+        let without = Self::joined(graph, |node, _| !node.op.places_inputs());
+        let given: BTreeSet<usize> = graph.inputs.iter().map(|id| without.root(id.0)).collect();
+        let is_given = |id: ValueId| given.contains(&without.root(id.0));
+        Self::joined(graph, |node, id| !node.op.places_inputs() || is_given(id) == is_given(node.output()))
+    }
+
+    /// Operators that say so join their result with those operands that `joins` says.
+    fn joined(graph: &Graph, joins: impl Fn(&Node, ValueId) -> bool) -> Self {
         let mut groups = Self { parent: (0..graph.values.len()).collect() };
         let is_label = |id: ValueId| {
             graph.producer(id).is_some_and(|n| graph.nodes[n].op.range_rule() == RangeRule::Labels)
         };
         for node in graph.nodes.iter().filter(|n| n.op.range_rule() == RangeRule::SameAsInputs) {
-            for id in node.inputs.iter().filter(|id| !is_label(**id)).chain(&node.outputs) {
+            let inputs = node.inputs.iter().filter(|id| !is_label(**id) && joins(node, **id));
+            for id in inputs.chain(&node.outputs) {
                 let (a, b) = (groups.root(id.0), groups.root(node.outputs[0].0));
                 groups.parent[a.max(b)] = a.min(b);
             }

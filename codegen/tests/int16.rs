@@ -207,13 +207,33 @@ fn what_cannot_have_sixteen_bits_is_named() {
         (&["inpt"][..], &[][..], "no layer `inpt`; near: input"),
         (&["input"], &[], "`input` is an input of the network"),
         (&["shares"], &[], "`shares` is an output of the network"),
-        (&["last"], &[], "`input` is an input of the network"),
         (&[], &["sum"], "`sum` has no weights"),
         (&[], &["input"], "`input` has no weights"),
     ] {
         let message = refused(activations, weights);
         assert!(message.contains(expected), "{message}");
     }
+}
+
+#[test]
+fn what_is_concatenated_with_an_input_can_be_wide() {
+    let (mut q, calibration) = prepared(branching());
+    let before = q.formats.clone();
+    let wide = Wide { activations: ["last".into()].into(), ..Wide::default() };
+    widen(&mut q, &calibration, &wide).unwrap();
+    let at = |name: &str| q.graph.find(name).unwrap().0;
+    for name in ["active", "large", "last"] {
+        assert!(matches!(q.formats[at(name)], Format::Int16 { .. }), "{name}");
+    }
+    assert_eq!(q.formats[at("last.input")], q.formats[at("last")], "a copy in the format of the whole");
+    assert_eq!(q.formats[at("input")], before[at("input")]);
+    // A scale of 1/32767 of the largest magnitude: the copy is as good as the input's codes.
+    let program = lower_apart(&q, &TARGETS[0], Metadata::default()).unwrap();
+    let input = program.tensor(program.inputs[0]);
+    let coded = input.dequantize(&input.quantize(&sample(&q.graph, "first")[0].data));
+    let result = verify(&q.graph, &program, [Ok(vec![coded])], |_, _| Ok(())).unwrap();
+    let copy = result.layers.iter().find(|layer| layer.name == "last.input").unwrap();
+    assert!(copy.sqnr_db.is_none_or(|db| db > 70.0), "{copy:?}");
 }
 
 #[test]

@@ -11,11 +11,12 @@ use niello_kernels::{
 };
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
+use std::sync::Arc;
 
 /// See [`RowChain`].
 #[derive(Debug)]
 pub(super) struct ChainCall {
-    calls: Vec<Box<dyn Call>>,
+    calls: Vec<Arc<dyn Call>>,
     group: Group,
     /// Values that lie in one of the maps in between, with its index among them and their first channel.
     inside: Vec<(ValueId, usize, usize)>,
@@ -25,7 +26,7 @@ pub(super) struct ChainCall {
 impl ChainCall {
     pub(super) fn new(
         group: Group,
-        calls: Vec<Box<dyn Call>>,
+        calls: Vec<Arc<dyn Call>>,
         placement: &Placement,
         values: usize,
         threads: usize,

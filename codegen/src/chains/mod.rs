@@ -21,7 +21,7 @@ use crate::{
 pub(crate) use group::unplaced;
 use group::{Drafts, Group};
 use niello_kernels::conv::part_of_scratch;
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// An arena must shrink by this much for another map to be given up.
 const WORTH: f64 = 0.98;
@@ -134,12 +134,14 @@ fn chained(
         members.iter().fold((0, 0), |(macs, bytes), draft| (macs + draft.macs, bytes + draft.constant_bytes));
     let Group { inputs, output, scratch, .. } = &group;
     let (reads, writes, scratch) = (inputs.clone(), *output, *scratch);
+    let node = members.last().expect("a group has members").node;
     let calls = members.into_iter().map(|draft| draft.call).collect();
     let call = call::ChainCall::new(group, calls, placement, tensors.len(), threads);
     Draft {
+        node,
         name,
         kind: "RowChain",
-        call: Box::new(call),
+        call: Arc::new(call),
         reads,
         writes,
         scratch,

@@ -10,7 +10,7 @@ use crate::{
 use niello_kernels::{ConvMaxPool2d, Isa, Kernel, Memory, Region, Space};
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
-use std::any::Any;
+use std::{any::Any, sync::Arc};
 
 /// Bytes that the rows between the two may take, unless one window needs more: little beside a second-level cache.
 const BAND: usize = 64 << 10;
@@ -25,8 +25,9 @@ pub(super) fn fuse(cx: &mut Lowering<'_>, pool: MaxPoolCall) -> Result<()> {
     let (input, output) = (cx.node().inputs[0], cx.node().output());
     let (map, pooled) = (cx.graph().shape(input), cx.graph().shape(output));
     let producer = cx.take_draft::<Conv2dCall>(input).and_then(|draft| {
-        let call = (draft.call as Box<dyn Any>).downcast::<Conv2dCall>().ok()?;
-        Some((draft.name, *call, draft.reads, draft.scratch, draft.macs, draft.constant_bytes))
+        let call =
+            Arc::unwrap_or_clone((draft.call as Arc<dyn Any + Send + Sync>).downcast::<Conv2dCall>().ok()?);
+        Some((draft.name, call, draft.reads, draft.scratch, draft.macs, draft.constant_bytes))
     });
     let Some((name, conv, reads, scratch, macs, constant_bytes)) = producer else {
         cx.push(pool, &[input], output);

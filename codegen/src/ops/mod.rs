@@ -135,7 +135,8 @@ pub trait Op: Any + fmt::Debug + Send + Sync {
         false
     }
 
-    /// Whether a producer of an input may write straight into the output (concatenation).
+    /// Whether a producer of an input may write straight into the output (concatenation). Such an operator has no constants: it is lowered
+    /// for every placement that is tried.
     fn places_inputs(&self) -> bool {
         false
     }
@@ -151,7 +152,7 @@ pub trait Op: Any + fmt::Debug + Send + Sync {
     }
 
     /// Whether it can take the result of `producer` row by row, so that the whole of it is never in memory.
-    /// [`Lowering::takes_rows`] then says whether it shall.
+    /// [`Lowering::takes_rows`] then says whether it shall. Its constants are the same either way.
     fn can_take_rows_of(&self, producer: &dyn Op) -> bool {
         let _ = producer;
         false

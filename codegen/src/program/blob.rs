@@ -61,6 +61,11 @@ impl BlobBuilder {
         Const { offset, len: data.len(), kind: PhantomData }
     }
 
+    /// Whether nothing was stored.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
     /// The finished block.
     pub fn finish(mut self) -> Blob {
         let len = self.bytes.len().next_multiple_of(SMALL_ALIGNMENT);

@@ -240,7 +240,7 @@ macro_rules! kernel_call {
         $(#[$meta:meta])* $name:ident for $kernel:ident { $($field:ident: $ty:ty),* }
     ) => {
         $(#[$meta])*
-        #[derive(Debug)]
+        #[derive(Clone, Debug)]
         pub(crate) struct $name {
             $(pub(crate) $field: $ty,)*
         }

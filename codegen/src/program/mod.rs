@@ -19,6 +19,7 @@ use crate::{
     tuning::Choices,
 };
 use niello_kernels::{Region, Rounding, Space};
+use std::sync::Arc;
 
 /// Where a tensor lies: its view is its shape at this offset, pixels `stride` bytes apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +65,7 @@ pub struct Step {
     /// The operator, e.g. `Conv2d`.
     pub kind: &'static str,
     /// The kernel and its parameters.
-    pub call: Box<dyn Call>,
+    pub call: Arc<dyn Call>,
     /// Tensors read.
     pub reads: Vec<ValueId>,
     /// Tensor written.
