@@ -272,10 +272,11 @@ impl<'s> Yardstick<'s> {
             let views: Vec<&[i8]> = codes.iter().map(|c| &c[..]).collect();
             let info = program.tensor(program.outputs[0]);
             let coded = info.dequantize(&executor.run(&views)?[0]);
-            if let (Some(step), Some(range)) = (info.format.step(), info.format.range()) {
-                let (min, max) = (range.0 - step / 2.0, range.1 + step / 2.0);
-                let within: Vec<f32> = float.data.iter().map(|x| x.clamp(min, max)).collect();
-                output.add(&within, &coded.data, step, range);
+            if let Some(range) = info.format.range() {
+                let half = info.format.step().map_or(0.0, |step| step / 2.0);
+                let within: Vec<f32> =
+                    float.data.iter().map(|x| x.clamp(range.0 - half, range.1 + half)).collect();
+                output.add(&within, &coded.data, info.format.step(), range);
             }
         }
         Ok(output.sqnr_db().unwrap_or(f64::INFINITY))
