@@ -9,7 +9,7 @@ use niello_codegen::{
     execute::Executor,
     pipeline::{Build, build, import},
     quantize::{Format, QParams},
-    recipe::{Range, Recipe},
+    recipe::{Numbers, Range, Recipe},
     report::report,
     verify::verify,
 };
@@ -25,7 +25,7 @@ use std::{
 use support::{Room, shared};
 
 /// What the program answers, as real values.
-fn int8(build: &Build, picture: &Picture) -> Tensor<f32> {
+fn coded(build: &Build, picture: &Picture) -> Tensor<f32> {
     let program = &build.program;
     let codes = program.tensor(program.inputs[0]).quantize(&build.input(picture).unwrap().data);
     let outputs = Executor::new(program).run(&[&codes]).unwrap();
@@ -170,7 +170,7 @@ fn miniseg_keeps_its_masks() {
     let mut pooled = DiceCounts::default();
     for slice in &slices {
         let picture = load(slice).unwrap();
-        let mask = build.labels(&int8(&build, &picture));
+        let mask = build.labels(&coded(&build, &picture));
         let input = build.input(&picture).unwrap();
         let float = build.labels(&build.quantized.graph.eval_f32(&[input]).unwrap()[0]);
         let pixels = float.iter().filter(|label| **label == 1).count();
@@ -193,7 +193,7 @@ fn unet_small_lung_keeps_its_masks() {
     let build = build(&recipe, &Registry, |_| {}).unwrap();
     for slice in &slices {
         let picture = load(slice).unwrap();
-        let mask = build.labels(&int8(&build, &picture));
+        let mask = build.labels(&coded(&build, &picture));
         // The stored masks are PyTorch's in float, packed row by row, the first pixel in the highest bit.
         let packed = slice.to_str().unwrap().replace(".npy", "_lungmask.npy");
         let packed = std::fs::read(packed).unwrap();
@@ -217,7 +217,7 @@ fn anam_net_keeps_its_classes() {
     for slice in (0..12).map(|i| format!("val_{i:02}")) {
         let file = |what: &str| shared.join(format!("trained/anam_val/{slice}_{what}.png"));
         let (label, float) = (samples(&file("label")), samples(&file("f32_argmax")));
-        let coded = build.labels(&int8(&build, &load(file("image")).unwrap()));
+        let coded = build.labels(&coded(&build, &load(file("image")).unwrap()));
         for class in 0..3u8 {
             let against_float = dice(&coded, &float, class, None);
             let name = &build.classes[usize::from(class)];
@@ -240,6 +240,68 @@ fn anam_net_keeps_its_classes() {
             ours.dice().unwrap(),
             theirs.dice().unwrap()
         );
+    }
+}
+
+/// Every number format in floating point.
+const FLOATS: [Numbers; 3] = [Numbers::F32, Numbers::F16, Numbers::F16Native];
+
+/// Classifiers decide as float does, on every picture.
+#[test]
+fn floating_point_keeps_every_decision() {
+    let Some(shared) = shared() else { return };
+    let slices = list_images(shared.join("data/ct/covidnet"), false).unwrap();
+    let patients = list_images(shared.join("data/ct/covid_ct"), true).unwrap();
+    let weights = |recipe: Recipe, file: &str| recipe.weights(shared.join(file));
+    let squeezenet = Recipe::new("squeezenet1_0").input_size(224, 224).preprocess("imagenet");
+    for (recipe, pictures) in [
+        (weights(squeezenet, "data/weights/w251_squeezenet1_0_covidx.safetensors"), &slices),
+        (weights(Recipe::new("w251_baseline_cnn"), "data/weights/w251_baseline_cnn.safetensors"), &slices),
+        (weights(Recipe::new("polsinelli_cnn"), "trained/polsinelli_cnn_covid_ct.safetensors"), &patients),
+    ] {
+        for numbers in FLOATS {
+            let mut recipe = recipe.clone();
+            recipe.format.numbers = numbers;
+            let build = build(&recipe, &Registry, |_| {}).unwrap();
+            let (same, sqnr) = agreement(&build, pictures);
+            println!("{} {numbers}: {} pictures, same {same}, {sqnr:.1} dB", recipe.network, pictures.len());
+            assert!(pictures.len() >= 7);
+            assert_eq!(same, 1.0, "{} {numbers}", recipe.network);
+        }
+    }
+}
+
+/// Masks are float's but for single pixels.
+#[test]
+fn floating_point_keeps_masks() {
+    let Some(shared) = shared() else { return };
+    let covid = list_images(shared.join("data/ct/covidnet"), false).unwrap();
+    let lungs = ["16", "24", "32"].map(|z| shared.join(format!("data/ct/hu/lung1_z{z}.npy")));
+    let slice = vec![shared.join("trained/anam_val/val_05_image.png")];
+    let weights = |network: &str, file: &str| Recipe::new(network).weights(shared.join(file));
+    for (recipe, pictures) in [
+        (weights("miniseg", "data/weights/miniseg_p1110_fold1.safetensors"), covid),
+        (weights("unet_small_lung", "data/weights/unet_small_lung.safetensors"), lungs.to_vec()),
+        (Recipe::new("anam_net").input_size(256, 256).resize("stretch"), slice),
+    ] {
+        for numbers in FLOATS {
+            let mut recipe = recipe.clone();
+            recipe.format.numbers = numbers;
+            let build = build(&recipe, &Registry, |_| {}).unwrap();
+            let mut pooled = vec![DiceCounts::default(); build.label_names().len()];
+            for picture in &pictures {
+                let picture = load(picture).unwrap();
+                let ours = build.labels(&coded(&build, &picture));
+                let input = build.input(&picture).unwrap();
+                let float = build.labels(&build.quantized.graph.eval_f32(&[input]).unwrap()[0]);
+                pooled.iter_mut().zip(0..).for_each(|(counts, class)| counts.add(&ours, &float, class, None));
+            }
+            for (name, counts) in build.label_names().iter().zip(&pooled) {
+                let dice = counts.dice().unwrap();
+                println!("{} {numbers}, {name}: Dice {dice:.5}", recipe.network);
+                assert!(dice >= 0.999, "{} {numbers}, {name}: {dice}", recipe.network);
+            }
+        }
     }
 }
 
