@@ -92,9 +92,10 @@ pub const TARGETS: &[Target] = &[
 impl Target {
     /// The target of that name; `host` is the best one for this machine.
     pub fn find(name: &str) -> Result<&'static Target> {
+        let host_is = |names: &[&str]| names.contains(&niello_kernels::Isa::detect().name());
         let wanted = match name {
-            "host" if matches!(niello_kernels::Isa::detect().name(), "avx512vnni" | "avx2") => "x86-vnni",
-            "host" if matches!(niello_kernels::Isa::detect().name(), "dotprod" | "i8mm") => "aarch64-dotprod",
+            "host" if host_is(&["avx512vnni", "avx2"]) => "x86-vnni",
+            "host" if host_is(&["dotprod", "i8mm", "dotprod-fp16", "i8mm-fp16"]) => "aarch64-dotprod",
             "host" if cfg!(target_arch = "aarch64") => "aarch64-neon",
             "host" => "portable",
             other => other,

@@ -2,7 +2,16 @@
 
 /// What the running core can execute. A kernel picks its tile by it; results never depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Isa(Level);
+pub struct Isa(Level, Extra);
+
+/// What a core can have at any level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Extra {
+    None,
+    /// Arithmetic of halves, of Armv8.2.
+    #[cfg(target_arch = "aarch64")]
+    Fp16,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Level {
@@ -22,10 +31,16 @@ enum Level {
     I8mm,
 }
 
+#[cfg(target_arch = "aarch64")]
+impl Extra {
+    /// What the compilation target promises.
+    const COMPILED: Self = if cfg!(target_feature = "fp16") { Self::Fp16 } else { Self::None };
+}
+
 impl Isa {
     /// The readable reference for every tile, slow. Always available.
     pub const fn scalar() -> Self {
-        Self(Level::Scalar)
+        Self(Level::Scalar, Extra::None)
     }
 
     /// The best set that the compilation target promises, without looking at the machine.
@@ -37,7 +52,7 @@ impl Isa {
             target_feature = "avx512vl",
             target_feature = "avx512vnni"
         ))]
-        return Self(Level::Avx512Vnni);
+        return Self(Level::Avx512Vnni, Extra::None);
         #[cfg(all(
             target_arch = "x86_64",
             target_feature = "avx2",
@@ -45,19 +60,19 @@ impl Isa {
             target_feature = "f16c"
         ))]
         #[allow(unreachable_code, reason = "reached where nothing above was compiled")]
-        return Self(Level::Avx2);
+        return Self(Level::Avx2, Extra::None);
         #[cfg(all(target_arch = "aarch64", target_feature = "dotprod", target_feature = "i8mm"))]
-        return Self(Level::I8mm);
+        return Self(Level::I8mm, Extra::COMPILED);
         #[cfg(all(target_arch = "aarch64", target_feature = "dotprod"))]
         #[allow(unreachable_code, reason = "reached where nothing above was compiled")]
-        return Self(Level::Dotprod);
+        return Self(Level::Dotprod, Extra::COMPILED);
         #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
         #[allow(unreachable_code, reason = "reached where nothing above was compiled")]
-        return Self(Level::Neon);
+        return Self(Level::Neon, Extra::COMPILED);
         #[cfg(niello_dsp)]
-        return Self(Level::Dsp);
+        return Self(Level::Dsp, Extra::None);
         #[allow(unreachable_code, reason = "reached where nothing above was compiled")]
-        Self(Level::Portable)
+        Self(Level::Portable, Extra::None)
     }
 
     /// The best set of the machine that this runs on (with feature `std`), else [`Isa::compiled`].
@@ -66,21 +81,25 @@ impl Isa {
         {
             use std::is_x86_feature_detected as has;
             if has!("avx512f") && has!("avx512bw") && has!("avx512vl") && has!("avx512vnni") {
-                return Self(Level::Avx512Vnni);
+                return Self(Level::Avx512Vnni, Extra::None);
             }
             // What has AVX2 has the other two, but for a few cores that are rare.
             if has!("avx2") && has!("fma") && has!("f16c") {
-                return Self(Level::Avx2);
+                return Self(Level::Avx2, Extra::None);
             }
         }
         #[cfg(all(feature = "std", target_arch = "aarch64"))]
         {
             use std::arch::is_aarch64_feature_detected as has;
+            let extra = if has!("fp16") { Extra::Fp16 } else { Extra::COMPILED };
             if has!("dotprod") && has!("i8mm") {
-                return Self(Level::I8mm);
+                return Self(Level::I8mm, extra);
             }
             if has!("dotprod") {
-                return Self(Level::Dotprod);
+                return Self(Level::Dotprod, extra);
+            }
+            if let Self(Level::Neon, _) = Self::compiled() {
+                return Self(Level::Neon, extra);
             }
         }
         Self::compiled()
@@ -106,12 +125,22 @@ impl Isa {
             Level::I8mm,
         ]
         .into_iter()
-        .map(Self)
-        .filter(move |isa| *isa <= best)
+        .filter(move |level| *level <= best.0)
+        // What is extra, on the best of them.
+        .map(|level| Self(level, Extra::None))
+        .chain((best.1 != Extra::None).then_some(best))
     }
 
-    /// Short name, as in reports: `scalar`, `portable`, `dsp`, `avx2`, `avx512vnni`, `neon`, `dotprod`, `i8mm`.
+    /// Short name, as in reports: `scalar`, `portable`, `dsp`, `avx2`, `avx512vnni`, `neon`, `dotprod`, `i8mm`; with `-fp16` behind it
+    /// where there is arithmetic of halves.
     pub const fn name(self) -> &'static str {
+        #[cfg(target_arch = "aarch64")]
+        match self {
+            Self(Level::Neon, Extra::Fp16) => return "neon-fp16",
+            Self(Level::Dotprod, Extra::Fp16) => return "dotprod-fp16",
+            Self(Level::I8mm, Extra::Fp16) => return "i8mm-fp16",
+            _ => {}
+        }
         match self.0 {
             Level::Scalar => "scalar",
             Level::Portable => "portable",
@@ -161,6 +190,12 @@ impl Isa {
     #[cfg(target_arch = "aarch64")]
     pub(crate) const fn has_neon(self) -> bool {
         matches!(self.0, Level::Neon | Level::Dotprod | Level::I8mm)
+    }
+
+    /// Whether NEON with arithmetic of halves may be used.
+    #[cfg(target_arch = "aarch64")]
+    pub(crate) const fn has_fp16(self) -> bool {
+        self.has_neon() && matches!(self.1, Extra::Fp16)
     }
 
     /// Whether NEON with dot products may be used.

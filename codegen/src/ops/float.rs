@@ -9,8 +9,8 @@ use crate::{
     program::{Const, Ref, Scratch, kernel_call},
 };
 use niello_kernels::{
-    Float, Range,
-    float::conv::{packed_index, scratch_bytes},
+    Conv2dFloat, Float, Operand, Range, Region,
+    float::conv::{default_chunk, packed_index},
     float::half,
 };
 
@@ -95,12 +95,16 @@ impl Convolution<'_> {
         let single: &[f32] = if mode == Mode::F32 { &packed } else { &[] };
         let bytes = 4 * (single.len() + bias.len()) + 2 * halves.len();
         let Shape { h, w, .. } = cx.graph().shape(output);
-        let chunk = cx.pixels_per_pass(cx.target().chunk, 1, h * w);
+        let chunk = cx.pixels_per_pass(default_chunk(panel as u32) as usize, 1, h * w);
         let native = mode == Mode::F16Native;
-        let scratch = cx.scratch_of_threads(scratch_bytes(native, types, taps * c, chunk));
-        let call = Conv2dFloatCall {
-            input: Ref::new(input),
-            output: Ref::new(output),
+        let operand = |value, float: Float| {
+            let Shape { h, w, c } = cx.graph().shape(value);
+            Operand::input(0, [h, w, c * float.bytes()].map(|d| d as u32))
+        };
+        // Scratch depends on everything but where operands lie.
+        let layer = Conv2dFloat {
+            input: operand(input, types[0]),
+            output: operand(output, types[1]),
             types,
             kernel: self.kernel.map(|d| d as u32),
             stride: self.stride.map(|d| d as u32),
@@ -109,13 +113,33 @@ impl Convolution<'_> {
             transposed: self.transposed,
             groups: self.groups as u32,
             panel: panel as u32,
+            weights: single,
+            halves: &halves,
+            bias: &bias,
+            range: self.clamp.float_range(),
+            native,
+            chunk: chunk as u32,
+            scratch: Region::EMPTY,
+        };
+        let scratch = cx.scratch_of_threads(layer.scratch_bytes());
+        let call = Conv2dFloatCall {
+            input: Ref::new(input),
+            output: Ref::new(output),
+            types,
+            kernel: layer.kernel,
+            stride: layer.stride,
+            dilation: layer.dilation,
+            padding: layer.padding,
+            transposed: self.transposed,
+            groups: layer.groups,
+            panel: layer.panel,
             weights: cx.constant(single),
             halves: cx.constant(&halves),
             // A zero of either sign is the same bias, but would not be the same bits.
             bias: cx.constant(&bias.iter().map(|b| b + 0.0).collect::<Vec<_>>()),
-            range: self.clamp.float_range(),
+            range: layer.range,
             native,
-            chunk: chunk as u32,
+            chunk: layer.chunk,
             scratch: Scratch,
         };
         cx.push(call, &[input], output).scratch(scratch).constant_bytes(bytes);

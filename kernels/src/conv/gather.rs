@@ -184,7 +184,7 @@ unsafe fn copy(source: *const i8, cells: &[Cell<i8>]) {
 /// # Safety
 /// All rows are readable at `source`, and `rows * len` bytes writable at `target`.
 #[inline(always)]
-pub(super) unsafe fn copy_rows(source: *const i8, pitch: usize, target: *mut i8, len: usize, rows: usize) {
+pub(crate) unsafe fn copy_rows(source: *const i8, pitch: usize, target: *mut i8, len: usize, rows: usize) {
     // SAFETY: the caller's promise.
     unsafe {
         match len {

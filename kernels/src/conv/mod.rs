@@ -7,7 +7,7 @@
 
 mod conv2d;
 mod driver;
-mod gather;
+pub(crate) mod gather;
 mod transposed;
 mod widen;
 
