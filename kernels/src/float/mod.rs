@@ -11,8 +11,8 @@
 //!
 //! Additions of floating point depend on their order, so the order is part of what a kernel means. Every sum of products is one chain
 //! of fused multiply-adds ([`fused()`]: one rounding each) for each result, in the order that the kernel's documentation gives; vectors
-//! hold different results, never parts of one. No compiler may contract or reorder it: Rust's operators mean single IEEE
-//! operations. What a result that is not a number becomes is defined as well ([`Range`]), so that even then bits agree.
+//! hold different results, never parts of one. (A dot product of attention is eight chains.) No compiler may contract or reorder it:
+//! Rust's operators mean single IEEE operations. What a result that is not a number becomes is defined as well ([`Range`]), so that even then bits agree.
 
 mod argmax;
 mod attention;
@@ -48,7 +48,7 @@ pub use resize::ResizeBilinearFloat;
 pub use softmax::SoftmaxFloat;
 pub use unpool::{MaxPosition2dFloat, MaxUnpool2dFloat};
 
-use crate::memory::{Channels, put};
+use crate::memory::{Channels, put_halves, put_words};
 use core::cell::Cell;
 
 /// The type of a tensor's numbers.
@@ -77,12 +77,22 @@ impl Float {
     /// Numbers `first..first + N`, or zeros if they are not all there.
     #[inline(always)]
     pub(crate) fn block<const N: usize>(self, channels: Channels<'_>, first: usize) -> [f32; N] {
+        let mut numbers = [0.0; N];
         match self {
             Self::F16 => {
-                channels.pairs::<N>(first.saturating_mul(2)).map(|b| half::to_f32(u16::from_le_bytes(b)))
+                let halves = channels.pairs::<N>(first.saturating_mul(2));
+                for (x, bytes) in numbers.iter_mut().zip(halves) {
+                    *x = half::to_f32(u16::from_le_bytes(bytes));
+                }
             }
-            Self::F32 => channels.quads::<N>(first.saturating_mul(4)).map(f32::from_le_bytes),
+            Self::F32 => {
+                let words = channels.quads::<N>(first.saturating_mul(4));
+                for (x, bytes) in numbers.iter_mut().zip(words) {
+                    *x = f32::from_le_bytes(bytes);
+                }
+            }
         }
+        numbers
     }
 
     /// Stores numbers, each rounded to the type, if there is room for all of them.
@@ -90,17 +100,18 @@ impl Float {
     pub(crate) fn put<const N: usize>(self, cells: &[Cell<i8>], first: usize, numbers: [f32; N]) {
         match self {
             Self::F16 => {
-                let halves: [u16; N] = numbers.map(half::from_f32);
-                let rest = cells.get(first.saturating_mul(2)..).unwrap_or_default();
-                if let Some(cells) = rest.as_chunks::<2>().0.first_chunk::<N>() {
-                    cells.iter().zip(halves).for_each(|(c, h)| put(c, 0, h.to_le_bytes().map(|b| b as i8)));
+                let mut halves = [0; N];
+                for (h, x) in halves.iter_mut().zip(numbers) {
+                    *h = half::from_f32(x);
                 }
+                put_halves(cells, first.saturating_mul(2), halves);
             }
             Self::F32 => {
-                let rest = cells.get(first.saturating_mul(4)..).unwrap_or_default();
-                if let Some(cells) = rest.as_chunks::<4>().0.first_chunk::<N>() {
-                    cells.iter().zip(numbers).for_each(|(c, x)| put(c, 0, x.to_le_bytes().map(|b| b as i8)));
+                let mut words = [0; N];
+                for (w, x) in words.iter_mut().zip(numbers) {
+                    *w = x.to_bits();
                 }
+                put_words(cells, first.saturating_mul(4), words);
             }
         }
     }

@@ -17,7 +17,7 @@ pub(crate) use code::Code;
 pub use element::{Element, F16, bytes, cells};
 pub(crate) use pairs::{OfTwo, Pairs};
 pub use view::{Channels, In, Out};
-pub(crate) use view::{Runs, in_blocks, map1, put};
+pub(crate) use view::{Runs, in_blocks, map1, put, put_halves, put_words};
 
 /// Values that loops over channels handle at once: a cache line where vectors are wide, few where code must be small.
 pub(crate) const LARGE_BLOCK: usize = if cfg!(target_pointer_width = "64") { 64 } else { 8 };

@@ -241,6 +241,26 @@ pub(crate) fn put<const N: usize>(cells: &[Cell<i8>], first: usize, values: [i8;
     }
 }
 
+/// As [`put`], of 16-bit words in little-endian order, at any address.
+#[inline(always)]
+pub(crate) fn put_halves<const N: usize>(cells: &[Cell<i8>], first: usize, words: [u16; N]) {
+    let rest = cells.get(first..).unwrap_or_default();
+    if let Some(cells) = rest.as_chunks::<2>().0.first_chunk::<N>() {
+        // SAFETY: `2 N` cells in a row, which may be written through a shared reference.
+        unsafe { cells.as_ptr().cast::<[u16; N]>().cast_mut().write_unaligned(words.map(u16::to_le)) };
+    }
+}
+
+/// As [`put`], of 32-bit words in little-endian order, at any address.
+#[inline(always)]
+pub(crate) fn put_words<const N: usize>(cells: &[Cell<i8>], first: usize, words: [u32; N]) {
+    let rest = cells.get(first..).unwrap_or_default();
+    if let Some(cells) = rest.as_chunks::<4>().0.first_chunk::<N>() {
+        // SAFETY: `4 N` cells in a row, which may be written through a shared reference.
+        unsafe { cells.as_ptr().cast::<[u32; N]>().cast_mut().write_unaligned(words.map(u32::to_le)) };
+    }
+}
+
 /// `dst[i] = f(src[i])` for as many values as both have.
 #[inline(always)]
 pub(crate) fn map1(dst: &[Cell<i8>], src: Channels<'_>, f: impl Fn(i8) -> i8) {
