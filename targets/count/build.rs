@@ -11,7 +11,7 @@ mod kernels;
 use niello_codegen::{
     Config, Error, Result,
     board::Board,
-    emit::{EmitOptions, WeightsPath, emit, type_name, write_files},
+    emit::{EmitOptions, WeightsPath, element, emit, type_name, write_files},
     program::Program,
     recipe::{Recipe, Target},
 };
@@ -89,10 +89,14 @@ fn network(program: &Program) -> String {
     };
     let (inputs, outputs) = (names("input", program.inputs.len()), names("output", program.outputs.len()));
     let (mut fields, mut zeros, mut fill, mut arguments, mut sum) = Default::default();
-    for name in inputs.iter().chain(&outputs) {
+    for (name, id) in inputs.iter().chain(&outputs).zip(program.inputs.iter().chain(&program.outputs)) {
         let len = format!("model::{}_LEN", name.to_uppercase());
-        push(&mut fields, format_args!("    {name}: [i8; {len}],\n"));
-        push(&mut zeros, format_args!("{name}: [0; {len}], "));
+        let ty = match element(program.tensor(*id).format) {
+            "F16" => "niello::F16",
+            other => other,
+        };
+        push(&mut fields, format_args!("    {name}: [{ty}; {len}],\n"));
+        push(&mut zeros, format_args!("{name}: [<{ty} as niello::kernels::memory::Element>::ZERO; {len}], "));
     }
     for name in &inputs {
         push(&mut fill, format_args!("        codes.fill(&mut self.{name});\n"));

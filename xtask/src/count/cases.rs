@@ -19,6 +19,12 @@ const ANAM_NET_NARROW: &str = "tests/bits/anam_net_narrow.toml";
 const SQUEEZENET1_1: &str = "tests/bits/squeezenet1_1.toml";
 const SQUEEZENET1_0: &str = "targets/count/recipes/squeezenet1_0.toml";
 const ANAM_NET: &str = "targets/count/recipes/anam_net.toml";
+const SQUEEZENET1_0_F32: &str = "targets/count/recipes/squeezenet1_0_f32.toml";
+const SQUEEZENET1_0_F16: &str = "targets/count/recipes/squeezenet1_0_f16.toml";
+const SQUEEZENET1_0_F16_NATIVE: &str = "targets/count/recipes/squeezenet1_0_f16_native.toml";
+const ANAM_NET_F16_NATIVE: &str = "targets/count/recipes/anam_net_f16_native.toml";
+const W251_CNN_F32: &str = "targets/count/recipes/w251_cnn_f32.toml";
+const W251_CNN_F16: &str = "targets/count/recipes/w251_cnn_f16.toml";
 const W251_CNN: &str = "tests/bits/w251_cnn.toml";
 const W251_SQUEEZENET: &str = "tests/bits/w251_squeezenet.toml";
 
@@ -64,6 +70,20 @@ pub(super) const ALL: &[Case<'_>] = &[
     on(M7, W251_SQUEEZENET),
     on(HOST, SQUEEZENET1_0),
     on(HOST, ANAM_NET),
+    on(A53, SQUEEZENET1_0_F32),
+    on(A72, SQUEEZENET1_0_F32),
+    on(A76, SQUEEZENET1_0_F32),
+    on(A53, SQUEEZENET1_0_F16),
+    on(A72, SQUEEZENET1_0_F16),
+    on(A76, SQUEEZENET1_0_F16_NATIVE),
+    on(A76, ANAM_NET_F16_NATIVE),
+    on(M3, W251_CNN_F32),
+    on(M4, W251_CNN_F32),
+    on(M7, W251_CNN_F32),
+    on(M33, W251_CNN_F32),
+    on(M4, W251_CNN_F16),
+    on(M7, W251_CNN_F16),
+    on(HOST, SQUEEZENET1_0_F32),
 ];
 
 const fn on<'a>(target: &'a str, recipe: &'a str) -> Case<'a> {
