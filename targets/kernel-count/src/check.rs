@@ -22,11 +22,12 @@ type Kind = fn(&mut Random, &mut Buffers) -> bool;
 /// Whether all are equal; prints the first of each kind that is not.
 pub(crate) fn all(buffers: &mut Buffers) -> bool {
     let mut random = Random(3);
-    let kinds: [(&str, Kind); 4] = [
+    let kinds: [(&str, Kind); 5] = [
         ("convolution", convolution),
         ("depthwise convolution", depthwise),
         ("max pool", max_pool),
         ("addition", addition),
+        ("floating-point convolution", crate::float::convolution),
     ];
     for (name, kind) in kinds {
         for case in 0..CASES {
@@ -104,7 +105,7 @@ fn convolution(random: &mut Random, buffers: &mut Buffers) -> bool {
         Operand::arena(PLACES[2], [out[0], out[1], groups * cout], groups * cout + random.below(2) * 3);
     let chunk = 1 + random.below(30) as usize;
     let scratch = scratch_bytes(layout, gather, taps, cin as usize, chunk) as u32;
-    let Buffers { arena, weights, bias, mantissa, shift, pad } = buffers;
+    let Buffers { arena, weights, bias, mantissa, shift, pad, .. } = buffers;
     let layer = Conv2d {
         input,
         output,
@@ -210,7 +211,7 @@ fn fill(random: &mut Random, arena: &mut [i8], operand: &Operand, lowest: bool) 
 }
 
 /// Runs a layer on both; the output is compared with all bytes between its pixels, where nothing may be written.
-fn equal(layer: &dyn Kernel, arena: &mut [i8], output: &Operand) -> bool {
+pub(crate) fn equal(layer: &dyn Kernel, arena: &mut [i8], output: &Operand) -> bool {
     let region = output.offset as usize..output.extent().unwrap_or(0).max(output.offset as usize);
     let mut checksums = [0u32; 2];
     for (isa, checksum) in [Isa::scalar(), Isa::compiled()].into_iter().zip(&mut checksums) {

@@ -1,6 +1,10 @@
 //! The layers that are counted, and the memory in which all run.
 
-use crate::{counter::Counter, random::Random};
+use crate::{
+    counter::Counter,
+    float::{self, Floats},
+    random::Random,
+};
 use core::cell::Cell;
 use cortex_m_semihosting::hprintln;
 use niello::kernels::{
@@ -24,6 +28,7 @@ pub(crate) struct Buffers {
     pub(crate) mantissa: [i32; CHANNELS],
     pub(crate) shift: [i8; CHANNELS],
     pub(crate) pad: [i8; 2 * CHANNELS],
+    pub(crate) floats: Floats,
 }
 
 impl Buffers {
@@ -36,6 +41,7 @@ impl Buffers {
             mantissa: [0; CHANNELS],
             shift: [0; CHANNELS],
             pad: [0; 2 * CHANNELS],
+            floats: Floats::new(),
         }
     }
 
@@ -93,6 +99,7 @@ pub(crate) fn count(buffers: &mut Buffers) {
     }
     hprintln!("any packing");
     count_others(&counter, buffers);
+    float::count(&counter, buffers);
 }
 
 fn count_convolution(counter: &Counter, buffers: &mut Buffers, layout: Layout, layer: &Convolution) {
@@ -104,7 +111,7 @@ fn count_convolution(counter: &Counter, buffers: &mut Buffers, layout: Layout, l
     // As recipes have it for these packings.
     let chunk = if layout == Layout::DSP { 12 } else { 4 };
     let scratch = scratch_bytes(layout, gather, (kernel * kernel) as usize, cin as usize, chunk);
-    let Buffers { arena, weights, bias, mantissa, shift, pad } = buffers;
+    let Buffers { arena, weights, bias, mantissa, shift, pad, .. } = buffers;
     let layer = Conv2d {
         input,
         output,
@@ -181,12 +188,12 @@ fn count_others(counter: &Counter, buffers: &mut Buffers) {
     print("addition, 64x64, 64: values", 64 * 64 * 64, counter.count(|| run(&add, arena)), 0);
 }
 
-fn run(kernel: &dyn Kernel, arena: &mut [i8]) {
+pub(crate) fn run(kernel: &dyn Kernel, arena: &mut [i8]) {
     let cells = Cell::from_mut(arena).as_slice_of_cells();
     kernel.run(&Memory::new(cells, &[], &[]), Isa::compiled());
 }
 
-fn print(name: &str, amount: u32, instructions: u64, scratch: usize) {
+pub(crate) fn print(name: &str, amount: u32, instructions: u64, scratch: usize) {
     // In thousandths: without floating point.
     let each = (instructions * 1000 + u64::from(amount) / 2) / u64::from(amount);
     hprintln!(

@@ -4,6 +4,7 @@
 
 mod check;
 mod counter;
+mod float;
 mod layers;
 mod random;
 

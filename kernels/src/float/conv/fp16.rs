@@ -100,7 +100,7 @@ macro_rules! tiles {
                                     let x = pixels.map(|pixel| pixel.numbers.wrapping_offset(numbers).wrapping_add(done));
                                     let a = panels.weights.wrapping_add(weights + 16 * done);
                                     accumulate!(
-                                        $by "8h" "h" 2 [0 1 2 3 4 5 6 7] 3 32 [$($spoilt)*] $registers;
+                                        $by "8h" "h" 2 [0 1 2 3 4 5 6 7] [0 1 2 3] 3 32 [$($spoilt)*] $registers;
                                         x, a, a.wrapping_add(panels.stride), n, chains
                                     );
                                     done += n;

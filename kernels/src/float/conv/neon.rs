@@ -55,7 +55,7 @@ unsafe fn tiles(pixels: &[Pixel<f32>], size: usize, panels: &Panels<'_, f32>) {
                         let x = pixels.map(|pixel| pixel.numbers.wrapping_offset(numbers));
                         let a = panels.weights.wrapping_add(weights);
                         accumulate!(
-                            by_four "4s" "s" 4 [0 1 2 3] 2 64 ["v0" "v1" "v2" "v3" "v4" "v5" "v6" "v7"] $registers;
+                            by_four "4s" "s" 4 [0 1 2 3] [] 2 64 ["v0" "v1" "v2" "v3" "v4" "v5" "v6" "v7"] $registers;
                             x, a, a.wrapping_add(8), n, sums
                         );
                     });

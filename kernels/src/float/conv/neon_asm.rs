@@ -33,34 +33,53 @@ macro_rules! by_two {
 
 /// Adds the products of `$n` numbers: whole vectors first, then one number after the other.
 ///
-/// `$by` is one of the above, `$t` and `$e` name a vector's and a number's type, `$bytes` are those of a number; lanes of a vector; bytes
+/// `$by` is one of the above, `$t` and `$e` name a vector's and a number's type, `$bytes` are those of a number; lanes of a vector, and of half of one where that is worth a step; bytes
 /// from weights to the next; registers that it spoils; pixels; then `$x`, `$a`, `$b`, where numbers and weights begin, and the sums.
 macro_rules! accumulate {
     (
-        $by:ident $t:literal $e:literal $bytes:literal [$($lane:literal)*] $shift:literal $step:literal [$($spoilt:tt)*] $pixels:tt;
+        $by:ident $t:literal $e:literal $bytes:literal [$($lane:literal)*] [$($half:literal)*] $shift:literal $step:literal [$($spoilt:tt)*] $pixels:tt;
         $x:ident, $a:expr, $b:expr, $n:expr, $sums:ident
     ) => {
-        accumulate!(@ $by $t $e $bytes [$($lane)*] $shift $step [$($spoilt)*] $pixels $pixels; $x, $a, $b, $n, $sums)
+        accumulate!(@ $by $t $e $bytes [$($lane)*] [$($half)*] $shift $step [$($spoilt)*] $pixels $pixels; $x, $a, $b, $n, $sums)
+    };
+    // Half a vector of halves.
+    (@half $by:ident $t:literal $e:literal $step:literal $pixels:tt [] $($p:ident $v:literal)*) => {
+        ""
+    };
+    (@half $by:ident $t:literal $e:literal $step:literal $pixels:tt [$($lane:literal)+] $($p:ident $v:literal)*) => {
+        concat!(
+            "tbz {rest}, #2, 7f\n",
+            $("ld1 {{", $v, ".8b}}, [{", stringify!($p), "}], #8\n",)*
+            $($by!($t, $e, $lane, $step, $pixels),)*
+            "sub {rest}, {rest}, #4\n",
+            "7:\n",
+        )
     };
     (
-        @ $by:ident $t:literal $e:literal $bytes:literal [$($lane:literal)*] $shift:literal $step:literal [$($spoilt:tt)*]
+        @ $by:ident $t:literal $e:literal $bytes:literal [$($lane:literal)*] [$($half:literal)*] $shift:literal $step:literal [$($spoilt:tt)*]
         [$(($i:literal $p:ident $v:literal $c0:tt $c1:tt $($c2:tt $c3:tt)?))*] $pixels:tt;
         $x:ident, $a:expr, $b:expr, $n:expr, $sums:ident
     ) => {
         core::arch::asm!(
             "cbz {whole}, 3f",
+            // Two vectors of each pixel a round; an odd number begins in its middle.
+            "tbnz {whole}, #0, 6f",
             "2:",
             $(concat!("ld1 {{", $v, ".16b}}, [{", stringify!($p), "}], #16"),)*
             $($by!($t, $e, $lane, $step, $pixels),)*
-            "subs {whole}, {whole}, #1",
-            "b.ne 2b",
+            "6:",
+            $(concat!("ld1 {{", $v, ".16b}}, [{", stringify!($p), "}], #16"),)*
+            $($by!($t, $e, $lane, $step, $pixels),)*
+            "subs {whole}, {whole}, #2",
+            "b.gt 2b",
             "3:",
+            accumulate!(@half $by $t $e $step $pixels [$($half)*] $($p $v)*),
             "cbz {rest}, 5f",
             "4:",
             $(concat!("ld1 {{", $v, ".", $e, "}}[0], [{", stringify!($p), "}], #", $bytes),)*
             $by!($t, $e, 0, $step, $pixels),
             "subs {rest}, {rest}, #1",
-            "b.ne 4b",
+            "b.gt 4b",
             "5:",
             whole = inout(reg) $n >> $shift => _,
             rest = inout(reg) $n & ((1 << $shift) - 1) => _,

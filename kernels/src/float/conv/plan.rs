@@ -4,7 +4,7 @@ use super::{super::Float, Conv2dFloat};
 use crate::conv::{part_of_scratch, phase_taps};
 
 /// The most pixels of a pass, whatever the chunk: there are tables of so many.
-pub(super) const MOST: usize = if cfg!(target_pointer_width = "64") { 96 } else { 16 };
+pub(super) const MOST: usize = if cfg!(target_pointer_width = "64") { 192 } else { 16 };
 
 /// Pixels of a tile, of most tiles.
 const TILE: usize = if cfg!(target_pointer_width = "64") { 6 } else { 4 };
@@ -12,7 +12,7 @@ const TILE: usize = if cfg!(target_pointer_width = "64") { 6 } else { 4 };
 /// A good number of output pixels per pass for panels of that width: enough that weights which were loaded, or expanded, are used
 /// many times.
 pub const fn default_chunk(panel: u32) -> u32 {
-    if panel >= 8 { 96 } else { 12 }
+    if panel >= 8 { 192 } else { 12 }
 }
 
 /// One dense convolution over a grid of output pixels: the whole, or a phase of a transposed one.
@@ -175,7 +175,7 @@ impl Conv2dFloat<'_> {
         let cin = self.channels_in();
         // Of the phases, the first has the most taps.
         let dense = self.dense(0);
-        let long = dense.taps[1].saturating_mul(cin) >= 24 || dense.taps == [1, 1];
+        let long = dense.taps[1].saturating_mul(cin) >= 16 || dense.taps == [1, 1];
         Plan { pass, direct: self.is_direct(), long, cin }
     }
 
