@@ -1,4 +1,6 @@
 //! Half precision as bits: conversions without branches, so that loops of them vectorise.
+//!
+//! [`to_f32s`] and [`from_f32s`] convert several, with `fcvtl` and `fcvtn` on aarch64. There, what is not a number keeps more of its bits.
 
 /// The number that `bits` stand for, exactly. What is not a number stays so.
 #[inline(always)]
@@ -29,6 +31,68 @@ pub const fn from_f32(x: f32) -> u16 {
     (half | sign) as u16
 }
 
+/// [`to_f32`] of each.
+#[inline(always)]
+pub(crate) fn to_f32s<const N: usize>(halves: [u16; N]) -> [f32; N] {
+    let mut numbers = [0.0; N];
+    let (by_four, rest) = halves.as_chunks::<4>();
+    let (results, last) = numbers.as_chunks_mut::<4>();
+    results.iter_mut().zip(by_four).for_each(|(to, from)| *to = four_to_f32(*from));
+    last.iter_mut().zip(rest).for_each(|(to, from)| *to = to_f32(*from));
+    numbers
+}
+
+/// [`from_f32`] of each.
+#[inline(always)]
+pub(crate) fn from_f32s<const N: usize>(numbers: [f32; N]) -> [u16; N] {
+    let mut halves = [0; N];
+    let (by_four, rest) = numbers.as_chunks::<4>();
+    let (results, last) = halves.as_chunks_mut::<4>();
+    results.iter_mut().zip(by_four).for_each(|(to, from)| *to = four_from_f32(*from));
+    last.iter_mut().zip(rest).for_each(|(to, from)| *to = from_f32(*from));
+    halves
+}
+
+#[inline(always)]
+fn four_to_f32(halves: [u16; 4]) -> [f32; 4] {
+    #[cfg(target_arch = "aarch64")]
+    {
+        use core::{
+            arch::{aarch64::*, asm},
+            mem::transmute,
+        };
+        // SAFETY: arrays and vectors of the same bits; an instruction of every aarch64, on registers.
+        unsafe {
+            let halves: uint16x4_t = transmute(halves);
+            let numbers: float32x4_t;
+            asm!("fcvtl {0:v}.4s, {1:v}.4h", out(vreg) numbers, in(vreg) halves, options(pure, nomem, nostack, preserves_flags));
+            transmute(numbers)
+        }
+    }
+    #[cfg(not(target_arch = "aarch64"))]
+    halves.map(to_f32)
+}
+
+#[inline(always)]
+fn four_from_f32(numbers: [f32; 4]) -> [u16; 4] {
+    #[cfg(target_arch = "aarch64")]
+    {
+        use core::{
+            arch::{aarch64::*, asm},
+            mem::transmute,
+        };
+        // SAFETY: as in `four_to_f32`.
+        unsafe {
+            let numbers: float32x4_t = transmute(numbers);
+            let halves: uint16x4_t;
+            asm!("fcvtn {0:v}.4h, {1:v}.4s", out(vreg) halves, in(vreg) numbers, options(pure, nomem, nostack, preserves_flags));
+            transmute(halves)
+        }
+    }
+    #[cfg(not(target_arch = "aarch64"))]
+    numbers.map(from_f32)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,6 +120,21 @@ mod tests {
             }
         }
         assert_eq!([f32::NAN, -f32::NAN].map(from_f32), [0x7e00, 0xfe00]);
+    }
+
+    #[test]
+    fn several_are_as_one() {
+        for bits in (0..u16::MAX - 7).step_by(7) {
+            let halves: [u16; 7] = core::array::from_fn(|i| bits + i as u16);
+            let numbers = halves.map(to_f32);
+            if numbers.iter().any(|x| x.is_nan()) {
+                continue;
+            }
+            assert_eq!(to_f32s(halves).map(f32::to_bits), numbers.map(f32::to_bits));
+            let between = numbers.map(|x| x * 1.000_36 + 1e-8);
+            assert_eq!(from_f32s(between), between.map(from_f32));
+        }
+        assert_eq!(from_f32s([f32::NAN; 4]), [0x7e00; 4]);
     }
 
     #[test]

@@ -80,10 +80,11 @@ impl Float {
         let mut numbers = [0.0; N];
         match self {
             Self::F16 => {
-                let halves = channels.pairs::<N>(first.saturating_mul(2));
-                for (x, bytes) in numbers.iter_mut().zip(halves) {
-                    *x = half::to_f32(u16::from_le_bytes(bytes));
+                let mut halves = [0; N];
+                for (h, bytes) in halves.iter_mut().zip(channels.pairs::<N>(first.saturating_mul(2))) {
+                    *h = u16::from_le_bytes(bytes);
                 }
+                numbers = half::to_f32s(halves);
             }
             Self::F32 => {
                 let words = channels.quads::<N>(first.saturating_mul(4));
@@ -99,13 +100,7 @@ impl Float {
     #[inline(always)]
     pub(crate) fn put<const N: usize>(self, cells: &[Cell<i8>], first: usize, numbers: [f32; N]) {
         match self {
-            Self::F16 => {
-                let mut halves = [0; N];
-                for (h, x) in halves.iter_mut().zip(numbers) {
-                    *h = half::from_f32(x);
-                }
-                put_halves(cells, first.saturating_mul(2), halves);
-            }
+            Self::F16 => put_halves(cells, first.saturating_mul(2), half::from_f32s(numbers)),
             Self::F32 => {
                 let mut words = [0; N];
                 for (w, x) in words.iter_mut().zip(numbers) {
