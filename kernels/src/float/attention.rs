@@ -83,18 +83,18 @@ impl<'k> AttentionFloat<'k> {
     fn job<'m>(&self, mem: &Memory<'m>) -> Option<Job<'m, 'k>> {
         let (query, key, value) = (mem.read(&self.query)?, mem.read(&self.key)?, mem.read(&self.value)?);
         let (output, scratch) = (mem.write(&self.output)?, mem.scratch(self.scratch)?);
-        let numbers = |i: usize, [h, w, bytes]: [usize; 3]| Some([h, w, self.types[i].count(bytes)?]);
-        let shape @ [h, w, c] = numbers(3, output.shape())?;
+        let numbers = |float: Float, [h, w, bytes]: [usize; 3]| Some([h, w, float.count(bytes)?]);
+        let [of_query, of_key, of_value, to] = self.types;
+        let shape @ [h, w, c] = numbers(to, output.shape())?;
         let [heads, rounds, bucket] = [self.heads, self.rounds, self.bucket].map(|n| n as usize);
         let (tokens, width) = (h * w, c.checked_div(heads)?);
         let hashing = Hashing { tokens, rounds, bucket };
         let sizes = (1..=MAX_TOKENS).contains(&tokens)
             && width > 0
             && heads * width == c
-            && [query, key, value]
-                .iter()
-                .enumerate()
-                .all(|(i, operand)| numbers(i, operand.shape()) == Some(shape));
+            && numbers(of_query, query.shape()) == Some(shape)
+            && numbers(of_key, key.shape()) == Some(shape)
+            && numbers(of_value, value.shape()) == Some(shape);
         let rotations = rounds == 0
             || self.rotations.len() == rounds.saturating_mul(hashing.columns()).saturating_mul(width);
         let scratch = scratch.get(..Attention::scratch_bytes(tokens, rounds, bucket))?;
