@@ -1,13 +1,16 @@
 //! Half precision with the arithmetic of Armv8.2: six pixels by two panels of sixteen channels, or eight by one.
 
 use super::{
-    super::native::BLOCK,
-    neon_asm::{accumulate, by_four, by_two, end_block, with_four, with_two},
+    super::{half, native::BLOCK},
+    neon_asm::{self, accumulate, by_four, by_two, end_block, with_four, with_two},
     neon_store::{self, high, low},
     tile::{self, Panels, Pixel, Tile},
 };
 use crate::Isa;
-use core::{arch::aarch64::*, mem::MaybeUninit};
+use core::{
+    arch::{aarch64::*, asm},
+    mem::MaybeUninit,
+};
 
 /// Proof that NEON with arithmetic of halves can be executed.
 #[derive(Clone, Copy)]
@@ -65,6 +68,22 @@ impl Totals {
     }
 }
 
+/// Halves, or `least` where they are less or not numbers.
+#[inline]
+#[target_feature(enable = "neon,fp16")]
+fn at_least(halves: uint16x8_t, least: uint16x8_t) -> uint16x8_t {
+    let larger;
+    // SAFETY: an instruction of FP16, on registers.
+    unsafe {
+        asm!(
+            "fmaxnm {0:v}.8h, {1:v}.8h, {2:v}.8h",
+            out(vreg) larger, in(vreg) halves, in(vreg) least,
+            options(pure, nomem, nostack, preserves_flags)
+        );
+    }
+    larger
+}
+
 macro_rules! tiles {
     ($(#[$doc:meta])* $name:ident: $vectors:literal, $bytes:literal, $with:ident, $by:ident, [$($spoilt:tt)*]) => {
         $(#[$doc])*
@@ -77,6 +96,10 @@ macro_rules! tiles {
             // Without products there is no block: -0 changes no bias.
             let products = segments.len * segments.count[0] * segments.count[1];
             let zero = vdupq_n_u16(if products == 0 { 0x8000 } else { 0 });
+            // Rounding keeps the order, so that a bound that is a half may come after it.
+            let bound = half::from_f32(panels.range.least);
+            let whole = neon_store::is_whole(panels, 8 * $vectors) && half::to_f32(bound) == panels.range.least;
+            let least = vdupq_n_u16(bound);
             macro_rules! tile {
                 ($n:literal $registers:tt) => {
                     for pixels in pixels.as_chunks::<$n>().0 {
@@ -110,9 +133,27 @@ macro_rules! tiles {
                         });
                         // SAFETY: totals as above; live channels of each pixel.
                         unsafe {
-                            neon_store::store::<{ 2 * $vectors }, $n, _, _>(pixels, panels, |p, v| {
-                                totals.with(chains[p][v / 2], p, v / 2)
-                            });
+                            macro_rules! sums {
+                                ($i:expr) => {{
+                                    let mut sums = [[vdupq_n_f32(0.0); 2]; $vectors];
+                                    for (v, sums) in sums.iter_mut().enumerate() {
+                                        *sums = totals.with(chains[$i][v], $i, v);
+                                    }
+                                    sums
+                                }};
+                            }
+                            if whole {
+                                neon_asm::each_pixel!($registers, |i| {
+                                    let out = pixels[i].out.wrapping_add(panels.first).cast::<u16>();
+                                    for (v, [a, b]) in sums!(i).into_iter().enumerate() {
+                                        vst1q_u16(out.wrapping_add(8 * v), at_least(neon_store::halves(a, b), least));
+                                    }
+                                });
+                            } else {
+                                neon_asm::each_pixel!($registers, |i| {
+                                    neon_store::store_part(&pixels[i], panels, sums!(i));
+                                });
+                            }
                         }
                     }
                 };

@@ -3,7 +3,8 @@
 //! Halves are expanded before: a panel's weights once per pass, activations once for all panels.
 
 use super::{
-    neon_asm::{accumulate, by_four, with_four},
+    super::Float,
+    neon_asm::{self, accumulate, by_four, with_four},
     neon_store,
     tile::{self, Panels, Pixel, Tile},
 };
@@ -43,6 +44,7 @@ impl Tile for Neon {
 /// As for [`Tile::run`].
 #[target_feature(enable = "neon")]
 unsafe fn tiles(pixels: &[Pixel<f32>], size: usize, panels: &Panels<'_, f32>) {
+    let whole = neon_store::is_whole(panels, 16);
     macro_rules! tile {
         ($n:literal $registers:tt) => {
             for pixels in pixels.as_chunks::<$n>().0 {
@@ -59,7 +61,22 @@ unsafe fn tiles(pixels: &[Pixel<f32>], size: usize, panels: &Panels<'_, f32>) {
                             x, a, a.wrapping_add(8), n, sums
                         );
                     });
-                    neon_store::store::<4, $n, _, _>(pixels, panels, |p, v| [sums[p][v], sums[p][v + 1]]);
+                    if whole && panels.to == Float::F16 {
+                        neon_asm::each_pixel!($registers, |i| {
+                            let [a, b, c, d] = sums[i];
+                            neon_store::store::<true, 2, _, _>(&pixels[i], panels, [[a, b], [c, d]]);
+                        });
+                    } else if whole {
+                        neon_asm::each_pixel!($registers, |i| {
+                            let [a, b, c, d] = sums[i];
+                            neon_store::store::<false, 2, _, _>(&pixels[i], panels, [[a, b], [c, d]]);
+                        });
+                    } else {
+                        neon_asm::each_pixel!($registers, |i| {
+                            let [a, b, c, d] = sums[i];
+                            neon_store::store_part(&pixels[i], panels, [[a, b], [c, d]]);
+                        });
+                    }
                 }
             }
         };

@@ -126,6 +126,16 @@ macro_rules! end_block {
     };
 }
 
+/// Does `$each` for the index of every pixel, written out: a loop would keep the sums in memory.
+macro_rules! each_pixel {
+    ([$(($i:literal $($register:tt)*))*], |$index:ident| $each:block) => {
+        $({
+            let $index = $i;
+            $each
+        })*
+    };
+}
+
 /// Calls `$tile!` with `$n`, a constant, and the registers of as many pixels of four vectors.
 macro_rules! with_four {
     ($n:expr, $tile:ident) => {
@@ -176,4 +186,4 @@ macro_rules! with_two {
     };
 }
 
-pub(super) use {accumulate, by_four, by_two, end_block, with_four, with_two};
+pub(super) use {accumulate, by_four, by_two, each_pixel, end_block, with_four, with_two};

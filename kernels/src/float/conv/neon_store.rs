@@ -6,10 +6,7 @@ use super::{
     super::{Float, Range},
     tile::{Panels, Pixel},
 };
-use core::{
-    arch::{aarch64::*, asm},
-    mem::MaybeUninit,
-};
+use core::arch::{aarch64::*, asm};
 
 /// Values of the four halves in the lower part.
 #[inline]
@@ -38,7 +35,7 @@ pub(super) fn high(halves: uint16x8_t) -> float32x4_t {
 /// Nearest halves.
 #[inline]
 #[target_feature(enable = "neon")]
-fn halves(low: float32x4_t, high: float32x4_t) -> uint16x8_t {
+pub(super) fn halves(low: float32x4_t, high: float32x4_t) -> uint16x8_t {
     let halves;
     // SAFETY: instructions of every aarch64, on registers.
     unsafe {
@@ -107,55 +104,52 @@ pub(super) unsafe fn widen(source: *const u8, target: *mut f32, n: usize) {
     }
 }
 
-/// Stores the results of `P` pixels by `V` vectors of four channels, whose sums `sum` says for pixel and vector, two at a time.
+/// Whether all of so many channels are stored, and there is no upper bound.
+pub(super) fn is_whole<W>(panels: &Panels<'_, W>, channels: usize) -> bool {
+    panels.live >= channels && panels.range.most == f32::INFINITY
+}
+
+/// Stores the results of a pixel from `V` times eight sums, as halves or in single precision.
 ///
 /// # Safety
-/// The panels' live channels, at most `4 * V`, are writable at each pixel.
+/// As many channels are writable; [`is_whole`] says so.
 #[inline]
 #[target_feature(enable = "neon")]
-pub(super) unsafe fn store<const V: usize, const P: usize, N, W>(
-    pixels: &[Pixel<N>; P],
+pub(super) unsafe fn store<const HALVES: bool, const V: usize, N, W>(
+    pixel: &Pixel<N>,
     panels: &Panels<'_, W>,
-    sum: impl Fn(usize, usize) -> [float32x4_t; 2],
+    sums: [[float32x4_t; 2]; V],
 ) {
+    let out = pixel.out.wrapping_add(panels.first).cast::<u8>();
     let least = vdupq_n_f32(panels.range.least);
-    // SAFETY: all channels are live, or the caller's promise.
-    unsafe {
-        if panels.live < 4 * V || panels.range.most < f32::INFINITY {
-            let mut sums = [[MaybeUninit::uninit(); V]; P];
-            for (p, sums) in sums.iter_mut().enumerate() {
-                for (v, pair) in sums.as_chunks_mut::<2>().0.iter_mut().enumerate() {
-                    *pair = sum(p, 2 * v).map(MaybeUninit::new);
-                }
-            }
-            for (pixel, sums) in pixels.iter().zip(&sums) {
-                part(
-                    sums.as_ptr().cast(),
-                    pixel.out.wrapping_add(panels.first),
-                    panels.live,
-                    panels.range,
-                    panels.to,
-                );
-            }
-        } else if panels.to == Float::F16 {
-            for (p, pixel) in pixels.iter().enumerate() {
-                let out = pixel.out.wrapping_add(panels.first).cast::<u8>();
-                for v in 0..V / 2 {
-                    let [a, b] = sum(p, 2 * v).map(|x| vmaxnmq_f32(x, least));
-                    vst1q_u8(out.add(16 * v), vreinterpretq_u8_u16(halves(a, b)));
-                }
-            }
-        } else {
-            for (p, pixel) in pixels.iter().enumerate() {
-                let out = pixel.out.wrapping_add(panels.first).cast::<u8>();
-                for v in 0..V / 2 {
-                    let [a, b] = sum(p, 2 * v).map(|x| vreinterpretq_u8_f32(vmaxnmq_f32(x, least)));
-                    vst1q_u8(out.add(32 * v), a);
-                    vst1q_u8(out.add(32 * v + 16), b);
-                }
+    for (v, sums) in sums.into_iter().enumerate() {
+        let [a, b] = sums.map(|x| vmaxnmq_f32(x, least));
+        // SAFETY: all channels are live.
+        unsafe {
+            if HALVES {
+                vst1q_u8(out.add(16 * v), vreinterpretq_u8_u16(halves(a, b)));
+            } else {
+                vst1q_u8(out.add(32 * v), vreinterpretq_u8_f32(a));
+                vst1q_u8(out.add(32 * v + 16), vreinterpretq_u8_f32(b));
             }
         }
     }
+}
+
+/// Stores the results of a pixel from `V` times eight sums, those that are live.
+///
+/// # Safety
+/// They are writable.
+#[inline]
+#[target_feature(enable = "neon")]
+pub(super) unsafe fn store_part<const V: usize, N, W>(
+    pixel: &Pixel<N>,
+    panels: &Panels<'_, W>,
+    sums: [[float32x4_t; 2]; V],
+) {
+    let out = pixel.out.wrapping_add(panels.first);
+    // SAFETY: the caller's promise.
+    unsafe { part(sums.as_ptr().cast(), out, panels.live, panels.range, panels.to) };
 }
 
 /// Stores `live` results of a pixel.

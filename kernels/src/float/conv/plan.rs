@@ -175,7 +175,10 @@ impl Conv2dFloat<'_> {
         let cin = self.channels_in();
         // Of the phases, the first has the most taps.
         let dense = self.dense(0);
-        let long = dense.taps[1].saturating_mul(cin) >= 16 || dense.taps == [1, 1];
+        let row = dense.taps[1].saturating_mul(cin);
+        // Vectors of halves have eight numbers, of which a short row leaves some.
+        let ends = self.native && row < 64 && !row.is_multiple_of(8);
+        let long = (row >= 16 && !ends) || dense.taps == [1, 1];
         Plan { pass, direct: self.is_direct(), long, cin }
     }
 

@@ -76,6 +76,11 @@ impl<T: Tile> Source<'_, T> {
                 let mut target = scratch;
                 for (py, px) in (0..points[0]).flat_map(|y| (0..points[1]).map(move |x| (y, x))) {
                     let [y, x] = [(0, py), (1, px)].map(|(a, p)| origin[a] + (p * dense.stride[a]) as isize);
+                    // SAFETY: one of the patches, for which there is room.
+                    if unsafe { self.whole(dense, [y, x], target) } {
+                        target = target.wrapping_add(patch);
+                        continue;
+                    }
                     for ky in 0..kh {
                         let y = y + ky as isize * dense.dilation[0];
                         // SAFETY: a row of taps of one of the patches, for which there is room.
@@ -91,6 +96,39 @@ impl<T: Tile> Source<'_, T> {
                 }
             }
         }
+    }
+
+    /// Copies a patch whose tap (0, 0) meets `[y, x]`, if none of its taps lies beyond the image and its rows have no gaps.
+    ///
+    /// # Safety
+    /// There is room for a patch at `target`.
+    #[inline(always)]
+    unsafe fn whole(&self, dense: &Dense, [y, x]: [isize; 2], target: *mut T::Number) -> bool {
+        let ([h, w, _], [kh, kw], [_, cin]) = (self.input.shape(), dense.taps, self.channels);
+        let (len, pixel) = (kw * cin * self.from.bytes(), self.input.stride());
+        let inside = x >= 0 && x as usize + kw <= w && y >= 0 && y as usize + dense.met(0, 1) <= h;
+        let dense_rows = dense.dilation[1] == 1 && dense.dilation[0] > 0 && pixel == cin * self.from.bytes();
+        if !(inside && dense_rows && self.from == T::Number::TYPE) {
+            return false;
+        }
+        let pitch = w * pixel * dense.dilation[0] as usize;
+        let source = self.input.as_ptr().wrapping_add((y as usize * w + x as usize) * pixel);
+        // SAFETY: rows of taps within the image; the caller's promise.
+        unsafe {
+            if (33..=48).contains(&len) {
+                // Rows of a first layer's taps.
+                for row in 0..kh {
+                    let (from, to) =
+                        (source.wrapping_add(row * pitch), target.cast::<i8>().wrapping_add(row * len));
+                    for at in [0, 16, len - 16] {
+                        to.add(at).cast::<[i8; 16]>().write(from.add(at).cast::<[i8; 16]>().read());
+                    }
+                }
+            } else {
+                copy_rows(source, pitch, target.cast(), len, kh);
+            }
+        }
+        true
     }
 
     /// Stages `n` pixels of row `y`, from column `x` on, `step` columns apart; zeros beyond the image.
