@@ -86,13 +86,13 @@ pub(crate) struct ModelArgs {
     /// Number format: int8, f16, f16-native, f32
     #[arg(long, value_name = "FORMAT")]
     format: Option<Numbers>,
-    /// Layer of an int8 network that computes in f16 (may be repeated)
+    /// Layer that computes in f16 (may be repeated)
     #[arg(long, value_name = "LAYER")]
     f16: Vec<String>,
-    /// Layer of an int8 network that computes in f16-native (may be repeated)
+    /// Layer that computes in f16-native (may be repeated)
     #[arg(long, value_name = "LAYER")]
     f16_native: Vec<String>,
-    /// Layer of an int8 network that computes in f32 (may be repeated)
+    /// Layer that computes in f32 (may be repeated)
     #[arg(long, value_name = "LAYER")]
     f32: Vec<String>,
     /// Rounding of requantisation: tflite-double, single

@@ -89,6 +89,16 @@ pub fn layers(q: &mut QGraph, named: &BTreeMap<String, Mode>) -> Result<()> {
             }
         }
     }
+    // An input in floating point that only layers of another type read is given in that type: nothing is rounded in vain.
+    for id in q.graph.inputs.clone() {
+        let readers = q.graph.nodes.iter().filter(|node| node.inputs.contains(&id));
+        let mut wanted = readers.map(|node| q.modes.get(&node.output()).map(|mode| mode.float()));
+        if let (Format::Float(_), Some(Some(float))) = (q.formats[id.0], wanted.next())
+            && wanted.all(|other| other == Some(float))
+        {
+            q.formats[id.0] = Format::Float(float);
+        }
+    }
     convert(q, &before);
     Ok(())
 }

@@ -181,7 +181,11 @@ pub fn build(recipe: &Recipe, networks: &dyn Networks, mut progress: impl FnMut(
     let graph = if recipe.output.cam { cam::with_map(graph)? } else { graph };
     let graph = optimize(with_head(graph, recipe.output.head)?);
     let quantized = match recipe.format.numbers.mode() {
-        Some(mode) => float::everywhere(graph, mode),
+        Some(mode) => {
+            let mut all = float::everywhere(graph, mode);
+            float::layers(&mut all, &recipe.format.modes()?)?;
+            all
+        }
         None => {
             let set = calibration_inputs(&recipe, network, &preprocess, &graph, classes.len())?;
             quantized(&recipe, graph, &set, &mut progress)?

@@ -97,13 +97,13 @@ pub struct Format {
     pub numbers: Numbers,
     /// The rounding of requantisation.
     pub rounding: Rounding,
-    /// Layers of an int8 network that compute in half precision in memory, single precision in between.
+    /// Layers that compute in half precision in memory, single precision in between.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub f16: Vec<String>,
-    /// Layers of an int8 network that compute in half precision.
+    /// Layers that compute in half precision.
     #[serde(rename = "f16-native", skip_serializing_if = "Vec::is_empty")]
     pub f16_native: Vec<String>,
-    /// Layers of an int8 network that compute in single precision.
+    /// Layers that compute in single precision.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub f32: Vec<String>,
     /// Layers whose results have 16 bits.
@@ -139,13 +139,7 @@ impl Format {
 
     /// The first key that means something among integers only, where there are none.
     fn only_for_integers(&self) -> Option<&'static str> {
-        let lists = [
-            ("int16", &self.int16),
-            ("int16-weights", &self.int16_weights),
-            ("f16", &self.f16),
-            ("f16-native", &self.f16_native),
-            ("f32", &self.f32),
-        ];
+        let lists = [("int16", &self.int16), ("int16-weights", &self.int16_weights)];
         let named = lists.iter().find(|(_, layers)| !layers.is_empty()).map(|(key, _)| *key);
         named.or(self.min_sqnr_db.map(|_| "min-sqnr-db")).filter(|_| self.numbers != Numbers::Int8)
     }

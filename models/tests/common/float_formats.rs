@@ -3,13 +3,16 @@
 use super::{CASES, build, open};
 use crate::common::{from_torch, relative_error};
 use niello_codegen::{
-    Graph, Tensor,
+    Graph, Tensor, ValueId,
     execute::Executor,
-    float::{Mode, everywhere},
+    float::{Mode, everywhere, layers},
+    graph::Node,
     lower::{Target, lower},
+    ops::{Attention, MaxPosition2d},
     passes::optimize,
     program::Metadata,
 };
+use std::{any::Any, collections::BTreeMap};
 
 /// The largest error of an output over its largest magnitude, in each mode.
 const MODES: [(Mode, f64); 3] = [(Mode::F32, 1e-4), (Mode::F16, 2e-2), (Mode::F16Native, 5e-2)];
@@ -25,11 +28,37 @@ fn as_golden(graph: &Graph, output: &Tensor<f32>) -> Tensor<f64> {
     output
 }
 
+/// Positions of maxima, and hashes: what follows from which of two nearly equal numbers is the larger one. Rounding moves it, and with it all that
+/// unpooling puts there, or what a token sees.
+fn decides(node: &Node) -> bool {
+    let op: &dyn Any = &*node.op;
+    op.is::<MaxPosition2d>() || op.downcast_ref::<Attention>().is_some_and(|op| op.hashing.is_some())
+}
+
+/// The layers that a decision follows from, deciding ones included: in half precision they stay in single precision, as
+/// `format.f32` lets them.
+fn in_single_precision(graph: &Graph) -> BTreeMap<String, Mode> {
+    let mut needed: Vec<ValueId> = vec![];
+    let mut names = BTreeMap::new();
+    for node in graph.nodes.iter().rev() {
+        if decides(node) || needed.contains(&node.output()) {
+            needed.extend(&node.inputs);
+            names.insert(node.name.clone(), Mode::F32);
+        }
+    }
+    names
+}
+
 fn check((mode, tolerance): (Mode, f64)) {
+    let mut beyond = vec![];
     for (case, network) in CASES.iter().copied() {
         let golden = open(case);
         let inputs = golden.inputs();
-        let q = everywhere(optimize(build(network, &golden, &inputs[0])), mode);
+        let mut q = everywhere(optimize(build(network, &golden, &inputs[0])), mode);
+        if mode != Mode::F32 {
+            let single = in_single_precision(&q.graph);
+            layers(&mut q, &single).unwrap();
+        }
         let program = lower(&q, Target::find("host").unwrap(), Metadata::default())
             .unwrap_or_else(|e| panic!("{case}: {e}"));
         let codes: Vec<_> = (program.inputs.iter().zip(&inputs))
@@ -40,8 +69,11 @@ fn check((mode, tolerance): (Mode, f64)) {
         let output = program.tensor(program.outputs[0]).dequantize(&outputs[0]);
         let error = relative_error(&as_golden(&q.graph, &output), &from_torch(&golden.tensors["output"]));
         println!("{case} {}: {error:.1e}", mode.name());
-        assert!(error <= tolerance, "{case} {}: {error:e}", mode.name());
+        if error > tolerance {
+            beyond.push((case, error));
+        }
     }
+    assert!(beyond.is_empty(), "{}: {beyond:?}", mode.name());
 }
 
 #[test]
