@@ -23,8 +23,9 @@ const SQUEEZENET1_0_F32: &str = "targets/count/recipes/squeezenet1_0_f32.toml";
 const SQUEEZENET1_0_F16: &str = "targets/count/recipes/squeezenet1_0_f16.toml";
 const SQUEEZENET1_0_F16_NATIVE: &str = "targets/count/recipes/squeezenet1_0_f16_native.toml";
 const ANAM_NET_F16_NATIVE: &str = "targets/count/recipes/anam_net_f16_native.toml";
-const W251_CNN_F32: &str = "targets/count/recipes/w251_cnn_f32.toml";
-const W251_CNN_F16: &str = "targets/count/recipes/w251_cnn_f16.toml";
+const W251_CNN_64: &str = "targets/count/recipes/w251_cnn_64_int8.toml";
+const W251_CNN_64_F32: &str = "targets/count/recipes/w251_cnn_64_f32.toml";
+const W251_CNN_64_F16: &str = "targets/count/recipes/w251_cnn_64_f16.toml";
 const W251_CNN: &str = "tests/bits/w251_cnn.toml";
 const W251_SQUEEZENET: &str = "tests/bits/w251_squeezenet.toml";
 
@@ -77,12 +78,16 @@ pub(super) const ALL: &[Case<'_>] = &[
     on(A72, SQUEEZENET1_0_F16),
     on(A76, SQUEEZENET1_0_F16_NATIVE),
     on(A76, ANAM_NET_F16_NATIVE),
-    on(M3, W251_CNN_F32),
-    on(M4, W251_CNN_F32),
-    on(M7, W251_CNN_F32),
-    on(M33, W251_CNN_F32),
-    on(M4, W251_CNN_F16),
-    on(M7, W251_CNN_F16),
+    on(M3, W251_CNN_64),
+    on(M4, W251_CNN_64),
+    on(M7, W251_CNN_64),
+    on(M33, W251_CNN_64),
+    on(M3, W251_CNN_64_F32),
+    on(M4, W251_CNN_64_F32),
+    on(M7, W251_CNN_64_F32),
+    on(M33, W251_CNN_64_F32),
+    on(M4, W251_CNN_64_F16),
+    on(M7, W251_CNN_64_F16),
     on(HOST, SQUEEZENET1_0_F32),
 ];
 
