@@ -57,7 +57,7 @@ fn run() -> Result<()> {
             crates.add(model, rounding, &PACKINGS, None)?;
         }
         for model in FLOATS.iter().filter(|_| rounding == ROUNDINGS[0]) {
-            PACKINGS.iter().try_for_each(|packing| crates.add(model, rounding, packing, None))?;
+            crates.add(model, rounding, &PACKINGS, None)?;
         }
         for model in TRAINED.iter().filter(|_| shared.is_some()) {
             crates.add(model, rounding, &TRAINED_PACKINGS, shared.as_deref())?;
