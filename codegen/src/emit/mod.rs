@@ -261,7 +261,6 @@ fn imports(program: &Program, body: &TokenStream) -> TokenStream {
         "DepthwiseConv2d",
         "DequantizeFloat",
         "EmbeddingFloat",
-        "F16",
         "Float",
         "Frame",
         "Gather",
@@ -316,6 +315,12 @@ fn imports(program: &Program, body: &TokenStream) -> TokenStream {
             use niello::kernels::float::Function;
         )
     });
+    let buffers = program.inputs.iter().chain(&program.outputs);
+    let halves = buffers.map(|id| element(program.tensor(*id).format)).any(|name| name == "F16").then(|| {
+        quote!(
+            use niello::F16;
+        )
+    });
     let maps = seen.contains("Map").then(|| {
         quote!(
             use niello::kernels::row_chain::Map;
@@ -329,6 +334,7 @@ fn imports(program: &Program, body: &TokenStream) -> TokenStream {
     quote! {
         #corners
         #functions
+        #halves
         #maps
         #places
         use niello::kernels::memory::{bytes, cells};

@@ -57,8 +57,8 @@ impl Filler<'_> {
 macro_rules! print {
     ($module:ident, $type:ident, [$($input:ident: $len:ident),*], $cases:expr, $dump:expr) => {{
         let mut model = Box::new($module::$type::new());
-        $(let mut $input = [Element::ZERO; $module::$len];)*
-        let mut output = [Element::ZERO; $module::OUTPUT_LEN];
+        $(let mut $input = [niello::kernels::memory::Element::ZERO; $module::$len];)*
+        let mut output = [niello::kernels::memory::Element::ZERO; $module::OUTPUT_LEN];
         for (name, case) in $cases {
             println!("case {name}");
             let mut source = case.source();
