@@ -222,7 +222,10 @@ fn words_that_the_command_line_does_not_know() {
             ("report --model anam_net --input 0x0".into(), &["`0x0` is no size, expected e.g. 224x224"]),
             ("report --model anam_net --input 32".into(), &["`32` is no size"]),
             ("report --model anam_net --input 99999999999999999999x1".into(), &["is no size"]),
-            (format!("report {CNN} --format f16"), &["no number format `f16`; there are: int8"]),
+            (
+                format!("report {CNN} --format f8"),
+                &["no number format `f8`; there are: int8, f16, f16-native, f32"],
+            ),
             (format!("report {CNN} --rounding up"), &["no rounding `up`; there are: tflite-double, single"]),
             (format!("report {CNN} --range wide"), &["no range `wide`", "minmax"]),
             (format!("report {CNN} --head tail"), &["no output head `tail`", "softmax"]),
