@@ -34,7 +34,8 @@ pub(super) const MODELS: &[Model] = &[
     Model { name: "every_operator_f32", trained: false, stack: 4096, roundings: USUAL },
     Model { name: "every_operator_f16", trained: false, stack: 4096, roundings: USUAL },
     Model { name: "every_operator_f16_native", trained: false, stack: 4096, roundings: USUAL },
-    Model { name: "squeezenet1_1_mixed", trained: false, stack: 4096, roundings: USUAL },
+    // Tiles of floating point keep their sums on the stack: 4100 bytes on the M33.
+    Model { name: "squeezenet1_1_mixed", trained: false, stack: 6144, roundings: USUAL },
 ];
 
 const PACKAGE: &str = "niello-cortex-m-qemu";
