@@ -30,6 +30,10 @@ pub(crate) fn all(buffers: &mut Buffers) -> bool {
         ("floating-point convolution", crate::float::convolution),
     ];
     for (name, kind) in kinds {
+        // Without a floating-point unit it would compare the reference with itself, for minutes.
+        if name.contains("floating-point") && cfg!(not(target_abi = "eabihf")) {
+            continue;
+        }
         for case in 0..CASES {
             if !kind(&mut random, buffers) {
                 hprintln!("{} {} is not as the reference's", name, case);
