@@ -1,9 +1,9 @@
 //! Convolution in floating point: dense, grouped, depthwise or transposed.
 //!
-//! * [`plain`] follows the definition: the reference, and what runs where there is no tile.
-//! * [`plan`] says in which passes the output is computed, and where the numbers that a pass reads lie.
-//! * [`stage`] copies them there, [`driver`] hands tiles of pixels to what computes them.
-//! * [`tile`] is the inner loop's interface, with one file per instruction set that implements it, chosen in [`dispatch`].
+//! * `plain` follows the definition: the reference, and what runs where there is no tile.
+//! * `plan` says in which passes the output is computed, and where the numbers that a pass reads lie.
+//! * `stage` copies them there, `driver` hands tiles of pixels to what computes them.
+//! * `tile` is the inner loop's interface, with one file per instruction set that implements it, chosen in `dispatch`.
 //!
 //! A transposed convolution of stride `s` is `s * s` dense ones, one per phase of the output, each with the taps that reach it: as
 //! [`crate::conv`], but with taps in ascending order, which meet the input backwards.
