@@ -7,7 +7,7 @@ use niello_codegen::{
     execute::Executor,
     float::{Mode, everywhere, layers},
     graph::Node,
-    lower::{Target, lower},
+    lower::{Target, lower_apart},
     ops::{Attention, MaxPosition2d},
     passes::optimize,
     program::Metadata,
@@ -59,7 +59,7 @@ fn check((mode, tolerance): (Mode, f64)) {
             let single = in_single_precision(&q.graph);
             layers(&mut q, &single).unwrap();
         }
-        let program = lower(&q, Target::find("host").unwrap(), Metadata::default())
+        let program = lower_apart(&q, Target::find("host").unwrap(), Metadata::default())
             .unwrap_or_else(|e| panic!("{case}: {e}"));
         let codes: Vec<_> = (program.inputs.iter().zip(&inputs))
             .map(|(id, input)| program.tensor(*id).quantize(&input.data))
