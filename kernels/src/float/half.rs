@@ -1,6 +1,6 @@
 //! Half precision as bits: conversions without branches, so that loops of them vectorise.
 //!
-//! [`to_f32s`] and [`from_f32s`] convert several, with `fcvtl` and `fcvtn` on aarch64. There, what is not a number keeps more of its bits.
+//! `to_f32s` and `from_f32s` convert several, with `fcvtl` and `fcvtn` on aarch64. There, what is not a number keeps more of its bits.
 
 /// The number that `bits` stand for, exactly. What is not a number stays so.
 #[inline(always)]
