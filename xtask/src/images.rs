@@ -1,7 +1,9 @@
 //! `cargo xtask images`: the smallest firmware for each Cortex-M, and the firmware of each board, built and judged.
 
 use crate::{
-    Command, Result, cross, elf, no_arguments,
+    Command, Result, cross,
+    elf::{self, Numbers},
+    no_arguments,
     stage::{Runner, Stage},
 };
 use std::{fs, path::Path};
@@ -17,6 +19,9 @@ pub(crate) const COMMAND: Command = Command {
 const TARGETS: &[&str] =
     &["thumbv6m-none-eabi", "thumbv7m-none-eabi", "thumbv7em-none-eabihf", "thumbv8m.main-none-eabihf"];
 
+/// Those with a floating-point unit; there, every operator is judged in floating point too.
+const FLOATING: &[&str] = &["thumbv7em-none-eabihf", "thumbv8m.main-none-eabihf"];
+
 fn run(arguments: &[String]) -> Result {
     no_arguments(arguments)?;
     let mut runner = Runner::new("images");
@@ -29,15 +34,16 @@ pub(crate) fn stages(runner: &mut Runner) -> Result {
     let plain = TARGETS.iter().map(|target| (PLAIN.to_string(), target.to_string()));
     for (package, target) in plain.chain(boards()?) {
         runner.run(build(&package, &target, "")?)?;
-        elf::check(&image(&package, &target))?;
-        println!(
-            "{package}, {target}: no panic, no allocator, no recursion, no indirect call, no floating point"
-        );
+        judge(&package, &target, Numbers::Whole)?;
+    }
+    for target in FLOATING {
+        runner.run(build(PLAIN, target, " --features float")?)?;
+        judge(PLAIN, target, Numbers::Floating)?;
     }
     // The judge can say no: the same firmware with all of that in it.
     let target = "thumbv7m-none-eabi";
     runner.run(build(PLAIN, target, " --features bad")?)?;
-    let message = match elf::check(&image(PLAIN, target)) {
+    let message = match elf::check(&image(PLAIN, target), Numbers::Whole) {
         Ok(()) => return Err("an image that panics, recurses and adds floats was not refused".into()),
         Err(message) => message,
     };
@@ -49,6 +55,12 @@ pub(crate) fn stages(runner: &mut Runner) -> Result {
         }
     }
     println!("{target}, bad on purpose: refused");
+    Ok(())
+}
+
+fn judge(package: &str, target: &str, numbers: Numbers) -> Result {
+    elf::check(&image(package, target), numbers)?;
+    println!("{package}, {target}: {}", numbers.rules());
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 //! One file per command, one line per command in [`COMMANDS`]. [`stage`] runs and times what a command consists of,
 //! [`tools`] finds what may not be installed.
 
+mod accuracy;
 mod c;
 mod ci;
 mod cortex_m;
@@ -42,6 +43,7 @@ const COMMANDS: &[Command] = &[
     setup::COMMAND,
     no_std::COMMAND,
     networks::COMMAND,
+    accuracy::COMMAND,
     images::COMMAND,
     c::COMMAND,
     defmt::COMMAND,

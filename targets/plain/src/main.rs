@@ -12,13 +12,24 @@ mod model {
 
 use core::{hint::black_box, panic::PanicInfo};
 use cortex_m_rt::entry;
-use model::{AnamNet, INPUT_LEN, OUTPUT_LEN};
+#[cfg(not(feature = "float"))]
+use model::AnamNet as Net;
+#[cfg(feature = "float")]
+use model::EveryOperator as Net;
+use model::{INPUT_LEN, OUTPUT_LEN};
+use niello::kernels::memory::Element as _;
+
+/// A number of the model's input and output.
+#[cfg(not(feature = "float"))]
+type Number = i8;
+#[cfg(feature = "float")]
+type Number = niello::F16;
 
 #[entry]
 fn main() -> ! {
-    static mut MODEL: AnamNet = AnamNet::new();
-    static mut INPUT: [i8; INPUT_LEN] = [0; INPUT_LEN];
-    static mut OUTPUT: [i8; OUTPUT_LEN] = [0; OUTPUT_LEN];
+    static mut MODEL: Net = Net::new();
+    static mut INPUT: [Number; INPUT_LEN] = [Number::ZERO; INPUT_LEN];
+    static mut OUTPUT: [Number; OUTPUT_LEN] = [Number::ZERO; OUTPUT_LEN];
 
     #[cfg(feature = "bad")]
     bad::all();

@@ -19,16 +19,35 @@ fn run(arguments: &[String]) -> Result {
     let [file] = arguments else {
         return Err("expected one argument, the image".into());
     };
-    check(Path::new(file))?;
-    println!("{file}: no panic, no allocator, no recursion, no indirect call, no floating point");
+    check(Path::new(file), Numbers::Whole)?;
+    println!("{file}: {}", Numbers::Whole.rules());
     Ok(())
+}
+
+/// What an image may calculate in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Numbers {
+    /// Whole numbers only.
+    Whole,
+    /// Floating point too: its model asks for it.
+    Floating,
+}
+
+impl Numbers {
+    /// What holds for an image that passes, for a line that says so.
+    pub(crate) fn rules(self) -> &'static str {
+        match self {
+            Self::Whole => "no panic, no allocator, no recursion, no indirect call, no floating point",
+            Self::Floating => "no panic, no allocator, no recursion, no indirect call",
+        }
+    }
 }
 
 /// Judges an image linked without formatting or logging.
 ///
 /// # Errors
 /// Everything in it that breaks a rule, by name; a tool that is not installed.
-pub(crate) fn check(image: &Path) -> Result {
+pub(crate) fn check(image: &Path, numbers: Numbers) -> Result {
     let names = binutils("nm", &["--format=just-symbols"], image)?;
     let symbols: Vec<&str> = names.lines().collect();
     let functions = listing::parse(&binutils("objdump", &["-d", "--no-show-raw-insn"], image)?);
@@ -39,13 +58,16 @@ pub(crate) fn check(image: &Path) -> Result {
     let broken = [
         ("can panic", owned(rules::panics(&symbols))),
         ("has an allocator", owned(rules::allocators(&symbols))),
-        ("calculates in floating point by", owned(rules::float_helpers(&symbols))),
-        ("calculates in floating point", rules::float_instructions(&functions)),
         ("calls through a register", rules::indirect_calls(&functions)),
         ("recurses", rules::recursions(&functions)),
     ];
+    let floating = [
+        ("calculates in floating point by", owned(rules::float_helpers(&symbols))),
+        ("calculates in floating point", rules::float_instructions(&functions)),
+    ];
+    let floating = floating.into_iter().filter(|_| numbers == Numbers::Whole);
     let mut message = String::new();
-    for (what, items) in broken {
+    for (what, items) in broken.into_iter().chain(floating) {
         for item in items {
             message += &format!("\n  {what}: {item}");
         }
