@@ -78,7 +78,7 @@ unsafe impl ByRows for Add {
         by_rows::part(self, rows, index)
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "32", inline(always))]
     fn alone(&self, mem: &Memory<'_>, isa: Isa) {
         let Some(runs) = self.runs(mem) else {
             debug_assert!(false, "operands outside memory, or shapes differ");

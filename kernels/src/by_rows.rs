@@ -95,7 +95,8 @@ pub(crate) unsafe trait ByRows: Copy + Sync {
     /// Whether [`ByRows::alone`] computes anything: what does not fit together is refused as a whole.
     fn fits(&self, mem: &Memory<'_>) -> bool;
 
-    /// All rows on this thread.
+    /// All rows on this thread. Small cores get a copy for each caller, fit for it; elsewhere one serves all callers, in other crates too, and
+    /// compilers have less to do.
     fn alone(&self, mem: &Memory<'_>, isa: Isa);
 
     /// Some rows, with the scratch of thread `index`.

@@ -97,7 +97,7 @@ unsafe impl ByRows for ChannelShuffle {
         by_rows::part(self, rows, index)
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "32", inline(always))]
     fn alone(&self, mem: &Memory<'_>, isa: Isa) {
         match self.walk(mem) {
             Some(walk) => isa.vectorize(walk),
@@ -166,7 +166,7 @@ unsafe impl ByRows for PadChannels {
         by_rows::part(self, rows, index)
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "32", inline(always))]
     fn alone(&self, mem: &Memory<'_>, _: Isa) {
         let Some((input, out)) = self.views(mem) else {
             debug_assert!(false, "operands outside memory, or shapes that do not fit");

@@ -67,7 +67,7 @@ unsafe impl ByRows for ConvMaxPool2d<'_> {
         by_rows::part(self, rows, index)
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "32", inline(always))]
     fn alone(&self, mem: &Memory<'_>, isa: Isa) {
         if !self.operands_fit(mem) {
             debug_assert!(false, "operands outside memory, or numbers of channels differ");

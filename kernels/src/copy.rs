@@ -57,7 +57,7 @@ unsafe impl ByRows for Copy {
         by_rows::part(self, rows, index)
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "32", inline(always))]
     fn alone(&self, mem: &Memory<'_>, isa: Isa) {
         let Some(runs) = runs(mem, &self.input, &self.output) else {
             debug_assert!(false, "operands outside memory, or shapes differ");
@@ -138,7 +138,7 @@ unsafe impl ByRows for Requantize {
         by_rows::part(self, rows, index)
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "32", inline(always))]
     fn alone(&self, mem: &Memory<'_>, isa: Isa) {
         let Some(runs) = runs(mem, &self.input, &self.output) else {
             debug_assert!(false, "operands outside memory, or shapes differ");

@@ -55,7 +55,7 @@ unsafe impl ByRows for Embedding<'_> {
         by_rows::part(self, rows, index)
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "32", inline(always))]
     fn alone(&self, mem: &Memory<'_>, _: Isa) {
         let (true, Some(input), Some(out)) = (self.fits(mem), mem.read(&self.input), mem.write(&self.output))
         else {

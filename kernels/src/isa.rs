@@ -212,9 +212,9 @@ impl Isa {
 
     /// Does `work`, compiled for these instructions: plain loops in it vectorise as wide as they allow.
     #[inline(always)]
-    pub(crate) fn vectorize(self, work: impl Vectorize) {
+    pub(crate) fn vectorize<W: Vectorize>(self, work: W) {
         #[cfg(target_arch = "x86_64")]
-        if self.has_avx512_vnni() {
+        if W::WIDE && self.has_avx512_vnni() {
             // SAFETY: the capability proves the instructions.
             unsafe { with_avx512(work) };
             return;
@@ -232,6 +232,9 @@ impl Isa {
 /// Something that [`Isa::vectorize`] compiles once per instruction set. `run` must be `#[inline(always)]`: only code
 /// that is inlined gets the instructions.
 pub(crate) trait Vectorize {
+    /// Whether it is worth another copy for AVX-512, beside that for AVX2. Compilers take their time for each.
+    const WIDE: bool = true;
+
     /// Does it.
     fn run(self);
 }

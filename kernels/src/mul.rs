@@ -78,7 +78,7 @@ unsafe impl ByRows for Mul {
         if self.is_by_rows() { part } else { Self { b: self.b, ..part } }
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "32", inline(always))]
     fn alone(&self, mem: &Memory<'_>, isa: Isa) {
         let Some(pairs) = self.pairs(mem) else {
             debug_assert!(false, "operands outside memory, or shapes that do not meet");

@@ -59,7 +59,7 @@ unsafe impl ByRows for Table<'_> {
         by_rows::part(self, rows, index)
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "32", inline(always))]
     fn alone(&self, mem: &Memory<'_>, _: Isa) {
         let (Some(runs), Some(table)) = (self.runs(mem), self.table.first_chunk::<256>()) else {
             debug_assert!(false, "operands outside memory, or shapes differ");

@@ -29,22 +29,19 @@ pub(crate) struct Board {
     pub(crate) memory: &'static str,
     /// What is built for it.
     pub(crate) target: &'static str,
-    /// The models that run there.
-    models: &'static [&'static str],
+    /// The models that run there on every push.
+    models: &'static [&'static [&'static str]],
+    /// And those that run there in a sweep.
+    sweep: &'static [&'static [&'static str]],
 }
 
 const TINY: &[&str] = &["anam_net_tiny", "anam_net_wide", "every_operator_int16"];
-const ALL: &[&str] = &[
-    "anam_net_narrow",
-    "squeezenet1_1",
-    "w251_cnn",
-    "w251_squeezenet",
-    "every_operator_int16",
-    "every_operator_f32",
-    "every_operator_f16",
-    "every_operator_f16_native",
-    "squeezenet1_1_mixed",
-];
+/// In whole numbers.
+const WHOLE: &[&str] =
+    &["anam_net_narrow", "squeezenet1_1", "w251_cnn", "w251_squeezenet", "every_operator_int16"];
+/// In floating point, and in both.
+const FLOATING: &[&str] =
+    &["every_operator_f32", "every_operator_f16", "every_operator_f16_native", "squeezenet1_1_mixed"];
 /// All boards.
 pub(crate) const BOARDS: &[Board] = &[
     Board {
@@ -53,7 +50,8 @@ pub(crate) const BOARDS: &[Board] = &[
         machine: "microbit",
         memory: "microbit",
         target: "thumbv6m-none-eabi",
-        models: TINY,
+        models: &[TINY],
+        sweep: &[],
     },
     Board {
         name: "cortex-m3",
@@ -61,7 +59,8 @@ pub(crate) const BOARDS: &[Board] = &[
         machine: "mps2-an385",
         memory: "mps2-an385",
         target: "thumbv7m-none-eabi",
-        models: ALL,
+        models: &[WHOLE],
+        sweep: &[FLOATING],
     },
     Board {
         name: "cortex-m4",
@@ -69,7 +68,8 @@ pub(crate) const BOARDS: &[Board] = &[
         machine: "mps2-an386",
         memory: "mps2-an386",
         target: "thumbv7em-none-eabihf",
-        models: ALL,
+        models: &[WHOLE, FLOATING],
+        sweep: &[],
     },
     Board {
         name: "cortex-m7",
@@ -77,7 +77,8 @@ pub(crate) const BOARDS: &[Board] = &[
         machine: "mps2-an500",
         memory: "mps2-an386",
         target: "thumbv7em-none-eabihf",
-        models: ALL,
+        models: &[WHOLE, FLOATING],
+        sweep: &[],
     },
     Board {
         name: "cortex-m7-placed",
@@ -85,7 +86,8 @@ pub(crate) const BOARDS: &[Board] = &[
         machine: "mps2-an500",
         memory: "mps2-an500-placed",
         target: "thumbv7em-none-eabihf",
-        models: &["anam_net_narrow"],
+        models: &[&["anam_net_narrow"]],
+        sweep: &[],
     },
     Board {
         name: "cortex-m33",
@@ -93,7 +95,8 @@ pub(crate) const BOARDS: &[Board] = &[
         machine: "mps2-an505",
         memory: "mps2-an505",
         target: "thumbv8m.main-none-eabihf",
-        models: ALL,
+        models: &[WHOLE, &["every_operator_f16", "squeezenet1_1_mixed"]],
+        sweep: &[WHOLE, FLOATING],
     },
     Board {
         name: "cortex-m55",
@@ -101,9 +104,18 @@ pub(crate) const BOARDS: &[Board] = &[
         machine: "mps3-an547",
         memory: "mps3-an547",
         target: "thumbv8m.main-none-eabihf",
-        models: ALL,
+        models: &[&["squeezenet1_1", "every_operator_int16", "squeezenet1_1_mixed"]],
+        sweep: &[WHOLE, FLOATING],
     },
 ];
+
+impl Board {
+    /// Whether a model runs there, in a sweep or else.
+    fn runs(&self, model: &str, sweep: bool) -> bool {
+        let sweep = if sweep { self.sweep } else { &[] };
+        self.models.iter().chain(sweep).any(|some| some.contains(&model))
+    }
+}
 
 /// Emulators at the same time.
 const WORKERS: usize = 2;
@@ -123,7 +135,7 @@ struct Row {
 ///
 /// # Errors
 /// A missing tool, the first layer that differs, a stack beyond its bound.
-pub(crate) fn tests(runner: &mut Runner, boards: &[&'static Board]) -> Result {
+pub(crate) fn tests(runner: &mut Runner, boards: &[&'static Board], sweep: bool) -> Result {
     qemu::check_tools()?;
     let shared = shared();
     if shared.is_none() && std::env::var("CI").is_ok_and(|ci| ci == "true") {
@@ -136,7 +148,7 @@ pub(crate) fn tests(runner: &mut Runner, boards: &[&'static Board]) -> Result {
     boards.iter().try_for_each(|board| kernels::check(runner, board))?;
     let mut jobs: Vec<(Image, Vec<&Board>)> = vec![];
     for board in boards {
-        for model in MODELS.iter().filter(|m| board.models.contains(&m.name)) {
+        for model in MODELS.iter().filter(|m| board.runs(m.name, sweep)) {
             if model.trained && shared.is_none() {
                 runner.leave_out(format!("{} on {}: no shared data", model.name, board.name));
                 continue;
@@ -192,7 +204,7 @@ const SPOILT: &str = "cortex-m4";
 fn a_wrong_weight_is_named(runner: &mut Runner, board: &'static Board) -> Result {
     const LAYER: usize = 9;
     let start = Instant::now();
-    let model = MODELS.iter().find(|model| board.models.contains(&model.name) && !model.trained);
+    let model = MODELS.iter().find(|model| board.runs(model.name, false) && !model.trained);
     let model = model.ok_or_else(|| format!("{} runs no seeded model", board.name))?;
     let (rounding, memory, target) = (model.roundings[0], board.memory, board.target);
     let image = Image { model, rounding, memory, target, dump: None, flip: Some(LAYER) };

@@ -10,7 +10,7 @@ use crate::{
 
 pub(crate) const COMMAND: Command = Command {
     name: "test",
-    arguments: "[--target NAME | --all | --list] [-- ARG ...]",
+    arguments: "[--target NAME | --all | --list] [--sweep] [-- ARG ...]",
     summary: "run all tests, here or on an emulated core",
     run,
 };
@@ -23,7 +23,9 @@ fn run(arguments: &[String]) -> Result {
         Some(at) => (&arguments[..at], &arguments[at + 1..]),
         None => (arguments, &[][..]),
     };
-    let own: Vec<&str> = own.iter().map(String::as_str).collect();
+    // All models on all boards, all suites on all cores: longer than a push should take.
+    let sweep = own.iter().any(|a| a == "--sweep");
+    let own: Vec<&str> = own.iter().map(String::as_str).filter(|a| *a != "--sweep").collect();
     let (host, cores, boards) = match own[..] {
         [] | ["--target", HOST] => (true, vec![], vec![]),
         ["--all"] => (true, CORES.iter().collect(), BOARDS.iter().collect()),
@@ -56,10 +58,10 @@ fn run(arguments: &[String]) -> Result {
         tests(&mut runner, rest)?;
     }
     for core in cores {
-        emulated::tests(&mut runner, core, rest)?;
+        emulated::tests(&mut runner, core, sweep, rest)?;
     }
     if !boards.is_empty() {
-        cortex_m::tests(&mut runner, &boards)?;
+        cortex_m::tests(&mut runner, &boards, sweep)?;
     }
     runner.finish()
 }
@@ -76,12 +78,12 @@ fn list() -> String {
 
 /// Everything that runs on emulated Cortex-A cores.
 pub(crate) fn cores(runner: &mut Runner) -> Result {
-    CORES.iter().try_for_each(|core| emulated::tests(runner, core, &[]))
+    CORES.iter().try_for_each(|core| emulated::tests(runner, core, false, &[]))
 }
 
 /// Everything that runs on emulated Cortex-M boards.
 pub(crate) fn boards(runner: &mut Runner) -> Result {
-    cortex_m::tests(runner, &BOARDS.iter().collect::<Vec<_>>())
+    cortex_m::tests(runner, &BOARDS.iter().collect::<Vec<_>>(), false)
 }
 
 /// The examples in the documentation.

@@ -25,6 +25,8 @@ use std::{collections::BTreeSet, sync::Arc};
 
 /// An arena must shrink by this much for another map to be given up.
 const WORTH: f64 = 0.98;
+/// The most plans that are made to find the next map.
+const PLANS: usize = 64;
 
 /// Turns steps into chains where that makes the arena smaller. `tensors` know their shapes, `pixels` are output pixels that a band should have at
 /// least.
@@ -48,18 +50,27 @@ pub(crate) fn form(
             let relieves = |values: &[ValueId]| {
                 full.iter().all(|step| values.iter().any(|value| load.is_live(*value, *step)))
             };
+            let wanted = WORTH * best.arena as f64;
             let found = |candidates: &mut dyn Iterator<Item = Vec<ValueId>>| -> Result<Option<Found>> {
-                let mut next: Option<Found> = None;
-                for values in candidates.filter(|values| relieves(values)) {
+                let promising = |values: Vec<ValueId>| {
                     let given_up: BTreeSet<ValueId> = best.given_up.iter().copied().chain(values).collect();
-                    let Some(groups) = all.groups(&given_up) else { continue };
-                    let limit = next.as_ref().map_or(WORTH * best.arena as f64, |next| next.arena as f64);
-                    let uses = uses(&drafts, &groups);
-                    if (Load::new(q, &uses, placement).lower_bound() as f64) < limit {
-                        let arena = plan::plan(q, &uses, placement)?.arena_bytes;
-                        if (arena as f64) < limit {
-                            next = Some(Found { arena, given_up, groups });
-                        }
+                    let groups = all.groups(&given_up)?;
+                    let least = Load::new(q, &uses(&drafts, &groups), placement).lower_bound();
+                    ((least as f64) < wanted).then_some((least, given_up, groups))
+                };
+                // What promises most comes first: most others are then known to be no better.
+                let mut promising: Vec<_> =
+                    candidates.filter(|v| relieves(v)).filter_map(promising).collect();
+                promising.sort_by_key(|(least, ..)| *least);
+                let mut next: Option<Found> = None;
+                for (least, given_up, groups) in promising.into_iter().take(PLANS) {
+                    let limit = next.as_ref().map_or(wanted, |next| next.arena as f64);
+                    if least as f64 >= limit {
+                        break;
+                    }
+                    let arena = plan::plan(q, &uses(&drafts, &groups), placement)?.arena_bytes;
+                    if (arena as f64) < limit {
+                        next = Some(Found { arena, given_up, groups });
                     }
                 }
                 Ok(next)

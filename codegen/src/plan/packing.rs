@@ -50,18 +50,15 @@ pub fn pack(blocks: &[Block]) -> Packing {
         ("first used first", |b| (b.first, usize::MAX - b.bytes)),
     ];
     let mut best: Option<(Packing, Vec<usize>)> = None;
-    let mut consider = |order: Vec<usize>, strategy| -> bool {
-        let (offsets, arena_bytes) = place(blocks, &neighbours, &order);
-        if best.as_ref().is_none_or(|(p, _)| arena_bytes < p.arena_bytes) {
-            best = Some((Packing { offsets, arena_bytes, lower_bound_bytes, strategy }, order));
-            return true;
-        }
-        false
-    };
     for (strategy, key) in orders {
         let mut order: Vec<usize> = (0..blocks.len()).collect();
         order.sort_by_key(|i| (key(&blocks[*i]), *i));
-        consider(order, strategy);
+        let mut offsets = vec![None; blocks.len()];
+        let arena_bytes = place(blocks, &neighbours, &order, &mut offsets, usize::MAX).expect("no limit");
+        if best.as_ref().is_none_or(|(p, _)| arena_bytes < p.arena_bytes) {
+            let offsets = offsets.into_iter().flatten().collect();
+            best = Some((Packing { offsets, arena_bytes, lower_bound_bytes, strategy }, order));
+        }
     }
     // Swap pairs of the best order; a fixed seed keeps builds reproducible.
     let mut state = 0x9e37_79b9_7f4a_7c15u64;
@@ -71,23 +68,27 @@ pub fn pack(blocks: &[Block]) -> Packing {
         state ^= state << 17;
         (state % n as u64) as usize
     };
-    let mut order = best.as_ref().expect("an order was tried").1.clone();
+    let (mut best, mut order) = best.expect("an order was tried");
+    let mut offsets = vec![None; blocks.len()];
     for _ in 0..if blocks.len() > 1 { 400 } else { 0 } {
-        if best.as_ref().is_some_and(|(p, _)| p.arena_bytes <= lower_bound_bytes.next_multiple_of(ALIGNMENT))
-        {
+        if best.arena_bytes <= lower_bound_bytes.next_multiple_of(ALIGNMENT) {
             break;
         }
-        let mut candidate = order.clone();
-        candidate.swap(random(blocks.len()), random(blocks.len()));
-        let (offsets, arena_bytes) = place(blocks, &neighbours, &candidate);
-        let (packing, _) = best.as_ref().expect("an order was tried");
-        if arena_bytes <= packing.arena_bytes {
-            order = candidate.clone();
-            let packing = Packing { offsets, arena_bytes, lower_bound_bytes, strategy: "search" };
-            best = Some((packing, candidate));
+        let swapped = [random(blocks.len()), random(blocks.len())];
+        order.swap(swapped[0], swapped[1]);
+        // What comes before both lies where it lay.
+        let (before, rest) = order.split_at(swapped[0].min(swapped[1]));
+        offsets.fill(None);
+        before.iter().for_each(|i| offsets[*i] = Some(best.offsets[*i]));
+        match place(blocks, &neighbours, rest, &mut offsets, best.arena_bytes) {
+            Some(arena_bytes) => {
+                let offsets = offsets.iter().copied().flatten().collect();
+                best = Packing { offsets, arena_bytes, lower_bound_bytes, strategy: "search" };
+            }
+            None => order.swap(swapped[0], swapped[1]),
         }
     }
-    best.expect("an order was tried").0
+    best
 }
 
 /// Sum of live bytes at each of so many steps.
@@ -106,11 +107,18 @@ pub(super) fn live_bytes(blocks: &[Block], steps: usize) -> Vec<usize> {
     begins.into_iter().zip(ends).map(at).collect()
 }
 
-/// Puts each block, in `order`, into the lowest gap between its `neighbours`, which are live with it.
-fn place(blocks: &[Block], neighbours: &[Vec<usize>], order: &[usize]) -> (Vec<usize>, usize) {
-    let mut offsets: Vec<Option<usize>> = vec![None; blocks.len()];
+/// Puts each block, in `order`, into the lowest gap between its `neighbours`, which are live with it. The end of all blocks, those that
+/// lay somewhere before included; `None` if it would lie beyond `limit`.
+fn place(
+    blocks: &[Block],
+    neighbours: &[Vec<usize>],
+    order: &[usize],
+    offsets: &mut [Option<usize>],
+    limit: usize,
+) -> Option<usize> {
     let mut taken: Vec<(usize, usize)> = vec![];
-    let mut end = 0;
+    let ends = |(offset, block): (&Option<usize>, &Block)| offset.map(|at| at + block.bytes);
+    let mut end = offsets.iter().zip(blocks).filter_map(ends).max().unwrap_or(0);
     for &i in order {
         taken.clear();
         let placed = neighbours[i].iter().filter_map(|j| offsets[*j].map(|at| (at, at + blocks[*j].bytes)));
@@ -125,8 +133,11 @@ fn place(blocks: &[Block], neighbours: &[Vec<usize>], order: &[usize]) -> (Vec<u
         }
         offsets[i] = Some(at);
         end = end.max(at + blocks[i].bytes);
+        if end > limit {
+            return None;
+        }
     }
-    (offsets.into_iter().flatten().collect(), end.next_multiple_of(ALIGNMENT))
+    Some(end.next_multiple_of(ALIGNMENT)).filter(|end| *end <= limit)
 }
 
 #[cfg(test)]

@@ -128,7 +128,7 @@ unsafe impl ByRows for Conv2d<'_> {
         by_rows::part(self, rows, index)
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "32", inline(always))]
     fn alone(&self, mem: &Memory<'_>, isa: Isa) {
         match self.job(mem) {
             Some(job) => job.run(isa),

@@ -160,7 +160,7 @@ unsafe impl ByRows for TransposedConv2d<'_> {
         by_rows::part(self, rows, index)
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "32", inline(always))]
     fn alone(&self, mem: &Memory<'_>, isa: Isa) {
         // All phases are checked before the first one computes.
         if !self.fits(mem) {

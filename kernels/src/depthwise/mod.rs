@@ -80,7 +80,7 @@ unsafe impl ByRows for DepthwiseConv2d<'_> {
         by_rows::part(self, rows, index)
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "32", inline(always))]
     fn alone(&self, mem: &Memory<'_>, isa: Isa) {
         let (Some(input), Some(out)) = (mem.read(&self.input), mem.write(&self.output)) else {
             debug_assert!(false, "operands outside memory");

@@ -118,6 +118,8 @@ impl Kernel for AttentionFloat<'_> {
 }
 
 impl Vectorize for Job<'_, '_> {
+    const WIDE: bool = false;
+
     #[inline(always)]
     fn run(self) {
         for head in 0..self.kernel.heads as usize {

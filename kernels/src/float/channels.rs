@@ -26,6 +26,8 @@ enum Walk<'m> {
 }
 
 impl Vectorize for Walk<'_> {
+    const WIDE: bool = false;
+
     #[inline(always)]
     fn run(self) {
         match self {

@@ -131,6 +131,8 @@ impl<'m, F: OfTwo> Walk<'m, F> {
 }
 
 impl<F: OfTwo> Vectorize for Walk<'_, F> {
+    const WIDE: bool = false;
+
     #[inline(always)]
     fn run(self) {
         let types = self.types;

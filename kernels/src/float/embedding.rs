@@ -54,6 +54,8 @@ impl<'k> EmbeddingFloat<'k> {
 }
 
 impl Vectorize for Walk<'_, '_> {
+    const WIDE: bool = false;
+
     #[inline(always)]
     fn run(self) {
         let Self { kernel, input, out, channels } = self;

@@ -22,10 +22,11 @@ pub fn fused(a: f32, b: f32, c: f32) -> f32 {
 
 /// `vfma.f32 s2, s0, s1`, `vmov.f32 s0, s2`, in bits: for cores without double precision, Rust has no operand for a register of single
 /// precision, and its assembler does not know these instructions.
+/// With the `nop` it ends on a multiple of four, and linkers fill no gap that looks like an instruction.
 #[cfg(all(not(feature = "std"), niello_vfp))]
 #[unsafe(naked)]
 extern "C" fn vfma(a: f32, b: f32, c: f32) -> f32 {
-    core::arch::naked_asm!(".inst.w 0xeea01a20", ".inst.w 0xeeb00a41", "bx lr")
+    core::arch::naked_asm!(".inst.w 0xeea01a20", ".inst.w 0xeeb00a41", "bx lr", "nop")
 }
 
 /// [`fused`] in double precision.

@@ -97,6 +97,8 @@ impl Largest<'_> {
 }
 
 impl Vectorize for Largest<'_> {
+    const WIDE: bool = false;
+
     #[inline(always)]
     fn run(self) {
         let types = self.pool.types;
@@ -193,6 +195,8 @@ impl Means<'_> {
 }
 
 impl Vectorize for Means<'_> {
+    const WIDE: bool = false;
+
     #[inline(always)]
     fn run(self) {
         let types = self.pool.types;

@@ -91,6 +91,8 @@ impl QuantizeFloat {
 }
 
 impl Vectorize for Quantize<'_> {
+    const WIDE: bool = false;
+
     #[inline(always)]
     fn run(self) {
         let Self { kernel, input, out, channels } = self;
@@ -126,6 +128,8 @@ impl DequantizeFloat {
 }
 
 impl Vectorize for Dequantize<'_> {
+    const WIDE: bool = false;
+
     #[inline(always)]
     fn run(self) {
         let Self { kernel, input, out, channels } = self;

@@ -92,6 +92,8 @@ impl Walk<'_> {
 }
 
 impl Vectorize for Walk<'_> {
+    const WIDE: bool = false;
+
     #[inline(always)]
     fn run(self) {
         let types = self.resize.types;

@@ -26,17 +26,23 @@ macro_rules! by_types {
 }
 pub(super) use by_types;
 
-/// As [`in_blocks`](crate::memory::in_blocks), for numbers: where there are no vectors, few copies of `$body` are made.
+/// As [`in_blocks`](crate::memory::in_blocks), for numbers, of which fewer make a vector: blocks of 16 and single ones; where there are no
+/// vectors, single ones.
 macro_rules! in_lanes {
     ($first:ident in $len:expr, $N:ident => $body:block) => {{
         let len: usize = $len;
+        let mut next = 0usize;
         if cfg!(target_pointer_width = "64") {
-            $crate::memory::in_blocks!($first in len, $N => $body);
-        } else {
-            for $first in 0..len {
-                const $N: usize = 1;
+            const $N: usize = 16;
+            while len - next >= $N {
+                let $first = next;
                 $body
+                next += $N;
             }
+        }
+        for $first in next..len {
+            const $N: usize = 1;
+            $body
         }
     }};
 }
@@ -81,7 +87,7 @@ macro_rules! by_pixels {
                 part
             }
 
-            #[inline(always)]
+            #[cfg_attr(target_pointer_width = "32", inline(always))]
             fn alone(&self, mem: &$crate::Memory<'_>, isa: $crate::Isa) {
                 match self.walk(mem) {
                     Some(walk) => isa.vectorize(walk),
@@ -177,6 +183,8 @@ impl<'m, F: Mapping> Map<'m, F> {
 }
 
 impl<F: Mapping> Vectorize for Map<'_, F> {
+    const WIDE: bool = false;
+
     #[inline(always)]
     fn run(self) {
         let types = self.types;
@@ -222,7 +230,7 @@ macro_rules! by_windows {
                 $crate::by_rows::part(self, rows, index)
             }
 
-            #[inline(always)]
+            #[cfg_attr(target_pointer_width = "32", inline(always))]
             fn alone(&self, mem: &$crate::Memory<'_>, isa: $crate::Isa) {
                 match self.walk(mem) {
                     Some(walk) => isa.vectorize(walk),

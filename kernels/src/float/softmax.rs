@@ -52,6 +52,8 @@ impl Kernel for SoftmaxFloat {
 }
 
 impl Vectorize for Walk<'_> {
+    const WIDE: bool = false;
+
     #[inline(always)]
     fn run(self) {
         let Self { input, out, types: [from, to], channels } = self;

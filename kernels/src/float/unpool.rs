@@ -90,6 +90,8 @@ impl Walk<'_> {
 }
 
 impl Vectorize for Walk<'_> {
+    const WIDE: bool = false;
+
     #[inline(always)]
     fn run(self) {
         let float = [self.pool.float];
@@ -161,7 +163,7 @@ unsafe impl ByRows for MaxUnpool2dFloat {
         by_rows::part(self, rows, index)
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "32", inline(always))]
     fn alone(&self, mem: &Memory<'_>, isa: Isa) {
         let Some((inputs, out)) = self.views(mem) else {
             debug_assert!(false, "operands outside memory, shapes differ, or a window without cells");

@@ -253,7 +253,7 @@ unsafe impl ByRows for Conv2dInt16<'_> {
         by_rows::part(self, rows, index)
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "32", inline(always))]
     fn alone(&self, mem: &Memory<'_>, isa: Isa) {
         match self.walk(mem) {
             Some(walk) => isa.vectorize(walk),

@@ -245,7 +245,7 @@ macro_rules! by_elements {
                 by_rows::part(self, rows, index)
             }
 
-            #[inline(always)]
+            #[cfg_attr(target_pointer_width = "32", inline(always))]
             fn alone(&self, mem: &Memory<'_>, isa: Isa) {
                 match self.walk(mem) {
                     Some(walk) => isa.vectorize(walk),

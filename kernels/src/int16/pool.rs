@@ -232,7 +232,7 @@ unsafe impl ByRows for MaxPool2dInt16 {
         by_rows::part(self, rows, index)
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "32", inline(always))]
     fn alone(&self, mem: &Memory<'_>, isa: Isa) {
         match self.walk(mem) {
             Some(walk) => isa.vectorize(walk),

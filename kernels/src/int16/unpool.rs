@@ -66,7 +66,7 @@ unsafe impl ByRows for MaxPosition2dInt16 {
         by_rows::part(self, rows, index)
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "32", inline(always))]
     fn alone(&self, mem: &Memory<'_>, isa: Isa) {
         match self.views(mem) {
             Some((input, out)) => isa.vectorize(position::Walk::<i16>::new(&self.of_bytes(), input, out)),
@@ -148,7 +148,7 @@ unsafe impl ByRows for MaxUnpool2dInt16 {
         by_rows::part(self, rows, index)
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "32", inline(always))]
     fn alone(&self, mem: &Memory<'_>, isa: Isa) {
         match self.views(mem) {
             Some((inputs, out)) => {

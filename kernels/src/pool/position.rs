@@ -67,7 +67,7 @@ unsafe impl ByRows for MaxPosition2d {
         by_rows::part(self, rows, index)
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "32", inline(always))]
     fn alone(&self, mem: &Memory<'_>, isa: Isa) {
         let Some((input, out)) = self.views(mem) else {
             debug_assert!(

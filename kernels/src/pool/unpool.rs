@@ -69,7 +69,7 @@ unsafe impl ByRows for MaxUnpool2d {
         by_rows::part(self, rows, index)
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "32", inline(always))]
     fn alone(&self, mem: &Memory<'_>, isa: Isa) {
         let Some((inputs, out)) = self.views(mem) else {
             debug_assert!(false, "operands outside memory, shapes differ, or a window without cells");

@@ -133,7 +133,7 @@ unsafe impl ByRows for WinogradConv2d<'_> {
         by_rows::part(self, rows, index)
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "32", inline(always))]
     fn alone(&self, mem: &Memory<'_>, isa: Isa) {
         let (Some(input), Some(output), Some(scratch)) =
             (mem.read(&self.input), mem.write(&self.output), mem.scratch(self.scratch))

@@ -1,7 +1,7 @@
 //! Convolution by its definition, pixel after pixel.
 
 use super::{
-    super::{fused, half, native},
+    super::{fused, half, native, rows::in_lanes},
     Walk,
 };
 use crate::{
@@ -107,13 +107,22 @@ impl Walk<'_, '_> {
     #[inline(always)]
     fn depthwise<const NATIVE: bool>(&self, at: [usize; 2]) {
         let c = self.groups;
-        in_blocks!(first in c, N => {
-            let mut sums = Sums::<N>::new::<NATIVE>(constants(self.conv.bias, first));
-            self.each_tap(at, |tap, pixel| {
-                sums.add::<NATIVE>(self.weights(tap * c + first), self.conv.types[0].block(pixel, first));
-            });
-            self.store(at, first, sums.result::<NATIVE>(), N);
+        if cfg!(target_pointer_width = "64") {
+            in_lanes!(first in c, N => { self.channels_of::<N, NATIVE>(at, first); });
+        } else {
+            in_blocks!(first in c, N => { self.channels_of::<N, NATIVE>(at, first); });
+        }
+    }
+
+    /// `N` channels of a pixel, with a filter each.
+    #[inline(always)]
+    fn channels_of<const N: usize, const NATIVE: bool>(&self, at: [usize; 2], first: usize) {
+        let mut sums = Sums::<N>::new::<NATIVE>(constants(self.conv.bias, first));
+        self.each_tap(at, |tap, pixel| {
+            let weights = self.weights(tap * self.groups + first);
+            sums.add::<NATIVE>(weights, self.conv.types[0].block(pixel, first));
         });
+        self.store(at, first, sums.result::<NATIVE>(), N);
     }
 
     #[inline(always)]
@@ -152,6 +161,8 @@ impl Walk<'_, '_> {
 }
 
 impl Vectorize for Walk<'_, '_> {
+    const WIDE: bool = false;
+
     #[inline(always)]
     fn run(self) {
         if self.conv.native { self.all::<true>() } else { self.all::<false>() }
