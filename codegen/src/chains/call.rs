@@ -79,6 +79,11 @@ impl Call for ChainCall {
         "RowChain"
     }
 
+    fn kernels(&self) -> Vec<&'static str> {
+        let members = self.calls.iter().flat_map(|call| call.kernels());
+        [self.kernel()].into_iter().chain(members).collect()
+    }
+
     fn run(&self, b: &Bindings<'_>, mem: &Memory<'_>, isa: Isa) {
         let tensors = self.tensors(b);
         let inner = Bindings { tensors: &tensors, blob: b.blob, scratch: self.own(b) };

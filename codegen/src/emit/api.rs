@@ -197,6 +197,21 @@ pub(super) fn buffers(program: &Program, ids: &[ValueId], base: &str) -> Vec<Buf
         .collect()
 }
 
+/// Whether an input or output consists of halves.
+pub(super) fn has_halves(program: &Program) -> bool {
+    let mut buffers = program.inputs.iter().chain(&program.outputs);
+    buffers.any(|id| element(program.tensor(*id).format) == "F16")
+}
+
+/// Their type, where there are some.
+pub(super) fn import_of_halves(program: &Program) -> Option<TokenStream> {
+    has_halves(program).then(|| {
+        quote!(
+            use niello::F16;
+        )
+    })
+}
+
 /// The Rust type of an element of an input or output: `i8`, `F16` or `f32`.
 pub fn element(format: Format) -> &'static str {
     match format {
@@ -246,11 +261,7 @@ pub(super) fn layer_check_imports(program: &Program, model: &Ident) -> TokenStre
     let inputs = buffers(program, &program.inputs, "input");
     let all: Vec<Buffer> = inputs.into_iter().chain(buffers(program, &program.outputs, OUTPUT)).collect();
     let lengths = all.iter().map(|b| &b.len);
-    let halves = all.iter().any(|b| b.element == "F16").then(|| {
-        quote!(
-            use niello::F16;
-        )
-    });
+    let halves = import_of_halves(program);
     quote! {
         #halves
         use super::model::{ARENA_BYTES, #(#lengths,)* #model, SELF_TEST_SEED};

@@ -243,67 +243,30 @@ fn metadata(program: &Program) -> TokenStream {
 fn imports(program: &Program, body: &TokenStream) -> TokenStream {
     let mut seen = BTreeSet::new();
     collect_idents(body.clone(), &mut seen);
-    // Kernels of chains, and what parameters are made of.
+    // What parameters are made of.
     let helpers = [
-        "Add",
-        "AddFloat",
-        "AddInt16",
         "Bounds",
-        "CastFloat",
-        "ChannelShuffle",
-        "ChannelShuffleFloat",
-        "ChannelShuffleInt16",
-        "ClampFloat",
-        "Conv2d",
-        "Conv2dFloat",
-        "Conv2dInt16",
-        "Copy",
-        "DepthwiseConv2d",
-        "DequantizeFloat",
-        "EmbeddingFloat",
         "Float",
         "Frame",
         "Gather",
         "Isa",
         "Kernel",
         "Layout",
-        "MaxPool2d",
-        "MaxPool2dFloat",
-        "MaxPool2dInt16",
-        "MaxPosition2d",
-        "MaxPosition2dFloat",
-        "MaxPosition2dInt16",
-        "MaxUnpool2d",
-        "MaxUnpool2dFloat",
-        "MaxUnpool2dInt16",
         "Memory",
-        "Mul",
-        "MulFloat",
         "Multiplier",
         "Operand",
         "OutputStage",
-        "PRelu",
-        "PReluFloat",
-        "PReluInt16",
-        "PadChannels",
-        "PointWiseFloat",
-        "QuantizeFloat",
         "Range",
-        "Requantize",
-        "RescaleInt16",
-        "ScaleFloat",
+        "Region",
+        "Rounding",
+        "Space",
         "Stage",
-        "Sub",
-        "SubFloat",
-        "Table",
-        "TableInt16",
-        "TransposedConv2d",
         "Width",
-        "WinogradConv2d",
     ];
     let used = |h: &&&str| **h == "Kernel" || seen.contains(**h);
-    let helpers = helpers.iter().chain(&["Region", "Rounding", "Space"]).filter(used).copied();
-    let kernels: BTreeSet<&str> = program.steps.iter().map(|s| s.call.kernel()).chain(helpers).collect();
+    let helpers = helpers.iter().filter(used).copied();
+    let kernels: BTreeSet<&str> =
+        program.steps.iter().flat_map(|s| s.call.kernels()).chain(helpers).collect();
     let kernels = kernels.iter().map(|k| format_ident!("{k}"));
     let corners = seen.contains("Corners").then(|| {
         quote!(
@@ -315,12 +278,7 @@ fn imports(program: &Program, body: &TokenStream) -> TokenStream {
             use niello::kernels::float::Function;
         )
     });
-    let buffers = program.inputs.iter().chain(&program.outputs);
-    let halves = buffers.map(|id| element(program.tensor(*id).format)).any(|name| name == "F16").then(|| {
-        quote!(
-            use niello::F16;
-        )
-    });
+    let halves = api::import_of_halves(program);
     let maps = seen.contains("Map").then(|| {
         quote!(
             use niello::kernels::row_chain::Map;

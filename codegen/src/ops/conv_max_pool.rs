@@ -91,6 +91,10 @@ impl Call for ConvMaxPoolCall {
         "ConvMaxPool2d"
     }
 
+    fn kernels(&self) -> Vec<&'static str> {
+        vec![self.kernel(), self.conv.kernel(), self.pool.kernel()]
+    }
+
     fn run(&self, b: &Bindings<'_>, mem: &Memory<'_>, isa: Isa) {
         self.inner(b, |inner, piece| {
             self.conv.with(inner, |conv| {

@@ -15,6 +15,11 @@ pub trait Call: Any + fmt::Debug + Send + Sync {
     /// The kernel's type in `niello-kernels`.
     fn kernel(&self) -> &'static str;
 
+    /// All types that [`Call::tokens`] and [`Call::kernel_type`] name.
+    fn kernels(&self) -> Vec<&'static str> {
+        vec![self.kernel()]
+    }
+
     /// Runs the kernel.
     fn run(&self, bindings: &Bindings<'_>, mem: &Memory<'_>, isa: Isa);
 

@@ -7,7 +7,7 @@ mod header;
 use self::header::header;
 use super::{
     EmitOptions,
-    api::{Buffer, OUTPUT, buffers, element},
+    api::{Buffer, OUTPUT, buffers, element, has_halves},
     spelling::group_digits,
     type_name,
 };
@@ -52,15 +52,12 @@ pub(super) fn c_api(program: &Program, options: &EmitOptions, prefix: &str) -> R
 fn ffi(program: &Program, options: &EmitOptions, prefix: &str) -> String {
     let inputs = tensors(program, &program.inputs, "input");
     let outputs = tensors(program, &program.outputs, OUTPUT);
-    let each = |tensors: &[Tensor<'_>], separator: &str, f: &dyn Fn(&str, &str) -> String| {
-        tensors.iter().map(|t| f(&t.name, &t.len)).collect::<Vec<_>>().join(separator)
-    };
-    let each_typed = |tensors: &[Tensor<'_>], separator: &str, f: &dyn Fn(&Tensor<'_>) -> String| {
+    let each = |tensors: &[Tensor<'_>], separator: &str, f: &dyn Fn(&Tensor<'_>) -> String| {
         tensors.iter().map(f).collect::<Vec<_>>().join(separator)
     };
     let all: Vec<Tensor<'_>> = inputs.iter().chain(&outputs).cloned().collect();
     let pointers = |tensors: &[Tensor<'_>], kind: &str| {
-        each_typed(tensors, "", &|t| {
+        each(tensors, "", &|t| {
             let (name, element) = (&t.name, t.c_element());
             format!("    {name}: *{kind} {element},\n    {name}_len: usize,\n")
         })
@@ -68,19 +65,18 @@ fn ffi(program: &Program, options: &EmitOptions, prefix: &str) -> String {
     let array = |kind: &'static str| {
         move |t: &Tensor<'_>| format!("&'a {kind}[{}; {}]", element(t.info.format), t.len)
     };
-    let halves = inputs.iter().chain(&outputs).any(|t| element(t.info.format) == "F16");
-    let reference = |star: &'static str| move |name: &str, _: &str| format!("{star}{name}.cast()");
+    let reference = |star: &'static str| move |t: &Tensor<'_>| format!("{star}{}.cast()", t.name);
     let has_table = options.input_table.is_some() && inputs.len() == 1;
     let lists = [
-        ("@lengths@", each(&all, ", ", &|_, len| len.into())),
-        ("@names@", each(&all, ", ", &|name, _| name.into())),
-        ("@arguments@", each(&all, ", ", &|name, _| format!("{name}, {name}_len"))),
+        ("@lengths@", each(&all, ", ", &|t| t.len.clone())),
+        ("@names@", each(&all, ", ", &|t| t.name.clone())),
+        ("@arguments@", each(&all, ", ", &|Tensor { name, .. }| format!("{name}, {name}_len"))),
         ("@read_parameters@", pointers(&inputs, "const")),
         ("@written_parameters@", pointers(&inputs, "mut")),
         ("@output_parameters@", pointers(&outputs, "mut")),
-        ("@read_types@", each_typed(&inputs, ", ", &array(""))),
-        ("@written_types@", each_typed(&inputs, ", ", &array("mut "))),
-        ("@output_types@", each_typed(&outputs, ", ", &array("mut "))),
+        ("@read_types@", each(&inputs, ", ", &array(""))),
+        ("@written_types@", each(&inputs, ", ", &array("mut "))),
+        ("@output_types@", each(&outputs, ", ", &array("mut "))),
         ("@read_references@", each(&inputs, ", ", &reference("&*"))),
         ("@written_references@", each(&inputs, ", ", &reference("&mut *"))),
         ("@output_references@", each(&outputs, ", ", &reference("&mut *"))),
@@ -91,7 +87,7 @@ fn ffi(program: &Program, options: &EmitOptions, prefix: &str) -> String {
             program.steps.iter().map(|s| format!("        {},\n", c_string(&s.name))).collect(),
         ),
         ("@class_names@", class_names(&program.metadata.classes)),
-        ("@halves@", if halves { "F16, ".into() } else { String::new() }),
+        ("@halves@", if has_halves(program) { "F16, ".into() } else { String::new() }),
         ("@samples@", if has_table { SAMPLES.into() } else { String::new() }),
         ("@constants@", constants(program, &all)),
         ("@version@", env!("CARGO_PKG_VERSION").into()),
@@ -104,7 +100,7 @@ fn ffi(program: &Program, options: &EmitOptions, prefix: &str) -> String {
     lists.iter().fold(include_str!("ffi.rs.in").into(), |text: String, (mark, by)| text.replace(mark, by))
 }
 
-fn buffer(name: &str, len: &str) -> String {
+fn buffer(Tensor { name, len, .. }: &Tensor<'_>) -> String {
     format!("Buffer::new({name}, {name}_len, {len})")
 }
 
