@@ -8,6 +8,9 @@ use crate::{
 use cortex_m_semihosting::hprintln;
 use niello::kernels::{Conv2dFloat, Float, Operand, Range, Region, float::conv::default_chunk};
 
+/// Whether there is a floating-point unit. Without one, all kernels of floating point are the reference, and take minutes.
+pub(crate) const IN_HARDWARE: bool = cfg!(target_abi = "eabihf");
+
 /// Weights of each type.
 pub(crate) const FLOAT_WEIGHTS: usize = 16 << 10;
 /// Biases.

@@ -99,7 +99,9 @@ pub(crate) fn count(buffers: &mut Buffers) {
     }
     hprintln!("any packing");
     count_others(&counter, buffers);
-    float::count(&counter, buffers);
+    if float::IN_HARDWARE {
+        float::count(&counter, buffers);
+    }
 }
 
 fn count_convolution(counter: &Counter, buffers: &mut Buffers, layout: Layout, layer: &Convolution) {
