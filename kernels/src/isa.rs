@@ -233,6 +233,7 @@ impl Isa {
 /// that is inlined gets the instructions.
 pub(crate) trait Vectorize {
     /// Whether it is worth another copy for AVX-512, beside that for AVX2. Compilers take their time for each.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "there is one copy"))]
     const WIDE: bool = true;
 
     /// Does it.

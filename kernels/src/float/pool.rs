@@ -8,9 +8,10 @@ use crate::{
     Isa, Kernel, Memory, Operand,
     by_rows::elements,
     isa::Vectorize,
-    memory::{In, Out},
+    memory::{In, Out, in_blocks},
     pool::{average::padded_len, window},
 };
+use core::ops;
 
 /// A comparison takes about as long as so many multiply-accumulates of a convolution.
 const COMPARISON: u32 = 4;
@@ -65,7 +66,7 @@ impl MaxPool2dFloat {
 
 impl Largest<'_> {
     #[inline(always)]
-    fn each(&self, [from, to]: [Float; 2]) {
+    fn each(&self, types: [Float; 2]) {
         let Self { pool, input, out, channels } = *self;
         let ([h, w, _], [oh, ow, _]) = (input.shape(), out.shape());
         let [kh, kw] = pool.kernel.map(|d| d as usize);
@@ -75,24 +76,39 @@ impl Largest<'_> {
             let rows = window(oy, kh, sh, ph, h);
             for ox in 0..ow {
                 let columns = window(ox, kw, sw, pw, w);
-                let cells = out.pixel(oy, ox);
-                in_lanes!(first in channels, N => {
-                    let mut largest = [f32::NEG_INFINITY; N];
-                    for y in rows.clone() {
-                        for x in columns.clone() {
-                            let values = from.block::<N>(input.pixel(y, x), first);
-                            for (l, v) in largest.iter_mut().zip(values) {
-                                *l = if v > *l { v } else { *l };
-                            }
-                        }
-                    }
-                    for l in &mut largest {
-                        *l = pool.range.clamp(*l);
-                    }
-                    to.put(cells, first, largest);
-                });
+                let (at, window) = ([oy, ox], [&rows, &columns]);
+                // A pixel is found as often as there are blocks: where vectors are, large ones.
+                if cfg!(target_pointer_width = "64") {
+                    in_blocks!(first in channels, N => { self.largest::<N>(types, at, window, first); });
+                } else {
+                    in_lanes!(first in channels, N => { self.largest::<N>(types, at, window, first); });
+                }
             }
         }
+    }
+
+    /// `N` channels from `first` on of the output pixel `at`, whose window has these rows and columns.
+    #[inline(always)]
+    fn largest<const N: usize>(
+        &self,
+        [from, to]: [Float; 2],
+        [oy, ox]: [usize; 2],
+        [rows, columns]: [&ops::Range<usize>; 2],
+        first: usize,
+    ) {
+        let mut largest = [f32::NEG_INFINITY; N];
+        for y in rows.clone() {
+            for x in columns.clone() {
+                let values = from.block::<N>(self.input.pixel(y, x), first);
+                for (l, v) in largest.iter_mut().zip(values) {
+                    *l = if v > *l { v } else { *l };
+                }
+            }
+        }
+        for l in &mut largest {
+            *l = self.pool.range.clamp(*l);
+        }
+        to.put(self.out.pixel(oy, ox), first, largest);
     }
 }
 
