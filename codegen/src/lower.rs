@@ -464,7 +464,7 @@ impl<'a> Base<'a> {
         }
         debug_assert!(cx.blob.is_empty(), "constants that the base does not have");
         let uses: Vec<plan::Use<'_>> = cx.drafts.iter().map(Draft::uses).collect();
-        let plan = plan::plan(q, &uses, placement)?;
+        let plan = plan::plan(q, &uses, placement, plan::Effort::Whole)?;
         Ok(Planned { drafts: cx.drafts, plan })
     }
 

@@ -14,7 +14,7 @@ use crate::{
     error::Result,
     graph::ValueId,
     lower::Draft,
-    plan::{self, Load, MemoryPlan, Placement, Use},
+    plan::{self, Effort, Load, MemoryPlan, Placement, Use},
     program::{Blob, FUSED, TensorInfo},
     quantize::QGraph,
 };
@@ -27,6 +27,8 @@ use std::{collections::BTreeSet, sync::Arc};
 const WORTH: f64 = 0.98;
 /// The most plans that are made to find the next map.
 const PLANS: usize = 64;
+/// Up to so many maps, all pairs are looked at.
+const FEW: usize = 64;
 
 /// Turns steps into chains where that makes the arena smaller. `tensors` know their shapes, `pixels` are output pixels that a band should have at
 /// least.
@@ -68,7 +70,7 @@ pub(crate) fn form(
                     if least as f64 >= limit {
                         break;
                     }
-                    let arena = plan::plan(q, &uses(&drafts, &groups), placement)?.arena_bytes;
+                    let arena = plan::plan(q, &uses(&drafts, &groups), placement, Effort::Quick)?.arena_bytes;
                     if (arena as f64) < limit {
                         next = Some(Found { arena, given_up, groups });
                     }
@@ -76,9 +78,12 @@ pub(crate) fn form(
                 Ok(next)
             };
             let rest: Vec<ValueId> = all.candidates().filter(|id| !best.given_up.contains(id)).collect();
-            // Where two steps need as much, one map does not do.
+            // Where two steps need as much, one map does not do. Of many maps, those that are live there.
+            let is_near =
+                |id: &ValueId| rest.len() <= FEW || full.iter().any(|step| load.is_live(*id, *step));
+            let near: Vec<ValueId> = rest.iter().copied().filter(is_near).collect();
             let pairs =
-                rest.iter().enumerate().flat_map(|(i, a)| rest[..i].iter().map(move |b| vec![*a, *b]));
+                near.iter().enumerate().flat_map(|(i, a)| near[..i].iter().map(move |b| vec![*a, *b]));
             let next = match found(&mut rest.iter().map(|id| vec![*id]))? {
                 None => found(&mut pairs.into_iter())?,
                 found => found,
@@ -92,7 +97,7 @@ pub(crate) fn form(
     if groups.is_empty() {
         return Ok((drafts, plan));
     }
-    plan = plan::plan(q, &uses(&drafts, &groups), placement)?;
+    plan = plan::plan(q, &uses(&drafts, &groups), placement, Effort::Whole)?;
     let mut steps: Vec<Option<Draft>> = drafts.drain(..).map(Some).collect();
     for group in groups {
         let last = *group.members.last().expect("a group has members");

@@ -10,6 +10,7 @@ mod placement;
 mod storage;
 mod verify;
 
+pub(crate) use packing::Effort;
 pub use packing::{Block, pack};
 pub use placement::Placement;
 pub use verify::verify;
@@ -87,14 +88,19 @@ impl Load {
 }
 
 /// Plans the arena for steps in order.
-pub(crate) fn plan(q: &QGraph, steps: &[Use<'_>], placement: &Placement) -> Result<MemoryPlan> {
+pub(crate) fn plan(
+    q: &QGraph,
+    steps: &[Use<'_>],
+    placement: &Placement,
+    effort: Effort,
+) -> Result<MemoryPlan> {
     let graph = &q.graph;
     let storage = storage::Storage::new(q, steps, placement);
     let mut blocks: Vec<Block> = storage.blocks().to_vec();
     let tensors = blocks.len();
     let with_scratch: Vec<usize> = (0..steps.len()).filter(|i| steps[*i].scratch > 0).collect();
     blocks.extend(with_scratch.iter().map(|i| Block { bytes: steps[*i].scratch, first: *i, last: *i }));
-    let packed = pack(&blocks);
+    let packed = packing::pack_with(&blocks, effort);
     if packed.arena_bytes > i32::MAX as usize {
         return Err(Error::Invalid(format!(
             "{}: the arena would need {} bytes; a network may use at most 2 GiB",

@@ -35,8 +35,27 @@ pub struct Packing {
 /// Blocks with smaller keys are placed first.
 type SortKey = fn(&Block) -> (usize, usize);
 
+/// How long to look for a smaller arena.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effort {
+    /// As long as a plan that is used deserves.
+    Whole,
+    /// For one plan of hundreds: orders only, where there are so many blocks that more would take long.
+    Quick,
+}
+
+/// With more blocks, [`Effort::Quick`] leaves out the search.
+const MANY: usize = 128;
+/// Swaps that the search tries.
+const SWAPS: usize = 400;
+
 /// Packs blocks so that no two that are live together overlap. Deterministic.
 pub fn pack(blocks: &[Block]) -> Packing {
+    pack_with(blocks, Effort::Whole)
+}
+
+/// As [`pack`].
+pub(super) fn pack_with(blocks: &[Block], effort: Effort) -> Packing {
     let steps = blocks.iter().map(|b| b.last + 1).max().unwrap_or(0);
     let lower_bound_bytes = live_bytes(blocks, steps).into_iter().max().unwrap_or(0);
     let neighbours: Vec<Vec<usize>> = blocks
@@ -70,7 +89,12 @@ pub fn pack(blocks: &[Block]) -> Packing {
     };
     let (mut best, mut order) = best.expect("an order was tried");
     let mut offsets = vec![None; blocks.len()];
-    for _ in 0..if blocks.len() > 1 { 400 } else { 0 } {
+    let swaps = match effort {
+        _ if blocks.len() < 2 => 0,
+        Effort::Quick if blocks.len() > MANY => 0,
+        _ => SWAPS,
+    };
+    for _ in 0..swaps {
         if best.arena_bytes <= lower_bound_bytes.next_multiple_of(ALIGNMENT) {
             break;
         }
