@@ -7,6 +7,7 @@ mod support;
 use niello_codegen::{
     Tensor,
     execute::Executor,
+    passes::optimize,
     pipeline::{Build, build, import},
     quantize::{Format, QParams},
     recipe::{Numbers, Range, Recipe},
@@ -268,17 +269,23 @@ fn half_precision_keeps_every_decision() {
     }
 }
 
-/// Masks are float's but for single pixels. (In `f32`, the golden vectors say more.)
+/// Masks are float's but for single pixels. (In `f32`, the golden vectors say more.) MiniSeg's lesions are small, and rounding moves their borders: its
+/// first levels stay in single precision.
 #[test]
 #[ignore = "emulates half precision for minutes: cargo xtask accuracy"]
 fn half_precision_keeps_masks() {
     let Some(shared) = shared() else { return };
-    let covid = ["20", "40", "50"].map(|i| shared.join(format!("data/ct/covidnet/IMG-0001-000{i}.jpg")));
+    let covid = list_images(shared.join("data/ct/covidnet"), false).unwrap();
     let lung = shared.join("data/ct/hu/lung1_z24.npy");
     let slice = shared.join("trained/anam_val/val_05_image.png");
     let weights = |network: &str, file: &str| Recipe::new(network).weights(shared.join(file));
+    let mut miniseg = weights("miniseg", "data/weights/miniseg_p1110_fold1.safetensors");
+    let first = ["long1", "down1", "level1", "cat1", "long2", "down2", "level2", "cat2"];
+    let layers = optimize(import(&miniseg, &Registry).unwrap().graph).nodes.into_iter().map(|node| node.name);
+    miniseg.format.f32 = layers.filter(|name| first.iter().any(|f| name.starts_with(f))).collect();
+    let mut beyond = vec![];
     for (recipe, pictures) in [
-        (weights("miniseg", "data/weights/miniseg_p1110_fold1.safetensors"), covid.to_vec()),
+        (miniseg, covid),
         (weights("unet_small_lung", "data/weights/unet_small_lung.safetensors"), vec![lung]),
         (Recipe::new("anam_net").input_size(256, 256).resize("stretch"), vec![slice]),
     ] {
@@ -301,10 +308,13 @@ fn half_precision_keeps_masks() {
             for (name, counts) in build.label_names().iter().zip(&pooled) {
                 let dice = counts.dice().unwrap();
                 println!("{} {numbers}, {name}: Dice {dice:.5}", recipe.network);
-                assert!(dice >= 0.999, "{} {numbers}, {name}: {dice}", recipe.network);
+                if dice < 0.999 {
+                    beyond.push(format!("{} {numbers}, {name}: {dice}", recipe.network));
+                }
             }
         }
     }
+    assert!(beyond.is_empty(), "{beyond:?}");
 }
 
 #[test]
