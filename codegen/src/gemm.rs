@@ -88,11 +88,8 @@ where
         let lines: [&[T]; R] =
             std::array::from_fn(|r| &self.a[(row + r) * self.k + self.start..][..self.panel.len()]);
         for (p, b) in self.panel.iter().enumerate() {
-            for r in 0..R {
-                let x = lines[r][p];
-                for j in 0..NR {
-                    sums[r][j] += x * b[j];
-                }
+            for (sums, line) in sums.iter_mut().zip(&lines) {
+                add_scaled(sums, line[p], b);
             }
         }
         for (r, sums) in sums.iter().enumerate() {
@@ -100,6 +97,17 @@ where
             c[at..at + self.columns].copy_from_slice(&sums[..self.columns]);
         }
     }
+}
+
+/// `sums += x * b`. On a copy of its own the sums stay in registers at every level of optimisation; in place, level 3 once took one
+/// number at a time.
+#[inline(always)]
+fn add_scaled<T: Copy + Mul<Output = T> + AddAssign>(sums: &mut [T; NR], x: T, b: &[T; NR]) {
+    let mut next = *sums;
+    for (sum, b) in next.iter_mut().zip(b) {
+        *sum += x * *b;
+    }
+    *sums = next;
 }
 
 #[cfg(target_arch = "x86_64")]
