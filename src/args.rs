@@ -83,7 +83,7 @@ pub(crate) struct ModelArgs {
     /// Makes the class-activation map of all classes another output
     #[arg(long)]
     cam_output: bool,
-    /// Number format: int8, f16, f16-native, f32
+    /// Number format: int8, f16, f16-native, f16-winograd, f32
     #[arg(long, value_name = "FORMAT")]
     format: Option<Numbers>,
     /// Layer that computes in f16 (may be repeated)
@@ -92,6 +92,9 @@ pub(crate) struct ModelArgs {
     /// Layer that computes in f16-native (may be repeated)
     #[arg(long, value_name = "LAYER")]
     f16_native: Vec<String>,
+    /// Layer that computes in f16-winograd (may be repeated)
+    #[arg(long, value_name = "LAYER")]
+    f16_winograd: Vec<String>,
     /// Layer that computes in f32 (may be repeated)
     #[arg(long, value_name = "LAYER")]
     f32: Vec<String>,
@@ -201,6 +204,7 @@ impl ModelArgs {
         recipe.format.rounding = self.rounding.unwrap_or(recipe.format.rounding);
         recipe.format.f16.extend(self.f16.iter().cloned());
         recipe.format.f16_native.extend(self.f16_native.iter().cloned());
+        recipe.format.f16_winograd.extend(self.f16_winograd.iter().cloned());
         recipe.format.f32.extend(self.f32.iter().cloned());
         recipe.format.int16.extend(self.int16.iter().cloned());
         recipe.format.int16_weights.extend(self.int16_weights.iter().cloned());

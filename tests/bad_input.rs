@@ -224,7 +224,7 @@ fn words_that_the_command_line_does_not_know() {
             ("report --model anam_net --input 99999999999999999999x1".into(), &["is no size"]),
             (
                 format!("report {CNN} --format f8"),
-                &["no number format `f8`; there are: int8, f16, f16-native, f32"],
+                &["no number format `f8`; there are: int8, f16, f16-native, f16-winograd, f32"],
             ),
             (format!("report {CNN} --rounding up"), &["no rounding `up`; there are: tflite-double, single"]),
             (format!("report {CNN} --range wide"), &["no range `wide`", "minmax"]),

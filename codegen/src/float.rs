@@ -24,15 +24,18 @@ pub enum Mode {
     F16,
     /// As [`Mode::F16`]; convolutions add products in half precision.
     F16Native,
+    /// As [`Mode::F16Native`]; dense 3x3 convolutions of stride 1 by Winograd's algorithm, whose sums are rounded elsewhere.
+    F16Winograd,
 }
 
 impl Mode {
-    /// Its name: `f32`, `f16` or `f16-native`.
+    /// Its name: `f32`, `f16`, `f16-native` or `f16-winograd`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::F32 => "f32",
             Self::F16 => "f16",
             Self::F16Native => "f16-native",
+            Self::F16Winograd => "f16-winograd",
         }
     }
 
@@ -40,7 +43,7 @@ impl Mode {
     pub const fn float(self) -> Float {
         match self {
             Self::F32 => Float::F32,
-            Self::F16 | Self::F16Native => Float::F16,
+            Self::F16 | Self::F16Native | Self::F16Winograd => Float::F16,
         }
     }
 }

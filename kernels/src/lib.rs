@@ -71,7 +71,7 @@ pub use float::{
     AddFloat, ArgMaxFloat, AttentionFloat, AveragePool2dFloat, CastFloat, ChannelShuffleFloat, ClampFloat,
     Conv2dFloat, DequantizeFloat, EmbeddingFloat, Float, GlobalAveragePoolFloat, MaxPool2dFloat,
     MaxPosition2dFloat, MaxUnpool2dFloat, MulFloat, PReluFloat, PointWiseFloat, QuantizeFloat, Range,
-    ResizeBilinearFloat, ScaleFloat, SoftmaxFloat, SubFloat,
+    ResizeBilinearFloat, ScaleFloat, SoftmaxFloat, SubFloat, WinogradConv2dFloat,
 };
 pub use int16::{
     AddInt16, AveragePool2dInt16, Bounds, ChannelShuffleInt16, Conv2dInt16, GlobalAveragePoolInt16,

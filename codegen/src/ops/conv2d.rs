@@ -5,7 +5,7 @@ use super::{
     filters::{Filters, fold_bias, rounding_noise},
     float, forward_eval, int16,
     packing::Packed,
-    winograd,
+    winograd, winograd_float,
 };
 use crate::{
     error::Result,
@@ -315,6 +315,10 @@ impl Op for Conv2d {
 
     fn lower_float(&self, cx: &mut Lowering<'_>, mode: Mode) -> Result<()> {
         let p = &self.params;
+        let shape = cx.graph().shape(cx.node().output());
+        if mode == Mode::F16Winograd && winograd_float::takes(p, self.channels, shape) {
+            return winograd_float::lower(cx, p, &self.rows(), &self.bias, self.clamp);
+        }
         float::Convolution {
             kernel: p.kernel,
             stride: p.stride,

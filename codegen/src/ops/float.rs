@@ -37,6 +37,16 @@ kernel_call! {
     }
 }
 
+/// Whether a number became infinite as a half.
+pub(super) fn is_beyond(half: u16, x: f32) -> bool {
+    half & 0x7fff == 0x7c00 && x.is_finite()
+}
+
+/// Biases as kernels take them: a zero of either sign is the same bias, but would not be the same bits.
+pub(super) fn biases(bias: &[f32]) -> Vec<f32> {
+    bias.iter().map(|b| b + 0.0).collect()
+}
+
 impl Clamp {
     /// As kernels take it.
     pub(super) fn float_range(self) -> Range {
@@ -86,17 +96,16 @@ impl Convolution<'_> {
         };
         let halves: Vec<u16> = match mode {
             Mode::F32 => vec![],
-            Mode::F16 | Mode::F16Native => packed.iter().map(|w| half::from_f32(*w)).collect(),
+            _ => packed.iter().map(|w| half::from_f32(*w)).collect(),
         };
-        if let Some(at) = halves.iter().zip(&packed).position(|(h, w)| h & 0x7fff == 0x7c00 && w.is_finite())
-        {
+        if let Some(at) = halves.iter().zip(&packed).position(|(h, w)| is_beyond(*h, *w)) {
             return Err(cx.error(format!("weight {} is beyond half precision: use `f32`", packed[at])));
         }
         let single: &[f32] = if mode == Mode::F32 { &packed } else { &[] };
         let bytes = 4 * (single.len() + bias.len()) + 2 * halves.len();
         let Shape { h, w, .. } = cx.graph().shape(output);
         let chunk = cx.pixels_per_pass(default_chunk(panel as u32) as usize, 1, h * w);
-        let native = mode == Mode::F16Native;
+        let native = matches!(mode, Mode::F16Native | Mode::F16Winograd);
         let operand = |value, float: Float| {
             let Shape { h, w, c } = cx.graph().shape(value);
             Operand::input(0, [h, w, c * float.bytes()].map(|d| d as u32))
@@ -135,8 +144,7 @@ impl Convolution<'_> {
             panel: layer.panel,
             weights: cx.constant(single),
             halves: cx.constant(&halves),
-            // A zero of either sign is the same bias, but would not be the same bits.
-            bias: cx.constant(&bias.iter().map(|b| b + 0.0).collect::<Vec<_>>()),
+            bias: cx.constant(&biases(&bias)),
             range: layer.range,
             native,
             chunk: layer.chunk,

@@ -37,6 +37,7 @@ mod sub;
 mod testing;
 mod transposed_conv2d;
 mod winograd;
+mod winograd_float;
 #[cfg(test)]
 #[allow(unreachable_pub, reason = "it reads as an operator that is exported")]
 mod worked_example;

@@ -72,6 +72,8 @@ choices! {
         F16 = "f16",
         /// Half precision, in convolutions too.
         F16Native = "f16-native",
+        /// As `f16-native`, with 3x3 convolutions by Winograd's algorithm.
+        F16Winograd = "f16-winograd",
         /// Single precision.
         F32 = "f32",
     }
@@ -84,6 +86,7 @@ impl Numbers {
             Self::Int8 => None,
             Self::F16 => Some(Mode::F16),
             Self::F16Native => Some(Mode::F16Native),
+            Self::F16Winograd => Some(Mode::F16Winograd),
             Self::F32 => Some(Mode::F32),
         }
     }

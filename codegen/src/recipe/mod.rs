@@ -103,6 +103,9 @@ pub struct Format {
     /// Layers that compute in half precision.
     #[serde(rename = "f16-native", skip_serializing_if = "Vec::is_empty")]
     pub f16_native: Vec<String>,
+    /// Layers that compute in half precision, by Winograd's algorithm where they are dense 3x3 convolutions of stride 1.
+    #[serde(rename = "f16-winograd", skip_serializing_if = "Vec::is_empty")]
+    pub f16_winograd: Vec<String>,
     /// Layers that compute in single precision.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub f32: Vec<String>,
@@ -125,7 +128,12 @@ impl Format {
     /// One that is named twice.
     pub fn modes(&self) -> Result<BTreeMap<String, Mode>> {
         let mut modes = BTreeMap::new();
-        let lists = [(&self.f32, Mode::F32), (&self.f16, Mode::F16), (&self.f16_native, Mode::F16Native)];
+        let lists = [
+            (&self.f32, Mode::F32),
+            (&self.f16, Mode::F16),
+            (&self.f16_native, Mode::F16Native),
+            (&self.f16_winograd, Mode::F16Winograd),
+        ];
         for (layer, mode) in lists.iter().flat_map(|(layers, mode)| layers.iter().map(move |l| (l, *mode))) {
             if let Some(other) = modes.insert(layer.clone(), mode) {
                 let (one, other) = (mode.name(), other.name());

@@ -36,7 +36,7 @@ mod unpool;
 pub use argmax::ArgMaxFloat;
 pub use attention::AttentionFloat;
 pub use channels::ChannelShuffleFloat;
-pub use conv::Conv2dFloat;
+pub use conv::{Conv2dFloat, winograd::WinogradConv2dFloat};
 pub use elementwise::{AddFloat, MulFloat, SubFloat};
 pub use embedding::EmbeddingFloat;
 pub use function::{Function, PointWiseFloat};

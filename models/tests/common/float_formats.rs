@@ -15,7 +15,8 @@ use niello_codegen::{
 use std::{any::Any, collections::BTreeMap};
 
 /// The largest error of an output over its largest magnitude, in each mode.
-const MODES: [(Mode, f64); 3] = [(Mode::F32, 1e-4), (Mode::F16, 2e-2), (Mode::F16Native, 5e-2)];
+const MODES: [(Mode, f64); 4] =
+    [(Mode::F32, 1e-4), (Mode::F16, 2e-2), (Mode::F16Native, 5e-2), (Mode::F16Winograd, 5e-2)];
 
 /// The golden's output from the program's.
 fn as_golden(graph: &Graph, output: &Tensor<f32>) -> Tensor<f64> {
@@ -89,4 +90,9 @@ fn programs_in_f16_agree_with_pytorch() {
 #[test]
 fn programs_in_f16_native_agree_with_pytorch() {
     check(MODES[2]);
+}
+
+#[test]
+fn programs_in_f16_winograd_agree_with_pytorch() {
+    check(MODES[3]);
 }

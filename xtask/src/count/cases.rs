@@ -22,6 +22,8 @@ const ANAM_NET: &str = "targets/count/recipes/anam_net.toml";
 const SQUEEZENET1_0_F32: &str = "targets/count/recipes/squeezenet1_0_f32.toml";
 const SQUEEZENET1_0_F16: &str = "targets/count/recipes/squeezenet1_0_f16.toml";
 const SQUEEZENET1_0_F16_NATIVE: &str = "targets/count/recipes/squeezenet1_0_f16_native.toml";
+const SQUEEZENET1_0_F16_WINOGRAD: &str = "targets/count/recipes/squeezenet1_0_f16_winograd.toml";
+const ANAM_NET_F16_WINOGRAD: &str = "targets/count/recipes/anam_net_f16_winograd.toml";
 const ANAM_NET_F16_NATIVE: &str = "targets/count/recipes/anam_net_f16_native.toml";
 const W251_CNN_64: &str = "targets/count/recipes/w251_cnn_64_int8.toml";
 const W251_CNN_64_F32: &str = "targets/count/recipes/w251_cnn_64_f32.toml";
@@ -78,6 +80,8 @@ pub(super) const ALL: &[Case<'_>] = &[
     on(A72, SQUEEZENET1_0_F16),
     on(A76, SQUEEZENET1_0_F16_NATIVE),
     on(A76, ANAM_NET_F16_NATIVE),
+    on(A76, SQUEEZENET1_0_F16_WINOGRAD),
+    on(A76, ANAM_NET_F16_WINOGRAD),
     on(M3, W251_CNN_64),
     on(M4, W251_CNN_64),
     on(M7, W251_CNN_64),

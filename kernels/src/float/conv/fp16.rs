@@ -1,7 +1,7 @@
 //! Half precision with the arithmetic of Armv8.2: six pixels by two panels of sixteen channels, or eight by one.
 
 use super::{
-    super::{half, native::BLOCK},
+    super::{Float, half, native::BLOCK},
     neon_asm::{self, accumulate, by_four, by_two, end_block, with_four, with_two},
     neon_store::{self, high, low},
     tile::{self, Panels, Pixel, Tile},
@@ -98,7 +98,8 @@ macro_rules! tiles {
             let zero = vdupq_n_u16(if products == 0 { 0x8000 } else { 0 });
             // Rounding keeps the order, so that a bound that is a half may come after it.
             let bound = half::from_f32(panels.range.least);
-            let whole = neon_store::is_whole(panels, 8 * $vectors) && half::to_f32(bound) == panels.range.least;
+            let whole = neon_store::is_whole(panels, 8 * $vectors)
+                && (panels.to == Float::F32 || half::to_f32(bound) == panels.range.least);
             let least = vdupq_n_u16(bound);
             macro_rules! tile {
                 ($n:literal $registers:tt) => {
@@ -142,7 +143,11 @@ macro_rules! tiles {
                                     sums
                                 }};
                             }
-                            if whole {
+                            if whole && panels.to == Float::F32 {
+                                neon_asm::each_pixel!($registers, |i| {
+                                    neon_store::store::<false, $vectors, _, _>(&pixels[i], panels, sums!(i));
+                                });
+                            } else if whole {
                                 neon_asm::each_pixel!($registers, |i| {
                                     let out = pixels[i].out.wrapping_add(panels.first).cast::<u16>();
                                     for (v, [a, b]) in sums!(i).into_iter().enumerate() {

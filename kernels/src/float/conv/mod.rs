@@ -3,6 +3,7 @@
 //! * `plain` follows the definition: the reference, and what runs where there is no tile.
 //! * `plan` says in which passes the output is computed, and where the numbers that a pass reads lie.
 //! * `stage` copies them there, `driver` hands tiles of pixels to what computes them.
+//! * `winograd` is a convolution 3x3 in another format, with fewer products.
 //! * `tile` is the inner loop's interface, with one file per instruction set that implements it, chosen in `dispatch`.
 //!
 //! A transposed convolution of stride `s` is `s * s` dense ones, one per phase of the output, each with the taps that reach it: as
@@ -36,6 +37,7 @@ mod stage;
 mod tile;
 #[cfg(niello_vfp)]
 mod vfp;
+pub mod winograd;
 
 pub use plan::default_chunk;
 

@@ -11,12 +11,12 @@ use crate::{
 
 /// `N` constants from `first` on, or zeros if they are not all there.
 #[inline(always)]
-fn constants<T: Copy + Default, const N: usize>(all: &[T], first: usize) -> [T; N] {
+pub(super) fn constants<T: Copy + Default, const N: usize>(all: &[T], first: usize) -> [T; N] {
     all.get(first..).and_then(|rest| rest.first_chunk::<N>()).copied().unwrap_or([T::default(); N])
 }
 
 /// Sums of `N` results: all of the chain, or the block that it is in.
-struct Sums<const N: usize> {
+pub(super) struct Sums<const N: usize> {
     /// Where blocks are added up.
     total: [f32; N],
     chain: [f32; N],
@@ -26,12 +26,12 @@ struct Sums<const N: usize> {
 
 impl<const N: usize> Sums<N> {
     #[inline(always)]
-    fn new<const NATIVE: bool>(bias: [f32; N]) -> Self {
+    pub(super) fn new<const NATIVE: bool>(bias: [f32; N]) -> Self {
         Self { total: bias, chain: if NATIVE { [0.0; N] } else { bias }, count: 0 }
     }
 
     #[inline(always)]
-    fn add<const NATIVE: bool>(&mut self, w: [f32; N], x: [f32; N]) {
+    pub(super) fn add<const NATIVE: bool>(&mut self, w: [f32; N], x: [f32; N]) {
         if !NATIVE {
             for i in 0..N {
                 self.chain[i] = fused(w[i], x[i], self.chain[i]);
@@ -48,7 +48,7 @@ impl<const N: usize> Sums<N> {
     }
 
     #[inline(always)]
-    fn result<const NATIVE: bool>(&self) -> [f32; N] {
+    pub(super) fn result<const NATIVE: bool>(&self) -> [f32; N] {
         match NATIVE && self.count > 0 {
             true => core::array::from_fn(|i| self.total[i] + self.chain[i]),
             false if NATIVE => self.total,

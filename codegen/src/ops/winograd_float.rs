@@ -1,0 +1,106 @@
+//! Winograd's algorithm in half precision: which 3x3 convolutions take it in `f16-winograd`, and how.
+
+use super::{Clamp, float};
+use crate::{
+    error::Result,
+    graph::{ConvParams, Shape},
+    lower::Lowering,
+    program::{Const, Ref, Scratch, kernel_call},
+};
+use niello_kernels::{
+    Range,
+    float::conv::winograd::{MOST_TILES, filter, index, packed_len, scratch_bytes},
+};
+
+kernel_call! {
+    /// Dense 3x3 convolution of stride 1 in halves, with transformed weights. Never part of a chain: where tiles begin decides about bits.
+    WinogradFloatCall for WinogradConv2dFloat {
+        input: Ref,
+        output: Ref,
+        padding: [u32; 2],
+        panel: u32,
+        weights: Const<u16>,
+        bias: Const<f32>,
+        range: Range,
+        chunk: u32,
+        scratch: Scratch,
+    }
+}
+
+/// Outputs of a tile.
+const TILE: usize = 16;
+/// Tiles per pass, where there are no more: weights are read from memory seldom enough, and both tiles of convolutions, six pixels
+/// by two panels and eight by one, divide them.
+const TILES: usize = 24;
+
+/// Whether the convolution is computed by Winograd's algorithm. Depends on nothing but its shape: the format means the same for all
+/// targets.
+///
+/// Tiles at the edges are computed in vain in part: of a map of fewer than 3x3 outputs, most of them.
+pub(super) fn takes(p: &ConvParams, channels: usize, out: Shape) -> bool {
+    let dense = p.kernel == [3, 3] && p.stride == [1, 1] && p.dilation == [1, 1] && p.groups == 1;
+    dense && channels > 0 && channels.is_multiple_of(8) && p.out >= 8 && out.h >= 3 && out.w >= 3
+}
+
+/// Appends the call, of filters `[out][kh][kw][in]`.
+pub(super) fn lower(
+    cx: &mut Lowering<'_>,
+    p: &ConvParams,
+    rows: &[Vec<f32>],
+    bias: &[f32],
+    clamp: Clamp,
+) -> Result<()> {
+    let (input, output) = (cx.node().inputs[0], cx.node().output());
+    let (c, panel, shape) = (cx.graph().shape(input).c, cx.target().float_panel, cx.graph().shape(output));
+    let mut weights = vec![0u16; packed_len(panel, c, p.out)];
+    for (o, row) in rows.iter().enumerate() {
+        for i in 0..c {
+            let g: [[f32; 3]; 3] = std::array::from_fn(|y| std::array::from_fn(|x| row[(3 * y + x) * c + i]));
+            for (position, value) in filter(g).into_iter().enumerate() {
+                if float::is_beyond(value, 0.0) {
+                    let message =
+                        format!("a filter of input channel {i} is beyond half precision: use `f32`");
+                    return Err(cx.error(message));
+                }
+                weights[index(panel, c, [o, position, i])] = value;
+            }
+        }
+    }
+    let mut bias = float::biases(bias);
+    bias.resize(p.out.next_multiple_of(panel), 0.0);
+    let tiles = shape.h.div_ceil(4) * shape.w.div_ceil(4);
+    let default = TILES.min(MOST_TILES);
+    let most = tiles.min(MOST_TILES);
+    let chunk = (cx.pixels_per_pass(TILE * default, TILE, TILE * tiles) / TILE).clamp(1, most);
+    let bytes = 2 * weights.len() + 4 * bias.len();
+    let call = WinogradFloatCall {
+        input: Ref::new(input),
+        output: Ref::new(output),
+        padding: [p.padding[0] as u32, p.padding[2] as u32],
+        panel: panel as u32,
+        weights: cx.constant(&weights),
+        bias: cx.constant(&bias),
+        range: clamp.float_range(),
+        chunk: chunk as u32,
+        scratch: Scratch,
+    };
+    let scratch = cx.scratch_of_threads(scratch_bytes(panel, c, chunk));
+    cx.push(call, &[input], output).scratch(scratch).constant_bytes(bytes);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn which_layers_take_it() {
+        let (conv, map) = (ConvParams::new(64, 3).padding(1), Shape::new(13, 13, 64));
+        assert!(takes(&conv, 16, map));
+        assert!(!takes(&conv, 12, map), "vectors are 8 channels");
+        assert!(!takes(&conv, 16, Shape::new(2, 13, 64)));
+        for other in [conv.stride(2), conv.groups(2), conv.dilation(2), ConvParams::new(64, 1)] {
+            assert!(!takes(&other, 16, map), "{other:?}");
+        }
+    }
+}
