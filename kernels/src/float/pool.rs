@@ -118,31 +118,50 @@ impl Largest<'_> {
 
     /// The largest halves of a window, compared as integers: twice as many fit a vector, and nothing is converted.
     #[inline(always)]
-    fn largest_half<const N: usize>(
+    fn largest_half<const N: usize>(&self, window: [&ops::Range<usize>; 2], first: usize) -> [u16; N] {
+        const INFINITY: i16 = 0x7c00;
+        const NEGATIVE_INFINITY: i16 = half::from_f32(f32::NEG_INFINITY) as i16;
+        // After a ReLU, bits are in the order of the values.
+        let (mut largest, mut least) = ([-1i16; N], [INFINITY; N]);
+        self.each_half::<N>(window, first, |halves| {
+            for i in 0..N {
+                largest[i] = largest[i].max(halves[i]);
+                least[i] = least[i].min(halves[i]);
+            }
+        });
+        let [greatest, smallest] =
+            [largest.into_iter().fold(-1, i16::max), least.into_iter().fold(0, i16::min)];
+        // Nothing negative, nothing that is not a number, and not nothing.
+        if smallest >= 0 && (0..=INFINITY).contains(&greatest) {
+            return largest.map(|l| l as u16);
+        }
+        let (mut largest, mut keys) = ([NEGATIVE_INFINITY; N], [-INFINITY; N]);
+        self.each_half::<N>(window, first, |halves| {
+            for i in 0..N {
+                let (magnitude, sign) = (halves[i] & 0x7fff, halves[i] >> 15);
+                // In the order of the values, zeros of both signs alike; what is not a number is below all.
+                let key = (magnitude ^ sign).wrapping_sub(sign);
+                let key = if magnitude > INFINITY { i16::MIN } else { key };
+                // By masks: compilers keep them in vectors.
+                let greater = if key > keys[i] { -1 } else { 0 };
+                keys[i] = keys[i].max(key);
+                largest[i] = halves[i] & greater | largest[i] & !greater;
+            }
+        });
+        largest.map(|l| l as u16)
+    }
+
+    /// `N` halves from channel `first` on of every pixel of a window.
+    #[inline(always)]
+    fn each_half<const N: usize>(
         &self,
         [rows, columns]: [&ops::Range<usize>; 2],
         first: usize,
-    ) -> [u16; N] {
-        const INFINITY: i16 = 0x7c00;
-        let mut largest = [half::from_f32(f32::NEG_INFINITY) as i16; N];
-        let mut keys = [-INFINITY; N];
-        for y in rows.clone() {
-            for x in columns.clone() {
-                let bytes = self.input.pixel(y, x).pairs::<N>(first.saturating_mul(2));
-                let halves = bytes.map(|pair| i16::from_le_bytes(pair));
-                for i in 0..N {
-                    let (magnitude, sign) = (halves[i] & 0x7fff, halves[i] >> 15);
-                    // In the order of the values, zeros of both signs alike; what is not a number is below all.
-                    let key = (magnitude ^ sign).wrapping_sub(sign);
-                    let key = if magnitude > INFINITY { i16::MIN } else { key };
-                    // By masks: compilers keep them in vectors.
-                    let greater = if key > keys[i] { -1 } else { 0 };
-                    keys[i] = keys[i].max(key);
-                    largest[i] = halves[i] & greater | largest[i] & !greater;
-                }
-            }
+        mut each: impl FnMut([i16; N]),
+    ) {
+        for (y, x) in rows.clone().flat_map(|y| columns.clone().map(move |x| (y, x))) {
+            each(self.input.pixel(y, x).pairs::<N>(first.saturating_mul(2)).map(i16::from_le_bytes));
         }
-        largest.map(|l| l as u16)
     }
 }
 
