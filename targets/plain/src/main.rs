@@ -9,6 +9,12 @@ mod bad;
 mod model {
     include!(concat!(env!("OUT_DIR"), "/model.rs"));
 }
+#[cfg(feature = "float")]
+#[allow(clippy::all, missing_docs, reason = "generated")]
+#[allow(dead_code, reason = "generated models can do more than is asked of them here")]
+mod winograd {
+    include!(concat!(env!("OUT_DIR"), "/winograd.rs"));
+}
 
 use core::{hint::black_box, panic::PanicInfo};
 use cortex_m_rt::entry;
@@ -37,9 +43,23 @@ fn main() -> ! {
     while MODEL.self_test(INPUT, OUTPUT).is_err() {
         core::hint::spin_loop();
     }
+    #[cfg(feature = "float")]
+    winograd();
     loop {
         MODEL.infer(black_box(INPUT), OUTPUT);
         black_box(&*OUTPUT);
+    }
+}
+
+/// A model with convolutions by Winograd's algorithm, once.
+#[cfg(feature = "float")]
+fn winograd() {
+    use winograd::{AnamNet, INPUT_LEN, OUTPUT_LEN};
+    static MODEL: niello::TakeOnce<AnamNet> = niello::TakeOnce::new(AnamNet::new());
+    let mut output = [Number::ZERO; OUTPUT_LEN];
+    if let Some(model) = MODEL.take() {
+        model.infer(black_box(&[Number::ZERO; INPUT_LEN]), &mut output);
+        black_box(output);
     }
 }
 

@@ -303,7 +303,9 @@ impl Walk<'_, '_> {
     #[inline(always)]
     fn panels<A: Arithmetic>(&self, arithmetic: A, first: Place, count: usize, buffers: Buffers) {
         let (kernel, [c, oc], panel) = (self.kernel, self.channels, arithmetic.panel());
-        let (all, width) = (oc.div_ceil(panel), PANELS * panel);
+        let all =
+            oc.checked_next_multiple_of(panel).and_then(|padded| padded.checked_div(panel)).unwrap_or(0);
+        let width = PANELS * panel;
         let segments = Segments { count: [1; 2], len: c, numbers: [0; 2], weights: [0; 2] };
         // `chunk` is no more.
         let mut pixels = [Pixel { numbers: core::ptr::null(), out: core::ptr::null_mut() }; MOST_TILES];
