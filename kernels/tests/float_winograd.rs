@@ -247,6 +247,13 @@ fn layers_of_networks() {
     }
 }
 
+/// Small enough for Miri.
+#[test]
+fn a_tile_and_a_part_of_one() {
+    let _alone = alone();
+    Case { panel: 4, chunk: 1, gap: 1, ..case([4, 5], [8, 5]) }.check(&[(1, 1)]);
+}
+
 #[test]
 fn any_number_of_threads() {
     let _alone = alone();

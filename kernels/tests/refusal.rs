@@ -528,3 +528,114 @@ fn attentions_in_floating_point_that_do_not_fit_together_are_refused() {
     arena.run(&good, Isa::scalar(), &output, scratch);
     assert!(!arena.unchanged());
 }
+
+#[test]
+fn convolutions_in_floating_point_that_do_not_fit_together_are_refused() {
+    let mut arena = Arena::new();
+    // Four channels in single precision, eight halves.
+    let input = arena.place(&Tensor::from_fn([4, 4, 16], |_, _, c| c as i8), 16);
+    let output = arena.reserve([4, 4, 16], 16);
+    let mut scratch = arena.scratch(1 << 14);
+    arena.remember();
+    let good = Conv2dFloat {
+        input,
+        output,
+        types: [Float::F32; 2],
+        kernel: [3, 3],
+        stride: [1, 1],
+        dilation: [1, 1],
+        padding: [1, 1],
+        transposed: false,
+        groups: 1,
+        panel: 16,
+        weights: &[1.0; 9 * 4 * 16],
+        halves: &[],
+        bias: &[1.0; 16],
+        range: ALL,
+        native: false,
+        chunk: 4,
+        scratch,
+    };
+    scratch.len = good.scratch_bytes() as u32;
+    let good = Conv2dFloat { scratch, ..good };
+    let misaligned = Region { offset: scratch.offset + 1, ..scratch };
+    let cases: &[(&str, Conv2dFloat<'_>)] = &[
+        ("half a number", Conv2dFloat { types: [Float::F32; 2], input: cut(input), ..good }),
+        ("no groups", Conv2dFloat { groups: 0, ..good }),
+        ("groups that do not divide", Conv2dFloat { groups: 3, ..good }),
+        ("a panel of another width", Conv2dFloat { panel: 5, ..good }),
+        ("filters that are not one per channel", Conv2dFloat { panel: 1, ..good }),
+        ("no chunk", Conv2dFloat { chunk: 0, ..good }),
+        ("chunk beyond scratch", Conv2dFloat { chunk: 192, ..good }),
+        ("scratch outside", Conv2dFloat { scratch: Region { offset: FAR, ..scratch }, ..good }),
+        ("misaligned scratch", Conv2dFloat { scratch: misaligned, ..good }),
+        (
+            "scratch over the output",
+            Conv2dFloat { scratch: Region { offset: output.offset, ..scratch }, ..good },
+        ),
+        ("few weights", Conv2dFloat { weights: &[1.0; 9 * 4 * 16 - 1], ..good }),
+        ("few halves", Conv2dFloat { weights: &[], halves: &[0; 9 * 4 * 16 - 1], ..good }),
+        ("few biases", Conv2dFloat { bias: &[1.0; 15], ..good }),
+        ("products of halves in single precision", Conv2dFloat { native: true, ..good }),
+        ("kernel that overflows", Conv2dFloat { kernel: [u32::MAX; 2], ..good }),
+        ("stride that overflows", Conv2dFloat { stride: [u32::MAX, 1], ..good }),
+        ("dilation that overflows", Conv2dFloat { dilation: [1, u32::MAX], ..good }),
+        ("padding that overflows", Conv2dFloat { padding: [1 << 31, 1], ..good }),
+        ("transposed without stride", Conv2dFloat { transposed: true, stride: [0, 1], ..good }),
+    ];
+    cases.iter().for_each(|(what, case)| refuses(what, &mut arena, case));
+    arena.run(&good, Isa::scalar(), &output, scratch);
+    assert!(!arena.unchanged());
+
+    use niello_kernels::float::conv::winograd::{MOST_TILES, packed_len, scratch_bytes};
+    let mut arena = Arena::new();
+    let input = arena.place(&Tensor::from_fn([4, 4, 16], |_, _, c| c as i8), 16);
+    let output = arena.reserve([4, 4, 16], 16);
+    let scratch = arena.scratch(scratch_bytes(16, 8, 2));
+    arena.remember();
+    let weights = vec![0x3c00; packed_len(16, 8, 8)];
+    let good = WinogradConv2dFloat {
+        input,
+        output,
+        padding: [1, 1],
+        panel: 16,
+        weights: &weights,
+        bias: &[1.0; 16],
+        range: ALL,
+        chunk: 2,
+        scratch,
+    };
+    let misaligned = Region { offset: scratch.offset + 1, ..scratch };
+    let of_the_output = Region { offset: output.offset, ..scratch };
+    let cases: &[(&str, WinogradConv2dFloat<'_>)] = &[
+        (
+            "channels that are no eights",
+            WinogradConv2dFloat { input: Operand { shape: [4, 4, 14], ..input }, ..good },
+        ),
+        ("no channels", WinogradConv2dFloat { input: Operand { shape: [4, 4, 0], ..input }, ..good }),
+        ("half a half", WinogradConv2dFloat { output: cut(output), ..good }),
+        ("a panel of another width", WinogradConv2dFloat { panel: 0, ..good }),
+        ("no chunk", WinogradConv2dFloat { chunk: 0, ..good }),
+        ("chunk beyond scratch", WinogradConv2dFloat { chunk: 3, ..good }),
+        ("chunk beyond all", WinogradConv2dFloat { chunk: MOST_TILES as u32 + 1, ..good }),
+        (
+            "short scratch",
+            WinogradConv2dFloat { scratch: Region { len: scratch.len - 1, ..scratch }, ..good },
+        ),
+        ("scratch outside", WinogradConv2dFloat { scratch: Region { offset: FAR, ..scratch }, ..good }),
+        ("misaligned scratch", WinogradConv2dFloat { scratch: misaligned, ..good }),
+        ("scratch over the output", WinogradConv2dFloat { scratch: of_the_output, ..good }),
+        ("few weights", WinogradConv2dFloat { weights: &weights[1..], ..good }),
+        ("few biases", WinogradConv2dFloat { bias: &[1.0; 15], ..good }),
+        ("padding that overflows", WinogradConv2dFloat { padding: [1, 1 << 30], ..good }),
+    ];
+    cases.iter().for_each(|(what, case)| refuses(what, &mut arena, case));
+    arena.run(&good, Isa::scalar(), &output, scratch);
+    assert!(!arena.unchanged());
+}
+
+/// Without the last byte of a pixel.
+fn cut(operand: Operand) -> Operand {
+    let [h, w, c] = operand.shape;
+    Operand { shape: [h, w, c - 1], ..operand }
+}

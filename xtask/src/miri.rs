@@ -22,6 +22,7 @@ const TESTS: &[(&str, &str)] = &[
     ("kernels, unit tests", "-p niello-kernels --lib -- --skip precise"),
     ("kernels, refused parameters", "-p niello-kernels --test refusal"),
     ("kernels, convolutions of known shapes", "-p niello-kernels --test oracle known_shapes"),
+    ("kernels, Winograd's algorithm in halves", "-p niello-kernels --test float_winograd a_tile"),
     ("runtime", "-p niello --lib"),
     ("runtime, examples", "-p niello --doc"),
 ];
