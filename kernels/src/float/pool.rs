@@ -13,6 +13,9 @@ use crate::{
 };
 use core::ops;
 
+/// Bits of the half.
+const INFINITY: i16 = 0x7c00;
+
 /// A comparison takes about as long as so many multiply-accumulates of a convolution.
 const COMPARISON: u32 = 4;
 
@@ -119,21 +122,11 @@ impl Largest<'_> {
     /// The largest halves of a window, compared as integers: twice as many fit a vector, and nothing is converted.
     #[inline(always)]
     fn largest_half<const N: usize>(&self, window: [&ops::Range<usize>; 2], first: usize) -> [u16; N] {
-        const INFINITY: i16 = 0x7c00;
         const NEGATIVE_INFINITY: i16 = half::from_f32(f32::NEG_INFINITY) as i16;
-        // After a ReLU, bits are in the order of the values.
-        let (mut largest, mut least) = ([-1i16; N], [INFINITY; N]);
-        self.each_half::<N>(window, first, |halves| {
-            for i in 0..N {
-                largest[i] = largest[i].max(halves[i]);
-                least[i] = least[i].min(halves[i]);
-            }
-        });
-        let [greatest, smallest] =
-            [largest.into_iter().fold(-1, i16::max), least.into_iter().fold(0, i16::min)];
-        // Nothing negative, nothing that is not a number, and not nothing.
-        if smallest >= 0 && (0..=INFINITY).contains(&greatest) {
-            return largest.map(|l| l as u16);
+        if cfg!(target_pointer_width = "64")
+            && let Some(largest) = self.largest_positive(window, first)
+        {
+            return largest;
         }
         let (mut largest, mut keys) = ([NEGATIVE_INFINITY; N], [-INFINITY; N]);
         self.each_half::<N>(window, first, |halves| {
@@ -149,6 +142,26 @@ impl Largest<'_> {
             }
         });
         largest.map(|l| l as u16)
+    }
+
+    /// The same where nothing is negative and everything a number, as after a ReLU: bits are in the order of the values. Pays where vectors are.
+    #[inline(always)]
+    fn largest_positive<const N: usize>(
+        &self,
+        window: [&ops::Range<usize>; 2],
+        first: usize,
+    ) -> Option<[u16; N]> {
+        let (mut largest, mut least) = ([-1i16; N], [INFINITY; N]);
+        self.each_half::<N>(window, first, |halves| {
+            for i in 0..N {
+                largest[i] = largest[i].max(halves[i]);
+                least[i] = least[i].min(halves[i]);
+            }
+        });
+        let [greatest, smallest] =
+            [largest.into_iter().fold(-1, i16::max), least.into_iter().fold(0, i16::min)];
+        // Nothing negative, nothing that is not a number, and not nothing.
+        (smallest >= 0 && (0..=INFINITY).contains(&greatest)).then(|| largest.map(|l| l as u16))
     }
 
     /// `N` halves from channel `first` on of every pixel of a window.

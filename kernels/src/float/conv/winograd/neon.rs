@@ -30,17 +30,24 @@ impl Inputs for Eight {
 
     #[inline(always)]
     fn plus(self, factor: f32, x: Self) -> Self {
-        let mut sum = self.0;
-        // SAFETY: an instruction of FP16, on registers; only made where that exists.
-        unsafe {
-            asm!(
-                "fmla {0:v}.8h, {1:v}.8h, {2:v}.8h",
-                inout(vreg) sum, in(vreg) x.0, in(vreg) vdupq_n_u16(half::from_f32(factor)),
-                options(pure, nomem, nostack, preserves_flags)
-            );
-        }
-        Self(sum)
+        // SAFETY: only made where FP16 exists.
+        Self(unsafe { fmla(self.0, x.0, vdupq_n_u16(half::from_f32(factor))) })
     }
+}
+
+/// `a * b + sum` of halves.
+#[inline]
+#[target_feature(enable = "neon,fp16")]
+fn fmla(mut sum: uint16x8_t, a: uint16x8_t, b: uint16x8_t) -> uint16x8_t {
+    // SAFETY: an instruction of FP16, on registers.
+    unsafe {
+        asm!(
+            "fmla {0:v}.8h, {1:v}.8h, {2:v}.8h",
+            inout(vreg) sum, in(vreg) a, in(vreg) b,
+            options(pure, nomem, nostack, preserves_flags)
+        );
+    }
+    sum
 }
 
 #[derive(Clone, Copy)]
