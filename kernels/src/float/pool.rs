@@ -172,8 +172,10 @@ impl Largest<'_> {
         first: usize,
         mut each: impl FnMut([i16; N]),
     ) {
-        for (y, x) in rows.clone().flat_map(|y| columns.clone().map(move |x| (y, x))) {
-            each(self.input.pixel(y, x).pairs::<N>(first.saturating_mul(2)).map(i16::from_le_bytes));
+        for y in rows.clone() {
+            for x in columns.clone() {
+                each(self.input.pixel(y, x).pairs::<N>(first.saturating_mul(2)).map(i16::from_le_bytes));
+            }
         }
     }
 }
