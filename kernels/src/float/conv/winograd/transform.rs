@@ -1,7 +1,7 @@
 //! The three transforms of F(4x4, 3x3), for as many lanes at once as a type holds.
 //!
 //! Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016, section 4, with interpolation points 0, `p`, `-p`, `q`, `-q`
-//! and infinity. With `p = 5/8` and `q = 3/2` all numbers of the matrices are exact in half precision, inputs grow by at most 31 times, and
+//! and infinity. With `p = 5/8` and `q = 3/2` all numbers of the matrices are exact in half precision, inputs grow by at most 28 times, and
 //! rounding costs less than half of what it does with the usual points 1 and 2. `S = p^2 + q^2` and `T = p^2 q^2` in
 //!
 //! ```text
