@@ -66,7 +66,7 @@ impl Reach {
     allow(dead_code, reason = "without threads every kernel is computed whole")
 )]
 pub(crate) unsafe trait ByRows: Copy + Sync {
-    /// Parts should begin at multiples of so many rows.
+    /// Parts begin at multiples of so many rows.
     const STEP: usize = 1;
     /// Whether an operand may be the very view that is written.
     const IN_PLACE: bool = false;

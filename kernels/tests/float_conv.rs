@@ -5,21 +5,13 @@ mod by_definition;
 mod common;
 
 use by_definition::{fused_half, next, rounded, value};
-use common::{Arena, Tensor};
+use common::{Arena, Tensor, alone};
 use niello_kernels::{
     conv::part_of_scratch,
     float::conv::{default_chunk, packed_index},
     *,
 };
 use proptest::prelude::*;
-use std::sync::{Mutex, MutexGuard};
-
-/// The number of threads is one for the whole process, in which `cargo test` runs tests side by side.
-static ALONE: Mutex<()> = Mutex::new(());
-
-fn alone() -> MutexGuard<'static, ()> {
-    ALONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-}
 
 #[derive(Clone, Debug)]
 struct Case {

@@ -6,18 +6,10 @@ mod common;
 #[path = "common/reference.rs"]
 mod reference;
 
-use common::{Arena, Conv, Tensor, packings};
+use common::{Arena, Conv, Tensor, alone, packings};
 use niello_kernels::conv::part_of_scratch;
 use niello_kernels::*;
 use reference::conv2d;
-use std::sync::{Mutex, MutexGuard};
-
-/// The number of threads is one for the whole process, in which `cargo test` runs tests side by side.
-static ALONE: Mutex<()> = Mutex::new(());
-
-fn alone() -> MutexGuard<'static, ()> {
-    ALONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-}
 
 /// Codes that follow from a number.
 fn code(i: usize) -> i8 {

@@ -8,6 +8,7 @@
 //!
 //! The rest is as in [`crate::conv`]: zero points are folded into biases, padding is the zero point.
 
+pub(crate) mod grid;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod plain;
@@ -22,7 +23,7 @@ use crate::{
     tiles::Panels,
 };
 use core::{cell::Cell, ops::Range};
-use transform::POSITIONS;
+use grid::{POSITIONS, Place};
 
 /// int8 convolution 3x3, stride 1: [`crate::Conv2d`] with transformed weights.
 #[derive(Clone, Copy, Debug)]
@@ -240,13 +241,6 @@ trait Arithmetic: Copy {
     unsafe fn finish(self, pass: &Pass<'_>, m: *const i32, out: &[*mut i8; 16]);
 }
 
-/// A tile: its row and column among tiles.
-#[derive(Clone, Copy)]
-struct Place {
-    y: usize,
-    x: usize,
-}
-
 /// The loops around the arithmetic: passes of tiles, panels, groups of 8 tiles.
 struct Walk<'w, 'a> {
     kernel: &'w WinogradConv2d<'w>,
@@ -259,17 +253,15 @@ struct Walk<'w, 'a> {
 impl Walk<'_, '_> {
     fn run(&self, arithmetic: impl Arithmetic) {
         let Sizes { cin, splits, blocks, chunk, .. } = self.sizes;
-        let [oh, ow, _] = self.output.shape();
-        let tiles = oh.div_ceil(4) * ow.div_ceil(4);
         // `check` measured and aligned the scratch.
         let v = self.scratch.as_ptr().cast::<i16>().cast_mut();
         let m = v.wrapping_add(cin * chunk * POSITIONS).cast::<i32>();
-        let (mut left, mut first) = (tiles, Place { y: 0, x: 0 });
+        let (mut left, mut first) = (grid::tiles(self.output), Place::FIRST);
         while left > 0 {
             let count = chunk.min(left);
             let mut place = first;
             for t in 0..count {
-                let pixels = self.pixels(place);
+                let pixels = place.reads(self.input, self.sizes.padding, self.kernel.pad.as_ptr());
                 for split in 0..splits {
                     let part = v.wrapping_add((t / GROUP * splits + split) * self.part() + t % GROUP * 8);
                     for block in 0..blocks {
@@ -286,7 +278,7 @@ impl Walk<'_, '_> {
                         }
                     }
                 }
-                self.advance(&mut place);
+                place.advance(self.output);
             }
             self.panels(arithmetic, first, count, v, m);
             (first, left) = (place, left - count);
@@ -296,14 +288,6 @@ impl Walk<'_, '_> {
     /// Values of a split of a group.
     fn part(&self) -> usize {
         POSITIONS * self.sizes.blocks * BLOCK
-    }
-
-    /// The next tile of the row, or the first of the next one.
-    fn advance(&self, place: &mut Place) {
-        place.x += 1;
-        if 4 * place.x >= self.output.shape()[1] {
-            *place = Place { y: place.y + 1, x: 0 };
-        }
     }
 
     /// All output channels of `count` tiles from `first` on, whose transformed inputs are at `v`.
@@ -332,45 +316,12 @@ impl Walk<'_, '_> {
                     }
                 }
                 for t in 0..GROUP.min(count - GROUP * group) {
-                    let out = self.outputs(place, CHANNELS * n);
+                    let out = place.writes(self.output, CHANNELS * n);
                     // SAFETY: the sums are there; the pixels are the output's, and the channels the panel's.
                     unsafe { arithmetic.finish(&pass, m.wrapping_add(8 * t), &out) };
-                    self.advance(&mut place);
+                    place.advance(self.output);
                 }
             }
         }
-    }
-
-    /// The 6x6 pixels that a tile reads; those outside the image are the pad.
-    fn pixels(&self, tile: Place) -> [*const i8; POSITIONS] {
-        let [h, w, _] = self.input.shape();
-        let [py, px] = self.sizes.padding;
-        let (top, left) = ((4 * tile.y).wrapping_sub(py), (4 * tile.x).wrapping_sub(px));
-        let mut pixels = [self.kernel.pad.as_ptr(); POSITIONS];
-        for (dy, row) in pixels.chunks_exact_mut(6).enumerate() {
-            let y = top.wrapping_add(dy);
-            if y < h {
-                for (dx, pixel) in row.iter_mut().enumerate() {
-                    let x = left.wrapping_add(dx);
-                    if x < w {
-                        *pixel = self.input.as_ptr().wrapping_add((y * w + x) * self.input.stride());
-                    }
-                }
-            }
-        }
-        pixels
-    }
-
-    /// Where channel `channel` of the 4x4 pixels of a tile lies; null outside the output.
-    fn outputs(&self, tile: Place, channel: usize) -> [*mut i8; 16] {
-        let [oh, ow, _] = self.output.shape();
-        let mut pixels = [core::ptr::null_mut(); 16];
-        for (i, pixel) in pixels.iter_mut().enumerate() {
-            let (y, x) = (4 * tile.y + i / 4, 4 * tile.x + i % 4);
-            if y < oh && x < ow {
-                *pixel = self.output.as_ptr().wrapping_add((y * ow + x) * self.output.stride() + channel);
-            }
-        }
-        pixels
     }
 }

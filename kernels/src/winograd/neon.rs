@@ -1,8 +1,8 @@
 //! NEON: transforms in vectors; products by `smlal` with an element of eight tiles' inputs.
 
 use super::{
-    Arithmetic, Pass,
-    transform::{INVERSE_OF_9, Inputs, Lanes, POSITIONS, Sums, sums, tile},
+    Arithmetic, POSITIONS, Pass,
+    transform::{INVERSE_OF_9, Inputs, Lanes, Sums, sums, tile},
 };
 use crate::{
     Isa,

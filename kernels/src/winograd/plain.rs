@@ -1,8 +1,8 @@
 //! Plain Rust, for any core: what the vector code must equal.
 
 use super::{
-    Pass,
-    transform::{INVERSE_OF_9, Inputs, Lanes, POSITIONS, Sums, sums, tile},
+    POSITIONS, Pass,
+    transform::{INVERSE_OF_9, Inputs, Lanes, Sums, sums, tile},
 };
 
 /// Plain arrays as lanes.

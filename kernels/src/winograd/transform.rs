@@ -14,6 +14,8 @@
 //!
 //! `A' [(G' g G'^T) * (B' d B'^T)] A'^T` is 24 * 24 times the convolution of a 6x6 tile `d` with a 3x3 filter `g`.
 
+use super::grid::POSITIONS;
+
 /// Lanes that wrap.
 pub(super) trait Lanes: Copy {
     fn add(self, other: Self) -> Self;
@@ -45,9 +47,6 @@ pub(super) trait Sums: Lanes {
 
 /// The inverse of 9 modulo `2^32`.
 pub(super) const INVERSE_OF_9: i32 = 0x38e3_8e39;
-
-/// Positions of a transformed tile.
-pub(super) const POSITIONS: usize = 36;
 
 /// One column or row of `B' d`.
 #[inline(always)]

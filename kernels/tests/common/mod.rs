@@ -7,7 +7,17 @@ use niello_kernels::{
     TransposedConv2d,
     conv::{phase_taps, scratch_bytes},
 };
-use std::cell::Cell;
+use std::{
+    cell::Cell,
+    sync::{Mutex, MutexGuard},
+};
+
+/// The number of threads is one for the whole process, in which `cargo test` runs tests side by side.
+static ALONE: Mutex<()> = Mutex::new(());
+
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
 
 /// A dense `[h, w, c]` tensor.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -17,9 +17,9 @@ use crate::{
     Isa, Kernel, Memory, Operand, Region,
     by_rows::{self, ByRows, Reach, Windowed, elements, padding_above},
     memory::{In, Out},
+    winograd::grid::{self, POSITIONS, Place},
 };
 use core::{cell::Cell, ops::Range as Span};
-use transform::POSITIONS;
 
 /// Convolution 3x3 of stride 1, in halves, by Winograd's algorithm.
 ///
@@ -244,13 +244,6 @@ fn with_avx2(walk: Walk<'_, '_>, tile: impl tile::Tile<Number = u16, Weight = u1
     walk.run(plain::WithTile(tile));
 }
 
-/// A tile: its row and column among tiles.
-#[derive(Clone, Copy)]
-struct Place {
-    y: usize,
-    x: usize,
-}
-
 /// Where a pass keeps what, in scratch.
 #[derive(Clone, Copy)]
 struct Buffers {
@@ -264,7 +257,6 @@ impl Walk<'_, '_> {
     #[inline(always)]
     fn run(&self, arithmetic: impl Arithmetic) {
         let (chunk, [c, _]) = (self.chunk, self.channels);
-        let [oh, ow, _] = self.output.shape();
         // `walk` measured and aligned the scratch.
         let inputs = self.scratch.as_ptr().cast::<u16>().cast_mut();
         let sums = inputs.wrapping_add(POSITIONS * chunk * c).cast::<f32>();
@@ -272,30 +264,21 @@ impl Walk<'_, '_> {
         // SAFETY: the last part of the scratch.
         unsafe { beyond.write_bytes(0, c) };
         let buffers = Buffers { inputs, sums };
-        let (mut left, mut first) = (oh.div_ceil(4) * ow.div_ceil(4), Place { y: 0, x: 0 });
+        let (mut left, mut first) = (grid::tiles(self.output), Place::FIRST);
         while left > 0 {
             let count = chunk.min(left);
             let mut place = first;
             for t in 0..count {
-                let pixels = self.pixels(place, beyond);
+                let pixels = place.reads(self.input, self.padding, beyond.cast());
                 for channel in (0..c).step_by(8) {
                     let to = inputs.wrapping_add(t * c + channel);
                     // SAFETY: eight channels of pixels of the input, or zeros; the tile's part of the scratch.
                     unsafe { arithmetic.tile(&pixels, 2 * channel, to, chunk * c) };
                 }
-                self.advance(&mut place);
+                place.advance(self.output);
             }
             self.panels(arithmetic, first, count, buffers);
             (first, left) = (place, left - count);
-        }
-    }
-
-    /// The next tile of the row, or the first of the next one.
-    #[inline(always)]
-    fn advance(&self, place: &mut Place) {
-        place.x += 1;
-        if 4 * place.x >= self.output.shape()[1] {
-            *place = Place { y: place.y + 1, x: 0 };
         }
     }
 
@@ -341,47 +324,12 @@ impl Walk<'_, '_> {
             };
             let mut place = first;
             for t in 0..count {
-                let out = self.outputs(place, n * panel);
+                let out = place.writes(self.output, 2 * n * panel);
                 let sums = buffers.sums.wrapping_add(t * width);
                 // SAFETY: the sums are there; the pixels are the output's, and the channels the panels'.
                 unsafe { arithmetic.finish(&pass, sums, self.chunk * width, &out) };
-                self.advance(&mut place);
+                place.advance(self.output);
             }
         }
-    }
-
-    /// The 6x6 pixels that a tile reads; those outside the image are `beyond`.
-    #[inline(always)]
-    fn pixels(&self, tile: Place, beyond: *const u16) -> [*const i8; POSITIONS] {
-        let ([h, w, _], [py, px]) = (self.input.shape(), self.padding);
-        let (top, left) = ((4 * tile.y).wrapping_sub(py), (4 * tile.x).wrapping_sub(px));
-        let mut pixels = [beyond.cast::<i8>(); POSITIONS];
-        for (dy, row) in pixels.chunks_exact_mut(6).enumerate() {
-            let y = top.wrapping_add(dy);
-            if y < h {
-                for (dx, pixel) in row.iter_mut().enumerate() {
-                    let x = left.wrapping_add(dx);
-                    if x < w {
-                        *pixel = self.input.as_ptr().wrapping_add((y * w + x) * self.input.stride());
-                    }
-                }
-            }
-        }
-        pixels
-    }
-
-    /// Where channel `channel` of the 4x4 pixels of a tile lies; null outside the output.
-    #[inline(always)]
-    fn outputs(&self, tile: Place, channel: usize) -> [*mut i8; 16] {
-        let [oh, ow, _] = self.output.shape();
-        let mut pixels = [core::ptr::null_mut(); 16];
-        for (i, pixel) in pixels.iter_mut().enumerate() {
-            let (y, x) = (4 * tile.y + i / 4, 4 * tile.x + i % 4);
-            if y < oh && x < ow {
-                let at = (y * ow + x) * self.output.stride() + 2 * channel;
-                *pixel = self.output.as_ptr().wrapping_add(at);
-            }
-        }
-        pixels
     }
 }

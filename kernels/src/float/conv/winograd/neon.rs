@@ -7,8 +7,8 @@ use super::{
         neon_store::halves,
         tile::{Panels, Pixel, Tile},
     },
-    Arithmetic, Pass,
-    transform::{Inputs, POSITIONS, Sums, sums, tile},
+    Arithmetic, POSITIONS, Pass,
+    transform::{Inputs, Sums, sums, tile},
 };
 use core::arch::{aarch64::*, asm};
 

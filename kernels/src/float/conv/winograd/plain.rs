@@ -6,8 +6,8 @@ use super::{
         plain::{self, constants},
         tile::{Panels, Pixel},
     },
-    Arithmetic, Pass,
-    transform::{Inputs, POSITIONS, Sums, sums, tile},
+    Arithmetic, POSITIONS, Pass,
+    transform::{Inputs, Sums, sums, tile},
 };
 
 /// Values of eight halves.

@@ -17,6 +17,7 @@
 //! filter `g`.
 
 use super::super::super::half;
+use crate::winograd::grid::POSITIONS;
 
 const P: f32 = 0.625;
 const Q: f32 = 1.5;
@@ -26,9 +27,6 @@ const P3: f32 = P2 * P;
 const Q3: f32 = Q2 * Q;
 const SUM: f32 = P2 + Q2;
 const PRODUCT: f32 = P2 * Q2;
-
-/// Positions of a transformed tile.
-pub(super) const POSITIONS: usize = 36;
 
 /// Eight halves: channels of an input.
 pub(super) trait Inputs: Copy {
