@@ -37,9 +37,9 @@ kernel_call! {
     }
 }
 
-/// Whether a number became infinite as a half.
-pub(super) fn is_beyond(half: u16, x: f32) -> bool {
-    half & 0x7fff == 0x7c00 && x.is_finite()
+/// Whether a half is infinite: what was rounded to it is beyond half precision.
+pub(super) fn is_infinite(half: u16) -> bool {
+    half & 0x7fff == 0x7c00
 }
 
 /// Biases as kernels take them: a zero of either sign is the same bias, but would not be the same bits.
@@ -98,7 +98,7 @@ impl Convolution<'_> {
             Mode::F32 => vec![],
             _ => packed.iter().map(|w| half::from_f32(*w)).collect(),
         };
-        if let Some(at) = halves.iter().zip(&packed).position(|(h, w)| is_beyond(*h, *w)) {
+        if let Some(at) = halves.iter().zip(&packed).position(|(h, w)| is_infinite(*h) && w.is_finite()) {
             return Err(cx.error(format!("weight {} is beyond half precision: use `f32`", packed[at])));
         }
         let single: &[f32] = if mode == Mode::F32 { &packed } else { &[] };

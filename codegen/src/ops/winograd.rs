@@ -43,8 +43,13 @@ const INPUT_BYTES: usize = 96 << 10;
 
 /// Whether there is a kernel of either algorithm for this convolution.
 pub(super) fn can(layout: Layout, p: &ConvParams, channels: usize) -> bool {
+    layout == Layout::NEON && is_suited(p, channels)
+}
+
+/// Whether the algorithm computes such a convolution at all, in integers or in halves.
+pub(super) fn is_suited(p: &ConvParams, channels: usize) -> bool {
     let dense = p.kernel == [3, 3] && p.stride == [1, 1] && p.dilation == [1, 1] && p.groups == 1;
-    layout == Layout::NEON && dense && channels > 0 && channels.is_multiple_of(8)
+    dense && channels > 0 && channels.is_multiple_of(8)
 }
 
 /// Whether the algorithm takes fewer instructions than a direct one, where it [`can`] be taken.

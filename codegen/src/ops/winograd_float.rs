@@ -1,6 +1,6 @@
 //! Winograd's algorithm in half precision: which 3x3 convolutions take it in `f16-winograd`, and how.
 
-use super::{Clamp, float};
+use super::{Clamp, float, winograd::is_suited};
 use crate::{
     error::Result,
     graph::{ConvParams, Shape},
@@ -38,8 +38,7 @@ const TILES: usize = 24;
 ///
 /// Tiles at the edges are computed in vain in part: of a map of fewer than 3x3 outputs, most of them.
 pub(super) fn takes(p: &ConvParams, channels: usize, out: Shape) -> bool {
-    let dense = p.kernel == [3, 3] && p.stride == [1, 1] && p.dilation == [1, 1] && p.groups == 1;
-    dense && channels > 0 && channels.is_multiple_of(8) && p.out >= 8 && out.h >= 3 && out.w >= 3
+    is_suited(p, channels) && p.out >= 8 && out.h >= 3 && out.w >= 3
 }
 
 /// Appends the call, of filters `[out][kh][kw][in]`.
@@ -57,7 +56,7 @@ pub(super) fn lower(
         for i in 0..c {
             let g: [[f32; 3]; 3] = std::array::from_fn(|y| std::array::from_fn(|x| row[(3 * y + x) * c + i]));
             for (position, value) in filter(g).into_iter().enumerate() {
-                if float::is_beyond(value, 0.0) {
+                if float::is_infinite(value) {
                     let message =
                         format!("a filter of input channel {i} is beyond half precision: use `f32`");
                     return Err(cx.error(message));
