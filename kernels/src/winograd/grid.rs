@@ -6,8 +6,8 @@ use crate::memory::{In, Out};
 pub(crate) const POSITIONS: usize = 36;
 
 /// Tiles that cover an output.
-#[inline(always)]
-pub(crate) fn tiles(output: Out<'_>) -> usize {
+#[inline]
+pub(crate) fn tiles(output: &Out<'_>) -> usize {
     let [h, w, _] = output.shape();
     h.div_ceil(4) * w.div_ceil(4)
 }
@@ -24,8 +24,8 @@ impl Place {
     pub(crate) const FIRST: Self = Self { y: 0, x: 0 };
 
     /// The next tile of the row, or the first of the next one.
-    #[inline(always)]
-    pub(crate) fn advance(&mut self, output: Out<'_>) {
+    #[inline]
+    pub(crate) fn advance(&mut self, output: &Out<'_>) {
         self.x += 1;
         if 4 * self.x >= output.shape()[1] {
             *self = Self { y: self.y + 1, x: 0 };
@@ -33,10 +33,10 @@ impl Place {
     }
 
     /// The 6x6 pixels that the tile reads; those outside the image are `beyond`.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn reads(
         self,
-        input: In<'_>,
+        input: &In<'_>,
         [py, px]: [usize; 2],
         beyond: *const i8,
     ) -> [*const i8; POSITIONS] {
@@ -58,8 +58,8 @@ impl Place {
     }
 
     /// Where byte `offset` of its 4x4 pixels lies; null outside the output.
-    #[inline(always)]
-    pub(crate) fn writes(self, output: Out<'_>, offset: usize) -> [*mut i8; 16] {
+    #[inline]
+    pub(crate) fn writes(self, output: &Out<'_>, offset: usize) -> [*mut i8; 16] {
         let [oh, ow, _] = output.shape();
         let mut pixels = [core::ptr::null_mut(); 16];
         for (i, pixel) in pixels.iter_mut().enumerate() {

@@ -256,12 +256,12 @@ impl Walk<'_, '_> {
         // `check` measured and aligned the scratch.
         let v = self.scratch.as_ptr().cast::<i16>().cast_mut();
         let m = v.wrapping_add(cin * chunk * POSITIONS).cast::<i32>();
-        let (mut left, mut first) = (grid::tiles(self.output), Place::FIRST);
+        let (mut left, mut first) = (grid::tiles(&self.output), Place::FIRST);
         while left > 0 {
             let count = chunk.min(left);
             let mut place = first;
             for t in 0..count {
-                let pixels = place.reads(self.input, self.sizes.padding, self.kernel.pad.as_ptr());
+                let pixels = place.reads(&self.input, self.sizes.padding, self.kernel.pad.as_ptr());
                 for split in 0..splits {
                     let part = v.wrapping_add((t / GROUP * splits + split) * self.part() + t % GROUP * 8);
                     for block in 0..blocks {
@@ -278,7 +278,7 @@ impl Walk<'_, '_> {
                         }
                     }
                 }
-                place.advance(self.output);
+                place.advance(&self.output);
             }
             self.panels(arithmetic, first, count, v, m);
             (first, left) = (place, left - count);
@@ -316,10 +316,10 @@ impl Walk<'_, '_> {
                     }
                 }
                 for t in 0..GROUP.min(count - GROUP * group) {
-                    let out = place.writes(self.output, CHANNELS * n);
+                    let out = place.writes(&self.output, CHANNELS * n);
                     // SAFETY: the sums are there; the pixels are the output's, and the channels the panel's.
                     unsafe { arithmetic.finish(&pass, m.wrapping_add(8 * t), &out) };
-                    place.advance(self.output);
+                    place.advance(&self.output);
                 }
             }
         }

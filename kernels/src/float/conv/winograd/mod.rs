@@ -264,18 +264,18 @@ impl Walk<'_, '_> {
         // SAFETY: the last part of the scratch.
         unsafe { beyond.write_bytes(0, c) };
         let buffers = Buffers { inputs, sums };
-        let (mut left, mut first) = (grid::tiles(self.output), Place::FIRST);
+        let (mut left, mut first) = (grid::tiles(&self.output), Place::FIRST);
         while left > 0 {
             let count = chunk.min(left);
             let mut place = first;
             for t in 0..count {
-                let pixels = place.reads(self.input, self.padding, beyond.cast());
+                let pixels = place.reads(&self.input, self.padding, beyond.cast());
                 for channel in (0..c).step_by(8) {
                     let to = inputs.wrapping_add(t * c + channel);
                     // SAFETY: eight channels of pixels of the input, or zeros; the tile's part of the scratch.
                     unsafe { arithmetic.tile(&pixels, 2 * channel, to, chunk * c) };
                 }
-                place.advance(self.output);
+                place.advance(&self.output);
             }
             self.panels(arithmetic, first, count, buffers);
             (first, left) = (place, left - count);
@@ -324,11 +324,11 @@ impl Walk<'_, '_> {
             };
             let mut place = first;
             for t in 0..count {
-                let out = place.writes(self.output, 2 * n * panel);
+                let out = place.writes(&self.output, 2 * n * panel);
                 let sums = buffers.sums.wrapping_add(t * width);
                 // SAFETY: the sums are there; the pixels are the output's, and the channels the panels'.
                 unsafe { arithmetic.finish(&pass, sums, self.chunk * width, &out) };
-                place.advance(self.output);
+                place.advance(&self.output);
             }
         }
     }
