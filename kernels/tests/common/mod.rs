@@ -98,30 +98,36 @@ impl Arena {
 
     /// Makes `used` bytes exist, at an aligned address; all of them filled with a pattern before anything is placed.
     fn grow(&mut self) {
-        let old = self.bytes.get(self.start..).unwrap_or(&[]).to_vec();
         let mut bytes: Vec<i8> = vec![0; self.used + 64];
         let start = bytes.as_ptr().align_offset(64);
-        for (i, b) in bytes[start..].iter_mut().enumerate() {
-            *b = old.get(i).copied().unwrap_or((i * 37 + 11) as i8);
+        let old = self.bytes.get(self.start..).unwrap_or(&[]);
+        // The last bytes of the old ones may lie beyond the aligned part of the new ones.
+        let kept = old.len().min(bytes.len() - start);
+        bytes[start..][..kept].copy_from_slice(&old[..kept]);
+        for (i, b) in bytes[start..].iter_mut().enumerate().skip(kept) {
+            *b = (i * 37 + 11) as i8;
         }
         (self.bytes, self.start) = (bytes, start);
     }
 
+    /// Where each pixel of an operand lies among all bytes.
+    fn pixels(start: usize, operand: &Operand) -> impl Iterator<Item = std::ops::Range<usize>> {
+        let [h, w, c] = operand.shape.map(|d| d as usize);
+        let (first, stride) = (start + operand.offset as usize, operand.stride as usize);
+        (0..h * w).map(move |pixel| first + pixel * stride..first + pixel * stride + c)
+    }
+
     pub(crate) fn write(&mut self, operand: &Operand, tensor: &Tensor) {
-        let [_, w, c] = tensor.shape;
-        for (i, v) in tensor.data.iter().enumerate() {
-            let (pixel, channel) = (i / c, i % c);
-            let _ = w;
-            self.bytes[self.start + operand.offset as usize + pixel * operand.stride as usize + channel] = *v;
+        let pixels = Self::pixels(self.start, operand);
+        for (to, from) in pixels.zip(tensor.data.chunks(tensor.shape[2])) {
+            self.bytes[to].copy_from_slice(from);
         }
     }
 
     pub(crate) fn read(&self, operand: &Operand) -> Tensor {
-        let shape = operand.shape.map(|d| d as usize);
-        Tensor::from_fn(shape, |y, x, c| {
-            self.bytes
-                [self.start + operand.offset as usize + (y * shape[1] + x) * operand.stride as usize + c]
-        })
+        let mut data = vec![];
+        Self::pixels(self.start, operand).for_each(|pixel| data.extend_from_slice(&self.bytes[pixel]));
+        Tensor::new(operand.shape.map(|d| d as usize), data)
     }
 
     /// Takes note of all bytes, for [`Arena::unchanged`].
@@ -135,19 +141,17 @@ impl Arena {
 
     /// Runs `kernel` and checks that nothing but the channels of `output` and the bytes of `scratch` changed.
     pub(crate) fn run(&mut self, kernel: &dyn Kernel, isa: Isa, output: &Operand, scratch: Region) -> Tensor {
-        let before = self.bytes.clone();
+        let mut expected = self.bytes.clone();
         let start = self.start;
         let cells = Cell::from_mut(&mut self.bytes[start..]).as_slice_of_cells();
         kernel.run(&Memory::new(cells, &[], &[]), isa);
-        let inside = |i: usize| {
-            let region = scratch.offset as usize..(scratch.offset + scratch.len) as usize;
-            let [h, w, c] = output.shape.map(|d| d as usize);
-            let Some(i_out) = i.checked_sub(output.offset as usize) else { return region.contains(&i) };
-            let (pixel, channel) = (i_out / output.stride as usize, i_out % output.stride as usize);
-            region.contains(&i) || pixel < h * w && channel < c
-        };
-        for (i, (old, new)) in before[start..].iter().zip(&self.bytes[start..]).enumerate() {
-            assert!(old == new || inside(i), "byte {i} outside {output:?} and {scratch:?} was written");
+        let written = start + scratch.offset as usize..start + (scratch.offset + scratch.len) as usize;
+        for written in Self::pixels(start, output).chain([written]) {
+            expected[written.clone()].copy_from_slice(&self.bytes[written]);
+        }
+        if expected != self.bytes {
+            let i = (start..).find(|&i| expected[i] != self.bytes[i]).map(|i| i - start);
+            panic!("byte {i:?} outside {output:?} and {scratch:?} was written");
         }
         self.read(output)
     }
