@@ -293,7 +293,7 @@ fn half_precision_keeps_masks() {
     ] {
         let pictures: Vec<Picture> = pictures.iter().map(|picture| load(picture).unwrap()).collect();
         let mut float: Vec<Vec<u8>> = vec![];
-        for numbers in [Numbers::F16, Numbers::F16Native] {
+        for numbers in [Numbers::F16, Numbers::F16Native, Numbers::F16Winograd] {
             let mut recipe = recipe.clone();
             recipe.format.numbers = numbers;
             let build = build(&recipe, &Registry, |_| {}).unwrap();
