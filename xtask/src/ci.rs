@@ -1,8 +1,9 @@
 //! `cargo xtask ci`: everything that must hold before a change is merged.
 //!
 //! Two halves run side by side, as linking, emulation and much of a build keep one core busy: what concerns this machine, and what
-//! concerns the targets. They build into different folders, so that cargo makes neither wait for the other for long. The second
-//! half's output is printed when it is done; the tests of this machine come last.
+//! concerns the targets. They build into different folders, so that cargo makes neither wait for the other for long. The tests of
+//! this machine start once they are built, beside emulators that use one core for much of their time. What ran beside the rest is
+//! printed when it is done, the tests of this machine last.
 
 use crate::{
     Command, Result, c,
@@ -15,7 +16,7 @@ use std::{fs::File, process};
 
 pub(crate) const COMMAND: Command = Command {
     name: "ci",
-    arguments: "[--host | --targets]",
+    arguments: "[--host | --targets | --tests]",
     summary: "format, lints, no_std builds, documentation, all tests, here and on every emulated core",
     run,
 };
@@ -26,16 +27,25 @@ fn run(arguments: &[String]) -> Result {
             let mut runner = Runner::new("ci");
             // Before anything is built twice.
             runner.run(Stage::cargo("format", "fmt --all --check"))?;
-            let targets = Targets::start()?;
+            let targets = Part::start("--targets", "target/ci-targets.log")?;
             host(&mut runner)?;
-            targets.finish()?;
-            tests(runner)
+            let tests = Part::start("--tests", "target/ci-tests.log")?;
+            // In this order, so that the log ends with the test runner's summary.
+            let (targets, tests) = (targets.finish(), tests.finish());
+            targets.and(tests)?;
+            runner.finish()
         }
         ["--host"] => {
             let mut runner = Runner::new("ci --host");
             runner.run(Stage::cargo("format", "fmt --all --check"))?;
             host(&mut runner)?;
-            tests(runner)
+            test::tests(&mut runner, &[])?;
+            runner.finish()
+        }
+        ["--tests"] => {
+            let mut runner = Runner::new("ci --tests");
+            test::tests(&mut runner, &[])?;
+            runner.finish()
         }
         ["--targets"] => {
             let mut runner = Runner::new("ci --targets");
@@ -67,49 +77,46 @@ fn host(runner: &mut Runner) -> Result {
     runner.run(Stage::cargo("tests, built", "test --workspace --lib --bins --tests --no-run --quiet"))
 }
 
-/// Last, so that the log ends with the test runner's summary.
-fn tests(mut runner: Runner) -> Result {
-    test::tests(&mut runner, &[])?;
-    runner.finish()
-}
-
-/// The other half, under way.
-struct Targets {
+/// A part that runs beside the rest, as a process of its own.
+struct Part {
+    option: &'static str,
+    /// Where it prints to.
+    log: &'static str,
     process: process::Child,
     done: bool,
 }
 
-/// Where it prints to.
-const LOG: &str = "target/ci-targets.log";
-
-impl Targets {
-    fn start() -> Result<Self> {
+impl Part {
+    /// Starts `cargo xtask ci` with `option`.
+    fn start(option: &'static str, log: &'static str) -> Result<Self> {
         let this = std::env::current_exe().map_err(|e| format!("cannot find this program: {e}"))?;
-        let log = File::create(root().join(LOG)).map_err(|e| format!("cannot write {LOG}: {e}"))?;
-        let errors = log.try_clone().map_err(|e| format!("cannot write {LOG}: {e}"))?;
+        let output = File::create(root().join(log)).map_err(|e| format!("cannot write {log}: {e}"))?;
+        let errors = output.try_clone().map_err(|e| format!("cannot write {log}: {e}"))?;
         let mut command = process::Command::new(this);
-        command.args(["ci", "--targets"]).stdout(log).stderr(errors);
-        let process = command.spawn().map_err(|e| format!("cannot run `ci --targets`: {e}"))?;
-        println!("\n== targets: cargo xtask ci --targets > {LOG}");
-        Ok(Self { process, done: false })
+        command.args(["ci", option]).stdout(output).stderr(errors);
+        let process = command.spawn().map_err(|e| format!("cannot run `ci {option}`: {e}"))?;
+        println!("\n== beside the rest: cargo xtask ci {option} > {log}");
+        Ok(Self { option, log, process, done: false })
     }
 
     /// Waits for it and prints what it printed.
     fn finish(mut self) -> Result {
-        let status = self.process.wait().map_err(|e| format!("cannot wait for `ci --targets`: {e}"))?;
+        let Self { option, log, .. } = self;
+        let status = self.process.wait().map_err(|e| format!("cannot wait for `ci {option}`: {e}"))?;
         self.done = true;
-        let log = std::fs::read_to_string(root().join(LOG)).map_err(|e| format!("cannot read {LOG}: {e}"))?;
-        println!("{log}");
+        let text =
+            std::fs::read_to_string(root().join(log)).map_err(|e| format!("cannot read {log}: {e}"))?;
+        println!("{text}");
         if status.success() {
             Ok(())
         } else {
-            Err(format!("ci --targets failed ({status}); its output is above"))
+            Err(format!("ci {option} failed ({status}); its output is above"))
         }
     }
 }
 
-impl Drop for Targets {
-    /// A failure of the first half ends the second.
+impl Drop for Part {
+    /// A failure of the rest ends it.
     fn drop(&mut self) {
         if !self.done {
             let _ = self.process.kill();
