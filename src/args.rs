@@ -65,6 +65,12 @@ pub(crate) struct ModelArgs {
     /// pictures that come with bundled weights
     #[arg(long, value_name = "PATH")]
     calibrate: Vec<PathBuf>,
+    /// Calibration lock, as `niello calibrate` writes it; absent: the one beside the recipe, if there is one
+    #[arg(long, value_name = "FILE")]
+    lock: Option<PathBuf>,
+    /// Calibrate, although there is a lock; `--calibrate` implies it
+    #[arg(long, conflicts_with = "lock")]
+    recalibrate: bool,
     /// How ranges are chosen: auto, minmax, percentile, mse
     #[arg(long, value_name = "RULE")]
     range: Option<Range>,
@@ -147,6 +153,11 @@ impl ModelArgs {
         self.recipe = file;
     }
 
+    /// As with `--recalibrate`.
+    pub(crate) fn recalibrate(&mut self) {
+        self.recalibrate = true;
+    }
+
     /// The recipe that file and flags make together.
     pub(crate) fn recipe(&self) -> Result<Recipe> {
         let mut recipe = match (&self.recipe, &self.model) {
@@ -174,6 +185,10 @@ impl ModelArgs {
         if !self.calibrate.is_empty() {
             recipe = recipe.calibrate_on_files(self.calibrate.iter().map(|path| here.join(path)));
         }
+        if let Some(lock) = &self.lock {
+            recipe.calibrate.lock = Some(here.join(lock));
+        }
+        recipe.recalibrate = self.recalibrate || (!self.calibrate.is_empty() && self.lock.is_none());
         if let Some(classes) = &self.classes {
             recipe.classes = class_names(&recipe.network, classes)?;
         }
@@ -258,6 +273,9 @@ pub(crate) fn build_with_progress(recipe: &Recipe) -> Result<Build> {
         Progress::Lowering => bar.finish_and_clear(),
     });
     bar.finish_and_clear();
+    if let Some(advice) = built.as_ref().ok().and_then(|b| b.calibrated.as_ref()?.advice(&b.recipe)) {
+        eprintln!("note: {advice}");
+    }
     built
 }
 

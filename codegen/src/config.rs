@@ -1,7 +1,7 @@
 //! The API of build scripts: a recipe in, Rust source in `OUT_DIR` out.
 
 use crate::{
-    emit::{WeightsPath, emit, write_files},
+    emit::{LayerChecks, WeightsPath, emit, write_files},
     error::{Error, Result},
     network::Networks,
     pipeline::{Build, build},
@@ -107,6 +107,9 @@ impl<'n> Config<'n> {
         }
         let build = build(&recipe, self.networks, |_| {})?;
         self.write(&build, stem)?;
+        if let Some(advice) = build.calibrated.as_ref().and_then(|c| c.advice(&build.recipe)) {
+            println!("cargo::warning={advice}");
+        }
         Ok(build)
     }
 
@@ -128,7 +131,7 @@ impl<'n> Config<'n> {
         };
         let mut options = build.emit_options();
         options.weights = weights;
-        options.layer_checks = self.layer_checks;
+        options.layer_checks = if self.layer_checks { LayerChecks::Inline } else { LayerChecks::Absent };
         let generated = emit(&build.program, &options)?;
         std::fs::create_dir_all(&dir).map_err(Error::io("cannot create", &dir))?;
         write_files(&[

@@ -58,6 +58,7 @@ pub fn everywhere(graph: Graph, mode: Mode) -> QGraph {
         formats,
         rounding: Rounding::TfliteDouble,
         channel_means: vec![None; graph.values.len()],
+        corrections: BTreeMap::new(),
         wide_weights: BTreeSet::new(),
         modes: graph.nodes.iter().flat_map(|n| &n.outputs).map(|id| (*id, mode)).collect(),
         graph,

@@ -13,6 +13,7 @@ use crate::{
     lower::{Target, lower_quickly},
     ops::Rescale,
     quantize::{Format, Groups, QGraph},
+    ranges::Seen,
     tensor::Tensor,
     verify::Comparison,
 };
@@ -35,7 +36,7 @@ pub struct Wide {
 /// # Errors
 /// A name that is no layer's; a result that is an input or output of the network or holds labels, or that an operator makes (or
 /// shares a scale with) that knows 8 bits only; weights of an operator that has none, or of 8 bits only.
-pub fn widen(q: &mut QGraph, calibration: &Calibration, wide: &Wide) -> Result<()> {
+pub fn widen(q: &mut QGraph, calibration: &impl Seen, wide: &Wide) -> Result<()> {
     let groups = Groups::apart_from_inputs(&q.graph).members().collect::<Vec<_>>();
     let find = |name: &String| {
         q.graph.find(name).ok_or_else(|| {
@@ -92,7 +93,7 @@ fn narrow_because(q: &QGraph, group: &[ValueId]) -> Option<String> {
 
 fn apply(
     q: &mut QGraph,
-    calibration: &Calibration,
+    calibration: &impl Seen,
     groups: &[Vec<ValueId>],
     wide: &BTreeSet<ValueId>,
     weights: BTreeSet<ValueId>,
@@ -100,8 +101,8 @@ fn apply(
     q.wide_weights.extend(weights);
     let narrow: BTreeMap<ValueId, Format> = wide.iter().map(|id| (*id, q.formats[id.0])).collect();
     for group in groups.iter().filter(|g| wide.contains(&g[0])) {
-        let seen = group.iter().filter_map(|id| calibration.statistics(*id));
-        let largest = seen.map(|s| s.min.abs().max(s.max.abs())).fold(0f32, f32::max);
+        let seen = group.iter().filter_map(|id| calibration.seen(*id));
+        let largest = seen.map(|(min, max)| min.abs().max(max.abs())).fold(0f32, f32::max);
         let scale = largest / 32767.0;
         let scale = if scale >= f32::MIN_POSITIVE { scale } else { 1.0 / 32767.0 };
         group.iter().for_each(|id| q.formats[id.0] = Format::Int16 { scale });

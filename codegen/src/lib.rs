@@ -1,7 +1,7 @@
 //! From a trained network to static Rust: everything that happens before flashing.
 //!
 //! A tensor's way is one-directional: [`weights`] and a builder make a [`graph::Graph`]; [`passes`] simplify it;
-//! [`calibrate`] measures its activations; [`quantize`] gives every tensor a number format; [`lower`] turns it into a
+//! [`calibrate`] measures its activations, and a [`lock`] keeps what follows from that; [`quantize`] gives every tensor a number format; [`lower`] turns it into a
 //! [`program::Program`], the flat list of kernel calls with packed weights and arena offsets; [`emit`] prints the program
 //! as Rust and [`execute`] runs the same calls in process.
 
@@ -20,6 +20,8 @@ mod gemm;
 pub mod golden;
 pub mod graph;
 pub mod int16;
+#[cfg(feature = "imaging")]
+pub mod lock;
 pub mod lower;
 pub mod maps;
 pub mod network;
@@ -30,6 +32,7 @@ pub mod pipeline;
 pub mod plan;
 pub mod program;
 pub mod quantize;
+pub mod ranges;
 pub mod recipe;
 pub mod report;
 pub mod tensor;

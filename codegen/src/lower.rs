@@ -12,7 +12,11 @@ use crate::{
 use niello_kernels::{
     Bounds, Float, Layout, Multiplier, OutputStage, Region, Rounding, Space, Width, conv::part_of_scratch,
 };
-use std::{any::Any, collections::BTreeSet, sync::Arc};
+use std::{
+    any::Any,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// What to lower for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -168,6 +172,20 @@ pub struct Lowering<'a> {
     pub(crate) drafts: Vec<Draft>,
     node: usize,
     choices: Choices,
+    corrections: BTreeMap<ValueId, Vec<i32>>,
+}
+
+impl<'a> Lowering<'a> {
+    /// With nothing lowered yet.
+    fn new(
+        q: &'a QGraph,
+        target: &'a Target,
+        placement: &'a Placement,
+        fused: &'a BTreeSet<ValueId>,
+    ) -> Self {
+        let (blob, choices, corrections) = (BlobBuilder::default(), Choices::new(), BTreeMap::new());
+        Self { q, target, placement, fused, blob, drafts: vec![], node: 0, choices, corrections }
+    }
 }
 
 impl Lowering<'_> {
@@ -272,6 +290,26 @@ impl Lowering<'_> {
     /// Mean of each channel of a value over the calibration set, where bias correction is on.
     pub fn channel_means(&self, value: ValueId) -> Option<&[f64]> {
         self.q.channel_means.get(value.0).and_then(|m| m.as_deref())
+    }
+
+    /// The steps that a lock adds to the biases of the node's `channels`, if it has some.
+    ///
+    /// # Errors
+    /// Another number of channels.
+    pub(crate) fn correction(&self, channels: usize) -> Result<Option<Vec<i32>>> {
+        match self.q.corrections.get(&self.node().output()) {
+            Some(steps) if steps.len() != channels => {
+                let found = steps.len();
+                Err(self
+                    .error(format!("the lock corrects {found} biases, expected {channels}; calibrate again")))
+            }
+            steps => Ok(steps.cloned()),
+        }
+    }
+
+    /// Keeps what has been added to the biases of the node.
+    pub(crate) fn note_correction(&mut self, steps: Vec<i32>) {
+        self.corrections.insert(self.node().output(), steps);
     }
 
     /// Whether the producer of `value` writes straight into its slice of the concatenation that `node` makes.
@@ -431,26 +469,26 @@ struct Base<'a> {
     drafts: Vec<Draft>,
     blob: Blob,
     choices: Choices,
+    corrections: BTreeMap<ValueId, Vec<i32>>,
 }
 
 impl<'a> Base<'a> {
     fn new(q: &'a QGraph, target: &'a Target, placement: &Placement) -> Result<Self> {
-        let (blob, choices, fused) = (BlobBuilder::default(), Choices::new(), BTreeSet::new());
-        let mut cx = Lowering { q, target, placement, fused: &fused, blob, drafts: vec![], node: 0, choices };
+        let fused = BTreeSet::new();
+        let mut cx = Lowering::new(q, target, placement, &fused);
         for i in 0..q.graph.nodes.len() {
             cx.node = i;
             cx.lower_node()?;
         }
-        let Lowering { drafts, blob, choices, .. } = cx;
-        Ok(Self { q, target, drafts, blob: blob.finish(), choices })
+        let Lowering { drafts, blob, choices, corrections, .. } = cx;
+        Ok(Self { q, target, drafts, blob: blob.finish(), choices, corrections })
     }
 
     /// The steps for a placement and for values whose rows their reader takes. Only nodes that this concerns are lowered again; they have no
     /// constants.
     fn planned(&self, placement: &Placement, fused: &BTreeSet<ValueId>) -> Result<Planned> {
         let Self { q, target, .. } = *self;
-        let (blob, choices) = (BlobBuilder::default(), Choices::new());
-        let mut cx = Lowering { q, target, placement, fused, blob, drafts: vec![], node: 0, choices };
+        let mut cx = Lowering::new(q, target, placement, fused);
         let mut base = self.drafts.iter().peekable();
         for (i, node) in q.graph.nodes.iter().enumerate() {
             cx.node = i;
@@ -480,7 +518,7 @@ impl<'a> Base<'a> {
 
     /// The program.
     fn finish(self, planned: Planned, metadata: Metadata) -> Result<Program> {
-        let Self { q, target, blob, choices, .. } = self;
+        let Self { q, target, blob, choices, corrections, .. } = self;
         let Planned { drafts, plan } = planned;
         let tensors = q
             .graph
@@ -522,6 +560,7 @@ impl<'a> Base<'a> {
             blob,
             plan,
             choices,
+            corrections,
             tuned: target.tuning.choices.clone(),
         };
         plan::verify(&program)?;

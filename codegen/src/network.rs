@@ -16,12 +16,14 @@ pub struct NetworkOptions {
 }
 
 /// Trained weights that come with the project.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Bundled {
     /// Name and contents of a safetensors file.
     pub weights: (&'static str, &'static [u8]),
     /// Names and contents of pictures.
-    pub calibration: &'static [(&'static str, &'static [u8])],
+    pub calibration: Vec<(&'static str, &'static [u8])>,
+    /// Name and text of a calibration lock of the two, for recipes that say nothing else.
+    pub lock: Option<(&'static str, &'static str)>,
 }
 
 /// One published network. Implementations live in `niello-models`, one file each.

@@ -1,23 +1,27 @@
 //! From a recipe to a program: the whole way in one call.
 
+mod calibration;
 mod inputs;
 
-use self::inputs::{Inputs, calibration_inputs, normal_sample, picture_input, read_samples};
+pub use self::calibration::{Calibrated, UsedLock};
+use self::{
+    calibration::{find_lock, locked},
+    inputs::{calibration_inputs, normal_sample, picture_input, read_samples},
+};
 use crate::{
-    Graph, Tensor, board,
-    calibrate::calibrate,
-    cam,
+    Graph, Tensor, board, cam,
     emit::EmitOptions,
     error::{Error, Result},
     float,
+    golden::known_answers,
     graph::{Node, Shape, Value, ValueId},
-    int16::{self, Wide},
+    lock::{Lock, Origin},
     lower::{Target, lower, lower_apart},
     network::{Network, NetworkOptions, Networks},
     ops::{ArgMax, Op, PointWise, RangeRule, Softmax},
     passes::optimize,
     program::{Metadata, Program},
-    quantize::{Format, QGraph, QuantizeOptions, RangeMethod, quantize},
+    quantize::{Format, QGraph, QuantizeOptions, RangeMethod},
     recipe::{Head, Range, RangeOverride, Recipe, Rounding},
     tuning::{Tuning, TuningFile},
     weights::{SafeTensorsFile, Seeded, WeightSource},
@@ -43,6 +47,8 @@ pub struct Build {
     pub recipe: Recipe,
     /// The float graph with number formats: the reference that the program is compared with.
     pub quantized: QGraph,
+    /// How the formats were decided; `None` for networks in floating point, which need no calibration.
+    pub calibrated: Option<Calibrated>,
     /// The program.
     pub program: Program,
     /// How pictures become inputs.
@@ -169,6 +175,7 @@ pub fn build(recipe: &Recipe, networks: &dyn Networks, mut progress: impl FnMut(
         recipe.input.preprocess = Some(network.default_preprocess().into());
     }
     let preprocess = recipe.input.preprocessing()?;
+    let prepared = if network.generates() { String::new() } else { preprocess.to_string() };
     let task = match graph.shape(graph.outputs[0]).area() {
         _ if network.generates() => Task::Generation,
         1 => Task::Classification,
@@ -180,6 +187,7 @@ pub fn build(recipe: &Recipe, networks: &dyn Networks, mut progress: impl FnMut(
     }
     let graph = if recipe.output.cam { cam::with_map(graph)? } else { graph };
     let graph = optimize(with_head(graph, recipe.output.head)?);
+    let mut calibrated = None;
     let quantized = match recipe.format.numbers.mode() {
         Some(mode) => {
             let mut all = float::everywhere(graph, mode);
@@ -187,8 +195,24 @@ pub fn build(recipe: &Recipe, networks: &dyn Networks, mut progress: impl FnMut(
             all
         }
         None => {
-            let set = calibration_inputs(&recipe, network, &preprocess, &graph, classes.len())?;
-            quantized(&recipe, graph, &set, &mut progress)?
+            let inputs: Vec<Shape> = graph.inputs.iter().map(|id| graph.shape(*id)).collect();
+            let pins = recipe.pins(classes.len(), &prepared, &inputs);
+            let origin = Origin {
+                niello: env!("CARGO_PKG_VERSION").into(),
+                weights: source.clone(),
+                inputs: (0, String::new()),
+                recipe: pins,
+            };
+            let set = || calibration_inputs(&recipe, network, &preprocess, &graph, classes.len());
+            let (quantized, how) = match find_lock(&recipe, network, &origin, set)? {
+                Some(lock) => locked(&recipe, graph, lock)?,
+                None => {
+                    let set = set()?;
+                    calibration::calibrated(&recipe, graph, &set, origin, &mut progress)?
+                }
+            };
+            calibrated = Some(how);
+            quantized
         }
     };
     progress(Progress::Lowering);
@@ -196,40 +220,15 @@ pub fn build(recipe: &Recipe, networks: &dyn Networks, mut progress: impl FnMut(
         network: network.name().into(),
         classes: classes.clone(),
         sources: vec![source],
-        preprocess: if network.generates() { String::new() } else { preprocess.to_string() },
+        preprocess: prepared,
         cam: recipe.output.cam,
     };
     let program = lower(&quantized, target, metadata)?;
-    let build = Build { recipe, quantized, program, preprocess, classes, task };
+    let build = Build { recipe, quantized, calibrated, program, preprocess, classes, task };
     if let Some(board) = &board {
         board::check(&build.program, board, build.table_bytes())?;
     }
     Ok(build)
-}
-
-/// The graph in integers, but for what the recipe wants otherwise.
-fn quantized(
-    recipe: &Recipe,
-    graph: Graph,
-    set: &Inputs<'_>,
-    progress: &mut impl FnMut(Progress),
-) -> Result<QGraph> {
-    let total = set.len();
-    let calibration =
-        calibrate(&graph, set.load(&graph), |done| progress(Progress::Calibrating { done, total }))?;
-    progress(Progress::Lowering);
-    let mut quantized = quantize(graph, &calibration, &options(recipe))?;
-    let wide = Wide {
-        activations: recipe.format.int16.iter().cloned().collect(),
-        weights: recipe.format.int16_weights.iter().cloned().collect(),
-    };
-    int16::widen(&mut quantized, &calibration, &wide)?;
-    if let Some(budget) = recipe.format.min_sqnr_db {
-        let samples = set.load(&quantized.graph).take(BUDGET_SAMPLES).collect::<Result<Vec<_>>>()?;
-        int16::choose(&mut quantized, &calibration, &samples, budget)?;
-    }
-    float::layers(&mut quantized, &recipe.format.modes()?)?;
-    Ok(quantized)
 }
 
 /// What a recipe cannot ask of a network that makes pictures.
@@ -362,6 +361,26 @@ impl Build {
         program.inputs.iter().zip(inputs).map(|(id, t)| program.tensor(*id).quantize(&t.data)).collect()
     }
 
+    /// The lock of this build, with the answers of its self-test: the lock that it used, or what it found by calibrating.
+    ///
+    /// # Errors
+    /// A network in floating point, which has nothing to lock.
+    pub fn lock(&self) -> Result<Lock> {
+        let network = &self.program.metadata.network;
+        let Some(Calibrated { origin, ranges, wide, .. }) = &self.calibrated else {
+            let message =
+                format!("{network}: floating point needs no calibration, so there is nothing to lock");
+            return Err(Error::Invalid(message));
+        };
+        let program = &self.program;
+        let (q, corrections) = (&self.quantized, &program.corrections);
+        let mut lock = Lock::of_graph(origin.clone(), q, ranges, wide.clone(), corrections);
+        let seed = EmitOptions::default().self_test_seed;
+        let answers = known_answers(program, seed)?.1;
+        lock.answers.insert(self.recipe.format.rounding.name().into(), answers);
+        Ok(lock)
+    }
+
     /// The program of `target` instead, from the same quantised graph: the results are the same bytes.
     ///
     /// # Errors
@@ -403,7 +422,9 @@ impl Build {
             self.preprocess.table(input.shape.c).filter(|t| t.iter().enumerate().all(|(i, p)| p.source == i));
         let target = &self.recipe.target;
         let (weights_section, arena_section) = (target.weights_section.clone(), target.arena_section.clone());
-        let plain = EmitOptions { weights_section, arena_section, ..EmitOptions::default() };
+        let lock = self.calibrated.as_ref().and_then(|c| c.lock.as_ref());
+        let answers = lock.and_then(|lock| lock.answers.clone());
+        let plain = EmitOptions { weights_section, arena_section, answers, ..EmitOptions::default() };
         let Format::Int8(q) = input.format else { return plain };
         if self.task == Task::Generation {
             return plain;

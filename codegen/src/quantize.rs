@@ -1,15 +1,16 @@
 //! Number formats: a scale and zero point for every tensor.
 //!
-//! Ranges come from [`crate::calibrate`]. Tensors that must share a scale (all inputs and the output of a
+//! Ranges come from [`crate::ranges`]. Tensors that must share a scale (all inputs and the output of a
 //! concatenation, both sides of a max pool, see [`crate::ops::RangeRule`]) form one group with one range. Weights are
 //! quantised later, by the operators, from what is decided here.
 
 use crate::{
     calibrate::{Calibration, Statistics},
-    error::{Error, Result},
+    error::Result,
     float::Mode,
     graph::{Graph, Node, ValueId},
     ops::RangeRule,
+    ranges::Ranges,
 };
 use niello_kernels::{Float, Rounding};
 use std::collections::{BTreeMap, BTreeSet};
@@ -162,8 +163,11 @@ pub struct QGraph {
     pub formats: Vec<Format>,
     /// The rounding of every requantisation.
     pub rounding: Rounding,
-    /// By value: mean of each channel over the calibration set; `None` without bias correction.
+    /// By value: mean of each channel over the calibration set, from which biases are corrected; `None` without bias correction, and where
+    /// [`QGraph::corrections`] say it all.
     pub channel_means: Vec<Option<Vec<f64>>>,
+    /// By the result of a layer: the steps that are added to its biases, one per channel, as a lock has them.
+    pub corrections: BTreeMap<ValueId, Vec<i32>>,
     /// Values whose makers have weights of 16 bits.
     pub wide_weights: BTreeSet<ValueId>,
     /// Values whose makers compute in floating point, and how.
@@ -178,91 +182,66 @@ impl QGraph {
         modes.all(|mode| mode == Some(first)).then_some(first)
     }
 
+    /// Lets biases make up for what rounding weights adds on average, by the means that calibration saw.
+    pub fn correct_by_means(&mut self, calibration: &Calibration) {
+        let means = |i| calibration.statistics(ValueId(i)).map(Statistics::channel_means);
+        self.channel_means = (0..self.graph.values.len()).map(means).collect();
+    }
+
     /// Bytes of a value.
     pub fn bytes(&self, id: ValueId) -> usize {
         self.formats[id.0].bytes() * self.graph.shape(id).len()
     }
 }
 
-/// Chooses formats.
+/// Chooses formats from what calibration saw.
 ///
 /// # Errors
 /// An override that names no tensor; a tensor that calibration never saw.
 pub fn quantize(graph: Graph, calibration: &Calibration, options: &QuantizeOptions) -> Result<QGraph> {
-    for name in options.overrides.keys() {
-        graph.require(name).map_err(|m| Error::Invalid(format!("range override for `{name}`: {m}")))?;
+    let ranges = Ranges::choose(&graph, calibration, options)?;
+    let mut q = with_ranges(graph, &ranges, options.rounding)?;
+    if options.bias_correction {
+        q.correct_by_means(calibration);
     }
-    let groups = Groups::new(&graph);
-    let mut formats = vec![None; graph.values.len()];
-    for members in groups.members() {
-        let format = group_format(&graph, &members, calibration, options)?;
+    Ok(q)
+}
+
+/// Formats from ranges that have been chosen before; no bias is corrected.
+///
+/// # Errors
+/// A tensor without a range; tensors that must share a format and have different ranges.
+pub fn with_ranges(graph: Graph, ranges: &Ranges, rounding: Rounding) -> Result<QGraph> {
+    let count = graph.values.len();
+    let mut formats = vec![None; count];
+    for members in Groups::new(&graph).members() {
+        let format = match given_format(&graph, &members) {
+            Some(format) => format,
+            None => {
+                let (min, max) = ranges.of_group(&graph, &members)?;
+                Format::Int8(QParams::from_range(min, max))
+            }
+        };
         members.iter().for_each(|id| formats[id.0] = Some(format));
     }
-    let channel_means = (0..graph.values.len())
-        .map(|i| {
-            options
-                .bias_correction
-                .then(|| calibration.statistics(ValueId(i)).map(Statistics::channel_means))?
-        })
-        .collect();
     let formats = formats.into_iter().map(|f| f.expect("every value is in a group")).collect();
+    let (channel_means, corrections) = (vec![None; count], BTreeMap::new());
     let (wide_weights, modes) = (BTreeSet::new(), BTreeMap::new());
-    Ok(QGraph { graph, formats, rounding: options.rounding, channel_means, wide_weights, modes })
+    Ok(QGraph { graph, formats, rounding, channel_means, corrections, wide_weights, modes })
 }
 
-/// One format for values that share it.
-fn group_format(
-    graph: &Graph,
-    members: &[ValueId],
-    calibration: &Calibration,
-    options: &QuantizeOptions,
-) -> Result<Format> {
-    for id in members {
+/// The format of values that share one, where no range decides it: labels, and results of operators that fix theirs.
+pub(crate) fn given_format(graph: &Graph, members: &[ValueId]) -> Option<Format> {
+    members.iter().find_map(|id| {
         if graph.holds_labels(*id) {
-            return Ok(Format::Label);
+            return Some(Format::Label);
         }
         match graph.producer(*id).map(|n| graph.nodes[n].op.range_rule()) {
-            Some(RangeRule::Labels) => return Ok(Format::Label),
-            Some(RangeRule::Fixed(q)) => return Ok(Format::Int8(q)),
-            _ => {}
+            Some(RangeRule::Labels) => Some(Format::Label),
+            Some(RangeRule::Fixed(q)) => Some(Format::Int8(q)),
+            _ => None,
         }
-    }
-    let mut all = Statistics::default();
-    for id in members {
-        let seen = calibration.statistics(*id).ok_or_else(|| {
-            Error::Invalid(format!("`{}` was not seen in calibration", graph.values[id.0].name))
-        })?;
-        all.merge(seen);
-    }
-    let overridden = members.iter().find_map(|id| options.overrides.get(&graph.values[id.0].name));
-    // Cutting off a network's own outputs would tie the scores of classes. What other layers read is on its way, and has the
-    // same range whether it is an output too or not.
-    let is_output =
-        members.iter().any(|id| graph.outputs.contains(id) && graph.readers(*id).next().is_none());
-    let method = match overridden {
-        Some(method) => *method,
-        None if is_output => RangeMethod::MinMax,
-        None => options.method,
-    };
-    let (min, max) = choose_range(&all, method);
-    Ok(Format::Int8(QParams::from_range(min, max)))
-}
-
-/// The range that `method` picks.
-pub fn choose_range(seen: &Statistics, method: RangeMethod) -> (f32, f32) {
-    match method {
-        RangeMethod::Fixed { min, max } => (min, max),
-        RangeMethod::MinMax => (seen.min, seen.max),
-        RangeMethod::Percentile(p) => seen.percentile(p),
-        RangeMethod::LeastSquares => seen.least_squares(),
-        RangeMethod::Auto(percentile) => {
-            let around = |times: f64| seen.percentile((100.0 - times * (100.0 - percentile)).max(50.0));
-            let candidates =
-                [(seen.min, seen.max), around(0.1), around(1.0), around(10.0), seen.least_squares()];
-            let error = |r: &(f32, f32)| seen.squared_error(r.0, r.1);
-            candidates.into_iter().min_by(|a, b| error(a).total_cmp(&error(b))).expect("candidates")
-        }
-    }
+    })
 }
 
 /// Values that must share one scale, as a union-find forest.

@@ -2,6 +2,7 @@
 
 mod bench;
 mod board;
+mod calibrate;
 mod compile;
 mod golden;
 mod inspect;
@@ -21,6 +22,8 @@ pub(crate) enum Command {
     Models(models::Models),
     /// Show a network layer by layer, or the tensors of a checkpoint
     Inspect(inspect::Inspect),
+    /// Write what calibration decides to a lock beside the recipe, which builds then read
+    Calibrate(calibrate::Calibrate),
     /// Write a network as a no_std crate
     Compile(compile::Compile),
     /// Write the bytes of every layer to a file, or check a target or a device against one
@@ -43,6 +46,7 @@ impl Command {
         match self {
             Command::Models(c) => c.run(),
             Command::Inspect(c) => c.run(),
+            Command::Calibrate(c) => c.run(),
             Command::Compile(c) => c.run(),
             Command::Golden(c) => c.run(),
             Command::Run(c) => c.run(),

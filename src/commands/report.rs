@@ -9,6 +9,7 @@ use clap::Args;
 use niello_codegen::{
     Error, Result,
     board::{Usage, elf_usage, usage},
+    pipeline::Calibrated,
     report::{Report, report},
 };
 use serde::Serialize;
@@ -29,12 +30,15 @@ pub(crate) struct ReportCommand {
     json: bool,
 }
 
-/// A report with what it takes of a board.
+/// A report with where its ranges come from, and what it takes of a board.
 #[derive(Serialize)]
-struct OnBoard<'a> {
+struct Whole<'a> {
     #[serde(flatten)]
     report: &'a Report,
-    board: &'a Usage,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ranges: &'a Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    board: &'a Option<Usage>,
 }
 
 impl ReportCommand {
@@ -54,12 +58,11 @@ impl ReportCommand {
             (Some(board), None) => Some(usage(&build.program, board, build.table_bytes())),
             (None, _) => None,
         };
+        let ranges = build.calibrated.as_ref().map(Calibrated::summary);
         if self.json {
-            return match &usage {
-                Some(board) => output::json(&OnBoard { report: &report, board }),
-                None => output::json(&report),
-            };
+            return output::json(&Whole { report: &report, ranges: &ranges, board: &usage });
         }
+        let ranges = ranges.map(|ranges| format!("{ranges}\n")).unwrap_or_default();
         let memories = usage.map(|usage| format!("\n{}", board::render(&usage))).unwrap_or_default();
         let rows: Vec<Vec<String>> = report
             .layers
@@ -85,7 +88,7 @@ impl ReportCommand {
         let headings = ["layer", "operator", "output", "MACs", "weights", "place", "bytes", "scratch"];
         Ok(format!(
             "{}\n{} for {}, rounding {}\nMACs   {}\nflash  {} bytes of constants\n\
-             arena  {} bytes (lower bound {}, {})\n{tuned}{memories}",
+             arena  {} bytes (lower bound {}, {})\n{ranges}{tuned}{memories}",
             table::render(&headings, &rows),
             report.network,
             report.target,

@@ -10,7 +10,7 @@ use clap::Args;
 use niello_codegen::{
     Error, Result, Tensor,
     network::Networks,
-    pipeline::Task,
+    pipeline::{Calibrated, Task},
     verify::{LayerComparison, verify},
 };
 use niello_imaging::metrics::{self, DiceCounts};
@@ -40,6 +40,9 @@ struct Verified {
     network: String,
     pictures: usize,
     format: &'static str,
+    /// The lock that the ranges come from, or that they were calibrated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ranges: Option<String>,
     layers: Vec<LayerComparison>,
     output: Output,
 }
@@ -121,6 +124,7 @@ impl Verify {
             network: build.program.metadata.network.clone(),
             pictures: result.inputs,
             format: build.program.format(),
+            ranges: build.calibrated.as_ref().map(Calibrated::summary),
             layers: result.layers,
             output,
         };
@@ -154,6 +158,9 @@ impl Verified {
             "\n{} on {} picture{plural}, {} against float\n",
             self.network, self.pictures, self.format
         );
+        if let Some(ranges) = &self.ranges {
+            text += &format!("{ranges}\n");
+        }
         if let Some(db) = self.output.sqnr_db {
             text += &format!("output SQNR {db:.1} dB\n");
         }

@@ -1,6 +1,6 @@
 //! Writes generated code: whole or not at all.
 
-use super::{EmitOptions, c_api, emit};
+use super::{EmitOptions, LayerChecks, c_api, emit};
 use crate::{
     error::{Error, Result},
     program::Program,
@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 /// The folder cannot be written. Files are written beside their place and then moved, so that none is left half-written.
 pub fn write_crate(program: &Program, options: &EmitOptions, dir: &Path, dependency: &str) -> Result<()> {
     // The check of layers has a file of its own there.
-    let generated = emit(program, &EmitOptions { layer_checks: false, ..options.clone() })?;
+    let generated = emit(program, &EmitOptions { layer_checks: LayerChecks::Beside, ..options.clone() })?;
     let c_api = options.c_api.as_deref().map(|prefix| c_api::c_api(program, options, prefix)).transpose()?;
     let (c_features, c_profile, c_module) = if c_api.is_some() { C_PARTS } else { ("", "", "") };
     let prefix = options.c_api.as_deref();
@@ -43,7 +43,7 @@ pub fn write_crate(program: &Program, options: &EmitOptions, dir: &Path, depende
     }
     files.extend([
         (dir.join("src/model.rs"), generated.source.as_bytes()),
-        (dir.join("src/layer_checks.rs"), generated.layer_checks.as_bytes()),
+        (dir.join("src/layer_checks.rs"), generated.layer_checks.as_deref().unwrap_or_default().as_bytes()),
         (dir.join("src/lib.rs"), lib.as_bytes()),
         (dir.join("Cargo.toml"), manifest.as_bytes()),
     ]);

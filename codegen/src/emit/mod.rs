@@ -32,9 +32,11 @@ pub struct EmitOptions {
     pub input_table: Option<Vec<[i8; 256]>>,
     /// Seed of the known-answer test.
     pub self_test_seed: u64,
+    /// Checksums of the outputs for [`EmitOptions::self_test_seed`], where a calibration lock has them; absent: the program is run.
+    pub answers: Option<Vec<u64>>,
     /// Whether the source can check every layer's bytes (`check_layers`). A crate of its own has that in a file of its
     /// own, behind its feature `layer-checks`, whatever this says.
-    pub layer_checks: bool,
+    pub layer_checks: LayerChecks,
     /// The linker section of the weights; absent: `.rodata`.
     pub weights_section: Option<String>,
     /// What the names of a C API begin with, in a crate of its own; absent: it has none. Needs the feature `c-api`.
@@ -49,12 +51,24 @@ impl Default for EmitOptions {
             weights: WeightsPath::Beside("weights.bin".into()),
             input_table: None,
             self_test_seed: 1,
-            layer_checks: false,
+            answers: None,
+            layer_checks: LayerChecks::Absent,
             weights_section: None,
             c_api: None,
             arena_section: None,
         }
     }
+}
+
+/// Where the check of every layer's bytes stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LayerChecks {
+    /// Nowhere.
+    Absent,
+    /// In the source.
+    Inline,
+    /// In a module beside it, [`Generated::layer_checks`].
+    Beside,
 }
 
 /// Where the weights lie when generated code is compiled.
@@ -73,8 +87,8 @@ pub struct Generated {
     pub source: String,
     /// The model type's name.
     pub type_name: String,
-    /// The check of every layer, as a module of its own beside the source.
-    pub layer_checks: String,
+    /// The check of every layer, as a module of its own beside the source, for [`LayerChecks::Beside`].
+    pub layer_checks: Option<String>,
     /// The constants.
     pub weights: Vec<u8>,
 }
@@ -93,19 +107,46 @@ pub fn emit(program: &Program, options: &EmitOptions) -> Result<Generated> {
         .map(|(i, s)| format_ident!("L{i:02}_{}", crate::lower::identifier(&s.name).to_uppercase()))
         .collect();
     let layers = layer_statics(program, &names);
-    let answers = crate::golden::known_answers(program, options.self_test_seed)?;
-    let api = api(program, &model, &names, options, &answers.1);
-    let checks = api::layer_checks(program, &model, &answers.0);
-    let checks_here = options.layer_checks.then_some(&checks);
+    let (of_layers, answers) = answers(program, options)?;
+    let api = api(program, &model, &names, options, &answers);
+    let checks = of_layers.map(|sums| api::layer_checks(program, &model, &sums));
+    let checks_here = checks.as_ref().filter(|_| options.layer_checks == LayerChecks::Inline);
     let tables = options.input_table.as_deref().map(input_table);
     let arena = options.arena_section.as_deref().map(placed_arena);
     let header = header(program, options);
     let body = quote! { #header #arena #tables #api #checks_here #layers };
     let imports = imports(program, &body);
     let source = print(program, quote! { #imports #body })?;
-    let imports = api::layer_check_imports(program, &model);
-    let checks = print(program, quote! { #imports #checks })?;
-    Ok(Generated { source, type_name, layer_checks: checks, weights: program.blob.bytes().to_vec() })
+    let beside = checks.as_ref().filter(|_| options.layer_checks == LayerChecks::Beside).map(|checks| {
+        let imports = api::layer_check_imports(program, &model);
+        print(program, quote! { #imports #checks })
+    });
+    Ok(Generated {
+        source,
+        type_name,
+        layer_checks: beside.transpose()?,
+        weights: program.blob.bytes().to_vec(),
+    })
+}
+
+/// Checksums of every layer, where they are wanted, and of the outputs. The program is only run for what no lock says.
+///
+/// # Errors
+/// A program that gives other answers than the lock.
+fn answers(program: &Program, options: &EmitOptions) -> Result<(Option<Vec<u64>>, Vec<u64>)> {
+    let wants_layers = options.layer_checks != LayerChecks::Absent;
+    match &options.answers {
+        Some(given) if !wants_layers => Ok((None, given.clone())),
+        given => {
+            let (layers, outputs) = crate::golden::known_answers(program, options.self_test_seed)?;
+            if given.as_ref().is_some_and(|given| *given != outputs) {
+                let message = "the self-test has other answers than its calibration lock says: make the lock again with \
+                               `niello calibrate`, or, if nothing was changed, report this";
+                return Err(Error::Invalid(format!("{}: {message}", program.name)));
+            }
+            Ok((wants_layers.then_some(layers), outputs))
+        }
+    }
 }
 
 /// Formatted source with its heading.

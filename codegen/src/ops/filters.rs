@@ -26,9 +26,9 @@ impl Filters {
     /// Quantises `rows` (one slice of weights per output channel) with one symmetric scale each.
     ///
     /// `expected_input[i]` is the mean of the input under weight `i`, if bias correction is on: what rounding the
-    /// weights adds to the output on average is taken off the bias.
+    /// weights adds to the output on average is taken off the bias. Where a lock has that already, it is as there.
     pub(super) fn quantize(
-        cx: &Lowering<'_>,
+        cx: &mut Lowering<'_>,
         rows: &[Vec<f32>],
         bias: &[f32],
         input: QParams,
@@ -43,7 +43,7 @@ impl Filters {
 
     /// As [`Filters::quantize`]; `prove` says of a filter, its bias and its factor whether nothing overflows.
     pub(super) fn quantize_with(
-        cx: &Lowering<'_>,
+        cx: &mut Lowering<'_>,
         rows: &[Vec<f32>],
         bias: &[f32],
         scales: Scales,
@@ -51,6 +51,8 @@ impl Filters {
         prove: impl Fn(&[i8], f64, Multiplier) -> Result<(), String>,
     ) -> Result<Self> {
         let mut filters = Self { weights: vec![], bias: vec![], multiplier: vec![], scale: vec![] };
+        let given = cx.correction(rows.len())?;
+        let mut correction = vec![];
         for (channel, (row, bias)) in rows.iter().zip(bias).enumerate() {
             let scale = scale_beside(row, *bias, scales.input);
             let q: Vec<i8> = row.iter().map(|w| (w / scale).round().clamp(-127.0, 127.0) as i8).collect();
@@ -62,13 +64,21 @@ impl Filters {
                     .sum()
             });
             let accumulator_scale = scales.input as f64 * scale as f64;
-            let bias = ((*bias as f64 - drift) / accumulator_scale).round();
+            let plain = (*bias as f64 / accumulator_scale).round();
+            let bias = match &given {
+                Some(steps) => plain + steps[channel] as f64,
+                None => ((*bias as f64 - drift) / accumulator_scale).round(),
+            };
+            correction.push((bias - plain) as i32);
             let multiplier = cx.multiplier(accumulator_scale / scales.output as f64)?;
             prove(&q, bias, multiplier).map_err(|m| cx.error(format!("output channel {channel}: {m}")))?;
             filters.weights.push(q);
             filters.bias.push(bias as i32);
             filters.multiplier.push(multiplier);
             filters.scale.push(scale);
+        }
+        if given.is_some() || expected_input.is_some() {
+            cx.note_correction(correction);
         }
         Ok(filters)
     }

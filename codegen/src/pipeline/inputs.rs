@@ -4,6 +4,7 @@ use crate::{
     Graph, Tensor,
     error::{Error, Result},
     graph::{Shape, ValueId},
+    lock::sha256,
     network::Network,
     recipe::{CalibrationSet, Recipe},
     weights::{NamedTensor, read_tensors, seeded_values},
@@ -21,10 +22,13 @@ pub(super) enum Inputs<'a> {
         preprocess: &'a Preprocess,
     },
     Bundled {
-        files: &'static [(&'static str, &'static [u8])],
+        files: Vec<(&'static str, &'static [u8])>,
         preprocess: &'a Preprocess,
     },
-    Tensors(Vec<Vec<Tensor<f32>>>),
+    Tensors {
+        samples: Vec<Vec<Tensor<f32>>>,
+        sha256: String,
+    },
     /// Uniform in [-2, 2), so many; each with a label of its own, one of so many.
     Seeded {
         count: usize,
@@ -46,10 +50,24 @@ impl Inputs<'_> {
         match self {
             Inputs::Pictures { files, .. } => files.len(),
             Inputs::Bundled { files, .. } => files.len(),
-            Inputs::Tensors(samples) => samples.len(),
+            Inputs::Tensors { samples, .. } => samples.len(),
             Inputs::Seeded { count, .. } => *count,
             Inputs::Normal { labels } => SAMPLES_PER_LABEL * labels,
         }
+    }
+
+    /// SHA-256 of the files: of the hashes of each, where they are pictures. Empty for drawn inputs, which follow from the recipe.
+    pub(super) fn sha256(&self) -> Result<String> {
+        let hashes: String = match self {
+            Inputs::Pictures { files, .. } => files
+                .iter()
+                .map(|file| Ok(sha256(&std::fs::read(file).map_err(Error::io("cannot read", file))?)))
+                .collect::<Result<_>>()?,
+            Inputs::Bundled { files, .. } => files.iter().map(|(_, bytes)| sha256(bytes)).collect(),
+            Inputs::Tensors { sha256, .. } => return Ok(sha256.clone()),
+            Inputs::Seeded { .. } | Inputs::Normal { .. } => return Ok(String::new()),
+        };
+        Ok(sha256(hashes.as_bytes()))
     }
 
     /// One tensor for every input of `graph`, sample by sample.
@@ -63,7 +81,7 @@ impl Inputs<'_> {
                 let (name, bytes) = files[i];
                 picture_input(&niello_imaging::load_bytes(name, bytes)?, preprocess, shape).map(|t| vec![t])
             }
-            Inputs::Tensors(samples) => Ok(samples[i].clone()),
+            Inputs::Tensors { samples, .. } => Ok(samples[i].clone()),
             Inputs::Seeded { labels, .. } => {
                 let key = SEEDED_INPUTS.get(i).map_or_else(|| i.to_string(), |key| key.to_string());
                 Ok(sample(graph, &key, i % labels, |key| seeded_values(key).map(|v| 2.0 * v)))
@@ -89,7 +107,11 @@ pub(super) fn calibration_inputs<'a>(
             network.name()
         ))),
         Some(CalibrationSet::Pictures(files)) => Ok(Inputs::Pictures { files, preprocess }),
-        Some(CalibrationSet::Tensors(path)) => Ok(Inputs::Tensors(read_samples(&path, graph)?)),
+        Some(CalibrationSet::Tensors(path)) => {
+            let samples = read_samples(&path, graph)?;
+            let bytes = std::fs::read(&path).map_err(Error::io("cannot read", &path))?;
+            Ok(Inputs::Tensors { samples, sha256: sha256(&bytes) })
+        }
         None if recipe.seeded => Ok(Inputs::Seeded { count: SEEDED_INPUTS.len().max(labels), labels }),
         None if network.generates() => Ok(Inputs::Normal { labels }),
         None => match network.bundled() {

@@ -19,7 +19,7 @@ use crate::{
     tuning::Choices,
 };
 use niello_kernels::{Region, Rounding, Space};
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Where a tensor lies: its view is its shape at this offset, pixels `stride` bytes apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,6 +132,8 @@ pub struct Program {
     pub plan: MemoryPlan,
     /// How each layer is lowered that could be lowered otherwise.
     pub choices: Choices,
+    /// Steps that calibration added to the biases of layers, by the layers' results: what a [`crate::lock`] keeps.
+    pub corrections: BTreeMap<ValueId, Vec<i32>>,
     /// What a tuning asked for of it.
     pub tuned: Choices,
 }

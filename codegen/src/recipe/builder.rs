@@ -33,6 +33,8 @@ impl Recipe {
             target: Target::default(),
             overrides: BTreeMap::new(),
             base_dir: PathBuf::new(),
+            file: None,
+            recalibrate: false,
         }
     }
 
@@ -134,6 +136,21 @@ impl Recipe {
     #[must_use]
     pub fn tuning(mut self, path: impl Into<PathBuf>) -> Self {
         self.target.tuning = Some(path.into());
+        self
+    }
+
+    /// The calibration lock, as `niello calibrate` writes it.
+    ///
+    /// ```
+    /// use niello_codegen::recipe::Recipe;
+    /// use std::path::Path;
+    ///
+    /// let recipe = Recipe::new("anam_net").lock("anam_net.lock").base_dir("models");
+    /// assert_eq!(recipe.lock_path().unwrap(), Path::new("models/anam_net.lock"));
+    /// ```
+    #[must_use]
+    pub fn lock(mut self, path: impl Into<PathBuf>) -> Self {
+        self.calibrate.lock = Some(path.into());
         self
     }
 

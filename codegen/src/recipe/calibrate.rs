@@ -15,6 +15,9 @@ pub struct Calibrate {
     /// Pictures or tensors.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub images: Option<Images>,
+    /// The calibration lock, relative to the recipe's folder; absent: the file of the recipe's name that ends in `.lock`, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lock: Option<PathBuf>,
     /// How the range of an activation is chosen.
     pub range: Range,
     /// Percentile of `range = "percentile"`, and of the candidates of `auto`.
@@ -25,7 +28,7 @@ pub struct Calibrate {
 
 impl Default for Calibrate {
     fn default() -> Self {
-        Self { images: None, range: Range::default(), percentile: 99.99, bias_correction: true }
+        Self { images: None, lock: None, range: Range::default(), percentile: 99.99, bias_correction: true }
     }
 }
 
@@ -39,6 +42,9 @@ impl Calibrate {
             return Some(
                 "`calibrate.images` is empty, expected a folder, files or a safetensors file".into(),
             );
+        }
+        if self.lock.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
+            return Some("`calibrate.lock` is empty, expected a file".into());
         }
         ranges::percentile_problem("calibrate", self.percentile)
     }
@@ -109,6 +115,25 @@ pub enum CalibrationSet {
 }
 
 impl Recipe {
+    /// Where the recipe's calibration lock lies or would lie, resolved; `None` for a recipe without a file that names none.
+    pub fn lock_path(&self) -> Option<PathBuf> {
+        match &self.calibrate.lock {
+            Some(path) => Some(self.resolve(path)),
+            None => self.file.as_ref().map(|file| file.with_extension("lock")),
+        }
+    }
+
+    /// The calibration lock that builds use, if there is one; a lock that the recipe names must be there.
+    pub(crate) fn used_lock(&self) -> Option<PathBuf> {
+        let path = self.lock_path().filter(|_| !self.recalibrate)?;
+        (self.calibrate.lock.is_some() || path.exists()).then_some(path)
+    }
+
+    /// Whether anything that the calibration set names is missing.
+    pub(crate) fn lacks_images(&self) -> bool {
+        self.calibrate.images.iter().flat_map(Images::paths).any(|path| !self.resolve(path).exists())
+    }
+
     /// The calibration set, resolved; `None` if the recipe names none.
     ///
     /// # Errors

@@ -21,6 +21,7 @@ mod builder;
 mod calibrate;
 mod choices;
 mod input;
+mod pins;
 mod ranges;
 mod read;
 
@@ -76,6 +77,12 @@ pub struct Recipe {
     /// The folder that paths are relative to; empty: the current one.
     #[serde(skip)]
     pub base_dir: PathBuf,
+    /// The file that it was read from: its calibration lock lies beside it.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
+    /// Whether builds calibrate although there is a lock.
+    #[serde(skip)]
+    pub recalibrate: bool,
 }
 
 /// `[output]`
@@ -219,6 +226,7 @@ impl Recipe {
         let base =
             std::path::absolute(self.base_dir.join(".")).map_err(Error::io("cannot find", &self.base_dir))?;
         let resolve = |path: &Path| base.join(path);
+        self.calibrate.lock = self.calibrate.lock.as_deref().map(resolve);
         self.weights = self.weights.as_deref().map(resolve);
         self.target.tuning = self.target.tuning.as_deref().map(resolve);
         self.calibrate.images =
@@ -234,9 +242,12 @@ impl Recipe {
         self.weights.as_ref().map(|path| self.resolve(path))
     }
 
-    /// Every file and folder that the recipe names, resolved: what a build script watches.
+    /// Every file and folder that the recipe names, resolved, and its lock: what a build script watches. With a lock, calibration inputs
+    /// only where they are.
     pub fn files(&self) -> Vec<PathBuf> {
+        let lock = self.used_lock();
         let images = self.calibrate.images.iter().flat_map(Images::paths);
+        let images = images.filter(|path| lock.is_none() || self.resolve(path).exists());
         let board = self.board_file().map(Path::new);
         let tuning = self.target.tuning.as_deref();
         self.weights
@@ -246,6 +257,7 @@ impl Recipe {
             .chain(board)
             .chain(tuning)
             .map(|path| self.resolve(path))
+            .chain(lock.clone())
             .collect()
     }
 
@@ -255,10 +267,12 @@ impl Recipe {
     /// One that names the key and the path.
     pub fn check_files(&self) -> Result<()> {
         let images = self.calibrate.images.iter().flat_map(Images::paths).map(|p| ("calibrate.images", p));
+        let images = images.filter(|_| self.used_lock().is_none());
+        let lock = self.calibrate.lock.iter().map(|p| ("calibrate.lock", p.as_path()));
         let weights = self.weights.iter().map(|p| ("weights", p.as_path()));
         let board = self.board_file().map(|p| ("target.board", Path::new(p)));
         let tuning = self.target.tuning.iter().map(|p| ("target.tuning", p.as_path()));
-        for (key, path) in weights.chain(images).chain(board).chain(tuning) {
+        for (key, path) in weights.chain(images).chain(board).chain(tuning).chain(lock) {
             let path = self.resolve(path);
             if !path.exists() {
                 return Err(Error::file(

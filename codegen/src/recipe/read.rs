@@ -15,7 +15,8 @@ impl Recipe {
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let text = read_text(path, "a recipe (TOML)")?;
-        read(path, &text, path.parent().map(Path::to_path_buf).unwrap_or_default())
+        let recipe = read(path, &text, path.parent().map(Path::to_path_buf).unwrap_or_default())?;
+        Ok(Self { file: Some(path.into()), ..recipe })
     }
 
     /// Reads a recipe's text; its paths are relative to `base_dir`.

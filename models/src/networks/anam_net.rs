@@ -62,7 +62,7 @@ impl Network for AnamNet {
     }
 
     fn bundled(&self) -> Option<Bundled> {
-        Some(crate::bundled::ANAM_NET)
+        Some(crate::bundled::anam_net())
     }
 
     fn build(&self, options: &NetworkOptions, weights: &mut dyn WeightSource) -> Result<Graph> {

@@ -1,13 +1,14 @@
-//! A CT slice in, abnormal and normal lung out: by the static crate that `build.rs` made, beside the float reference.
+//! A CT slice in, abnormal and normal lung out: by the static crate that `build.rs` made, beside the masks of the float network.
 
+#[cfg(feature = "float")]
 mod float;
 mod score;
 
 use clap::Parser;
 use model::{AnamNet, INPUT_LEN, OUTPUT_LEN};
 use niello::{Model, TakeOnce};
-use niello_imaging::{Palette, Picture, Preprocess, metrics, write_overlay_png};
-use niello_models::bundled::CT_SLICES;
+use niello_assets::CT_SLICES;
+use niello_imaging::{Palette, Picture, Preprocess, Samples, metrics, write_overlay_png};
 use score::{Answer, Scores};
 use std::{error::Error, path::PathBuf, process::ExitCode, time::Instant};
 
@@ -41,11 +42,12 @@ struct Args {
     json: bool,
 }
 
-/// A picture with its label, if there is one.
+/// A slice with its classes by a radiologist's label and by the float network, where they are known.
 struct Slice {
     name: String,
     picture: Picture,
     label: Option<Vec<u8>>,
+    float: Option<Vec<u8>>,
 }
 
 fn main() -> ExitCode {
@@ -66,10 +68,10 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let mut output = Box::new([0i8; OUTPUT_LEN]);
     model.self_test(&mut input, &mut output)?;
 
-    let reference = float::Reference::new()?;
     let [h, w, c] = AnamNet::INPUTS[0].shape;
     let mut answer = Answer::new(args.repetitions.max(1));
     for (i, slice) in slices.iter().enumerate() {
+        eprintln!("segmenting {} ({} of {})", slice.name, i + 1, slices.len());
         let real = preprocess.apply(&slice.picture, [h, w], c)?;
         for (code, x) in input.iter_mut().zip(&real) {
             *code = AnamNet::INPUTS[0].quantize(*x);
@@ -81,13 +83,13 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
             answer.times.push(start.elapsed().as_secs_f64() * 1e3);
         }
         let int8 = labels(&output);
-        let float = reference.labels(real)?;
+        let float = slice.float.clone().map_or_else(|| float_labels(real), |labels| Ok(Some(labels)))?;
         if i == 0 {
             let gray = preprocess.view(&slice.picture, [h, w])?;
             write_overlay_png(&args.overlay, &gray, &int8, [h, w], &Palette::default())?;
             answer.overlay = Some(args.overlay.clone());
         }
-        answer.add(Scores::new(&slice.name, &int8, &float, slice.label.as_deref()));
+        answer.add(Scores::new(&slice.name, &int8, float.as_deref(), slice.label.as_deref()));
     }
     if args.json {
         println!("{}", serde_json::to_string_pretty(&answer.json())?);
@@ -104,19 +106,41 @@ fn slices(args: &Args) -> Result<Vec<Slice>, Box<dyn Error>> {
             .iter()
             .map(|s| {
                 let picture = niello_imaging::load_bytes(s.image.name, s.image.bytes)?;
-                let label = niello_imaging::load_bytes(s.label.name, s.label.bytes)?;
-                Ok(Slice { name: s.name.into(), picture, label: Some(float::codes(&label)?) })
+                let label = codes(&niello_imaging::load_bytes(s.label.name, s.label.bytes)?)?;
+                let float = codes(&niello_imaging::load_bytes(s.reference.name, s.reference.bytes)?)?;
+                Ok(Slice { name: s.name.into(), picture, label: Some(label), float: Some(float) })
             })
             .collect();
     };
-    let label = args.label.as_ref().map(|p| float::codes(&niello_imaging::load(p)?)).transpose()?;
+    let label = args.label.as_ref().map(|p| codes(&niello_imaging::load(p)?)).transpose()?;
     let picture = niello_imaging::load(path)?;
     if let Some(label) = &label
         && label.len() != picture.height() * picture.width()
     {
         return Err("the label has another size than the picture".into());
     }
-    Ok(vec![Slice { name: path.display().to_string(), picture, label }])
+    Ok(vec![Slice { name: path.display().to_string(), picture, label, float: None }])
+}
+
+/// The samples of a label map.
+fn codes(label: &Picture) -> Result<Vec<u8>, Box<dyn Error>> {
+    match label.samples() {
+        Samples::U8(codes) if label.channels() == 1 => Ok(codes.clone()),
+        _ => Err(format!("{}: expected a gray 8-bit image of classes", label.name().display()).into()),
+    }
+}
+
+/// The classes by the float network, with the feature `float`.
+#[cfg(feature = "float")]
+fn float_labels(input: Vec<f32>) -> Result<Option<Vec<u8>>, Box<dyn Error>> {
+    eprintln!("computing the same in float");
+    float::labels(input).map(Some)
+}
+
+/// None: the float network is not linked.
+#[cfg(not(feature = "float"))]
+fn float_labels(_: Vec<f32>) -> Result<Option<Vec<u8>>, Box<dyn Error>> {
+    Ok(None)
 }
 
 /// The class of each pixel: the largest score, the first of equal ones.

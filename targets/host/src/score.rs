@@ -13,32 +13,34 @@ const IGNORE: Option<u8> = Some(255);
 /// How one slice came out.
 pub(crate) struct Scores {
     name: String,
+    /// By int8, by float.
     abnormal_percent: [Option<f64>; 2],
     /// int8 against float, by class.
-    agreement: Vec<Option<f64>>,
+    agreement: Option<Vec<Option<f64>>>,
+    /// The same with every pixel.
     counts: Vec<DiceCounts>,
-    /// int8 and float against the label, by class.
-    against_label: Option<[Vec<Option<f64>>; 2]>,
+    /// int8 against the label, by class.
+    int8_label: Option<Vec<Option<f64>>>,
+    /// float against the label, by class.
+    float_label: Option<Vec<Option<f64>>>,
 }
 
 impl Scores {
-    pub(crate) fn new(name: &str, int8: &[u8], float: &[u8], label: Option<&[u8]>) -> Self {
+    pub(crate) fn new(name: &str, int8: &[u8], float: Option<&[u8]>, label: Option<&[u8]>) -> Self {
         let classes = 0..CLASSES.len() as u8;
         let by_class = |a: &[u8], b: &[u8]| classes.clone().map(|c| dice(a, b, c, IGNORE)).collect();
-        let counts = classes
-            .clone()
-            .map(|class| {
-                let mut counts = DiceCounts::default();
-                counts.add(int8, float, class, None);
-                counts
-            })
-            .collect();
+        let counted = |class: u8| {
+            let mut counts = DiceCounts::default();
+            float.inspect(|float| counts.add(int8, float, class, None));
+            counts
+        };
         Self {
             name: name.into(),
-            abnormal_percent: [abnormal_percent(int8), abnormal_percent(float)],
-            agreement: by_class(int8, float),
-            counts,
-            against_label: label.map(|l| [by_class(int8, l), by_class(float, l)]),
+            abnormal_percent: [abnormal_percent(int8), float.and_then(abnormal_percent)],
+            agreement: float.map(|float| by_class(int8, float)),
+            counts: classes.clone().map(counted).collect(),
+            int8_label: label.map(|label| by_class(int8, label)),
+            float_label: label.zip(float).map(|(label, float)| by_class(float, label)),
         }
     }
 }
@@ -83,9 +85,9 @@ impl Answer {
                     "name": s.name,
                     "abnormal_percent": s.abnormal_percent[0],
                     "abnormal_percent_float": s.abnormal_percent[1],
-                    "dice": named(&s.agreement),
-                    "dice_label": s.against_label.as_ref().map(|l| named(&l[0])),
-                    "dice_label_float": s.against_label.as_ref().map(|l| named(&l[1])),
+                    "dice": s.agreement.as_deref().map(named),
+                    "dice_label": s.int8_label.as_deref().map(named),
+                    "dice_label_float": s.float_label.as_deref().map(named),
                 })
             })
             .collect();
@@ -102,23 +104,26 @@ impl Answer {
 
     pub(crate) fn print(&self) {
         for s in &self.slices {
-            let percent = |p: Option<f64>| p.map_or("-".into(), |p| format!("{p:.2} %"));
-            println!(
-                "{}: abnormal share of the lung {} in int8, {} in float",
-                s.name,
-                percent(s.abnormal_percent[0]),
-                percent(s.abnormal_percent[1])
-            );
-            println!("  {:<16}{:>14}{:>14}{:>14}", "Dice", "int8 / float", "int8 / label", "float / label");
+            let percent = |p: Option<f64>| p.map(|p| format!("{p:.2} %"));
+            let [int8, float] = s.abnormal_percent.map(percent);
+            let float = float.map(|float| format!(" in int8, {float} in float")).unwrap_or_default();
+            println!("{}: abnormal share of the lung {}{float}", s.name, int8.unwrap_or("-".into()));
+            let columns = [
+                ("int8 / float", &s.agreement),
+                ("int8 / label", &s.int8_label),
+                ("float / label", &s.float_label),
+            ];
+            let columns = columns.iter().filter_map(|(name, dice)| Some((name, dice.as_ref()?)));
+            if columns.clone().count() == 0 {
+                continue;
+            }
+            let names: String = columns.clone().map(|(name, _)| format!("{name:>14}")).collect();
+            println!("  {:<16}{names}", "Dice");
             for (c, class) in CLASSES.iter().enumerate() {
                 let number = |d: Option<f64>| d.map_or("-".into(), |d| format!("{d:.4}"));
-                let label = |i: usize| s.against_label.as_ref().and_then(|l| l[i][c]);
-                println!(
-                    "  {class:<16}{:>14}{:>14}{:>14}",
-                    number(s.agreement[c]),
-                    number(label(0)),
-                    number(label(1))
-                );
+                let row: String =
+                    columns.clone().map(|(_, dice)| format!("{:>14}", number(dice[c]))).collect();
+                println!("  {class:<16}{row}");
             }
         }
         let mib = |bytes: usize| bytes as f64 / (1 << 20) as f64;

@@ -1,0 +1,192 @@
+//! Calibration locks: what calibration decided, written once, read by every build.
+//!
+//! A lock lies beside its recipe (`covid.toml`, `covid.lock`). It holds the range of every tensor, what bias correction adds, the layers
+//! that an error budget gave 16 bits, and the answers of the self-test; and what all this was made of: hashes of the weights and of the
+//! calibration inputs, and the keys of the recipe that matter. A build with a lock reads no calibration input and runs no float network,
+//! and makes the same bytes. The text is TOML, one line per tensor; `docs/recipes.md` describes it for users.
+
+mod text;
+
+use crate::{
+    error::{Error, Result},
+    graph::{Graph, ValueId},
+    int16::Wide,
+    quantize::{Groups, QGraph, given_format},
+    ranges::{Ranges, ValueRange},
+};
+use sha2::{Digest, Sha256};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
+
+/// What a lock was made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Version of niello.
+    pub niello: String,
+    /// Name and SHA-256 of the weights; no hash for seeded ones.
+    pub weights: (String, String),
+    /// Number and SHA-256 of the calibration inputs; no hash for drawn ones.
+    pub inputs: (usize, String),
+    /// The keys of the recipe on which the rest depends, as `section.key`, with their values.
+    pub recipe: BTreeMap<String, String>,
+}
+
+/// What calibration decided about a network.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lock {
+    /// What it was made of.
+    pub origin: Origin,
+    /// By the name of a tensor, unless its operator fixes its format.
+    pub ranges: BTreeMap<String, ValueRange>,
+    /// What an error budget gave 16 bits.
+    pub wide: Wide,
+    /// By the name of a layer: the steps that bias correction adds to each bias.
+    pub corrections: BTreeMap<String, Vec<i32>>,
+    /// Checksums of the outputs that the self-test expects (seed 1), by rounding.
+    pub answers: BTreeMap<String, Vec<u64>>,
+}
+
+impl Lock {
+    /// Reads a lock's file.
+    ///
+    /// # Errors
+    /// A file that cannot be read, is cut off, has been edited, or was written by a newer niello; impossible numbers. Each says which command
+    /// mends it.
+    pub fn from_file(path: &Path) -> Result<Self> {
+        let text = crate::error::read_text(path, "a calibration lock (text)")?;
+        Self::parse(path, &text)
+    }
+
+    /// Reads a lock's text; errors begin with `name`.
+    ///
+    /// # Errors
+    /// As [`Lock::from_file`].
+    pub fn parse(name: &Path, text: &str) -> Result<Self> {
+        text::parse(text).map_err(|message| Error::file(name, message))
+    }
+
+    /// The lock's text; [`Lock::parse`] gives the same lock back.
+    pub fn to_text(&self) -> String {
+        text::render(self)
+    }
+
+    /// SHA-256 of what it decides, as its last line has it: to tell which lock a build used.
+    pub fn checksum(&self) -> String {
+        text::checksum(&self.to_text()).unwrap_or_default()
+    }
+
+    /// Whether it was made of the same things as a build is now; `inputs` is `None` where there are no calibration inputs to compare with.
+    ///
+    /// # Errors
+    /// One text that lists everything that differs, and says what mends it.
+    pub fn check(&self, now: &Origin, inputs: Option<&str>) -> Result<(), String> {
+        let mut changes = vec![];
+        let (then_weights, now_weights) = (&self.origin.weights, &now.weights);
+        if then_weights.1 != now_weights.1 {
+            let short = |(name, hash): &(String, String)| format!("{name} ({})", short(hash));
+            changes.push(format!("weights: {}, made of {}", short(now_weights), short(then_weights)));
+        }
+        let recipe = (&self.origin.recipe, &now.recipe);
+        let keys: BTreeSet<&String> = recipe.0.keys().chain(recipe.1.keys()).collect();
+        for key in keys {
+            let value = |map: &BTreeMap<String, String>| map.get(key).cloned().unwrap_or("absent".into());
+            let (then, now) = (value(recipe.0), value(recipe.1));
+            if then != now {
+                changes.push(format!("`{key}`: {now}, made with {then}"));
+            }
+        }
+        if inputs.is_some_and(|hash| hash != self.origin.inputs.1) {
+            changes
+                .push(format!("calibration inputs: others than the {} it was made of", self.origin.inputs.0));
+        }
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let changes: String = changes.iter().map(|change| format!("\n  {change}")).collect();
+        Err(format!("the lock does not match what is built:{changes}\n{MEND}"))
+    }
+
+    /// The ranges of a graph's values.
+    ///
+    /// # Errors
+    /// A tensor without a range, a range without a tensor.
+    pub fn ranges_of(&self, graph: &Graph) -> Result<Ranges> {
+        let names = names(graph);
+        let mut by_value = vec![None; names.len()];
+        for members in Groups::new(graph).members() {
+            if given_format(graph, &members).is_some() {
+                continue;
+            }
+            for id in members {
+                let name = &names[id.0];
+                let range = self.ranges.get(name);
+                by_value[id.0] =
+                    Some(*range.ok_or_else(|| other_network(format!("has no range for `{name}`")))?);
+            }
+        }
+        match self.ranges.keys().find(|name| !names.contains(name)) {
+            Some(name) => Err(other_network(format!("has a range for `{name}`, which is no tensor"))),
+            None => Ok(Ranges::new(by_value)),
+        }
+    }
+
+    /// Lets biases be corrected as the lock says.
+    ///
+    /// # Errors
+    /// A correction of a layer that is not there.
+    pub fn correct(&self, q: &mut QGraph) -> Result<()> {
+        let names = names(&q.graph);
+        for (name, steps) in &self.corrections {
+            let at = names.iter().position(|n| n == name);
+            let at = at.ok_or_else(|| other_network(format!("corrects `{name}`, which is no layer")))?;
+            q.corrections.insert(ValueId(at), steps.clone());
+        }
+        Ok(())
+    }
+
+    /// From ranges and corrections by value.
+    pub(crate) fn of_graph(
+        origin: Origin,
+        q: &QGraph,
+        ranges: &Ranges,
+        wide: Wide,
+        corrections: &BTreeMap<ValueId, Vec<i32>>,
+    ) -> Self {
+        let names = names(&q.graph);
+        let named = names.iter().enumerate();
+        let ranges = named.filter_map(|(i, name)| Some((name.clone(), ranges.get(ValueId(i))?))).collect();
+        let corrections =
+            corrections.iter().map(|(id, steps)| (names[id.0].clone(), steps.clone())).collect();
+        Self { origin, ranges, wide, corrections, answers: BTreeMap::new() }
+    }
+}
+
+/// What mends a lock that cannot be used.
+const MEND: &str = "make it again with `niello calibrate`, or build without it (`--recalibrate`)";
+
+fn other_network(what: String) -> Error {
+    Error::Invalid(format!("the lock {what} of this network; {MEND}"))
+}
+
+/// The first digits of a hash.
+pub(crate) fn short(hash: &str) -> &str {
+    hash.get(..12).unwrap_or(if hash.is_empty() { "no hash" } else { hash })
+}
+
+/// SHA-256 in hexadecimal.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// The name of every value, with `#2` and so on behind the second of one name and those after it.
+fn names(graph: &Graph) -> Vec<String> {
+    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut names = vec![];
+    for value in &graph.values {
+        let count = seen.entry(&value.name).and_modify(|n| *n += 1).or_insert(1);
+        names.push(if *count == 1 { value.name.clone() } else { format!("{}#{count}", value.name) });
+    }
+    names
+}

@@ -1,0 +1,155 @@
+//! How a build comes to the formats of its tensors: by calibrating, or from a lock.
+
+use super::{BUDGET_SAMPLES, Progress, inputs::Inputs, options};
+use crate::{
+    Graph,
+    calibrate::calibrate,
+    error::{Error, Result},
+    float,
+    int16::{self, Wide},
+    lock::{Lock, Origin},
+    network::Network,
+    quantize::{QGraph, with_ranges},
+    ranges::Ranges,
+    recipe::Recipe,
+};
+use std::path::Path;
+
+/// What decided the formats of a build.
+#[derive(Clone, Debug)]
+pub struct Calibrated {
+    /// What it was made of.
+    pub origin: Origin,
+    /// The ranges.
+    pub ranges: Ranges,
+    /// What an error budget gave 16 bits.
+    pub wide: Wide,
+    /// The lock that all of this was read from; `None` if the build calibrated.
+    pub lock: Option<UsedLock>,
+}
+
+/// A lock that a build used.
+#[derive(Clone, Debug)]
+pub struct UsedLock {
+    /// Its file, or `bundled …`.
+    pub name: String,
+    /// [`Lock::checksum`].
+    pub checksum: String,
+    /// What the self-test expects, if this version of niello wrote it for the rounding of the build.
+    pub answers: Option<Vec<u64>>,
+}
+
+impl Calibrated {
+    /// Where the ranges come from, in one line.
+    pub fn summary(&self) -> String {
+        match &self.lock {
+            Some(lock) => {
+                format!("ranges from {} (sha256 {})", lock.name, crate::lock::short(&lock.checksum))
+            }
+            None => format!("ranges calibrated on {} inputs", self.origin.inputs.0),
+        }
+    }
+
+    /// What to tell a user whose build calibrated on files: that a lock would spare that.
+    pub fn advice(&self, recipe: &Recipe) -> Option<String> {
+        if self.lock.is_some() || self.origin.inputs.1.is_empty() || recipe.recalibrate {
+            return None;
+        }
+        let file = recipe.file.as_ref()?.display();
+        Some(format!(
+            "{file}: calibrated on {} inputs, as there is no lock; `niello calibrate --recipe {file}` writes one, with which \
+             builds need no calibration inputs and take seconds",
+            self.origin.inputs.0
+        ))
+    }
+}
+
+/// The lock of a recipe or of a network's bundled weights, with its name. A bundled one is only used where it matches: nobody asked for it.
+///
+/// # Errors
+/// A lock of the recipe that cannot be read or does not match.
+pub(super) fn find_lock<'a>(
+    recipe: &Recipe,
+    network: &dyn Network,
+    origin: &Origin,
+    set: impl Fn() -> Result<Inputs<'a>>,
+) -> Result<Option<(String, Lock)>> {
+    if let Some(path) = recipe.used_lock() {
+        let lock = Lock::from_file(&path)?;
+        // Inputs that are not there cannot be compared with.
+        let inputs = if recipe.lacks_images() { None } else { set().ok() };
+        let hash = inputs.map(|inputs| inputs.sha256()).transpose()?;
+        lock.check(origin, hash.as_deref()).map_err(|message| Error::file(&path, message))?;
+        return Ok(Some((path.display().to_string(), lock)));
+    }
+    let plain = recipe.weights.is_none() && recipe.calibrate.images.is_none();
+    let bundled = network.bundled().and_then(|bundled| bundled.lock);
+    match bundled.filter(|_| plain && !recipe.seeded && !recipe.recalibrate) {
+        Some((name, text)) => {
+            let lock = Lock::parse(Path::new(name), text)?;
+            Ok(lock.check(origin, None).is_ok().then(|| (format!("bundled {name}"), lock)))
+        }
+        None => Ok(None),
+    }
+}
+
+/// The graph in integers, but for what the recipe wants otherwise, as a lock says.
+pub(super) fn locked(
+    recipe: &Recipe,
+    graph: Graph,
+    (name, lock): (String, Lock),
+) -> Result<(QGraph, Calibrated)> {
+    let of_file = |error: Error| match error {
+        Error::Invalid(message) => Error::file(&name, message),
+        other => other,
+    };
+    let ranges = lock.ranges_of(&graph).map_err(of_file)?;
+    let mut q = with_ranges(graph, &ranges, options(recipe).rounding).map_err(of_file)?;
+    lock.correct(&mut q).map_err(of_file)?;
+    int16::widen(&mut q, &ranges, &wide(recipe))?;
+    int16::widen(&mut q, &ranges, &lock.wide).map_err(of_file)?;
+    float::layers(&mut q, &recipe.format.modes()?)?;
+    let checksum = lock.checksum();
+    let Lock { origin, wide, mut answers, .. } = lock;
+    let answers = answers.remove(recipe.format.rounding.name());
+    let answers = answers.filter(|_| origin.niello == env!("CARGO_PKG_VERSION"));
+    let used = UsedLock { name, checksum, answers };
+    Ok((q, Calibrated { origin, ranges, wide, lock: Some(used) }))
+}
+
+/// The same by calibrating.
+pub(super) fn calibrated(
+    recipe: &Recipe,
+    graph: Graph,
+    set: &Inputs<'_>,
+    origin: Origin,
+    progress: &mut impl FnMut(Progress),
+) -> Result<(QGraph, Calibrated)> {
+    let total = set.len();
+    progress(Progress::Calibrating { done: 0, total });
+    let seen = calibrate(&graph, set.load(&graph), |done| progress(Progress::Calibrating { done, total }))?;
+    progress(Progress::Lowering);
+    let options = options(recipe);
+    let ranges = Ranges::choose(&graph, &seen, &options)?;
+    let mut q = with_ranges(graph, &ranges, options.rounding)?;
+    if options.bias_correction {
+        q.correct_by_means(&seen);
+    }
+    int16::widen(&mut q, &seen, &wide(recipe))?;
+    let mut chosen = Wide::default();
+    if let Some(budget) = recipe.format.min_sqnr_db {
+        let samples = set.load(&q.graph).take(BUDGET_SAMPLES).collect::<Result<Vec<_>>>()?;
+        chosen = int16::choose(&mut q, &seen, &samples, budget)?.wide;
+    }
+    float::layers(&mut q, &recipe.format.modes()?)?;
+    let origin = Origin { inputs: (total, set.sha256()?), ..origin };
+    Ok((q, Calibrated { origin, ranges, wide: chosen, lock: None }))
+}
+
+/// What the recipe gives 16 bits.
+fn wide(recipe: &Recipe) -> Wide {
+    Wide {
+        activations: recipe.format.int16.iter().cloned().collect(),
+        weights: recipe.format.int16_weights.iter().cloned().collect(),
+    }
+}
