@@ -2,7 +2,7 @@
 
 use super::{Request, WeightSource, near_matches};
 use crate::error::{Error, Result};
-use half::{bf16, f16};
+use niello_kernels::float::half;
 use safetensors::tensor::{Dtype, Metadata};
 use sha2::{Digest, Sha256};
 use std::{
@@ -188,8 +188,8 @@ fn decode(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
         bytes.as_chunks::<N>().0.iter().map(|chunk| convert(*chunk)).collect()
     }
     Some(match dtype {
-        Dtype::F16 => each(bytes, |b| f16::from_le_bytes(b).to_f32()),
-        Dtype::BF16 => each(bytes, |b| bf16::from_le_bytes(b).to_f32()),
+        Dtype::F16 => each(bytes, |b| half::to_f32(u16::from_le_bytes(b))),
+        Dtype::BF16 => each(bytes, |[low, high]| f32::from_le_bytes([0, 0, low, high])),
         Dtype::F32 => each(bytes, f32::from_le_bytes),
         Dtype::F64 => each(bytes, |b| f64::from_le_bytes(b) as f32),
         Dtype::BOOL | Dtype::U8 => each(bytes, |b| u8::from_le_bytes(b) as f32),
@@ -220,13 +220,13 @@ mod tests {
                 "a.f16",
                 Dtype::F16,
                 vec![2],
-                float.iter().flat_map(|v| f16::from_f32(*v).to_le_bytes()).collect(),
+                float.iter().flat_map(|v| half::from_f32(*v).to_le_bytes()).collect(),
             ),
             (
                 "a.bf16",
                 Dtype::BF16,
                 vec![2],
-                float.iter().flat_map(|v| bf16::from_f32(*v).to_le_bytes()).collect(),
+                float.iter().flat_map(|v| [v.to_le_bytes()[2], v.to_le_bytes()[3]]).collect(),
             ),
             ("a.f64", Dtype::F64, vec![2], float.iter().flat_map(|v| (*v as f64).to_le_bytes()).collect()),
             ("a.u8", Dtype::U8, vec![2], vec![1, 2]),

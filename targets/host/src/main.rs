@@ -4,7 +4,7 @@
 mod float;
 mod score;
 
-use clap::Parser;
+use lexopt::prelude::*;
 use model::{AnamNet, INPUT_LEN, OUTPUT_LEN};
 use niello::{Model, TakeOnce};
 use niello_assets::CT_SLICES;
@@ -22,24 +22,54 @@ mod model {
 /// The model with its arena lies in `.bss`; nothing is allocated for it.
 static MODEL: TakeOnce<AnamNet> = TakeOnce::new(AnamNet::new());
 
-/// Segments a lung-CT slice with Anam-Net in int8.
-#[derive(Parser)]
-#[command(name = "niello-host", version)]
+const HELP: &str = "\
+Segments a lung-CT slice with Anam-Net in int8.
+
+Usage: niello-host [OPTIONS] [SLICE]
+
+  SLICE              PNG, JPEG, DICOM or NPY of 512x512; absent: the bundled slices
+  --label PNG        true classes of the slice: 0 background, 1 abnormal, 2 normal, 255 not scored
+  --overlay PNG      where to write the overlay of the first slice [default: overlay.png]
+  --repetitions N    inferences to time [default: 5]
+  --json             print JSON
+  --help, --version  print this, or the version
+";
+
+/// The command line.
 struct Args {
-    /// PNG, JPEG, DICOM or NPY of 512x512; absent: the bundled slices
-    picture: Option<PathBuf>,
-    /// True classes of the picture: 0 background, 1 abnormal, 2 normal, 255 not scored
-    #[arg(long, value_name = "PNG")]
+    slice: Option<PathBuf>,
     label: Option<PathBuf>,
-    /// Where to write the overlay (of the first slice, if there are several)
-    #[arg(long, value_name = "PNG", default_value = "overlay.png")]
     overlay: PathBuf,
-    /// Inferences to time
-    #[arg(long, value_name = "N", default_value_t = 5)]
     repetitions: usize,
-    /// Print JSON
-    #[arg(long)]
     json: bool,
+}
+
+impl Args {
+    /// Of this process; `None` if it only asks for a text, which has been printed.
+    fn parse() -> Result<Option<Self>, lexopt::Error> {
+        let mut args =
+            Self { slice: None, label: None, overlay: "overlay.png".into(), repetitions: 5, json: false };
+        let mut parser = lexopt::Parser::from_env();
+        while let Some(argument) = parser.next()? {
+            match argument {
+                Long("label") => args.label = Some(parser.value()?.into()),
+                Long("overlay") => args.overlay = parser.value()?.into(),
+                Long("repetitions") => args.repetitions = parser.value()?.parse()?,
+                Long("json") => args.json = true,
+                Long("help") | Short('h') => {
+                    print!("{HELP}");
+                    return Ok(None);
+                }
+                Long("version") | Short('V') => {
+                    println!("niello-host {}", env!("CARGO_PKG_VERSION"));
+                    return Ok(None);
+                }
+                Value(path) if args.slice.is_none() => args.slice = Some(path.into()),
+                other => return Err(other.unexpected()),
+            }
+        }
+        Ok(Some(args))
+    }
 }
 
 /// A slice with its classes by a radiologist's label and by the float network, where they are known.
@@ -51,7 +81,15 @@ struct Slice {
 }
 
 fn main() -> ExitCode {
-    match run(&Args::parse()) {
+    let outcome = match Args::parse() {
+        Ok(Some(args)) => run(&args),
+        Ok(None) => Ok(()),
+        Err(error) => {
+            eprintln!("error: {error}\n\n{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
@@ -101,7 +139,7 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
 
 /// The given picture, or the bundled ones.
 fn slices(args: &Args) -> Result<Vec<Slice>, Box<dyn Error>> {
-    let Some(path) = &args.picture else {
+    let Some(path) = &args.slice else {
         return CT_SLICES
             .iter()
             .map(|s| {
