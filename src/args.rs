@@ -13,9 +13,6 @@ use niello_codegen::{
 use niello_models::Registry;
 use std::path::PathBuf;
 
-// Names and texts of the boards in `targets`.
-include!(concat!(env!("OUT_DIR"), "/boards.rs"));
-
 /// Everything that a recipe says can be said by flags; flags go over the recipe.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "What to build")]
@@ -137,7 +134,10 @@ pub(crate) struct ModelArgs {
 
 fn target_help() -> String {
     let names: Vec<&str> = TARGETS.iter().map(|t| t.name).collect();
-    format!("Target that weights are packed for: host (the best of this machine), {}", names.join(", "))
+    format!(
+        "Target that weights are packed for: auto (the board's, else host), host (the best of this machine), {}",
+        names.join(", ")
+    )
 }
 
 fn size(text: &str) -> Result<[usize; 2], String> {
@@ -239,7 +239,7 @@ impl ModelArgs {
         if let Some(tuning) = &self.tuning {
             target.tuning = Some(here.join(tuning));
         }
-        target.known_boards = BOARDS;
+        target.known_boards = Registry.boards();
         recipe.validate()?;
         Ok(recipe)
     }

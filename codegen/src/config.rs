@@ -7,7 +7,10 @@ use crate::{
     pipeline::{Build, build},
     recipe::Recipe,
 };
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Mutex,
+};
 
 /// Compiles recipes in a build script. `niello_models::compile` is the one call for the common case.
 ///
@@ -57,7 +60,8 @@ impl<'n> Config<'n> {
         self
     }
 
-    /// Another target than the recipe's.
+    /// Another target than the recipe's, which is `auto` where it names none: that of the machine that is built for
+    /// ([`Target::find`](crate::lower::Target::find)), whatever machine the build script runs on.
     ///
     /// ```
     /// # fn f(config: niello_codegen::Config) {
@@ -79,6 +83,18 @@ impl<'n> Config<'n> {
     pub fn layer_checks(mut self, yes: bool) -> Self {
         self.layer_checks = yes;
         self
+    }
+
+    /// As [`Config::compile`]; an error ends the build script with its text.
+    ///
+    /// ```no_run
+    /// // build.rs
+    /// # fn build(registry: &dyn niello_codegen::network::Networks) {
+    /// niello_codegen::Config::new(registry).layer_checks(true).build("model.toml");
+    /// # }
+    /// ```
+    pub fn build(&self, recipe: impl AsRef<Path>) -> Build {
+        self.compile(recipe).unwrap_or_else(|error| error.fail())
     }
 
     /// Builds the recipe in a file and writes `STEM.rs` and `STEM.bin`. Tells cargo which files to watch.
@@ -105,6 +121,9 @@ impl<'n> Config<'n> {
         if let Some(target) = &self.target {
             recipe.target.name = target.clone();
         }
+        if recipe.target.known_boards.is_empty() {
+            recipe.target.known_boards = self.networks.boards();
+        }
         let build = build(&recipe, self.networks, |_| {})?;
         self.write(&build, stem)?;
         if let Some(advice) = build.calibrated.as_ref().and_then(|c| c.advice(&build.recipe)) {
@@ -129,6 +148,7 @@ impl<'n> Config<'n> {
                 (PathBuf::from(dir), WeightsPath::OutDir(format!("{stem}.bin")))
             }
         };
+        claim(&dir, stem, build)?;
         let mut options = build.emit_options();
         options.weights = weights;
         options.layer_checks = if self.layer_checks { LayerChecks::Inline } else { LayerChecks::Absent };
@@ -138,5 +158,32 @@ impl<'n> Config<'n> {
             (dir.join(format!("{stem}.bin")), &generated.weights),
             (dir.join(format!("{stem}.rs")), generated.source.as_bytes()),
         ])
+    }
+}
+
+/// Folders and stems that this process has written to, with the recipe and the target.
+static WRITTEN: Mutex<Vec<(PathBuf, String, Recipe, String)>> = Mutex::new(vec![]);
+
+/// Notes that `build` is written to `STEM.rs`.
+///
+/// # Errors
+/// Another model that was written there before: a build script would lose it.
+fn claim(dir: &Path, stem: &str, build: &Build) -> Result<()> {
+    let mut written = WRITTEN.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let (recipe, target) = (&build.recipe, &build.program.target);
+    match written.iter().find(|(d, s, ..)| d == dir && s == stem) {
+        Some((_, _, other, packed)) if other != recipe || packed != target => Err(Error::file(
+            dir.join(format!("{stem}.rs")),
+            format!(
+                "two models would be written there, `{}` for {packed} and `{}` for {target}: give one of them another name \
+                 with `file_name`",
+                other.network, recipe.network
+            ),
+        )),
+        Some(_) => Ok(()),
+        None => {
+            written.push((dir.into(), stem.into(), recipe.clone(), target.clone()));
+            Ok(())
+        }
     }
 }

@@ -73,6 +73,15 @@ impl Error {
         move |source| Error::Io { action, path, source }
     }
 
+    /// Ends a build script with this error, readably: cargo shows each line of it.
+    pub fn fail(&self) -> ! {
+        for (i, line) in self.to_string().lines().enumerate() {
+            println!("cargo::error={line}");
+            eprintln!("{}{line}", if i == 0 { "error: " } else { "" });
+        }
+        std::process::exit(1)
+    }
+
     /// An [`Error::File`].
     pub fn file(path: impl Into<PathBuf>, message: impl Into<String>) -> Self {
         Error::File { path: path.into(), message: message.into() }

@@ -1,5 +1,7 @@
 //! From quantised graph to program: each operator appends its kernel calls.
 
+mod auto;
+
 use crate::{
     chains,
     error::{Error, Result},
@@ -93,11 +95,26 @@ pub const TARGETS: &[Target] = &[
     },
 ];
 
+/// The name that stands for the target of the machine that is built for: see [`Target::find`].
+pub const AUTO: &str = "auto";
+
 impl Target {
-    /// The target of that name; `host` is the best one for this machine.
+    /// The target of that name. `host` is the best one for this machine. `auto` is the one of the machine that a build script builds
+    /// for, whatever machine it runs on, and `host` outside a build script.
+    ///
+    /// | in a build script, `auto` is | for |
+    /// |---|---|
+    /// | `cortex-m-dsp` | `thumbv7em`; `thumbv8m.main` with a `-C target-cpu` that has DSP instructions |
+    /// | `aarch64-neon` | `aarch64`; `aarch64-dotprod` with `-C target-feature=+dotprod` or a `target-cpu` that has it |
+    /// | `x86-vnni` | `x86_64` |
+    /// | `portable` | any other |
+    ///
+    /// # Errors
+    /// Another name.
     pub fn find(name: &str) -> Result<&'static Target> {
         let host_is = |names: &[&str]| names.contains(&niello_kernels::Isa::detect().name());
-        let wanted = match name {
+        let built_for = || auto::target(|name| std::env::var(name).ok()).unwrap_or("host");
+        let wanted = match if name == AUTO { built_for() } else { name } {
             "host" if host_is(&["avx512vnni", "avx2"]) => "x86-vnni",
             "host" if host_is(&["dotprod", "i8mm", "dotprod-fp16", "i8mm-fp16"]) => "aarch64-dotprod",
             "host" if cfg!(target_arch = "aarch64") => "aarch64-neon",
@@ -106,7 +123,7 @@ impl Target {
         };
         TARGETS.iter().find(|t| t.name == wanted).ok_or_else(|| {
             let names: Vec<&str> = TARGETS.iter().map(|t| t.name).collect();
-            Error::Invalid(format!("no target `{name}`; known: host, {}", names.join(", ")))
+            Error::Invalid(format!("no target `{name}`; known: auto, host, {}", names.join(", ")))
         })
     }
 }

@@ -78,14 +78,23 @@ pub trait Networks: Sync {
         Vec::new()
     }
 
+    /// Names and texts (`board.toml`) of boards that recipes need no file for.
+    fn boards(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+
     /// The network of that name; else an error that lists near matches.
     fn find(&self, name: &str) -> Result<&'static dyn Network> {
         let all = self.all();
         all.iter().chain(&self.unlisted()).find(|n| n.name() == name).copied().ok_or_else(|| {
             let names: Vec<&str> = all.iter().map(|n| n.name()).collect();
             let near = crate::weights::near_matches(name, names.iter().copied());
-            let hint = if near.is_empty() { names.join(", ") } else { near.join(", ") };
-            crate::Error::Invalid(format!("no network `{name}`; did you mean: {hint}?"))
+            let hint = if near.is_empty() {
+                format!("none of the {} known ones has a name like it", names.len())
+            } else {
+                format!("did you mean: {}?", near.join(", "))
+            };
+            crate::Error::Invalid(format!("no network `{name}`; {hint}"))
         })
     }
 }

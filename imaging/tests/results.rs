@@ -1,8 +1,8 @@
 //! What is written can be read, and looks as promised.
 
 use niello_imaging::{
-    GridScale, NpyData, Palette, Samples, list_images, load, write_grid_png, write_heat_png, write_label_png,
-    write_npy, write_overlay_png,
+    GridScale, Legend, NpyData, Palette, Samples, list_images, load, write_grid_png, write_heat_png,
+    write_label_png, write_legend_png, write_npy, write_overlay_png,
 };
 use std::fs;
 
@@ -32,6 +32,39 @@ fn an_overlay_leaves_the_background_as_it_is() {
     write_overlay_png(&path, &[10, 100, 200], &[0, 1, 255], [1, 3], &palette).unwrap();
     let expected = vec![10, 10, 10, 157, 97, 50, 200, 200, 200];
     assert_eq!(load(&path).unwrap().samples(), &Samples::U8(expected));
+}
+
+#[test]
+fn a_legend_stands_below_the_overlay() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("legend.png");
+    let names =
+        ["background", "abnormal lung", "a name that is much too long for any line"].map(String::from);
+    let (labels, palette) = ([0, 1, 2, 1], Palette { alpha: 1.0, ..Palette::default() });
+    let picture = |legend: &Legend<'_>| {
+        write_legend_png(&path, &[9; 4], &labels, [2, 2], &palette, legend).unwrap();
+        let picture = load(&path).unwrap();
+        let Samples::U8(rgb) = picture.samples().clone() else { panic!("8 bits") };
+        (picture.height(), picture.width(), rgb)
+    };
+    let (bare, wide, rgb) = picture(&Legend::default());
+    assert_eq!((bare, wide), (256, 256), "small pictures are enlarged");
+    assert_eq!((&rgb[..3], &rgb[3 * 255..3 * 256]), (&[9; 3][..], &palette.colour(1)[..]));
+    let shares = [0.25, 0.5, 0.25];
+    let (named, _, _) = picture(&Legend { names: &names, ..Legend::default() });
+    let (full, wide, rgb) = picture(&Legend { names: &names, shares: Some(&shares), caption: Some("net") });
+    assert_eq!((named, full, wide), (256 + 16 + 3 * 14 - 6, 256 + 16 + 4 * 14 - 6, 256));
+    // The colour of a class is in the legend, letters are bright.
+    let below = &rgb[3 * 256 * 256..];
+    assert!(below.chunks(3).filter(|p| *p == palette.colour(1)).count() >= 64);
+    assert!(below.chunks(3).filter(|p| p[0] > 200).count() > 300);
+    // Many classes: those that are there, the largest first.
+    let many: Vec<String> = (0..40).map(|i| format!("class {i}")).collect();
+    let (few, _, _) = picture(&Legend { names: &many, ..Legend::default() });
+    assert_eq!(few, 256 + 16 + 4 * 14 - 6, "three classes and the number of the others");
+    let error =
+        write_legend_png(&path, &[1], &[0], [1, 2], &palette, &Legend::default()).unwrap_err().to_string();
+    assert!(error.contains("a picture of 1x2 cannot have 1 pixels"), "{error}");
 }
 
 #[test]

@@ -44,6 +44,10 @@ impl Networks for Registry {
     fn unlisted(&self) -> Vec<&'static dyn Network> {
         vec![&EveryOperator]
     }
+
+    fn boards(&self) -> &'static [(&'static str, &'static str)] {
+        include!(concat!(env!("OUT_DIR"), "/boards.rs"))
+    }
 }
 
 /// Compiles and runs the worked example.
@@ -51,15 +55,33 @@ impl Networks for Registry {
 #[doc = include_str!("../../docs/adding-a-network.md")]
 pub struct AddingANetwork;
 
-/// Builds the recipe in a file from a build script: `STEM.rs` and `STEM.bin` in `OUT_DIR`.
+/// Builds the recipe in a file from a build script: `STEM.rs` and `STEM.bin` in `OUT_DIR`. An error ends the build with its text.
+///
+/// The recipe may name one of [`Registry`]'s boards. Without a target, weights are packed for the machine that is built for:
+/// [`Target::find`](niello_codegen::lower::Target::find).
 ///
 /// ```no_run
 /// // build.rs
-/// fn main() -> niello_codegen::Result<()> {
-///     niello_models::compile("model.toml")?;
-///     Ok(())
+/// fn main() {
+///     niello_models::build("model.toml");
 /// }
 /// // src/main.rs: mod model { include!(concat!(env!("OUT_DIR"), "/model.rs")); }
+/// ```
+pub fn build(recipe: impl AsRef<std::path::Path>) -> niello_codegen::pipeline::Build {
+    niello_codegen::Config::new(&Registry).build(recipe)
+}
+
+/// As [`build`], with the error as a value. What a `main` returns is printed as Rust writes values, on one line:
+/// [`niello_codegen::Error::fail`] ends a build readably.
+///
+/// ```no_run
+/// // build.rs
+/// fn main() {
+///     match niello_models::compile("model.toml") {
+///         Ok(build) => println!("cargo::warning=arena of {} bytes", build.program.plan.arena_bytes),
+///         Err(error) => error.fail(),
+///     }
+/// }
 /// ```
 ///
 /// # Errors

@@ -37,9 +37,7 @@ fn run() -> Result<()> {
     let target = if env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "none") {
         firmware(&out)?
     } else {
-        let aarch64 = env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|arch| arch == "aarch64");
-        let name = variable("NIELLO_COUNT_TARGET", if aarch64 { "aarch64-neon" } else { "host" });
-        Target { name, ..Target::default() }
+        Target { name: variable("NIELLO_COUNT_TARGET", "auto"), ..Target::default() }
     };
     // Paths count from the package's folder, where cargo runs build scripts.
     let recipe = variable("NIELLO_COUNT_RECIPE", "../count/recipes/squeezenet1_0.toml");

@@ -1,4 +1,4 @@
-//! Turns the bundled Anam-Net weights into static Rust for NEON.
+//! Turns the bundled Anam-Net weights into static Rust for the board.
 
 fn main() {
     if let Err(error) = niello_linux::recipe::compile() {

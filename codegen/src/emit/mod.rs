@@ -7,7 +7,7 @@ mod spelling;
 
 pub use api::element;
 pub use c_api::check_c_prefix;
-pub use files::{write_crate, write_files};
+pub use files::{check_crate_folder, check_dependency, overwrite_crate, write_crate, write_files};
 
 use self::{
     api::api,

@@ -1,7 +1,7 @@
 //! The board of a recipe.
 
-use super::{Recipe, host};
-use crate::{Error, Result, board::Board};
+use super::Recipe;
+use crate::{Error, Result, board::Board, lower::AUTO};
 
 impl Recipe {
     /// The board that the model must fit: a board's file, relative to the recipe's folder, or the name of a known one.
@@ -45,10 +45,10 @@ impl Recipe {
         }
     }
 
-    /// The name of the target that weights are packed for: the recipe's, or the board's.
+    /// The name of the target that weights are packed for: the recipe's, or the board's where the recipe's is `auto`.
     pub fn target_name<'a>(&'a self, board: Option<&'a Board>) -> &'a str {
         match board {
-            Some(board) if self.target.name == host() => &board.target,
+            Some(board) if self.target.name == AUTO => &board.target,
             _ => &self.target.name,
         }
     }

@@ -6,7 +6,7 @@ use super::{
 use std::{collections::BTreeMap, path::PathBuf};
 
 impl Recipe {
-    /// A recipe with everything as the network has it, calibrated on nothing, for the host.
+    /// A recipe with everything as the network has it, calibrated on nothing, for the machine that is built for.
     ///
     /// ```
     /// use niello_codegen::recipe::Recipe;

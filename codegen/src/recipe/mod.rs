@@ -30,7 +30,7 @@ pub use choices::{Head, Numbers, Range, Rounding};
 pub use input::Input;
 pub use ranges::RangeOverride;
 
-use crate::{Error, Result, float::Mode};
+use crate::{Error, Result, float::Mode, lower::AUTO};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -164,8 +164,8 @@ impl Format {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Target {
-    /// `host`, `portable`, …; with a board, `host` stands for the board's.
-    #[serde(default = "host")]
+    /// `auto` (the board's; without one the machine that is built for), `host` (this machine), `portable`, …
+    #[serde(default = "auto")]
     pub name: String,
     /// The board that the model must fit: a file (`….toml`), relative to the recipe's folder, or a name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -187,14 +187,14 @@ pub struct Target {
     pub known_boards: &'static [(&'static str, &'static str)],
 }
 
-fn host() -> String {
-    "host".into()
+fn auto() -> String {
+    AUTO.into()
 }
 
 impl Default for Target {
     fn default() -> Self {
         Self {
-            name: host(),
+            name: auto(),
             board: None,
             weights_section: None,
             arena_section: None,

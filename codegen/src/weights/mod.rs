@@ -12,7 +12,7 @@ mod safetensors;
 mod seeded;
 mod zeros;
 
-pub use self::safetensors::{NamedTensor, SafeTensorsFile, read_tensors};
+pub use self::safetensors::{NamedTensor, SafeTensorsFile, read_tensors, wrapper_prefix};
 pub use near::near_matches;
 pub use seeded::{Seeded, seeded_input, seeded_values};
 pub use zeros::Zeros;

@@ -7,6 +7,7 @@ use safetensors::tensor::{Dtype, Metadata};
 use sha2::{Digest, Sha256};
 use std::{
     collections::{BTreeMap, BTreeSet},
+    io::Read,
     ops::Range,
     path::{Path, PathBuf},
 };
@@ -20,6 +21,38 @@ pub struct SafeTensorsFile {
     bytes: Vec<u8>,
     entries: BTreeMap<String, Entry>,
     requested: BTreeSet<String>,
+    /// What every tensor's name begins with, if it is what wrappers add.
+    prefix: String,
+}
+
+/// What wrappers of PyTorch put before every name: `DataParallel` and `torch.compile`.
+const WRAPPERS: &[&str] = &["module.", "_orig_mod."];
+
+/// What wrappers put before all of these names; empty if there is one without it.
+fn prefix<'a>(names: impl Iterator<Item = &'a String>) -> String {
+    let mut names: Vec<&str> = names.map(String::as_str).collect();
+    let mut found = String::new();
+    while let Some(wrapper) = WRAPPERS.iter().find(|w| names.iter().all(|name| name.starts_with(**w))) {
+        if names.is_empty() {
+            break;
+        }
+        found += wrapper;
+        names.iter_mut().for_each(|name| *name = &name[wrapper.len()..]);
+    }
+    found
+}
+
+/// What wrappers put before the name of every tensor in a safetensors file, of which only the header is read. Networks find their tensors
+/// without it.
+pub fn wrapper_prefix(path: &Path) -> Option<String> {
+    let mut file = std::fs::File::open(path).ok()?;
+    let mut length = [0; 8];
+    file.read_exact(&mut length).ok()?;
+    let mut header = vec![];
+    file.take(u64::from_le_bytes(length)).read_to_end(&mut header).ok()?;
+    let metadata: Metadata = serde_json::from_slice(&header).ok()?;
+    let names = metadata.offset_keys();
+    Some(prefix(names.iter())).filter(|prefix| !prefix.is_empty())
 }
 
 /// Where a tensor lies in the file; `bytes` is within it and as long as `dtype` and `shape` say.
@@ -72,7 +105,8 @@ impl SafeTensorsFile {
     pub fn from_bytes(name: impl Into<PathBuf>, bytes: Vec<u8>) -> Result<Self> {
         let name = name.into();
         let entries = parse(&bytes).map_err(|message| Error::file(&name, message))?;
-        Ok(Self { name, bytes, entries, requested: BTreeSet::new() })
+        let prefix = prefix(entries.keys());
+        Ok(Self { name, bytes, entries, requested: BTreeSet::new(), prefix })
     }
 
     /// SHA-256 of the whole file, in hexadecimal.
@@ -99,10 +133,12 @@ impl WeightSource for SafeTensorsFile {
     }
 
     fn load(&mut self, request: &Request<'_>) -> Result<Vec<f32>, String> {
-        let Some(entry) = self.entries.get(request.name) else {
+        let plain = |name: &str| self.entries.contains_key(name).then(|| name.to_string());
+        let Some(name) = plain(request.name).or_else(|| plain(&(self.prefix.clone() + request.name))) else {
             return Err(format!("missing, expected shape {:?}{}", request.shape, self.hint(request.name)));
         };
-        self.requested.insert(request.name.to_string());
+        let entry = &self.entries[&name];
+        self.requested.insert(name);
         if entry.shape != request.shape {
             return Err(format!("expected shape {:?}, found {:?}", request.shape, entry.shape));
         }
@@ -261,6 +297,33 @@ mod tests {
         let message = load(&mut file, "a.bf61", &[2]).unwrap_err();
         assert!(message.starts_with("missing, expected shape [2]; did you mean `a.bf16`"), "{message}");
         assert_eq!(load(&mut file, "no.such.tensor.at.all", &[]).unwrap_err(), "missing, expected shape []");
+    }
+
+    #[test]
+    fn what_wrappers_put_before_every_name_is_seen_through() {
+        let bytes = 1.5f32.to_le_bytes();
+        let file = |names: &[&str]| {
+            let view = |name| (name, TensorView::new(Dtype::F32, vec![1], &bytes).unwrap());
+            safetensors::serialize(names.iter().copied().map(view), None).unwrap()
+        };
+        let wrapped = file(&["module._orig_mod.a", "module._orig_mod.b"]);
+        let mut read = SafeTensorsFile::from_bytes("w", wrapped.clone()).unwrap();
+        assert_eq!(load(&mut read, "a", &[1]).unwrap(), [1.5]);
+        assert_eq!(read.unused(), ["module._orig_mod.b"], "names stay the file's own");
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("w.safetensors");
+        for (bytes, expected) in [
+            (wrapped, Some("module._orig_mod.".to_string())),
+            (file(&["module.a", "b"]), None),
+            (file(&[]), None),
+            (b"no such file".to_vec(), None),
+        ] {
+            std::fs::write(&path, bytes).unwrap();
+            assert_eq!(wrapper_prefix(&path), expected);
+        }
+        // One without it: perhaps a name of the network's own.
+        let mut mixed = SafeTensorsFile::from_bytes("w", file(&["module.a", "b"])).unwrap();
+        assert!(load(&mut mixed, "a", &[1]).unwrap_err().contains("did you mean `module.a`"));
     }
 
     #[test]

@@ -6,13 +6,14 @@ mod heat;
 mod label;
 mod npy;
 mod overlay;
+mod text;
 
 pub use atomic::write_atomic;
 pub use grid::{GridScale, write_grid_png};
 pub use heat::write_heat_png;
 pub use label::write_label_png;
 pub use npy::{NpyData, write_npy};
-pub use overlay::write_overlay_png;
+pub use overlay::{Legend, write_legend_png, write_overlay_png};
 
 use crate::{Error, Result};
 use std::path::Path;
