@@ -8,7 +8,7 @@
 use crate::{
     Command, Result, c,
     cortex_m::root,
-    count, defmt, images, lints, no_std,
+    count, defmt, generate, images, lints, no_std,
     stage::{Runner, Stage},
     test,
 };
@@ -49,6 +49,8 @@ fn run(arguments: &[String]) -> Result {
         }
         ["--targets"] => {
             let mut runner = Runner::new("ci --targets");
+            generate::build(&mut runner)?;
+            generate::sources(&mut runner, &generate::all()?)?;
             // What builds in folders of its own comes first.
             images::stages(&mut runner)?;
             test::boards(&mut runner)?;

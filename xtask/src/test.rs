@@ -4,6 +4,7 @@ use crate::{
     Command, Result,
     cortex_m::{self, BOARDS, Board},
     emulated::{self, CORES, Core},
+    generate,
     stage::{Runner, Stage},
     tools,
 };
@@ -56,6 +57,12 @@ fn run(arguments: &[String]) -> Result {
             doc_tests(&mut runner)?;
         }
         tests(&mut runner, rest)?;
+    }
+    let mut models = if cores.is_empty() { vec![] } else { emulated::models() };
+    models.extend(cortex_m::models(&boards, sweep));
+    if !models.is_empty() && rest.is_empty() {
+        generate::build(&mut runner)?;
+        generate::sources(&mut runner, &models)?;
     }
     for core in cores {
         emulated::tests(&mut runner, core, sweep, rest)?;
