@@ -48,6 +48,7 @@ fn run(arguments: &[String]) -> Result {
 
 /// The stages, for this command and for `ci`: with the command line that [`generate::build`] builds.
 pub(crate) fn stages(runner: &mut Runner) -> Result {
+    runner.part("C", 90);
     qemu::check_tools()?;
     for tool in ["make", "cc", "arm-none-eabi-gcc"] {
         if !tools::runs(tool, &["--version"]) {
@@ -81,7 +82,7 @@ fn header(runner: &mut Runner) -> Result {
     for (compiler, language, standard) in LANGUAGES {
         let name = format!("C: header, {standard}");
         if !tools::runs(compiler, &["--version"]) {
-            runner.leave_out(format!("{name}: no `{compiler}` (to have it: apt-get install g++)"));
+            runner.leave_out(format!("{name}: no `{compiler}` (to have it: apt-get install g++)"))?;
             continue;
         }
         let header = format!("target/c/{FIRMWARE}/include/anam_net.h");

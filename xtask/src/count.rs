@@ -100,6 +100,7 @@ fn sources(cases: &[Case<'_>]) -> Result<Vec<generate::Model>> {
 
 /// The small set against the table, for `ci`.
 pub(crate) fn stages(runner: &mut Runner) -> Result {
+    runner.part("instruction counts", 60);
     let found = measure(runner, SMALL)?;
     Table::read()?.check(runner, &found)
 }
@@ -111,7 +112,7 @@ fn measure(runner: &mut Runner, cases: &[Case<'_>]) -> Result<Vec<Entry>> {
         let Case { target, recipe } = *case;
         let machine = Machine::find(target)?;
         if let Some(missing) = case.missing()? {
-            runner.leave_out(format!("instructions of {recipe} on {target}: no {missing}"));
+            runner.leave_out(format!("instructions of {recipe} on {target}: no {missing}"))?;
             continue;
         }
         if machine.is_emulated() && !plugin {

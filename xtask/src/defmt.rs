@@ -64,6 +64,7 @@ const FOLDER: &str = "defmt";
 
 /// The stages of `ci`: also what the feature adds to the runtime and to boards.
 pub(crate) fn stages(runner: &mut Runner) -> Result {
+    runner.part("defmt", 60);
     let runtime = format!("{QUICKLY} --features defmt");
     let lints = format!("clippy {runtime} --all-targets -- -D warnings");
     runner.run(Stage::cargo("lints, defmt", &lints).variable("DEFMT_LOG", "trace"))?;

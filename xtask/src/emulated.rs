@@ -26,6 +26,8 @@ pub(crate) struct Core {
     pub(crate) summary: &'static str,
     /// The suites, which look at single kernels, that run there on every push: those of what no other core has. In a sweep, all run.
     suites: &'static [&'static str],
+    /// Seconds that all of that may take.
+    budget: u64,
 }
 
 /// All cores.
@@ -36,13 +38,21 @@ pub(crate) const CORES: &[Core] = &[
         summary: "Raspberry Pi 3 and Zero 2: NEON",
         // The A72's.
         suites: &[],
+        budget: 60,
     },
-    Core { name: "aarch64-cortex-a72", cpu: "cortex-a72", summary: "Raspberry Pi 4: NEON", suites: ALL },
+    Core {
+        name: "aarch64-cortex-a72",
+        cpu: "cortex-a72",
+        summary: "Raspberry Pi 4: NEON",
+        suites: ALL,
+        budget: 180,
+    },
     Core {
         name: "aarch64-cortex-a76",
         cpu: "cortex-a76",
         summary: "Raspberry Pi 5: and dot products, fp16",
         suites: ALL,
+        budget: 120,
     },
     Core {
         name: "aarch64-max",
@@ -57,6 +67,7 @@ pub(crate) const CORES: &[Core] = &[
             "--test=row_chain",
             "--test=tflite_ops",
         ],
+        budget: 90,
     },
 ];
 
@@ -147,6 +158,7 @@ const QUICK: &[&str] = &[
 
 /// The tests of one core. `arguments` go to the test binaries; with any, only those run.
 pub(crate) fn tests(runner: &mut Runner, core: &Core, sweep: bool, arguments: &[String]) -> Result {
+    runner.part(core.name, core.budget);
     let all = sweep || !arguments.is_empty();
     let suites = if all { ALL } else { core.suites };
     let stage = cross::aarch64(core.name, &[&[SUITES], suites].concat().join(" "), core.cpu)?;
@@ -242,9 +254,8 @@ fn command_line(runner: &mut Runner, core: &Core, program: &str) -> Result {
                 emulate(core, program, &arguments).named(format!("{}: niello golden, w251_cnn", core.name)),
             )?;
         }
-        None => {
-            runner.leave_out(format!("{}: trained weights (no shared data beside the checkout)", core.name))
-        }
+        None => runner
+            .leave_out(format!("{}: trained weights (no shared data beside the checkout)", core.name))?,
     }
     let models = emulate(core, program, &["models"]).output()?;
     if !models.contains("squeezenet1_1") {

@@ -81,11 +81,13 @@ pub(crate) fn all() -> Result<Vec<Model>> {
 
 /// Builds the generator, and the command line with it.
 pub(crate) fn build(runner: &mut Runner) -> Result {
+    runner.part("generator and command line", 100);
     runner.run(Stage::cargo("generator and command line, built", BUILD))
 }
 
 /// Writes the sources of some models.
 pub(crate) fn sources(runner: &mut Runner, models: &[Model]) -> Result {
+    runner.part("sources of models", 45);
     let plan = root().join(PLAN);
     let of_file = |e| format!("cannot write {PLAN}: {e}");
     fs::create_dir_all(root().join(OUT)).map_err(of_file)?;

@@ -48,6 +48,7 @@ const FLOAT: &str = "plain-float";
 
 /// The stages, for this command and for `ci`.
 pub(crate) fn stages(runner: &mut Runner) -> Result {
+    runner.part("images of boards", 180);
     let plain = TARGETS.iter().map(|target| (PLAIN.to_string(), target.to_string()));
     for (package, target) in plain.chain(boards()?) {
         runner.run(generate::from(build(&package, &target, "")?, WHOLE))?;
