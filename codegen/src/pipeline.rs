@@ -392,6 +392,24 @@ impl Build {
         Ok(())
     }
 
+    /// The program that the recipe gives with another `[target]`, board and tuning included, from the same quantised graph: the results are
+    /// the same bytes.
+    ///
+    /// # Errors
+    /// An unknown target or board, a tuning file of another network, a program that does not fit the board.
+    pub fn place(&mut self, target: crate::recipe::Target) -> Result<()> {
+        let recipe = Recipe { target, ..self.recipe.clone() };
+        let board = recipe.board()?;
+        let target = Target::find(recipe.target_name(board.as_ref()))?;
+        let target = Target { tuning: tuning(&recipe, target)?, ..with_threads(&recipe, target) };
+        self.program = lower(&self.quantized, &target, self.program.metadata.clone())?;
+        self.recipe = match &board {
+            Some(board) => recipe.placed_on(board)?,
+            None => recipe,
+        };
+        board.map_or(Ok(()), |board| board::check(&self.program, &board, self.table_bytes()))
+    }
+
     /// The program with other choices, from the same quantised graph: the results are the same bytes.
     ///
     /// # Errors

@@ -4,7 +4,7 @@
 use crate::{
     Command, Result,
     cortex_m::{log, qemu},
-    cross, elf, no_arguments,
+    cross, elf, generate, no_arguments,
     stage::{Runner, Stage},
     tools,
 };
@@ -25,9 +25,7 @@ const FIRMWARE: &str = "cortex-m";
 const HOST: &str = "host";
 const AARCH64: &str = "aarch64";
 const BUILD: &str = "target/c/build";
-/// The command line, with all features that tests are built with: what they need is not compiled once more. An example is what makes
-/// cargo take those of development.
-const COMMAND_LINE: &str = "build --workspace --bin niello --example seeded_crate";
+/// The command line.
 const PROGRAM: &str = "target/debug/niello";
 
 const FIRMWARE_TARGET: &str = "thumbv7em-none-eabihf";
@@ -43,19 +41,20 @@ const LANGUAGES: &[(&str, &str, &str)] =
 fn run(arguments: &[String]) -> Result {
     no_arguments(arguments)?;
     let mut runner = Runner::new("c");
+    generate::build(&mut runner)?;
     stages(&mut runner)?;
     runner.finish()
 }
 
-/// The stages, for this command and for `ci`.
+/// The stages, for this command and for `ci`: with the command line that [`generate::build`] builds.
 pub(crate) fn stages(runner: &mut Runner) -> Result {
+    runner.part("C", 90);
     qemu::check_tools()?;
     for tool in ["make", "cc", "arm-none-eabi-gcc"] {
         if !tools::runs(tool, &["--version"]) {
             return Err(missing(tool));
         }
     }
-    runner.run(Stage::cargo("C: command line", COMMAND_LINE))?;
     for (folder, packing) in CRATES {
         model(runner, folder, packing)?;
     }
@@ -83,7 +82,7 @@ fn header(runner: &mut Runner) -> Result {
     for (compiler, language, standard) in LANGUAGES {
         let name = format!("C: header, {standard}");
         if !tools::runs(compiler, &["--version"]) {
-            runner.leave_out(format!("{name}: no `{compiler}` (to have it: apt-get install g++)"));
+            runner.leave_out(format!("{name}: no `{compiler}` (to have it: apt-get install g++)"))?;
             continue;
         }
         let header = format!("target/c/{FIRMWARE}/include/anam_net.h");

@@ -8,7 +8,7 @@
 use crate::{
     Command, Result, c,
     cortex_m::root,
-    count, defmt, images, lints, no_std,
+    count, defmt, generate, images, lints, no_std,
     stage::{Runner, Stage},
     test,
 };
@@ -21,23 +21,30 @@ pub(crate) const COMMAND: Command = Command {
     run,
 };
 
+/// Seconds that all of it may take on two cores, from a clean clone.
+const BUDGET: u64 = 900;
+
 fn run(arguments: &[String]) -> Result {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => {
             let mut runner = Runner::new("ci");
             // Before anything is built twice.
-            runner.run(Stage::cargo("format", "fmt --all --check"))?;
+            format(&mut runner)?;
+            // Both halves need what the generator consists of.
+            generate::build(&mut runner)?;
             let targets = Part::start("--targets", "target/ci-targets.log")?;
             host(&mut runner)?;
             let tests = Part::start("--tests", "target/ci-tests.log")?;
             // In this order, so that the log ends with the test runner's summary.
-            let (targets, tests) = (targets.finish(), tests.finish());
-            targets.and(tests)?;
-            runner.finish()
+            runner.part("waiting for the targets", TARGETS_BUDGET);
+            let targets = targets.finish();
+            runner.part("waiting for the tests", TESTS_BUDGET);
+            targets.and(tests.finish())?;
+            runner.finish_within(BUDGET)
         }
         ["--host"] => {
             let mut runner = Runner::new("ci --host");
-            runner.run(Stage::cargo("format", "fmt --all --check"))?;
+            format(&mut runner)?;
             host(&mut runner)?;
             test::tests(&mut runner, &[])?;
             runner.finish()
@@ -49,9 +56,11 @@ fn run(arguments: &[String]) -> Result {
         }
         ["--targets"] => {
             let mut runner = Runner::new("ci --targets");
+            generate::build(&mut runner)?;
+            generate::sources(&mut runner, &generate::all()?)?;
             // What builds in folders of its own comes first.
-            images::stages(&mut runner)?;
             test::boards(&mut runner)?;
+            images::stages(&mut runner)?;
             test::cores(&mut runner)?;
             count::stages(&mut runner)?;
             c::stages(&mut runner)?;
@@ -60,6 +69,15 @@ fn run(arguments: &[String]) -> Result {
         }
         _ => Err(format!("unexpected arguments; usage: ci {}", COMMAND.arguments)),
     }
+}
+
+/// Seconds after the rest of this machine's stages that each may still take.
+const TARGETS_BUDGET: u64 = 360;
+const TESTS_BUDGET: u64 = 120;
+
+fn format(runner: &mut Runner) -> Result {
+    runner.part("format", 10);
+    runner.run(Stage::cargo("format", "fmt --all --check"))
 }
 
 /// Libraries, programs and examples: the command line's program has nothing to document, see its manifest. Without examples, cargo would
@@ -71,9 +89,11 @@ const DOCUMENTATION: &str =
 fn host(runner: &mut Runner) -> Result {
     lints::stages(runner)?;
     no_std::stages(runner)?;
+    runner.part("documentation", 60);
     let documentation = Stage::cargo("documentation", DOCUMENTATION);
     runner.run(documentation.variable("RUSTDOCFLAGS", "-D warnings"))?;
     test::doc_tests(runner)?;
+    runner.part("tests, built", 180);
     runner.run(Stage::cargo("tests, built", "test --workspace --lib --bins --tests --no-run --quiet"))
 }
 

@@ -1,16 +1,16 @@
 //! Generated models on emulated Cortex-M boards: each layer of each case as the golden file has it, the stack within its
 //! bound.
 //!
-//! `targets/cortex-m-qemu` makes an image for each model and rounding. Boards of the same target and memory map run the
-//! same image. Before them, the kernels alone: [`kernels`].
+//! `targets/cortex-m-qemu` makes an image for each set of models, of which the emulator is told to run one. Boards of the same target and
+//! memory map run the same image. Before them, the kernels alone: [`kernels`].
 
 mod image;
 mod kernels;
 pub(crate) mod log;
 pub(crate) mod qemu;
 
-use crate::{Result, stage::Runner};
-use image::{Image, MODELS};
+use crate::{Result, generate, stage::Runner};
+use image::{Image, Model, Set};
 pub(crate) use image::{root, shared};
 use std::{
     fs, thread,
@@ -30,18 +30,63 @@ pub(crate) struct Board {
     /// What is built for it.
     pub(crate) target: &'static str,
     /// The models that run there on every push.
-    models: &'static [&'static [&'static str]],
-    /// And those that run there in a sweep.
-    sweep: &'static [&'static [&'static str]],
+    models: &'static [&'static Set],
+    /// Of these, the only one: the images are another board's, which runs all.
+    only: Option<&'static str>,
+    /// And those that run there in a sweep, with all of `models`.
+    sweep: &'static [&'static Set],
 }
 
-const TINY: &[&str] = &["anam_net_tiny", "anam_net_wide", "every_operator_int16"];
+/// What fits 16 KiB of RAM.
+const TINY: Set = Set {
+    name: "tiny",
+    models: &[
+        "anam_net_tiny.tflite-double",
+        "anam_net_tiny.single",
+        "anam_net_wide.tflite-double",
+        "anam_net_wide.single",
+        "every_operator_int16.tflite-double",
+    ],
+};
 /// In whole numbers.
-const WHOLE: &[&str] =
-    &["anam_net_narrow", "squeezenet1_1", "w251_cnn", "w251_squeezenet", "every_operator_int16"];
+const WHOLE: Set = Set {
+    name: "whole",
+    models: &[
+        "anam_net_narrow.tflite-double",
+        "squeezenet1_1.tflite-double",
+        "w251_cnn.tflite-double",
+        "w251_squeezenet.tflite-double",
+        "every_operator_int16.tflite-double",
+    ],
+};
+/// The same in the other rounding. The network of every operator is left out: its code is the same, with another constant.
+const SINGLE: Set = Set {
+    name: "single",
+    models: &["anam_net_narrow.single", "squeezenet1_1.single", "w251_cnn.single", "w251_squeezenet.single"],
+};
+/// What is placed in memories of its own.
+const NARROW: Set =
+    Set { name: "narrow", models: &["anam_net_narrow.tflite-double", "anam_net_narrow.single"] };
 /// In floating point, and in both.
-const FLOATING: &[&str] =
-    &["every_operator_f32", "every_operator_f16", "every_operator_f16_native", "squeezenet1_1_mixed"];
+const FLOATING: Set = Set {
+    name: "floating",
+    models: &[
+        "every_operator_f32.tflite-double",
+        "every_operator_f16.tflite-double",
+        "every_operator_f16_native.tflite-double",
+        "squeezenet1_1_mixed.tflite-double",
+    ],
+};
+/// Of these, what stands for all.
+const FEW_FLOATING: Set = Set {
+    name: "few-floating",
+    models: &["every_operator_f16.tflite-double", "squeezenet1_1_mixed.tflite-double"],
+};
+/// What fits 2 MiB of weights.
+const SMALL: Set =
+    Set { name: "small", models: &["squeezenet1_1.tflite-double", "every_operator_int16.tflite-double"] };
+const MIXED: Set = Set { name: "mixed", models: &["squeezenet1_1_mixed.tflite-double"] };
+
 /// All boards.
 pub(crate) const BOARDS: &[Board] = &[
     Board {
@@ -50,7 +95,8 @@ pub(crate) const BOARDS: &[Board] = &[
         machine: "microbit",
         memory: "microbit",
         target: "thumbv6m-none-eabi",
-        models: &[TINY],
+        models: &[&TINY],
+        only: None,
         sweep: &[],
     },
     Board {
@@ -59,8 +105,9 @@ pub(crate) const BOARDS: &[Board] = &[
         machine: "mps2-an385",
         memory: "mps2-an385",
         target: "thumbv7m-none-eabi",
-        models: &[WHOLE],
-        sweep: &[FLOATING],
+        models: &[&WHOLE],
+        only: None,
+        sweep: &[&SINGLE, &FLOATING],
     },
     Board {
         name: "cortex-m4",
@@ -68,7 +115,8 @@ pub(crate) const BOARDS: &[Board] = &[
         machine: "mps2-an386",
         memory: "mps2-an386",
         target: "thumbv7em-none-eabihf",
-        models: &[WHOLE, FLOATING],
+        models: &[&WHOLE, &SINGLE, &FLOATING],
+        only: None,
         sweep: &[],
     },
     Board {
@@ -77,8 +125,9 @@ pub(crate) const BOARDS: &[Board] = &[
         machine: "mps2-an500",
         memory: "mps2-an386",
         target: "thumbv7em-none-eabihf",
-        models: &[WHOLE, FLOATING],
-        sweep: &[],
+        models: &[&WHOLE],
+        only: Some("squeezenet1_1.tflite-double"),
+        sweep: &[&SINGLE, &FLOATING],
     },
     Board {
         name: "cortex-m7-placed",
@@ -86,7 +135,8 @@ pub(crate) const BOARDS: &[Board] = &[
         machine: "mps2-an500",
         memory: "mps2-an500-placed",
         target: "thumbv7em-none-eabihf",
-        models: &[&["anam_net_narrow"]],
+        models: &[&NARROW],
+        only: None,
         sweep: &[],
     },
     Board {
@@ -95,8 +145,9 @@ pub(crate) const BOARDS: &[Board] = &[
         machine: "mps2-an505",
         memory: "mps2-an505",
         target: "thumbv8m.main-none-eabihf",
-        models: &[WHOLE, &["every_operator_f16", "squeezenet1_1_mixed"]],
-        sweep: &[WHOLE, FLOATING],
+        models: &[&WHOLE, &FEW_FLOATING],
+        only: None,
+        sweep: &[&SINGLE, &FLOATING],
     },
     Board {
         name: "cortex-m55",
@@ -104,17 +155,40 @@ pub(crate) const BOARDS: &[Board] = &[
         machine: "mps3-an547",
         memory: "mps3-an547",
         target: "thumbv8m.main-none-eabihf",
-        models: &[&["squeezenet1_1", "every_operator_int16", "squeezenet1_1_mixed"]],
-        sweep: &[WHOLE, FLOATING],
+        models: &[&SMALL],
+        only: None,
+        sweep: &[&MIXED],
     },
 ];
 
 impl Board {
-    /// Whether a model runs there, in a sweep or else.
-    fn runs(&self, model: &str, sweep: bool) -> bool {
-        let sweep = if sweep { self.sweep } else { &[] };
-        self.models.iter().chain(sweep).any(|some| some.contains(&model))
+    /// Its images, and of each the models that run.
+    fn images(&self, sweep: bool) -> Vec<(Image, Vec<Model>)> {
+        let more = if sweep { self.sweep } else { &[] };
+        let only = self.only.filter(|_| !sweep);
+        let runs = |model: &Model| only.is_none_or(|only| model.name() == only);
+        let sets = self.models.iter().chain(more);
+        sets.map(|set| (Image::of(set, self), set.models().into_iter().filter(runs).collect())).collect()
     }
+
+    /// The image with a wrong weight in it, and that model.
+    fn spoilt(&self) -> Option<(Image, Model)> {
+        let set = self.models.first().filter(|_| self.memory == SPOILT_MEMORY)?;
+        let model = set.models().into_iter().next()?;
+        Some((Image::of(set, self), Model { flip: Some(WRONG), ..model }))
+    }
+}
+
+/// The sources of what runs on some boards.
+pub(crate) fn models(boards: &[&Board], sweep: bool) -> Vec<generate::Model> {
+    let of_board = |board: &&Board| -> Vec<generate::Model> {
+        let spoilt = board.spoilt();
+        let of_image = |(image, _): (Image, _)| {
+            image.sources(spoilt.filter(|(other, _)| *other == image).map(|(_, model)| model))
+        };
+        board.images(sweep).into_iter().flat_map(of_image).collect()
+    };
+    boards.iter().flat_map(of_board).collect()
 }
 
 /// Emulators at the same time.
@@ -123,98 +197,82 @@ const WORKERS: usize = 2;
 /// What one run showed.
 struct Row {
     board: &'static str,
-    image: Image,
+    model: Model,
     layers: usize,
     stack: usize,
     class: Option<String>,
-    size: qemu::Size,
     took: Duration,
 }
 
-/// Builds the images of some boards, runs them, compares, prints a table.
+/// Builds the images of some boards from generated sources, runs them, compares, prints a table.
 ///
 /// # Errors
 /// A missing tool, the first layer that differs, a stack beyond its bound.
 pub(crate) fn tests(runner: &mut Runner, boards: &[&'static Board], sweep: bool) -> Result {
     qemu::check_tools()?;
-    let shared = shared();
-    if shared.is_none() && std::env::var("CI").is_ok_and(|ci| ci == "true") {
-        return Err(
-            "trained models need the shared data: lay it beside the checkout as `shared`, or name it in \
-                    NIELLO_SHARED"
-                .into(),
-        );
+    if shared().is_none() {
+        runner.leave_out(
+            "trained models on Cortex-M: no shared data; lay it beside the checkout as `shared`, or name it in NIELLO_SHARED",
+        )?;
     }
+    runner.part("kernels on Cortex-M", 60);
     boards.iter().try_for_each(|board| kernels::check(runner, board))?;
-    let mut jobs: Vec<(Image, Vec<&Board>)> = vec![];
-    for board in boards {
-        for model in MODELS.iter().filter(|m| board.runs(m.name, sweep)) {
-            if model.trained && shared.is_none() {
-                runner.leave_out(format!("{} on {}: no shared data", model.name, board.name));
-                continue;
-            }
-            for rounding in model.roundings.iter().copied() {
-                let image = Image {
-                    model,
-                    rounding,
-                    memory: board.memory,
-                    target: board.target,
-                    dump: None,
-                    flip: None,
-                };
-                match jobs.iter_mut().find(|(other, _)| *other == image) {
-                    Some((_, boards)) => boards.push(board),
-                    None => jobs.push((image, vec![board])),
-                }
+    runner.part("models on Cortex-M", 180);
+    let mut jobs: Vec<(Image, Vec<(&'static Board, Model)>)> = vec![];
+    for board in boards.iter().copied() {
+        for (image, models) in board.images(sweep) {
+            let runs = models.into_iter().map(|model| (board, model));
+            match jobs.iter_mut().find(|(other, _)| *other == image) {
+                Some((_, all)) => all.extend(runs),
+                None => jobs.push((image, runs.collect())),
             }
         }
     }
-    let rows = thread::scope(|scope| {
+    let (rows, sizes) = thread::scope(|scope| {
         let (mut running, mut rows) = (std::collections::VecDeque::new(), vec![]);
+        let mut sizes = vec![];
         let join = |handle: thread::ScopedJoinHandle<'_, Result<Row>>| {
             handle.join().unwrap_or_else(|_| Err("a worker panicked".into()))
         };
-        for (image, boards) in jobs {
+        for (image, runs) in jobs {
             // The next image is built while the last ones run.
             image.build(runner)?;
-            for board in boards {
+            sizes.push((image, qemu::size(&image.elf())?));
+            for (board, model) in runs {
                 if running.len() == WORKERS
                     && let Some(first) = running.pop_front()
                 {
                     rows.push(join(first)?);
                 }
-                let image = image.clone();
-                running.push_back(scope.spawn(move || run(board, image)));
+                running.push_back(scope.spawn(move || run(board, image, model)));
             }
         }
         rows.extend(running.into_iter().map(join).collect::<Result<Vec<Row>>>()?);
-        Ok::<_, String>(rows)
+        Ok::<_, String>((rows, sizes))
     })?;
-    print(&rows);
+    print(&rows, &sizes);
     boards
         .iter()
         .filter(|board| board.name == SPOILT)
         .try_for_each(|board| a_wrong_weight_is_named(runner, board))
 }
 
-/// The board on which a wrong weight is tried out.
+/// The board on which a wrong weight is tried out, and the memory map of its image.
 const SPOILT: &str = "cortex-m4";
+const SPOILT_MEMORY: &str = "mps2-an386";
+/// The layer that has it.
+const WRONG: usize = 9;
 
 /// With one bit of one weight turned over, the run must fail and name the layer and its first element.
 fn a_wrong_weight_is_named(runner: &mut Runner, board: &'static Board) -> Result {
-    const LAYER: usize = 9;
     let start = Instant::now();
-    let model = MODELS.iter().find(|model| board.runs(model.name, false) && !model.trained);
-    let model = model.ok_or_else(|| format!("{} runs no seeded model", board.name))?;
-    let (rounding, memory, target) = (model.roundings[0], board.memory, board.target);
-    let image = Image { model, rounding, memory, target, dump: None, flip: Some(LAYER) };
-    image.build(runner)?;
-    let Err(message) = run(board, image) else {
-        return Err(format!("{}: a wrong weight in layer {LAYER} was not noticed", board.name));
+    let (image, model) = board.spoilt().ok_or_else(|| format!("{} has no image", board.name))?;
+    let Err(message) = run(board, image, model) else {
+        return Err(format!("{}: a wrong weight in layer {WRONG} was not noticed", board.name));
     };
-    if !message.contains(&format!("layer {LAYER} `")) || !message.contains("first at [") {
+    if !message.contains(&format!("layer {WRONG} `")) || !message.contains("first at [") {
         return Err(format!(
-            "{}: expected layer {LAYER} and an element in the error, found: {message}",
+            "{}: expected layer {WRONG} and an element in the error, found: {message}",
             board.name
         ));
     }
@@ -223,17 +281,17 @@ fn a_wrong_weight_is_named(runner: &mut Runner, board: &'static Board) -> Result
     Ok(())
 }
 
-/// Runs an image and compares what it prints.
-fn run(board: &'static Board, image: Image) -> Result<Row> {
+/// Runs a model of an image and compares what it prints.
+fn run(board: &'static Board, image: Image, model: Model) -> Result<Row> {
     let start = Instant::now();
-    let text = qemu::run(board.machine, &image.elf())?;
+    let text = qemu::run(board.machine, &image.elf(), &[model.name()])?;
     let took = start.elapsed();
-    let here = format!("{}, {}", board.name, image.name());
-    let path = image.golden();
+    let here = format!("{}, {}", board.name, model.name());
+    let path = model.golden();
     let golden = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
     let layers = log::compare(&golden, &text).map_err(|difference| {
         let element = difference.layer.as_ref().map_or(String::new(), |place| {
-            let found = image.element(board.machine, &difference.case, place);
+            let found = image.element(board.machine, &model, &difference.case, place);
             format!("\n  {}", found.unwrap_or_else(|e| format!("the element is not known: {e}")))
         });
         let last = text.lines().last().unwrap_or("nothing");
@@ -244,28 +302,27 @@ fn run(board: &'static Board, image: Image) -> Result<Row> {
     }
     let stack = log::value(&text, "stack").and_then(|bytes| bytes.parse().ok());
     let stack: usize = stack.ok_or_else(|| format!("{here}: the run did not reach its end"))?;
-    if stack > image.model.stack {
-        let bound = image.model.stack;
+    if stack > model.recipe.stack {
+        let bound = model.recipe.stack;
         return Err(format!("{here}: {stack} bytes of stack, more than the bound of {bound}"));
     }
     let class = log::value(&text, "class").map(Into::into);
-    Ok(Row { board: board.name, layers, stack, class, size: qemu::size(&image.elf())?, took, image })
+    Ok(Row { board: board.name, model, layers, stack, class, took })
 }
 
-fn print(rows: &[Row]) {
-    println!(
-        "\n  {:<12}{:<18}{:<15}{:>7}{:>9}{:>7}{:>11}{:>11}{:>8}",
-        "core", "model", "rounding", "layers", "stack", "bound", "flash", "RAM", "time"
-    );
-    for Row { board, image, layers, stack, class, size, took } in rows {
+fn print(rows: &[Row], sizes: &[(Image, qemu::Size)]) {
+    println!("\n  {:<40}{:>11}{:>11}", "image", "flash", "RAM");
+    for (image, size) in sizes {
+        let name = format!("{}, {}", image.memory, image.set.name);
+        println!("  {name:<40}{:>11}{:>11}", size.flash, size.ram);
+    }
+    println!("\n  {:<18}{:<40}{:>7}{:>9}{:>7}{:>8}", "core", "model", "layers", "stack", "bound", "time");
+    for Row { board, model, layers, stack, class, took } in rows {
         let class = class.as_ref().map_or(String::new(), |class| format!("  {class}"));
         println!(
-            "  {board:<12}{:<18}{:<15}{layers:>7}{stack:>9}{:>7}{:>11}{:>11}{:>6.1} s{class}",
-            image.model.name,
-            image.rounding,
-            image.model.stack,
-            size.flash,
-            size.ram,
+            "  {board:<18}{:<40}{layers:>7}{stack:>9}{:>7}{:>6.1} s{class}",
+            model.name(),
+            model.recipe.stack,
             took.as_secs_f64()
         );
     }

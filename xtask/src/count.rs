@@ -11,7 +11,7 @@ mod machine;
 mod measured;
 mod table;
 
-use crate::{Command, Result, stage::Runner};
+use crate::{Command, Result, generate, stage::Runner};
 use cases::{ALL, Case, SMALL};
 use machine::Machine;
 use std::time::Instant;
@@ -58,6 +58,8 @@ fn run(arguments: &[String]) -> Result {
         _ => return Err(usage()),
     };
     let mut runner = Runner::new("count");
+    generate::build(&mut runner)?;
+    generate::sources(&mut runner, &sources(cases)?)?;
     let found = measure(&mut runner, cases)?;
     println!();
     for entry in &found {
@@ -80,8 +82,25 @@ fn run(arguments: &[String]) -> Result {
     runner.finish()
 }
 
+/// The sources of what `ci` counts.
+pub(crate) fn models() -> Result<Vec<generate::Model>> {
+    sources(SMALL)
+}
+
+/// The sources of some cases.
+fn sources(cases: &[Case<'_>]) -> Result<Vec<generate::Model>> {
+    let mut models = vec![];
+    for case in cases {
+        if case.missing()?.is_none() {
+            models.push(Machine::find(case.target)?.model(case.recipe));
+        }
+    }
+    Ok(models)
+}
+
 /// The small set against the table, for `ci`.
 pub(crate) fn stages(runner: &mut Runner) -> Result {
+    runner.part("instruction counts", 60);
     let found = measure(runner, SMALL)?;
     Table::read()?.check(runner, &found)
 }
@@ -93,7 +112,7 @@ fn measure(runner: &mut Runner, cases: &[Case<'_>]) -> Result<Vec<Entry>> {
         let Case { target, recipe } = *case;
         let machine = Machine::find(target)?;
         if let Some(missing) = case.missing()? {
-            runner.leave_out(format!("instructions of {recipe} on {target}: no {missing}"));
+            runner.leave_out(format!("instructions of {recipe} on {target}: no {missing}"))?;
             continue;
         }
         if machine.is_emulated() && !plugin {

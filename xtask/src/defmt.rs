@@ -3,7 +3,7 @@
 use crate::{
     Command, Result,
     cortex_m::{log, qemu},
-    images,
+    generate, images,
     no_std::QUICKLY,
     stage::{Runner, Stage},
     tools,
@@ -47,12 +47,24 @@ fn run(arguments: &[String]) -> Result {
         }
     };
     let mut runner = Runner::new("defmt");
+    generate::build(&mut runner)?;
+    generate::sources(&mut runner, &models())?;
     emulated(&mut runner, bless)?;
     runner.finish()
 }
 
+/// The firmware's model.
+pub(crate) fn models() -> Vec<generate::Model> {
+    let recorded = generate::Model::recorded(FOLDER, "anam_net_tiny", "tflite-double");
+    vec![generate::Model { name: "model".into(), golden: None, ..recorded }]
+}
+
+/// Where it lies.
+const FOLDER: &str = "defmt";
+
 /// The stages of `ci`: also what the feature adds to the runtime and to boards.
 pub(crate) fn stages(runner: &mut Runner) -> Result {
+    runner.part("defmt", 60);
     let runtime = format!("{QUICKLY} --features defmt");
     let lints = format!("clippy {runtime} --all-targets -- -D warnings");
     runner.run(Stage::cargo("lints, defmt", &lints).variable("DEFMT_LOG", "trace"))?;
@@ -69,7 +81,8 @@ fn emulated(runner: &mut Runner, bless: bool) -> Result {
     let decoder = tools::defmt_print()
         .ok_or("defmt-print is not installed; install it with\n\n    cargo xtask setup\n")?;
     // All levels, whatever the environment asks for.
-    runner.run(images::build(PACKAGE, TARGET, "")?.variable("DEFMT_LOG", "trace"))?;
+    let stage = images::build(PACKAGE, TARGET, "")?.variable("DEFMT_LOG", "trace");
+    runner.run(generate::from(stage, FOLDER))?;
     let start = Instant::now();
     let elf = images::image(PACKAGE, TARGET);
     let output = qemu::bytes(MACHINE, &elf)?;

@@ -6,7 +6,7 @@
 use crate::{
     Result,
     cortex_m::{log, shared},
-    cross,
+    cross, generate,
     stage::{Runner, Stage},
 };
 use std::{
@@ -26,6 +26,8 @@ pub(crate) struct Core {
     pub(crate) summary: &'static str,
     /// The suites, which look at single kernels, that run there on every push: those of what no other core has. In a sweep, all run.
     suites: &'static [&'static str],
+    /// Seconds that all of that may take.
+    budget: u64,
 }
 
 /// All cores.
@@ -36,13 +38,21 @@ pub(crate) const CORES: &[Core] = &[
         summary: "Raspberry Pi 3 and Zero 2: NEON",
         // The A72's.
         suites: &[],
+        budget: 60,
     },
-    Core { name: "aarch64-cortex-a72", cpu: "cortex-a72", summary: "Raspberry Pi 4: NEON", suites: ALL },
+    Core {
+        name: "aarch64-cortex-a72",
+        cpu: "cortex-a72",
+        summary: "Raspberry Pi 4: NEON",
+        suites: ALL,
+        budget: 180,
+    },
     Core {
         name: "aarch64-cortex-a76",
         cpu: "cortex-a76",
         summary: "Raspberry Pi 5: and dot products, fp16",
         suites: ALL,
+        budget: 120,
     },
     Core {
         name: "aarch64-max",
@@ -57,6 +67,7 @@ pub(crate) const CORES: &[Core] = &[
             "--test=row_chain",
             "--test=tflite_ops",
         ],
+        budget: 90,
     },
 ];
 
@@ -69,8 +80,62 @@ const CALIBRATING: &str = "aarch64-cortex-a72";
 const SUITES: &str =
     "test --config profile.dev.package.niello.opt-level=2 -p niello-kernels -p niello --no-fail-fast";
 
-/// Programs that run there: the command line, and all generated models of `tests/bits`.
-const PROGRAMS: &str = "build --release -p niello-cli --bin niello -p niello-bits --bin niello-bits";
+/// The program of all generated models.
+const MODELS: &str = "build --release -p niello-bits --bin niello-bits";
+/// Its folder of sources.
+const FOLDER: &str = "bits";
+
+/// Recipes of `tests/bits` with seeded weights, in both roundings.
+const SEEDED: [&str; 9] = [
+    "every_operator",
+    "every_operator_int16",
+    "squeezenet1_1_int16",
+    "anam_net_tiny",
+    "anam_net_wide",
+    "anam_net_narrow",
+    "squeezenet1_1",
+    "shallow_cgan_generator",
+    "residual_attention_unet",
+];
+/// With floating point: one rounding.
+const FLOATS: [&str; 6] = [
+    "every_operator_f32",
+    "every_operator_f16",
+    "every_operator_f16_native",
+    "squeezenet1_1_f16",
+    "squeezenet1_1_f16_native",
+    "squeezenet1_1_mixed",
+];
+/// Where the shared data is, in one packing only.
+const TRAINED: [&str; 2] = ["w251_cnn", "w251_squeezenet"];
+const ROUNDINGS: [&str; 2] = ["tflite-double", "single"];
+const PACKINGS: [&str; 3] = ["portable", "aarch64-neon", "aarch64-dotprod"];
+const TRAINED_PACKINGS: [&str; 1] = ["aarch64-neon"];
+
+/// The sources of all generated models: `MODEL.ROUNDING.PACKING`.
+pub(crate) fn models() -> Vec<generate::Model> {
+    let trained: &[&str] = if shared().is_some() { &TRAINED } else { &[] };
+    let kinds: [(&[&str], &[&str], &[&str]); 3] = [
+        (&SEEDED, &ROUNDINGS, &PACKINGS),
+        (&FLOATS, &ROUNDINGS[..1], &PACKINGS),
+        (trained, &ROUNDINGS, &TRAINED_PACKINGS),
+    ];
+    let mut models = vec![];
+    for (names, roundings, packings) in kinds {
+        for (name, rounding) in names.iter().flat_map(|name| roundings.iter().map(move |r| (name, r))) {
+            let recorded = generate::Model::recorded(FOLDER, name, rounding);
+            models.extend(packings.iter().map(|packing| generate::Model {
+                name: format!("{}.{packing}", recorded.name),
+                target: Some((*packing).into()),
+                ..recorded.clone()
+            }));
+        }
+    }
+    models
+}
+
+/// The command line, which also runs there in a sweep.
+const PROGRAM: &str = "build --release -p niello-cli --bin niello";
 
 /// Of what they consist of, what is long to compile and computes nothing: it is not optimised.
 const QUICK: &[&str] = &[
@@ -93,24 +158,23 @@ const QUICK: &[&str] = &[
 
 /// The tests of one core. `arguments` go to the test binaries; with any, only those run.
 pub(crate) fn tests(runner: &mut Runner, core: &Core, sweep: bool, arguments: &[String]) -> Result {
+    runner.part(core.name, core.budget);
     let all = sweep || !arguments.is_empty();
     let suites = if all { ALL } else { core.suites };
     let stage = cross::aarch64(core.name, &[&[SUITES], suites].concat().join(" "), core.cpu)?;
     if !arguments.is_empty() {
         return runner.run(stage.arguments(&["--".into()]).arguments(arguments));
     }
-    let quick =
-        QUICK.iter().map(|package| format!(" --config profile.release.package.{package}.opt-level=0"));
-    let call = PROGRAMS.to_string() + &quick.collect::<String>();
-    let programs = cross::aarch64(&format!("{}: programs", core.name), &call, core.cpu)?;
-    runner.run(match shared() {
-        // With the trained models.
-        Some(folder) => programs.variable("NIELLO_SHARED", &folder.to_string_lossy()),
-        None => programs,
-    })?;
+    let programs = cross::aarch64(&format!("{}: generated models, built", core.name), MODELS, core.cpu)?;
+    runner.run(generate::from(programs, FOLDER))?;
     let folder = format!("target/{}/release", cross::AARCH64_LINUX);
     generated(runner, core, &format!("{folder}/niello-bits"))?;
-    command_line(runner, core, &format!("{folder}/niello"))?;
+    if sweep {
+        let quick = QUICK.iter().map(|p| format!(" --config profile.release.package.{p}.opt-level=0"));
+        let call = PROGRAM.to_string() + &quick.collect::<String>();
+        runner.run(cross::aarch64(&format!("{}: command line, built", core.name), &call, core.cpu)?)?;
+        command_line(runner, core, &format!("{folder}/niello"))?;
+    }
     if suites.is_empty() { Ok(()) } else { runner.run(stage) }
 }
 
@@ -162,11 +226,7 @@ fn element(core: &Core, program: &str, name: &str, difference: &log::Difference)
     let index = index.to_string();
     let found = emulate(core, program, &[name, &index]).output()?;
     let line = format!("run --release --quiet -p niello-bits -- {name} {index}");
-    let shared = shared().map(|folder| folder.to_string_lossy().into_owned());
-    let reference = shared
-        .iter()
-        .fold(Stage::cargo("reference", &line), |stage, folder| stage.variable("NIELLO_SHARED", folder));
-    let expected = reference.output()?;
+    let expected = generate::from(Stage::cargo("reference", &line), FOLDER).output()?;
     let dump = |text: &str| log::dump(text, &difference.case);
     Ok(format!("; {}", log::element(&dump(&found), &dump(&expected), shape)))
 }
@@ -194,9 +254,8 @@ fn command_line(runner: &mut Runner, core: &Core, program: &str) -> Result {
                 emulate(core, program, &arguments).named(format!("{}: niello golden, w251_cnn", core.name)),
             )?;
         }
-        None => {
-            runner.leave_out(format!("{}: trained weights (no shared data beside the checkout)", core.name))
-        }
+        None => runner
+            .leave_out(format!("{}: trained weights (no shared data beside the checkout)", core.name))?,
     }
     let models = emulate(core, program, &["models"]).output()?;
     if !models.contains("squeezenet1_1") {

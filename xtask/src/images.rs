@@ -3,7 +3,7 @@
 use crate::{
     Command, Result, cross,
     elf::{self, Numbers},
-    no_arguments,
+    generate, no_arguments,
     stage::{Runner, Stage},
 };
 use std::{fs, path::Path};
@@ -25,24 +25,42 @@ const FLOATING: &[&str] = &["thumbv7em-none-eabihf", "thumbv8m.main-none-eabihf"
 fn run(arguments: &[String]) -> Result {
     no_arguments(arguments)?;
     let mut runner = Runner::new("images");
+    generate::build(&mut runner)?;
+    generate::sources(&mut runner, &models())?;
     stages(&mut runner)?;
     runner.finish()
 }
 
+/// The sources of [`PLAIN`].
+pub(crate) fn models() -> Vec<generate::Model> {
+    let model = |folder: &str, name: &str, recipe: &str| generate::Model {
+        folder: folder.into(),
+        name: name.into(),
+        recipe: format!("targets/plain/{recipe}.toml"),
+        ..generate::Model::default()
+    };
+    vec![model(WHOLE, "model", "model"), model(FLOAT, "model", "float"), model(FLOAT, "winograd", "winograd")]
+}
+
+/// Folders of its models, and of those with its feature `float`.
+const WHOLE: &str = "plain";
+const FLOAT: &str = "plain-float";
+
 /// The stages, for this command and for `ci`.
 pub(crate) fn stages(runner: &mut Runner) -> Result {
+    runner.part("images of boards", 180);
     let plain = TARGETS.iter().map(|target| (PLAIN.to_string(), target.to_string()));
     for (package, target) in plain.chain(boards()?) {
-        runner.run(build(&package, &target, "")?)?;
+        runner.run(generate::from(build(&package, &target, "")?, WHOLE))?;
         judge(&package, &target, Numbers::Whole)?;
     }
     for target in FLOATING {
-        runner.run(build(PLAIN, target, " --features float")?)?;
+        runner.run(generate::from(build(PLAIN, target, " --features float")?, FLOAT))?;
         judge(PLAIN, target, Numbers::Floating)?;
     }
     // The judge can say no: the same firmware with all of that in it.
     let target = "thumbv7m-none-eabi";
-    runner.run(build(PLAIN, target, " --features bad")?)?;
+    runner.run(generate::from(build(PLAIN, target, " --features bad")?, WHOLE))?;
     let message = match elf::check(&image(PLAIN, target), Numbers::Whole) {
         Ok(()) => return Err("an image that panics, recurses and adds floats was not refused".into()),
         Err(message) => message,

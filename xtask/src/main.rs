@@ -12,6 +12,7 @@ mod cross;
 mod defmt;
 mod elf;
 mod emulated;
+mod generate;
 mod images;
 mod lints;
 mod miri;
@@ -39,6 +40,7 @@ struct Command {
 const COMMANDS: &[Command] = &[
     ci::COMMAND,
     test::COMMAND,
+    generate::COMMAND,
     count::COMMAND,
     setup::COMMAND,
     no_std::COMMAND,
@@ -52,9 +54,6 @@ const COMMANDS: &[Command] = &[
 ];
 
 fn main() -> ExitCode {
-    if let Some(code) = lints::driver() {
-        return code;
-    }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let command = arguments.first().and_then(|name| COMMANDS.iter().find(|c| c.name == name));
     let outcome = match (command, arguments.first().map(String::as_str)) {

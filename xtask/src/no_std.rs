@@ -27,17 +27,14 @@ fn run(arguments: &[String]) -> Result {
 
 /// The stages, for this command and for `ci`.
 pub(crate) fn stages(runner: &mut Runner) -> Result {
+    runner.part("no_std", 40);
     let call = format!("build {QUICKLY} --no-default-features");
     runner.run(Stage::cargo("no_std, host", &call))?;
     for target in BARE {
         let name = format!("no_std, {target}");
         match cross::bare(&name, &call, target) {
             Some(stage) => runner.run(stage)?,
-            // Nobody reads what a passing run of CI left out.
-            None if std::env::var_os("CI").is_some() => {
-                return Err(format!("no compiler for {target}; install one with\n\n    cargo xtask setup\n"));
-            }
-            None => runner.leave_out(format!("{name} (to have it: cargo xtask setup)")),
+            None => runner.leave_out(format!("{name} (to have it: cargo xtask setup)"))?,
         }
     }
     Ok(())

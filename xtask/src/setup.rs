@@ -22,8 +22,10 @@ pub(crate) const COMMAND: Command = Command {
 /// Debian's compiler for other targets, for where rustup has none.
 const COMPILER: &[&str] =
     &["rustc-web", "rust-web-llvm", "libstd-rust-web-dev", "libstd-rust-web-dev:arm64", "rust-web-src"];
-/// Linkers and C libraries.
+/// Compilers for this machine, linkers and C libraries.
 const CROSS: &[&str] = &[
+    "gcc",
+    "g++",
     "gcc-aarch64-linux-gnu",
     "libc6-dev-arm64-cross",
     "gcc-arm-none-eabi",
@@ -114,6 +116,9 @@ fn add_target(target: &str) -> bool {
     false
 }
 
+/// Another apt may be at work: it is waited for.
+const LOCK: [&str; 2] = ["-o", "DPkg::Lock::Timeout=300"];
+
 /// Installs Debian packages.
 fn install(packages: &[&str]) -> Result {
     let by_hand = format!(
@@ -133,10 +138,8 @@ fn install(packages: &[&str]) -> Result {
         command("dpkg", &["--add-architecture", "arm64"])?;
     }
     // Mirrors that are being synchronised fail for a while.
-    retry("apt-get", &["update", "-q"])?;
-    let mut arguments = vec!["install", "-y", "-q", "--no-install-recommends"];
-    arguments.extend(packages);
-    command("apt-get", &arguments)
+    retry("apt-get", &[&LOCK[..], &["update", "-q"]].concat())?;
+    retry("apt-get", &[&LOCK[..], &["install", "-y", "-q", "--no-install-recommends"], packages].concat())
 }
 
 /// Builds `defmt-print` where [`tools::defmt_print`] looks. Unoptimised, which takes half as long: logs are short.

@@ -97,14 +97,45 @@ impl Stage {
 /// Runs stages and keeps their times.
 pub(crate) struct Runner {
     command: &'static str,
-    done: Vec<(String, Duration)>,
+    start: Instant,
+    parts: Vec<Part>,
     left_out: Vec<String>,
 }
+
+/// Stages with a common purpose, for the closing table.
+struct Part {
+    name: String,
+    /// Seconds that it may take, on two cores and with the rest beside it.
+    budget: Option<u64>,
+    start: Instant,
+    took: Duration,
+    /// Its stages.
+    done: Vec<(String, Duration)>,
+}
+
+/// Stages that take longer are lines of the closing table.
+const LONG: Duration = Duration::from_secs(10);
 
 impl Runner {
     /// For the command of that name.
     pub(crate) fn new(command: &'static str) -> Self {
-        Self { command, done: vec![], left_out: vec![] }
+        Self { command, start: Instant::now(), parts: vec![], left_out: vec![] }
+    }
+
+    /// Begins a part: what follows, up to the next part, should take no longer than `budget` seconds.
+    pub(crate) fn part(&mut self, name: impl Into<String>, budget: u64) {
+        self.begin(name.into(), Some(budget));
+    }
+
+    fn begin(&mut self, name: String, budget: Option<u64>) {
+        self.end();
+        self.parts.push(Part { name, budget, start: Instant::now(), took: Duration::ZERO, done: vec![] });
+    }
+
+    fn end(&mut self) {
+        if let Some(last) = self.parts.last_mut() {
+            last.took = last.start.elapsed();
+        }
     }
 
     /// Runs a stage.
@@ -112,20 +143,36 @@ impl Runner {
         println!("\n== {}: {}", stage.name, stage.line());
         let start = Instant::now();
         stage.run()?;
-        let took = start.elapsed();
-        println!("-- {}: ok, {:.1} s", stage.name, took.as_secs_f64());
-        self.done.push((stage.name, took));
+        self.note(stage.name, start.elapsed());
         Ok(())
     }
 
     /// Notes something that was checked without a command of its own.
     pub(crate) fn note(&mut self, what: String, took: Duration) {
         println!("-- {what}: ok, {:.1} s", took.as_secs_f64());
-        self.done.push((what, took));
+        if self.parts.is_empty() {
+            self.begin(self.command.into(), None);
+        }
+        if let Some(part) = self.parts.last_mut() {
+            part.done.push((what, took));
+        }
     }
 
     /// Notes something that cannot be done here; the closing table says so.
-    pub(crate) fn leave_out(&mut self, what: impl Into<String>) {
+    ///
+    /// # Errors
+    /// In continuous integration, where nobody reads what a passing run left out.
+    pub(crate) fn leave_out(&mut self, what: impl Into<String>) -> Result {
+        let what = what.into();
+        if std::env::var("CI").is_ok_and(|ci| ci == "true") {
+            return Err(format!("with CI=true nothing may be left out: {what}"));
+        }
+        self.mention(what);
+        Ok(())
+    }
+
+    /// Notes something that could be checked nowhere else either; the closing table says so.
+    pub(crate) fn mention(&mut self, what: impl Into<String>) {
         let what = what.into();
         println!("\n-- not checked: {what}");
         self.left_out.push(what);
@@ -133,15 +180,48 @@ impl Runner {
 
     /// Prints the closing table.
     pub(crate) fn finish(self) -> Result {
-        println!("\n{}: all stages passed", self.command);
-        for (name, took) in &self.done {
-            println!("  {name:<40} {:>7.1} s", took.as_secs_f64());
+        self.close(None)
+    }
+
+    /// The same, and all parts together may take `budget` seconds.
+    pub(crate) fn finish_within(self, budget: u64) -> Result {
+        self.close(Some(budget))
+    }
+
+    fn close(mut self, budget: Option<u64>) -> Result {
+        self.end();
+        println!("\n{}: all stages passed\n  {:<48}{:>9}{:>9}", self.command, "stage", "seconds", "budget");
+        for Part { name, budget, took, done, .. } in &self.parts {
+            println!("{}", line(name, *took, *budget));
+            let long = done.iter().filter(|(_, took)| *took >= LONG && done.len() > 1);
+            for (name, took) in long {
+                println!("    {name:<46}{:>9.1}", took.as_secs_f64());
+            }
         }
-        let total: Duration = self.done.iter().map(|(_, took)| *took).sum();
-        println!("  {:<40} {:>7.1} s", "together", total.as_secs_f64());
+        println!("{}", line("in all", self.start.elapsed(), budget));
         for what in &self.left_out {
             println!("  not checked: {what}");
         }
         Ok(())
+    }
+}
+
+/// A line of the closing table.
+fn line(name: &str, took: Duration, budget: Option<u64>) -> String {
+    let over =
+        if budget.is_some_and(|budget| took > Duration::from_secs(budget)) { "  over budget" } else { "" };
+    let budget = budget.map_or(String::new(), |seconds| seconds.to_string());
+    format!("  {name:<48}{:>9.1}{budget:>9}{over}", took.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_takes_too_long_is_named() {
+        let over =
+            |seconds, budget| line("tests", Duration::from_secs(seconds), budget).ends_with("over budget");
+        assert_eq!([over(9, Some(9)), over(10, Some(9)), over(10, None)], [false, true, false]);
     }
 }

@@ -4,6 +4,7 @@ use crate::{
     Command, Result,
     cortex_m::{self, BOARDS, Board},
     emulated::{self, CORES, Core},
+    generate,
     stage::{Runner, Stage},
     tools,
 };
@@ -57,6 +58,12 @@ fn run(arguments: &[String]) -> Result {
         }
         tests(&mut runner, rest)?;
     }
+    let mut models = if cores.is_empty() { vec![] } else { emulated::models() };
+    models.extend(cortex_m::models(&boards, sweep));
+    if !models.is_empty() && rest.is_empty() {
+        generate::build(&mut runner)?;
+        generate::sources(&mut runner, &models)?;
+    }
     for core in cores {
         emulated::tests(&mut runner, core, sweep, rest)?;
     }
@@ -88,11 +95,13 @@ pub(crate) fn boards(runner: &mut Runner) -> Result {
 
 /// The examples in the documentation.
 pub(crate) fn doc_tests(runner: &mut Runner) -> Result {
+    runner.part("doc tests", 60);
     runner.run(Stage::cargo("doc tests", "test --workspace --doc"))
 }
 
 /// Everything else, with nextest where it is installed.
 pub(crate) fn tests(runner: &mut Runner, arguments: &[String]) -> Result {
+    runner.part("tests", 240);
     let call = if tools::has_nextest() {
         "nextest run --workspace --no-fail-fast"
     } else {

@@ -2,95 +2,73 @@
 //! it; fails if the model's own checks fail. `niello-bits NAME INDEX`: also the bytes of that layer, `dump HEX`.
 #![forbid(unsafe_code)]
 
+mod input;
+
 #[allow(
     dead_code,
     unreachable_pub,
-    clippy::type_complexity,
-    reason = "generated models can do more than is asked of them here"
+    unused_imports,
+    reason = "generated models can do more than is asked of them here, and there may be none"
 )]
 mod models {
-    include!(concat!(env!("OUT_DIR"), "/models.rs"));
+    use crate::input::Input::{Codes, Seed};
+    include!(concat!(env!("NIELLO_GENERATED"), "/models.rs"));
 }
 
-use niello::kernels::memory::{Element, cells};
 use std::process::ExitCode;
 
-/// The inputs of a case.
-#[allow(dead_code, reason = "which kinds there are depends on the models")]
-enum Input {
-    /// Codes that follow from a seed.
-    Seed(u64),
-    /// Codes of a picture.
-    Codes(&'static [u8]),
-}
+/// Runs a model on every case if `Some` layer is to be shown with its bytes too, and says whether its own checks passed.
+type Run = fn(Option<usize>) -> bool;
 
-impl Input {
-    /// What inputs are filled with, one after the other.
-    fn source(&self) -> Filler<'_> {
-        match self {
-            Self::Seed(seed) => Filler::Seed(niello::self_test::Codes::new(*seed)),
-            Self::Codes(bytes) => Filler::Codes(bytes),
-        }
-    }
-}
-
-/// What is left to fill inputs with.
-enum Filler<'a> {
-    Seed(niello::self_test::Codes),
-    Codes(&'a [u8]),
-}
-
-impl Filler<'_> {
-    fn fill<E: Element>(&mut self, input: &mut [E]) {
-        match self {
-            Self::Seed(codes) => codes.fill(input),
-            Self::Codes(bytes) => {
-                let (own, rest) = bytes.split_at(size_of_val(input).min(bytes.len()));
-                cells(input).iter().zip(own).for_each(|(cell, byte)| cell.set(*byte as i8));
-                *bytes = rest;
+/// The list of models, from what the generator says about each.
+macro_rules! each_model {
+    ($({ $name:literal, $module:ident::$network:ident, arena: $arena:ident,
+        inputs: [$($input:ident: [$in:ty; $in_len:ident]),*], outputs: [$($output:ident: [$out:ty; $out_len:ident]),*],
+        cases: [$($case:expr),* $(,)?] })*) => {
+        /// Every model by name, and what runs it.
+        pub(crate) const MODELS: &[(&str, crate::Run)] = &[$(($name, |dump| {
+            let mut model = Box::new($module::$network::new());
+            $(let mut $input = [<$in as niello::kernels::memory::Element>::ZERO; $module::$in_len];)*
+            $(let mut $output = [<$out as niello::kernels::memory::Element>::ZERO; $module::$out_len];)*
+            for (name, case) in [$($case),*] {
+                println!("case {name}");
+                let mut source = case.source();
+                $(source.fill(&mut $input);)*
+                let mut print = |index: usize, info: &niello::LayerInfo, result: niello::Output<'_>| {
+                    let ([h, w, c], sum) = (result.shape(), result.checksum());
+                    println!("layer {index} {} {h}x{w}x{c} {sum:016x}", info.name);
+                    if dump == Some(index) {
+                        let mut line = String::from("dump ");
+                        result.for_each(|code| line += &format!("{code:02x}"));
+                        println!("{line}");
+                    }
+                };
+                model.infer_observed($(&$input,)* $(&mut $output,)* &mut print);
+                $(println!("output 0 {:016x}", niello::self_test::Checksum::of_codes(&$output));)*
             }
-        }
-    }
-}
-
-/// Runs one model on every case, prints, and says whether its own checks passed.
-macro_rules! print {
-    ($module:ident, $type:ident, [$($input:ident: $len:ident),*], $cases:expr, $dump:expr) => {{
-        let mut model = Box::new($module::$type::new());
-        $(let mut $input = [niello::kernels::memory::Element::ZERO; $module::$len];)*
-        let mut output = [niello::kernels::memory::Element::ZERO; $module::OUTPUT_LEN];
-        for (name, case) in $cases {
-            println!("case {name}");
-            let mut source = case.source();
-            $(source.fill(&mut $input);)*
-            let mut print = |index: usize, info: &niello::LayerInfo, result: niello::Output<'_>| {
-                let ([h, w, c], sum) = (result.shape(), result.checksum());
-                println!("layer {index} {} {h}x{w}x{c} {sum:016x}", info.name);
-                if $dump == Some(index) {
-                    let mut line = String::from("dump ");
-                    result.for_each(|code| line += &format!("{code:02x}"));
-                    println!("{line}");
+            let checks = [
+                ("self_test", model.self_test($(&mut $input,)* $(&mut $output),*)),
+                ("check_layers", model.check_layers($(&mut $input,)* $(&mut $output),*)),
+            ];
+            for (name, result) in &checks {
+                match result {
+                    Ok(()) => println!("{name} ok"),
+                    Err(error) => println!("{name} failed: {error}"),
                 }
-            };
-            model.infer_observed($(&$input,)* &mut output, &mut print);
-            println!("output 0 {:016x}", niello::self_test::Checksum::of_codes(&output));
-        }
-        let checks = [
-            ("self_test", model.self_test($(&mut $input,)* &mut output)),
-            ("check_layers", model.check_layers($(&mut $input,)* &mut output)),
-        ];
-        for (name, result) in &checks {
-            match result {
-                Ok(()) => println!("{name} ok"),
-                Err(error) => println!("{name} failed: {error}"),
             }
-        }
-        checks.iter().all(|(_, result)| result.is_ok())
-    }};
+            checks.iter().all(|(_, result)| result.is_ok())
+        })),*];
+    };
 }
-pub(crate) use print;
+pub(crate) use each_model;
 
 fn main() -> ExitCode {
+    if models::MODELS.is_empty() {
+        eprintln!(
+            "error: built without NIELLO_GENERATED, so without a model; `cargo xtask generate` writes that folder"
+        );
+        return ExitCode::FAILURE;
+    }
     let Some(wanted) = std::env::args().nth(1) else {
         models::MODELS.iter().for_each(|(name, _)| println!("{name}"));
         return ExitCode::SUCCESS;

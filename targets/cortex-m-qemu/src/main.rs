@@ -1,102 +1,136 @@
-//! Runs a generated model and prints a checksum of every layer's result over semihosting.
+//! Runs one of its generated models and prints a checksum of every layer's result over semihosting. Which one, semihosting's command
+//! line says: `NAME`, or `NAME INDEX` for the bytes of a layer too; without a name it prints all names.
 //!
 //! Every line is what `niello golden --log` reads, or a measurement. The program ends with an error if a self-test fails.
 #![no_std]
 #![no_main]
 
-#[allow(unsafe_code, reason = "weights may lie in a section of their own")]
-#[allow(clippy::all, missing_docs, dead_code, reason = "generated")]
-mod model {
-    include!(concat!(env!("OUT_DIR"), "/model.rs"));
-}
-mod cases {
-    include!(concat!(env!("OUT_DIR"), "/cases.rs"));
-}
+#[path = "../../bits/src/input.rs"]
+mod input;
 mod report;
 
-use cases::{BUFFER, DUMP, Input, Net, Output, PICTURES, ROUNDING, SEEDS};
+#[allow(unsafe_code, reason = "weights may lie in a section of their own")]
+#[allow(clippy::all, missing_docs, dead_code, unused_imports, reason = "generated")]
+mod models {
+    use crate::input::Input::{Codes, Seed};
+    include!(concat!(env!("NIELLO_GENERATED"), "/models.rs"));
+}
+
 use core::panic::PanicInfo;
 use cortex_m_rt::entry;
 use cortex_m_semihosting::{
     debug::{EXIT_FAILURE, EXIT_SUCCESS, exit},
     hprintln,
 };
-use model::{ARENA_BYTES, INPUT_LEN, OUTPUT_LEN};
-use niello::{Arena, Model, kernels::memory::Element as _, self_test::Codes};
+
+/// The arena, inputs and outputs of one model. Zeros are a value of it.
+struct Buffers<const ARENA: usize, I, O> {
+    arena: niello::Arena<ARENA>,
+    inputs: I,
+    outputs: O,
+}
+
+/// The list of models, from what the generator says about each.
+macro_rules! each_model {
+    ($({ $name:literal, $module:ident::$network:ident, arena: $arena:ident,
+        inputs: [$($input:ident: [$in:ty; $in_len:ident]),*], outputs: [$($output:ident: [$out:ty; $out_len:ident]),*],
+        cases: [$($case:expr),* $(,)?] })*) => {
+        /// What models write to: one runs at a time.
+        union Memory {
+            $($module: core::mem::ManuallyDrop<crate::Buffers<
+                { crate::own_arena!($arena, $module) },
+                ($([$in; $module::$in_len],)*),
+                ($([$out; $module::$out_len],)*),
+            >>,)*
+        }
+
+        static mut MEMORY: core::mem::MaybeUninit<Memory> = core::mem::MaybeUninit::zeroed();
+
+        /// Every model by name, and what runs it. Only one may run, and once: it has all of the memory.
+        pub(crate) const MODELS: &[(&str, unsafe fn(Option<usize>) -> bool)] = &[$(($name, {
+            unsafe fn run(dump: Option<usize>) -> bool {
+                // SAFETY: nothing else refers to it, as the caller promises; zeros are a value of every buffer.
+                let buffers = unsafe { &mut (*(&raw mut MEMORY).cast::<Memory>()).$module };
+                let crate::Buffers { arena, inputs: ($($input,)*), outputs: ($($output,)*) } = &mut **buffers;
+                let arena = crate::arena!($arena, $module, arena);
+                for (name, case) in [$($case),*] {
+                    cortex_m_semihosting::hprintln!("case {}", name);
+                    let mut source = case.source();
+                    $(source.fill($input);)*
+                    let mut print = |index: usize, info: &niello::LayerInfo, result: niello::Output<'_>| {
+                        crate::report::layer(index, info, &result, dump == Some(index));
+                    };
+                    $module::$network::infer_in(arena, $($input,)* $($output,)* &mut print);
+                    $(cortex_m_semihosting::hprintln!(
+                        "output 0 {:016x}",
+                        niello::self_test::Checksum::of_codes($output)
+                    );)*
+                    if let Codes(_) = case {
+                        $(crate::report::class($output, <$module::$network as niello::Model>::METADATA.classes);)*
+                    }
+                }
+                let self_test = $module::$network::self_test_in(arena, $($input,)* $($output),*);
+                let check_layers = $module::$network::check_layers_in(arena, $($input,)* $($output),*);
+                crate::report::check("self_test", self_test) & crate::report::check("check_layers", check_layers)
+            }
+            run
+        })),*];
+    };
+}
+pub(crate) use each_model;
+
+/// Bytes of the arena beside inputs and outputs.
+macro_rules! own_arena {
+    (own, $module:ident) => {
+        $module::ARENA_BYTES
+    };
+    (placed, $module:ident) => {
+        0
+    };
+}
+pub(crate) use own_arena;
+
+/// The arena: the model's own memory, or where the board places it.
+macro_rules! arena {
+    (own, $module:ident, $own:ident) => {
+        $own
+    };
+    (placed, $module:ident, $own:ident) => {{
+        let _ = $own;
+        match $module::ARENA.take() {
+            Some(arena) => arena,
+            None => unreachable!("taken here only"),
+        }
+    }};
+}
+pub(crate) use arena;
 
 #[entry]
 fn main() -> ! {
-    #[cfg(not(placed))]
-    static mut OWN: Arena<ARENA_BYTES> = Arena::new();
-    static mut INPUT: [Input; BUFFER] = [Input::ZERO; BUFFER];
-    static mut OUTPUT: [Output; OUTPUT_LEN] = [Output::ZERO; OUTPUT_LEN];
+    static mut LINE: [u8; 128] = [0; 128];
 
     // SAFETY: nothing of `.hot` has run yet; the script is the board's.
     unsafe { niello::load_hot_code() };
-    #[cfg(not(placed))]
-    let arena: &mut Arena<ARENA_BYTES> = OWN;
-    #[cfg(placed)]
-    let arena: &mut Arena<ARENA_BYTES> = match model::ARENA.take() {
-        Some(arena) => arena,
-        None => unreachable!("taken here only"),
+    let mut words = report::command_line(LINE).split(' ');
+    let (wanted, dump) = (words.next(), words.next().and_then(|index| index.parse().ok()));
+    let ok = match models::MODELS.iter().find(|(name, _)| Some(*name) == wanted) {
+        Some((name, run)) => {
+            hprintln!("model {}", name);
+            // SAFETY: this is the only call, and `main` runs once.
+            let ok = unsafe { run(dump) };
+            hprintln!("stack {}", report::stack_bytes());
+            ok
+        }
+        None => {
+            models::MODELS.iter().for_each(|(name, _)| hprintln!("{}", name));
+            false
+        }
     };
-
-    hprintln!("model {}", Net::NAME);
-    hprintln!("rounding {}", ROUNDING);
-    let mut ok = true;
-    for (name, seed) in SEEDS {
-        if let Some(input) = INPUT.first_chunk_mut::<INPUT_LEN>() {
-            Codes::new(*seed).fill(input);
-            run(arena, name, input, OUTPUT);
-        }
-    }
-    for (name, input) in PICTURES {
-        let Some(input) = input.first_chunk() else { unreachable!("as long as the input") };
-        run(arena, name, input, OUTPUT);
-        if let Some(class) = report::class(OUTPUT, Net::METADATA.classes) {
-            hprintln!("class {}", class);
-        }
-    }
-    // Without a buffer in RAM, as for a model that fills the memory, there is nothing to run the known answers on.
-    if let Some(input) = INPUT.first_chunk_mut::<INPUT_LEN>() {
-        for (name, result) in [
-            ("self_test", Net::self_test_in(arena, input, OUTPUT)),
-            ("check_layers", Net::check_layers_in(arena, input, OUTPUT)),
-        ] {
-            match result {
-                Ok(()) => hprintln!("{} ok", name),
-                Err(error) => {
-                    ok = false;
-                    hprintln!("{} failed: {}", name, error);
-                }
-            }
-        }
-    }
-    hprintln!("stack {}", report::stack_bytes());
     exit(if ok { EXIT_SUCCESS } else { EXIT_FAILURE });
     // Only reached where nothing listens to semihosting.
     loop {
         core::hint::spin_loop();
     }
-}
-
-/// One inference, every layer printed.
-fn run(
-    arena: &mut Arena<ARENA_BYTES>,
-    name: &str,
-    input: &[Input; INPUT_LEN],
-    output: &mut [Output; OUTPUT_LEN],
-) {
-    hprintln!("case {}", name);
-    let mut print = |index: usize, info: &niello::LayerInfo, result: niello::Output<'_>| {
-        let [h, w, c] = result.shape();
-        hprintln!("layer {} {} {}x{}x{} {:016x}", index, info.name, h, w, c, result.checksum());
-        if DUMP == Some(index) {
-            report::dump(&result);
-        }
-    };
-    Net::infer_in(arena, input, output, &mut print);
-    hprintln!("output 0 {:016x}", niello::self_test::Checksum::of_codes(output));
 }
 
 #[panic_handler]

@@ -1,7 +1,35 @@
-//! What is printed beside checksums: the stack's high-water mark, bytes of a layer, the class.
+//! What is read and printed: the command line, layers, checks, the stack's high-water mark, the class.
 
-use crate::cases::Output;
-use cortex_m_semihosting::{hprint, hprintln};
+use core::fmt::Display;
+use cortex_m_semihosting::{hprint, hprintln, syscall1};
+
+/// What the emulator was told to run, or nothing.
+pub(crate) fn command_line(buffer: &mut [u8]) -> &str {
+    let mut block = [buffer.as_mut_ptr() as usize, buffer.len()];
+    // SAFETY: the debugger writes into the buffer, whose place and length the block names, and its own length into the block.
+    let status = unsafe { syscall1!(GET_CMDLINE, block.as_mut_ptr()) };
+    let line = buffer.get(..block[1]).filter(|_| status == 0).unwrap_or_default();
+    let end = line.iter().position(|byte| *byte == 0).unwrap_or(line.len());
+    core::str::from_utf8(&line[..end]).unwrap_or_default()
+}
+
+/// A layer's checksum, and its bytes if they are wanted.
+pub(crate) fn layer(index: usize, info: &niello::LayerInfo, result: &niello::Output<'_>, bytes: bool) {
+    let [h, w, c] = result.shape();
+    hprintln!("layer {} {} {}x{}x{} {:016x}", index, info.name, h, w, c, result.checksum());
+    if bytes {
+        dump(result);
+    }
+}
+
+/// How a check ended: whether well.
+pub(crate) fn check<E: Display>(name: &str, result: Result<(), E>) -> bool {
+    match &result {
+        Ok(()) => hprintln!("{} ok", name),
+        Err(error) => hprintln!("{} failed: {}", name, error),
+    }
+    result.is_ok()
+}
 
 unsafe extern "C" {
     /// End of the stack's memory, lowest address; cortex-m-rt paints from here to the stack pointer at start.
@@ -26,7 +54,7 @@ pub(crate) fn stack_bytes() -> usize {
 }
 
 /// Prints the bytes of a result in hexadecimal, 32 to a line.
-pub(crate) fn dump(result: &niello::Output<'_>) {
+fn dump(result: &niello::Output<'_>) {
     let mut column = 0;
     hprint!("dump ");
     result.for_each(|code| {
@@ -40,12 +68,15 @@ pub(crate) fn dump(result: &niello::Output<'_>) {
     hprintln!();
 }
 
-/// The name of the largest score, the first of equal ones; `None` for a map of scores.
-pub(crate) fn class(scores: &[Output], names: &'static [&'static str]) -> Option<&'static str> {
-    if scores.len() != names.len() {
-        return None;
-    }
+/// Prints the name of the largest score, the first of equal ones; a map of scores has none.
+pub(crate) fn class<O: Copy>(scores: &[O], names: &'static [&'static str])
+where
+    f32: From<O>,
+{
     let scores = scores.iter().map(|score| f32::from(*score)).enumerate();
-    let (best, _) = scores.reduce(|best, next| if next.1 > best.1 { next } else { best })?;
-    names.get(best).copied()
+    let count = scores.len();
+    let best = scores.reduce(|best, next| if next.1 > best.1 { next } else { best });
+    if let Some(name) = best.filter(|_| count == names.len()).and_then(|(best, _)| names.get(best)) {
+        hprintln!("class {}", name);
+    }
 }

@@ -3,13 +3,14 @@
 #![no_main]
 
 #[allow(clippy::all, missing_docs, dead_code, reason = "generated")]
-mod model {
-    include!(concat!(env!("OUT_DIR"), "/model.rs"));
+mod models {
+    include!(concat!(env!("NIELLO_GENERATED"), "/models.rs"));
 }
-include!(concat!(env!("OUT_DIR"), "/network.rs"));
 #[path = "../../count/src/work.rs"]
 mod work;
 
+use models::{ARENA_BYTES, Buffers};
+pub(crate) use work::each_model;
 use core::{arch::asm, panic::PanicInfo};
 use cortex_m_rt::entry;
 use cortex_m_semihosting::{
@@ -19,7 +20,7 @@ use cortex_m_semihosting::{
 
 #[entry]
 fn main() -> ! {
-    static mut ARENA: niello::Arena<{ model::ARENA_BYTES }> = niello::Arena::new();
+    static mut ARENA: niello::Arena<ARENA_BYTES> = niello::Arena::new();
     static mut BUFFERS: Buffers = Buffers::new();
 
     // SAFETY: nothing of `.hot` has run yet; the script is the board's.

@@ -10,17 +10,18 @@
     unreachable_pub,
     reason = "the generated model can do more than is asked of it here"
 )]
-mod model {
-    include!(concat!(env!("OUT_DIR"), "/model.rs"));
+mod models {
+    include!(concat!(env!("NIELLO_GENERATED"), "/models.rs"));
 }
-include!(concat!(env!("OUT_DIR"), "/network.rs"));
 mod work;
 
+use models::{ARENA_BYTES, Buffers};
 use niello::TakeOnce;
 use std::{process::ExitCode, str::FromStr};
+pub(crate) use work::each_model;
 
 /// Statics: neither fits a stack.
-static ARENA: TakeOnce<niello::Arena<{ model::ARENA_BYTES }>> = TakeOnce::new(niello::Arena::new());
+static ARENA: TakeOnce<niello::Arena<ARENA_BYTES>> = TakeOnce::new(niello::Arena::new());
 static BUFFERS: TakeOnce<Buffers> = TakeOnce::new(Buffers::new());
 
 /// What to do.

@@ -1,6 +1,6 @@
 //! What is counted. Programs differ in what a mark is and where lines go.
 
-use crate::{Buffers, Network, model::ARENA_BYTES};
+use crate::models::{ARENA_BYTES, Buffers, Network};
 use core::fmt::Arguments;
 use niello::{Arena, LayerInfo, Model, Output, kernels::Isa};
 
@@ -39,3 +39,52 @@ pub(crate) fn layers(
     }
     print(format_args!("output {:016x}\n", buffers.checksum()));
 }
+
+/// The model's type, and all that it reads and writes in one struct: networks differ in their number of inputs.
+macro_rules! each_model {
+    ({ $name:literal, $module:ident::$network:ident, arena: $arena:ident,
+        inputs: [$($input:ident: [$in:ty; $in_len:ident]),*], outputs: [$($output:ident: [$out:ty; $out_len:ident]),*],
+        cases: [$($case:expr),* $(,)?] }) => {
+        /// The generated model.
+        pub(crate) type Network = $module::$network;
+        pub(crate) use $module::ARENA_BYTES;
+
+        /// All that it reads and writes.
+        pub(crate) struct Buffers {
+            $($input: [$in; $module::$in_len],)*
+            $($output: [$out; $module::$out_len],)*
+        }
+
+        impl Buffers {
+            /// Zeros.
+            pub(crate) const fn new() -> Self {
+                use niello::kernels::memory::Element;
+                Self {
+                    $($input: [<$in as Element>::ZERO; $module::$in_len],)*
+                    $($output: [<$out as Element>::ZERO; $module::$out_len],)*
+                }
+            }
+
+            /// Pseudo-random inputs.
+            pub(crate) fn fill(&mut self) {
+                let mut codes = niello::self_test::Codes::new(7);
+                $(codes.fill(&mut self.$input);)*
+            }
+
+            /// One inference.
+            pub(crate) fn infer(
+                &mut self,
+                arena: &mut niello::Arena<ARENA_BYTES>,
+                observer: &mut impl niello::Observer,
+            ) {
+                Network::infer_in(arena, $(&self.$input,)* $(&mut self.$output,)* observer);
+            }
+
+            /// Of the outputs.
+            pub(crate) fn checksum(&self) -> u64 {
+                0 $(^ niello::self_test::Checksum::of_codes(&self.$output))*
+            }
+        }
+    };
+}
+pub(crate) use each_model;

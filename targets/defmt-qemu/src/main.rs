@@ -6,7 +6,7 @@
 #[allow(clippy::all, missing_docs, reason = "generated")]
 #[allow(dead_code, reason = "generated models can do more than is asked of them here")]
 mod model {
-    include!(concat!(env!("OUT_DIR"), "/model.rs"));
+    include!(concat!(env!("NIELLO_GENERATED"), "/model.rs"));
 }
 
 // Interrupts are masked while a frame is sent.

@@ -7,13 +7,13 @@ mod bad;
 #[allow(clippy::all, missing_docs, reason = "generated")]
 #[allow(dead_code, reason = "generated models can do more than is asked of them here")]
 mod model {
-    include!(concat!(env!("OUT_DIR"), "/model.rs"));
+    include!(concat!(env!("NIELLO_GENERATED"), "/model.rs"));
 }
 #[cfg(feature = "float")]
 #[allow(clippy::all, missing_docs, reason = "generated")]
 #[allow(dead_code, reason = "generated models can do more than is asked of them here")]
 mod winograd {
-    include!(concat!(env!("OUT_DIR"), "/winograd.rs"));
+    include!(concat!(env!("NIELLO_GENERATED"), "/winograd.rs"));
 }
 
 use core::{hint::black_box, panic::PanicInfo};

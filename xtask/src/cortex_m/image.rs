@@ -1,56 +1,99 @@
-//! Images: one model in one rounding for one memory map.
+//! Images: the models of one set for one memory map.
 
-use super::{log, missing, qemu};
-use crate::{Result, cross, stage::Runner, stage::Stage};
+use super::{Board, log, missing, qemu};
+use crate::{Result, cross, generate, stage::Runner, stage::Stage};
 use std::{fs, path::Path, path::PathBuf, process::Command};
 
 /// A recipe of `tests/bits`.
 #[derive(PartialEq)]
-pub(super) struct Model {
-    /// The recipe's stem.
-    pub(super) name: &'static str,
+pub(super) struct Recipe {
+    /// Its stem.
+    name: &'static str,
     /// Whether its weights lie in the shared data.
-    pub(super) trained: bool,
+    trained: bool,
     /// Bytes of stack that it may have, printing included.
     pub(super) stack: usize,
-    /// In which it runs on boards.
-    pub(super) roundings: &'static [&'static str],
 }
 
-/// As recipes name them.
-const ROUNDINGS: &[&str] = &["tflite-double", "single"];
-/// That of most recipes, where a model is there for its operators: the other rounding is the same code with another constant.
-const USUAL: &[&str] = &["tflite-double"];
+const fn seeded(name: &'static str) -> Recipe {
+    Recipe { name, trained: false, stack: 4096 }
+}
 
-/// All models that boards run. Measured stacks: 2048 bytes for the tiny one on M0; on M7 1288, 1108, 1044 and 1092.
-pub(super) const MODELS: &[Model] = &[
-    Model { name: "anam_net_tiny", trained: false, stack: 4096, roundings: ROUNDINGS },
-    Model { name: "anam_net_wide", trained: false, stack: 4096, roundings: ROUNDINGS },
-    Model { name: "anam_net_narrow", trained: false, stack: 4096, roundings: ROUNDINGS },
-    Model { name: "squeezenet1_1", trained: false, stack: 4096, roundings: ROUNDINGS },
-    Model { name: "w251_cnn", trained: true, stack: 4096, roundings: ROUNDINGS },
-    Model { name: "w251_squeezenet", trained: true, stack: 4096, roundings: ROUNDINGS },
-    Model { name: "every_operator_int16", trained: false, stack: 4096, roundings: USUAL },
-    Model { name: "every_operator_f32", trained: false, stack: 4096, roundings: USUAL },
-    Model { name: "every_operator_f16", trained: false, stack: 4096, roundings: USUAL },
-    Model { name: "every_operator_f16_native", trained: false, stack: 4096, roundings: USUAL },
+const fn trained(name: &'static str) -> Recipe {
+    Recipe { name, trained: true, stack: 4096 }
+}
+
+/// All recipes that boards run. Measured stacks: 2048 bytes for the tiny one on M0; on M7 1288, 1108, 1044 and 1092.
+const RECIPES: &[Recipe] = &[
+    seeded("anam_net_tiny"),
+    seeded("anam_net_wide"),
+    seeded("anam_net_narrow"),
+    seeded("squeezenet1_1"),
+    trained("w251_cnn"),
+    trained("w251_squeezenet"),
+    seeded("every_operator_int16"),
+    seeded("every_operator_f32"),
+    seeded("every_operator_f16"),
+    seeded("every_operator_f16_native"),
     // Tiles of floating point keep their sums on the stack: 4100 bytes on the M33.
-    Model { name: "squeezenet1_1_mixed", trained: false, stack: 6144, roundings: USUAL },
+    Recipe { stack: 6144, ..seeded("squeezenet1_1_mixed") },
 ];
+
+/// What lies in one image: names `RECIPE.ROUNDING`, as golden files have them.
+#[derive(PartialEq)]
+pub(super) struct Set {
+    pub(super) name: &'static str,
+    pub(super) models: &'static [&'static str],
+}
+
+/// A model of a set.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) struct Model {
+    pub(super) recipe: &'static Recipe,
+    pub(super) rounding: &'static str,
+    /// A layer with a wrong weight.
+    pub(super) flip: Option<usize>,
+}
+
+impl Set {
+    /// Its models: those in the shared data only where that lies beside the checkout.
+    pub(super) fn models(&self) -> Vec<Model> {
+        let of = |name: &&'static str| {
+            let (stem, rounding) = name.split_once('.')?;
+            let recipe = RECIPES.iter().find(|recipe| recipe.name == stem)?;
+            Some(Model { recipe, rounding, flip: None })
+        };
+        let found = shared().is_some();
+        self.models.iter().filter_map(of).filter(|model| found || !model.recipe.trained).collect()
+    }
+}
+
+impl Model {
+    /// As the image calls it.
+    pub(super) fn name(&self) -> String {
+        let flip = self.flip.map_or(String::new(), |layer| format!(".flip{layer}"));
+        format!("{}{flip}", self.recorded())
+    }
+
+    /// As its golden file is called.
+    fn recorded(&self) -> String {
+        format!("{}.{}", self.recipe.name, self.rounding)
+    }
+
+    /// What it must print.
+    pub(super) fn golden(&self) -> PathBuf {
+        root().join(format!("tests/bits/{}.golden", self.recorded()))
+    }
+}
 
 const PACKAGE: &str = "niello-cortex-m-qemu";
 
 /// What is built once.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, Copy, PartialEq)]
 pub(super) struct Image {
-    pub(super) model: &'static Model,
-    pub(super) rounding: &'static str,
+    pub(super) set: &'static Set,
     pub(super) memory: &'static str,
     pub(super) target: &'static str,
-    /// A layer whose bytes it prints.
-    pub(super) dump: Option<usize>,
-    /// A layer with a wrong weight.
-    pub(super) flip: Option<usize>,
 }
 
 /// The checkout.
@@ -67,42 +110,40 @@ pub(crate) fn shared() -> Option<PathBuf> {
 }
 
 impl Image {
-    pub(super) fn name(&self) -> String {
-        format!("{} {}", self.model.name, self.rounding)
+    /// For a board.
+    pub(super) fn of(set: &'static Set, board: &Board) -> Self {
+        Self { set, memory: board.memory, target: board.target }
+    }
+
+    /// Its sources, for the generator; `flipped` is one more model.
+    pub(super) fn sources(&self, flipped: Option<Model>) -> Vec<generate::Model> {
+        let board = format!("targets/cortex-m-qemu/boards/{}.toml", self.memory);
+        let source = |model: Model| generate::Model {
+            name: model.name(),
+            board: Some(board.clone()),
+            flip: model.flip,
+            ..generate::Model::recorded(&self.folder(), model.recipe.name, model.rounding)
+        };
+        self.set.models().into_iter().chain(flipped).map(source).collect()
+    }
+
+    fn folder(&self) -> String {
+        format!("{}-{}", self.memory, self.set.name)
     }
 
     /// Where it is kept: the next build would overwrite it.
     pub(super) fn elf(&self) -> PathBuf {
-        let part = |what: &str, layer: Option<usize>| layer.map_or(String::new(), |i| format!("-{what}-{i}"));
-        let (dump, flip) = (part("layer", self.dump), part("flip", self.flip));
-        let Self { model, rounding, memory, target, .. } = self;
-        let name = format!("{}-{rounding}-{memory}-{target}{dump}{flip}.elf", model.name);
-        root().join("targets/target/images").join(name)
-    }
-
-    /// What it must print.
-    pub(super) fn golden(&self) -> PathBuf {
-        root().join(format!("tests/bits/{}.{}.golden", self.model.name, self.rounding))
+        root().join("targets/target/images").join(format!("{}-{}.elf", self.folder(), self.target))
     }
 
     fn stage(&self) -> Result<Stage> {
         let targets = root().join("targets");
         let call = format!("build --release -p {PACKAGE}");
-        let name = format!("{}, {}", self.memory, self.name());
-        let stage = cross::bare(&name, &call, self.target)
+        let stage = cross::bare(&format!("{}, built", self.folder()), &call, self.target)
             .ok_or_else(|| missing(&format!("Rust's core library for {}", self.target)))?;
-        let stage = [
-            // Arguments can hold spaces only as variables.
-            ("CARGO_TARGET_DIR", &*targets.join("target").to_string_lossy()),
-            ("NIELLO_MODEL", self.model.name),
-            ("NIELLO_ROUNDING", self.rounding),
-            ("NIELLO_MACHINE", self.memory),
-            ("NIELLO_DUMP", &self.dump.map_or(String::new(), |layer| layer.to_string())),
-            ("NIELLO_FLIP", &self.flip.map_or(String::new(), |layer| layer.to_string())),
-        ]
-        .into_iter()
-        .fold(stage, |stage, (variable, value)| stage.variable(variable, value));
-        Ok(stage.arguments(&[
+        // Arguments can hold spaces only as variables.
+        let stage = stage.variable("CARGO_TARGET_DIR", &targets.join("target").to_string_lossy());
+        Ok(generate::from(stage, &self.folder()).arguments(&[
             "--locked".into(),
             "--manifest-path".into(),
             targets.join("Cargo.toml").to_string_lossy().into_owned(),
@@ -121,11 +162,16 @@ impl Image {
     }
 
     /// The first element of a layer that is not what the reference kernels compute on this machine, in words.
-    pub(super) fn element(&self, machine: &str, case: &str, layer: &log::Place) -> Result<String> {
-        let image = Image { dump: Some(layer.index), ..self.clone() };
-        image.build(&mut Runner::new("dump"))?;
-        let found = log::dump(&qemu::run(machine, &image.elf())?, case);
-        let out = image.elf().with_extension("expected");
+    pub(super) fn element(
+        &self,
+        machine: &str,
+        model: &Model,
+        case: &str,
+        layer: &log::Place,
+    ) -> Result<String> {
+        let call = [model.name(), layer.index.to_string()];
+        let found = log::dump(&qemu::run(machine, &self.elf(), &call)?, case);
+        let out = self.elf().with_extension(format!("{}-{machine}.expected", model.name()));
         let input = match case.split_once(':') {
             Some(("seed", seed)) => ["--seed".into(), seed.into()],
             Some(("file", file)) => {
@@ -134,12 +180,12 @@ impl Image {
             }
             _ => return Err(format!("no input is called {case}")),
         };
-        let mut command = Command::new("cargo");
-        command.current_dir(root()).args("run --quiet --package niello-cli -- golden".split(' '));
-        command.arg(root().join(format!("tests/bits/{}.toml", self.model.name)));
-        command.args(["--rounding", self.rounding, "--dump", &layer.name]).args(input);
+        let mut command = Command::new(root().join("target/debug/niello"));
+        command.current_dir(root()).arg("golden");
+        command.arg(root().join(format!("tests/bits/{}.toml", model.recipe.name)));
+        command.args(["--rounding", model.rounding, "--dump", &layer.name]).args(input);
         command.arg("--out").arg(&out);
-        let status = command.status().map_err(|e| format!("cannot run `cargo`: {e}"))?;
+        let status = command.status().map_err(|e| format!("cannot run `niello`: {e}"))?;
         if !status.success() {
             return Err("`niello golden --dump` failed".into());
         }

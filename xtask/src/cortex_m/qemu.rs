@@ -26,12 +26,12 @@ pub(crate) fn check_tools() -> Result {
     }
 }
 
-/// Runs `elf` and gives what it printed, also where the program itself reports a failure.
+/// Runs `elf` with the words of its command line and gives what it printed, also where the program itself reports a failure.
 ///
 /// # Errors
 /// As [`bytes`].
-pub(super) fn run(machine: &str, elf: &Path) -> Result<String> {
-    let output = bytes(machine, elf)?;
+pub(super) fn run(machine: &str, elf: &Path, words: &[String]) -> Result<String> {
+    let output = with_words(machine, elf, words)?;
     Ok(String::from_utf8_lossy(&output.bytes).into_owned())
 }
 
@@ -47,13 +47,19 @@ pub(crate) struct Output {
 /// # Errors
 /// An emulator that cannot be started, or a program that does not end.
 pub(crate) fn bytes(machine: &str, elf: &Path) -> Result<Output> {
-    let path = elf.with_extension(format!("{machine}.log"));
+    with_words(machine, elf, &[])
+}
+
+fn with_words(machine: &str, elf: &Path, words: &[String]) -> Result<Output> {
+    let path = elf.with_extension([words, &[machine.into(), "log".into()]].concat().join("."));
     let of_file = |e: std::io::Error| format!("{}: {e}", path.display());
     let log = File::create(&path).map_err(of_file)?;
     let errors = log.try_clone().map_err(of_file)?;
     let mut command = Command::new(EMULATOR);
     command.args(["-M", machine, "-display", "none", "-monitor", "none", "-serial", "none"]);
-    command.args(["-semihosting-config", "enable=on,target=native", "-kernel"]).arg(elf);
+    let words: String = words.iter().map(|word| format!(",arg={word}")).collect();
+    let semihosting = format!("enable=on,target=native{words}");
+    command.args(["-semihosting-config", &semihosting, "-kernel"]).arg(elf);
     command.stdin(Stdio::null()).stdout(log).stderr(errors);
     let mut child = command.spawn().map_err(|e| format!("cannot run {EMULATOR}: {e}"))?;
     let start = Instant::now();

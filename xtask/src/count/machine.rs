@@ -1,12 +1,12 @@
 //! Where a program is counted: emulated cores, emulated boards, this machine.
 
-use super::{cases::KERNELS, loops, measured::Measured};
+use super::{loops, measured::Measured};
 use crate::{
     Result,
     cortex_m::{BOARDS, Board},
     cross,
     emulated::{CORES, Core},
-    images,
+    generate, images,
     stage::Stage,
     tools,
 };
@@ -44,6 +44,11 @@ fn read(file: &str) -> Result<String> {
     fs::read_to_string(file).map_err(|e| format!("{file}: {e}"))
 }
 
+/// What a recipe is called.
+fn stem(recipe: &str) -> String {
+    Path::new(recipe).file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
 /// What weights are packed for on a core: what a user of it would choose.
 fn packing(core: &Core) -> &'static str {
     match core.cpu {
@@ -79,30 +84,40 @@ impl Machine {
         }
     }
 
+    /// A recipe's model for it.
+    pub(super) fn model(&self, recipe: &str) -> generate::Model {
+        let (target, board) = match self {
+            Self::Host => (Some("host".into()), None),
+            Self::Core(core) => (Some(packing(core).into()), None),
+            Self::Board(board) => (None, Some(format!("targets/cortex-m-qemu/boards/{}.toml", board.memory))),
+        };
+        let (folder, name, recipe) = (self.folder(recipe), "model".into(), recipe.into());
+        generate::Model { folder, name, recipe, target, board, ..generate::Model::default() }
+    }
+
+    /// Where that lies.
+    fn folder(&self, recipe: &str) -> String {
+        let machine = match self {
+            Self::Host => "host",
+            Self::Core(core) => packing(core),
+            Self::Board(board) => board.memory,
+        };
+        format!("count-{}-{machine}", stem(recipe))
+    }
+
     /// Builds a recipe's program.
     ///
     /// # Errors
-    /// A recipe that is not there, a tool that is not installed.
+    /// A tool that is not installed.
     pub(super) fn build(&self, recipe: &str) -> Result<Stage> {
-        let file = Path::new(recipe).file_stem().unwrap_or_default().to_string_lossy();
-        let linux = format!("build --release -p {LINUX}");
+        let linux = format!("build --release -p {LINUX} --features generated");
         let (stage, kind) = match self {
             Self::Host => (Stage::cargo("", &linux), "this machine"),
-            Self::Core(core) => {
-                let stage = cross::aarch64("", &linux, core.cpu)?;
-                (stage.variable("NIELLO_COUNT_TARGET", packing(core)), "aarch64")
-            }
-            Self::Board(Board { target, memory, .. }) => {
-                (images::build(FIRMWARE, target, "")?.variable("NIELLO_COUNT_BOARD", memory), *target)
-            }
+            Self::Core(core) => (cross::aarch64("", &linux, core.cpu)?, "aarch64"),
+            Self::Board(board) => (images::build(FIRMWARE, board.target, "")?, board.target),
         };
-        // Build scripts run elsewhere.
-        let recipe = match recipe {
-            KERNELS => recipe.into(),
-            _ => Path::new(recipe).canonicalize().map_err(|e| format!("{recipe}: {e}"))?,
-        };
-        let stage = stage.named(format!("count, program of {file} for {kind}"));
-        Ok(stage.variable("NIELLO_COUNT_RECIPE", &recipe.to_string_lossy()))
+        let stage = stage.named(format!("count, program of {} for {kind}", stem(recipe)));
+        Ok(generate::from(stage, &self.folder(recipe)))
     }
 
     /// Where [`Machine::build`] leaves the program.

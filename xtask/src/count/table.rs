@@ -104,7 +104,7 @@ impl Table {
             let changes = entry.changes(&old.measured);
             if old.measured.compiler != entry.measured.compiler {
                 let (old, new) = (&old.measured.compiler, &entry.measured.compiler);
-                runner.leave_out(format!(
+                runner.mention(format!(
                     "growth on {}: counted with {old}, here is {new}{}",
                     entry.target,
                     changes.grown + &changes.shrunk

@@ -1,0 +1,42 @@
+//! What a case of a golden file runs a model on. The firmware in `../cortex-m-qemu` uses it too.
+
+use niello::kernels::memory::{Element, cells};
+
+/// The inputs of a case.
+#[allow(dead_code, reason = "which kinds there are depends on the models")]
+pub(crate) enum Input {
+    /// Codes that follow from a seed.
+    Seed(u64),
+    /// Codes of a picture.
+    Codes(&'static [u8]),
+}
+
+impl Input {
+    /// What inputs are filled with, one after the other.
+    pub(crate) fn source(&self) -> Filler<'_> {
+        match self {
+            Self::Seed(seed) => Filler::Seed(niello::self_test::Codes::new(*seed)),
+            Self::Codes(bytes) => Filler::Codes(bytes),
+        }
+    }
+}
+
+/// What is left to fill inputs with.
+pub(crate) enum Filler<'a> {
+    Seed(niello::self_test::Codes),
+    Codes(&'a [u8]),
+}
+
+impl Filler<'_> {
+    /// The next elements.
+    pub(crate) fn fill<E: Element>(&mut self, input: &mut [E]) {
+        match self {
+            Self::Seed(codes) => codes.fill(input),
+            Self::Codes(bytes) => {
+                let (own, rest) = bytes.split_at(size_of_val(input).min(bytes.len()));
+                cells(input).iter().zip(own).for_each(|(cell, byte)| cell.set(*byte as i8));
+                *bytes = rest;
+            }
+        }
+    }
+}
