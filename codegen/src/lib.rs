@@ -16,7 +16,6 @@ pub mod emit;
 pub mod error;
 pub mod execute;
 pub mod float;
-mod gemm;
 pub mod golden;
 pub mod graph;
 pub mod int16;

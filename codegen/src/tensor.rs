@@ -42,10 +42,12 @@ pub(crate) mod num {
         fn minimum(self, other: Self) -> Self {
             if other < self { other } else { self }
         }
+        /// `c = a * b + c` for matrices `[m, k]`, `[n, k]` (transposed) and `[m, n]`, see `niello-gemm`.
+        fn gemm_transposed(size: [usize; 3], a: &[Self], b: &[Self], c: &mut [Self]);
     }
 
     macro_rules! real {
-        ($t:ty) => {
+        ($t:ty, $gemm:path) => {
             impl Real for $t {
                 fn from_f32(x: f32) -> Self {
                     x as $t
@@ -56,11 +58,14 @@ pub(crate) mod num {
                 fn to_f64(self) -> f64 {
                     self as f64
                 }
+                fn gemm_transposed([m, k, n]: [usize; 3], a: &[Self], b: &[Self], c: &mut [Self]) {
+                    $gemm(m, k, n, a, b, c);
+                }
             }
         };
     }
-    real!(f32);
-    real!(f64);
+    real!(f32, niello_gemm::gemm_f32);
+    real!(f64, niello_gemm::gemm_f64);
 }
 
 /// A dense `[h, w, c]` tensor, channels innermost.

@@ -10,7 +10,6 @@ use super::{
 use crate::{
     error::Result,
     float::Mode,
-    gemm::gemm_transposed,
     graph::{ConvParams, Shape},
     lower::Lowering,
     program::{Const, Ref, Scratch, kernel_call},
@@ -98,7 +97,7 @@ impl Conv2d {
                     let bias = &self.bias[group * cout..(group + 1) * cout];
                     sums.iter_mut().zip(bias).for_each(|(s, b)| *s = T::from_f32(*b));
                 }
-                gemm_transposed(pixels, k, cout, &patches, filters, &mut product);
+                T::gemm_transposed([pixels, k, cout], &patches, filters, &mut product);
                 for (sums, pixel) in product.chunks(cout).zip(chunk.chunks_mut(out.c)) {
                     for (s, o) in sums.iter().zip(&mut pixel[group * cout..]) {
                         *o = self.clamp.apply(*s);

@@ -9,7 +9,6 @@ use super::{
 use crate::{
     error::Result,
     float::Mode,
-    gemm::gemm_transposed,
     graph::{Shape, TransposedConvParams},
     lower::Lowering,
     program::{Const, Ref, Scratch, kernel_call},
@@ -75,7 +74,7 @@ impl TransposedConv2d {
         for y in 0..input.shape.h {
             let row = &input.data[y * input.shape.w * self.channels..][..input.shape.w * self.channels];
             let mut product = vec![T::default(); input.shape.w * n];
-            gemm_transposed(input.shape.w, self.channels, n, row, &filters, &mut product);
+            T::gemm_transposed([input.shape.w, self.channels, n], row, &filters, &mut product);
             for x in 0..input.shape.w {
                 for (t, part) in product[x * n..(x + 1) * n].chunks(p.out).enumerate() {
                     let oy = (y * p.stride[0] + t / p.kernel[1]).wrapping_sub(p.padding[TOP]);

@@ -4,6 +4,9 @@
 //! operations by machine, and the last bits of their sums with them. Here each element is
 //! `(((c + a[0] b[0]) + a[1] b[1]) + ...)`, rounded after every operation: columns are computed side by side, which
 //! vectorises, but the order of one element's additions never changes. IEEE 754 does the rest.
+//!
+//! A crate of its own, as nearly all of the reference's time is spent here: this is optimised in every profile, and the rest of the code
+//! generator, which takes far longer to compile, need not be.
 
 use std::ops::{AddAssign, Mul};
 
@@ -15,7 +18,22 @@ const NR: usize = 32;
 const KC: usize = 256;
 
 /// `c = a * b + c`, row-major: `a` is `[m, k]`, `b` is `[k, n]` stored transposed (`[n, k]`), `c` is `[m, n]`.
-pub(crate) fn gemm_transposed<T>(m: usize, k: usize, n: usize, a: &[T], b: &[T], c: &mut [T])
+///
+/// # Panics
+/// Slices that are shorter than that.
+pub fn gemm_f32(m: usize, k: usize, n: usize, a: &[f32], b: &[f32], c: &mut [f32]) {
+    gemm(m, k, n, a, b, c);
+}
+
+/// As [`gemm_f32`], in double precision.
+///
+/// # Panics
+/// As there.
+pub fn gemm_f64(m: usize, k: usize, n: usize, a: &[f64], b: &[f64], c: &mut [f64]) {
+    gemm(m, k, n, a, b, c);
+}
+
+fn gemm<T>(m: usize, k: usize, n: usize, a: &[T], b: &[T], c: &mut [T])
 where
     T: Copy + Default + Mul<Output = T> + AddAssign,
 {
@@ -131,15 +149,21 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::weights::seeded_values;
 
     #[test]
     fn every_element_is_the_sum_in_order_bit_for_bit() {
         for (m, k, n) in [(1, 1, 1), (4, 3, 32), (5, 300, 33), (9, 513, 70), (3, 0, 2)] {
-            let values = |key, len| seeded_values(key).take(len).map(|v| v as f32).collect::<Vec<_>>();
-            let (a, b, c) = (values("a", m * k), values("b", n * k), values("c", m * n));
+            let mut seed = 1u32;
+            let mut values = |len: usize| -> Vec<f32> {
+                let mut next = || {
+                    seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    (seed >> 8) as f32 / (1 << 23) as f32 - 1.0
+                };
+                (0..len).map(|_| next()).collect()
+            };
+            let (a, b, c) = (values(m * k), values(n * k), values(m * n));
             let mut found = c.clone();
-            gemm_transposed(m, k, n, &a, &b, &mut found);
+            gemm_f32(m, k, n, &a, &b, &mut found);
             for (at, found) in found.iter().enumerate() {
                 let (row, column) = (at / n, at % n);
                 let products = (0..k).map(|p| a[row * k + p] * b[column * k + p]);
