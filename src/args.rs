@@ -1,14 +1,17 @@
 //! What to build: a recipe, or the same by flags.
 
-use crate::overrides::{self, Override};
+use crate::{
+    overrides::{self, Override},
+    progress::{self, Step},
+};
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use niello_codegen::{
     Error, Result,
     lower::TARGETS,
     network::Networks,
     pipeline::{Build, Progress, build},
     recipe::{Head, Input, Numbers, Range, Recipe, Rounding},
+    weights::wrapper_prefix,
 };
 use niello_models::Registry;
 use std::path::PathBuf;
@@ -148,16 +151,6 @@ fn size(text: &str) -> Result<[usize; 2], String> {
 }
 
 impl ModelArgs {
-    /// With the recipe in that file.
-    pub(crate) fn set_recipe(&mut self, file: Option<PathBuf>) {
-        self.recipe = file;
-    }
-
-    /// As with `--recalibrate`.
-    pub(crate) fn recalibrate(&mut self) {
-        self.recalibrate = true;
-    }
-
     /// The recipe that file and flags make together.
     pub(crate) fn recipe(&self) -> Result<Recipe> {
         let mut recipe = match (&self.recipe, &self.model) {
@@ -243,8 +236,26 @@ impl ModelArgs {
         recipe.validate()?;
         Ok(recipe)
     }
+}
 
-    /// Builds it, with a progress bar on a terminal.
+/// A recipe's file by its place, and flags: for commands that read nothing else by its place.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct BuildArgs {
+    /// Recipe file, the same as `--recipe`
+    #[arg(value_name = "RECIPE", conflicts_with = "recipe")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    model: ModelArgs,
+}
+
+impl BuildArgs {
+    /// The recipe that file and flags make together.
+    pub(crate) fn recipe(&self) -> Result<Recipe> {
+        let recipe = self.file.clone().or(self.model.recipe.clone());
+        ModelArgs { recipe, ..self.model.clone() }.recipe()
+    }
+
+    /// Builds it.
     pub(crate) fn build(&self) -> Result<Build> {
         let recipe = self.recipe()?;
         set_threads(&recipe)?;
@@ -259,22 +270,28 @@ pub(crate) fn set_threads(recipe: &Recipe) -> Result<()> {
         .map_err(|e| Error::Invalid(format!("cannot start {threads} threads: {e}")))
 }
 
-/// Builds a recipe, with a progress bar on a terminal.
+/// Builds a recipe; progress goes to standard error.
 pub(crate) fn build_with_progress(recipe: &Recipe) -> Result<Build> {
-    let bar = ProgressBar::new(0);
-    let style = ProgressStyle::with_template("{msg} {bar:40} {pos}/{len} {eta}");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar.set_message("calibrating");
+    if let Some(prefix) = recipe.weights_path().and_then(|path| wrapper_prefix(&path)) {
+        progress::note(&format!(
+            "every tensor's name begins with `{prefix}`, as wrappers write them: read without it"
+        ));
+    }
+    let int8 = recipe.format.numbers == Numbers::Int8;
+    let mut step = Some(Step::new(if int8 { "calibrating" } else { "reading weights" }, 0));
     let built = build(recipe, &Registry, |progress| match progress {
         Progress::Calibrating { done, total } => {
-            bar.set_length(total as u64);
-            bar.set_position(done as u64);
+            step.iter().for_each(|step| step.set(done as u64, total as u64));
         }
-        Progress::Lowering => bar.finish_and_clear(),
+        Progress::Lowering => {
+            // The old one ends before the new one begins.
+            drop(step.take());
+            step = Some(Step::new("quantizing and planning memory", 0));
+        }
     });
-    bar.finish_and_clear();
+    drop(step);
     if let Some(advice) = built.as_ref().ok().and_then(|b| b.calibrated.as_ref()?.advice(&b.recipe)) {
-        eprintln!("note: {advice}");
+        progress::note(&advice);
     }
     built
 }
@@ -284,12 +301,15 @@ const MOST_CLASSES: usize = 1 << 14;
 
 /// Names from a list, or from a number: the network's own if it has as many.
 fn class_names(network: &str, text: &str) -> Result<Vec<String>> {
-    let Ok(n) = text.trim().parse::<usize>() else {
+    let text = text.trim();
+    let number = text.starts_with(|c: char| c.is_ascii_digit() || c == '-') && text.parse::<f64>().is_ok();
+    if !number {
         return Ok(text.split(',').map(|name| name.trim().to_string()).collect());
-    };
-    if !(1..=MOST_CLASSES).contains(&n) {
-        return Err(Error::Invalid(format!("`--classes {n}`: expected 1 to {MOST_CLASSES} classes")));
     }
+    let fits = |n: &usize| (1..=MOST_CLASSES).contains(n);
+    let Some(n) = text.parse::<usize>().ok().filter(fits) else {
+        return Err(Error::Invalid(format!("`--classes {text}`: expected 1 to {MOST_CLASSES} classes")));
+    };
     let own = Registry.find(network)?.default_classes();
     Ok(if own.len() == n {
         own.iter().map(|name| name.to_string()).collect()

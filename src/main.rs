@@ -5,11 +5,14 @@ mod commands;
 mod inputs;
 mod output;
 mod overrides;
+mod progress;
+mod runtime;
 mod table;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser, error::ErrorKind};
 use commands::Command;
 use niello_codegen::{Error, Result};
+use progress::Verbosity;
 use std::{
     io::{self, Write},
     process::ExitCode,
@@ -18,26 +21,82 @@ use std::{
 /// Turns a trained CNN into static no_std Rust, checked layer by layer against float.
 ///
 /// Figures go to standard output, progress and errors to standard error. Exit status: 0 done, 1 an error, 2 a command
-/// line that makes no sense.
+/// line that makes no sense, 130 interrupted.
 #[derive(Parser)]
-#[command(name = "niello", version, propagate_version = true, max_term_width = 110)]
+#[command(name = "niello", version = env!("NIELLO_VERSION"), propagate_version = true, max_term_width = 100)]
 #[command(after_help = "Example:\n  niello run --model anam_net slice.png --overlay overlay.png\n\n\
                         `niello COMMAND --help` has an example of each command.")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
+    /// Print errors only: no progress, no notes
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    /// Print the time of each step
+    #[arg(short, long, global = true)]
+    verbose: bool,
+}
+
+impl Cli {
+    /// What clap does not see where one flag stands before the command and one behind it.
+    fn checked(self) -> Result<Self, clap::Error> {
+        if self.quiet && self.verbose {
+            let message = "the argument '--quiet' cannot be used with '--verbose'";
+            return Err(Self::command().error(ErrorKind::ArgumentConflict, message));
+        }
+        Ok(self)
+    }
 }
 
 fn main() -> ExitCode {
-    match Cli::parse().command.run().and_then(|text| print(&text)) {
+    let cli = Cli::try_parse().and_then(Cli::checked).unwrap_or_else(|error| unknown_words(&error));
+    progress::set(match (cli.quiet, cli.verbose) {
+        (true, _) => Verbosity::Quiet,
+        (_, true) => Verbosity::Verbose,
+        _ => Verbosity::Normal,
+    });
+    // Without a handler an interrupt ends the program at once.
+    let _ = ctrlc::set_handler(|| output::interrupted());
+    let json = cli.command.json();
+    let done = cli.command.run().and_then(|done| {
+        print(&done.text)?;
+        done.failure.map_or(Ok(()), Err)
+    });
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
-            if let Some(hint) = commands::hint(&error) {
-                eprintln!("hint: {hint}");
-            }
+            report(&error.to_string(), commands::hint(&error), json);
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Ends the program: a command line that makes no sense, help, or the version.
+fn unknown_words(error: &clap::Error) -> ! {
+    if error.use_stderr() && std::env::args_os().any(|word| word == "--json") {
+        let text = error.to_string();
+        let (text, _) = text.split_once("\n\nUsage:").unwrap_or((&text, ""));
+        report(text.trim_start_matches("error: ").trim(), Some("`--help` shows what there is"), true);
+        std::process::exit(error.exit_code());
+    }
+    error.exit()
+}
+
+/// An error on standard error, as text or as JSON.
+fn report(error: &str, hint: Option<&str>, json: bool) {
+    #[derive(serde::Serialize)]
+    struct Failure<'a> {
+        error: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        hint: Option<&'a str>,
+    }
+    if let Some(text) = json.then(|| output::json(&Failure { error, hint })).and_then(Result::ok) {
+        eprint!("{text}");
+        return;
+    }
+    eprintln!("error: {error}");
+    if let Some(hint) = hint {
+        eprintln!("hint: {hint}");
     }
 }
 

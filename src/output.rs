@@ -5,6 +5,7 @@ use serde::{Serialize, Serializer};
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 /// Values by class name, in the order of the network's outputs (a map of the standard library would sort them).
@@ -36,6 +37,7 @@ pub(crate) fn check_writable(path: &Path) -> Result<()> {
         return Err(Error::file(path, "expected the name of a file to write, found a folder"));
     }
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let _writing = writing();
     probe(folder).map_err(Error::io("cannot write", path))
 }
 
@@ -43,6 +45,42 @@ fn probe(folder: &Path) -> io::Result<()> {
     let file = folder.join(format!(".niello-{}.tmp", std::process::id()));
     fs::File::create_new(&file)?;
     fs::remove_file(file)
+}
+
+/// Whether a folder can be made at `path`, or written to, before minutes of work that end there. Nothing is made yet: an interrupted
+/// command leaves nothing behind.
+pub(crate) fn check_folder(path: &Path) -> Result<()> {
+    let there = path.ancestors().find(|p| p.as_os_str().is_empty() || p.exists()).unwrap_or(path);
+    let there = if there.as_os_str().is_empty() { Path::new(".") } else { there };
+    let _writing = writing();
+    let found = if there.is_dir() { probe(there) } else { Err(io::ErrorKind::NotADirectory.into()) };
+    found.map_err(Error::io("cannot create", path))
+}
+
+/// Held while files are written: an interrupt waits for its end.
+static WRITING: Mutex<()> = Mutex::new(());
+
+/// Temporary folders, which an interrupt removes.
+static TEMPORARY: Mutex<Vec<PathBuf>> = Mutex::new(vec![]);
+
+/// As long as the result lives, Ctrl-C waits.
+pub(crate) fn writing() -> MutexGuard<'static, ()> {
+    WRITING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// An interrupt removes this folder.
+pub(crate) fn temporary(folder: &Path) {
+    TEMPORARY.lock().unwrap_or_else(PoisonError::into_inner).push(folder.into());
+}
+
+/// What Ctrl-C does: waits for files that are being written, removes temporary folders, ends the program as shells expect it.
+pub(crate) fn interrupted() -> ! {
+    let _writing = writing();
+    for folder in TEMPORARY.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        // What cannot be removed lies among temporary files.
+        let _ = fs::remove_dir_all(folder);
+    }
+    std::process::exit(130)
 }
 
 /// A folder to write to; the folders that had to be made for it go again unless they are kept.

@@ -38,6 +38,7 @@ fn room() -> Room {
     room.write("key.toml", "network = 'anam_net'\n[input]\nsizes = [32, 32]\n");
     room.write("type.toml", "network = 'anam_net'\n[input]\nsize = 32\n");
     room.write("empty.toml", "");
+    room.write("mine/Cargo.toml", "[package]");
     room.write("lost.toml", "network = 'w251_baseline_cnn'\nweights = 'lost.safetensors'\n");
     room.write(
         "layer.toml",
@@ -174,6 +175,25 @@ fn recipes_and_flags_that_make_no_sense() {
             (format!("report {CNN} --classes a,,b"), &["name 1 of `classes` is empty"]),
             (format!("report {CNN} --classes 99999"), &["--classes 99999", "1 to 16384"]),
             (format!("report {CNN} --classes 99999999999"), &["1 to 16384"]),
+            (format!("report {CNN} --classes 99999999999999999999"), &["1 to 16384"]),
+            (format!("report {CNN} --classes 2.5"), &["1 to 16384"]),
+            (
+                "report --model toaster".into(),
+                &["no network `toaster`; none of the ", "hint: `niello models`"],
+            ),
+            (
+                format!("golden {CNN} --check cnn.safetensors"),
+                &["cnn.safetensors: expected a golden file, found bytes that are no text"],
+            ),
+            (
+                format!("compile {CNN} --out made --runtime garbage[["),
+                &["dependency `niello = garbage[[`", "hint: "],
+            ),
+            (format!("compile {CNN} --out made --runtime {{}}"), &["says neither version, path nor git"]),
+            (
+                format!("compile {CNN} --out mine"),
+                &["mine/Cargo.toml: is there already, and niello did not write it", "hint: ", "--force"],
+            ),
             (format!("report {CNN} --preprocess sharpen"), &["sharpen", "unit"]),
             (format!("report {CNN} --resize bicubic"), &["bicubic", "stretch"]),
             (format!("report {CNN} --percentile 40"), &["percentile", "above 50"]),

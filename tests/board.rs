@@ -22,7 +22,14 @@ fn board(flash: u64) -> String {
 /// `niello COMMAND` on the small network: whether it went well, what it printed, what it complained of.
 fn niello(room: &Room, command: &str, args: &[&str]) -> (bool, String, String) {
     let mut niello = std::process::Command::new(env!("CARGO_BIN_EXE_niello"));
-    let output = niello.current_dir(room.path(".")).arg(command).args(SMALL).args(args).output().unwrap();
+    let output = niello
+        .arg("--quiet")
+        .current_dir(room.path("."))
+        .arg(command)
+        .args(SMALL)
+        .args(args)
+        .output()
+        .unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (output.status.success(), text(output.stdout), text(output.stderr))
 }
@@ -52,7 +59,14 @@ fn a_board_that_is_too_small_is_an_error_with_the_bytes() {
     );
 
     let (done, text, _) = niello(&room, "report", &["--board", "board.toml"]);
-    assert!(done && text.contains("FLASH does not fit: 3 bytes too many"), "{text}");
+    assert!(!done && text.contains("FLASH does not fit: 3 bytes too many"), "{text}");
+    let (done, text, error) = niello(&room, "report", &["--board", "board.toml", "--json"]);
+    let json: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(json["board"]["memories"][0]["used"], used);
+    assert!(
+        !done && error.contains("anam_net: does not fit board `small`: FLASH 3 bytes too many"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `niello bench`.
 
-use crate::{args::ModelArgs, output, table};
+use crate::{args::BuildArgs, output, progress::Step, table};
 use clap::Args;
 use niello_codegen::{Error, Result, bench::bench};
 use niello_kernels::Isa;
@@ -9,8 +9,6 @@ use niello_kernels::Isa;
 #[derive(Args)]
 #[command(after_help = "Example:\n  niello bench --model anam_net --repetitions 20")]
 pub(crate) struct Bench {
-    #[command(flatten)]
-    model: ModelArgs,
     /// Inferences to time, after one that is not counted
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     repetitions: u32,
@@ -18,7 +16,9 @@ pub(crate) struct Bench {
     isa: Option<String>,
     /// Print JSON
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
+    #[command(flatten)]
+    model: BuildArgs,
 }
 
 fn isa_names() -> String {
@@ -38,7 +38,9 @@ impl Bench {
             })?,
         };
         let build = self.model.build()?;
+        let step = Step::new("measuring", 0);
         let timing = bench(&build.program, isa, self.repetitions as usize)?;
+        drop(step);
         if self.json {
             return output::json(&timing);
         }

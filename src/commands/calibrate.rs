@@ -1,6 +1,9 @@
 //! `niello calibrate`.
 
-use crate::{args::ModelArgs, output, table};
+use crate::{
+    args::{BuildArgs, build_with_progress, set_threads},
+    output, table,
+};
 use clap::Args;
 use niello_codegen::{Error, Result, emit::write_files, lock::Lock};
 use serde::Serialize;
@@ -13,11 +16,6 @@ use std::path::{Path, PathBuf};
                   niello calibrate --recipe covid.toml --check    # does calibrating again give the same?"
 )]
 pub(crate) struct Calibrate {
-    /// Recipe file, the same as `--recipe`
-    #[arg(value_name = "RECIPE", conflicts_with = "recipe")]
-    file: Option<PathBuf>,
-    #[command(flatten)]
-    model: ModelArgs,
     /// Where to write; absent: the recipe's `calibrate.lock`, or the recipe's name with `.lock`
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -26,7 +24,9 @@ pub(crate) struct Calibrate {
     check: bool,
     /// Print JSON
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
+    #[command(flatten)]
+    model: BuildArgs,
 }
 
 #[derive(Serialize)]
@@ -42,11 +42,8 @@ struct Summary {
 }
 
 impl Calibrate {
-    pub(crate) fn run(mut self) -> Result<String> {
-        if self.file.is_some() {
-            self.model.set_recipe(self.file.take());
-        }
-        let recipe = self.model.recipe()?;
+    pub(crate) fn run(self) -> Result<String> {
+        let mut recipe = self.model.recipe()?;
         let path = self.out.clone().or_else(|| recipe.lock_path()).ok_or_else(|| {
             Error::Invalid(
                 "say where to write the lock: `--recipe FILE` (then it lies beside it) or `--out FILE`"
@@ -57,8 +54,9 @@ impl Calibrate {
         if !self.check {
             output::check_writable(&path)?;
         }
-        self.model.recalibrate();
-        let build = self.model.build()?;
+        recipe.recalibrate = true;
+        set_threads(&recipe)?;
+        let build = build_with_progress(&recipe)?;
         let lock = build.lock()?;
         let text = lock.to_text();
         if let Some(there) = there {

@@ -1,6 +1,6 @@
 //! `niello golden`.
 
-use crate::{args::ModelArgs, inputs::pictures, output, table};
+use crate::{args::BuildArgs, inputs::pictures, output, progress::Step, table};
 use clap::Args;
 use niello_codegen::{
     Error, Result,
@@ -19,11 +19,6 @@ use std::path::{Path, PathBuf};
                         niello golden covid.toml --check covid.golden --target aarch64-neon\n  \
                         niello golden covid.toml --log covid.golden < board.log")]
 pub(crate) struct GoldenCommand {
-    /// Recipe file, the same as `--recipe`
-    #[arg(value_name = "RECIPE", conflicts_with = "recipe")]
-    file: Option<PathBuf>,
-    #[command(flatten)]
-    model: ModelArgs,
     /// Seed of an input of pseudo-random codes (may be repeated); absent, and without `--data`: 1
     #[arg(long, value_name = "N")]
     seed: Vec<u64>,
@@ -47,7 +42,9 @@ pub(crate) struct GoldenCommand {
     dump: Option<String>,
     /// Print JSON
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
+    #[command(flatten)]
+    model: BuildArgs,
 }
 
 #[derive(Serialize)]
@@ -61,7 +58,7 @@ struct Done {
 }
 
 impl GoldenCommand {
-    pub(crate) fn run(mut self) -> Result<String> {
+    pub(crate) fn run(self) -> Result<String> {
         if let Some(log) = &self.log {
             let text = std::io::read_to_string(std::io::stdin())
                 .map_err(Error::io("cannot read", "standard input"))?;
@@ -79,9 +76,6 @@ impl GoldenCommand {
         if let Some(out) = &self.out {
             output::check_writable(out)?;
         }
-        if self.file.is_some() {
-            self.model.set_recipe(self.file.take());
-        }
         let mut build = self.model.build()?;
         if self.check.is_some() {
             return self.check(&build, &file);
@@ -93,17 +87,22 @@ impl GoldenCommand {
             let layer = layer_index(&build.program, layer)?;
             let codes = layer_codes(&build.program, &inputs[0].1, layer)?;
             let bytes: Vec<u8> = codes.iter().map(|c| *c as u8).collect();
+            let _writing = output::writing();
             write_files(&[(file.clone(), &bytes)])?;
             return Ok(format!("{}: {} codes\n", file.display(), bytes.len()));
         }
+        let step = Step::new("recording", 0);
         let (golden, layers) = record(&build.program, &inputs)?;
         let text = golden.to_string();
         if self.checksums_only {
+            let _writing = output::writing();
             write_files(&[(file, text.as_bytes())])?;
         } else {
             let bundle = Bundle::new(&build.program, &build.quantized.graph, &inputs, layers)?.to_bytes()?;
+            let _writing = output::writing();
             write_files(&[(beside(&file), &bundle), (file, text.as_bytes())])?;
         }
+        drop(step);
         self.done(&golden, vec![])
     }
 
@@ -124,6 +123,7 @@ impl GoldenCommand {
         let bundle = if bytes.is_file() { Bundle::open(&bytes)? } else { Bundle::default() };
         let files = self.data.iter().map(|p| pictures(p)).collect::<Result<Vec<_>>>()?.concat();
         let mut found: Vec<(Isa, Difference)> = vec![];
+        let step = Step::new("checking", Isa::available().count() as u64);
         for isa in Isa::available() {
             let differences = check(&golden, &build.program, isa, &bundle.layers, |source| {
                 let wanted = source.name();
@@ -137,7 +137,9 @@ impl GoldenCommand {
                 }
             })?;
             found.extend(differences.into_iter().map(|d| (isa, d)));
+            step.advance();
         }
+        drop(step);
         if !found.is_empty() {
             let lines: Vec<String> = found.iter().map(|(isa, d)| format!("{}: {d}", isa.name())).collect();
             return Err(Error::file(file, lines.join("\n  ")));
@@ -162,7 +164,9 @@ impl GoldenCommand {
 }
 
 fn read(path: &Path) -> Result<Golden> {
-    let text = std::fs::read_to_string(path).map_err(Error::io("cannot read", path))?;
+    let bytes = std::fs::read(path).map_err(Error::io("cannot read", path))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| Error::file(path, "expected a golden file, found bytes that are no text"))?;
     text.parse().map_err(|e: Error| Error::file(path, e.to_string()))
 }
 

@@ -1,6 +1,6 @@
 //! `niello inspect`.
 
-use crate::{args::ModelArgs, output, table};
+use crate::{args::BuildArgs, output, table};
 use clap::Args;
 use niello_codegen::{
     Error, Graph, Result,
@@ -18,8 +18,6 @@ use std::path::{Path, PathBuf};
 #[command(after_help = "Examples:\n  niello inspect --model squeezenet1_0 --input 224x224\n  \
                         niello inspect --tensors weights.safetensors")]
 pub(crate) struct Inspect {
-    #[command(flatten)]
-    model: ModelArgs,
     /// List the tensors of this checkpoint instead
     #[arg(long, value_name = "SAFETENSORS")]
     tensors: Option<PathBuf>,
@@ -28,7 +26,9 @@ pub(crate) struct Inspect {
     optimized: bool,
     /// Print JSON
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
+    #[command(flatten)]
+    model: BuildArgs,
 }
 
 #[derive(Serialize)]

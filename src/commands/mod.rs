@@ -6,6 +6,7 @@ mod calibrate;
 mod compile;
 mod golden;
 mod inspect;
+mod manual;
 mod models;
 mod report;
 mod run;
@@ -38,12 +39,30 @@ pub(crate) enum Command {
     Bench(bench::Bench),
     /// Find the fastest kernel and the best number of pixels per pass for each layer
     Tune(tune::Tune),
+    /// Print a shell's completions
+    Completions(manual::Completions),
+    /// Print a page of the manual
+    Man(manual::Man),
+}
+
+/// What a command has done.
+pub(crate) struct Done {
+    /// What is to be printed.
+    pub(crate) text: String,
+    /// What is wrong with it: the exit status says so.
+    pub(crate) failure: Option<Error>,
+}
+
+impl From<String> for Done {
+    fn from(text: String) -> Self {
+        Self { text, failure: None }
+    }
 }
 
 impl Command {
-    /// Does what is asked and gives what is to be printed.
-    pub(crate) fn run(self) -> Result<String> {
-        match self {
+    /// Does what is asked.
+    pub(crate) fn run(self) -> Result<Done> {
+        let text = match self {
             Command::Models(c) => c.run(),
             Command::Inspect(c) => c.run(),
             Command::Calibrate(c) => c.run(),
@@ -51,9 +70,29 @@ impl Command {
             Command::Golden(c) => c.run(),
             Command::Run(c) => c.run(),
             Command::Verify(c) => c.run(),
-            Command::Report(c) => c.run(),
+            Command::Report(c) => return c.run(),
             Command::Bench(c) => c.run(),
             Command::Tune(c) => c.run(),
+            Command::Completions(c) => c.run(),
+            Command::Man(c) => c.run(),
+        };
+        text.map(Done::from)
+    }
+
+    /// Whether JSON is asked for.
+    pub(crate) fn json(&self) -> bool {
+        match self {
+            Command::Models(c) => c.json,
+            Command::Inspect(c) => c.json,
+            Command::Calibrate(c) => c.json,
+            Command::Compile(c) => c.json,
+            Command::Golden(c) => c.json,
+            Command::Run(c) => c.json,
+            Command::Verify(c) => c.json,
+            Command::Report(c) => c.json,
+            Command::Bench(c) => c.json,
+            Command::Tune(c) => c.json,
+            Command::Completions(_) | Command::Man(_) => false,
         }
     }
 }
@@ -69,6 +108,12 @@ pub(crate) fn hint(error: &Error) -> Option<&'static str> {
         Error::Invalid(text) if text.starts_with("--dump") => Some(
             "`niello inspect --optimized` lists the layers; what is merged with the next layer has no result",
         ),
+        Error::File { message, .. } if message.ends_with("niello did not write it") => {
+            Some("choose another folder with `--out`, or replace the file with `--force`")
+        }
+        Error::Invalid(text) if text.starts_with("dependency") => {
+            Some("`--runtime` takes the value as it stands in Cargo.toml")
+        }
         Error::Invalid(text) if text.starts_with("no network") => Some("`niello models` lists all networks"),
         _ => None,
     }

@@ -16,7 +16,7 @@ use serde::Serialize;
 pub(crate) struct Models {
     /// Print JSON
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 #[derive(Serialize)]

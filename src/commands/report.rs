@@ -1,8 +1,8 @@
 //! `niello report`.
 
-use super::board;
+use super::{Done, board};
 use crate::{
-    args::{ModelArgs, build_with_progress},
+    args::{BuildArgs, build_with_progress},
     output, table,
 };
 use clap::Args;
@@ -15,19 +15,19 @@ use niello_codegen::{
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// Show memory, flash and work, layer by layer
+/// Show memory, flash and work, layer by layer; exit status 1 if a board has too little memory
 #[derive(Args)]
 #[command(after_help = "Example:\n  niello report --recipe covid.toml --target portable\n  \
                         niello report --model squeezenet1_1 --seeded --board stm32h743")]
 pub(crate) struct ReportCommand {
-    #[command(flatten)]
-    model: ModelArgs,
     /// Figures of this linked file instead of estimates, for the memories of the board
     #[arg(long, value_name = "FILE")]
     elf: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
+    #[command(flatten)]
+    model: BuildArgs,
 }
 
 /// A report with where its ranges come from, and what it takes of a board.
@@ -42,7 +42,7 @@ struct Whole<'a> {
 }
 
 impl ReportCommand {
-    pub(crate) fn run(self) -> Result<String> {
+    pub(crate) fn run(self) -> Result<Done> {
         let mut recipe = self.model.recipe()?;
         let board = recipe.board()?;
         if self.elf.is_some() && board.is_none() {
@@ -59,8 +59,16 @@ impl ReportCommand {
             (None, _) => None,
         };
         let ranges = build.calibrated.as_ref().map(Calibrated::summary);
+        let failure = usage.as_ref().filter(|usage| !usage.fits()).map(|usage| {
+            let over = usage.memories.iter().filter(|m| m.over() > 0);
+            let over: Vec<String> =
+                over.map(|m| format!("{} {} bytes too many", m.name, table::grouped(m.over()))).collect();
+            let (network, board, over) = (&report.network, &usage.board, over.join(", "));
+            Error::Invalid(format!("{network}: does not fit board `{board}`: {over}"))
+        });
         if self.json {
-            return output::json(&Whole { report: &report, ranges: &ranges, board: &usage });
+            let text = output::json(&Whole { report: &report, ranges: &ranges, board: &usage })?;
+            return Ok(Done { text, failure });
         }
         let ranges = ranges.map(|ranges| format!("{ranges}\n")).unwrap_or_default();
         let memories = usage.map(|usage| format!("\n{}", board::render(&usage))).unwrap_or_default();
@@ -86,7 +94,7 @@ impl ReportCommand {
         let tuned: Vec<String> = tuned.map(|(layer, choice)| format!("{layer} ({choice})")).collect();
         let tuned = if tuned.is_empty() { String::new() } else { format!("tuned  {}\n", tuned.join(", ")) };
         let headings = ["layer", "operator", "output", "MACs", "weights", "place", "bytes", "scratch"];
-        Ok(format!(
+        let text = format!(
             "{}\n{} for {}, rounding {}\nMACs   {}\nflash  {} bytes of constants\n\
              arena  {} bytes (lower bound {}, {})\n{ranges}{tuned}{memories}",
             table::render(&headings, &rows),
@@ -98,6 +106,7 @@ impl ReportCommand {
             table::grouped(report.arena_bytes as u64),
             table::grouped(report.arena_lower_bound_bytes as u64),
             report.arena_strategy
-        ))
+        );
+        Ok(Done { text, failure })
     }
 }

@@ -1,9 +1,10 @@
 //! `niello verify`.
 
 use crate::{
-    args::ModelArgs,
+    args::BuildArgs,
     inputs::pictures,
     output::{self, ByClass},
+    progress::Step,
     table,
 };
 use clap::Args;
@@ -25,14 +26,14 @@ use std::path::PathBuf;
                         --input 224x224 \\\n    --preprocess imagenet --calibrate slices/ --data slices/ --format int8 --json"
 )]
 pub(crate) struct Verify {
-    #[command(flatten)]
-    model: ModelArgs,
     /// Pictures to compare on: a folder, or one picture; for a generator a safetensors file of inputs (absent: drawn ones)
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
+    #[command(flatten)]
+    model: BuildArgs,
 }
 
 #[derive(Serialize)]
@@ -104,6 +105,11 @@ impl Verify {
         };
         let mut same = 0;
         let mut dice = vec![ClassDice::default(); names.len()];
+        let total = match &self.data {
+            None => build.classes.len(),
+            Some(_) => files.len(),
+        };
+        let step = Step::new("comparing", total as u64);
         let result = verify(&build.quantized.graph, &build.program, inputs, |_, pair| {
             if segmentation {
                 let (float, coded) = (build.labels(&pair.float[0]), build.labels(&pair.coded[0]));
@@ -111,8 +117,10 @@ impl Verify {
             } else if !generates {
                 same += (build.class(&pair.float[0].data) == build.class(&pair.coded[0].data)) as usize;
             }
+            step.advance();
             Ok(())
         })?;
+        drop(step);
         let output = Output {
             sqnr_db: result.output.sqnr_db(),
             cosine: result.output.cosine(),

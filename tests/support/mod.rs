@@ -145,7 +145,8 @@ impl Room {
 
     pub(crate) fn command(&self, words: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_niello"));
-        command.args(words.split_whitespace()).current_dir(self.0.path());
+        // On a busy machine a step may take long enough for a line of progress.
+        command.arg("--quiet").args(words.split_whitespace()).current_dir(self.0.path());
         command
     }
 

@@ -1,5 +1,6 @@
 //! `niello run --cam`: where in the picture a class was seen.
 
+use crate::output::writing;
 use niello_codegen::{
     Result, Tensor,
     cam::{of_class, peak},
@@ -49,6 +50,7 @@ impl Seen {
     /// Writes the map over the picture.
     pub(super) fn overlay(&self, build: &Build, picture: &Picture, path: &Path) -> Result<()> {
         let gray = build.preprocess.view(picture, self.input)?;
+        let _writing = writing();
         Ok(write_heat_png(path, &gray, self.input, &self.values, self.map)?)
     }
 

@@ -1,6 +1,6 @@
 //! `niello run --dump`: intermediate maps as files.
 
-use crate::output::{NewFolder, check_writable};
+use crate::output::{NewFolder, check_folder, check_writable, writing};
 use clap::{Args, ValueEnum};
 use niello_codegen::{
     Error, Result, Tensor, ValueId,
@@ -42,14 +42,14 @@ pub(super) struct Dumped {
 }
 
 impl Dump {
-    /// Makes the folder, to be kept when the maps are written, and tries whether they can be.
-    pub(super) fn folder(&self) -> Result<Option<NewFolder>> {
+    /// Tries whether the maps can be written.
+    pub(super) fn check(&self) -> Result<()> {
         if self.layers.is_empty() {
-            return Ok(None);
+            return Ok(());
         }
-        let folder = NewFolder::at(&self.folder)?;
-        self.layers.iter().flat_map(|layer| self.files(layer)).try_for_each(|path| check_writable(&path))?;
-        Ok(Some(folder))
+        check_folder(&self.folder)?;
+        let files = self.layers.iter().flat_map(|layer| self.files(layer));
+        files.filter(|_| self.folder.is_dir()).try_for_each(|path| check_writable(&path))
     }
 
     /// The layers' values.
@@ -81,7 +81,17 @@ impl Dump {
             build.retarget_apart(&target)?;
             coded_maps(&build.program, inputs, wanted)?
         };
-        self.layers.iter().zip(&maps).map(|(layer, map)| self.write_map(layer, map)).collect()
+        if self.layers.is_empty() {
+            return Ok(vec![]);
+        }
+        let _writing = writing();
+        let folder = NewFolder::at(&self.folder)?;
+        let dumped: Result<Vec<Dumped>> =
+            self.layers.iter().zip(&maps).map(|(layer, map)| self.write_map(layer, map)).collect();
+        if dumped.is_ok() {
+            folder.keep();
+        }
+        dumped
     }
 
     fn write_map(&self, layer: &str, map: &Tensor<f32>) -> Result<Dumped> {

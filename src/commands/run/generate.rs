@@ -38,6 +38,7 @@ impl Run {
             let (low, high) = data.iter().fold((f32::MAX, f32::MIN), |(l, h), v| (l.min(*v), h.max(*v)));
             let gray: Vec<u8> =
                 data.iter().map(|v| (255.0 * (v - low) / (high - low)).round() as u8).collect();
+            let _writing = output::writing();
             write_label_png(path, &gray, [output.shape.h, output.shape.w], None)?;
         }
         answer.dumps = self.dump.write(build, &dumped, &inputs, self.float)?;

@@ -8,7 +8,8 @@ mod generate;
 use self::{answer::Answer, cam::Seen, dump::Dump};
 use crate::{
     args::ModelArgs,
-    output::{self, ByClass, check_writable},
+    output::{self, ByClass, check_writable, writing},
+    progress::Step,
 };
 use clap::Args;
 use niello_codegen::{
@@ -17,9 +18,13 @@ use niello_codegen::{
     network::Networks,
     pipeline::{Build, Task},
 };
-use niello_imaging::{NpyData, Palette, Picture, write_label_png, write_npy, write_overlay_png};
+use niello_imaging::{Legend, NpyData, Palette, Picture, write_label_png, write_legend_png, write_npy};
 use niello_models::Registry;
-use std::{path::PathBuf, time::Instant};
+use std::{
+    io::{self, Read},
+    path::PathBuf,
+    time::Instant,
+};
 
 /// Run the int8 program on a picture
 #[derive(Args)]
@@ -35,9 +40,7 @@ use std::{path::PathBuf, time::Instant};
                         A generator reads no picture: it makes one from numbers that follow from `--seed`, or that are in a \
                         safetensors file (one tensor for each input), and from a class.")]
 pub(crate) struct Run {
-    #[command(flatten)]
-    model: ModelArgs,
-    /// PNG, JPEG, DICOM or NPY; for a generator a safetensors file of its inputs, or nothing
+    /// PNG, JPEG, DICOM or NPY, or `-` for standard input; for a generator a safetensors file of its inputs, or nothing
     picture: Option<PathBuf>,
     /// Seed of the numbers that a generator makes a picture from
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -51,7 +54,7 @@ pub(crate) struct Run {
     /// Write the label map
     #[arg(long, value_name = "PNG")]
     labels: Option<PathBuf>,
-    /// Write the picture with the classes in colour over it, or with `--cam` the map of that class
+    /// Write the picture with the classes in colour over it and a legend with their shares below, or with `--cam` the map of that class
     #[arg(long, value_name = "PNG")]
     overlay: Option<PathBuf>,
     /// Write the output's real values, [h, w, c]
@@ -67,19 +70,17 @@ pub(crate) struct Run {
     float: bool,
     /// Print JSON
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
+    #[command(flatten)]
+    model: ModelArgs,
 }
 
 impl Run {
     pub(crate) fn run(self) -> Result<String> {
         let files = [&self.labels, &self.overlay, &self.npy, &self.image];
         files.into_iter().flatten().try_for_each(|p| check_writable(p))?;
-        let folder = self.dump.folder()?;
-        let text = self.answer()?;
-        if let Some(folder) = folder {
-            folder.keep();
-        }
-        Ok(text)
+        self.dump.check()?;
+        self.answer()
     }
 
     fn answer(&self) -> Result<String> {
@@ -94,8 +95,13 @@ impl Run {
             let message = "`--class` and `--image` are for generators";
             return Err(Error::Invalid(format!("{} makes no pictures: {message}", recipe.network)));
         }
-        let picture = niello_imaging::load(path)?;
+        let piped = path.as_os_str() == "-";
+        let picture = if piped { read_input()? } else { niello_imaging::load(path)? };
         if recipe.calibrate.images.is_none() && recipe.weights.is_some() {
+            if piped {
+                let message = "standard input: ranges cannot be found on it: give pictures to `--calibrate`";
+                return Err(Error::Invalid(message.into()));
+            }
             let path = std::path::absolute(path).map_err(Error::io("cannot find", path))?;
             recipe = recipe.calibrate_on_files([path]);
         }
@@ -126,7 +132,11 @@ impl Run {
             Task::Segmentation => {
                 let labels = build.labels(output);
                 answer.count(&names, &labels);
-                self.write_maps(&build, &picture, &labels, [output.shape.h, output.shape.w])?;
+                let shares: Vec<f64> =
+                    answer.pixels.iter().flat_map(|p| &p.0).map(|(_, share)| *share).collect();
+                let caption = answer.abnormal_percent.map(|p| format!("{p:.2} % of the lung abnormal"));
+                let legend = Legend { names: &names, shares: Some(&shares), caption: caption.as_deref() };
+                self.write_maps(&build, &picture, &labels, [output.shape.h, output.shape.w], &legend)?;
             }
         }
         self.write_values(output)?;
@@ -141,9 +151,11 @@ impl Run {
 
     /// One inference, and what can be said of it for any network.
     fn infer(&self, build: &Build, inputs: &[Tensor<f32>]) -> Result<(Answer, Vec<Tensor<f32>>)> {
+        let step = Step::new("running", 0);
         let start = Instant::now();
         let outputs = if self.float { float(build, inputs)? } else { int8(build, inputs)? };
         let milliseconds = start.elapsed().as_secs_f64() * 1e3;
+        drop(step);
         let answer = Answer {
             picture: self.picture.clone(),
             network: build.program.metadata.network.clone(),
@@ -161,20 +173,37 @@ impl Run {
 
     fn write_values(&self, output: &Tensor<f32>) -> Result<()> {
         let Some(path) = &self.npy else { return Ok(()) };
+        let _writing = writing();
         let shape = output.shape;
         Ok(write_npy(path, NpyData::F32(&output.data), &[shape.h, shape.w, shape.c])?)
     }
 
-    fn write_maps(&self, build: &Build, picture: &Picture, labels: &[u8], size: [usize; 2]) -> Result<()> {
+    fn write_maps(
+        &self,
+        build: &Build,
+        picture: &Picture,
+        labels: &[u8],
+        size: [usize; 2],
+        legend: &Legend<'_>,
+    ) -> Result<()> {
+        let _writing = writing();
         if let Some(path) = &self.labels {
             write_label_png(path, labels, size, Some(&Palette::default()))?;
         }
         if let Some(path) = &self.overlay {
             let gray = build.preprocess.view(picture, size)?;
-            write_overlay_png(path, &gray, labels, size, &Palette::default())?;
+            write_legend_png(path, &gray, labels, size, &Palette::default(), legend)?;
         }
         Ok(())
     }
+}
+
+/// The picture in standard input.
+fn read_input() -> Result<Picture> {
+    const NAME: &str = "standard input";
+    let mut bytes = vec![];
+    io::stdin().lock().read_to_end(&mut bytes).map_err(Error::io("cannot read", NAME))?;
+    Ok(niello_imaging::load_bytes(NAME, &bytes)?)
 }
 
 /// A class by its name, or its index.

@@ -4,7 +4,7 @@ mod found;
 mod runner;
 
 use crate::{
-    args::{ModelArgs, build_with_progress, set_threads},
+    args::{BuildArgs, build_with_progress, set_threads},
     output,
 };
 use clap::Args;
@@ -28,8 +28,6 @@ use std::{collections::BTreeMap, path::PathBuf};
                         niello tune --recipe covid.toml --target aarch64-neon --out pi4.tuning.toml --work pi4/ --runner ./pi4.sh\n\n\
                         A recipe reads the file as `tuning` of its `[target]` (docs/tuning.md).")]
 pub(crate) struct Tune {
-    #[command(flatten)]
-    model: ModelArgs,
     /// The tuning file to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -43,9 +41,9 @@ pub(crate) struct Tune {
     /// Folder that models are written to for the runner, and that stays; absent: a temporary one
     #[arg(long, value_name = "DIR", requires = "runner")]
     work: Option<PathBuf>,
-    /// The `niello` dependency of the models' crate, as in Cargo.toml
-    #[arg(long, value_name = "TOML", requires = "runner", default_value = concat!("\"", env!("CARGO_PKG_VERSION"), "\""))]
-    runtime: String,
+    /// The `niello` dependency of the models' crate, as in Cargo.toml; absent: as of `niello compile`
+    #[arg(long, value_name = "TOML", requires = "runner")]
+    runtime: Option<String>,
     /// Pixels per pass to try, comma-separated; absent: a quarter, half, two and four times each layer's default
     #[arg(long, value_name = "N,N,..", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
     pixels: Vec<u32>,
@@ -60,7 +58,9 @@ pub(crate) struct Tune {
     arena: Option<usize>,
     /// Print JSON
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
+    #[command(flatten)]
+    model: BuildArgs,
 }
 
 fn percent(text: &str) -> Result<f64, String> {
@@ -117,6 +117,7 @@ impl Tune {
             after: Some(best.after),
             layer: layers(&best.picks),
         };
+        let _writing = output::writing();
         write_files(&[(self.out.clone(), file.to_toml()?.as_bytes())])?;
         let tuned = Found {
             file: &self.out,
@@ -139,7 +140,7 @@ impl Tune {
                 command,
                 self.unit.clone(),
                 self.work.as_deref(),
-                &self.runtime,
+                self.runtime.as_deref(),
             ),
         }
     }

@@ -1,6 +1,10 @@
 //! Where programs are measured: on this machine, or by a command of the user's.
 
-use indicatif::ProgressBar;
+use crate::{
+    output::{temporary, writing},
+    progress::Step,
+    runtime,
+};
 use niello_codegen::{
     Error, Result,
     bench::alternate,
@@ -76,13 +80,17 @@ impl Runner {
         command: &str,
         unit: Option<String>,
         work: Option<&Path>,
-        runtime: &str,
+        runtime: Option<&str>,
     ) -> Result<Self> {
         let folder = match work {
             Some(folder) => std::path::absolute(folder).map_err(Error::io("cannot find", folder))?,
             None => std::env::temp_dir().join(format!("niello-tune-{}", std::process::id())),
         };
         fs::create_dir_all(&folder).map_err(Error::io("cannot create", &folder))?;
+        if work.is_none() {
+            temporary(&folder);
+        }
+        let runtime = runtime::dependency(runtime, &folder)?;
         let mut recipe = build.recipe.clone().absolute()?;
         recipe.target.name.clone_from(&build.program.target);
         recipe.target.tuning = Some(folder.join(TUNING));
@@ -91,7 +99,7 @@ impl Runner {
             unit,
             temporary: work.is_none(),
             folder,
-            runtime: runtime.into(),
+            runtime,
             emit: build.emit_options(),
             recipe,
         };
@@ -111,13 +119,11 @@ impl Runner {
     /// # Errors
     /// A command that fails, or prints no costs or such of other layers.
     pub(super) fn measure(&self, programs: &[&Program]) -> Result<Vec<Costs>> {
-        let bar = ProgressBar::new((programs.len() * self.rounds) as u64).with_message("measuring");
-        let costs = match &self.place {
-            Place::Here(isa) => alternate(programs, *isa, self.rounds, || bar.inc(1)),
-            Place::Command(shell) => shell.measure(programs, self.rounds, &bar),
-        };
-        bar.finish_and_clear();
-        costs
+        let step = Step::new("measuring", (programs.len() * self.rounds) as u64);
+        match &self.place {
+            Place::Here(isa) => alternate(programs, *isa, self.rounds, || step.advance()),
+            Place::Command(shell) => shell.measure(programs, self.rounds, &step),
+        }
     }
 }
 
@@ -137,15 +143,15 @@ const RECIPE: &str = "recipe.toml";
 const TUNING: &str = "tuning.toml";
 
 impl Shell {
-    fn measure(&self, programs: &[&Program], rounds: usize, bar: &ProgressBar) -> Result<Vec<Costs>> {
+    fn measure(&self, programs: &[&Program], rounds: usize, step: &Step) -> Result<Vec<Costs>> {
         let mut costs = vec![Costs::default(); programs.len()];
         for _ in 0..rounds {
             for (program, costs) in programs.iter().zip(&mut costs) {
                 self.write(program)?;
-                let found = Costs::parse(&bar.suspend(|| self.run())?)?;
+                let found = Costs::parse(&step.suspend(|| self.run())?)?;
                 check(&found, program)?;
                 costs.merge(&found);
-                bar.inc(1);
+                step.advance();
             }
         }
         Ok(costs)
@@ -153,6 +159,7 @@ impl Shell {
 
     /// Writes the crate, and the recipe with the tuning that give the same.
     fn write(&self, program: &Program) -> Result<()> {
+        let _writing = writing();
         write_crate(program, &self.emit, &self.folder, &self.runtime)?;
         let layer = program.tuned.iter().map(|(layer, choice)| {
             let (pixels, winograd) = (choice.pixels, choice.winograd);

@@ -1,0 +1,142 @@
+//! What is said on standard error while something takes long: a bar on a terminal, plain lines elsewhere.
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::{
+    io::{IsTerminal, stderr},
+    sync::{
+        Arc,
+        atomic::{AtomicU8, AtomicU64, Ordering},
+        mpsc::{self, RecvTimeoutError, Sender},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+/// How much is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
+#[repr(u8)]
+pub(crate) enum Verbosity {
+    /// Errors only.
+    Quiet,
+    /// Progress of long steps, notes.
+    Normal,
+    /// Also the time of each step.
+    Verbose,
+}
+
+static VERBOSITY: AtomicU8 = AtomicU8::new(Verbosity::Normal as u8);
+
+/// Sets how much is said.
+pub(crate) fn set(verbosity: Verbosity) {
+    VERBOSITY.store(verbosity as u8, Ordering::Relaxed);
+}
+
+fn says(verbosity: Verbosity) -> bool {
+    VERBOSITY.load(Ordering::Relaxed) >= verbosity as u8
+}
+
+/// One line about something that may surprise.
+pub(crate) fn note(text: &str) {
+    if says(Verbosity::Normal) {
+        eprintln!("note: {text}");
+    }
+}
+
+/// Before this nothing is said where no terminal is.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// From line to line.
+const PAUSE: Duration = Duration::from_secs(15);
+
+/// A step that may take long; it ends when this is dropped.
+pub(crate) struct Step {
+    message: String,
+    start: Instant,
+    bar: ProgressBar,
+    count: Arc<Count>,
+    lines: Option<(Sender<()>, JoinHandle<()>)>,
+}
+
+/// So much of so much; of 0 where that is not known.
+#[derive(Default)]
+struct Count {
+    done: AtomicU64,
+    total: AtomicU64,
+}
+
+impl Count {
+    /// What follows the message in a line.
+    fn text(&self) -> String {
+        match (self.done.load(Ordering::Relaxed), self.total.load(Ordering::Relaxed)) {
+            (_, 0) => " ..".into(),
+            (done, total) => format!(": {done} of {total}"),
+        }
+    }
+}
+
+impl Step {
+    /// Begins; `total` is 0 where it is not known.
+    pub(crate) fn new(message: &str, total: u64) -> Self {
+        let count = Arc::new(Count::default());
+        let terminal = stderr().is_terminal();
+        let bar = if says(Verbosity::Normal) && terminal {
+            ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr())
+        } else {
+            ProgressBar::hidden()
+        };
+        bar.set_message(message.to_string());
+        let lines = (says(Verbosity::Normal) && !terminal).then(|| {
+            let (sender, ended) = mpsc::channel();
+            let (count, message) = (Arc::clone(&count), message.to_string());
+            let lines = move || {
+                let mut pause = PATIENCE;
+                while ended.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+                    eprintln!("{message}{}", count.text());
+                    pause = PAUSE;
+                }
+            };
+            (sender, thread::spawn(lines))
+        });
+        let step = Self { message: message.into(), start: Instant::now(), bar, count, lines };
+        step.set(0, total);
+        step.bar.enable_steady_tick(Duration::from_millis(120));
+        step
+    }
+
+    /// `done` of `total`.
+    pub(crate) fn set(&self, done: u64, total: u64) {
+        self.count.done.store(done, Ordering::Relaxed);
+        if self.count.total.swap(total, Ordering::Relaxed) != total || self.bar.length().is_none() {
+            let template = if total == 0 { "{spinner} {msg}" } else { "{msg} {bar:40} {pos}/{len} {eta}" };
+            if let Ok(style) = ProgressStyle::with_template(template) {
+                self.bar.set_style(style);
+            }
+            self.bar.set_length(total);
+        }
+        self.bar.set_position(done);
+    }
+
+    /// One more.
+    pub(crate) fn advance(&self) {
+        let done = self.count.done.load(Ordering::Relaxed) + 1;
+        self.set(done, self.count.total.load(Ordering::Relaxed));
+    }
+
+    /// Something that may write to the terminal itself.
+    pub(crate) fn suspend<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.bar.suspend(work)
+    }
+}
+
+impl Drop for Step {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+        if let Some((sender, thread)) = self.lines.take() {
+            drop(sender);
+            // A thread that panicked has nothing more to say.
+            let _ = thread.join();
+        }
+        if says(Verbosity::Verbose) {
+            eprintln!("{}: {:.2} s", self.message, self.start.elapsed().as_secs_f64());
+        }
+    }
+}
