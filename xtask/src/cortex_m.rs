@@ -37,17 +37,11 @@ pub(crate) struct Board {
     sweep: &'static [&'static Set],
 }
 
-/// What fits 16 KiB of RAM.
-const TINY: Set = Set {
-    name: "tiny",
-    models: &[
-        "anam_net_tiny.tflite-double",
-        "anam_net_tiny.single",
-        "anam_net_wide.tflite-double",
-        "anam_net_wide.single",
-        "every_operator_int16.tflite-double",
-    ],
-};
+/// What fits 16 KiB of RAM, each as much as fits 256 KiB of flash.
+const TINY: Set = Set { name: "tiny", models: &["anam_net_tiny.tflite-double", "anam_net_tiny.single"] };
+const WIDE: Set = Set { name: "wide", models: &["anam_net_wide.tflite-double"] };
+const WIDE_SINGLE: Set = Set { name: "wide-single", models: &["anam_net_wide.single"] };
+const INT16: Set = Set { name: "int16", models: &["every_operator_int16.tflite-double"] };
 /// In whole numbers.
 const WHOLE: Set = Set {
     name: "whole",
@@ -95,7 +89,7 @@ pub(crate) const BOARDS: &[Board] = &[
         machine: "microbit",
         memory: "microbit",
         target: "thumbv6m-none-eabi",
-        models: &[&TINY],
+        models: &[&TINY, &WIDE, &WIDE_SINGLE, &INT16],
         only: None,
         sweep: &[],
     },
