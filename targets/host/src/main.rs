@@ -6,7 +6,7 @@ mod score;
 use clap::Parser;
 use model::{AnamNet, INPUT_LEN, OUTPUT_LEN};
 use niello::{Model, TakeOnce};
-use niello_imaging::{Palette, Picture, Preprocess, metrics, write_overlay_png};
+use niello_imaging::{Legend, Palette, Picture, Preprocess, metrics, write_legend_png};
 use niello_models::bundled::CT_SLICES;
 use score::{Answer, Scores};
 use std::{error::Error, path::PathBuf, process::ExitCode, time::Instant};
@@ -84,7 +84,11 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         let float = reference.labels(real)?;
         if i == 0 {
             let gray = preprocess.view(&slice.picture, [h, w])?;
-            write_overlay_png(&args.overlay, &gray, &int8, [h, w], &Palette::default())?;
+            let names: Vec<String> = AnamNet::METADATA.classes.iter().map(|name| name.to_string()).collect();
+            let counts = metrics::class_counts(&int8, names.len());
+            let shares: Vec<f64> = counts.iter().map(|n| *n as f64 / int8.len() as f64).collect();
+            let legend = Legend { names: &names, shares: Some(&shares), caption: None };
+            write_legend_png(&args.overlay, &gray, &int8, [h, w], &Palette::default(), &legend)?;
             answer.overlay = Some(args.overlay.clone());
         }
         answer.add(Scores::new(&slice.name, &int8, &float, slice.label.as_deref()));
