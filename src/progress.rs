@@ -78,12 +78,7 @@ impl Step {
     pub(crate) fn new(message: &str, total: u64) -> Self {
         let count = Arc::new(Count::default());
         let terminal = stderr().is_terminal();
-        let bar = if says(Verbosity::Normal) && terminal {
-            ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr())
-        } else {
-            ProgressBar::hidden()
-        };
-        bar.set_message(message.to_string());
+        let bar = ProgressBar::hidden().with_message(message.to_string());
         let lines = (says(Verbosity::Normal) && !terminal).then(|| {
             let (sender, ended) = mpsc::channel();
             let (count, message) = (Arc::clone(&count), message.to_string());
@@ -98,6 +93,10 @@ impl Step {
         });
         let step = Self { message: message.into(), start: Instant::now(), bar, count, lines };
         step.set(0, total);
+        // Only now, with its style: a bar of nothing would look full.
+        if says(Verbosity::Normal) && terminal {
+            step.bar.set_draw_target(ProgressDrawTarget::stderr());
+        }
         step.bar.enable_steady_tick(Duration::from_millis(120));
         step
     }

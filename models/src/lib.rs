@@ -67,6 +67,7 @@ pub struct AddingANetwork;
 /// }
 /// // src/main.rs: mod model { include!(concat!(env!("OUT_DIR"), "/model.rs")); }
 /// ```
+#[allow(clippy::needless_doctest_main, reason = "a build script begins with it")]
 pub fn build(recipe: impl AsRef<std::path::Path>) -> niello_codegen::pipeline::Build {
     niello_codegen::Config::new(&Registry).build(recipe)
 }
@@ -86,6 +87,7 @@ pub fn build(recipe: impl AsRef<std::path::Path>) -> niello_codegen::pipeline::B
 ///
 /// # Errors
 /// Whatever is wrong with the recipe or the files that it names. [`niello_codegen::Config`] has the options.
+#[allow(clippy::needless_doctest_main, reason = "a build script begins with it")]
 pub fn compile(
     recipe: impl AsRef<std::path::Path>,
 ) -> niello_codegen::Result<niello_codegen::pipeline::Build> {

@@ -8,7 +8,7 @@ use lexopt::prelude::*;
 use model::{AnamNet, INPUT_LEN, OUTPUT_LEN};
 use niello::{Model, TakeOnce};
 use niello_assets::CT_SLICES;
-use niello_imaging::{Palette, Picture, Preprocess, Samples, metrics, write_overlay_png};
+use niello_imaging::{Legend, Palette, Picture, Preprocess, Samples, metrics, write_legend_png};
 use score::{Answer, Scores};
 use std::{error::Error, path::PathBuf, process::ExitCode, time::Instant};
 
@@ -124,7 +124,11 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         let float = slice.float.clone().map_or_else(|| float_labels(real), |labels| Ok(Some(labels)))?;
         if i == 0 {
             let gray = preprocess.view(&slice.picture, [h, w])?;
-            write_overlay_png(&args.overlay, &gray, &int8, [h, w], &Palette::default())?;
+            let names: Vec<String> = AnamNet::METADATA.classes.iter().map(|name| name.to_string()).collect();
+            let counts = metrics::class_counts(&int8, names.len());
+            let shares: Vec<f64> = counts.iter().map(|n| *n as f64 / int8.len() as f64).collect();
+            let legend = Legend { names: &names, shares: Some(&shares), caption: None };
+            write_legend_png(&args.overlay, &gray, &int8, [h, w], &Palette::default(), &legend)?;
             answer.overlay = Some(args.overlay.clone());
         }
         answer.add(Scores::new(&slice.name, &int8, float.as_deref(), slice.label.as_deref()));

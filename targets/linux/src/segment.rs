@@ -1,7 +1,7 @@
 //! Pictures to label maps.
 
 use crate::{Network, pool};
-use niello_imaging::{Palette, Preprocess, metrics, write_label_png, write_overlay_png};
+use niello_imaging::{Legend, Palette, Preprocess, metrics, write_label_png, write_legend_png};
 use std::{
     error::Error,
     path::{Path, PathBuf},
@@ -30,7 +30,7 @@ impl Segmented {
 
 /// Segments `pictures` on `threads` threads. Results come in the order of the pictures, and labels do not depend on
 /// the number of threads. With `out`, writes `NAME_mask.png` (class numbers, with the palette's colours) and
-/// `NAME_overlay.png` there.
+/// `NAME_overlay.png` (with a legend below) there.
 ///
 /// # Errors
 /// The first picture, in order, that cannot be read or written; a thread that cannot be started.
@@ -67,16 +67,21 @@ fn slice<N: Network>(
     }
     let time = start.elapsed();
     let labels = labels(&scores, output.shape[2]);
+    let counts = metrics::class_counts(&labels, output.shape[2]);
+    let segmented = Segmented { picture: path.into(), labels, counts, time };
     if let Some(out) = out {
         let [h, w, _] = output.shape;
         let palette = Palette::default();
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         let gray = preprocess.view(&picture, [h, w])?;
-        write_label_png(out.join(format!("{stem}_mask.png")), &labels, [h, w], Some(&palette))?;
-        write_overlay_png(out.join(format!("{stem}_overlay.png")), &gray, &labels, [h, w], &palette)?;
+        let labels = &segmented.labels;
+        write_label_png(out.join(format!("{stem}_mask.png")), labels, [h, w], Some(&palette))?;
+        let names: Vec<String> = N::METADATA.classes.iter().map(|name| name.to_string()).collect();
+        let shares: Vec<f64> = (0..names.len()).map(|class| segmented.share(class)).collect();
+        let legend = Legend { names: &names, shares: Some(&shares), caption: None };
+        write_legend_png(out.join(format!("{stem}_overlay.png")), &gray, labels, [h, w], &palette, &legend)?;
     }
-    let counts = metrics::class_counts(&labels, output.shape[2]);
-    Ok(Segmented { picture: path.into(), labels, counts, time })
+    Ok(segmented)
 }
 
 /// The class of each pixel: the largest score, the first of equal ones.
