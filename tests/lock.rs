@@ -132,12 +132,12 @@ fn what_does_not_match_is_listed_with_what_mends_it() {
         (format!("{recipe}\ncalibrate.range = 'mse'"), vec!["`calibrate.range`: mse, made with absent"]),
         (format!("{recipe}\noutput.head = 'softmax'"), vec!["`output.head`: softmax, made with absent"]),
         (
-            format!("{recipe}\nclasses = ['a', 'b', 'c']\noverrides.conv1 = {{ range = 'minmax' }}"),
-            vec!["`overrides.conv1.range`: minmax, made with absent"],
+            format!("{recipe}\nclasses = ['a', 'b', 'c']\noverrides.'fc1.relu' = {{ range = 'minmax' }}"),
+            vec!["`overrides.fc1.relu.range`: minmax, made with absent"],
         ),
         (
-            format!("{recipe}\nformat.int16 = ['conv1']\ninput.preprocess = 'unit'"),
-            vec!["`format.int16`: [\"conv1\"], made with absent", "`input.preprocess`: unit, made with raw"],
+            format!("{recipe}\nformat.int16 = ['fc1.relu']\ninput.preprocess = 'unit'"),
+            vec!["`format.int16`: [\"fc1.relu\"], made with absent", "`input.preprocess`: unit, made with raw"],
         ),
     ];
     for (text, expected) in cases {
