@@ -137,7 +137,10 @@ fn what_does_not_match_is_listed_with_what_mends_it() {
         ),
         (
             format!("{recipe}\nformat.int16 = ['fc1.relu']\ninput.preprocess = 'unit'"),
-            vec!["`format.int16`: [\"fc1.relu\"], made with absent", "`input.preprocess`: unit, made with raw"],
+            vec![
+                "`format.int16`: [\"fc1.relu\"], made with absent",
+                "`input.preprocess`: unit, made with raw",
+            ],
         ),
     ];
     for (text, expected) in cases {

@@ -104,7 +104,9 @@ fn unet_small_lung_reproduces_probabilities_and_masks() {
     }
 }
 
+/// Of a bundled slice, the tests of `bundled.rs` say the same.
 #[test]
+#[ignore = "float at 512x512: cargo xtask accuracy"]
 fn anam_net_in_f16_keeps_the_classes_of_held_out_slices() {
     let Some(shared) = shared() else { return };
     let folder = shared.join("trained");

@@ -197,6 +197,11 @@ pub(crate) fn gray(name: &str, side: usize) -> Vec<u8> {
         .collect()
 }
 
+/// Whether everything is tried, `cargo xtask test --sweep`, or what a push should take.
+pub(crate) fn sweep() -> bool {
+    std::env::var_os("NIELLO_SWEEP").is_some()
+}
+
 /// The names in a JSON object.
 pub(crate) fn keys(value: &Value) -> BTreeSet<&str> {
     value

@@ -192,3 +192,8 @@ pub(crate) fn unit_plane(h: usize, w: usize, grey: &[u8]) -> Tensor<f32> {
 pub(crate) fn tests_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")
 }
+
+/// Whether everything is tried, `cargo xtask test --sweep`, or what a push should take.
+pub(crate) fn sweep() -> bool {
+    std::env::var_os("NIELLO_SWEEP").is_some()
+}
