@@ -26,6 +26,9 @@ pub(crate) struct Core {
     pub(crate) summary: &'static str,
     /// The suites, which look at single kernels, that run there on every push: those of what no other core has. In a sweep, all run.
     suites: &'static [&'static str],
+    /// The packings of the generated models that run there on every push: all on one core, on others what one would choose. In a sweep, all
+    /// run.
+    packings: &'static [&'static str],
     /// Seconds that all of that may take.
     budget: u64,
 }
@@ -38,13 +41,15 @@ pub(crate) const CORES: &[Core] = &[
         summary: "Raspberry Pi 3 and Zero 2: NEON",
         // The A72's.
         suites: &[],
-        budget: 60,
+        packings: &PACKINGS,
+        budget: 75,
     },
     Core {
         name: "aarch64-cortex-a72",
         cpu: "cortex-a72",
         summary: "Raspberry Pi 4: NEON",
         suites: ALL,
+        packings: &["aarch64-neon"],
         budget: 180,
     },
     Core {
@@ -52,6 +57,7 @@ pub(crate) const CORES: &[Core] = &[
         cpu: "cortex-a76",
         summary: "Raspberry Pi 5: and dot products, fp16",
         suites: ALL,
+        packings: &["aarch64-dotprod"],
         budget: 120,
     },
     Core {
@@ -67,6 +73,7 @@ pub(crate) const CORES: &[Core] = &[
             "--test=row_chain",
             "--test=tflite_ops",
         ],
+        packings: &["aarch64-dotprod"],
         budget: 90,
     },
 ];
@@ -168,7 +175,8 @@ pub(crate) fn tests(runner: &mut Runner, core: &Core, sweep: bool, arguments: &[
     let programs = cross::aarch64(&format!("{}: generated models, built", core.name), MODELS, core.cpu)?;
     runner.run(generate::from(programs, FOLDER))?;
     let folder = format!("target/{}/release", cross::AARCH64_LINUX);
-    generated(runner, core, &format!("{folder}/niello-bits"))?;
+    let packings = if sweep { &PACKINGS } else { core.packings };
+    generated(runner, core, &format!("{folder}/niello-bits"), packings)?;
     if sweep {
         let quick = QUICK.iter().map(|p| format!(" --config profile.release.package.{p}.opt-level=0"));
         let call = PROGRAM.to_string() + &quick.collect::<String>();
@@ -178,12 +186,13 @@ pub(crate) fn tests(runner: &mut Runner, core: &Core, sweep: bool, arguments: &[
     if suites.is_empty() { Ok(()) } else { runner.run(stage) }
 }
 
-/// Every generated model prints each layer's checksum; all are as recorded.
-fn generated(runner: &mut Runner, core: &Core, program: &str) -> Result {
+/// Every generated model of some packings prints each layer's checksum; all are as recorded.
+fn generated(runner: &mut Runner, core: &Core, program: &str, packings: &[&str]) -> Result {
     let start = Instant::now();
     let run = |arguments: &[&str]| emulate(core, program, arguments).output();
     let names = run(&[])?;
-    let names: Vec<&str> = names.lines().collect();
+    let chosen = |name: &&str| packings.iter().any(|packing| name.ends_with(&format!(".{packing}")));
+    let names: Vec<&str> = names.lines().filter(chosen).collect();
     let check = |name: &str| -> Result<usize> {
         let golden = match name.rsplit_once('.') {
             Some((recorded, _packing)) => format!("tests/bits/{recorded}.golden"),
