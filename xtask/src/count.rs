@@ -60,6 +60,7 @@ fn run(arguments: &[String]) -> Result {
     let mut runner = Runner::new("count");
     generate::build(&mut runner)?;
     generate::sources(&mut runner, &sources(cases)?)?;
+    runner.part("instruction counts", if all { BUDGET * ALL.len() as u64 } else { BUDGET });
     let found = measure(&mut runner, cases)?;
     println!();
     for entry in &found {
@@ -82,6 +83,9 @@ fn run(arguments: &[String]) -> Result {
     runner.finish()
 }
 
+/// Seconds that the small set may take, and each case of the large one.
+const BUDGET: u64 = 60;
+
 /// The sources of what `ci` counts.
 pub(crate) fn models() -> Result<Vec<generate::Model>> {
     sources(SMALL)
@@ -100,7 +104,7 @@ fn sources(cases: &[Case<'_>]) -> Result<Vec<generate::Model>> {
 
 /// The small set against the table, for `ci`.
 pub(crate) fn stages(runner: &mut Runner) -> Result {
-    runner.part("instruction counts", 60);
+    runner.part("instruction counts", BUDGET);
     let found = measure(runner, SMALL)?;
     Table::read()?.check(runner, &found)
 }

@@ -49,6 +49,7 @@ fn run(arguments: &[String]) -> Result {
     let mut runner = Runner::new("defmt");
     generate::build(&mut runner)?;
     generate::sources(&mut runner, &models())?;
+    runner.part("defmt", BUDGET);
     emulated(&mut runner, bless)?;
     runner.finish()
 }
@@ -59,12 +60,15 @@ pub(crate) fn models() -> Vec<generate::Model> {
     vec![generate::Model { name: "model".into(), golden: None, ..recorded }]
 }
 
+/// Seconds that all of it may take.
+const BUDGET: u64 = 60;
+
 /// Where it lies.
 const FOLDER: &str = "defmt";
 
 /// The stages of `ci`: also what the feature adds to the runtime and to boards.
 pub(crate) fn stages(runner: &mut Runner) -> Result {
-    runner.part("defmt", 60);
+    runner.part("defmt", BUDGET);
     let runtime = format!("{QUICKLY} --features defmt");
     let lints = format!("clippy {runtime} --all-targets -- -D warnings");
     runner.run(Stage::cargo("lints, defmt", &lints).variable("DEFMT_LOG", "trace"))?;

@@ -211,7 +211,8 @@ fn line(name: &str, took: Duration, budget: Option<u64>) -> String {
     let over =
         if budget.is_some_and(|budget| took > Duration::from_secs(budget)) { "  over budget" } else { "" };
     let budget = budget.map_or(String::new(), |seconds| seconds.to_string());
-    format!("  {name:<48}{:>9.1}{budget:>9}{over}", took.as_secs_f64())
+    let line = format!("  {name:<48}{:>9.1}{budget:>9}{over}", took.as_secs_f64());
+    line.trim_end().into()
 }
 
 #[cfg(test)]

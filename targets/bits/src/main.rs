@@ -2,6 +2,7 @@
 //! it; fails if the model's own checks fail. `niello-bits NAME INDEX`: also the bytes of that layer, `dump HEX`.
 #![forbid(unsafe_code)]
 
+#[allow(dead_code, reason = "without models there are no inputs")]
 mod input;
 
 #[allow(
