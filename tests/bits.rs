@@ -209,6 +209,7 @@ fn another_program_differs_at_a_layer_a_row_and_an_element() {
     let mut recipe = Recipe::from_file(bits().join("anam_net_tiny.toml")).expect("a recipe");
     let range = RangeOverride { min: Some(-1.0), max: Some(3.0), ..RangeOverride::default() };
     recipe = recipe.override_range("conv3_block", range);
+    recipe.recalibrate = true;
     let other = apart(build(&recipe, &Registry, |_| {}).expect("builds")).program;
     let none = |_: &Source| unreachable!("no case of a file");
     let differences = check(&golden, &other, Isa::detect(), &layers, none).expect("the same layers");

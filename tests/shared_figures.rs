@@ -98,8 +98,9 @@ fn polsinelli_cnn_keeps_its_decisions() {
     let slices = if sweep() { [train, held_out].concat() } else { held_out };
     let (same, sqnr) = agreement(&build, &slices);
     println!("{} slices: same decision on {same}, {sqnr:.1} dB", slices.len());
-    assert_eq!(slices.len(), if sweep() { 64 } else { 16 });
-    assert!(same >= 0.98, "{same}");
+    assert_eq!(slices.len(), if sweep() { 64 } else { 40 });
+    // One at most.
+    assert!((1.0 - same) * slices.len() as f64 <= 1.0 + 1e-9, "{same}");
 }
 
 /// Photographs among scikit-image's samples.

@@ -92,12 +92,18 @@ fn a_misspelt_tensor_is_reported_with_near_matches() {
 }
 
 #[test]
-fn a_wrapped_checkpoint_is_recognised() {
-    let message = complaint(|t| {
-        *t = std::mem::take(t).into_iter().map(|(name, tensor)| (format!("module.{name}"), tensor)).collect();
-    });
+fn a_wrapped_checkpoint_is_read_if_it_is_wrapped_as_a_whole() {
+    let wrapped = |t: &mut BTreeMap<_, _>, first: usize| {
+        let named = std::mem::take(t).into_iter().enumerate();
+        *t = named
+            .map(|(i, (name, tensor))| (if i >= first { format!("module.{name}") } else { name }, tensor))
+            .collect();
+    };
+    assert_eq!(complaint(|t| wrapped(t, 0)), None);
+    let message = complaint(|t| wrapped(t, 1)).unwrap();
     assert!(
-        message.unwrap().contains("`fc3.bias`: missing, expected shape [3]; did you mean `module.fc3.bias`")
+        message.contains("`fc3.bias`: missing, expected shape [3]; did you mean `module.fc3.bias`"),
+        "{message}"
     );
 }
 

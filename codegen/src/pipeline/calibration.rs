@@ -76,7 +76,7 @@ pub(super) fn find_lock<'a>(
 ) -> Result<Option<(String, Lock)>> {
     if let Some(path) = recipe.used_lock() {
         let lock = Lock::from_file(&path)?;
-        // Inputs that are not there cannot be compared with.
+        // Inputs that are not named or not there cannot be compared with.
         let inputs = if recipe.lacks_images() { None } else { set().ok() };
         let hash = inputs.map(|inputs| inputs.sha256()).transpose()?;
         lock.check(origin, hash.as_deref()).map_err(|message| Error::file(&path, message))?;

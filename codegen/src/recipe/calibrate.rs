@@ -129,9 +129,10 @@ impl Recipe {
         (self.calibrate.lock.is_some() || path.exists()).then_some(path)
     }
 
-    /// Whether anything that the calibration set names is missing.
+    /// Whether no calibration set is named, or anything of it is missing.
     pub(crate) fn lacks_images(&self) -> bool {
-        self.calibrate.images.iter().flat_map(Images::paths).any(|path| !self.resolve(path).exists())
+        let missing = |images: &Images| images.paths().any(|path| !self.resolve(path).exists());
+        self.calibrate.images.as_ref().is_none_or(missing)
     }
 
     /// The calibration set, resolved; `None` if the recipe names none.
