@@ -14,7 +14,11 @@ pub(crate) const COMMAND: Command = Command {
 
 fn run(arguments: &[String]) -> Result {
     let mut runner = Runner::new("accuracy");
-    let test = "test --release --test shared_figures -- --ignored --nocapture";
-    runner.run(Stage::cargo("accuracy", test).arguments(arguments))?;
+    for (name, tests) in
+        [("masks", "--test shared_figures"), ("float", "-p niello-models --test shared_data")]
+    {
+        let call = format!("test --release {tests} -- --ignored --nocapture");
+        runner.run(Stage::cargo(format!("accuracy, {name}"), &call).arguments(arguments))?;
+    }
     runner.finish()
 }

@@ -46,12 +46,12 @@ fn run(arguments: &[String]) -> Result {
             let mut runner = Runner::new("ci --host");
             format(&mut runner)?;
             host(&mut runner)?;
-            test::tests(&mut runner, &[])?;
+            test::tests(&mut runner, false, &[])?;
             runner.finish()
         }
         ["--tests"] => {
             let mut runner = Runner::new("ci --tests");
-            test::tests(&mut runner, &[])?;
+            test::tests(&mut runner, false, &[])?;
             runner.finish()
         }
         ["--targets"] => {

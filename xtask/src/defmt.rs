@@ -75,7 +75,7 @@ pub(crate) fn stages(runner: &mut Runner) -> Result {
     let tests = Stage::cargo("tests, defmt", &format!("test {runtime}"));
     runner.run(tests.variable("DEFMT_LOG", "trace"))?;
     let (package, target) = BOARD;
-    runner.run(images::build(package, target, &format!(" --features defmt{}", images::QUICK))?)?;
+    runner.run(images::build(package, target, " --features defmt")?)?;
     emulated(runner, false)
 }
 

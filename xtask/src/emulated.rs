@@ -144,25 +144,6 @@ pub(crate) fn models() -> Vec<generate::Model> {
 /// The command line, which also runs there in a sweep.
 const PROGRAM: &str = "build --release -p niello-cli --bin niello";
 
-/// Of what they consist of, what is long to compile and computes nothing: it is not optimised.
-const QUICK: &[&str] = &[
-    "cbindgen",
-    "clap_builder",
-    "console",
-    "indicatif",
-    "niello-cli",
-    "niello-models",
-    "object",
-    "prettyplease",
-    "proc-macro2",
-    "quote",
-    "rustix",
-    "syn",
-    "toml",
-    "toml_parser",
-    "winnow",
-];
-
 /// The tests of one core. `arguments` go to the test binaries; with any, only those run.
 pub(crate) fn tests(runner: &mut Runner, core: &Core, sweep: bool, arguments: &[String]) -> Result {
     runner.part(core.name, core.budget);
@@ -178,9 +159,7 @@ pub(crate) fn tests(runner: &mut Runner, core: &Core, sweep: bool, arguments: &[
     let packings = if sweep { &PACKINGS } else { core.packings };
     generated(runner, core, &format!("{folder}/niello-bits"), packings)?;
     if sweep {
-        let quick = QUICK.iter().map(|p| format!(" --config profile.release.package.{p}.opt-level=0"));
-        let call = PROGRAM.to_string() + &quick.collect::<String>();
-        runner.run(cross::aarch64(&format!("{}: command line, built", core.name), &call, core.cpu)?)?;
+        runner.run(cross::aarch64(&format!("{}: command line, built", core.name), PROGRAM, core.cpu)?)?;
         command_line(runner, core, &format!("{folder}/niello"))?;
     }
     if suites.is_empty() { Ok(()) } else { runner.run(stage) }

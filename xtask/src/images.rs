@@ -42,9 +42,6 @@ pub(crate) fn models() -> Vec<generate::Model> {
     vec![model(WHOLE, "model", "model"), model(FLOAT, "model", "float"), model(FLOAT, "winograd", "winograd")]
 }
 
-/// Boards' build scripts calibrate one small model each: less time than optimising what they call would take.
-pub(crate) const QUICK: &str = " --config profile.release.package.niello-codegen.opt-level=1 --config profile.release.package.niello-imaging.opt-level=1";
-
 /// Folders of its models, and of those with its feature `float`.
 const WHOLE: &str = "plain";
 const FLOAT: &str = "plain-float";
@@ -54,8 +51,7 @@ pub(crate) fn stages(runner: &mut Runner) -> Result {
     runner.part("images of boards", 180);
     let plain = TARGETS.iter().map(|target| (PLAIN.to_string(), target.to_string()));
     for (package, target) in plain.chain(boards()?) {
-        let quick = if package == PLAIN { "" } else { QUICK };
-        runner.run(generate::from(build(&package, &target, quick)?, WHOLE))?;
+        runner.run(generate::from(build(&package, &target, "")?, WHOLE))?;
         judge(&package, &target, Numbers::Whole)?;
     }
     for target in FLOATING {
@@ -106,7 +102,7 @@ fn boards() -> Result<Vec<(String, String)>> {
 
 /// Builds the firmware of a package; `features` are arguments for cargo, behind a space.
 pub(crate) fn build(package: &str, target: &str, features: &str) -> Result<Stage> {
-    let name = format!("{package}, {target}{}", features.split(" --config").next().unwrap_or_default());
+    let name = format!("{package}, {target}{features}");
     let call = format!("build --release --locked --manifest-path targets/Cargo.toml -p {package}{features}");
     let stage = cross::bare(&name, &call, target);
     let stage = stage.ok_or_else(|| {

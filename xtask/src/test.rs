@@ -56,7 +56,7 @@ fn run(arguments: &[String]) -> Result {
         if rest.is_empty() {
             doc_tests(&mut runner)?;
         }
-        tests(&mut runner, rest)?;
+        tests(&mut runner, sweep, rest)?;
     }
     let mut models = if cores.is_empty() { vec![] } else { emulated::models() };
     models.extend(cortex_m::models(&boards, sweep));
@@ -100,12 +100,13 @@ pub(crate) fn doc_tests(runner: &mut Runner) -> Result {
 }
 
 /// Everything else, with nextest where it is installed.
-pub(crate) fn tests(runner: &mut Runner, arguments: &[String]) -> Result {
+pub(crate) fn tests(runner: &mut Runner, sweep: bool, arguments: &[String]) -> Result {
     runner.part("tests", 240);
     let call = if tools::has_nextest() {
         "nextest run --workspace --no-fail-fast"
     } else {
         "test --workspace --lib --bins --tests --no-fail-fast"
     };
-    runner.run(Stage::cargo("tests", call).arguments(arguments))
+    let stage = Stage::cargo("tests", call).arguments(arguments);
+    runner.run(if sweep { stage.variable("NIELLO_SWEEP", "1") } else { stage })
 }
