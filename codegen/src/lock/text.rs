@@ -139,7 +139,7 @@ pub(super) fn parse(text: &str) -> Result<Lock, String> {
         format!("line {line}: {}; {MEND}", error.message().trim().replace('\n', ", "))
     })?;
     Ok(Lock {
-        ranges: each(raw.ranges, |numbers| range(numbers))?,
+        ranges: each(raw.ranges, |numbers: &Vec<f64>| range(numbers))?,
         corrections: each(raw.biases, |digits| decode(digits).ok_or_else(|| "cannot be read".into()))?,
         answers: each(raw.answers, |sums| {
             let sum =
@@ -168,7 +168,7 @@ fn each<T, U>(
     table.into_iter().map(one).collect()
 }
 
-fn range(numbers: &Vec<f64>) -> Result<ValueRange, String> {
+fn range(numbers: &[f64]) -> Result<ValueRange, String> {
     let pair = |min: f64, max: f64| {
         let (min, max) = (min as f32, max as f32);
         if !(min.is_finite() && max.is_finite() && min <= max) {
@@ -176,7 +176,7 @@ fn range(numbers: &Vec<f64>) -> Result<ValueRange, String> {
         }
         Ok((min, max))
     };
-    match numbers[..] {
+    match *numbers {
         [min, max] => pair(min, max).map(|both| ValueRange { chosen: both, seen: both }),
         [min, max, least, most] => Ok(ValueRange { chosen: pair(min, max)?, seen: pair(least, most)? }),
         _ => Err(format!("expected two or four numbers, found {}", numbers.len())),
