@@ -19,7 +19,6 @@ pub mod float;
 pub mod golden;
 pub mod graph;
 pub mod int16;
-#[cfg(feature = "imaging")]
 pub mod lock;
 pub mod lower;
 pub mod maps;

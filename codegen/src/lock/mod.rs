@@ -146,8 +146,8 @@ impl Lock {
         Ok(())
     }
 
-    /// From ranges and corrections by value.
-    pub(crate) fn of_graph(
+    /// From ranges and corrections by value; without answers.
+    pub fn of_graph(
         origin: Origin,
         q: &QGraph,
         ranges: &Ranges,

@@ -130,6 +130,7 @@ impl Recipe {
     }
 
     /// Whether no calibration set is named, or anything of it is missing.
+    #[cfg(feature = "imaging")]
     pub(crate) fn lacks_images(&self) -> bool {
         let missing = |images: &Images| images.paths().any(|path| !self.resolve(path).exists());
         self.calibrate.images.as_ref().is_none_or(missing)

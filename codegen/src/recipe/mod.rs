@@ -21,6 +21,7 @@ mod builder;
 mod calibrate;
 mod choices;
 mod input;
+#[cfg(feature = "imaging")]
 mod pins;
 mod ranges;
 mod read;

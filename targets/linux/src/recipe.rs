@@ -2,7 +2,7 @@
 
 use niello_codegen::{Config, Error, Result, recipe::Recipe};
 use niello_models::Registry;
-use std::env;
+use std::{env, path::Path};
 
 /// Side of the input on the board.
 const BOARD_SIDE: usize = 512;
@@ -27,13 +27,20 @@ pub fn compile() -> Result<()> {
     Ok(())
 }
 
-/// Anam-Net for slices of `side` by `side`; slices of another size are stretched.
+/// Anam-Net for slices of `side` by `side`; slices of another size are stretched. The two usual sides have a calibration lock, as other
+/// sides of one's own should.
 fn recipe(side: usize) -> Recipe {
-    Recipe::new("anam_net")
+    let recipe = Recipe::new("anam_net")
         .classes(["background", "abnormal lung", "normal lung"])
         .input_size(side, side)
         .preprocess("window:-600,1500")
-        .resize("stretch")
+        .resize("stretch");
+    match side {
+        BOARD_SIDE | OTHER_SIDE => {
+            recipe.lock(Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("anam_net_{side}.lock")))
+        }
+        _ => recipe,
+    }
 }
 
 fn parse(text: &str) -> Result<usize> {
