@@ -30,7 +30,7 @@ Usage: niello-host [OPTIONS] [SLICE]
   SLICE              PNG, JPEG, DICOM or NPY of 512x512; absent: the bundled slices
   --label PNG        true classes of the slice: 0 background, 1 abnormal, 2 normal, 255 not scored
   --overlay PNG      where to write the overlay of the first slice [default: overlay.png]
-  --repetitions N    inferences to time [default: 5]
+  --repetitions N    inferences to time [default: 3]
   --json             print JSON
   --help, --version  print this, or the version
 ";
@@ -48,7 +48,7 @@ impl Args {
     /// Of this process; `None` if it only asks for a text, which has been printed.
     fn parse() -> Result<Option<Self>, lexopt::Error> {
         let mut args =
-            Self { slice: None, label: None, overlay: "overlay.png".into(), repetitions: 5, json: false };
+            Self { slice: None, label: None, overlay: "overlay.png".into(), repetitions: 3, json: false };
         let mut parser = lexopt::Parser::from_env();
         while let Some(argument) = parser.next()? {
             match argument {
