@@ -209,7 +209,7 @@ pub(crate) fn tests(runner: &mut Runner, boards: &[&'static Board], sweep: bool)
             "trained models on Cortex-M: no shared data; lay it beside the checkout as `shared`, or name it in NIELLO_SHARED",
         )?;
     }
-    runner.part("kernels on Cortex-M", 60);
+    runner.part("kernels on Cortex-M", 90);
     boards.iter().try_for_each(|board| kernels::check(runner, board))?;
     runner.part("models on Cortex-M", 180);
     let mut jobs: Vec<(Image, Vec<(&'static Board, Model)>)> = vec![];

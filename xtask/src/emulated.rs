@@ -42,7 +42,7 @@ pub(crate) const CORES: &[Core] = &[
         // The A72's.
         suites: &[],
         packings: &PACKINGS,
-        budget: 75,
+        budget: 140,
     },
     Core {
         name: "aarch64-cortex-a72",
@@ -50,7 +50,7 @@ pub(crate) const CORES: &[Core] = &[
         summary: "Raspberry Pi 4: NEON",
         suites: ALL,
         packings: &["aarch64-neon"],
-        budget: 180,
+        budget: 300,
     },
     Core {
         name: "aarch64-cortex-a76",
@@ -58,7 +58,7 @@ pub(crate) const CORES: &[Core] = &[
         summary: "Raspberry Pi 5: and dot products, fp16",
         suites: ALL,
         packings: &["aarch64-dotprod"],
-        budget: 120,
+        budget: 240,
     },
     Core {
         name: "aarch64-max",

@@ -95,13 +95,13 @@ pub(crate) fn boards(runner: &mut Runner) -> Result {
 
 /// The examples in the documentation.
 pub(crate) fn doc_tests(runner: &mut Runner) -> Result {
-    runner.part("doc tests", 60);
+    runner.part("doc tests", 120);
     runner.run(Stage::cargo("doc tests", "test --workspace --doc"))
 }
 
 /// Everything else, with nextest where it is installed.
 pub(crate) fn tests(runner: &mut Runner, sweep: bool, arguments: &[String]) -> Result {
-    runner.part("tests", 240);
+    runner.part("tests", 480);
     let call = if tools::has_nextest() {
         "nextest run --workspace --no-fail-fast"
     } else {
