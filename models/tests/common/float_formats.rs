@@ -52,7 +52,7 @@ fn in_single_precision(graph: &Graph) -> BTreeMap<String, Mode> {
 
 fn check((mode, tolerance): (Mode, f64)) {
     let mut beyond = vec![];
-    let large = |case| !sweep() && mode != Mode::F16 && LARGE.contains(case);
+    let large = |case: &str| !sweep() && mode != Mode::F16 && LARGE.contains(&case);
     for (case, network) in CASES.iter().copied().filter(|(case, _)| !large(case)) {
         let golden = open(case);
         let inputs = golden.inputs();
