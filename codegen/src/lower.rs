@@ -651,6 +651,7 @@ impl<'a> Base<'a> {
             tuned: target.tuning.choices.clone(),
         };
         plan::verify(&program)?;
+        program.check_fits_its_memory()?;
         Ok(program)
     }
 }

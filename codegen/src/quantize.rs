@@ -195,7 +195,8 @@ impl QGraph {
     /// Lets the concatenation that is node `at` read copies of some operands, in its own format.
     pub(crate) fn concatenate_copies(&mut self, at: usize, operands: BTreeSet<ValueId>) {
         let format = self.formats[self.graph.nodes[at].output().0];
-        for id in operands {
+        for (at, id) in (at..).zip(operands) {
+            // The concatenation is behind the copies that have been inserted.
             let copy = ValueId(self.graph.values.len());
             let node = &mut self.graph.nodes[at];
             let name = format!("{}.{}", node.name, self.graph.values[id.0].name);

@@ -369,7 +369,7 @@ impl<'w> GraphBuilder<'w> {
         self.ignored.extend(prefixes.iter().map(|p| p.to_string()));
     }
 
-    /// The graph, if nothing went wrong and the source had no tensor too many.
+    /// The graph, if nothing went wrong and the source had no tensor too many. An output that is an input too, or another output, is a copy.
     pub fn finish(mut self, outputs: &[ValueId]) -> Result<Graph> {
         for name in self.weights.unused() {
             if !self.ignored.iter().any(|prefix| name.starts_with(prefix.as_str())) {
@@ -383,11 +383,21 @@ impl<'w> GraphBuilder<'w> {
                 problems: self.problems,
             });
         }
-        if let Some(error) = self.first_error {
-            return Err(error);
+        for (at, id) in outputs.iter().enumerate() {
+            // The caller's memory for an output is written by a layer of its own.
+            let is_made = !self.graph.inputs.contains(id) && !outputs[..at].contains(id);
+            let output = if is_made {
+                *id
+            } else {
+                let name = format!("{}.copy", self.graph.values[id.0].name);
+                self.add_op(&name, ops::Clamp::NONE, &[*id])
+            };
+            self.graph.outputs.push(output);
         }
-        self.graph.outputs = outputs.to_vec();
-        Ok(self.graph)
+        match self.first_error {
+            Some(error) => Err(error),
+            None => Ok(self.graph),
+        }
     }
 
     fn problem(&mut self, problem: String, len: usize) -> Arc<[f32]> {

@@ -361,7 +361,11 @@ fn entries(f: impl Fn(f64) -> f64, from: Codes, to: Codes) -> Vec<i16> {
         Width::Int16 => y / to_scale,
         Width::Int8 => 256.0 * (y / to_scale + to.zero_point as f64),
     };
-    let entry = |y: f64| y.round().clamp(-32768.0, 32767.0) as i16;
+    let least = match to.width {
+        Width::Int16 => -32767.0,
+        Width::Int8 => -32768.0,
+    };
+    let entry = |y: f64| y.round().clamp(least, 32767.0) as i16;
     match from.width {
         Width::Int8 => {
             (0..256).map(|i| entry(code(f(from_scale * (i - 128 - from.zero_point) as f64)))).collect()
