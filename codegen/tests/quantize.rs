@@ -171,7 +171,7 @@ fn a_tensor_that_calibration_did_not_see_is_an_error_that_names_it() {
     let small = graph(|b| vec![b.input("input", Shape::new(8, 8, 2))]);
     let message =
         quantize(sharing(), &calibrated(&small), &QuantizeOptions::default()).unwrap_err().to_string();
-    assert!(message.contains("`left` was not seen in calibration"), "{message}");
+    assert!(message.contains("`right` was not seen in calibration"), "{message}");
 }
 
 #[test]
