@@ -6,8 +6,8 @@
 use crate::{
     error::{Error, Result},
     graph::{Graph, Node, Value, ValueId},
-    ops::{RangeRule, Rescale},
-    quantize::{Format, QGraph},
+    ops::Rescale,
+    quantize::{Format, QGraph, label_values},
 };
 use niello_kernels::{Float, Rounding};
 use std::{
@@ -50,9 +50,9 @@ impl Mode {
 
 /// The graph with every layer in `mode`.
 pub fn everywhere(graph: Graph, mode: Mode) -> QGraph {
-    let formats = (0..graph.values.len())
-        .map(ValueId)
-        .map(|id| if holds_labels(&graph, id) { Format::Label } else { Format::Float(mode.float()) })
+    let formats = label_values(&graph)
+        .into_iter()
+        .map(|label| if label { Format::Label } else { Format::Float(mode.float()) })
         .collect();
     QGraph {
         formats,
@@ -63,12 +63,6 @@ pub fn everywhere(graph: Graph, mode: Mode) -> QGraph {
         modes: graph.nodes.iter().flat_map(|n| &n.outputs).map(|id| (*id, mode)).collect(),
         graph,
     }
-}
-
-/// Whether the value is no number: given as labels, or made so.
-fn holds_labels(graph: &Graph, id: ValueId) -> bool {
-    let rule = graph.producer(id).map(|at| graph.nodes[at].op.range_rule());
-    graph.holds_labels(id) || rule == Some(RangeRule::Labels)
 }
 
 /// Lets the named layers compute in floating point, with conversions around them.

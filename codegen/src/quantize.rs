@@ -257,14 +257,30 @@ pub fn with_ranges(graph: Graph, ranges: &Ranges, rounding: Rounding) -> Result<
     let mut q = QGraph { graph, formats, rounding, channel_means, corrections, wide_weights, modes };
     for at in (0..q.graph.nodes.len()).rev() {
         let node = &q.graph.nodes[at];
-        let format = q.formats[node.output().0];
-        let is_other = |id: &&ValueId| ![format, Format::Label].contains(&q.formats[id.0]);
-        if node.op.places_inputs() {
-            let apart = node.inputs.iter().filter(is_other).copied().collect();
-            q.concatenate_copies(at, apart);
+        if !node.op.places_inputs() {
+            continue;
         }
+        let format = q.formats[node.output().0];
+        // Labels that are concatenated with numbers are an error when it is lowered.
+        let is_other = |id: &&ValueId| ![format, Format::Label].contains(&q.formats[id.0]);
+        let apart = node.inputs.iter().filter(is_other).copied().collect();
+        q.concatenate_copies(at, apart);
     }
     Ok(q)
+}
+
+/// By value, whether it holds labels or positions, not numbers: given as such, made so, or handed on.
+pub(crate) fn label_values(graph: &Graph) -> Vec<bool> {
+    let mut is_label: Vec<bool> = (0..graph.values.len()).map(|i| graph.holds_labels(ValueId(i))).collect();
+    for node in &graph.nodes {
+        let made = match node.op.range_rule() {
+            RangeRule::Labels => true,
+            RangeRule::SameAsInputs => node.inputs.iter().all(|id| is_label[id.0]),
+            _ => false,
+        };
+        node.outputs.iter().for_each(|id| is_label[id.0] |= made);
+    }
+    is_label
 }
 
 /// The format of values that share one, where no range decides it: labels, and results of operators that fix theirs.
@@ -307,7 +323,6 @@ impl Groups {
                 let narrow =
                     seen.seen(*id).zip(whole).is_some_and(|(s, whole)| width(s) * MUCH_WIDER < whole);
                 let joins = match format {
-                    Some(Format::Label) => false,
                     Some(_) => all_fixed_alike,
                     None => !(narrow && is_read_elsewhere(graph, &members)),
                 };
@@ -331,11 +346,11 @@ impl Groups {
     /// Operators that say so join their result with those operands that `joins` says.
     fn joined(graph: &Graph, joins: impl Fn(&Node, ValueId) -> bool) -> Self {
         let mut groups = Self { parent: (0..graph.values.len()).collect() };
-        let is_label = |id: ValueId| {
-            graph.producer(id).is_some_and(|n| graph.nodes[n].op.range_rule() == RangeRule::Labels)
-        };
+        let is_label = label_values(graph);
         for node in graph.nodes.iter().filter(|n| n.op.range_rule() == RangeRule::SameAsInputs) {
-            let inputs = node.inputs.iter().filter(|id| !is_label(**id) && joins(node, **id));
+            // Positions beside values have no scale; what hands labels on has labels.
+            let alike = |id: &&ValueId| is_label[id.0] == is_label[node.output().0];
+            let inputs = node.inputs.iter().filter(alike).filter(|id| joins(node, **id));
             for id in inputs.chain(&node.outputs) {
                 groups.join(*id, node.output());
             }

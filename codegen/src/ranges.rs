@@ -60,9 +60,11 @@ impl Ranges {
     /// # Errors
     /// An override that names no tensor; a tensor that calibration never saw.
     pub fn choose(graph: &Graph, calibration: &Calibration, options: &QuantizeOptions) -> Result<Self> {
-        for name in options.overrides.keys() {
-            graph.require(name).map_err(|m| Error::Invalid(format!("range override for `{name}`: {m}")))?;
+        for (name, method) in &options.overrides {
+            let checked = graph.require(name).and(check_method(*method));
+            checked.map_err(|m| Error::Invalid(format!("range override for `{name}`: {m}")))?;
         }
+        check_method(options.method).map_err(Error::Invalid)?;
         let mut ranges = vec![None; graph.values.len()];
         for members in Groups::new(graph, calibration).members() {
             if given_format(graph, &members).is_some() {
@@ -95,6 +97,21 @@ impl Ranges {
             }
         }
         Ok(first)
+    }
+}
+
+/// Whether a method's parameters mean something.
+fn check_method(method: RangeMethod) -> Result<(), String> {
+    match method {
+        RangeMethod::Fixed { min, max } if !(min.is_finite() && max.is_finite() && min <= max) => {
+            Err(format!("expected two finite numbers in order, got {min} and {max}"))
+        }
+        RangeMethod::Auto(percent) | RangeMethod::Percentile(percent)
+            if !(50.0..=100.0).contains(&percent) =>
+        {
+            Err(format!("expected a percentile from 50 to 100, got {percent}"))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -6,6 +6,7 @@ use common::{calibrated, graph, quantized, sample};
 use niello_codegen::{
     Graph, Shape,
     execute::Executor,
+    float::{Mode, everywhere},
     graph::ConvParams,
     lower::{TARGETS, lower},
     ops::{self, ArgMax, Function, MaxPool2d, PointWise, Resize, ResizeMode, Softmax},
@@ -66,6 +67,18 @@ fn an_override_of_no_tensor_is_an_error_with_near_names() {
     let message = with_overrides(&[("concta", RangeMethod::MinMax)]).unwrap_err().to_string();
     assert!(message.starts_with("range override for `concta`: no such tensor"), "{message}");
     assert!(message.contains("concat"), "{message}");
+}
+
+#[test]
+fn ranges_that_are_none_are_errors() {
+    for (min, max) in [(f32::NAN, 1.0), (0.0, f32::INFINITY), (1.0, -1.0)] {
+        let message = with_overrides(&[("up", RangeMethod::Fixed { min, max })]).unwrap_err().to_string();
+        assert!(message.contains("range override for `up`: expected two finite numbers"), "{message}");
+    }
+    for percent in [f64::NAN, 12.0, 100.5] {
+        let message = with_overrides(&[("up", RangeMethod::Percentile(percent))]).unwrap_err().to_string();
+        assert!(message.contains("expected a percentile"), "{message}");
+    }
 }
 
 #[test]
@@ -193,5 +206,37 @@ fn every_range_holds_zero_exactly() {
         for x in [min, max] {
             assert!((q.dequantize(q.quantize(x)) - x).abs() <= q.scale, "[{min}, {max}]: {q:?}");
         }
+    }
+}
+
+#[test]
+fn labels_that_are_handed_on_stay_labels() {
+    let built = |mixed: bool| {
+        graph(|b| {
+            let x = b.input("input", Shape::new(4, 4, 3));
+            let labels = b.add_op("labels", ArgMax, &[x]);
+            let shaped = b.reshape("shaped", labels, Shape::new(2, 8, 1));
+            let back = b.reshape("back", shaped, Shape::new(4, 4, 1));
+            let pair = b.concat("pair", &[labels, if mixed { x } else { back }]);
+            vec![labels, labels, pair]
+        })
+    };
+    let q = quantized(built(false));
+    for name in ["back", "pair", "labels.copy"] {
+        assert_eq!(format(&q, name), Format::Label, "{name}");
+    }
+    let float = everywhere(built(false), Mode::F16);
+    for q in [q, float] {
+        let program = lower(&q, &TARGETS[0], Metadata::default()).unwrap();
+        let codes = program.tensor(program.inputs[0]).quantize(&sample(&q.graph, "first")[0].data);
+        let outputs = Executor::new(&program).run(&[&codes]).unwrap();
+        assert_eq!(outputs[0], outputs[1]);
+        let twice: Vec<i8> = outputs[0].iter().flat_map(|label| [*label; 2]).collect();
+        assert_eq!(outputs[2], twice);
+        assert!(outputs[0].iter().any(|label| *label != outputs[0][0]));
+    }
+    for q in [quantized(built(true)), everywhere(built(true), Mode::F32)] {
+        let message = lower(&q, &TARGETS[0], Metadata::default()).unwrap_err().to_string();
+        assert!(message.contains("`labels` is label, the result"), "{message}");
     }
 }

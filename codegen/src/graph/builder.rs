@@ -398,7 +398,7 @@ impl<'w> GraphBuilder<'w> {
                 *id
             } else {
                 let name = format!("{}.copy", self.graph.values[id.0].name);
-                self.add_op(&name, ops::Clamp::NONE, &[*id])
+                self.reshape(&name, *id, self.graph.shape(*id))
             };
             self.graph.outputs.push(output);
         }

@@ -81,6 +81,7 @@ impl Op for BatchNorm {
     }
 
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
+        super::check_numbers("factors and offsets", self.factor.iter().chain(&self.offset).copied())?;
         match inputs {
             [s] if s.c == self.factor.len() && s.c == self.offset.len() => Ok(vec![*s]),
             _ => Err(format!("expected {} channels, got {inputs:?}", self.factor.len())),

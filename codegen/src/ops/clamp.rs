@@ -75,6 +75,13 @@ impl Op for Clamp {
     }
 
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
+        // Also where one of them is no number.
+        if !(self.min <= self.max) {
+            return Err(format!(
+                "expected a smallest result below the largest, got {} and {}",
+                self.min, self.max
+            ));
+        }
         Ok(vec![super::only(inputs)?])
     }
 
@@ -149,7 +156,10 @@ mod tests {
     }
 
     #[test]
-    fn needs_an_input() {
+    fn needs_an_input_and_bounds() {
+        for (min, max) in [(f32::NAN, 1.0), (0.0, f32::NAN), (1.0, 0.5)] {
+            assert_refused(&Clamp { min, max }, &[(&[[1, 1, 1]], "expected a smallest result below")]);
+        }
         assert_refused(&Clamp::RELU, &[(&[], "expected one input, got 0")]);
     }
 }

@@ -73,6 +73,11 @@ impl Op for Concat {
         let mut first = 0;
         for input in inputs {
             let c = cx.graph().shape(input).c;
+            let (format, whole) = (cx.format(input), cx.format(output));
+            if format != whole {
+                let name = &cx.graph().values[input.0].name;
+                return Err(cx.error(format!("`{name}` is {}, the result {}", format.name(), whole.name())));
+            }
             if !cx.is_placed(input) {
                 let call = CopyCall { input: Ref::new(input), output: Ref::channels(output, first, c) };
                 cx.push(call, &[input], output);

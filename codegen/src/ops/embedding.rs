@@ -81,6 +81,7 @@ impl Op for Embedding {
         if s.c != 1 {
             return Err(format!("expected one label per pixel, got {s}"));
         }
+        super::check_numbers("numbers", self.table.iter().copied().map(f64::from))?;
         super::check_len("numbers", self.table.len(), [self.rows(), self.width, 1, 1])?;
         if !(1..=MAX_ROWS).contains(&self.rows()) {
             return Err(format!("expected a table of 1 to {MAX_ROWS} rows, got {}", self.rows()));

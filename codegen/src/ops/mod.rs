@@ -209,6 +209,14 @@ fn check_len(what: &str, found: usize, wanted: [usize; 4]) -> Result<(), String>
     }
 }
 
+/// Whether all parameters are finite.
+fn check_numbers(what: &str, numbers: impl IntoIterator<Item = f64>) -> Result<(), String> {
+    match numbers.into_iter().find(|x| !x.is_finite()) {
+        Some(bad) => Err(format!("expected finite {what}, got {bad}")),
+        None => Ok(()),
+    }
+}
+
 /// Whether filters and biases are finite, as they are unless a batch norm that they were merged with carried them beyond single precision.
 fn check_finite(cx: &Lowering<'_>, rows: &[Vec<f32>], bias: &[f32]) -> Result<()> {
     let is_bad = |(row, bias): (&Vec<f32>, &f32)| !bias.is_finite() || row.iter().any(|w| !w.is_finite());

@@ -113,6 +113,9 @@ impl Op for PointWise {
     }
 
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
+        if let Function::Elu(parameter) | Function::LeakyRelu(parameter) = self.0 {
+            super::check_numbers("parameters", [parameter])?;
+        }
         Ok(vec![super::only(inputs)?])
     }
 
@@ -190,6 +193,9 @@ mod tests {
             assert!((found - y).abs() < 1e-15, "{function:?} of {x}: {found}, expected {y}");
         }
         assert_refused(&PointWise::sigmoid(), &[(&[], "expected one input, got 0")]);
+        for function in [Function::Elu(f64::NAN), Function::LeakyRelu(f64::INFINITY)] {
+            assert_refused(&PointWise(function), &[(&[[1, 1, 1]], "expected finite parameters")]);
+        }
     }
 
     #[test]

@@ -60,6 +60,7 @@ impl Op for PRelu {
     }
 
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
+        super::check_numbers("slopes", self.slopes.iter().copied().map(f64::from))?;
         match inputs {
             [s] if self.slopes.len() == 1 || self.slopes.len() == s.c => Ok(vec![*s]),
             _ => Err(format!("expected one input of {} channels, got {inputs:?}", self.slopes.len())),
