@@ -250,3 +250,35 @@ fn the_documented_program_is_a_runner() {
     assert!(json["programs"] == 2 && json["before"].as_u64() > Some(0), "{json}");
     assert!(room.path("pi4/src/model.rs").is_file());
 }
+
+#[test]
+fn another_target_keeps_the_tuning_that_is_its_own_and_must_fit_the_board() {
+    let room = Room::new();
+    let tuned =
+        "network = 'w251_baseline_cnn'\ntarget = 'portable'\n[layer.'conv2d_list.0.relu']\npixels = 7\n";
+    room.write("t.toml", tuned);
+    let board = |flash: &str| {
+        format!(
+            "name = 'small'\nsummary = 'for tests'\ncore = 'cortex-m4'\nrust-target = 'thumbv7em-none-eabihf'\ntarget = 'portable'\n\
+             place = {{ code = 'FLASH', weights = 'FLASH', arena = 'RAM', stack = 'RAM' }}\nreserve = {{ code = 100, stack = '1K' }}\n\
+             memory = [{{ name = 'FLASH', kind = 'flash', origin = 0, length = '{flash}' }},\n\
+             {{ name = 'RAM', kind = 'ram', origin = 0x2000_0000, length = '1M' }}]\n"
+        )
+    };
+    room.write("large.toml", board("1M"));
+    room.write("small.toml", board("20K"));
+    let recipe = "network = 'w251_baseline_cnn'\nseeded = true\n[input]\nsize = [32, 32]\n\
+                  [target]\nname = 'portable'\ntuning = 't.toml'\nboard = 'large.toml'\n";
+    room.write("model.toml", recipe);
+    let recipe = Recipe::from_file(room.path("model.toml")).unwrap();
+    let mut built = build(&recipe, &niello_models::Registry, |_| {}).unwrap();
+    let pixels = |built: &niello_codegen::pipeline::Build| built.program.choices["conv2d_list.0.relu"].pixels;
+    assert_eq!(pixels(&built), Some(7));
+    built.retarget("cortex-m-dsp").unwrap();
+    assert_ne!(pixels(&built), Some(7));
+    built.retarget("portable").unwrap();
+    assert_eq!(pixels(&built), Some(7));
+    built.recipe.target.board = Some("small.toml".into());
+    let message = built.retarget("portable").unwrap_err().to_string();
+    assert!(message.contains("bytes too many"), "{message}");
+}

@@ -392,15 +392,31 @@ impl Build {
         Ok(lock)
     }
 
-    /// The program of `target` instead, from the same quantised graph: the results are the same bytes.
+    /// The program of `target` instead, from the same quantised graph: the results are the same bytes. The recipe's tuning file holds if it is
+    /// one for that target.
     ///
     /// # Errors
-    /// An unknown target.
+    /// An unknown target, a tuning file that cannot be read, a program that does not fit the recipe's board.
     pub fn retarget(&mut self, target: &str) -> Result<()> {
-        let metadata = self.program.metadata.clone();
-        let target = with_threads(&self.recipe, Target::find(target)?);
-        self.program = lower(&self.quantized, &target, metadata)?;
+        let target = Target::find(target)?;
+        let tuning = match &self.recipe.target.tuning {
+            Some(path) if TuningFile::read(&self.recipe.resolve(path))?.target == target.name => {
+                tuning(&self.recipe, target)?
+            }
+            _ => Tuning::NONE,
+        };
+        self.program = self.lowered(target, tuning)?;
         Ok(())
+    }
+
+    /// The program for a target, if it fits the recipe's board.
+    fn lowered(&self, target: &Target, tuning: Tuning) -> Result<Program> {
+        let target = Target { tuning, ..with_threads(&self.recipe, target) };
+        let program = lower(&self.quantized, &target, self.program.metadata.clone())?;
+        if let Some(board) = self.recipe.board()? {
+            board::check(&program, &board, self.table_bytes())?;
+        }
+        Ok(program)
     }
 
     /// The program that the recipe gives with another `[target]`, board and tuning included, from the same quantised graph: the results are
@@ -426,18 +442,13 @@ impl Build {
     /// # Errors
     /// Choices that a layer does not have, a program that does not fit the recipe's board.
     pub fn tuned(&self, tuning: Tuning) -> Result<Program> {
-        let target = Target { tuning, ..with_threads(&self.recipe, Target::find(&self.program.target)?) };
-        let program = lower(&self.quantized, &target, self.program.metadata.clone())?;
-        if let Some(board) = self.recipe.board()? {
-            board::check(&program, &board, self.table_bytes())?;
-        }
-        Ok(program)
+        self.lowered(Target::find(&self.program.target)?, tuning)
     }
 
-    /// The same, with a step for every layer, whose result can then be seen: for comparisons layer by layer.
+    /// The same, with a step for every layer, whose result can then be seen: for comparisons layer by layer, on no board and without tuning.
     ///
     /// # Errors
-    /// As [`Build::retarget`].
+    /// An unknown target.
     pub fn retarget_apart(&mut self, target: &str) -> Result<()> {
         let metadata = self.program.metadata.clone();
         self.program = lower_apart(&self.quantized, Target::find(target)?, metadata)?;

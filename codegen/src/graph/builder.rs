@@ -302,10 +302,10 @@ impl<'w> GraphBuilder<'w> {
         let mean = self.tensor(&format!("{name}.running_mean"), &[c], Kind::BatchNormMean);
         let variance = self.tensor(&format!("{name}.running_var"), &[c], Kind::BatchNormVariance);
         self.ignored.push(format!("{name}.num_batches_tracked"));
-        let positive = |v: &f32| *v as f64 + p.epsilon > 0.0;
+        let positive = |v: &f32| *v >= 0.0 && *v as f64 + p.epsilon > 0.0;
         if let Some((channel, bad)) = variance.iter().enumerate().find(|(_, v)| !positive(v)) {
             let problem = format!("`{name}.running_var`: holds {bad} for channel {channel}");
-            self.problems.push(format!("{problem}, expected variances above -{}", p.epsilon));
+            self.problems.push(format!("{problem}, expected variances of 0 or more"));
         }
         let norm = ops::BatchNorm::new(&weight, &bias, &mean, &variance, p.epsilon);
         let numbers = [("weight", &norm.factor), ("bias", &norm.offset)];
