@@ -154,25 +154,26 @@ impl WeightSource for Damaged {
 
 #[test]
 fn tensors_that_hold_what_they_may_not_are_named() {
-    for (tensor, value, expected) in [
+    for (tensor, value, epsilon, expected) in [
         (
             "norm.running_var",
             -5.0,
+            1e-5,
             "`norm.running_var`: holds -5 for channel 1, expected variances of 0 or more",
         ),
-        ("norm.running_var", f32::NAN, "`norm.running_var`: holds NaN, expected finite"),
-        ("norm.running_var", -1e-5, "`norm.running_var`: holds -0.00001 for channel 1"),
-        ("norm.weight", f32::INFINITY, "`norm.weight`: holds inf"),
-        ("norm.weight", 3e38, "`norm.weight`: beyond single precision for channel 1"),
-        ("conv.weight", f32::NEG_INFINITY, "`conv.weight`: holds -inf"),
-        ("conv.bias", f32::NAN, "`conv.bias`: holds NaN"),
-        ("prelu.weight", f32::NAN, "`prelu.weight`: holds NaN"),
+        ("norm.running_var", f32::NAN, 1e-5, "`norm.running_var`: holds NaN, expected finite"),
+        ("norm.running_var", -1e-5, 1e-5, "`norm.running_var`: holds -0.00001 for channel 1"),
+        ("norm.weight", f32::INFINITY, 1e-5, "`norm.weight`: holds inf"),
+        ("norm.running_var", 0.0, 1e-90, "`norm.weight`: beyond single precision for channel 1"),
+        ("conv.weight", f32::NEG_INFINITY, 1e-5, "`conv.weight`: holds -inf"),
+        ("conv.bias", f32::NAN, 1e-5, "`conv.bias`: holds NaN"),
+        ("prelu.weight", f32::NAN, 1e-5, "`prelu.weight`: holds NaN"),
     ] {
         let mut weights = Damaged(Seeded::new(), tensor, value);
         let mut b = GraphBuilder::new("test", &mut weights);
         let x = b.input("input", Shape::new(4, 4, 3));
         let x = b.conv2d("conv", x, ConvParams::new(4, 3));
-        let x = b.batch_norm("norm", x, BatchNormParams { epsilon: 1e-5 });
+        let x = b.batch_norm("norm", x, BatchNormParams { epsilon });
         let x = b.prelu("prelu", x, 4);
         let message = b.finish(&[x]).unwrap_err().to_string();
         assert!(message.contains(expected), "{tensor} = {value}: {message}");

@@ -29,15 +29,15 @@ impl Shape {
         Self { h, w, c }
     }
 
-    /// Number of elements.
+    /// Number of elements; saturates.
     #[allow(clippy::len_without_is_empty, reason = "a shape is not a container")]
     pub const fn len(&self) -> usize {
-        self.h * self.w * self.c
+        self.area().saturating_mul(self.c)
     }
 
-    /// Pixels.
+    /// Pixels; saturates.
     pub const fn area(&self) -> usize {
-        self.h * self.w
+        self.h.saturating_mul(self.w)
     }
 }
 
