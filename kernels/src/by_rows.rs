@@ -267,6 +267,11 @@ pub(crate) fn covered(kernel: u32, dilation: u32) -> u32 {
     kernel.saturating_sub(1).saturating_mul(dilation).saturating_add(1)
 }
 
+/// Whether no side of a window, step or dilation is 0: then a window has cells, and windows and taps lie apart.
+pub(crate) fn positive(pairs: &[[u32; 2]]) -> bool {
+    !pairs.as_flattened().contains(&0)
+}
+
 /// Number of elements.
 pub(crate) fn elements(shape: [u32; 3]) -> usize {
     shape.iter().fold(1, |product: usize, d| product.saturating_mul(*d as usize))

@@ -372,14 +372,17 @@ impl Frame<'_> {
         (self.scratch.len as usize).checked_div(self.threads as usize).unwrap_or(0)
     }
 
-    /// Whether all maps lie in memory, those in between in the scratch of the first thread.
+    /// Whether all maps lie in memory, those in between in the scratch of the first thread, and rows and scratch of this one are there.
     #[inline(never)]
     fn fits(&self, mem: &Memory<'_>) -> bool {
         self.maps.len() <= MOST_MAPS
             && self.band > 0
             && self.inputs().count() <= 2
             && self.inputs().all(|input| mem.read(&input).is_some())
-            && self.maps.last().is_some_and(|map| map.rows == 0 && mem.write(&map.operand).is_some())
+            && self.maps.last().is_some_and(|map| {
+                map.rows == 0 && self.rows[1] <= map.operand.shape[0] && mem.write(&map.operand).is_some()
+            })
+            && self.shift.checked_add(self.scratch_of_one() as u32).is_some_and(|end| end <= self.scratch.len)
             && mem.scratch(self.scratch).is_some()
             && self.maps.iter().all(|map| map.rows == 0 || self.is_in_scratch(map))
     }

@@ -132,7 +132,7 @@ impl Job<'_> {
     #[inline(always)]
     pub(super) fn advance(&self, cursor: &mut Cursor, n: usize) {
         cursor.gx += n;
-        cursor.out = cursor.out.wrapping_add(n * self.grid_step[1] * self.output.stride());
+        cursor.out = cursor.out.wrapping_add((n * self.grid_step[1]).wrapping_mul(self.output.stride()));
         if cursor.gx >= self.grid[1] {
             *cursor = self.row_start(cursor.gy + 1);
         }
