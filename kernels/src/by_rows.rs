@@ -163,7 +163,9 @@ pub(crate) fn scratch_part(all: Region, one: usize, index: usize) -> Region {
 }
 
 /// A kernel that computes some rows at a time, for whoever does not know which it is.
-pub trait RowStage {
+///
+/// Only kernels of this crate are: threads rely on what [`RowStage::compute`] writes, and on nothing else being written.
+pub trait RowStage: sealed::RowStage {
     /// Whether [`RowStage::reach`] holds for all operands: only then it can be part of a chain.
     fn is_by_rows(&self) -> bool;
 
@@ -200,6 +202,50 @@ pub struct Views {
     /// For [`RowStage::scratch`].
     pub scratch: Region,
 }
+
+/// What only this crate can implement.
+pub(crate) mod sealed {
+    /// See [`super::RowStage`].
+    pub trait RowStage {}
+
+    /// See [`crate::row_chain::Stages`].
+    pub trait Stages {}
+}
+
+/// ```compile_fail,E0277
+/// use niello_kernels::{Isa, Memory, Operand, Region, by_rows::{Reach, RowStage, Views}};
+///
+/// struct Mine(Operand);
+///
+/// impl RowStage for Mine {
+///     fn is_by_rows(&self) -> bool { true }
+///     fn output(&self) -> Operand { self.0 }
+///     fn reads(&self) -> [Operand; 2] { [self.0; 2] }
+///     fn scratch(&self) -> Region { Region::EMPTY }
+///     fn reach(&self) -> Reach { Reach::SAME }
+///     fn work(&self) -> usize { usize::MAX }
+///     fn compute(&self, _: usize, _: Views, _: &Memory<'_>, _: Isa) {}
+///     fn fits(&self, _: usize, _: Views, _: &Memory<'_>) -> bool { true }
+/// }
+/// ```
+///
+/// ```compile_fail,E0277
+/// use niello_kernels::{Isa, Memory, by_rows::Views, row_chain::{Link, Stages}};
+///
+/// #[derive(Clone, Copy)]
+/// struct Mine;
+///
+/// impl Stages for Mine {
+///     fn count(&self) -> usize { 0 }
+///     fn link(&self, _: usize) -> Option<Link> { None }
+///     fn compute(&self, _: usize, _: usize, _: Views, _: &Memory<'_>, _: Isa) {}
+///     fn fits(&self, _: usize, _: usize, _: Views, _: &Memory<'_>) -> bool { true }
+/// }
+/// ```
+#[cfg(doctest)]
+pub struct FromOutside;
+
+impl<K: Windowed> sealed::RowStage for K {}
 
 impl<K: Windowed> RowStage for K {
     fn is_by_rows(&self) -> bool {

@@ -5,7 +5,7 @@
 
 use crate::{
     Isa, Kernel, Memory, Operand, Region,
-    by_rows::{self, ByRows, Reach, RowStage, Views},
+    by_rows::{self, ByRows, Reach, RowStage, Views, sealed},
     conv::part_of_scratch,
     memory::move_to_start,
 };
@@ -74,8 +74,8 @@ impl Link {
     }
 }
 
-/// Kernels in order of execution: `(Stage, (Stage, ()))` where their types are known, a slice where they are not.
-pub trait Stages: Copy + Sync {
+/// Kernels in order of execution: `(Stage, (Stage, ()))` where their types are known, a slice where they are not. Nothing else is one.
+pub trait Stages: Copy + Sync + sealed::Stages {
     /// How many there are.
     fn count(&self) -> usize;
 
@@ -88,6 +88,8 @@ pub trait Stages: Copy + Sync {
     /// Whether it computes anything, see [`RowStage::fits`].
     fn fits(&self, index: usize, row: usize, views: Views, mem: &Memory<'_>) -> bool;
 }
+
+impl sealed::Stages for () {}
 
 impl Stages for () {
     fn count(&self) -> usize {
@@ -104,6 +106,8 @@ impl Stages for () {
         false
     }
 }
+
+impl<K: RowStage + Copy + Sync, S: Stages> sealed::Stages for (Stage<K>, S) {}
 
 impl<K: RowStage + Copy + Sync, S: Stages> Stages for (Stage<K>, S) {
     fn count(&self) -> usize {
@@ -131,6 +135,8 @@ impl<K: RowStage + Copy + Sync, S: Stages> Stages for (Stage<K>, S) {
         }
     }
 }
+
+impl sealed::Stages for &[Stage<&(dyn RowStage + Sync)>] {}
 
 impl Stages for &[Stage<&(dyn RowStage + Sync)>] {
     fn count(&self) -> usize {
