@@ -257,6 +257,15 @@ fn convolutions_that_do_not_fit_together_are_refused() {
         ("stride that overflows", Conv2d { stride: [u32::MAX, 1], ..good }),
         ("dilation that overflows", Conv2d { dilation: [1, u32::MAX], ..good }),
         ("padding that overflows", Conv2d { padding: [1 << 31, 1], ..good }),
+        ("output over the input", Conv2d { output: input, ..good }),
+        (
+            "output over the last pixel",
+            Conv2d { output: Operand { offset: input.offset + 127, ..output }, ..good },
+        ),
+        (
+            "output before the first pixel",
+            Conv2d { input: Operand { offset: output.offset + 127, ..input }, ..good },
+        ),
     ];
     for (what, case) in cases {
         refuses(what, &mut arena, case);
@@ -274,8 +283,28 @@ fn convolutions_that_do_not_fit_together_are_refused() {
         );
     }
     // The one that they all started from computes.
-    arena.run(&good, Isa::scalar(), &output, scratch);
+    let expected = arena.run(&good, Isa::scalar(), &output, scratch);
     assert!(!arena.unchanged());
+
+    // Slices of a concatenation side by side: with any other offset, one meets the other.
+    let mut arena = Arena::new();
+    let both = arena.reserve([4, 4, 19], 19);
+    let scratch = arena.scratch(scratch.len as usize);
+    let image = Tensor::from_fn([4, 4, 8], |_, _, c| c as i8);
+    for (first, second, fits) in
+        [(0, 8, true), (0, 11, true), (3, 11, true), (0, 7, false), (0, 12, false), (5, 11, false)]
+    {
+        let slice = |first: u32| Operand { offset: both.offset + first, shape: [4, 4, 8], ..both };
+        for [input, output] in [[first, second], [second, first]].map(|pair| pair.map(slice)) {
+            arena.write(&input, &image);
+            arena.remember();
+            let conv = Conv2d { input, output, scratch, ..good };
+            match fits {
+                true => assert_eq!(arena.run(&conv, Isa::detect(), &output, scratch), expected),
+                false => refuses("slices that meet", &mut arena, &conv),
+            }
+        }
+    }
 }
 
 #[test]
