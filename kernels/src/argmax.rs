@@ -5,7 +5,7 @@ use crate::{
     memory::{In, Out},
 };
 
-/// `out[y, x] = argmax over c of in[y, x, c]`; the first of equal ones wins. At most 128 channels, labels 0 to 127.
+/// `out[y, x] = argmax over c of in[y, x, c]`; the first of equal ones wins. 1 to 128 channels, labels 0 to 127.
 #[derive(Clone, Copy, Debug)]
 pub struct ArgMax {
     /// Scores, `[h, w, classes]`.
@@ -17,7 +17,7 @@ pub struct ArgMax {
 impl Kernel for ArgMax {
     fn run(&self, mem: &Memory<'_>, _: Isa) {
         let Some((input, out)) = self.views(mem) else {
-            debug_assert!(false, "operands outside memory, shapes that differ, or too many classes");
+            debug_assert!(false, "operands outside memory, shapes that differ, or no or too many classes");
             return;
         };
         let [h, w, _] = out.shape();
@@ -44,6 +44,6 @@ impl ArgMax {
     fn views<'m>(&self, mem: &Memory<'m>) -> Option<(In<'m>, Out<'m>)> {
         let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
         let [h, w, classes] = input.shape();
-        (out.shape() == [h, w, 1] && classes <= 128).then_some((input, out))
+        (out.shape() == [h, w, 1] && (1..=128).contains(&classes)).then_some((input, out))
     }
 }

@@ -163,7 +163,9 @@ pub(crate) fn scratch_part(all: Region, one: usize, index: usize) -> Region {
 }
 
 /// A kernel that computes some rows at a time, for whoever does not know which it is.
-pub trait RowStage {
+///
+/// Only kernels of this crate are: threads rely on what [`RowStage::compute`] writes, and on nothing else being written.
+pub trait RowStage: sealed::RowStage {
     /// Whether [`RowStage::reach`] holds for all operands: only then it can be part of a chain.
     fn is_by_rows(&self) -> bool;
 
@@ -200,6 +202,50 @@ pub struct Views {
     /// For [`RowStage::scratch`].
     pub scratch: Region,
 }
+
+/// What only this crate can implement.
+pub(crate) mod sealed {
+    /// See [`super::RowStage`].
+    pub trait RowStage {}
+
+    /// See [`crate::row_chain::Stages`].
+    pub trait Stages {}
+}
+
+/// ```compile_fail,E0277
+/// use niello_kernels::{Isa, Memory, Operand, Region, by_rows::{Reach, RowStage, Views}};
+///
+/// struct Mine(Operand);
+///
+/// impl RowStage for Mine {
+///     fn is_by_rows(&self) -> bool { true }
+///     fn output(&self) -> Operand { self.0 }
+///     fn reads(&self) -> [Operand; 2] { [self.0; 2] }
+///     fn scratch(&self) -> Region { Region::EMPTY }
+///     fn reach(&self) -> Reach { Reach::SAME }
+///     fn work(&self) -> usize { usize::MAX }
+///     fn compute(&self, _: usize, _: Views, _: &Memory<'_>, _: Isa) {}
+///     fn fits(&self, _: usize, _: Views, _: &Memory<'_>) -> bool { true }
+/// }
+/// ```
+///
+/// ```compile_fail,E0277
+/// use niello_kernels::{Isa, Memory, by_rows::Views, row_chain::{Link, Stages}};
+///
+/// #[derive(Clone, Copy)]
+/// struct Mine;
+///
+/// impl Stages for Mine {
+///     fn count(&self) -> usize { 0 }
+///     fn link(&self, _: usize) -> Option<Link> { None }
+///     fn compute(&self, _: usize, _: usize, _: Views, _: &Memory<'_>, _: Isa) {}
+///     fn fits(&self, _: usize, _: usize, _: Views, _: &Memory<'_>) -> bool { true }
+/// }
+/// ```
+#[cfg(doctest)]
+pub struct FromOutside;
+
+impl<K: Windowed> sealed::RowStage for K {}
 
 impl<K: Windowed> RowStage for K {
     fn is_by_rows(&self) -> bool {
@@ -265,6 +311,11 @@ pub(crate) fn spread_above(reach: Reach, row: usize) -> u32 {
 /// Rows that a dilated kernel covers.
 pub(crate) fn covered(kernel: u32, dilation: u32) -> u32 {
     kernel.saturating_sub(1).saturating_mul(dilation).saturating_add(1)
+}
+
+/// Whether no side of a window, step or dilation is 0: then a window has cells, and windows and taps lie apart.
+pub(crate) fn positive(pairs: &[[u32; 2]]) -> bool {
+    !pairs.as_flattened().contains(&0)
 }
 
 /// Number of elements.

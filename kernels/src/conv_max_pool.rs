@@ -2,7 +2,7 @@
 
 use crate::{
     Conv2d, Isa, Kernel, MaxPool2d, Memory, Operand, Region,
-    by_rows::{self, ByRows, Reach, Windowed, covered},
+    by_rows::{self, ByRows, Reach, Windowed, covered, positive},
     memory::move_to_start,
     pool::window,
 };
@@ -130,7 +130,7 @@ impl ConvMaxPool2d<'_> {
             && self.rows > 0
             && self.scratch_fits()
             && self.pool.input.shape == [h, w, c]
-            && self.pool.stride[0] > 0
+            && positive(&[self.pool.kernel, self.pool.stride])
             && whole.extent().is_some()
             && mem.read(&self.conv.input).is_some()
             && mem.write(&self.buffer(0..self.rows.min(h) as usize)).is_some()

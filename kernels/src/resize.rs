@@ -30,7 +30,7 @@ pub struct ResizeNearest {
 impl Kernel for ResizeNearest {
     fn run(&self, mem: &Memory<'_>, _: Isa) {
         let Some((input, out)) = operands(mem, &self.input, &self.output) else {
-            debug_assert!(false, "operands outside memory, or numbers of channels differ");
+            debug_assert!(false, "operands outside memory, numbers of channels differ, or no pixels");
             return;
         };
         let ([h, w, _], [oh, ow, _]) = (input.shape(), out.shape());
@@ -55,9 +55,16 @@ fn nearest(o: usize, scale: f32, size: usize) -> usize {
     ((o as f32 * scale) as usize).min(size.saturating_sub(1))
 }
 
+/// Whether there is a pixel to resize, or none to compute.
+pub(crate) fn has_source(input: &In<'_>, out: &Out<'_>) -> bool {
+    let ([h, w, _], [oh, ow, _]) = (input.shape(), out.shape());
+    h * w > 0 || oh * ow == 0
+}
+
 /// The views of a kernel whose input and output have the same channels, and any sides.
 fn operands<'m>(mem: &Memory<'m>, input: &Operand, output: &Operand) -> Option<(In<'m>, Out<'m>)> {
-    mem.read(input).zip(mem.write(output)).filter(|(input, out)| input.shape()[2] == out.shape()[2])
+    let (input, out) = (mem.read(input)?, mem.write(output)?);
+    (input.shape()[2] == out.shape()[2] && has_source(&input, &out)).then_some((input, out))
 }
 
 /// Bilinear interpolation with 10-bit positions: TensorFlow Lite's integer `RESIZE_BILINEAR`. Input and output share
@@ -107,7 +114,7 @@ fn position(o: usize, size: usize, out: usize, corners: Corners) -> (usize, usiz
 impl Kernel for ResizeBilinear {
     fn run(&self, mem: &Memory<'_>, isa: Isa) {
         let Some((input, out)) = operands(mem, &self.input, &self.output) else {
-            debug_assert!(false, "operands outside memory, or numbers of channels differ");
+            debug_assert!(false, "operands outside memory, numbers of channels differ, or no pixels");
             return;
         };
         let channels = out.shape()[2];

@@ -5,7 +5,7 @@
 
 use crate::{
     Isa, Kernel, Memory, Operand, Region,
-    by_rows::{self, ByRows, Reach, RowStage, Views},
+    by_rows::{self, ByRows, Reach, RowStage, Views, sealed},
     conv::part_of_scratch,
     memory::move_to_start,
 };
@@ -74,8 +74,8 @@ impl Link {
     }
 }
 
-/// Kernels in order of execution: `(Stage, (Stage, ()))` where their types are known, a slice where they are not.
-pub trait Stages: Copy + Sync {
+/// Kernels in order of execution: `(Stage, (Stage, ()))` where their types are known, a slice where they are not. Nothing else is one.
+pub trait Stages: Copy + Sync + sealed::Stages {
     /// How many there are.
     fn count(&self) -> usize;
 
@@ -88,6 +88,8 @@ pub trait Stages: Copy + Sync {
     /// Whether it computes anything, see [`RowStage::fits`].
     fn fits(&self, index: usize, row: usize, views: Views, mem: &Memory<'_>) -> bool;
 }
+
+impl sealed::Stages for () {}
 
 impl Stages for () {
     fn count(&self) -> usize {
@@ -104,6 +106,8 @@ impl Stages for () {
         false
     }
 }
+
+impl<K: RowStage + Copy + Sync, S: Stages> sealed::Stages for (Stage<K>, S) {}
 
 impl<K: RowStage + Copy + Sync, S: Stages> Stages for (Stage<K>, S) {
     fn count(&self) -> usize {
@@ -131,6 +135,8 @@ impl<K: RowStage + Copy + Sync, S: Stages> Stages for (Stage<K>, S) {
         }
     }
 }
+
+impl sealed::Stages for &[Stage<&(dyn RowStage + Sync)>] {}
 
 impl Stages for &[Stage<&(dyn RowStage + Sync)>] {
     fn count(&self) -> usize {
@@ -372,14 +378,17 @@ impl Frame<'_> {
         (self.scratch.len as usize).checked_div(self.threads as usize).unwrap_or(0)
     }
 
-    /// Whether all maps lie in memory, those in between in the scratch of the first thread.
+    /// Whether all maps lie in memory, those in between in the scratch of the first thread, and rows and scratch of this one are there.
     #[inline(never)]
     fn fits(&self, mem: &Memory<'_>) -> bool {
         self.maps.len() <= MOST_MAPS
             && self.band > 0
             && self.inputs().count() <= 2
             && self.inputs().all(|input| mem.read(&input).is_some())
-            && self.maps.last().is_some_and(|map| map.rows == 0 && mem.write(&map.operand).is_some())
+            && self.maps.last().is_some_and(|map| {
+                map.rows == 0 && self.rows[1] <= map.operand.shape[0] && mem.write(&map.operand).is_some()
+            })
+            && self.shift.checked_add(self.scratch_of_one() as u32).is_some_and(|end| end <= self.scratch.len)
             && mem.scratch(self.scratch).is_some()
             && self.maps.iter().all(|map| map.rows == 0 || self.is_in_scratch(map))
     }

@@ -257,6 +257,15 @@ fn convolutions_that_do_not_fit_together_are_refused() {
         ("stride that overflows", Conv2d { stride: [u32::MAX, 1], ..good }),
         ("dilation that overflows", Conv2d { dilation: [1, u32::MAX], ..good }),
         ("padding that overflows", Conv2d { padding: [1 << 31, 1], ..good }),
+        ("output over the input", Conv2d { output: input, ..good }),
+        (
+            "output over the last pixel",
+            Conv2d { output: Operand { offset: input.offset + 127, ..output }, ..good },
+        ),
+        (
+            "output before the first pixel",
+            Conv2d { input: Operand { offset: output.offset + 127, ..input }, ..good },
+        ),
     ];
     for (what, case) in cases {
         refuses(what, &mut arena, case);
@@ -274,8 +283,28 @@ fn convolutions_that_do_not_fit_together_are_refused() {
         );
     }
     // The one that they all started from computes.
-    arena.run(&good, Isa::scalar(), &output, scratch);
+    let expected = arena.run(&good, Isa::scalar(), &output, scratch);
     assert!(!arena.unchanged());
+
+    // Slices of a concatenation side by side: with any other offset, one meets the other.
+    let mut arena = Arena::new();
+    let both = arena.reserve([4, 4, 19], 19);
+    let scratch = arena.scratch(scratch.len as usize);
+    let image = Tensor::from_fn([4, 4, 8], |_, _, c| c as i8);
+    for (first, second, fits) in
+        [(0, 8, true), (0, 11, true), (3, 11, true), (0, 7, false), (0, 12, false), (5, 11, false)]
+    {
+        let slice = |first: u32| Operand { offset: both.offset + first, shape: [4, 4, 8], ..both };
+        for [input, output] in [[first, second], [second, first]].map(|pair| pair.map(slice)) {
+            arena.write(&input, &image);
+            arena.remember();
+            let conv = Conv2d { input, output, scratch, ..good };
+            match fits {
+                true => assert_eq!(arena.run(&conv, Isa::detect(), &output, scratch), expected),
+                false => refuses("slices that meet", &mut arena, &conv),
+            }
+        }
+    }
 }
 
 #[test]
@@ -304,18 +333,20 @@ fn convolution_and_pooling_that_do_not_fit_together_are_refused() {
         ("short scratch", ConvMaxPool2d { scratch: short, ..good }),
         ("more rows than scratch", ConvMaxPool2d { rows: 4, scratch: held, ..good }),
         ("no piece", ConvMaxPool2d { rows: 1, piece: Region::EMPTY, ..good }),
-        ("few biases", ConvMaxPool2d { conv: Conv2d { bias: &[0; 15], ..conv }, ..good }),
-        (
-            "few biases for a tall window",
-            ConvMaxPool2d { conv: Conv2d { bias: &[0; 15], ..conv }, rows: 1, ..good },
-        ),
+        ("no window", ConvMaxPool2d { pool: MaxPool2d { kernel: [0, 2], ..pool }, ..good }),
+        ("no step", ConvMaxPool2d { pool: MaxPool2d { stride: [2, 0], ..pool }, ..good }),
     ];
-    for (what, case) in cases {
-        assert!(!arena.fits(case), "{what}");
-        // What pools before the convolution refuses would write: pooling takes what is in memory.
-        if case.conv.bias.len() == 16 {
-            refuses(what, &mut arena, case);
-        }
+    cases.iter().for_each(|(what, case)| refuses(what, &mut arena, case));
+    // Where the convolution alone does not fit, pooling would write what it makes of what is in memory.
+    let cases: &[(&str, Conv2d<'_>)] = &[
+        ("few biases", Conv2d { bias: &[0; 15], ..conv }),
+        ("no kernel", Conv2d { kernel: [0, 3], ..conv }),
+        ("no dilation", Conv2d { dilation: [1, 0], ..conv }),
+        ("stride that overflows", Conv2d { stride: [1, u32::MAX], ..conv }),
+    ];
+    for (what, conv) in cases {
+        assert!(!arena.fits(&ConvMaxPool2d { conv: *conv, ..good }), "{what}");
+        assert!(!arena.fits(&ConvMaxPool2d { conv: *conv, rows: 1, ..good }), "{what}");
     }
     for good in [good, ConvMaxPool2d { rows: 1, ..good }] {
         arena.run(&good, Isa::scalar(), &output, scratch);
@@ -349,6 +380,217 @@ fn transposed_convolutions_without_stride_are_refused() {
     };
     refuses("stride 0", &mut arena, &kernel);
     refuses("huge stride", &mut arena, &TransposedConv2d { stride: [u32::MAX, u32::MAX], ..kernel });
+}
+
+/// Refuses a kernel with a 0 at either place of each of these fields, and runs it as it is.
+macro_rules! refuses_zeros {
+    ($arena:ident, $kernel:ident { $($field:ident),* } of $good:expr) => {{
+        let good: $kernel<'_> = $good;
+        refuses_zeros!(@ $arena, $kernel { $($field),* } of good);
+    }};
+    ($arena:ident, plain $kernel:ident { $($field:ident),* } of $good:expr) => {{
+        let good: $kernel = $good;
+        refuses_zeros!(@ $arena, $kernel { $($field),* } of good);
+    }};
+    (@ $arena:ident, $kernel:ident { $($field:ident),* } of $good:ident) => {
+        $(for i in [0, 1] {
+            let mut $field = $good.$field;
+            $field[i] = 0;
+            let what = concat!(stringify!($kernel), " without ", stringify!($field));
+            refuses(what, &mut $arena, &$kernel { $field, ..$good });
+        })*
+        assert!($arena.fits(&$good), stringify!($kernel));
+    };
+}
+
+#[test]
+fn windows_without_cells_and_steps_of_0_are_refused() {
+    let mut arena = Arena::new();
+    let input = arena.place(&Tensor::from_fn([4, 4, 8], |y, x, c| (y * 50 + x * 9 + c) as i8), 8);
+    let output = arena.reserve([4, 4, 8], 8);
+    let scratch = arena.scratch(1 << 12);
+    arena.remember();
+    let (kernel, stride, padding, dilation) = ([3, 3], [1, 1], [1, 1], [1, 1]);
+    let (min, max, zero_point) = (-128, 127, 0);
+    let conv = conv(input, output, scratch);
+    refuses_zeros!(arena, Conv2d { kernel, stride, dilation } of conv);
+    let Conv2d { layout, gather, weights, bias, mantissa, shift, pad, stage, chunk, .. } = conv;
+    refuses_zeros!(arena, TransposedConv2d { kernel, stride } of TransposedConv2d {
+        input, output, kernel, stride, padding, layout, gather, weights, bias, mantissa, shift, pad, stage, chunk, scratch,
+    });
+    refuses_zeros!(arena, DepthwiseConv2d { kernel, stride, dilation } of depthwise(input, output));
+    let pool = MaxPool2d { input, output, kernel, stride, padding, min, max };
+    refuses_zeros!(arena, plain MaxPool2d { kernel, stride } of pool);
+    refuses_zeros!(arena, plain MaxPosition2d { kernel, stride } of MaxPosition2d { input, output, kernel, stride, padding });
+    refuses_zeros!(arena, plain MaxUnpool2d { kernel } of unpool(input, input, output));
+    let (padding_end, count_padding) = ([1, 1], true);
+    refuses_zeros!(arena, plain AveragePool2d { kernel, stride } of AveragePool2d {
+        input, output, kernel, stride, padding, padding_end, count_padding, zero_point, min, max,
+    });
+
+    // Four codes of two bytes or four halves per pixel; positions of one byte.
+    let positions = Operand { shape: [4, 4, 4], ..output };
+    let bounds = Bounds { zero_point: 0, min: -128, max: 127 };
+    let widths = [Width::Int16; 2];
+    let wide = Conv2dInt16 {
+        input,
+        output,
+        widths,
+        kernel,
+        stride,
+        dilation,
+        padding,
+        transposed: false,
+        groups: 1,
+        weights: &[1; 144],
+        weights_low: &[],
+        bias: &[0; 4],
+        mantissa: &[1 << 30; 4],
+        shift: &[0; 4],
+        input_zero_point: 0,
+        bounds,
+    };
+    refuses_zeros!(arena, Conv2dInt16 { kernel, stride, dilation } of wide);
+    refuses_zeros!(arena, Conv2dInt16 { kernel, stride, dilation } of Conv2dInt16 { transposed: true, ..wide });
+    refuses_zeros!(arena, plain MaxPool2dInt16 { kernel, stride } of MaxPool2dInt16 { input, output, kernel, stride, padding, bounds });
+    refuses_zeros!(arena, plain AveragePool2dInt16 { kernel, stride } of AveragePool2dInt16 {
+        input, output, kernel, stride, padding, padding_end, count_padding,
+    });
+    refuses_zeros!(arena, plain MaxPosition2dInt16 { kernel, stride } of MaxPosition2dInt16 {
+        input, output: positions, kernel, stride, padding,
+    });
+    refuses_zeros!(arena, plain MaxUnpool2dInt16 { kernel } of MaxUnpool2dInt16 { values: input, positions, output, kernel, cropped: 0 });
+
+    let (float, types, range) = (Float::F16, [Float::F16; 2], ALL);
+    let halves = Conv2dFloat {
+        input,
+        output,
+        types,
+        kernel,
+        stride,
+        dilation,
+        padding,
+        transposed: false,
+        groups: 1,
+        panel: 4,
+        weights: &[1.0; 144],
+        halves: &[],
+        bias: &[0.0; 4],
+        range,
+        native: false,
+        chunk: 4,
+        scratch,
+    };
+    refuses_zeros!(arena, Conv2dFloat { kernel, stride, dilation } of halves);
+    refuses_zeros!(arena, Conv2dFloat { kernel, stride, dilation } of Conv2dFloat { transposed: true, ..halves });
+    refuses_zeros!(arena, Conv2dFloat { kernel, stride, dilation } of Conv2dFloat { panel: 1, groups: 4, ..halves });
+    refuses_zeros!(arena, plain MaxPool2dFloat { kernel, stride } of MaxPool2dFloat {
+        input, output, types, kernel, stride, padding, range,
+    });
+    refuses_zeros!(arena, plain AveragePool2dFloat { kernel, stride } of AveragePool2dFloat {
+        input, output, types, kernel, stride, padding, padding_end, count_padding, range,
+    });
+    refuses_zeros!(arena, plain MaxPosition2dFloat { kernel, stride } of MaxPosition2dFloat {
+        input, output: positions, float, kernel, stride, padding,
+    });
+    refuses_zeros!(arena, plain MaxUnpool2dFloat { kernel } of MaxUnpool2dFloat {
+        values: input, positions, output, float, kernel, cropped: 0,
+    });
+
+    // What else would overflow or never end.
+    refuses(
+        "transposed with dilation",
+        &mut arena,
+        &Conv2dInt16 { transposed: true, dilation: [1, 2], ..wide },
+    );
+    let endless = Conv2dFloat { transposed: true, ..halves };
+    refuses("transposed with dilation", &mut arena, &Conv2dFloat { dilation: [2, 1], ..endless });
+    for stride in [[1 << 16, 1], [1 << 8, 1 << 8], [u32::MAX; 2]] {
+        refuses("phases that do not end", &mut arena, &Conv2dFloat { stride, ..endless });
+    }
+    let layer = depthwise(input, output);
+    refuses("padding", &mut arena, &DepthwiseConv2d { padding: [0, 1 << 29], ..layer });
+    refuses("stride", &mut arena, &DepthwiseConv2d { stride: [u32::MAX, 1], ..layer });
+    refuses("dilation", &mut arena, &DepthwiseConv2d { dilation: [1, 1 << 30], ..layer });
+    refuses("few filters", &mut arena, &DepthwiseConv2d { weights: &[1; 71], ..layer });
+}
+
+#[test]
+fn numbers_of_cells_that_do_not_add_up_are_refused() {
+    let mut arena = Arena::new();
+    let input = arena.place(&Tensor::from_fn([4, 4, 8], |_, _, c| c as i8), 8);
+    let output = arena.reserve([4, 4, 8], 8);
+    arena.reserve([1, 1, 5000], 5000);
+    arena.remember();
+    let (stride, padding, padding_end, count_padding) = ([1, 1], [0, 0], [u32::MAX; 2], true);
+    let (zero_point, min, max, range) = (0, -128, 127, ALL);
+    let (types, widths) = ([Float::F16; 2], [Width::Int16; 2]);
+    let bounds = Bounds { zero_point: 0, min: -128, max: 127 };
+    for kernel in [[1 << 12, (1 << 11) + 1], [u32::MAX; 2], [1 << 31, 2]] {
+        refuses(
+            "mean",
+            &mut arena,
+            &AveragePool2d {
+                input,
+                output,
+                kernel,
+                stride,
+                padding,
+                padding_end,
+                count_padding,
+                zero_point,
+                min,
+                max,
+            },
+        );
+        refuses(
+            "mean of halves",
+            &mut arena,
+            &AveragePool2dFloat {
+                input,
+                output,
+                types,
+                kernel,
+                stride,
+                padding,
+                padding_end,
+                count_padding,
+                range,
+            },
+        );
+        refuses("position", &mut arena, &MaxPosition2d { input, output, kernel, stride, padding });
+    }
+    let none = Operand { shape: [0, 4, 8], ..input };
+    let one = Operand { shape: [1, 1, 8], ..output };
+    let (multiplier, input_zero_point) = (HALF, 0);
+    let mean = GlobalAveragePool { input: none, output: one, input_zero_point, multiplier, stage: STAGE };
+    refuses("mean of nothing", &mut arena, &mean);
+    let mean =
+        GlobalAveragePoolInt16 { input: none, output: one, widths, input_zero_point: 0, multiplier, bounds };
+    refuses("mean of nothing", &mut arena, &mean);
+    refuses(
+        "mean of nothing",
+        &mut arena,
+        &GlobalAveragePoolFloat { input: none, output: one, types, range },
+    );
+    for corners in [resize::Corners::HalfPixel, resize::Corners::Aligned] {
+        refuses("resized nothing", &mut arena, &ResizeBilinear { input: none, output, corners });
+        refuses("resized nothing", &mut arena, &ResizeBilinearInt16 { input: none, output, corners });
+        refuses("resized nothing", &mut arena, &ResizeBilinearFloat { input: none, output, types, corners });
+    }
+    refuses("resized nothing", &mut arena, &ResizeNearest { input: none, output });
+    assert!(arena.fits(&ResizeNearest { input: none, output: none }));
+    let (no_class, label) = (Operand { shape: [4, 4, 0], ..input }, Operand { shape: [4, 4, 1], ..output });
+    refuses("no class", &mut arena, &ArgMax { input: no_class, output: label });
+    refuses("no class", &mut arena, &ArgMaxFloat { input: no_class, output: label, float: Float::F16 });
+    let many = Operand::arena(0, [1, 1, 4096], 4096);
+    refuses(
+        "classes",
+        &mut arena,
+        &Softmax { input: many, output: many, multiplier: HALF, min_difference: -9 },
+    );
+    let gaps = Operand { shape: [4, 4, 7], ..input };
+    refuses("a reshape in place", &mut arena, &Reshape { input: gaps, output: gaps });
 }
 
 #[test]

@@ -410,7 +410,7 @@ fn known_types_and_refusals() {
         min: -128,
         max: 127,
     };
-    let run = |arena: &mut Arena, [rows, reads, band, filters]: [u32; 4]| {
+    let run = |arena: &mut Arena, [rows, reads, band, filters, end, shift]: [u32; 6]| {
         first.kernel(&mut Arena::new(), &input, &map, layout, gather, 20, |_, conv| {
             let within = Operand::arena(scratch.offset + 4096, held, 16);
             let own = Region { offset: scratch.offset, ..conv.scratch };
@@ -428,17 +428,28 @@ fn known_types_and_refusals() {
             ];
             let chain = RowChain {
                 stages,
-                frame: Frame { maps: &maps, band, scratch, threads: 1, rows: [0, 9], shift: 0 },
+                frame: Frame { maps: &maps, band, scratch, threads: 1, rows: [0, end], shift },
             };
             let ran = AssertUnwindSafe(|| arena.attempt(&chain, Isa::detect(), &output, scratch));
             (catch_unwind(ran).ok(), arena.fits(&chain))
         })
     };
-    let chained = run(&mut arena, [5, 1, 2, 16]);
+    let chained = run(&mut arena, [5, 1, 2, 16, 9, 0]);
     first.run(&mut arena, &input, &map, layout, gather, 20, Isa::detect());
     assert_eq!((Some(arena.run(&pool, Isa::detect(), &output, Region::EMPTY)), true), chained);
-    // Too few rows, a map that is not the kernel's, more rows than scratch has, no rows at a time, a kernel that would refuse.
-    for case in [[4, 1, 2, 16], [5, 0, 2, 16], [5, 2, 2, 16], [200, 1, 2, 16], [5, 1, 0, 16], [5, 1, 2, 15]] {
+    // Too few rows, a map that is not the kernel's, more rows than scratch has, no rows at a time, a kernel that would refuse, more rows
+    // than the output has, scratch beyond that of all threads.
+    for case in [
+        [4, 1, 2, 16, 9, 0],
+        [5, 0, 2, 16, 9, 0],
+        [5, 2, 2, 16, 9, 0],
+        [200, 1, 2, 16, 9, 0],
+        [5, 1, 0, 16, 9, 0],
+        [5, 1, 2, 15, 9, 0],
+        [5, 1, 2, 16, 10, 0],
+        [5, 1, 2, 16, 9, 1],
+        [5, 1, 2, 16, 9, u32::MAX],
+    ] {
         let (result, fits) = run(&mut arena, case);
         assert!(!fits && result.is_none() == cfg!(debug_assertions), "{case:?}");
     }

@@ -3,7 +3,7 @@
 use super::{Gather, driver::Job};
 use crate::{
     Isa, Layout, Memory, Operand, OutputStage, Region,
-    by_rows::{self, ByRows, Reach, Windowed, covered, elements, padding_above},
+    by_rows::{self, ByRows, Reach, Windowed, covered, elements, padding_above, positive},
     conv::scratch_bytes,
 };
 use core::ops::Range;
@@ -65,7 +65,7 @@ impl Conv2d<'_> {
         self.taps().saturating_mul(self.channels())
     }
 
-    /// What there is to do, if the operands lie in memory.
+    /// What there is to do, if the operands lie in memory and there are taps.
     fn job<'m>(&self, mem: &Memory<'m>) -> Option<Job<'m>>
     where
         Self: 'm,
@@ -73,6 +73,9 @@ impl Conv2d<'_> {
         let pair = |p: [u32; 2]| p.map(|d| d as usize);
         let output = mem.write(&self.output)?;
         let [oh, ow, _] = output.shape();
+        if !positive(&[self.kernel, self.stride, self.dilation]) {
+            return None;
+        }
         Some(Job {
             input: mem.read(&self.input)?,
             output,
@@ -132,7 +135,7 @@ unsafe impl ByRows for Conv2d<'_> {
     fn alone(&self, mem: &Memory<'_>, isa: Isa) {
         match self.job(mem) {
             Some(job) => job.run(isa),
-            None => debug_assert!(false, "operands outside memory"),
+            None => debug_assert!(false, "operands outside memory, or no taps"),
         }
     }
 }

@@ -102,7 +102,7 @@ impl Job<'_> {
         let bytes = scratch_bytes(self.layout, self.gather, taps, cin, self.chunk);
         check(self.scratch.len() >= bytes && bytes <= i32::MAX as usize)?;
         check((self.scratch.as_ptr() as usize).is_multiple_of(align_of::<i32>()))?;
-        check(!self.output.overlaps(self.scratch))?;
+        check(!self.output.overlaps(self.scratch) && !self.output.meets(&self.input))?;
 
         let [oh, ow, _] = self.output.shape();
         for (axis, size) in [oh, ow].into_iter().enumerate() {
@@ -132,7 +132,7 @@ impl Job<'_> {
     #[inline(always)]
     pub(super) fn advance(&self, cursor: &mut Cursor, n: usize) {
         cursor.gx += n;
-        cursor.out = cursor.out.wrapping_add(n * self.grid_step[1] * self.output.stride());
+        cursor.out = cursor.out.wrapping_add((n * self.grid_step[1]).wrapping_mul(self.output.stride()));
         if cursor.gx >= self.grid[1] {
             *cursor = self.row_start(cursor.gy + 1);
         }
@@ -229,7 +229,7 @@ impl WithTile for Walk<'_, '_> {
                     let rows = Rows { offsets: rows.offsets.wrapping_add(p * sizes.segments), ..*rows };
                     // SAFETY: `Job::check` measured the constants against the layout and bounded the grid by the
                     // output; `gather` and `gather_wide` filled offsets of segments within the input or within
-                    // scratch, which does not overlap the output, so they stay as they are. Input, output and scratch
+                    // scratch; neither meets the output, so they stay as they are. Input, output and scratch
                     // are live cells or, for an input of the model, bytes that nobody writes. Panels are aligned
                     // as the first: their sizes are multiples.
                     unsafe { tile.run(&rows, &constants, panels, channels, pixels, &out) };

@@ -105,7 +105,7 @@ impl Job<'_> {
             y = y.wrapping_add(self.dilation[0]);
         }
         // Each further point lies one step to the right; a row in the padding stays there.
-        let step = (self.stride[1] * self.input.stride()) as i32;
+        let step = self.stride[1].wrapping_mul(self.input.stride()) as i32;
         let (mut rest, mut shift) = (rest, step);
         while let Some((point, more)) = rest.split_at_checked(segments.max(1)) {
             for (cell, first) in point.iter().zip(first) {

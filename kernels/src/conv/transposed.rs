@@ -7,7 +7,7 @@
 use super::{Gather, driver::Job};
 use crate::{
     Isa, Layout, Memory, Operand, OutputStage, Region,
-    by_rows::{self, ByRows, Reach, Windowed, elements, spread_above},
+    by_rows::{self, ByRows, Reach, Windowed, elements, positive, spread_above},
     conv::scratch_bytes,
 };
 use core::ops::Range;
@@ -78,7 +78,8 @@ impl TransposedConv2d<'_> {
         let pair = |p: [u32; 2]| p.map(|d| d as usize);
         let (kernel, stride, padding) = (pair(self.kernel), pair(self.stride), pair(self.padding));
         // Far fewer phases than this have taps; and a bound keeps the sums below 32 bits.
-        if stride.iter().any(|s| *s == 0 || *s > 1 << 15) || padding.iter().any(|p| *p > 1 << 28) {
+        let taps = positive(&[self.kernel, self.stride]);
+        if !taps || stride.iter().any(|s| *s > 1 << 15) || padding.iter().any(|p| *p > 1 << 28) {
             return false;
         }
         let ([oh, ow, cout], cin) = (output.shape(), input.shape()[2]);

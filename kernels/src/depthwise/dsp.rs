@@ -71,7 +71,7 @@ const NONE: Within = Within { first: usize::MAX, end: 0 };
 impl Within {
     /// For a first tap at `start`, which is negative in the padding, on an axis of `size`.
     fn new(start: isize, taps: usize, dilation: usize, size: usize) -> Self {
-        // How many taps lie before a position.
+        // How many taps lie before a position. The dilation is not 0, of which the compiler does not know.
         let before = |to: isize| usize::try_from(to - start).unwrap_or(0).div_ceil(dilation.max(1)).min(taps);
         Self { first: before(0), end: before(size as isize) }
     }

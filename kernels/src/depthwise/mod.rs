@@ -8,7 +8,7 @@ mod dsp;
 
 use crate::{
     Isa, Memory, Multiplier, Operand, OutputStage, Region,
-    by_rows::{self, ByRows, Reach, Windowed, covered, elements, padding_above},
+    by_rows::{self, ByRows, Reach, Windowed, covered, elements, padding_above, positive},
     memory::{In, Out, in_blocks, put},
 };
 use core::{cell::Cell, ops::Range};
@@ -144,13 +144,14 @@ impl Taps {
 }
 
 impl DepthwiseConv2d<'_> {
-    /// Input and output; `None` if they lie outside memory, constants are missing or a position overflows.
+    /// Input and output; `None` if they lie outside memory, there are no taps, constants are missing or a position
+    /// overflows.
     fn views<'m>(&self, mem: &Memory<'m>) -> Option<(In<'m>, Out<'m>)> {
         let check = |ok: bool| ok.then_some(());
         let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
         let [oh, ow, channels] = out.shape();
         let [kh, kw] = self.kernel.map(|d| d as usize);
-        check(input.shape()[2] == channels)?;
+        check(input.shape()[2] == channels && positive(&[self.kernel, self.stride, self.dilation]))?;
         check(self.weights.len() >= kh.checked_mul(kw)?.checked_mul(channels)?)?;
         check(
             self.bias.len() >= channels && self.mantissa.len() >= channels && self.shift.len() >= channels,
@@ -159,7 +160,7 @@ impl DepthwiseConv2d<'_> {
             let taps =
                 (self.kernel[axis] as u64).saturating_sub(1).checked_mul(self.dilation[axis] as u64)?;
             let last = (size as u64).saturating_sub(1).checked_mul(self.stride[axis] as u64)?;
-            check(last.checked_add(taps)? <= i32::MAX as u64 && self.padding[axis] <= i32::MAX as u32)?;
+            check(last.checked_add(taps)? <= i32::MAX as u64 && self.padding[axis] < 1 << 29)?;
         }
         Some((input, out))
     }

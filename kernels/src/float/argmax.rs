@@ -6,7 +6,7 @@ use crate::{
     memory::{In, Out},
 };
 
-/// `out[y, x] = argmax over c of in[y, x, c]`, a byte. At most 128 channels, labels 0 to 127.
+/// `out[y, x] = argmax over c of in[y, x, c]`, a byte. 1 to 128 channels, labels 0 to 127.
 ///
 /// From the first channel on, a number wins that is greater than the one before it that won: the first of equal ones, zeros of both signs
 /// among them. What is not a number wins only as the first, and then for good.
@@ -23,7 +23,7 @@ pub struct ArgMaxFloat {
 impl Kernel for ArgMaxFloat {
     fn run(&self, mem: &Memory<'_>, _: Isa) {
         let Some((input, out, classes)) = self.views(mem) else {
-            debug_assert!(false, "operands outside memory, shapes that differ, or too many classes");
+            debug_assert!(false, "operands outside memory, shapes that differ, or no or too many classes");
             return;
         };
         let [h, w, _] = out.shape();
@@ -51,6 +51,6 @@ impl ArgMaxFloat {
         let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
         let [h, w, bytes] = input.shape();
         let classes = self.float.count(bytes)?;
-        (out.shape() == [h, w, 1] && classes <= 128).then_some((input, out, classes))
+        (out.shape() == [h, w, 1] && (1..=128).contains(&classes)).then_some((input, out, classes))
     }
 }

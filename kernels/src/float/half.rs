@@ -65,7 +65,7 @@ fn four_to_f32(halves: [u16; 4]) -> [f32; 4] {
         unsafe {
             let halves: uint16x4_t = transmute(halves);
             let numbers: float32x4_t;
-            asm!("fcvtl {0:v}.4s, {1:v}.4h", out(vreg) numbers, in(vreg) halves, options(pure, nomem, nostack, preserves_flags));
+            asm!("fcvtl {0:v}.4s, {1:v}.4h", out(vreg) numbers, in(vreg) halves, options(pure, nomem, nostack));
             transmute(numbers)
         }
     }
@@ -85,7 +85,7 @@ fn four_from_f32(numbers: [f32; 4]) -> [u16; 4] {
         unsafe {
             let numbers: float32x4_t = transmute(numbers);
             let halves: uint16x4_t;
-            asm!("fcvtn {0:v}.4h, {1:v}.4s", out(vreg) halves, in(vreg) numbers, options(pure, nomem, nostack, preserves_flags));
+            asm!("fcvtn {0:v}.4h, {1:v}.4s", out(vreg) halves, in(vreg) numbers, options(pure, nomem, nostack));
             transmute(halves)
         }
     }

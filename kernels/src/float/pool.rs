@@ -6,10 +6,14 @@ use super::{
 };
 use crate::{
     Isa, Kernel, Memory, Operand,
-    by_rows::elements,
+    by_rows::{elements, positive},
     isa::Vectorize,
     memory::{In, Out, in_blocks},
-    pool::{average::padded_len, window},
+    pool::{
+        average::{padded_len, sum_fits},
+        global::PIXELS,
+        window,
+    },
 };
 use core::ops;
 
@@ -63,7 +67,7 @@ struct Largest<'m> {
 impl MaxPool2dFloat {
     fn walk<'m>(&self, mem: &Memory<'m>) -> Option<Largest<'m>> {
         let (input, out, channels) = views(mem, [&self.input, &self.output], self.types)?;
-        Some(Largest { pool: *self, input, out, channels })
+        positive(&[self.kernel, self.stride]).then_some(Largest { pool: *self, input, out, channels })
     }
 }
 
@@ -226,16 +230,23 @@ struct Means<'m> {
     channels: usize,
 }
 
+impl AveragePool2dFloat {
+    fn means<'m>(&self, mem: &Memory<'m>) -> Option<Means<'m>> {
+        let (input, out, channels) = views(mem, [&self.input, &self.output], self.types)?;
+        sum_fits(self.kernel, self.stride).then_some(Means { pool: *self, input, out, channels })
+    }
+}
+
 impl Kernel for AveragePool2dFloat {
     fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        match views(mem, [&self.input, &self.output], self.types) {
-            Some((input, out, channels)) => isa.vectorize(Means { pool: *self, input, out, channels }),
-            None => debug_assert!(false, "operands outside memory, or numbers of channels differ"),
+        match self.means(mem) {
+            Some(means) => isa.vectorize(means),
+            None => debug_assert!(false, "operands outside memory, or windows of no or too many cells"),
         }
     }
 
     fn fits(&self, mem: &Memory<'_>) -> bool {
-        views(mem, [&self.input, &self.output], self.types).is_some()
+        self.means(mem).is_some()
     }
 }
 
@@ -320,7 +331,9 @@ impl GlobalAveragePoolFloat {
             range,
         };
         let (input, out, channels) = views(mem, [&input, &output], types)?;
-        (out.shape()[..2] == [1, 1]).then_some(Means { pool, input, out, channels })
+        let [h, w, _] = input.shape();
+        let fits = out.shape()[..2] == [1, 1] && PIXELS.contains(&(h * w));
+        fits.then_some(Means { pool, input, out, channels })
     }
 }
 

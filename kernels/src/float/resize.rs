@@ -8,7 +8,7 @@ use crate::{
     Isa, Kernel, Memory, Operand,
     isa::Vectorize,
     memory::{In, Out},
-    resize::Corners,
+    resize::{Corners, has_source},
 };
 
 /// Bilinear interpolation, PyTorch's `bilinear`.
@@ -105,7 +105,7 @@ impl Kernel for ResizeBilinearFloat {
     fn run(&self, mem: &Memory<'_>, isa: Isa) {
         match self.walk(mem) {
             Some(walk) => isa.vectorize(walk),
-            None => debug_assert!(false, "operands outside memory, or numbers of channels differ"),
+            None => debug_assert!(false, "operands outside memory, numbers of channels differ, or no pixels"),
         }
     }
 
@@ -118,7 +118,7 @@ impl ResizeBilinearFloat {
     fn walk<'m>(&self, mem: &Memory<'m>) -> Option<Walk<'m>> {
         let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
         let channels = self.types[0].count(input.shape()[2])?;
-        let same = self.types[1].count(out.shape()[2])? == channels;
-        same.then_some(Walk { resize: *self, input, out, channels })
+        let fits = self.types[1].count(out.shape()[2])? == channels && has_source(&input, &out);
+        fits.then_some(Walk { resize: *self, input, out, channels })
     }
 }

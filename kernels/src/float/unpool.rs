@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     Isa, MaxUnpool2d, Memory, Operand, Region,
-    by_rows::{self, ByRows, Reach, Windowed, elements},
+    by_rows::{self, ByRows, Reach, Windowed, elements, positive},
     isa::Vectorize,
     memory::{In, Out, put},
     pool::{unpool, window},
@@ -46,7 +46,9 @@ impl MaxPosition2dFloat {
     fn walk<'m>(&self, mem: &Memory<'m>) -> Option<Walk<'m>> {
         let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
         let cells = elements([self.kernel[0], self.kernel[1], 1]);
-        let fits = self.float.count(input.shape()[2])? == out.shape()[2] && cells <= 128;
+        let fits = self.float.count(input.shape()[2])? == out.shape()[2]
+            && positive(&[self.kernel, self.stride])
+            && cells <= 128;
         fits.then_some(Walk { pool: *self, input, out })
     }
 }

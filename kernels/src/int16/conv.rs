@@ -3,7 +3,7 @@
 use super::{Bounds, Width, constants, rescale};
 use crate::{
     Isa, Memory, Multiplier, Operand, Region,
-    by_rows::{self, ByRows, Reach, Windowed, covered, elements, padding_above, spread_above},
+    by_rows::{self, ByRows, Reach, Windowed, covered, elements, padding_above, positive, spread_above},
     isa::Vectorize,
     memory::{Channels, In, Out, in_blocks},
 };
@@ -64,6 +64,8 @@ struct Walk<'k, 'm> {
     out: Out<'m>,
     /// Of the input, of the output.
     channels: [usize; 2],
+    /// The same of a group.
+    of_group: [usize; 2],
     groups: usize,
 }
 
@@ -77,9 +79,12 @@ impl<'k> Conv2dInt16<'k> {
         let channels @ [c, oc] =
             [self.widths[0].codes(input.shape()[2])?, self.widths[1].codes(out.shape()[2])?];
         let groups = self.groups as usize;
+        check(positive(&[self.kernel, self.stride, self.dilation]))?;
+        check(!self.transposed || self.dilation == [1, 1])?;
         check(c.checked_rem(groups) == Some(0) && oc.checked_rem(groups) == Some(0))?;
         let taps = (self.kernel[0] as usize).checked_mul(self.kernel[1] as usize)?;
-        let weights = taps.checked_mul(c.checked_div(groups)?)?.checked_mul(oc)?;
+        let of_group = [c.checked_div(groups)?, oc.checked_div(groups)?];
+        let weights = taps.checked_mul(of_group[0])?.checked_mul(oc)?;
         check(self.weights.len() >= weights)?;
         check(self.weights_low.is_empty() || self.weights_low.len() >= weights)?;
         check(self.bias.len() >= oc && self.mantissa.len() >= oc && self.shift.len() >= oc)?;
@@ -90,7 +95,7 @@ impl<'k> Conv2dInt16<'k> {
             check(last.checked_add(reach)? <= i32::MAX as u64 && self.padding[axis] <= i32::MAX as u32)?;
         }
         check(self.bounds.fits(self.widths[1]))?;
-        Some(Walk { conv: *self, input, out, channels, groups })
+        Some(Walk { conv: *self, input, out, channels, of_group, groups })
     }
 
     #[inline(always)]
@@ -133,7 +138,7 @@ impl Walk<'_, '_> {
     #[inline(always)]
     fn dense<const F: usize>(&self, weights: &[i8], at: [usize; 2], filter: usize, group: usize) -> [i64; F] {
         let conv = &self.conv;
-        let channels = self.channels[0] / self.groups.max(1);
+        let channels = self.of_group[0];
         let row = conv.kernel[0] as usize * conv.kernel[1] as usize * channels;
         let mut sums = [0i64; F];
         self.taps(at, |tap, pixel| {
@@ -199,8 +204,7 @@ impl Walk<'_, '_> {
 impl Vectorize for Walk<'_, '_> {
     #[inline(always)]
     fn run(self) {
-        let ([oh, ow, _], [c, oc]) = (self.out.shape(), self.channels);
-        let (inside, outside) = (c / self.groups.max(1), oc / self.groups.max(1));
+        let ([oh, ow, _], [c, _], [inside, outside]) = (self.out.shape(), self.channels, self.of_group);
         for at in (0..oh).flat_map(|oy| (0..ow).map(move |ox| [oy, ox])) {
             if inside == 1 && outside == 1 {
                 in_blocks!(first in c, N => {

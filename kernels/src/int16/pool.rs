@@ -3,17 +3,17 @@
 use super::{Bounds, Width, rescale};
 use crate::{
     AveragePool2d, Isa, Kernel, Memory, Multiplier, Operand, Region,
-    by_rows::{self, ByRows, Reach, Windowed, elements, padding_above},
+    by_rows::{self, ByRows, Reach, Windowed, elements, padding_above, positive},
     isa::Vectorize,
     memory::{In, Out, in_blocks},
-    pool::{average, window},
+    pool::{average, global::PIXELS, window},
 };
 use core::ops::Range;
 
 /// Mean over the image, at another scale: `out = bounds(rescale(sum of (in - z_in)))`, with [`rescale`] of
 /// `s_in / (s_out h w)`.
 ///
-/// For at most `2^23` pixels.
+/// For 1 to `2^23` pixels.
 #[derive(Clone, Copy, Debug)]
 pub struct GlobalAveragePoolInt16 {
     /// `[h, w, c]`.
@@ -55,8 +55,11 @@ impl GlobalAveragePoolInt16 {
         let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
         let channels = self.widths[0].codes(input.shape()[2])?;
         let [h, w, bytes] = out.shape();
-        ([h, w, self.widths[1].codes(bytes)?] == [1, 1, channels] && self.bounds.fits(self.widths[1]))
-            .then_some(Mean { pool: *self, input, out, channels })
+        let [in_h, in_w, _] = input.shape();
+        let fits = [h, w, self.widths[1].codes(bytes)?] == [1, 1, channels]
+            && PIXELS.contains(&(in_h * in_w))
+            && self.bounds.fits(self.widths[1]);
+        fits.then_some(Mean { pool: *self, input, out, channels })
     }
 }
 
@@ -110,7 +113,8 @@ impl AveragePool2dInt16 {
         let views = (mem.read(&self.input)?, mem.write(&self.output)?);
         let channels = Width::Int16.codes(self.output.shape[2] as usize)?;
         let cells = elements([self.kernel[0], self.kernel[1], 1]);
-        (self.input.shape[2] == self.output.shape[2] && cells <= Self::CELLS).then_some((views, channels))
+        let fits = positive(&[self.kernel, self.stride]) && cells <= Self::CELLS;
+        (fits && self.input.shape[2] == self.output.shape[2]).then_some((views, channels))
     }
 }
 
@@ -178,11 +182,10 @@ impl MaxPool2dInt16 {
     fn walk<'m>(&self, mem: &Memory<'m>) -> Option<Largest<'m>> {
         let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
         Width::Int16.codes(out.shape()[2])?;
-        (input.shape()[2] == out.shape()[2] && self.bounds.fits(Width::Int16)).then_some(Largest {
-            pool: *self,
-            input,
-            out,
-        })
+        let fits = input.shape()[2] == out.shape()[2]
+            && positive(&[self.kernel, self.stride])
+            && self.bounds.fits(Width::Int16);
+        fits.then_some(Largest { pool: *self, input, out })
     }
 }
 

@@ -3,7 +3,7 @@
 use super::Width;
 use crate::{
     Isa, Kernel, Memory, Operand,
-    resize::{Bilinear, Corners},
+    resize::{Bilinear, Corners, has_source},
 };
 
 /// Bilinear interpolation as [`ResizeBilinear`](crate::ResizeBilinear) has it, with sums of 64 bits: TensorFlow Lite's int16
@@ -22,7 +22,7 @@ impl Kernel for ResizeBilinearInt16 {
     fn run(&self, mem: &Memory<'_>, isa: Isa) {
         match self.bilinear(mem) {
             Some(bilinear) => isa.vectorize(bilinear),
-            None => debug_assert!(false, "operands outside memory, or numbers of channels differ"),
+            None => debug_assert!(false, "operands outside memory, numbers of channels differ, or no pixels"),
         }
     }
 
@@ -35,6 +35,7 @@ impl ResizeBilinearInt16 {
     fn bilinear<'m>(&self, mem: &Memory<'m>) -> Option<Bilinear<'m, i16>> {
         let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
         let channels = Width::Int16.codes(out.shape()[2])?;
-        (input.shape()[2] == out.shape()[2]).then_some(Bilinear::new(self.corners, input, out, channels))
+        let fits = input.shape()[2] == out.shape()[2] && has_source(&input, &out);
+        fits.then_some(Bilinear::new(self.corners, input, out, channels))
     }
 }

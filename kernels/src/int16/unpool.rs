@@ -3,7 +3,7 @@
 use super::Width;
 use crate::{
     Isa, MaxPosition2d, MaxUnpool2d, Memory, Operand, Region,
-    by_rows::{self, ByRows, Reach, Windowed, elements},
+    by_rows::{self, ByRows, Reach, Windowed, elements, positive},
     memory::{In, Out},
     pool::{position, unpool},
 };
@@ -34,7 +34,10 @@ impl MaxPosition2dInt16 {
     fn views<'m>(&self, mem: &Memory<'m>) -> Option<(In<'m>, Out<'m>)> {
         let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
         let cells = elements([self.kernel[0], self.kernel[1], 1]);
-        (Width::Int16.codes(input.shape()[2])? == out.shape()[2] && cells <= 128).then_some((input, out))
+        let fits = Width::Int16.codes(input.shape()[2])? == out.shape()[2]
+            && positive(&[self.kernel, self.stride])
+            && cells <= 128;
+        fits.then_some((input, out))
     }
 }
 

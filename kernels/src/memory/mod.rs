@@ -81,7 +81,8 @@ impl Operand {
     #[inline(always)]
     pub(crate) fn rows(&self, rows: Range<usize>) -> Self {
         let [_, w, c] = self.shape;
-        let offset = self.offset.wrapping_add((rows.start * w as usize * self.stride as usize) as u32);
+        let row = w.wrapping_mul(self.stride);
+        let offset = self.offset.wrapping_add((rows.start as u32).wrapping_mul(row));
         Self { offset, shape: [rows.len() as u32, w, c], ..*self }
     }
 

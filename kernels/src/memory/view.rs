@@ -69,6 +69,15 @@ impl<'a> In<'a> {
         self.stride
     }
 
+    /// Bytes from the first to the end of the last pixel.
+    fn len(&self) -> usize {
+        // `Memory` checked that this fits.
+        match (self.h * self.w).checked_sub(1) {
+            Some(before) if self.c > 0 => before * self.stride + self.c,
+            _ => 0,
+        }
+    }
+
     /// The first byte. All bytes of all pixels may be read through it while `'a` lasts.
     pub const fn as_ptr(&self) -> *const i8 {
         self.ptr
@@ -222,6 +231,22 @@ impl<'a> Out<'a> {
     pub(crate) fn overlaps(&self, other: &[Cell<i8>]) -> bool {
         let (a, b) = (self.cells.as_ptr_range(), other.as_ptr_range());
         a.start < b.end && b.start < a.end
+    }
+
+    /// Whether a byte of a pixel is one of a pixel of `input`. Views that interleave without meeting, as slices of a concatenation do, have
+    /// pixels equally far apart; of others between each other's first and last byte it is assumed.
+    pub(crate) fn meets(&self, input: &In<'_>) -> bool {
+        let (bytes, other) = (self.cells.len(), input.len());
+        let ahead = (input.as_ptr() as usize).wrapping_sub(self.as_ptr() as usize);
+        let behind = ahead.wrapping_neg();
+        // Neither begins within the other.
+        if bytes == 0 || other == 0 || (ahead >= bytes && behind >= other) {
+            return false;
+        }
+        // From a pixel of this view, where the next pixel of the other begins.
+        let rest = |distance: usize| distance.checked_rem(self.stride).unwrap_or(0);
+        let next = if ahead < bytes { rest(ahead) } else { rest(self.stride - rest(behind)) };
+        !(self.stride == input.stride && next >= self.c && next + input.c <= self.stride)
     }
 
     /// The channels of pixel `i` in order; empty outside the tensor.

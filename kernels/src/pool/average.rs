@@ -3,6 +3,7 @@
 use super::window;
 use crate::{
     Isa, Kernel, Memory, Operand,
+    by_rows::{elements, positive},
     isa::Vectorize,
     memory::{Code, In, Out, in_blocks},
 };
@@ -39,7 +40,10 @@ pub struct AveragePool2d {
 impl Kernel for AveragePool2d {
     fn run(&self, mem: &Memory<'_>, isa: Isa) {
         let Some((input, out)) = self.views(mem) else {
-            debug_assert!(false, "operands outside memory, or numbers of channels differ");
+            debug_assert!(
+                false,
+                "operands outside memory, numbers of channels differ, or windows of no or too many cells"
+            );
             return;
         };
         let channels = out.shape()[2];
@@ -54,7 +58,8 @@ impl Kernel for AveragePool2d {
 impl AveragePool2d {
     fn views<'m>(&self, mem: &Memory<'m>) -> Option<(In<'m>, Out<'m>)> {
         let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
-        (input.shape()[2] == out.shape()[2]).then_some((input, out))
+        let fits = input.shape()[2] == out.shape()[2] && sum_fits(self.kernel, self.stride);
+        fits.then_some((input, out))
     }
 }
 
@@ -78,6 +83,11 @@ impl<'k, 'm, T: Code> Walk<'k, 'm, T> {
     ) -> Self {
         Self { pool, input, out, channels, bounds }
     }
+}
+
+/// Whether windows have cells, but no more than 2^23: so many add up in 32 bits, and their number is one in single precision.
+pub(crate) fn sum_fits(kernel: [u32; 2], stride: [u32; 2]) -> bool {
+    positive(&[kernel, stride]) && elements([kernel[0], kernel[1], 1]) <= 1 << 23
 }
 
 /// How many rows or columns of window `index` lie within the padded image: PyTorch counts no further (ceil mode).

@@ -9,7 +9,7 @@ use crate::{
 /// Mean over the image, to another scale: TensorFlow Lite's int8 `MEAN` over height and width.
 ///
 /// `out = stage(multiplier(sum over pixels of (in - input_zero_point)))`, where `multiplier` holds
-/// `s_in / (s_out * pixels)`, as [`GlobalAveragePool::multiplier`] rounds it. For at most `2^23` pixels, so that the
+/// `s_in / (s_out * pixels)`, as [`GlobalAveragePool::multiplier`] rounds it. For 1 to `2^23` pixels, so that the
 /// sum fits.
 #[derive(Clone, Copy, Debug)]
 pub struct GlobalAveragePool {
@@ -24,6 +24,9 @@ pub struct GlobalAveragePool {
     /// Zero point, clamp and rounding of the output.
     pub stage: OutputStage,
 }
+
+/// Numbers of pixels of which there is a mean whose sum fits.
+pub(crate) const PIXELS: core::ops::RangeInclusive<usize> = 1..=1 << 23;
 
 impl GlobalAveragePool {
     /// The multiplier for scales `s_in` and `s_out` and a mean over `pixels`, as TensorFlow Lite's
@@ -50,7 +53,12 @@ impl GlobalAveragePool {
 
     fn walk<'m>(&self, mem: &Memory<'m>) -> Option<Walk<'_, 'm>> {
         let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
-        (out.shape() == [1, 1, input.shape()[2]]).then_some(Walk { pool: self, input, out })
+        let [h, w, channels] = input.shape();
+        (out.shape() == [1, 1, channels] && PIXELS.contains(&(h * w))).then_some(Walk {
+            pool: self,
+            input,
+            out,
+        })
     }
 }
 
@@ -58,7 +66,7 @@ impl Kernel for GlobalAveragePool {
     fn run(&self, mem: &Memory<'_>, isa: Isa) {
         match self.walk(mem) {
             Some(walk) => isa.vectorize(walk),
-            None => debug_assert!(false, "operands outside memory, or shapes differ"),
+            None => debug_assert!(false, "operands outside memory, shapes differ, or no or too many pixels"),
         }
     }
 

@@ -3,7 +3,7 @@
 use super::window;
 use crate::{
     Isa, Memory, Operand, Region,
-    by_rows::{self, ByRows, Reach, Windowed, elements, padding_above},
+    by_rows::{self, ByRows, Reach, Windowed, elements, padding_above, positive},
     memory::{In, Out, in_blocks, put},
 };
 use core::{cell::Cell, ops::Range};
@@ -73,7 +73,10 @@ unsafe impl ByRows for MaxPool2d {
     #[cfg_attr(target_pointer_width = "32", inline(always))]
     fn alone(&self, mem: &Memory<'_>, isa: Isa) {
         let Some((input, out)) = self.views(mem) else {
-            debug_assert!(false, "operands outside memory, or numbers of channels differ");
+            debug_assert!(
+                false,
+                "operands outside memory, or numbers of channels differ, or windows without cells"
+            );
             return;
         };
         let ([h, w, _], [oh, ow, _]) = (input.shape(), out.shape());
@@ -104,7 +107,8 @@ impl Windowed for MaxPool2d {
 impl MaxPool2d {
     fn views<'m>(&self, mem: &Memory<'m>) -> Option<(In<'m>, Out<'m>)> {
         let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
-        (input.shape()[2] == out.shape()[2]).then_some((input, out))
+        let fits = input.shape()[2] == out.shape()[2] && positive(&[self.kernel, self.stride]);
+        fits.then_some((input, out))
     }
 
     /// The largest value of each channel over `rows` and `columns`, which lie within the image.

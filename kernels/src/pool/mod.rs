@@ -3,7 +3,7 @@
 //! All walk the image pixel by pixel and keep a block of channels in registers.
 
 pub(crate) mod average;
-mod global;
+pub(crate) mod global;
 mod max;
 #[cfg(target_arch = "x86_64")]
 mod max_avx2;

@@ -3,7 +3,7 @@
 use super::window;
 use crate::{
     Isa, Memory, Operand, Region,
-    by_rows::{self, ByRows, Reach, Windowed, elements, padding_above},
+    by_rows::{self, ByRows, Reach, Windowed, elements, padding_above, positive},
     isa::Vectorize,
     memory::{Code, In, Out, in_blocks, put},
 };
@@ -36,7 +36,9 @@ impl MaxPosition2d {
     fn views<'m>(&self, mem: &Memory<'m>) -> Option<(In<'m>, Out<'m>)> {
         let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
         let cells = elements([self.kernel[0], self.kernel[1], 1]);
-        (input.shape()[2] == out.shape()[2] && cells <= 128).then_some((input, out))
+        let fits =
+            input.shape()[2] == out.shape()[2] && positive(&[self.kernel, self.stride]) && cells <= 128;
+        fits.then_some((input, out))
     }
 }
 
@@ -68,7 +70,7 @@ unsafe impl ByRows for MaxPosition2d {
         let Some((input, out)) = self.views(mem) else {
             debug_assert!(
                 false,
-                "operands outside memory, numbers of channels differ, or a window is too large"
+                "operands outside memory, numbers of channels differ, or a window is empty or too large"
             );
             return;
         };

@@ -3,6 +3,9 @@
 use super::Rows;
 use core::{arch::asm, arch::x86_64::*};
 
+// The assembly loads addresses of eight bytes, and lanes in the order of memory.
+const _: () = assert!(size_of::<usize>() == 8 && cfg!(target_endian = "little"));
+
 /// Panels per call: they share the widened activations.
 pub(super) const PANELS: usize = 8;
 /// Pixels per call: they share the widened weights. The default chunk.

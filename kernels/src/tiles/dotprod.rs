@@ -17,6 +17,9 @@ use super::{
 use crate::Isa;
 use core::arch::aarch64::*;
 
+// The assembly loads addresses of eight bytes, and lanes in the order of memory.
+const _: () = assert!(size_of::<usize>() == 8 && cfg!(target_endian = "little"));
+
 /// Pixels whose accumulators are in registers together.
 const PIXELS: usize = 5;
 

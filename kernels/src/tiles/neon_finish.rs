@@ -10,6 +10,9 @@
 use super::neon_stage::{Scale, Stage, mode};
 use core::arch::aarch64::*;
 
+// The assembly loads addresses of eight bytes, and lanes in the order of memory.
+const _: () = assert!(size_of::<usize>() == 8 && cfg!(target_endian = "little"));
+
 /// Loads the factors into `v0` to `v7`.
 macro_rules! factors {
     () => {
@@ -226,7 +229,7 @@ pub(crate) unsafe fn four<const MODE: u8>(
                 out("v7") _, out("v8") _, out("v16") _, out("v17") _, out("v18") _, out("v19") _, out("v20") _,
                 out("v21") _, out("v22") _, out("v23") _, out("v24") _, out("v25") _, out("v26") _,
                 out("v27") _, out("v28") _, out("v29") _, out("v30") _, out("v31") _,
-                options(nostack, preserves_flags),
+                options(nostack),
             )
         };
     }

@@ -4,6 +4,9 @@ use super::Panels;
 use crate::arith::{Multiplier, OutputStage, Rounding};
 use core::arch::aarch64::*;
 
+// The assembly loads addresses of eight bytes, and lanes in the order of memory.
+const _: () = assert!(size_of::<usize>() == 8 && cfg!(target_endian = "little"));
+
 /// Channels that are requantised together: a panel of [`super::Layout::NEON`].
 pub(crate) const CHANNELS: usize = 16;
 
@@ -97,7 +100,7 @@ fn narrow(low: int16x8_t, high: int16x8_t) -> int8x16_t {
             "sqxtn {y:v}.8b, {low:v}.8h",
             "sqxtn2 {y:v}.16b, {high:v}.8h",
             y = out(vreg) bytes, low = in(vreg) low, high = in(vreg) high,
-            options(pure, nomem, nostack, preserves_flags),
+            options(pure, nomem, nostack),
         );
     }
     bytes
@@ -114,7 +117,7 @@ fn narrow_relu(low: int16x8_t, high: int16x8_t) -> int8x16_t {
             "sqxtun {y:v}.8b, {low:v}.8h",
             "sqxtun2 {y:v}.16b, {high:v}.8h",
             y = out(vreg) bytes, low = in(vreg) low, high = in(vreg) high,
-            options(pure, nomem, nostack, preserves_flags),
+            options(pure, nomem, nostack),
         );
     }
     vreinterpretq_s8_u8(veorq_u8(bytes, vdupq_n_u8(128)))

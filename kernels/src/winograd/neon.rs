@@ -13,6 +13,9 @@ use crate::{
 };
 use core::arch::aarch64::*;
 
+// The assembly loads addresses of eight bytes, and lanes in the order of memory.
+const _: () = assert!(size_of::<usize>() == 8 && cfg!(target_endian = "little"));
+
 /// Proof that NEON can be executed.
 #[derive(Clone, Copy)]
 pub(super) struct Neon(());

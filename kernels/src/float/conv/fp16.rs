@@ -12,6 +12,9 @@ use core::{
     mem::MaybeUninit,
 };
 
+// The assembly loads addresses of eight bytes, and lanes in the order of memory.
+const _: () = assert!(size_of::<usize>() == 8 && cfg!(target_endian = "little"));
+
 /// Proof that NEON with arithmetic of halves can be executed.
 #[derive(Clone, Copy)]
 pub(super) struct Fp16(());
@@ -78,7 +81,7 @@ fn at_least(halves: uint16x8_t, least: uint16x8_t) -> uint16x8_t {
         asm!(
             "fmaxnm {0:v}.8h, {1:v}.8h, {2:v}.8h",
             out(vreg) larger, in(vreg) halves, in(vreg) least,
-            options(pure, nomem, nostack, preserves_flags)
+            options(pure, nomem, nostack)
         );
     }
     larger

@@ -44,7 +44,7 @@ pub use plan::default_chunk;
 use super::{Float, Range};
 use crate::{
     Isa, Memory, Operand, Region,
-    by_rows::{self, ByRows, Reach, Windowed, covered, elements, padding_above, spread_above},
+    by_rows::{self, ByRows, Reach, Windowed, covered, elements, padding_above, positive, spread_above},
     memory::{In, Out},
 };
 use core::ops::Range as Span;
@@ -139,6 +139,7 @@ impl<'k> Conv2dFloat<'k> {
         check(c.checked_rem(groups) == Some(0) && oc.checked_rem(groups) == Some(0))?;
         let channels @ [inside, outside] = [c.checked_div(groups)?, oc.checked_div(groups)?];
         check(matches!(self.panel, 1 | 4 | 8 | 16))?;
+        check(positive(&[self.kernel, self.stride, self.dilation]))?;
         check(!self.is_depthwise() || channels == [1, 1])?;
         let taps = (self.kernel[0] as usize).checked_mul(self.kernel[1] as usize)?;
         let padded = outside.checked_next_multiple_of(self.panel as usize)?.checked_mul(groups)?;
@@ -151,8 +152,9 @@ impl<'k> Conv2dFloat<'k> {
                 (self.kernel[axis] as u64).saturating_sub(1).checked_mul(self.dilation[axis] as u64)?;
             let last = (*size as u64).saturating_sub(1).checked_mul(self.stride[axis] as u64)?;
             check(last.checked_add(reach)? <= i32::MAX as u64 && self.padding[axis] <= i32::MAX as u32)?;
-            check(!self.transposed || (self.stride[axis] > 0 && self.dilation[axis] == 1))?;
         }
+        // A bound on the phases, of which far fewer have taps.
+        check(!self.transposed || (self.dilation == [1, 1] && self.phases() <= 1 << 15))?;
         let scratch = mem.scratch(self.scratch)?;
         check(scratch.len() >= self.scratch_bytes() && self.chunk > 0)?;
         // Neither what is staged nor where it ends may change while it is in use.

@@ -5,6 +5,9 @@
 //! numbers; everything else multiplies. Both element types share the text: single precision has panels of four vectors, half
 //! precision two panels of two.
 
+// The assembly loads addresses of eight bytes, and lanes in the order of memory.
+const _: () = assert!(size_of::<usize>() == 8 && cfg!(target_endian = "little"));
+
 /// One number of every pixel by four vectors of weights.
 macro_rules! by_four {
     ($t:literal, $e:literal, $lane:literal, $step:literal, [$(($i:literal $p:ident $x:literal $c0:tt $c1:tt $c2:tt $c3:tt))*]) => {
@@ -110,7 +113,7 @@ macro_rules! end_block {
             target = inout(reg) $target => _,
             $(inout($c0) $chains[$i][0], inout($c1) $chains[$i][1], $(inout($c2) $chains[$i][2], inout($c3) $chains[$i][3],)?)*
             out("v0") _, out("v1") _, out("v2") _, out("v3") _,
-            options(nostack, preserves_flags)
+            options(nostack)
         )
     };
     (@ $c:tt) => {

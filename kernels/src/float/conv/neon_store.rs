@@ -8,6 +8,9 @@ use super::{
 };
 use core::arch::{aarch64::*, asm};
 
+// The assembly loads addresses of eight bytes, and lanes in the order of memory.
+const _: () = assert!(size_of::<usize>() == 8 && cfg!(target_endian = "little"));
+
 /// Values of the four halves in the lower part.
 #[inline]
 #[target_feature(enable = "neon")]
@@ -15,7 +18,7 @@ pub(super) fn low(halves: uint16x8_t) -> float32x4_t {
     let values;
     // SAFETY: an instruction of every aarch64, on registers.
     unsafe {
-        asm!("fcvtl {0:v}.4s, {1:v}.4h", out(vreg) values, in(vreg) halves, options(pure, nomem, nostack, preserves_flags));
+        asm!("fcvtl {0:v}.4s, {1:v}.4h", out(vreg) values, in(vreg) halves, options(pure, nomem, nostack));
     }
     values
 }
@@ -27,7 +30,7 @@ pub(super) fn high(halves: uint16x8_t) -> float32x4_t {
     let values;
     // SAFETY: an instruction of every aarch64, on registers.
     unsafe {
-        asm!("fcvtl2 {0:v}.4s, {1:v}.8h", out(vreg) values, in(vreg) halves, options(pure, nomem, nostack, preserves_flags));
+        asm!("fcvtl2 {0:v}.4s, {1:v}.8h", out(vreg) values, in(vreg) halves, options(pure, nomem, nostack));
     }
     values
 }
@@ -43,7 +46,7 @@ pub(super) fn halves(low: float32x4_t, high: float32x4_t) -> uint16x8_t {
             "fcvtn {0:v}.4h, {1:v}.4s",
             "fcvtn2 {0:v}.8h, {2:v}.4s",
             out(vreg) halves, in(vreg) low, in(vreg) high,
-            options(pure, nomem, nostack, preserves_flags)
+            options(pure, nomem, nostack)
         );
     }
     halves

@@ -12,6 +12,9 @@ use super::{
 };
 use core::arch::{aarch64::*, asm};
 
+// The assembly loads addresses of eight bytes, and lanes in the order of memory.
+const _: () = assert!(size_of::<usize>() == 8 && cfg!(target_endian = "little"));
+
 #[derive(Clone, Copy)]
 struct Eight(uint16x8_t);
 
@@ -44,7 +47,7 @@ fn fmla(mut sum: uint16x8_t, a: uint16x8_t, b: uint16x8_t) -> uint16x8_t {
         asm!(
             "fmla {0:v}.8h, {1:v}.8h, {2:v}.8h",
             inout(vreg) sum, in(vreg) a, in(vreg) b,
-            options(pure, nomem, nostack, preserves_flags)
+            options(pure, nomem, nostack)
         );
     }
     sum
