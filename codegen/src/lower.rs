@@ -566,7 +566,7 @@ impl<'a> Base<'a> {
             })
             .collect();
         let program = Program {
-            name: identifier(&q.graph.name),
+            name: names::identifier(&q.graph.name),
             metadata,
             target: target.name.into(),
             mode: q.mode(),
@@ -651,16 +651,6 @@ fn fusible(q: &QGraph, placement: &Placement) -> BTreeSet<ValueId> {
         .filter(|n| reader(n.output()).is_some_and(|r| r.op.can_take_rows_of(&*n.op)))
         .map(Node::output)
         .collect()
-}
-
-/// A Rust identifier in snake case.
-pub fn identifier(name: &str) -> String {
-    let mut id: String =
-        name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect();
-    if id.is_empty() || id.starts_with(|c: char| c.is_ascii_digit()) {
-        id.insert(0, '_');
-    }
-    id
 }
 
 /// No scratch.

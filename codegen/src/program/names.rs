@@ -52,6 +52,54 @@ pub fn step_name(layers: &[String]) -> String {
     layers.iter().map(|layer| word(layer)).collect::<Vec<_>>().join(&FUSED.to_string())
 }
 
+/// In snake case, of ASCII.
+pub(crate) fn snake_case(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect()
+}
+
+/// A network's name as one that Rust, C, cargo and file systems take: in snake case, of ASCII. `U-Net` gives `u_net`, `3d_unet` gives
+/// `net_3d_unet`, and a name without a letter or a digit of ASCII gives `net`.
+pub fn identifier(name: &str) -> String {
+    let name = snake_case(name);
+    let mut id = name.trim_matches('_').to_string();
+    if id.is_empty() {
+        id = "net".into();
+    } else if syn::parse_str::<syn::Ident>(&id).is_err() || is_taken(&id) {
+        id.insert_str(0, "net_");
+    }
+    id.truncate(LONGEST);
+    id.truncate(id.trim_end_matches('_').len());
+    id
+}
+
+/// The longest identifier: names of files are made of it, which must not exceed 255 bytes.
+const LONGEST: usize = 128;
+
+/// Whether a crate, a module or a file of that name is in somebody's way: crates that generated code names, folders of cargo, devices of
+/// Windows, words that Rust reserves in some editions.
+fn is_taken(id: &str) -> bool {
+    const TAKEN: [&str; 15] = [
+        "alloc",
+        "aux",
+        "build",
+        "con",
+        "core",
+        "deps",
+        "examples",
+        "gen",
+        "incremental",
+        "niello",
+        "niello_kernels",
+        "nul",
+        "prn",
+        "proc_macro",
+        "std",
+    ];
+    let is_port =
+        |kind: &str| id.strip_prefix(kind).is_some_and(|n| n.len() == 1 && n.as_bytes()[0].is_ascii_digit());
+    TAKEN.contains(&id) || is_port("com") || is_port("lpt")
+}
+
 /// The layers of a step of that name.
 pub fn step_layers(name: &str) -> Vec<String> {
     name.split(FUSED).map(unword).collect()
@@ -74,7 +122,39 @@ mod tests {
         assert_eq!(unword("%zz%2"), "%zz%2");
     }
 
+    #[test]
+    fn networks_get_names_that_everybody_takes() {
+        for (name, expected) in [
+            ("squeezenet1_0", "squeezenet1_0"),
+            ("U-Net", "u_net"),
+            ("3d_unet", "net_3d_unet"),
+            ("", "net"),
+            ("___", "net"),
+            ("网络", "net"),
+            ("größe", "gr__e"),
+            ("self", "net_self"),
+            ("Self", "net_self"),
+            ("crate", "net_crate"),
+            ("fn", "net_fn"),
+            ("CON", "net_con"),
+            ("com1", "net_com1"),
+            ("com10", "com10"),
+            ("core", "net_core"),
+            ("_x_", "x"),
+        ] {
+            assert_eq!(identifier(name), expected);
+        }
+    }
+
     proptest! {
+        #[test]
+        fn any_name_gives_an_identifier(name in "\\PC*|[a-z0-9_ ./-]{0,9}|[^a]{200}") {
+            let id = identifier(&name);
+            prop_assert!(syn::parse_str::<syn::Ident>(&id).is_ok() && !is_taken(&id), "{id}");
+            prop_assert!(id.starts_with(|c: char| c.is_ascii_lowercase()) && id.len() <= LONGEST);
+            prop_assert_eq!(identifier(&id), id);
+        }
+
         #[test]
         fn layers_are_read_back(layers in prop::collection::vec(any::<String>(), 1..4)) {
             let name = step_name(&layers);
