@@ -54,7 +54,7 @@ fn the_header_declares_what_the_source_defines() {
         .filter(|line| line.starts_with("pub ") && line.contains("extern \"C\" fn "))
         .filter_map(|line| line.split("fn ").nth(1)?.split('(').next())
         .collect();
-    assert_eq!(functions.len(), 8, "{functions:?}");
+    assert_eq!(functions.len(), 9, "{functions:?}");
     let constants = ffi.lines().filter_map(|line| line.strip_prefix("pub const ")?.split(':').next());
     for name in functions.iter().map(|f| format!("{f}(")).chain(constants.map(|c| format!("#define {c} "))) {
         assert!(header.contains(&name), "no `{name}` in\n{header}");
@@ -134,6 +134,25 @@ fn misuse_and_damage_are_told_and_models_share_a_program() {
         let (done, error) = compile(&room, name, &[&format!("--c-api={name}")]);
         assert!(done, "{error}");
     }
+    // In floating point; one of the libraries watches the memory around the arena.
+    for (name, format, element) in [("half", "f16", "uint16_t"), ("single", "f32", "float")] {
+        let (done, error) = compile(&room, name, &[&format!("--c-api={name}"), "--format", format]);
+        assert!(done, "{error}");
+        let path = room.path(name).join(format!("include/{name}.h"));
+        check_syntax(&path);
+        let (header, upper) = (read(path), name.to_uppercase());
+        assert!(header.starts_with(&format!("/* anam_net, {format}, as a library for C.")), "{header}");
+        // The example at the top is what the program below does.
+        let example = format!(
+            " *     static {element} input[{upper}_INPUT_LEN], output[{upper}_OUTPUT_LEN];\n *\n *     if ({name}_self_test(arena, \
+             sizeof arena, input, {upper}_INPUT_LEN, output, {upper}_OUTPUT_LEN) != {upper}_OK)\n"
+        );
+        assert!(header.contains(&example), "{example}\n{header}");
+        assert!(header.contains(&format!("const {element} *input,\n")), "{header}");
+        assert!(!header.contains("_SCALE") && !header.contains("_prepare"), "{header}");
+        assert!(!read(room.path(name).join("src/lib.rs")).contains("no floating point"));
+    }
+    assert!(read(room.path("good/src/lib.rs")).contains("no floating point in `infer`"));
     let weights = room.path("damaged/src/weights.bin");
     let mut bytes = fs::read(&weights).unwrap();
     bytes[0] ^= 0x40;
@@ -144,10 +163,13 @@ fn misuse_and_damage_are_told_and_models_share_a_program() {
     let mut cc = Command::new("cc");
     cc.current_dir(room.path(".")).args(["-std=c99", "-Wall", "-Wextra", "-Werror", "-g", "-o", "program"]);
     let mut libraries = vec![];
-    for name in ["every", "made", "good", "damaged"] {
+    for name in ["every", "made", "good", "damaged", "half", "single"] {
         let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock");
         fs::copy(lock, room.path(name).join("Cargo.lock")).unwrap();
-        let call = "rustc --quiet --offline --release --lib --crate-type staticlib --features panic-handler";
+        let canaries = if name == "half" { ",canaries" } else { "" };
+        let call = format!(
+            "rustc --quiet --offline --release --lib --crate-type staticlib --features panic-handler{canaries}"
+        );
         let mut cargo = Command::new(env!("CARGO"));
         // `cargo xtask c` runs optimised ones.
         cargo.env("CARGO_TARGET_DIR", &target).env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1");
@@ -157,7 +179,7 @@ fn misuse_and_damage_are_told_and_models_share_a_program() {
     }
     run(cc.arg("program.c").args(libraries));
     let printed = run(Command::new(room.path("program")).current_dir(room.path(".")));
-    assert_eq!(printed, "31 checks\n");
+    assert_eq!(printed, "47 checks\n");
 }
 
 /// Prints what is not as expected and how many things were.
@@ -165,7 +187,9 @@ const PROGRAM: &str = r#"
 #include "damaged.h"
 #include "every.h"
 #include "good.h"
+#include "half.h"
 #include "made.h"
+#include "single.h"
 #include <stdio.h>
 
 #define EXPECT(what)                                                                                         \
@@ -181,6 +205,10 @@ EVERY_ALIGNED static int8_t arena[EVERY_ARENA_BYTES + GOOD_ARENA_BYTES + MADE_AR
 static int8_t input[EVERY_INPUT_LEN], probabilities[EVERY_OUTPUT0_LEN], labels[EVERY_OUTPUT1_LEN];
 static int8_t numbers[MADE_INPUT0_LEN], label[MADE_INPUT1_LEN], picture[MADE_OUTPUT_LEN];
 static int8_t image[GOOD_INPUT_LEN], scores[GOOD_OUTPUT_LEN];
+static uint16_t halves[HALF_INPUT_LEN], half_scores[HALF_OUTPUT_LEN];
+static float singles[SINGLE_INPUT_LEN], single_scores[SINGLE_OUTPUT_LEN];
+HALF_ALIGNED static uint8_t watched[HALF_ARENA_BYTES + HALF_CANARY_BYTES];
+SINGLE_ALIGNED static uint8_t single_arena[SINGLE_ARENA_BYTES];
 
 #define INPUT input, sizeof input
 #define FIRST probabilities, sizeof probabilities
@@ -191,6 +219,13 @@ static void count(void *user, const every_layer *layer)
     uint32_t *next = user;
     if (layer->index == *next && layer->name == every_layer_name(*next) && every_layer_checksum(layer) != 0)
         (*next)++;
+}
+
+/* Somebody who writes beside the arena. */
+static void overrun(void *user, const half_layer *layer)
+{
+    (void)layer;
+    *(uint8_t *)user ^= 1;
 }
 
 int main(void)
@@ -234,6 +269,40 @@ int main(void)
     EXPECT(damaged_check_layers(arena, sizeof arena, image, sizeof image, scores, sizeof scores, &layer)
            == DAMAGED_ERROR_LAYER);
     EXPECT(layer == 0);
+
+    /* Zeros but for one number: its results are numbers too. */
+    singles[0] = 1.0f;
+    halves[0] = 0x3c00;
+    EXPECT(single_self_test(single_arena, sizeof single_arena, singles, SINGLE_INPUT_LEN, single_scores, SINGLE_OUTPUT_LEN)
+           == SINGLE_OK);
+    EXPECT(single_infer(single_arena, sizeof single_arena, singles, SINGLE_INPUT_LEN, single_scores, SINGLE_OUTPUT_LEN) == SINGLE_OK);
+    EXPECT(single_infer(single_arena, sizeof single_arena, singles, sizeof singles, single_scores, SINGLE_OUTPUT_LEN)
+           == SINGLE_ERROR_LENGTH);
+    EXPECT(single_scores[0] > -1000.0f && single_scores[0] < 1000.0f && single_scores[0] != 0.0f);
+
+    EXPECT(half_self_test(watched, sizeof watched, halves, HALF_INPUT_LEN, half_scores, HALF_OUTPUT_LEN) == HALF_OK);
+    EXPECT(half_infer(watched, HALF_ARENA_BYTES, halves, HALF_INPUT_LEN, half_scores, HALF_OUTPUT_LEN) == HALF_ERROR_LENGTH);
+    for (size_t i = 0; i < sizeof watched; i++)
+        watched[i] = 0xa5;
+    EXPECT(half_infer(watched, sizeof watched, halves, HALF_INPUT_LEN, half_scores, HALF_OUTPUT_LEN) == HALF_OK);
+#define HALF_OBSERVED(at) half_infer_observed(watched, sizeof watched, halves, HALF_INPUT_LEN, half_scores, HALF_OUTPUT_LEN, overrun, at)
+    EXPECT(HALF_OBSERVED(&watched[HALF_CANARY_BYTES / 2 - 1]) == HALF_ERROR_ARENA);
+    EXPECT(HALF_OBSERVED(&watched[sizeof watched - HALF_CANARY_BYTES / 2]) == HALF_ERROR_ARENA);
+
+    good_weight_check good_check = {{0}};
+    damaged_weight_check damaged_check = {{0}};
+    uint32_t calls = 1;
+    while (good_check_weights(&good_check, 1000, &layer) == GOOD_MORE)
+        calls++;
+    EXPECT(calls > 3 && good_check.state[0] == 0);
+    EXPECT(good_check_weights(&good_check, SIZE_MAX, NULL) == GOOD_OK);
+    EXPECT(good_check_weights(NULL, 4, NULL) == GOOD_ERROR_NULL);
+    EXPECT(good_check_weights((good_weight_check *)((char *)&good_check + 1), 4, NULL) == GOOD_ERROR_ALIGNMENT);
+    layer = 99;
+    EXPECT(damaged_check_weights(&damaged_check, SIZE_MAX, &layer) == DAMAGED_ERROR_WEIGHTS && layer == 0);
+    EXPECT(damaged_check_weights(&damaged_check, SIZE_MAX, &layer) == DAMAGED_OK);
+    half_weight_check half_check = {{0}};
+    EXPECT(half_check_weights(&half_check, SIZE_MAX, NULL) == HALF_OK);
 
     printf("%d checks\n", done);
     return 0;

@@ -74,6 +74,9 @@ fn driver(type_name: &str, crate_name: &str, program: &Program) -> String {
              }};
              model.infer_observed({given}{arguments}&mut print);
              {prints}
+             model.check_arena().unwrap();
+             let mut check = niello::WeightCheck::new();
+             while !m::{type_name}::check_weights(&mut check, 1000).unwrap() {{}}
          }}"
     )
 }
@@ -87,18 +90,21 @@ fn compare(programs: &[(String, Program)]) {
     let mut manifest =
         "[package]\nname = \"driver\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[workspace]\n\n"
             .to_string();
-    manifest +=
-        &format!("[dependencies]\nniello = {{ path = {:?}, features = [\"std\"] }}\n", root.join("runtime"));
+    manifest += &format!(
+        "[dependencies]\nniello = {{ path = {:?}, features = [\"std\", \"canaries\"] }}\n",
+        root.join("runtime")
+    );
     fs::create_dir_all(dir.path().join("src/bin")).expect("a folder");
     for (name, program) in programs {
         let to = dir.path().join(name);
+        let package = niello_codegen::program::names::identifier(&program.name);
         write_crate(program, &EmitOptions::default(), &to, &runtime).expect("a folder to write to");
         // Members of one build share their dependencies.
         let file = fs::read_to_string(to.join("Cargo.toml")).expect("written");
         fs::write(to.join("Cargo.toml"), file.replace("\n[workspace]\n", "")).expect("writable");
-        manifest += &format!("{name}-model = {{ path = \"{name}\" }}\n");
+        manifest += &format!("{} = {{ path = \"{name}\" }}\n", package.replace('_', "-"));
         let type_name = emit(program, &EmitOptions::default()).expect("emits").type_name;
-        let main = driver(&type_name, &format!("{name}_model"), program);
+        let main = driver(&type_name, &package, program);
         fs::write(dir.path().join(format!("src/bin/{name}.rs")), main).expect("writable");
     }
     fs::write(dir.path().join("Cargo.toml"), manifest).expect("writable");
@@ -123,6 +129,21 @@ fn compare(programs: &[(String, Program)]) {
     }
 }
 
+/// A network in which nothing has a usual name, under a name that is no identifier.
+fn oddly_named() -> (Graph, &'static str) {
+    const NAMES: [&str; 10] =
+        ["", "self", "3", "3", "a+b", "*/ \u{202e}", "line\nfeed \"\\", "网络", "%2b", "L00_"];
+    let mut graph = common::linear_ending();
+    for (node, name) in graph.nodes.iter_mut().zip(NAMES) {
+        node.name = name.into();
+    }
+    for (value, name) in graph.values.iter_mut().zip(NAMES.into_iter().rev()) {
+        value.name = name.into();
+    }
+    graph.name = "*/ fn\n\u{202e}".into();
+    (graph, "3d_unet")
+}
+
 #[test]
 fn generated_crates_return_the_bytes_of_their_programs() {
     // With class-activation maps: one is the map that is averaged, the other has a layer of its own.
@@ -134,10 +155,17 @@ fn generated_crates_return_the_bytes_of_their_programs() {
         ("squeezenet", cam(common::network("squeezenet1_1", 64)), Rounding::TfliteDouble, "portable"),
         ("linear", cam(common::linear_ending()), Rounding::TfliteDouble, "portable"),
         ("anam", common::network("anam_net", 32), Rounding::TfliteDouble, "x86-vnni"),
+        ("odd", oddly_named().0, Rounding::TfliteDouble, "portable"),
+        ("taken", common::linear_ending(), Rounding::TfliteDouble, "portable"),
     ];
     let programs = cases.map(|(name, graph, rounding, target)| {
         let mut program = common::program(&common::quantized(graph, rounding), target);
-        program.name = format!("{name}_model");
+        program.name = match name {
+            "odd" => oddly_named().1.into(),
+            // Generated code has a trait of that name.
+            "taken" => "model".into(),
+            _ => format!("{name}_model"),
+        };
         program.metadata.cam = matches!(name, "squeezenet" | "linear");
         (name.to_string(), program)
     });

@@ -112,7 +112,7 @@ pub fn alternate(
             executor.run(&inputs)?;
             let mut round = Costs::default();
             time(executor, &inputs, |i, took| {
-                *round.steps.entry(program.steps[i].name.clone()).or_default() += ns(took);
+                *round.steps.entry(program.steps[i].layers.clone()).or_default() += ns(took);
             })?;
             costs.merge(&round);
             done();

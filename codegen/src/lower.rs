@@ -7,7 +7,7 @@ use crate::{
     error::{Error, Result},
     graph::{Graph, Node, ValueId},
     plan::{self, Placement},
-    program::{Blob, BlobBuilder, Call, Const, Location, Metadata, Pod, Program, Step, TensorInfo},
+    program::{Blob, BlobBuilder, Call, Const, Location, Metadata, Pod, Program, Step, TensorInfo, names},
     quantize::{Format, QGraph, QParams},
     tuning::{Choices, Tuning},
 };
@@ -133,7 +133,7 @@ impl Target {
 pub(crate) struct Draft {
     /// Index of the node that it belongs to.
     pub(crate) node: usize,
-    pub(crate) name: String,
+    pub(crate) layers: Vec<String>,
     pub(crate) kind: &'static str,
     pub(crate) call: Arc<dyn Call>,
     pub(crate) reads: Vec<ValueId>,
@@ -454,7 +454,7 @@ impl Lowering<'_> {
         let node = &self.q.graph.nodes[self.node];
         self.drafts.push(Draft {
             node: self.node,
-            name: node.name.clone(),
+            layers: vec![node.name.clone()],
             kind: node.op.kind(),
             call: Arc::new(call),
             reads: reads.to_vec(),
@@ -484,9 +484,9 @@ impl Pushed<'_> {
         self
     }
 
-    /// Another name than the node's, another kind than the operator's.
-    pub(crate) fn named(self, name: String, kind: &'static str) -> Self {
-        (self.0.name, self.0.kind) = (name, kind);
+    /// More layers than the node's, another kind than the operator's.
+    pub(crate) fn named(self, layers: Vec<String>, kind: &'static str) -> Self {
+        (self.0.layers, self.0.kind) = (layers, kind);
         self
     }
 
@@ -623,7 +623,8 @@ impl<'a> Base<'a> {
             .into_iter()
             .zip(&plan.scratch)
             .map(|(d, scratch)| Step {
-                name: d.name,
+                name: names::step_name(&d.layers),
+                layers: d.layers,
                 kind: d.kind,
                 call: d.call,
                 reads: d.reads,
@@ -635,7 +636,7 @@ impl<'a> Base<'a> {
             })
             .collect();
         let program = Program {
-            name: identifier(&q.graph.name),
+            name: names::identifier(&q.graph.name),
             metadata,
             target: target.name.into(),
             mode: q.mode(),
@@ -721,16 +722,6 @@ fn fusible(q: &QGraph, placement: &Placement) -> BTreeSet<ValueId> {
         .filter(|n| reader(n.output()).is_some_and(|r| r.op.can_take_rows_of(&*n.op)))
         .map(Node::output)
         .collect()
-}
-
-/// A Rust identifier in snake case.
-pub fn identifier(name: &str) -> String {
-    let mut id: String =
-        name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect();
-    if id.is_empty() || id.starts_with(|c: char| c.is_ascii_digit()) {
-        id.insert(0, '_');
-    }
-    id
 }
 
 /// No scratch.

@@ -39,8 +39,9 @@ impl QParams {
         Self { scale, zero_point }
     }
 
-    /// Nearest code, ties away from zero, clamped.
+    /// Nearest code, ties away from zero, clamped; for what is no number the code of 0.
     pub fn quantize(self, x: f32) -> i8 {
+        let x = if x.is_nan() { 0.0 } else { x };
         ((x / self.scale).round() + self.zero_point as f32).clamp(-128.0, 127.0) as i8
     }
 

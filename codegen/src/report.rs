@@ -81,8 +81,9 @@ pub fn report(program: &Program) -> Report {
                 bytes: tensor.bytes(),
                 scratch_bytes: step.scratch.len,
                 tuned: step
-                    .layers()
-                    .filter_map(|layer| Some((layer.into(), *program.tuned.get(layer)?)))
+                    .layers
+                    .iter()
+                    .filter_map(|layer| Some((layer.clone(), *program.tuned.get(layer)?)))
                     .collect(),
             }
         })

@@ -4,7 +4,12 @@ mod common;
 
 use niello_codegen::{
     board::{Board, check, elf_usage, peak, usage},
-    program::Program,
+    float::{Mode, everywhere},
+    int16::{Wide, widen},
+    lower::{Target, lower},
+    passes::optimize,
+    program::{Metadata, Program},
+    quantize::Format,
 };
 use std::{fs, path::Path};
 
@@ -89,6 +94,32 @@ fn a_program_fits_to_the_byte() {
     assert!(message.contains("RAM: 5 bytes too many") && !message.contains("FLASH:"), "{message}");
     let layer = peak(&program).unwrap().layer;
     assert!(message.contains(&format!("most is alive at layer `{layer}`")), "{message}");
+}
+
+#[test]
+fn inputs_and_outputs_are_counted_in_bytes() {
+    let io = |program: &Program| {
+        let usage = usage(program, &board(1 << 28, 1 << 28), 0);
+        let parts = usage.memories[1].parts.iter();
+        parts.filter(|part| part.name == "input and output").map(|part| part.bytes).sum::<u64>()
+    };
+    let elements = 12 * 8 * (1 + 3);
+    for (mode, bytes) in [(Mode::F32, 4), (Mode::F16, 2), (Mode::F16Native, 2)] {
+        let graph = optimize(common::anam_like());
+        let q = everywhere(graph, mode);
+        let program = lower(&q, Target::find("portable").unwrap(), Metadata::default()).unwrap();
+        assert_eq!(io(&program), bytes * elements, "{mode:?}");
+        let [flash, ram] = [0, 1].map(|i| usage(&program, &board(1 << 28, 1 << 28), 0).memories[i].used);
+        check(&program, &board(flash, ram), 0).unwrap();
+        check(&program, &board(flash, ram - 1), 0).unwrap_err();
+    }
+    // Layers of 16 bits lie between an input and an output of 8.
+    let calibration = common::calibrated(&optimize(common::anam_like()));
+    let mut q = common::quantized(common::anam_like());
+    widen(&mut q, &calibration, &Wide { activations: ["down".into()].into(), ..Wide::default() }).unwrap();
+    let program = lower(&q, Target::find("portable").unwrap(), Metadata::default()).unwrap();
+    assert!(program.tensors.iter().any(|tensor| matches!(tensor.format, Format::Int16 { .. })));
+    assert_eq!(io(&program), elements);
 }
 
 #[test]

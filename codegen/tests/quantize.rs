@@ -201,6 +201,7 @@ fn every_range_holds_zero_exactly() {
         let q = QParams::from_range(min, max);
         assert_eq!(q.dequantize(q.zero_point), 0.0);
         assert_eq!(q.quantize(0.0), q.zero_point);
+        assert_eq!([q.quantize(f32::NAN), q.quantize(-f32::NAN)], [q.zero_point; 2]);
         assert!(q.scale > 0.0 && q.scale.is_normal(), "[{min}, {max}]: {q:?}");
         assert!((q.zero_point as i32 - zero_point).abs() <= 1, "[{min}, {max}]: {q:?}");
         for x in [min, max] {

@@ -99,7 +99,13 @@ fn fewer_pixels_take_less_scratch() {
     let scratch = |pixels| {
         let choices = Choices::from([("square".into(), Choice { pixels: Some(pixels), winograd: None })]);
         let program = tuned(&q, target, choices).unwrap();
-        program.steps.iter().find(|step| step.layers().any(|layer| layer == "square")).unwrap().scratch.len
+        program
+            .steps
+            .iter()
+            .find(|step| step.layers.iter().any(|layer| layer == "square"))
+            .unwrap()
+            .scratch
+            .len
     };
     assert!(scratch(1) < scratch(12) && scratch(12) < scratch(48));
 }

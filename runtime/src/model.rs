@@ -1,25 +1,109 @@
 //! Models and the memory that they live in.
 
 use crate::{TensorInfo, kernels::Rounding, observe::LayerInfo};
-use core::cell::Cell;
+use core::{cell::Cell, fmt};
 
 /// Weights, aligned for the widest loads. Stays in flash.
 #[repr(C, align(64))]
 pub struct Aligned<const N: usize>(pub [u8; N]);
 
 /// The arena of a model: all activations and scratch.
+///
+/// With the feature `canaries`, [`Arena::CANARY_BYTES`] lie around it, half before and half behind. The first inference writes a pattern
+/// there, which nothing of niello touches again: [`Arena::check`] says whether somebody else has. A stack, a buffer or a transfer that runs
+/// over into the arena comes through there.
 #[repr(C, align(64))]
-pub struct Arena<const N: usize>([i8; N]);
+pub struct Arena<const N: usize> {
+    #[cfg(feature = "canaries")]
+    before: Canaries,
+    bytes: [i8; N],
+    #[cfg(feature = "canaries")]
+    behind: Canaries,
+}
+
+/// Words beside an arena: zeros before the first inference, so that a static arena lies in `.bss`. As many bytes as an arena is aligned to.
+#[cfg(feature = "canaries")]
+type Canaries = [u32; 16];
+
+/// After the first inference. Neither zeros nor a small number nor an address.
+#[cfg(feature = "canaries")]
+const CANARIES: Canaries = [0x5aa5_c33c; 16];
+
+/// An arena that somebody else has written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ArenaError {
+    /// Before its first byte: something with a lower address that ran over, or a stack from above that went all the way through.
+    Before,
+    /// Behind its last byte: a stack above it that grew down, or something that ran back.
+    Behind,
+}
+
+impl fmt::Display for ArenaError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Before => "memory before the arena was written over",
+            Self::Behind => "memory behind the arena was written over",
+        })
+    }
+}
+
+impl core::error::Error for ArenaError {}
 
 impl<const N: usize> Arena<N> {
+    /// Bytes around it that are watched: 0 without the feature `canaries`.
+    pub const CANARY_BYTES: usize = if cfg!(feature = "canaries") { 128 } else { 0 };
+
     /// Zeros: a static one lies in `.bss` and takes no flash.
     pub const fn new() -> Self {
-        Self([0; N])
+        Self {
+            #[cfg(feature = "canaries")]
+            before: [0; 16],
+            bytes: [0; N],
+            #[cfg(feature = "canaries")]
+            behind: [0; 16],
+        }
     }
 
-    /// Shared cells over the whole arena.
+    /// Shared cells over the whole arena: what inferences begin with.
     pub fn cells(&mut self) -> &[Cell<i8>] {
-        Cell::from_mut(&mut self.0[..]).as_slice_of_cells()
+        #[cfg(feature = "canaries")]
+        if self.is_unused() {
+            self.arm();
+        }
+        Cell::from_mut(&mut self.bytes[..]).as_slice_of_cells()
+    }
+
+    /// Writes the pattern around it anew: for an arena in memory that held anything before, or to go on after an error. Does nothing without
+    /// the feature `canaries`.
+    pub fn arm(&mut self) {
+        #[cfg(feature = "canaries")]
+        {
+            (self.before, self.behind) = (CANARIES, CANARIES);
+        }
+    }
+
+    /// Whether what lies around it is untouched since its first inference. Without the feature `canaries` nothing is known, and it always is.
+    ///
+    /// # Errors
+    /// It was written over; from then on always, until [`Arena::arm`]. What the last inferences returned is not to be trusted.
+    pub fn check(&self) -> Result<(), ArenaError> {
+        #[cfg(feature = "canaries")]
+        if !self.is_unused() {
+            for (canaries, error) in [(&self.before, ArenaError::Before), (&self.behind, ArenaError::Behind)]
+            {
+                // What the compiler saw being written is not what lies there now.
+                if *core::hint::black_box(canaries) != CANARIES {
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether no inference has begun.
+    #[cfg(feature = "canaries")]
+    fn is_unused(&self) -> bool {
+        [self.before, self.behind].as_flattened().iter().all(|word| *word == 0)
     }
 }
 
@@ -64,4 +148,34 @@ pub struct Metadata {
     pub preprocess: &'static str,
     /// Name and SHA-256 of every source file.
     pub sources: &'static [(&'static str, &'static str)],
+}
+
+#[cfg(all(test, feature = "canaries"))]
+mod tests {
+    use super::*;
+    use core::ptr;
+
+    #[test]
+    fn every_byte_around_an_arena_is_watched_once_it_is_used() {
+        const SIZE: usize = size_of::<Arena<192>>();
+        assert_eq!(SIZE, 192 + Arena::<192>::CANARY_BYTES);
+        for at in 0..SIZE {
+            let mut arena = Arena::<192>::new();
+            assert_eq!(arena.check(), Ok(()), "not used yet");
+            arena.cells().iter().for_each(|cell| cell.set(-1));
+            assert_eq!(arena.check(), Ok(()));
+            // SAFETY: a byte of the arena, any value of which is one.
+            unsafe { *ptr::from_mut(&mut arena).cast::<u8>().add(at) ^= 1 };
+            let expected = match at {
+                0..64 => Err(ArenaError::Before),
+                64..256 => Ok(()),
+                _ => Err(ArenaError::Behind),
+            };
+            assert_eq!(arena.check(), expected, "byte {at}");
+            arena.cells();
+            assert_eq!(arena.check(), expected, "byte {at}, after another inference");
+            arena.arm();
+            assert_eq!(arena.check(), Ok(()));
+        }
+    }
 }

@@ -1,4 +1,19 @@
-//! Between real numbers and int8 codes.
+//! Between real numbers and what inputs and outputs consist of.
+
+use crate::{F16, kernels::memory::Element};
+
+/// What the elements of an input or output are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Elements {
+    /// `i8`: codes, `real = scale * (code - zero_point)`.
+    Codes,
+    /// `i8`: indices of classes, as unsigned bytes.
+    Labels,
+    /// [`F16`]: numbers in half precision.
+    F16,
+    /// `f32`: numbers in single precision.
+    F32,
+}
 
 /// Shape and number format of an input or output.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -7,32 +22,85 @@ pub struct TensorInfo {
     pub name: &'static str,
     /// Height, width, channels; elements lie in this order, channels innermost.
     pub shape: [usize; 3],
-    /// `real = scale * (code - zero_point)`; 0 for class labels, whose codes are unsigned bytes.
+    /// What the elements are.
+    pub elements: Elements,
+    /// Of codes; 0 for labels, 1 for numbers.
     pub scale: f32,
-    /// The code of 0.
+    /// The code of 0; 0 for labels and numbers.
     pub zero_point: i8,
 }
 
-impl TensorInfo {
-    /// Nearest code for a real number, ties away from zero, clamped; needs floating point.
-    pub fn quantize(&self, x: f32) -> i8 {
-        if self.scale == 0.0 {
+/// A type of elements: what a real number is in it, and back. An `i8` may be a code or a label, as the [`TensorInfo`] says.
+pub trait Number: Element {
+    /// See [`TensorInfo::quantize`].
+    fn from_real(x: f32, info: &TensorInfo) -> Self;
+
+    /// See [`TensorInfo::dequantize`].
+    fn to_real(self, info: &TensorInfo) -> f32;
+}
+
+impl Number for i8 {
+    fn from_real(x: f32, info: &TensorInfo) -> Self {
+        if info.elements == Elements::Labels {
             return x as u8 as i8;
         }
-        let scaled = x / self.scale;
-        // The fraction is exact; values too large for i32 saturate and are clamped below.
+        let scaled = x / info.scale;
+        // The fraction is exact; values too large for i32 saturate and are clamped below, what is no number becomes 0.
         let whole = scaled as i32;
         let fraction = scaled - whole as f32;
         let nearest = whole.saturating_add((fraction >= 0.5) as i32 - (fraction <= -0.5) as i32);
-        nearest.saturating_add(self.zero_point as i32).clamp(-128, 127) as i8
+        nearest.saturating_add(info.zero_point as i32).clamp(-128, 127) as i8
     }
 
-    /// The real number of a code; needs floating point.
-    pub fn dequantize(&self, code: i8) -> f32 {
-        if self.scale == 0.0 {
-            return code as u8 as f32;
+    fn to_real(self, info: &TensorInfo) -> f32 {
+        if info.elements == Elements::Labels {
+            return self as u8 as f32;
         }
-        self.scale * (code as i32 - self.zero_point as i32) as f32
+        info.scale * (self as i32 - info.zero_point as i32) as f32
+    }
+}
+
+impl Number for F16 {
+    fn from_real(x: f32, _: &TensorInfo) -> Self {
+        Self::from_f32(x)
+    }
+
+    fn to_real(self, _: &TensorInfo) -> f32 {
+        self.to_f32()
+    }
+}
+
+impl Number for f32 {
+    fn from_real(x: f32, _: &TensorInfo) -> Self {
+        x
+    }
+
+    fn to_real(self, _: &TensorInfo) -> f32 {
+        self
+    }
+}
+
+impl TensorInfo {
+    /// What stands for a real number in an array of the input; needs floating point. In codes the nearest one, ties away from zero,
+    /// clamped, and for what is no number the code of 0; in half precision the nearest one; in single precision itself. The array's type
+    /// says which: the same line of firmware fills the input of a model in any format.
+    ///
+    /// ```
+    /// # use niello::{Elements, F16, TensorInfo};
+    /// # let info = TensorInfo { name: "x", shape: [1, 1, 2], elements: Elements::Codes, scale: 0.5, zero_point: 3 };
+    /// let mut input = [0i8; 2];
+    /// for (element, real) in input.iter_mut().zip([1.0, -0.3]) {
+    ///     *element = info.quantize(real);
+    /// }
+    /// assert_eq!(input, [5, 2]);
+    /// ```
+    pub fn quantize<N: Number>(&self, x: f32) -> N {
+        N::from_real(x, self)
+    }
+
+    /// The real number of an element; needs floating point.
+    pub fn dequantize<N: Number>(&self, element: N) -> f32 {
+        element.to_real(self)
     }
 
     /// Number of elements.
@@ -63,7 +131,8 @@ mod tests {
 
     #[test]
     fn quantize_rounds_half_away_from_zero_and_clamps() {
-        let info = TensorInfo { name: "x", shape: [1, 1, 1], scale: 0.5, zero_point: 3 };
+        let info =
+            TensorInfo { name: "x", shape: [1, 1, 1], elements: Elements::Codes, scale: 0.5, zero_point: 3 };
         for (x, code) in [
             (0.0, 3),
             (0.25, 4),
@@ -74,10 +143,23 @@ mod tests {
             (-1e9, -128),
             (f32::INFINITY, 127),
             (61.9, 127),
+            (f32::NAN, 3),
+            (-f32::NAN, 3),
         ] {
-            assert_eq!(info.quantize(x), code, "{x}");
+            assert_eq!(info.quantize::<i8>(x), code, "{x}");
         }
-        assert_eq!(info.dequantize(5), 1.0);
+        assert_eq!(info.dequantize(5i8), 1.0);
+    }
+
+    #[test]
+    fn labels_and_numbers_are_not_scaled() {
+        let info = |elements, scale| TensorInfo { name: "x", shape: [1; 3], elements, scale, zero_point: 0 };
+        let labels = info(Elements::Labels, 0.0);
+        assert_eq!((labels.quantize::<i8>(200.0), labels.dequantize(-56i8)), (-56, 200.0));
+        let halves = info(Elements::F16, 1.0);
+        assert_eq!((halves.quantize(0.1), halves.dequantize(F16(0x3c00))), (F16(0x2e66), 1.0));
+        let singles = info(Elements::F32, 1.0);
+        assert_eq!((singles.quantize::<f32>(0.3), singles.dequantize(-7.25f32)), (0.3, -7.25));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::kernels::{Memory, Operand, memory::In};
 /// What is known of a layer before it runs.
 #[derive(Clone, Copy, Debug)]
 pub struct LayerInfo {
-    /// The checkpoint's name.
+    /// The checkpoint's name, or several joined by `+`, as one word (docs/bit-exactness.md).
     pub name: &'static str,
     /// The operator.
     pub kind: &'static str,

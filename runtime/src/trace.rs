@@ -6,7 +6,10 @@
 //! Lines for layers have the form that `niello golden --log` reads, so that a decoded log (`defmt-print --log-format '{s}'`)
 //! can be held against a golden file.
 
-use crate::{LayerInfo, Metadata, Observer, Output, SelfTestError, TensorInfo, kernels::Rounding};
+use crate::{
+    Elements, LayerInfo, Metadata, Observer, Output, SelfTestError, TensorInfo, WeightsError,
+    kernels::Rounding,
+};
 use defmt::{Format, Formatter};
 
 /// An observer that logs every layer: index, name, shape and checksum of its result at level `debug`, before that operator
@@ -82,6 +85,22 @@ impl Format for SelfTestError {
     }
 }
 
+impl Format for WeightsError {
+    fn format(&self, f: Formatter<'_>) {
+        let Self { index, name, offset, len, expected, found } = *self;
+        defmt::write!(
+            f,
+            "weights of layer {=usize} `{=str}` ({=usize} bytes from {=usize}): {=u64:016x}, expected {=u64:016x}",
+            index,
+            name,
+            len,
+            offset,
+            found,
+            expected
+        );
+    }
+}
+
 impl Format for LayerInfo {
     fn format(&self, f: Formatter<'_>) {
         defmt::write!(f, "{=str}: {=str}, {=u64} multiply-accumulates", self.name, self.kind, self.macs);
@@ -90,14 +109,21 @@ impl Format for LayerInfo {
 
 impl Format for TensorInfo {
     fn format(&self, f: Formatter<'_>) {
-        let Self { name, shape: [h, w, c], scale, zero_point } = *self;
+        let Self { name, shape: [h, w, c], elements, scale, zero_point } = *self;
+        let elements = match elements {
+            Elements::Codes => "codes",
+            Elements::Labels => "labels",
+            Elements::F16 => "f16",
+            Elements::F32 => "f32",
+        };
         defmt::write!(
             f,
-            "{=str} {=usize}x{=usize}x{=usize}, scale {=f32}, zero point {=i8}",
+            "{=str} {=usize}x{=usize}x{=usize} {=str}, scale {=f32}, zero point {=i8}",
             name,
             h,
             w,
             c,
+            elements,
             scale,
             zero_point
         );

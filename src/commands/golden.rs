@@ -183,7 +183,7 @@ fn name(file: &Path) -> String {
 
 /// A layer's index, from its index or its name.
 fn layer_index(program: &Program, layer: &str) -> Result<usize> {
-    let named = || program.steps.iter().rposition(|step| step.name == layer);
+    let named = || program.steps.iter().rposition(|step| step.layer() == layer || step.name == layer);
     layer.parse().ok().or_else(named).ok_or_else(|| {
         Error::Invalid(format!("no layer `{layer}`; `niello report` lists the layers, by index or by name"))
     })

@@ -83,7 +83,7 @@ pub fn usage(program: &Program, board: &Board, table_bytes: usize) -> Usage {
     let mut usage = Usage::empty(board);
     let place = &board.place;
     let ends = program.inputs.iter().chain(&program.outputs);
-    let io: usize = ends.map(|id| program.tensor(*id).shape.len()).sum();
+    let io: usize = ends.map(|id| program.tensor(*id).bytes()).sum();
     usage.add(&place.weights, "weights", program.constant_bytes() as u64);
     usage.add(&place.code, "code", board.reserve.code.0);
     usage.add(&place.code, "tables", table_bytes as u64);

@@ -15,7 +15,7 @@ use crate::{
     graph::ValueId,
     lower::Draft,
     plan::{self, Effort, Load, MemoryPlan, Placement, Use},
-    program::{Blob, FUSED, TensorInfo},
+    program::{Blob, TensorInfo},
     quantize::QGraph,
 };
 pub(crate) use group::unplaced;
@@ -138,14 +138,13 @@ fn chained(
     threads: usize,
 ) -> Draft {
     let output = &tensors[group.output.0];
-    let mut names: Vec<&str> = members.iter().map(|draft| &*draft.name).collect();
+    let mut layers: Vec<String> = members.iter().flat_map(|draft| draft.layers.iter().cloned()).collect();
     let writes: Vec<ValueId> = members.iter().map(|draft| draft.writes).collect();
     if writes.iter().filter(|id| placement.root(**id).0 == group.output).ne([&group.output]) {
         // The result is none of the members', but made of several.
-        names.push(&output.name);
+        layers.push(output.name.clone());
     }
-    names.dedup();
-    let name = names.join(&FUSED.to_string());
+    layers.dedup();
     let (macs, constant_bytes) =
         members.iter().fold((0, 0), |(macs, bytes), draft| (macs + draft.macs, bytes + draft.constant_bytes));
     let Group { inputs, output, scratch, .. } = &group;
@@ -155,7 +154,7 @@ fn chained(
     let call = call::ChainCall::new(group, calls, placement, tensors.len(), threads);
     Draft {
         node,
-        name,
+        layers,
         kind: "RowChain",
         call: Arc::new(call),
         reads,

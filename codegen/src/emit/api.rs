@@ -3,7 +3,7 @@
 use super::{
     EmitOptions, metadata,
     spelling::{doc, group_digits},
-    tensor_info,
+    tensor_info, weights,
 };
 use crate::{
     graph::ValueId,
@@ -80,8 +80,11 @@ pub(super) fn api(
     });
     let about = model_docs(program);
     let name = &program.name;
+    let (weight_blocks, checks_of_memory) = weights::check(program, options.input_table.as_deref());
     quote! {
         #(#lengths)*
+
+        #weight_blocks
 
         #[doc = " The seed of the known-answer test's input."]
         pub const SELF_TEST_SEED: u64 = #seed;
@@ -139,6 +142,8 @@ pub(super) fn api(
                 #(#checks)*
                 Ok(())
             }
+
+            #checks_of_memory
         }
 
         impl Default for #model {
@@ -195,6 +200,11 @@ pub(super) fn buffers(program: &Program, ids: &[ValueId], base: &str) -> Vec<Buf
             }
         })
         .collect()
+}
+
+/// Whether some layers compute in floating point.
+pub(super) fn has_floats(program: &Program) -> bool {
+    program.steps.iter().any(|step| matches!(program.tensor(step.writes).format, Format::Float(_)))
 }
 
 /// Whether an input or output consists of halves.

@@ -1,9 +1,9 @@
 //! Writes generated code: whole or not at all.
 
-use super::{EmitOptions, LayerChecks, c_api, emit};
+use super::{EmitOptions, LayerChecks, api::has_floats, c_api, emit, spelling::harmless};
 use crate::{
     error::{Error, Result},
-    program::Program,
+    program::{Program, names},
 };
 use std::{
     fs, io,
@@ -114,23 +114,24 @@ fn write(program: &Program, options: &EmitOptions, dir: &Path, dependency: &str,
     let c_api = options.c_api.as_deref().map(|prefix| c_api::c_api(program, options, prefix)).transpose()?;
     let (c_features, c_profile, c_module) = if c_api.is_some() { C_PARTS } else { ("", "", "") };
     let prefix = options.c_api.as_deref();
-    let name = prefix.unwrap_or_else(|| program.name.trim_matches('_')).replace('_', "-");
+    let name = prefix.map_or_else(|| names::identifier(&program.name), Into::into).replace('_', "-");
     let manifest = format!(
         "# {MARK} {}: changes are lost when it is written again.\n\n[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[features]\n# Detect instruction \
          sets at run time (hosts and Linux boards).\nstd = [\"niello/std\"]\n# Share each layer out among threads: `niello::kernels::threads::set`, and `threads` in the recipe.\nthreads = [\"niello/threads\"]\n# Compare the bytes of every layer on the \
-         board: `check_layers`.\nlayer-checks = []\n# Log layers and the results of checks: `niello::trace`.\ndefmt = \
+         board: `check_layers`.\nlayer-checks = []\n# Watch the memory around the arena: `check_arena`.\ncanaries = [\"niello/canaries\"]\n# Log layers and the results of checks: `niello::trace`.\ndefmt = \
          [\"niello/defmt\"]\n{c_features}\n[dependencies]\nniello = {dependency}\n\n[workspace]\n{c_profile}",
         env!("CARGO_PKG_VERSION")
     );
     // Naming a linker section counts as unsafe code, which `forbid` would not let anyone allow.
     let sections = options.weights_section.is_some() || options.arena_section.is_some();
     let unsafe_code = if sections || c_api.is_some() { "deny" } else { "forbid" };
+    let whole = if has_floats(program) { "" } else { "no floating point in `infer`, " };
     let lib = format!(
-        "// {MARK} {}.\n\n//! {} as static Rust: no heap, no floating point in `infer`, the same bytes on every target.\n\
+        "// {MARK} {}.\n\n//! {} as static Rust: no heap, {whole}the same bytes on every target.\n\
          #![no_std]\n#![{unsafe_code}(unsafe_code)]\n\n{c_module}#[cfg(feature = \"layer-checks\")]\nmod layer_checks;\nmod model;\n\n\
          #[cfg(feature = \"layer-checks\")]\npub use layer_checks::*;\npub use model::*;\n",
         env!("CARGO_PKG_VERSION"),
-        program.metadata.network
+        harmless(&program.metadata.network)
     );
     let mut files: Vec<(PathBuf, &[u8])> = vec![
         ("src/weights.bin".into(), &generated.weights),

@@ -4,9 +4,30 @@ use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
 /// A doc comment line.
-pub(super) fn doc(text: impl Into<String>) -> TokenStream {
-    let text = format!(" {}", text.into());
+pub(super) fn doc(text: impl AsRef<str>) -> TokenStream {
+    let text = format!(" {}", harmless(text.as_ref()));
     quote!(#[doc = #text])
+}
+
+/// What may stand in a comment: nothing that ends a line, nothing that turns the direction of writing round, which compilers refuse.
+pub(super) fn harmless(text: &str) -> String {
+    let is_harmful = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.replace(is_harmful, " ")
+}
+
+/// Whether generated code may name a type or a trait so: a kernel or what it is made of, the runtime's, the prelude's.
+pub(super) fn is_named_by_models(name: &str) -> bool {
+    const NAMES: &str = "Add Aligned Arena ArenaError ArenaMemory ArgMax Attention Bounds Buffer CStr ChannelShuffle Checksum Codes Copy Corners \
+        Default Elements Embedding Err F16 Float Frame Function Gather Isa Kernel LayerInfo Layout Map Memory Metadata Misuse Model Mul \
+        Multiplier None Observer Ok Operand Option Output OutputStage PRelu PadChannels Place Range Region Requantize Reshape \
+        ResizeBilinear ResizeNearest Result Rounding RowChain SelfTestError Send Sized Softmax Some Space Stage Status Sub Sync Table \
+        TensorInfo Watch WeightBlock WeightCheck WeightsError Width";
+    // Kernels of several dimensions and formats.
+    ["2d", "Float", "Int16"].iter().any(|kind| name.ends_with(kind))
+        || NAMES.split_whitespace().any(|taken| taken == name)
 }
 
 /// `1234567` as `1_234_567`.

@@ -100,16 +100,12 @@ impl Bundle {
         let mut bundle = Self::default();
         for (name, tensor) in file.tensors() {
             let codes = || bytemuck::cast_slice(tensor.data()).to_vec();
-            match name.rsplit_once('/').map(|(case, what)| (case, what.split_once(' '))) {
-                Some((case, Some(("layer", layer)))) => {
-                    bundle.layers.insert((case.into(), layer.into()), codes());
-                }
-                Some((case, Some(("input", i)))) => {
-                    let i =
-                        i.parse().map_err(|_| Error::file(path, format!("tensor `{name}` has no number")))?;
-                    bundle.inputs.insert((case.into(), i), codes());
-                }
-                _ => {}
+            // Cases have no blanks in their names.
+            if let Some((case, layer)) = name.split_once("/layer ") {
+                bundle.layers.insert((case.into(), layer.into()), codes());
+            } else if let Some((case, i)) = name.split_once("/input ") {
+                let i = i.parse().map_err(|_| Error::file(path, format!("tensor `{name}` has no number")))?;
+                bundle.inputs.insert((case.into(), i), codes());
             }
         }
         Ok(bundle)

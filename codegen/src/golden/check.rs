@@ -1,9 +1,12 @@
 //! Runs a program against a golden file.
 
-use super::{Case, Codes, Golden, Source, key, observe, rows};
+use super::{Case, Codes, Golden, Source, observe, rows};
 use crate::{
     error::{Error, Result},
-    program::{FUSED, Program},
+    program::{
+        Program,
+        names::{unword, word},
+    },
 };
 use niello_kernels::Isa;
 use niello_runtime::self_test::Checksum;
@@ -95,8 +98,8 @@ fn check_case(
 ) -> Result<Option<Difference>> {
     let mut missing: BTreeMap<&str, &super::Layer> = case.layers.iter().map(|l| (&*l.name, l)).collect();
     for step in &program.steps {
-        for hidden in step.layers().rev().skip(1) {
-            missing.remove(&*key(hidden));
+        for hidden in step.layers.iter().rev().skip(1) {
+            missing.remove(&*word(hidden));
         }
     }
     let mut unknown = None;
@@ -180,10 +183,12 @@ impl Golden {
             let case = self.cases.iter().find(|c| c.source.name() == name);
             let case = case.ok_or_else(|| Error::Invalid(format!("the golden file has no case `{name}`")))?;
             for layer in &case.layers {
-                let shown = |name: &str| name.rsplit(FUSED).next() == Some(&layer.name);
-                let hidden = |name: &str| name.rsplit(FUSED).skip(1).any(|part| part == layer.name);
-                let found = lines.layers.iter().find(|l| shown(&key(&l.1)));
-                if found.is_none() && lines.layers.iter().any(|l| hidden(&key(&l.1))) {
+                let name_of_layer = unword(&layer.name);
+                let shown = |layers: &[String]| layers.last() == Some(&name_of_layer);
+                let found = lines.layers.iter().find(|(_, layers, _)| shown(layers));
+                if found.is_none()
+                    && lines.layers.iter().any(|(_, layers, _)| layers.contains(&name_of_layer))
+                {
                     continue;
                 }
                 let Some((index, _, found)) = found.cloned() else {

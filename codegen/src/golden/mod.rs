@@ -6,7 +6,8 @@
 //!
 //! Layers are matched by name. Results of concatenations are left out of the comparison: whether one is copied or written
 //! in place is the planner's choice, and it adds no byte that its operands do not have. A step that computes several layers
-//! is named after all of them, `a+b`, and shows the last one's result; the others are not compared.
+//! is named after all of them, `a+b`, and shows the last one's result; the others are not compared. Names stand there as words
+//! ([`crate::program::names`]).
 
 mod bundle;
 mod check;
@@ -18,7 +19,7 @@ pub use check::{Difference, check};
 use crate::{
     error::{Error, Result},
     execute::Executor,
-    program::Program,
+    program::{Program, names::word},
 };
 use niello_kernels::{Isa, Rounding};
 use niello_runtime::self_test::Checksum;
@@ -58,11 +59,11 @@ pub enum Source {
 }
 
 impl Source {
-    /// `seed:1` or `file:NAME`, without spaces.
+    /// `seed:1` or `file:NAME`, one word.
     pub fn name(&self) -> String {
         match self {
             Source::Seed(seed) => format!("seed:{seed}"),
-            Source::File(name) => format!("file:{}", name.replace(char::is_whitespace, "_")),
+            Source::File(name) => format!("file:{}", word(name)),
         }
     }
 }
@@ -72,7 +73,7 @@ impl Source {
 pub struct Layer {
     /// Index of the step in a program of target `portable`.
     pub index: usize,
-    /// The checkpoint's name, without spaces.
+    /// The checkpoint's name, as a [`word`].
     pub name: String,
     /// Height, width, bytes of a pixel: its channels, twice as many where codes have 16 bits.
     pub shape: [usize; 3],
@@ -85,7 +86,7 @@ pub struct Layer {
 /// A case to record: where its codes come from, and the codes of every input, dense NHWC.
 pub type Input = (Source, Vec<Vec<i8>>);
 
-/// Codes of whole layers, by case and layer name: to name the element that differs where no reference can be run.
+/// Codes of whole layers, by case and layer, as golden files name both: to name the element that differs where no reference can be run.
 pub type Codes = BTreeMap<(String, String), Vec<i8>>;
 
 /// Runs `program` with the reference kernels and records every layer.
@@ -94,7 +95,7 @@ pub type Codes = BTreeMap<(String, String), Vec<i8>>;
 /// Inputs that do not fit the program, or a program that does not keep every layer's result
 /// ([`crate::lower::lower_apart`] makes one that does).
 pub fn record(program: &Program, inputs: &[Input]) -> Result<(Golden, Codes)> {
-    if let Some(step) = program.steps.iter().find(|step| step.layers().count() > 1) {
+    if let Some(step) = program.steps.iter().find(|step| step.layers.len() > 1) {
         let message = format!("`{}` is one step: a golden file wants each layer's result", step.name);
         return Err(Error::Invalid(format!("{}: {message}", program.name)));
     }
@@ -131,14 +132,9 @@ fn observe(
     Executor::with_isa(program, isa).run_observed(&inputs, |index, view| {
         let step = &program.steps[index];
         if program.is_compared(index) {
-            each(index, &key(step.layers().next_back().unwrap_or_default()), &view.tensor(step.writes));
+            each(index, &word(step.layer()), &view.tensor(step.writes));
         }
     })
-}
-
-/// A layer's name as it stands in a golden file.
-fn key(name: &str) -> String {
-    name.replace(char::is_whitespace, "_")
 }
 
 /// A checksum for each row.

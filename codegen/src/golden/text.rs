@@ -1,7 +1,10 @@
 //! Golden files as text: one line per layer, so that a change is a readable diff.
 
 use super::{Case, Golden, Layer, Source};
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    program::names::{step_layers, unword, word},
+};
 use niello_kernels::Rounding;
 use std::fmt::{self, Write};
 
@@ -14,7 +17,7 @@ impl fmt::Display for Golden {
             f,
             "{HEADING}: FNV-1a checksums of the results of every layer, byte by byte, in [h, w, c] order"
         )?;
-        writeln!(f, "network {}", self.network)?;
+        writeln!(f, "network {}", word(&self.network))?;
         writeln!(f, "rounding {}", rounding_name(self.rounding))?;
         for case in &self.cases {
             writeln!(f, "\ncase {}", case.source.name())?;
@@ -70,13 +73,13 @@ fn read_line(golden: &mut Golden, line: &str) -> Option<()> {
     match words[..] {
         [] => {}
         [first, ..] if first.starts_with('#') => {}
-        ["network", name] => golden.network = name.into(),
+        ["network", name] => golden.network = unword(name),
         ["rounding", "tflite-double"] => golden.rounding = Rounding::TfliteDouble,
         ["rounding", "single"] => golden.rounding = Rounding::Single,
         ["case", name] => {
             let source = match name.split_once(':')? {
                 ("seed", seed) => Source::Seed(seed.parse().ok()?),
-                ("file", name) => Source::File(name.into()),
+                ("file", name) => Source::File(unword(name)),
                 _ => return None,
             };
             golden.cases.push(Case { source, inputs: vec![], layers: vec![], outputs: vec![] });
@@ -101,8 +104,8 @@ fn read_line(golden: &mut Golden, line: &str) -> Option<()> {
 /// What a device printed of one case.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
-    /// Index, name, checksum.
-    pub(super) layers: Vec<(usize, String, u64)>,
+    /// Index, the layers of the step, checksum.
+    pub(super) layers: Vec<(usize, Vec<String>, u64)>,
     pub(super) outputs: Vec<u64>,
 }
 
@@ -117,7 +120,7 @@ pub(super) fn parse_log(log: &str) -> Result<Vec<(String, Lines)>> {
             ["case", name] => cases.push((name.into(), Lines::default())),
             ["layer", index, name, _, sum] => {
                 let case = &mut cases.last_mut().ok_or_else(bad)?.1;
-                case.layers.push((index.parse().map_err(|_| bad())?, name.into(), hex(sum)?));
+                case.layers.push((index.parse().map_err(|_| bad())?, step_layers(name), hex(sum)?));
             }
             ["output", _, sum] => cases.last_mut().ok_or_else(bad)?.1.outputs.push(hex(sum)?),
             _ => {}

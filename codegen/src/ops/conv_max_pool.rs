@@ -5,7 +5,7 @@ use crate::{
     error::Result,
     lower::Lowering,
     plan::ALIGNMENT,
-    program::{Bindings, Call, FUSED, Location, TensorInfo},
+    program::{Bindings, Call, Location, TensorInfo},
 };
 use niello_kernels::{ConvMaxPool2d, Kernel, Region, Space};
 use proc_macro2::{Literal, TokenStream};
@@ -27,9 +27,9 @@ pub(super) fn fuse(cx: &mut Lowering<'_>, pool: MaxPoolCall) -> Result<()> {
     let producer = cx.take_draft::<Conv2dCall>(input).and_then(|draft| {
         let call =
             Arc::unwrap_or_clone((draft.call as Arc<dyn Any + Send + Sync>).downcast::<Conv2dCall>().ok()?);
-        Some((draft.name, call, draft.reads, draft.scratch, draft.macs, draft.constant_bytes))
+        Some((draft.layers, call, draft.reads, draft.scratch, draft.macs, draft.constant_bytes))
     });
-    let Some((name, conv, reads, scratch, macs, constant_bytes)) = producer else {
+    let Some((mut layers, conv, reads, scratch, macs, constant_bytes)) = producer else {
         cx.push(pool, &[input], output);
         return Ok(());
     };
@@ -49,11 +49,11 @@ pub(super) fn fuse(cx: &mut Lowering<'_>, pool: MaxPoolCall) -> Result<()> {
     let at = own.next_multiple_of(ALIGNMENT);
     let band = rows * row;
     let piece = if kernel > rows { pooled.w * pooled.c } else { 0 };
-    let name = format!("{name}{FUSED}{}", cx.node().name);
+    layers.push(cx.node().name.clone());
     let scratch = [own, at, at + band, piece];
     let call = ConvMaxPoolCall { conv, pool, rows: rows as u32, scratch, threads: threads as u32 };
     let bytes = cx.scratch_of_threads(at + band + piece);
-    let pushed = cx.push(call, &reads, output).named(name, "Conv2d+MaxPool2d");
+    let pushed = cx.push(call, &reads, output).named(layers, "Conv2d+MaxPool2d");
     pushed.scratch(bytes).constant_bytes(constant_bytes).macs(macs);
     Ok(())
 }

@@ -6,6 +6,7 @@
 
 mod blob;
 mod call;
+pub mod names;
 
 pub use blob::{Blob, BlobBuilder, Const, Pod};
 pub(crate) use call::kernel_call;
@@ -60,7 +61,9 @@ impl TensorInfo {
 /// One kernel call.
 #[derive(Debug)]
 pub struct Step {
-    /// The layer that it belongs to.
+    /// The layers that it computes without keeping their results, then the one whose result it writes. Never empty.
+    pub layers: Vec<String>,
+    /// All of them in one word, see [`names::step_name`].
     pub name: String,
     /// The operator, e.g. `Conv2d`.
     pub kind: &'static str,
@@ -80,13 +83,10 @@ pub struct Step {
     pub constant_bytes: usize,
 }
 
-/// Between the names of layers that one step computes: of all but the last, no result is kept.
-pub const FUSED: char = '+';
-
 impl Step {
-    /// Names of the layers that it computes without keeping their results, then of the one whose result it writes.
-    pub fn layers(&self) -> impl DoubleEndedIterator<Item = &str> {
-        self.name.split(FUSED)
+    /// The layer whose result it writes.
+    pub fn layer(&self) -> &str {
+        self.layers.last().map_or("", String::as_str)
     }
 }
 

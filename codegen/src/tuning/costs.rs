@@ -1,6 +1,6 @@
 //! What an inference costs, as a whole and layer by layer.
 
-use crate::{Error, Result};
+use crate::{Error, Result, program::names::step_layers};
 use std::collections::BTreeMap;
 
 /// Costs in whatever a runner counts: nanoseconds, instructions.
@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 pub struct Costs {
     /// Of the whole inference; absent: the sum of the layers.
     pub total: Option<u64>,
-    /// Of the steps, by name. Steps of several layers have names of several, see [`crate::program::FUSED`].
-    pub steps: BTreeMap<String, u64>,
+    /// Of the steps, by their layers.
+    pub steps: BTreeMap<Vec<String>, u64>,
 }
 
 impl Costs {
-    /// From what a runner prints: lines `layer NAME COST` and, at most, `total COST`. Other lines are ignored. Of a layer that is
+    /// From what a runner prints: lines `layer NAME COST`, where `NAME` is a step's ([`crate::program::names`]), and, at most, `total COST`. Other lines are ignored. Of a layer that is
     /// there several times, and of several totals, the smallest cost counts.
     ///
     /// # Errors
@@ -29,7 +29,7 @@ impl Costs {
                 cost.parse::<u64>().map_err(|_| wrong())
             };
             match (*first, name) {
-                ("layer", [name]) => costs.add_step(name, cost()?),
+                ("layer", [name]) => costs.add_step(step_layers(name), cost()?),
                 ("total", []) => costs.add_total(cost()?),
                 _ => {}
             }
@@ -45,15 +45,15 @@ impl Costs {
         self.total = Some(self.total.map_or(cost, |total| total.min(cost)));
     }
 
-    /// Notes a cost of a step.
-    pub fn add_step(&mut self, name: &str, cost: u64) {
-        self.steps.entry(name.into()).and_modify(|c| *c = cost.min(*c)).or_insert(cost);
+    /// Notes a cost of the step of these layers.
+    pub fn add_step(&mut self, layers: Vec<String>, cost: u64) {
+        self.steps.entry(layers).and_modify(|c| *c = cost.min(*c)).or_insert(cost);
     }
 
     /// The smaller of each cost and that of another run of the same program.
     pub fn merge(&mut self, other: &Self) {
         other.total.iter().for_each(|cost| self.add_total(*cost));
-        other.steps.iter().for_each(|(name, cost)| self.add_step(name, *cost));
+        other.steps.iter().for_each(|(layers, cost)| self.add_step(layers.clone(), *cost));
     }
 
     /// Of the whole inference.
@@ -70,8 +70,9 @@ mod tests {
     fn lines_of_runners_are_read_and_others_are_not() {
         let text = "warning: layer\nlayer a 5\nINFO layer b 7\nlayer b+c 70\nlayer a 4\nlayer a 6\nlayer d Conv2d 9 1\ntotal\n";
         let costs = Costs::parse(text).unwrap();
-        let steps: Vec<(&str, u64)> = costs.steps.iter().map(|(name, cost)| (&**name, *cost)).collect();
-        assert_eq!((steps, costs.total()), (vec![("a", 4), ("b+c", 70)], 74));
+        let steps: Vec<(String, u64)> =
+            costs.steps.iter().map(|(layers, cost)| (layers.join(" and "), *cost)).collect();
+        assert_eq!((steps, costs.total()), (vec![("a".into(), 4), ("b and c".into(), 70)], 74));
         assert_eq!(Costs::parse("layer a 5\ntotal 90\ntotal 80").unwrap().total(), 80);
     }
 

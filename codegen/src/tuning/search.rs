@@ -5,7 +5,6 @@
 //! that write parts of one concatenation where only its end is seen. Such a group is decided as one.
 
 use super::{Choice, Choices, Costs};
-use crate::program::FUSED;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Pixels per pass that are tried beside a layer's default, as multiples of it: numerators and denominators.
@@ -96,7 +95,7 @@ fn pays(before: u64, after: u64, margin: f64) -> bool {
 
 /// The cost of a group; `None` if nothing of it was measured.
 fn cost(costs: &Costs, group: &BTreeSet<&str>) -> Option<u64> {
-    let of_group = |(name, _): &(&String, &u64)| name.split(FUSED).any(|layer| group.contains(layer));
+    let of_group = |(layers, _): &(&Vec<String>, &u64)| layers.iter().any(|layer| group.contains(&**layer));
     costs.steps.iter().filter(of_group).map(|(_, cost)| *cost).reduce(|a, b| a + b)
 }
 
@@ -104,8 +103,8 @@ fn cost(costs: &Costs, group: &BTreeSet<&str>) -> Option<u64> {
 fn groups<'a>(all: impl Iterator<Item = &'a Costs>) -> Vec<BTreeSet<&'a str>> {
     let mut groups: Vec<BTreeSet<&str>> = vec![];
     let mut group_of: BTreeMap<&str, usize> = BTreeMap::new();
-    for name in all.flat_map(|costs| costs.steps.keys()) {
-        let layers: BTreeSet<&str> = name.split(FUSED).collect();
+    for layers in all.flat_map(|costs| costs.steps.keys()) {
+        let layers: BTreeSet<&str> = layers.iter().map(String::as_str).collect();
         let met: BTreeSet<usize> = layers.iter().filter_map(|layer| group_of.get(layer).copied()).collect();
         let mut joint = layers;
         met.iter().for_each(|i| joint.append(&mut groups[*i]));
@@ -121,7 +120,8 @@ mod tests {
     use super::*;
 
     fn costs(steps: &[(&str, u64)]) -> Costs {
-        Costs { total: None, steps: steps.iter().map(|(name, cost)| (name.to_string(), *cost)).collect() }
+        let step = |(name, cost): &(&str, u64)| (crate::program::names::step_layers(name), *cost);
+        Costs { total: None, steps: steps.iter().map(step).collect() }
     }
 
     fn choices(of: &[(&str, Option<usize>, Option<bool>)]) -> Choices {

@@ -198,15 +198,14 @@ impl Shell {
 
 /// Whether every cost is one of the program's, and every layer with a choice has one.
 fn check(costs: &Costs, program: &Program) -> Result<()> {
-    let known: Vec<&str> = program.steps.iter().flat_map(|step| step.layers()).collect();
-    let costed: Vec<&str> =
-        costs.steps.keys().flat_map(|name| name.split(niello_codegen::program::FUSED)).collect();
+    let known: Vec<&String> = program.steps.iter().flat_map(|step| &step.layers).collect();
+    let costed: Vec<&String> = costs.steps.keys().flatten().collect();
     if let Some(layer) = costed.iter().find(|layer| !known.contains(layer)) {
         return Err(Error::Invalid(format!(
             "runner: printed a cost of layer `{layer}`, which the model does not have"
         )));
     }
-    match program.choices.keys().find(|layer| !costed.contains(&layer.as_str())) {
+    match program.choices.keys().find(|layer| !costed.contains(layer)) {
         Some(layer) => Err(Error::Invalid(format!("runner: printed no cost of layer `{layer}`"))),
         None => Ok(()),
     }

@@ -8,13 +8,13 @@ use self::header::header;
 use super::{
     EmitOptions,
     api::{Buffer, OUTPUT, buffers, element, has_halves},
-    spelling::group_digits,
+    spelling::{group_digits, harmless},
     type_name,
 };
 use crate::{
     error::{Error, Result},
     graph::ValueId,
-    program::Program,
+    program::{Program, names},
     quantize::Format,
 };
 use std::fmt::Write;
@@ -27,16 +27,18 @@ pub(super) struct CApi {
     pub(super) header: String,
 }
 
-/// Whether `prefix` can begin C's names: a lower-case identifier.
+/// Whether `prefix` can begin C's names and be a crate's: a lower-case identifier that is nobody else's ([`names::identifier`]).
 ///
 /// # Errors
 /// It cannot.
 pub fn check_c_prefix(prefix: &str) -> Result<()> {
-    let begins = prefix.starts_with(|c: char| c.is_ascii_lowercase());
-    if begins && prefix.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_') {
+    let possible = names::identifier(prefix);
+    if prefix == possible {
         return Ok(());
     }
-    let expected = "expected a letter, then letters, digits or `_`, all lower-case";
+    let expected = format!(
+        "expected a letter, then letters, digits or `_`, all lower-case, and no word that Rust, cargo or Windows have taken: `{possible}`, say"
+    );
     Err(Error::Invalid(format!("C API: `{prefix}` cannot begin names in C: {expected}")))
 }
 
@@ -88,14 +90,18 @@ fn ffi(program: &Program, options: &EmitOptions, prefix: &str) -> String {
         ),
         ("@class_names@", class_names(&program.metadata.classes)),
         ("@halves@", if has_halves(program) { "F16, ".into() } else { String::new() }),
+        (
+            "@table@",
+            if has_table { " (@NAME@_LAYERS: the table of @name@_prepare)".into() } else { String::new() },
+        ),
         ("@samples@", if has_table { SAMPLES.into() } else { String::new() }),
         ("@constants@", constants(program, &all)),
         ("@version@", env!("CARGO_PKG_VERSION").into()),
-        ("@network@", program.metadata.network.clone()),
         ("@type@", type_name(program)),
-        // What the other texts contain too comes last.
+        // What the other texts contain too comes last; in texts of the user's there is no mark.
         ("@name@", prefix.into()),
         ("@NAME@", prefix.to_uppercase()),
+        ("@network@", comment(&program.metadata.network)),
     ];
     lists.iter().fold(include_str!("ffi.rs.in").into(), |text: String, (mark, by)| text.replace(mark, by))
 }
@@ -123,10 +129,20 @@ impl Tensor<'_> {
         }
     }
 
+    /// The type of an element in C.
+    #[cfg(feature = "c-api")]
+    fn c_type(&self) -> &'static str {
+        match element(self.info.format) {
+            "F16" => "uint16_t",
+            "f32" => "float",
+            _ => "int8_t",
+        }
+    }
+
     /// What an element is.
     fn about(&self) -> &'static str {
         match element(self.info.format) {
-            "F16" => "numbers in half precision (IEEE 754 binary16)",
+            "F16" => "numbers in half precision, as the bits of an IEEE 754 binary16,",
             "f32" => "numbers in single precision",
             _ => "int8 codes",
         }
@@ -148,16 +164,22 @@ fn tensors<'p>(program: &'p Program, ids: &[ValueId], base: &str) -> Vec<Tensor<
 fn constants(program: &Program, tensors: &[Tensor<'_>]) -> String {
     let mut text = String::new();
     let mut checks = vec![
-        ("ARENA_BYTES".to_string(), "ARENA_BYTES".to_string()),
+        (
+            "ARENA_BYTES".to_string(),
+            "size_of::<Arena<ARENA_BYTES>>() - Arena::<ARENA_BYTES>::CANARY_BYTES".to_string(),
+        ),
         ("ARENA_ALIGN".into(), "align_of::<Arena<ARENA_BYTES>>()".into()),
         ("LAYERS".into(), "LAYERS.len()".into()),
     ];
     let mut add = |doc: &str, name: &str, ty: &str, value: &str| {
         let _ = writeln!(text, "/// {doc}\npub const @NAME@_{name}: {ty} = {value};\n");
     };
-    let arena = group_digits(program.plan.arena_bytes).to_string();
+    let arena = program.plan.arena_bytes.next_multiple_of(align_of::<niello_runtime::Arena<0>>());
+    let arena = group_digits(arena).to_string();
     add("Bytes of the arena: RAM for activations and scratch.", "ARENA_BYTES", "usize", &arena);
     add("What the address of the arena is a multiple of.", "ARENA_ALIGN", "usize", "64");
+    let canaries = "What a library with the feature `canaries` adds to @NAME@_ARENA_BYTES: it watches these bytes around the arena.";
+    add(canaries, "CANARY_BYTES", "usize", "128");
     add("Number of layers.", "LAYERS", "usize", &program.steps.len().to_string());
     if !program.metadata.classes.is_empty() {
         let classes = &program.metadata.classes;
@@ -195,6 +217,7 @@ fn constants(program: &Program, tensors: &[Tensor<'_>]) -> String {
             checks.push((format!("{upper}_SCALE"), format!("{info}.scale")));
         }
     }
+    checks.push(("CANARY_BYTES".into(), "128 && Arena::<ARENA_BYTES>::CANARY_BYTES <= 128".into()));
     text += "// They are the model's own.\nconst _: () = {\n";
     for (name, expected) in checks {
         let _ = writeln!(text, "    assert!(@NAME@_{name} == {expected});");
@@ -202,9 +225,9 @@ fn constants(program: &Program, tensors: &[Tensor<'_>]) -> String {
     text + "};\n"
 }
 
-/// What may stand in a comment of C: nothing that ends it or begins another.
+/// What may stand in a comment of C: nothing that ends it or begins another, no mark of a template.
 fn comment(text: &str) -> String {
-    text.replace("*/", "* /").replace("/*", "/ *").replace(char::is_control, " ")
+    harmless(text).replace("*/", "* /").replace("/*", "/ *").replace('@', "(at)")
 }
 
 fn class_names(classes: &[String]) -> String {
@@ -225,9 +248,9 @@ pub extern \"C\" fn @name@_class_name(index: u32) -> *const c_char {{
     )
 }
 
-/// A C string literal of Rust; a zero byte within would end it.
+/// A C string literal of Rust, without a mark of a template; a zero byte within would end it.
 fn c_string(text: &str) -> String {
-    format!("c{:?}", text.replace('\0', " "))
+    format!("c{:?}", text.replace('\0', " ")).replace('@', "\\u{40}")
 }
 
 /// Where samples become codes by tables.
