@@ -22,7 +22,7 @@ use niello_kernels::{Isa, Rounding, threads};
 use std::{
     cell::RefCell,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Mutex, Once},
+    sync::{Mutex, Once, OnceLock},
     time::Instant,
 };
 
@@ -78,17 +78,25 @@ pub(crate) fn quiet() {
 
 /// Checks everything of the graph that `bytes` say; `log` gets the calls of the builder.
 pub(crate) fn check(bytes: &[u8], log: &mut Vec<String>) -> Result<Outcome, Failure> {
-    let start = Instant::now();
+    let start = seconds();
     PANIC.with(|p| p.borrow_mut().clear());
     let outcome = catch_unwind(AssertUnwindSafe(|| whole(bytes, log)))
         .unwrap_or_else(|_| Err(format!("panic: {}", PANIC.with(|p| p.borrow().replace('\n', " | ")))));
     let hostile = log.first().is_some_and(|line| line.contains("hostile: true"));
     let outcome = outcome.map_err(|failure| if hostile { format!("hostile: {failure}") } else { failure });
-    let seconds = start.elapsed().as_secs_f64();
-    if outcome.is_ok() && seconds > 2.0 {
-        return Err(format!("time: {seconds:.1} s"));
+    let taken = seconds() - start;
+    if outcome.is_ok() && taken > 2.0 {
+        return Err(format!("time: {taken:.1} s"));
     }
     outcome
+}
+
+/// Time that this thread has computed; where the system does not say, that of the clock.
+fn seconds() -> f64 {
+    static START: OnceLock<Instant> = OnceLock::new();
+    let computed = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
+    let computed = computed.and_then(|text| text.split(' ').next()?.parse::<f64>().ok());
+    computed.map_or_else(|| START.get_or_init(Instant::now).elapsed().as_secs_f64(), |ns| 1e-9 * ns)
 }
 
 fn whole(bytes: &[u8], log: &mut Vec<String>) -> Result<Outcome, Failure> {
