@@ -90,6 +90,10 @@ fn check_memory(graph: &Graph) -> Result<()> {
 /// Bins of the histogram, half of them below zero.
 const BINS: usize = 8192;
 
+/// What the histogram of nothing covers: `2^-149`, the smallest number in single precision, so that bins are as fine for small values as for
+/// large ones.
+const LEAST: f64 = f32::from_bits(1) as f64;
+
 /// Range, distribution and channel means of one value.
 #[derive(Clone, Debug)]
 pub struct Statistics {
@@ -97,8 +101,9 @@ pub struct Statistics {
     pub min: f32,
     /// Largest value.
     pub max: f32,
-    /// The histogram covers `[-limit, limit)`; a power of two, doubled when a value does not fit.
-    limit: f32,
+    /// The histogram covers `[-limit, limit)`; a power of two, doubled when a value does not fit. In double precision, so that it is finite
+    /// whatever was seen.
+    limit: f64,
     bins: Vec<f64>,
     channel_sums: Vec<f64>,
     pixels: u64,
@@ -109,7 +114,7 @@ impl Default for Statistics {
         Self {
             min: f32::INFINITY,
             max: f32::NEG_INFINITY,
-            limit: 1.0 / 1024.0,
+            limit: LEAST,
             bins: vec![0.0; BINS],
             channel_sums: vec![],
             pixels: 0,
@@ -125,12 +130,12 @@ impl Statistics {
         if !largest.is_finite() || tensor.data.iter().any(|x| !x.is_finite()) {
             return Err(());
         }
-        self.cover(largest);
-        let scale = BINS as f32 / 2.0 / self.limit;
+        self.cover(largest as f64);
+        let scale = BINS as f64 / 2.0 / self.limit;
         for x in &tensor.data {
             self.min = self.min.min(*x);
             self.max = self.max.max(*x);
-            let bin = (x * scale).floor() as i64 + BINS as i64 / 2;
+            let bin = (*x as f64 * scale).floor() as i64 + BINS as i64 / 2;
             self.bins[bin.clamp(0, BINS as i64 - 1) as usize] += 1.0;
         }
         let c = tensor.shape.c;
@@ -143,15 +148,22 @@ impl Statistics {
     }
 
     /// Widens the histogram until it covers `[-x, x]`.
-    fn cover(&mut self, x: f32) {
+    fn cover(&mut self, x: f64) {
+        let mut doublings = 0;
         while x >= self.limit {
             self.limit *= 2.0;
-            let mut wider = vec![0.0; BINS];
-            for (i, n) in self.bins.iter().enumerate() {
-                wider[(i + BINS / 2) / 2] += n;
-            }
-            self.bins = wider;
+            doublings += 1;
         }
+        if doublings == 0 {
+            return;
+        }
+        let mut wider = vec![0.0; BINS];
+        let half = BINS as i64 / 2;
+        for (bin, n) in self.bins.iter().enumerate() {
+            // Rounds down on both sides of zero.
+            wider[(((bin as i64 - half) >> doublings.min(63)) + half) as usize] += n;
+        }
+        self.bins = wider;
     }
 
     /// Adds what another value showed (of any number of channels; channel means are not merged).
@@ -173,7 +185,7 @@ impl Statistics {
 
     /// Sum of squares.
     pub fn energy(&self) -> f64 {
-        self.bins.iter().enumerate().map(|(bin, n)| n * (self.centre(bin) as f64).powi(2)).sum()
+        self.bins.iter().enumerate().map(|(bin, n)| n * self.centre(bin).powi(2)).sum()
     }
 
     /// Mean of each channel.
@@ -181,12 +193,12 @@ impl Statistics {
         self.channel_sums.iter().map(|s| s / self.pixels as f64).collect()
     }
 
-    fn width(&self) -> f32 {
-        2.0 * self.limit / BINS as f32
+    fn width(&self) -> f64 {
+        2.0 * self.limit / BINS as f64
     }
 
-    fn centre(&self, bin: usize) -> f32 {
-        (bin as f32 - BINS as f32 / 2.0 + 0.5) * self.width()
+    fn centre(&self, bin: usize) -> f64 {
+        (bin as f64 - BINS as f64 / 2.0 + 0.5) * self.width()
     }
 
     /// The range that keeps `percent` of the values, cutting equal shares at both ends, within what was seen.
@@ -206,7 +218,9 @@ impl Statistics {
         let low = edge(&mut self.bins.iter().enumerate());
         let high = edge(&mut self.bins.iter().enumerate().rev());
         let half = self.width() / 2.0;
-        ((self.centre(low) - half).max(self.min), (self.centre(high) + half).min(self.max))
+        // Within what was seen, so that neither end is infinite in single precision.
+        let (low, high) = (self.centre(low) - half, self.centre(high) + half);
+        (low.max(self.min as f64) as f32, high.min(self.max as f64) as f32)
     }
 
     /// The range with the least squared error, by search along each end.
@@ -235,13 +249,13 @@ impl Statistics {
         let (min, max) = (min.min(0.0) as f64, max.max(0.0) as f64);
         let step = (max - min) / 255.0;
         let rounding = step * step / 12.0;
-        let half = self.width() as f64 / 2.0;
+        let half = self.width() / 2.0;
         self.bins
             .iter()
             .enumerate()
             .filter(|(_, n)| **n > 0.0)
             .map(|(bin, n)| {
-                let x = self.centre(bin) as f64;
+                let x = self.centre(bin);
                 let beyond = (x - half - max).max(min - x - half).max(0.0);
                 // Exact zeros are stored exactly, and ReLU makes many of them.
                 n * if beyond > 0.0 { beyond * beyond } else { rounding }
@@ -270,8 +284,39 @@ mod tests {
         assert_eq!(s.bins.iter().sum::<f64>(), 5.0);
         assert_eq!(s.limit, 128.0);
         for v in [-0.5f32, 3.0, 100.0, -7.0] {
-            let bin = (v / s.width()).floor() as i64 + BINS as i64 / 2;
+            let bin = (v as f64 / s.width()).floor() as i64 + BINS as i64 / 2;
             assert!(s.bins[bin as usize] > 0.0, "{v}");
+        }
+    }
+
+    #[test]
+    fn a_power_of_two_scales_what_is_chosen_and_nothing_else() {
+        let values: Vec<f32> =
+            (0..4000).map(|i| ((i * 37) % 1000) as f32 / 1000.0 - 0.3).chain([3.5]).collect();
+        let chosen = |exponent: i32| {
+            let factor = 2f64.powi(exponent);
+            let scaled: Vec<f32> = values.iter().map(|v| (*v as f64 * factor) as f32).collect();
+            let s = recorded(&scaled);
+            let ranges = [s.percentile(99.9), s.least_squares(), (s.min, s.max)];
+            ranges.map(|(min, max)| [min, max].map(|x| (x as f64 / factor) as f32))
+        };
+        for exponent in [-100, -30, -22, 10, 100, 126] {
+            assert_eq!(chosen(exponent), chosen(0), "2^{exponent}");
+        }
+    }
+
+    #[test]
+    fn the_largest_and_the_smallest_numbers_are_covered() {
+        for largest in [f32::MAX, 1.8e38, f32::MIN_POSITIVE, f32::from_bits(1), 0.0] {
+            for values in [[largest, -0.0], [-largest, 0.0], [largest, -largest]] {
+                let mut both = recorded(&values);
+                both.merge(&recorded(&values));
+                let (min, max) = (values[0].min(values[1]), values[0].max(values[1]));
+                for (low, high) in [both.least_squares(), both.percentile(99.99)] {
+                    assert!(min <= low && high <= max, "{values:?}: {low}..{high}");
+                }
+                assert!(both.squared_error(min, max).is_finite());
+            }
         }
     }
 

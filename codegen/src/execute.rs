@@ -21,6 +21,22 @@ pub struct Executor<'p> {
 #[repr(C, align(64))]
 struct Line([i8; 64]);
 
+/// An arena for a program.
+fn arena(program: &Program) -> Vec<Line> {
+    vec![Line([0; 64]); program.plan.arena_bytes.div_ceil(64)]
+}
+
+/// Its bytes.
+fn cells<'a>(arena: &'a mut [Line], program: &Program) -> &'a [Cell<i8>] {
+    let bytes: &mut [i8] = bytemuck::cast_slice_mut(arena);
+    Cell::from_mut(&mut bytes[..program.plan.arena_bytes]).as_slice_of_cells()
+}
+
+/// The memory of outputs.
+fn output_cells(outputs: &mut [Vec<i8>]) -> Vec<&[Cell<i8>]> {
+    outputs.iter_mut().map(|o| Cell::from_mut(&mut o[..]).as_slice_of_cells()).collect()
+}
+
 impl<'p> Executor<'p> {
     /// With the best instructions of this machine.
     pub fn new(program: &'p Program) -> Self {
@@ -29,8 +45,7 @@ impl<'p> Executor<'p> {
 
     /// With given instructions; the results are the same.
     pub fn with_isa(program: &'p Program, isa: Isa) -> Self {
-        let lines = program.plan.arena_bytes.div_ceil(64);
-        Self { program, arena: vec![Line([0; 64]); lines], isa }
+        Self { program, arena: arena(program), isa }
     }
 
     /// The instructions in use.
@@ -41,7 +56,7 @@ impl<'p> Executor<'p> {
     /// Outputs for `inputs`, dense NHWC each: a byte per code, or the little-endian bytes of numbers.
     ///
     /// # Errors
-    /// Inputs of the wrong number or length.
+    /// Inputs of the wrong number or length; a step whose kernel refuses its operands, which would compute nothing on a device.
     pub fn run(&mut self, inputs: &[&[i8]]) -> Result<Vec<Vec<i8>>> {
         self.run_observed(inputs, |_, _| {})
     }
@@ -64,11 +79,9 @@ impl<'p> Executor<'p> {
         let mut outputs: Vec<Vec<i8>> =
             program.outputs.iter().map(|id| vec![0; program.tensor(*id).bytes()]).collect();
         {
-            let cells: Vec<&[Cell<i8>]> =
-                outputs.iter_mut().map(|o| Cell::from_mut(&mut o[..]).as_slice_of_cells()).collect();
-            let arena: &mut [i8] = bytemuck::cast_slice_mut(&mut self.arena);
-            let arena = Cell::from_mut(&mut arena[..program.plan.arena_bytes]).as_slice_of_cells();
-            let memory = Memory::new(arena, inputs, &cells);
+            let outputs = output_cells(&mut outputs);
+            let memory = Memory::new(cells(&mut self.arena, program), inputs, &outputs);
+            program.check_fits(&memory)?;
             for (i, step) in program.steps.iter().enumerate() {
                 step.call.run(&program.bindings(i), &memory, self.isa);
                 observe(i, &View { program, memory });
@@ -95,6 +108,29 @@ impl View<'_> {
 }
 
 impl Program {
+    /// Whether every kernel would compute in such memory, on a device too, where one that does not returns without a word.
+    ///
+    /// # Errors
+    /// The first step whose kernel refuses its operands or parameters.
+    pub(crate) fn check_fits(&self, memory: &Memory<'_>) -> Result<()> {
+        let refused = (0..).zip(&self.steps).find(|(i, step)| !step.call.fits(&self.bindings(*i), memory));
+        refused.map_or(Ok(()), |(_, step)| {
+            let message = format!("the kernel `{}` refuses its operands", step.call.kernel());
+            Err(Error::Layer { layer: step.name.clone(), kind: step.kind, message })
+        })
+    }
+
+    /// As [`Program::check_fits`], for memory of the sizes that the program was planned for.
+    pub(crate) fn check_fits_its_memory(&self) -> Result<()> {
+        let of = |ids: &[ValueId]| -> Vec<Vec<i8>> {
+            ids.iter().map(|id| vec![0; self.tensor(*id).bytes()]).collect()
+        };
+        let (inputs, mut outputs) = (of(&self.inputs), of(&self.outputs));
+        let inputs: Vec<&[i8]> = inputs.iter().map(|input| &input[..]).collect();
+        let mut arena = arena(self);
+        self.check_fits(&Memory::new(cells(&mut arena, self), &inputs, &output_cells(&mut outputs)))
+    }
+
     /// Pseudo-random codes for every input: those of a generated crate's known-answer test with this seed.
     pub fn seeded_inputs(&self, seed: u64) -> Vec<Vec<i8>> {
         let mut codes = niello_runtime::self_test::Codes::new(seed);

@@ -2,25 +2,21 @@
 //!
 //! [`widen`] gives named layers 16 bits, their results or their weights. What must share a scale with a result
 //! ([`crate::ops::RangeRule::SameAsInputs`]) gets 16 bits too; where an operator reads one and cannot ([`crate::ops::Op::takes_int16`]), a
-//! [`Rescale`] goes in between, and also where a network's input, which keeps 8 bits, is concatenated with one. [`choose`] finds the layers by itself: what 8 bits are coarsest for comes first, as much as an error
+//! [`crate::ops::Rescale`] goes in between, and also where a network's input, which keeps 8 bits, is concatenated with one. [`choose`] finds the layers by itself: what 8 bits are coarsest for comes first, as much as an error
 //! budget needs.
 
 use crate::{
     calibrate::Calibration,
     error::{Error, Result},
     execute::Executor,
-    graph::{Graph, Node, Value, ValueId},
+    graph::{Graph, Node, ValueId},
     lower::{Target, lower_quickly},
-    ops::Rescale,
     quantize::{Format, Groups, QGraph},
     ranges::Seen,
     tensor::Tensor,
     verify::Comparison,
 };
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What has 16 bits, by the names of layers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -119,7 +115,7 @@ fn apply(
             node.inputs.iter_mut().filter(|input| **input == id).for_each(|input| *input = copy);
         }
         let made = q.graph.producer(id).expect("inputs stay narrow");
-        insert_copy(q, made + 1, name, id, format);
+        q.insert_copy(made + 1, name, id, format);
     }
     // A wide concatenation reads copies of operands that are not of its group.
     for at in (0..q.graph.nodes.len()).rev() {
@@ -127,26 +123,9 @@ fn apply(
         if !node.op.places_inputs() || !wide.contains(&node.output()) {
             continue;
         }
-        let format = q.formats[node.output().0];
-        let apart: BTreeSet<ValueId> = node.inputs.iter().filter(|id| !wide.contains(id)).copied().collect();
-        for id in apart {
-            let copy = ValueId(q.graph.values.len());
-            let node = &mut q.graph.nodes[at];
-            let name = format!("{}.{}", node.name, q.graph.values[id.0].name);
-            node.inputs.iter_mut().filter(|input| **input == id).for_each(|input| *input = copy);
-            insert_copy(q, at, name, id, format);
-        }
+        let apart = node.inputs.iter().filter(|id| !wide.contains(id)).copied().collect();
+        q.concatenate_copies(at, apart);
     }
-}
-
-/// Inserts, as node `at`, a copy of a value in another format; it becomes the last value.
-fn insert_copy(q: &mut QGraph, at: usize, name: String, of: ValueId, format: Format) {
-    let copy = ValueId(q.graph.values.len());
-    q.graph.values.push(Value { name: name.clone(), shape: q.graph.shape(of) });
-    q.formats.push(format);
-    q.channel_means.push(q.channel_means[of.0].clone());
-    let node = Node { name, op: Arc::new(Rescale), inputs: vec![of], outputs: vec![copy] };
-    q.graph.nodes.insert(at, node);
 }
 
 /// A choice of layers, and what it gives.

@@ -178,6 +178,39 @@ impl Codes {
     }
 }
 
+/// Integers that are multiplied by a factor between scales.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sums {
+    /// The largest magnitude.
+    pub(crate) largest: i64,
+    /// Magnitudes below it follow from the rounding of operands to their codes alone; at least 1.
+    pub(crate) noise: i64,
+    /// Bits of the register that a left shift fills, without its sign.
+    pub(crate) bits: u32,
+    /// How many codes the result has.
+    pub(crate) codes: i64,
+}
+
+impl Sums {
+    /// In 32 bits, for a result of 8.
+    pub(crate) const fn narrow(largest: i64, noise: i64) -> Self {
+        Self { largest, noise, bits: 31, codes: 1 << 8 }
+    }
+
+    /// In 32 bits, for a result of 16.
+    pub(crate) const fn of_int16(largest: i64, noise: i64) -> Self {
+        Self { largest, noise, bits: 31, codes: 1 << 16 }
+    }
+
+    /// In 64 bits, as `niello_kernels::int16::rescale` takes them: sums below `2^47`, factors below `2^15`.
+    pub(crate) const fn wide(noise: i64) -> Self {
+        Self { largest: (1 << 47) - 1, noise, bits: 61, codes: 1 << 16 }
+    }
+
+    /// Differences between a code of 8 bits and a zero point.
+    pub(crate) const CODES: Self = Self::narrow(255, 1);
+}
+
 /// What an operator sees while it is lowered.
 pub struct Lowering<'a> {
     q: &'a QGraph,
@@ -356,6 +389,40 @@ impl Lowering<'_> {
         Multiplier::from_real(real).ok_or_else(|| self.error(format!("scale factor {real} is out of range")))
     }
 
+    /// The factor of sums, which no left shift carries out of their register. Where the result's scale is so fine that one would, anything but
+    /// rounding noise of the operands lies beyond the result's codes: then that is the largest factor that does not.
+    ///
+    /// # Errors
+    /// Sums that do not fit, a factor that is out of range without that; the error names the layer.
+    pub(crate) fn multiplier_for(&self, real: f64, sums: Sums) -> Result<Multiplier> {
+        self.fitting(Multiplier::from_real(real), real, sums)
+    }
+
+    /// As [`Lowering::multiplier_for`], where `real` has been rounded to `multiplier`, if it has.
+    pub(crate) fn fitting(
+        &self,
+        multiplier: Option<Multiplier>,
+        real: f64,
+        sums: Sums,
+    ) -> Result<Multiplier> {
+        let Sums { largest, noise, bits, codes } = sums;
+        let room = bits as i32 - (i64::BITS - largest.leading_zeros()) as i32;
+        if room < 0 {
+            return Err(
+                self.error(format!("accumulator can reach {largest}, which does not fit {} bits", bits + 1))
+            );
+        }
+        // The largest shift of a multiplier.
+        let most = room.min(30);
+        match multiplier {
+            Some(multiplier) if multiplier.shift <= most => Ok(multiplier),
+            _ if real > 0.0 && noise << most >= codes => Ok(Multiplier { mantissa: i32::MAX, shift: most }),
+            _ => Err(self.error(format!(
+                "scale factor {real} is out of range: the result's scale is too fine for sums of up to {largest}"
+            ))),
+        }
+    }
+
     /// Zero point, rounding and clamp of an output with a fused activation of range `[min, max]`.
     pub fn stage(&self, q: QParams, min: f32, max: f32) -> OutputStage {
         let clamp = |x: f32, otherwise: i8| if x.is_finite() { q.quantize(x) } else { otherwise };
@@ -517,7 +584,10 @@ impl<'a> Base<'a> {
                 cx.drafts.extend(own.cloned());
             }
         }
-        debug_assert!(cx.blob.is_empty(), "constants that the base does not have");
+        if !cx.blob.is_empty() {
+            let message = "an operator that is lowered again has constants: `places_inputs` and `can_take_rows_of` are for those without";
+            return Err(Error::Invalid(format!("{}: {message}", q.graph.name)));
+        }
         let uses: Vec<plan::Use<'_>> = cx.drafts.iter().map(Draft::uses).collect();
         let plan = plan::plan(q, &uses, placement, plan::Effort::Whole)?;
         Ok(Planned { drafts: cx.drafts, plan })
@@ -581,6 +651,7 @@ impl<'a> Base<'a> {
             tuned: target.tuning.choices.clone(),
         };
         plan::verify(&program)?;
+        program.check_fits_its_memory()?;
         Ok(program)
     }
 }

@@ -1,19 +1,23 @@
 //! Number formats: a scale and zero point for every tensor.
 //!
-//! Ranges come from [`crate::ranges`]. Tensors that must share a scale (all inputs and the output of a
-//! concatenation, both sides of a max pool, see [`crate::ops::RangeRule`]) form one group with one range. Weights are
-//! quantised later, by the operators, from what is decided here.
+//! Ranges come from [`crate::ranges`]. Tensors that must share a scale (both sides of a max pool, see [`crate::ops::RangeRule`]) form one
+//! group with one range. So do the operands and the result of a concatenation, where that costs nothing: an operand whose format an operator
+//! fixes, or that is much smaller than the result and read by others too, keeps a format of its own, and a rescaled copy is concatenated.
+//! Weights are quantised later, by the operators, from what is decided here.
 
 use crate::{
     calibrate::{Calibration, Statistics},
     error::Result,
     float::Mode,
-    graph::{Graph, Node, ValueId},
-    ops::RangeRule,
-    ranges::Ranges,
+    graph::{Graph, Node, Value, ValueId},
+    ops::{RangeRule, Rescale},
+    ranges::{Ranges, Seen},
 };
 use niello_kernels::{Float, Rounding};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// Scale and zero point of an int8 tensor: `real = scale * (q - zero_point)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -40,9 +44,9 @@ impl QParams {
         ((x / self.scale).round() + self.zero_point as f32).clamp(-128.0, 127.0) as i8
     }
 
-    /// What a code stands for.
+    /// What a code stands for; finite, also where the ends of the codes are beyond single precision.
     pub fn dequantize(self, q: i8) -> f32 {
-        self.scale * (q as i32 - self.zero_point as i32) as f32
+        (self.scale * (q as i32 - self.zero_point as i32) as f32).clamp(f32::MIN, f32::MAX)
     }
 
     /// Smallest and largest value that can be represented.
@@ -188,6 +192,29 @@ impl QGraph {
         self.channel_means = (0..self.graph.values.len()).map(means).collect();
     }
 
+    /// Lets the concatenation that is node `at` read copies of some operands, in its own format.
+    pub(crate) fn concatenate_copies(&mut self, at: usize, operands: BTreeSet<ValueId>) {
+        let format = self.formats[self.graph.nodes[at].output().0];
+        for (at, id) in (at..).zip(operands) {
+            // The concatenation is behind the copies that have been inserted.
+            let copy = ValueId(self.graph.values.len());
+            let node = &mut self.graph.nodes[at];
+            let name = format!("{}.{}", node.name, self.graph.values[id.0].name);
+            node.inputs.iter_mut().filter(|input| **input == id).for_each(|input| *input = copy);
+            self.insert_copy(at, name, id, format);
+        }
+    }
+
+    /// Inserts, as node `at`, a copy of a value in another format; it becomes the last value.
+    pub(crate) fn insert_copy(&mut self, at: usize, name: String, of: ValueId, format: Format) {
+        let copy = ValueId(self.graph.values.len());
+        self.graph.values.push(Value { name: name.clone(), shape: self.graph.shape(of) });
+        self.formats.push(format);
+        self.channel_means.push(self.channel_means[of.0].clone());
+        let node = Node { name, op: Arc::new(Rescale), inputs: vec![of], outputs: vec![copy] };
+        self.graph.nodes.insert(at, node);
+    }
+
     /// Bytes of a value.
     pub fn bytes(&self, id: ValueId) -> usize {
         self.formats[id.0].bytes() * self.graph.shape(id).len()
@@ -207,14 +234,14 @@ pub fn quantize(graph: Graph, calibration: &Calibration, options: &QuantizeOptio
     Ok(q)
 }
 
-/// Formats from ranges that have been chosen before; no bias is corrected.
+/// Formats from ranges that have been chosen before; no bias is corrected. A concatenation whose operand has another format reads a copy.
 ///
 /// # Errors
 /// A tensor without a range; tensors that must share a format and have different ranges.
 pub fn with_ranges(graph: Graph, ranges: &Ranges, rounding: Rounding) -> Result<QGraph> {
     let count = graph.values.len();
     let mut formats = vec![None; count];
-    for members in Groups::new(&graph).members() {
+    for members in Groups::new(&graph, ranges).members() {
         let format = match given_format(&graph, &members) {
             Some(format) => format,
             None => {
@@ -227,7 +254,17 @@ pub fn with_ranges(graph: Graph, ranges: &Ranges, rounding: Rounding) -> Result<
     let formats = formats.into_iter().map(|f| f.expect("every value is in a group")).collect();
     let (channel_means, corrections) = (vec![None; count], BTreeMap::new());
     let (wide_weights, modes) = (BTreeSet::new(), BTreeMap::new());
-    Ok(QGraph { graph, formats, rounding, channel_means, corrections, wide_weights, modes })
+    let mut q = QGraph { graph, formats, rounding, channel_means, corrections, wide_weights, modes };
+    for at in (0..q.graph.nodes.len()).rev() {
+        let node = &q.graph.nodes[at];
+        let format = q.formats[node.output().0];
+        let is_other = |id: &&ValueId| ![format, Format::Label].contains(&q.formats[id.0]);
+        if node.op.places_inputs() {
+            let apart = node.inputs.iter().filter(is_other).copied().collect();
+            q.concatenate_copies(at, apart);
+        }
+    }
+    Ok(q)
 }
 
 /// The format of values that share one, where no range decides it: labels, and results of operators that fix theirs.
@@ -249,13 +286,41 @@ pub(crate) struct Groups {
     parent: Vec<usize>,
 }
 
+/// How many times wider than an operand a concatenation may be at most to share its scale with one that others read too: five of its eight bits
+/// are left then.
+pub(crate) const MUCH_WIDER: f32 = 8.0;
+
 impl Groups {
-    pub(crate) fn new(graph: &Graph) -> Self {
-        Self::joined(graph, |_, _| true)
+    /// Of a graph as it is quantised. An operand of a concatenation keeps to itself, and is rescaled for it, if an operator fixes its format
+    /// and not that of all operands, or if it is [`MUCH_WIDER`] and something else reads the operand.
+    pub(crate) fn new(graph: &Graph, seen: &impl Seen) -> Self {
+        let mut groups = Self::joined(graph, |node, _| !node.op.places_inputs());
+        for node in graph.nodes.iter().filter(|node| node.op.places_inputs()) {
+            let fixed = |groups: &Self, id: ValueId| {
+                let members = groups.members_of(id);
+                (given_format(graph, &members), members)
+            };
+            let of: Vec<_> = node.inputs.iter().map(|id| fixed(&groups, *id)).collect();
+            let all_fixed_alike = of.iter().all(|(format, _)| format.is_some() && *format == of[0].0);
+            let whole = seen.seen(node.output()).map(width);
+            for (id, (format, members)) in node.inputs.iter().zip(of) {
+                let narrow =
+                    seen.seen(*id).zip(whole).is_some_and(|(s, whole)| width(s) * MUCH_WIDER < whole);
+                let joins = match format {
+                    Some(Format::Label) => false,
+                    Some(_) => all_fixed_alike,
+                    None => !(narrow && is_read_elsewhere(graph, &members)),
+                };
+                if joins {
+                    groups.join(*id, node.output());
+                }
+            }
+        }
+        groups
     }
 
-    /// As [`Groups::new`], but what shares a scale with an input of the network only because both are concatenated does not:
-    /// the operand can be given the scale of the result in between.
+    /// All operands and results that share a scale as they are, but what does so with an input of the network only because both are
+    /// concatenated does not: the operand can be given the scale of the result in between.
     pub(crate) fn apart_from_inputs(graph: &Graph) -> Self {
         let without = Self::joined(graph, |node, _| !node.op.places_inputs());
         let given: BTreeSet<usize> = graph.inputs.iter().map(|id| without.root(id.0)).collect();
@@ -272,11 +337,20 @@ impl Groups {
         for node in graph.nodes.iter().filter(|n| n.op.range_rule() == RangeRule::SameAsInputs) {
             let inputs = node.inputs.iter().filter(|id| !is_label(**id) && joins(node, **id));
             for id in inputs.chain(&node.outputs) {
-                let (a, b) = (groups.root(id.0), groups.root(node.outputs[0].0));
-                groups.parent[a.max(b)] = a.min(b);
+                groups.join(*id, node.output());
             }
         }
         groups
+    }
+
+    fn join(&mut self, a: ValueId, b: ValueId) {
+        let (a, b) = (self.root(a.0), self.root(b.0));
+        self.parent[a.max(b)] = a.min(b);
+    }
+
+    fn members_of(&self, id: ValueId) -> Vec<ValueId> {
+        let root = self.root(id.0);
+        (0..self.parent.len()).filter(|i| self.root(*i) == root).map(ValueId).collect()
     }
 
     fn root(&self, mut i: usize) -> usize {
@@ -294,4 +368,21 @@ impl Groups {
         }
         by_root.into_values()
     }
+}
+
+/// From the smallest to the largest value of a range, 0 included.
+pub(crate) fn width((min, max): (f32, f32)) -> f32 {
+    // Half of each, so that it is finite.
+    max.max(0.0) / 2.0 - min.min(0.0) / 2.0
+}
+
+/// Whether the caller or a layer reads one of `members` as it is, not only concatenations and what hands it on in the same format.
+fn is_read_elsewhere(graph: &Graph, members: &[ValueId]) -> bool {
+    let reads = |node: &&Node| node.inputs.iter().any(|id| members.contains(id));
+    members.iter().any(|id| graph.outputs.contains(id))
+        || graph
+            .nodes
+            .iter()
+            .filter(reads)
+            .any(|node| !node.op.places_inputs() && !members.contains(&node.output()))
 }

@@ -58,7 +58,7 @@ impl Ranges {
             graph.require(name).map_err(|m| Error::Invalid(format!("range override for `{name}`: {m}")))?;
         }
         let mut ranges = vec![None; graph.values.len()];
-        for members in Groups::new(graph).members() {
+        for members in Groups::new(graph, calibration).members() {
             if given_format(graph, &members).is_some() {
                 continue;
             }

@@ -6,7 +6,9 @@
 mod common;
 
 use niello_codegen::{
-    Graph, ValueId,
+    Graph, Shape, ValueId,
+    graph::ConvParams,
+    ops::{GlobalAveragePool, Sub},
     plan::verify,
     program::{Bindings, Field, Program, Ref},
 };
@@ -17,7 +19,25 @@ use std::collections::HashMap;
 type Case = (&'static str, fn() -> Graph);
 
 /// Networks whose plans are tried.
-const CASES: [Case; 2] = [("anam_like", common::anam_like), ("branching", common::branching)];
+const CASES: [Case; 3] =
+    [("anam_like", common::anam_like), ("branching", common::branching), ("parts", parts)];
+
+/// Steps that read a concatenation and a part of it, which may be the last to read either.
+fn parts() -> Graph {
+    common::graph(|b| {
+        let x = b.input("input", Shape::new(5, 4, 3));
+        let [one, two] = ["one", "two"].map(|name| b.conv2d(name, x, ConvParams::new(4, 1)));
+        let whole = b.concat("whole", &[one, two]);
+        let product = b.mul("product", whole, two);
+        let again = b.concat("again", &[product, one]);
+        let gate = b.conv2d("gate", again, ConvParams::new(1, 1));
+        let gated = b.concat("gated", &[gate, again]);
+        let difference = b.add_op("difference", Sub::default(), &[gated, gate]);
+        let mean = b.add_op("mean", GlobalAveragePool, &[difference]);
+        let scaled = b.mul("scaled", difference, mean);
+        vec![b.conv2d("last", scaled, ConvParams::new(2, 1))]
+    })
+}
 
 fn operand(program: &Program, id: ValueId) -> Operand {
     let (tensors, blob) = (&program.tensors, &program.blob);

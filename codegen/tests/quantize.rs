@@ -2,11 +2,14 @@
 
 mod common;
 
-use common::{calibrated, graph, quantized};
+use common::{calibrated, graph, quantized, sample};
 use niello_codegen::{
     Graph, Shape,
+    execute::Executor,
     graph::ConvParams,
-    ops::{ArgMax, MaxPool2d, PointWise, Resize, ResizeMode, Softmax},
+    lower::{TARGETS, lower},
+    ops::{self, ArgMax, Function, MaxPool2d, PointWise, Resize, ResizeMode, Softmax},
+    program::Metadata,
     quantize::{Format, QGraph, QParams, QuantizeOptions, RangeMethod, quantize},
 };
 
@@ -79,12 +82,96 @@ fn formats_that_an_operator_defines_are_not_calibrated() {
     assert_eq!(format(&q, "labels"), Format::Label);
 }
 
+/// A branch of the range of `small` times `factor` that a convolution reads too, concatenated with `large`.
+fn beside_a_larger_one(factor: f32) -> QGraph {
+    quantized(graph(|b| {
+        let x = b.input("input", Shape::new(8, 8, 2));
+        let small = b.add_op("small", PointWise(Function::LeakyRelu(0.5)), &[x]);
+        let other = b.input("other", Shape::new(8, 8, 2));
+        let scale = ops::BatchNorm { factor: vec![factor as f64; 2], offset: vec![0.0; 2] };
+        let large = b.add_op("large", scale, &[other]);
+        let concat = b.concat("concat", &[small, large]);
+        let reads = b.conv2d("reads", small, ConvParams::new(2, 1));
+        vec![concat, reads]
+    }))
+}
+
+#[test]
+fn an_operand_that_others_read_keeps_a_scale_that_is_much_finer() {
+    let q = beside_a_larger_one(100.0);
+    assert_ne!(format(&q, "small"), format(&q, "concat"));
+    assert_eq!(format(&q, "large"), format(&q, "concat"));
+    assert_eq!(format(&q, "concat.small"), format(&q, "concat"), "a copy is concatenated");
+    let step = |name| format(&q, name).step().unwrap();
+    assert!(step("small") * 20.0 < step("concat"));
+    let q = beside_a_larger_one(5.0);
+    assert_eq!(format(&q, "small"), format(&q, "concat"), "it is not worth a copy");
+    assert!(q.graph.find("concat.small").is_none());
+}
+
+#[test]
+fn fixed_formats_stay_with_those_whose_they_are() {
+    for nested in [false, true] {
+        let q = quantized(graph(|b| {
+            let x = b.input("input", Shape::new(4, 4, 3));
+            let sigmoid = b.add_op("sigmoid", PointWise::sigmoid(), &[x]);
+            let tanh = b.add_op("tanh", PointWise(Function::Tanh), &[x]);
+            let pool = b.add_op("pool", MaxPool2d::new(3, 1).padding(1), &[tanh]);
+            let softmax = b.add_op("softmax", Softmax, &[x]);
+            let first = if nested { b.concat("inner", &[sigmoid, x]) } else { sigmoid };
+            let all = b.concat("all", &[x, first, pool, softmax]);
+            vec![b.add_op("max", MaxPool2d::new(2, 2), &[all])]
+        }));
+        let unit = Format::Int8(QParams { scale: 1.0 / 256.0, zero_point: -128 });
+        let signed = Format::Int8(QParams { scale: 1.0 / 128.0, zero_point: 0 });
+        assert_eq!((format(&q, "sigmoid"), format(&q, "softmax")), (unit, unit));
+        assert_eq!((format(&q, "tanh"), format(&q, "pool")), (signed, signed));
+        let (min, max) = format(&q, "input").range().unwrap();
+        assert!(min < -1.9 && max > 1.9, "{min}..{max}");
+        for name in ["all", "max", "all.pool", "all.softmax"] {
+            assert_eq!(format(&q, name), format(&q, "input"), "{name}");
+        }
+    }
+    let q = quantized(graph(|b| {
+        let x = b.input("input", Shape::new(4, 4, 3));
+        let [one, two] = ["one", "two"].map(|name| b.add_op(name, PointWise::sigmoid(), &[x]));
+        vec![b.concat("both", &[one, two])]
+    }));
+    assert_eq!(format(&q, "both"), format(&q, "one"), "formats that are all alike need no copies");
+    assert_eq!(q.graph.nodes.len(), 3);
+}
+
+#[test]
+fn what_is_concatenated_from_different_formats_is_near_float() {
+    let built = || {
+        graph(|b| {
+            let x = b.input("input", Shape::new(6, 5, 4));
+            let sigmoid = b.add_op("sigmoid", PointWise::sigmoid(), &[x]);
+            let tanh = b.add_op("tanh", PointWise(Function::Tanh), &[x]);
+            let inner = b.concat("inner", &[tanh, x]);
+            vec![b.concat("all", &[x, sigmoid, inner, tanh])]
+        })
+    };
+    let float = built().eval_f32(&sample(&built(), "first")).unwrap().remove(0);
+    for target in TARGETS {
+        let program = lower(&quantized(built()), target, Metadata::default()).unwrap();
+        let info = program.tensor(program.inputs[0]);
+        let codes = info.quantize(&sample(&built(), "first")[0].data);
+        let output = Executor::new(&program).run(&[&codes]).unwrap().remove(0);
+        let info = program.tensor(program.outputs[0]);
+        let step = info.format.step().unwrap();
+        for (x, y) in float.data.iter().zip(&info.dequantize(&output).data) {
+            assert!((x - y).abs() <= 1.01 * step, "{}: {y}, expected {x}", target.name);
+        }
+    }
+}
+
 #[test]
 fn a_tensor_that_calibration_did_not_see_is_an_error_that_names_it() {
     let small = graph(|b| vec![b.input("input", Shape::new(8, 8, 2))]);
     let message =
         quantize(sharing(), &calibrated(&small), &QuantizeOptions::default()).unwrap_err().to_string();
-    assert!(message.contains("`left` was not seen in calibration"), "{message}");
+    assert!(message.contains("`right` was not seen in calibration"), "{message}");
 }
 
 #[test]

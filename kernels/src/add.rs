@@ -4,7 +4,7 @@
 mod short;
 
 use crate::{
-    Isa, Kernel, Memory, Multiplier, Operand, OutputStage, Region, Rounding,
+    Isa, Memory, Multiplier, Operand, OutputStage, Region, Rounding,
     by_rows::{self, ByRows, Reach, Windowed, elements},
     isa::Vectorize,
     memory::{Runs, in_blocks, put},
@@ -48,11 +48,7 @@ pub const LEFT_SHIFT: u32 = 20;
 /// An addition takes about as long as so many multiply-accumulates of a convolution.
 const ADDITION: usize = 32;
 
-impl Kernel for Add {
-    fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        by_rows::run(self, mem, isa);
-    }
-}
+by_rows::kernel!(Add);
 
 // SAFETY: a part writes its rows, and reads the same rows of its operands, each element before it is overwritten.
 unsafe impl ByRows for Add {

@@ -1,6 +1,9 @@
 //! The class of each pixel.
 
-use crate::{Isa, Kernel, Memory, Operand};
+use crate::{
+    Isa, Kernel, Memory, Operand,
+    memory::{In, Out},
+};
 
 /// `out[y, x] = argmax over c of in[y, x, c]`; the first of equal ones wins. At most 128 channels, labels 0 to 127.
 #[derive(Clone, Copy, Debug)]
@@ -13,16 +16,11 @@ pub struct ArgMax {
 
 impl Kernel for ArgMax {
     fn run(&self, mem: &Memory<'_>, _: Isa) {
-        let (Some(input), Some(out)) = (mem.read(&self.input), mem.write(&self.output)) else {
-            debug_assert!(false, "operands outside memory");
+        let Some((input, out)) = self.views(mem) else {
+            debug_assert!(false, "operands outside memory, shapes that differ, or too many classes");
             return;
         };
         let [h, w, _] = out.shape();
-        let [in_h, in_w, classes] = input.shape();
-        if [in_h, in_w, 1] != out.shape() || classes > 128 {
-            debug_assert!(false, "shapes differ");
-            return;
-        }
         for y in 0..h {
             for x in 0..w {
                 let scores = input.pixel(y, x);
@@ -35,5 +33,17 @@ impl Kernel for ArgMax {
                 out.pixel(y, x).iter().for_each(|cell| cell.set(label as i8));
             }
         }
+    }
+
+    fn fits(&self, mem: &Memory<'_>) -> bool {
+        self.views(mem).is_some()
+    }
+}
+
+impl ArgMax {
+    fn views<'m>(&self, mem: &Memory<'m>) -> Option<(In<'m>, Out<'m>)> {
+        let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
+        let [h, w, classes] = input.shape();
+        (out.shape() == [h, w, 1] && classes <= 128).then_some((input, out))
     }
 }

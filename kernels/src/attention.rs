@@ -171,6 +171,10 @@ impl Kernel for Attention<'_> {
         };
         isa.vectorize(job);
     }
+
+    fn fits(&self, mem: &Memory<'_>) -> bool {
+        self.job(mem).is_some()
+    }
 }
 
 impl Vectorize for Job<'_, '_> {

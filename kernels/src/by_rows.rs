@@ -1,6 +1,6 @@
 //! Kernels whose output rows can be computed apart: some at a time, on this thread or on several.
 
-use crate::{Isa, Memory, Operand, Region, conv::part_of_scratch};
+use crate::{Isa, Kernel, Memory, Operand, Region, conv::part_of_scratch};
 use core::ops::Range;
 
 /// Which rows of its input a kernel reads.
@@ -92,7 +92,8 @@ pub(crate) unsafe trait ByRows: Copy + Sync {
     /// Multiply-accumulates, or what takes as long.
     fn work(&self) -> usize;
 
-    /// Whether [`ByRows::alone`] computes anything: what does not fit together is refused as a whole.
+    /// Whether [`ByRows::alone`] computes anything: what does not fit together is refused as a whole. [`Kernel::fits`] also asks the kernels of
+    /// which this one consists.
     fn fits(&self, mem: &Memory<'_>) -> bool;
 
     /// All rows on this thread. Small cores get a copy for each caller, fit for it; elsewhere one serves all callers, in other crates too, and
@@ -114,8 +115,24 @@ pub(crate) unsafe trait ByRows: Copy + Sync {
     }
 }
 
+/// [`Kernel`](crate::Kernel) for kernels that are [`ByRows`].
+macro_rules! kernel {
+    ($kernel:ident $(<$l:lifetime>)?) => {
+        impl$(<$l>)? $crate::Kernel for $kernel$(<$l>)? {
+            fn run(&self, mem: &$crate::Memory<'_>, isa: $crate::Isa) {
+                $crate::by_rows::run(self, mem, isa);
+            }
+
+            fn fits(&self, mem: &$crate::Memory<'_>) -> bool {
+                $crate::by_rows::ByRows::fits(self, mem)
+            }
+        }
+    };
+}
+pub(crate) use kernel;
+
 /// A kernel whose operands can be replaced by parts of them.
-pub(crate) trait Windowed: ByRows {
+pub(crate) trait Windowed: ByRows + Kernel {
     /// Whether [`Windowed::reach`] holds for all operands; a chain takes no kernel of which it does not.
     fn is_by_rows(&self) -> bool {
         true
@@ -168,6 +185,9 @@ pub trait RowStage {
     /// Computes the output's rows from `row` on, to `output`, from operands that begin with the first row that they need.
     /// Operands and scratch are other memory than the kernel's own.
     fn compute(&self, row: usize, views: Views, mem: &Memory<'_>, isa: Isa);
+
+    /// Whether [`RowStage::compute`] computes anything.
+    fn fits(&self, row: usize, views: Views, mem: &Memory<'_>) -> bool;
 }
 
 /// Memory for [`RowStage::compute`].
@@ -211,6 +231,11 @@ impl<K: Windowed> RowStage for K {
     fn compute(&self, row: usize, views: Views, mem: &Memory<'_>, isa: Isa) {
         let Views { reads, output, scratch } = views;
         self.over(row, reads, output, scratch).alone(mem, isa);
+    }
+
+    fn fits(&self, row: usize, views: Views, mem: &Memory<'_>) -> bool {
+        let Views { reads, output, scratch } = views;
+        Kernel::fits(&self.over(row, reads, output, scratch), mem)
     }
 }
 

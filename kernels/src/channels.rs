@@ -1,7 +1,7 @@
 //! Moving channels within a pixel: shuffling them between groups, and adding channels of zeros.
 
 use crate::{
-    Isa, Kernel, Memory, Operand, Region,
+    Isa, Memory, Operand, Region,
     by_rows::{self, ByRows, Reach, Windowed, elements},
     isa::Vectorize,
     memory::{Code, In, Out, in_blocks, put},
@@ -23,11 +23,7 @@ pub struct ChannelShuffle {
     pub groups: u32,
 }
 
-impl Kernel for ChannelShuffle {
-    fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        by_rows::run(self, mem, isa);
-    }
-}
+by_rows::kernel!(ChannelShuffle);
 
 impl ChannelShuffle {
     fn walk<'m>(&self, mem: &Memory<'m>) -> Option<Shuffle<'m, i8>> {
@@ -130,11 +126,7 @@ pub struct PadChannels {
     pub zero_point: i8,
 }
 
-impl Kernel for PadChannels {
-    fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        by_rows::run(self, mem, isa);
-    }
-}
+by_rows::kernel!(PadChannels);
 
 impl PadChannels {
     fn views<'m>(&self, mem: &Memory<'m>) -> Option<(In<'m>, Out<'m>)> {

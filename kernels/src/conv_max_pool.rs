@@ -32,6 +32,11 @@ impl Kernel for ConvMaxPool2d<'_> {
     fn run(&self, mem: &Memory<'_>, isa: Isa) {
         by_rows::run(self, mem, isa);
     }
+
+    /// Also whether both kernels fit whatever they would be given; where only one does not, the other one's results are written.
+    fn fits(&self, mem: &Memory<'_>) -> bool {
+        self.operands_fit(mem) && self.rows::<false>(mem, Isa::scalar())
+    }
 }
 
 // SAFETY: a part writes its rows of the output and, as `Conv2d` and `MaxPool2d` do with what they are given, its own scratch:
@@ -73,29 +78,7 @@ unsafe impl ByRows for ConvMaxPool2d<'_> {
             debug_assert!(false, "operands outside memory, or numbers of channels differ");
             return;
         }
-        let [oh, _, _] = self.pool.output.shape;
-        let (mut oy, mut held) = (0, 0..0);
-        while oy < oh {
-            let first = self.window(oy);
-            if first.len() > self.rows as usize {
-                self.tall(mem, isa, oy, first);
-                (oy, held) = (oy + 1, 0..0);
-                continue;
-            }
-            // As many windows as the rows in memory hold.
-            let mut end = oy + 1;
-            let mut needed = first.clone();
-            while end < oh && self.window(end).end.saturating_sub(first.start) <= self.rows as usize {
-                needed.end = self.window(end).end.max(needed.end);
-                end += 1;
-            }
-            let kept = held.start.max(needed.start)..held.end.min(needed.end).max(needed.start);
-            self.keep(mem, kept.start.saturating_sub(held.start), kept.len());
-            self.convolve(mem, isa, kept.end..needed.end, kept.len());
-            self.pooled(oy..end, needed.clone(), self.pool.output.rows(oy as usize..end as usize))
-                .alone(mem, isa);
-            (oy, held) = (end, needed);
-        }
+        self.rows::<true>(mem, isa);
     }
 }
 
@@ -156,6 +139,42 @@ impl ConvMaxPool2d<'_> {
             && mem.scratch(self.piece).is_some()
     }
 
+    /// Computes all rows, or else finds out whether both kernels fit all that they would be given.
+    #[cfg_attr(target_pointer_width = "32", inline(always))]
+    fn rows<const COMPUTE: bool>(&self, mem: &Memory<'_>, isa: Isa) -> bool {
+        let [oh, _, _] = self.pool.output.shape;
+        let (mut oy, mut held) = (0, 0..0);
+        while oy < oh {
+            let first = self.window(oy);
+            if first.len() > self.rows as usize {
+                if !self.tall::<COMPUTE>(mem, isa, oy, first) {
+                    return false;
+                }
+                (oy, held) = (oy + 1, 0..0);
+                continue;
+            }
+            // As many windows as the rows in memory hold.
+            let mut end = oy + 1;
+            let mut needed = first.clone();
+            while end < oh && self.window(end).end.saturating_sub(first.start) <= self.rows as usize {
+                needed.end = self.window(end).end.max(needed.end);
+                end += 1;
+            }
+            let kept = held.start.max(needed.start)..held.end.min(needed.end).max(needed.start);
+            if COMPUTE {
+                self.keep(mem, kept.start.saturating_sub(held.start), kept.len());
+            }
+            let output = self.pool.output.rows(oy as usize..end as usize);
+            if !(self.convolve::<COMPUTE>(mem, isa, kept.end..needed.end, kept.len())
+                && compute::<COMPUTE>(&self.pooled(oy..end, needed.clone(), output), mem, isa))
+            {
+                return false;
+            }
+            (oy, held) = (end, needed);
+        }
+        true
+    }
+
     /// Whether everything in scratch lies in that of the first thread.
     fn scratch_fits(&self) -> bool {
         let start = u64::from(self.scratch.offset);
@@ -201,14 +220,22 @@ impl ConvMaxPool2d<'_> {
     }
 
     /// Computes rows of the convolution's output, to row `at` of the memory and on.
-    fn convolve(&self, mem: &Memory<'_>, isa: Isa, rows: Range<usize>, at: usize) {
+    fn convolve<const COMPUTE: bool>(
+        &self,
+        mem: &Memory<'_>,
+        isa: Isa,
+        rows: Range<usize>,
+        at: usize,
+    ) -> bool {
         let count = rows.len();
-        if count > 0 {
-            let input = self.conv.input;
-            let needs = self.conv.reach().of(rows.clone(), input.shape[0] as usize);
-            let to = self.buffer(at..at + count);
-            self.conv.over(rows.start, [input.rows(needs); 2], to, self.conv.scratch).alone(mem, isa);
+        if count == 0 {
+            return true;
         }
+        let input = self.conv.input;
+        let needs = self.conv.reach().of(rows.clone(), input.shape[0] as usize);
+        let to = self.buffer(at..at + count);
+        let conv = self.conv.over(rows.start, [input.rows(needs); 2], to, self.conv.scratch);
+        compute::<COMPUTE>(&conv, mem, isa)
     }
 
     /// The pooling of `rows` of its output to `output`, from rows `held` of its input at the beginning of the memory.
@@ -220,26 +247,43 @@ impl ConvMaxPool2d<'_> {
     }
 
     /// Row `oy` of the pooling, whose `window` is taller than the rows in memory: piece by piece.
-    fn tall(&self, mem: &Memory<'_>, isa: Isa, oy: u32, window: Range<usize>) {
+    fn tall<const COMPUTE: bool>(&self, mem: &Memory<'_>, isa: Isa, oy: u32, window: Range<usize>) -> bool {
         let output = self.pool.output.rows(oy as usize..oy as usize + 1);
         let [_, ow, c] = output.shape;
         let piece = Operand::arena(self.piece.offset, [1, ow, c], c);
         let mut start = window.start;
         while start < window.end {
             let rows = start..window.end.min(start + self.rows as usize);
-            self.convolve(mem, isa, rows.clone(), 0);
+            if !self.convolve::<COMPUTE>(mem, isa, rows.clone(), 0) {
+                return false;
+            }
             let input = self.buffer(0..rows.len());
             let (kernel, padding) = ([rows.len() as u32, self.pool.kernel[1]], [0, self.pool.padding[1]]);
             let pool = MaxPool2d { input, kernel, padding, ..self.pool };
-            if start == window.start {
-                MaxPool2d { output, ..pool }.alone(mem, isa);
-            } else {
-                MaxPool2d { output: piece, ..pool }.alone(mem, isa);
+            let first = start == window.start;
+            if !compute::<COMPUTE>(
+                &MaxPool2d { output: if first { output } else { piece }, ..pool },
+                mem,
+                isa,
+            ) {
+                return false;
+            }
+            if COMPUTE && !first {
                 merge(mem, &piece, &output);
             }
             start = rows.end;
         }
+        true
     }
+}
+
+/// Computes a kernel, or else finds out whether it would.
+#[inline(always)]
+fn compute<const COMPUTE: bool>(kernel: &impl Windowed, mem: &Memory<'_>, isa: Isa) -> bool {
+    if COMPUTE {
+        kernel.alone(mem, isa);
+    }
+    COMPUTE || Kernel::fits(kernel, mem)
 }
 
 /// The larger of each two elements of one row, to the second.

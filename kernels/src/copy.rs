@@ -1,7 +1,7 @@
 //! Moving a tensor: as it is, or to another scale.
 
 use crate::{
-    Isa, Kernel, Memory, Multiplier, Operand, OutputStage, Region, Rounding,
+    Isa, Memory, Multiplier, Operand, OutputStage, Region, Rounding,
     by_rows::{self, ByRows, Reach, Windowed, elements},
     isa::Vectorize,
     memory::{Runs, in_blocks, put},
@@ -27,11 +27,7 @@ pub struct Copy {
     pub output: Operand,
 }
 
-impl Kernel for Copy {
-    fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        by_rows::run(self, mem, isa);
-    }
-}
+by_rows::kernel!(Copy);
 
 // SAFETY: a part writes its rows, and reads the same rows of its operands, each element before it is overwritten.
 unsafe impl ByRows for Copy {
@@ -108,11 +104,7 @@ pub struct Requantize {
     pub stage: OutputStage,
 }
 
-impl Kernel for Requantize {
-    fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        by_rows::run(self, mem, isa);
-    }
-}
+by_rows::kernel!(Requantize);
 
 // SAFETY: a part writes its rows, and reads the same rows of its operands, each element before it is overwritten.
 unsafe impl ByRows for Requantize {

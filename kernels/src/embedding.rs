@@ -1,9 +1,9 @@
 //! Rows of a table by labels.
 
 use crate::{
-    Isa, Kernel, Memory, Operand, Region,
+    Isa, Memory, Operand, Region,
     by_rows::{self, ByRows, Reach, Windowed, elements},
-    memory::{in_blocks, put},
+    memory::{In, Out, in_blocks, put},
 };
 use core::ops::Range;
 
@@ -23,9 +23,14 @@ pub struct Embedding<'a> {
     pub table: &'a [i8],
 }
 
-impl Kernel for Embedding<'_> {
-    fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        by_rows::run(self, mem, isa);
+by_rows::kernel!(Embedding<'a>);
+
+impl Embedding<'_> {
+    fn views<'m>(&self, mem: &Memory<'m>) -> Option<(In<'m>, Out<'m>)> {
+        let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
+        let ([h, w, c], codes) = (out.shape(), self.table.len());
+        let whole = c > 0 && codes >= c && codes.is_multiple_of(c);
+        (whole && input.shape() == [h, w, 1]).then_some((input, out))
     }
 }
 
@@ -44,11 +49,7 @@ unsafe impl ByRows for Embedding<'_> {
     }
 
     fn fits(&self, mem: &Memory<'_>) -> bool {
-        let (Some(input), Some(out)) = (mem.read(&self.input), mem.write(&self.output)) else {
-            return false;
-        };
-        let [h, w, c] = out.shape();
-        input.shape() == [h, w, 1] && c > 0 && self.table.len() >= c && self.table.len().is_multiple_of(c)
+        self.views(mem).is_some()
     }
 
     fn part(&self, rows: Range<usize>, index: usize) -> Self {
@@ -57,8 +58,7 @@ unsafe impl ByRows for Embedding<'_> {
 
     #[cfg_attr(target_pointer_width = "32", inline(always))]
     fn alone(&self, mem: &Memory<'_>, _: Isa) {
-        let (true, Some(input), Some(out)) = (self.fits(mem), mem.read(&self.input), mem.write(&self.output))
-        else {
+        let Some((input, out)) = self.views(mem) else {
             debug_assert!(false, "operands outside memory, or shapes and table do not fit together");
             return;
         };

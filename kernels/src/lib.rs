@@ -8,7 +8,7 @@
 //!   instruction set. The scalar tile is the reference: any other tile is correct when it returns the same bytes.
 //!
 //! Kernels never allocate and never panic. Each checks its operands once, at the top, against the memory that it was
-//! given; parameters that do not fit make it return without touching memory (and fail a debug assertion).
+//! given; parameters that do not [fit](Kernel::fits) make it return without touching memory (and fail a debug assertion).
 //!
 //! # Finding: no panics
 //!
@@ -96,8 +96,12 @@ pub use winograd::WinogradConv2d;
 pub trait Kernel {
     /// Reads its inputs from `mem` and writes its outputs to `mem`, with the instructions that `isa` grants.
     ///
-    /// The result does not depend on `isa`. If an operand does not fit `mem`, nothing is written.
+    /// The result does not depend on `isa`. Where it does not [fit](Kernel::fits), nothing is written, and a debug assertion fails.
     fn run(&self, mem: &Memory<'_>, isa: Isa);
+
+    /// Whether [`Kernel::run`] computes: all operands lie in `mem`, and the parameters fit together. The answer does not depend on what the
+    /// bytes of `mem` are, and none of them is written.
+    fn fits(&self, mem: &Memory<'_>) -> bool;
 }
 
 /// Compiles and runs the examples of the specification.

@@ -1,7 +1,7 @@
 //! Element-wise product of two tensors with different scales.
 
 use crate::{
-    Isa, Kernel, Memory, Multiplier, Operand, OutputStage, Region, Rounding,
+    Isa, Memory, Multiplier, Operand, OutputStage, Region, Rounding,
     by_rows::{self, ByRows, Reach, Windowed, elements},
     isa::Vectorize,
     memory::{OfTwo, Pairs},
@@ -46,11 +46,7 @@ impl Mul {
     }
 }
 
-impl Kernel for Mul {
-    fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        by_rows::run(self, mem, isa);
-    }
-}
+by_rows::kernel!(Mul);
 
 // SAFETY: a part writes its rows, and reads the same rows of its operands, each element before it is overwritten. An operand of one
 // pixel is read as a whole; it has another shape than the output, so that it is not the view that is written.

@@ -1,7 +1,7 @@
 //! Leaky ReLU with a slope for every channel.
 
 use crate::{
-    Isa, Kernel, Memory, Multiplier, Operand, OutputStage, Region, Rounding,
+    Isa, Memory, Multiplier, Operand, OutputStage, Region, Rounding,
     by_rows::{self, ByRows, Reach, Windowed, elements},
     isa::Vectorize,
     memory::{In, Out, in_blocks, put},
@@ -37,11 +37,7 @@ pub struct PRelu<'a> {
     pub stage: OutputStage,
 }
 
-impl Kernel for PRelu<'_> {
-    fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        by_rows::run(self, mem, isa);
-    }
-}
+by_rows::kernel!(PRelu<'a>);
 
 impl PRelu<'_> {
     fn views<'m>(&self, mem: &Memory<'m>) -> Option<(In<'m>, Out<'m>)> {

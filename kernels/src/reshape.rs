@@ -2,7 +2,7 @@
 
 use crate::{
     Isa, Kernel, Memory, Operand,
-    memory::{in_blocks, put},
+    memory::{In, Out, in_blocks, put},
 };
 
 /// Element `i` of `out` is element `i` of `in`, both in the order height, width, channel.
@@ -18,20 +18,14 @@ pub struct Reshape {
 
 impl Kernel for Reshape {
     fn run(&self, mem: &Memory<'_>, _: Isa) {
-        let (Some(input), Some(out)) = (mem.read(&self.input), mem.write(&self.output)) else {
-            debug_assert!(false, "operands outside memory");
+        let Some((input, out)) = self.views(mem) else {
+            debug_assert!(false, "operands outside memory, numbers of elements differ, or gaps in place");
             return;
         };
-        let ([h, w, c], [oh, ow, oc]) = (input.shape(), out.shape());
-        // `Memory` checked that both products fit.
-        if h * w * c != oh * ow * oc {
-            debug_assert!(false, "numbers of elements differ");
-            return;
-        }
         if core::ptr::eq(input.as_ptr(), out.as_ptr()) {
-            debug_assert!(self.is_dense(), "a reshape in place of a tensor with gaps");
             return;
         }
+        let ([_, w, c], [oh, ow, oc]) = (input.shape(), out.shape());
         let (mut y, mut x, mut at) = (0, 0, 0);
         for oy in 0..oh {
             for ox in 0..ow {
@@ -54,9 +48,21 @@ impl Kernel for Reshape {
             }
         }
     }
+
+    fn fits(&self, mem: &Memory<'_>) -> bool {
+        self.views(mem).is_some()
+    }
 }
 
 impl Reshape {
+    fn views<'m>(&self, mem: &Memory<'m>) -> Option<(In<'m>, Out<'m>)> {
+        let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
+        let ([h, w, c], [oh, ow, oc]) = (input.shape(), out.shape());
+        let elsewhere = || !core::ptr::eq(input.as_ptr(), out.as_ptr());
+        // `Memory` checked that both products fit.
+        (h * w * c == oh * ow * oc && (elsewhere() || self.is_dense())).then_some((input, out))
+    }
+
     /// Whether neither operand has gaps: all its elements lie one behind the other.
     fn is_dense(&self) -> bool {
         let dense = |o: &Operand| o.stride == o.shape[2] || o.shape[0] == 1 && o.shape[1] == 1;

@@ -29,7 +29,10 @@ pub struct ResizeNearest {
 
 impl Kernel for ResizeNearest {
     fn run(&self, mem: &Memory<'_>, _: Isa) {
-        let Some((input, out)) = operands(mem, &self.input, &self.output) else { return };
+        let Some((input, out)) = operands(mem, &self.input, &self.output) else {
+            debug_assert!(false, "operands outside memory, or numbers of channels differ");
+            return;
+        };
         let ([h, w, _], [oh, ow, _]) = (input.shape(), out.shape());
         let (scale_y, scale_x) = (h as f32 / oh as f32, w as f32 / ow as f32);
         for oy in 0..oh {
@@ -38,6 +41,10 @@ impl Kernel for ResizeNearest {
                 map1(out.pixel(oy, ox), input.pixel(y, nearest(ox, scale_x, w)), |v| v);
             }
         }
+    }
+
+    fn fits(&self, mem: &Memory<'_>) -> bool {
+        operands(mem, &self.input, &self.output).is_some()
     }
 }
 
@@ -50,10 +57,7 @@ fn nearest(o: usize, scale: f32, size: usize) -> usize {
 
 /// The views of a kernel whose input and output have the same channels, and any sides.
 fn operands<'m>(mem: &Memory<'m>, input: &Operand, output: &Operand) -> Option<(In<'m>, Out<'m>)> {
-    let both =
-        mem.read(input).zip(mem.write(output)).filter(|(input, out)| input.shape()[2] == out.shape()[2]);
-    debug_assert!(both.is_some(), "operands outside memory, or numbers of channels differ");
-    both
+    mem.read(input).zip(mem.write(output)).filter(|(input, out)| input.shape()[2] == out.shape()[2])
 }
 
 /// Bilinear interpolation with 10-bit positions: TensorFlow Lite's integer `RESIZE_BILINEAR`. Input and output share
@@ -102,9 +106,16 @@ fn position(o: usize, size: usize, out: usize, corners: Corners) -> (usize, usiz
 
 impl Kernel for ResizeBilinear {
     fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        let Some((input, out)) = operands(mem, &self.input, &self.output) else { return };
+        let Some((input, out)) = operands(mem, &self.input, &self.output) else {
+            debug_assert!(false, "operands outside memory, or numbers of channels differ");
+            return;
+        };
         let channels = out.shape()[2];
         isa.vectorize(Bilinear::<i8>::new(self.corners, input, out, channels));
+    }
+
+    fn fits(&self, mem: &Memory<'_>) -> bool {
+        operands(mem, &self.input, &self.output).is_some()
     }
 }
 

@@ -23,6 +23,13 @@ pub struct Map {
     pub rows: u32,
 }
 
+impl Map {
+    /// Whether all rows that a band needs can be in memory.
+    fn has_room(&self, turn: &Turn) -> bool {
+        self.rows == 0 || turn.needed[1].saturating_sub(turn.needed[0]) <= self.rows as usize
+    }
+}
+
 /// A kernel of a chain.
 #[derive(Clone, Copy, Debug)]
 pub struct Stage<K> {
@@ -77,6 +84,9 @@ pub trait Stages: Copy + Sync {
 
     /// Runs the one of that index, see [`RowStage::compute`].
     fn compute(&self, index: usize, row: usize, views: Views, mem: &Memory<'_>, isa: Isa);
+
+    /// Whether it computes anything, see [`RowStage::fits`].
+    fn fits(&self, index: usize, row: usize, views: Views, mem: &Memory<'_>) -> bool;
 }
 
 impl Stages for () {
@@ -89,6 +99,10 @@ impl Stages for () {
     }
 
     fn compute(&self, _: usize, _: usize, _: Views, _: &Memory<'_>, _: Isa) {}
+
+    fn fits(&self, _: usize, _: usize, _: Views, _: &Memory<'_>) -> bool {
+        false
+    }
 }
 
 impl<K: RowStage + Copy + Sync, S: Stages> Stages for (Stage<K>, S) {
@@ -109,6 +123,13 @@ impl<K: RowStage + Copy + Sync, S: Stages> Stages for (Stage<K>, S) {
             Some(index) => self.1.compute(index, row, views, mem, isa),
         }
     }
+
+    fn fits(&self, index: usize, row: usize, views: Views, mem: &Memory<'_>) -> bool {
+        match index.checked_sub(1) {
+            None => self.0.kernel.fits(row, views, mem),
+            Some(index) => self.1.fits(index, row, views, mem),
+        }
+    }
 }
 
 impl Stages for &[Stage<&(dyn RowStage + Sync)>] {
@@ -124,6 +145,10 @@ impl Stages for &[Stage<&(dyn RowStage + Sync)>] {
         if let Some(stage) = self.get(index) {
             stage.kernel.compute(row, views, mem, isa);
         }
+    }
+
+    fn fits(&self, index: usize, row: usize, views: Views, mem: &Memory<'_>) -> bool {
+        self.get(index).is_some_and(|stage| stage.kernel.fits(row, views, mem))
     }
 }
 
@@ -233,6 +258,12 @@ impl<S: Stages> Kernel for RowChain<'_, S> {
     fn run(&self, mem: &Memory<'_>, isa: Isa) {
         by_rows::run(self, mem, isa);
     }
+
+    /// Also whether no map needs more rows than are in memory, and each kernel fits whatever it would be given; where only one does not,
+    /// results of others are written.
+    fn fits(&self, mem: &Memory<'_>) -> bool {
+        ByRows::fits(self, mem) && self.bands(|walk, rows| self.band_fits(walk, rows, mem))
+    }
 }
 
 // SAFETY: kernels write what `fits` checked: rows of the output, by `view`, and what lies in the scratch of the first thread, moved to
@@ -275,24 +306,44 @@ unsafe impl<S: Stages> ByRows for RowChain<'_, S> {
     }
 
     fn alone(&self, mem: &Memory<'_>, isa: Isa) {
-        if !self.fits(mem) {
+        if !ByRows::fits(self, mem) {
             debug_assert!(false, "operands of a chain outside memory, or not those of its maps");
             return;
         }
-        let [mut row, end] = self.frame.rows.map(|row| row as usize);
-        let mut walk = Walk::default();
-        while row < end {
-            let until = row.saturating_add(self.frame.band as usize).min(end);
-            if self.compute_band(&mut walk, row..until, mem, isa).is_none() {
-                debug_assert!(false, "a map of a chain needs more rows than are in memory");
-                return;
-            }
-            row = until;
+        if !self.bands(|walk, rows| self.compute_band(walk, rows, mem, isa)) {
+            debug_assert!(false, "a map of a chain needs more rows than are in memory");
         }
     }
 }
 
 impl<S: Stages> RowChain<'_, S> {
+    /// Hands all bands over, one after the other; `false` once `band` returns `None`.
+    #[inline(always)]
+    fn bands(&self, mut band: impl FnMut(&mut Walk, Range<usize>) -> Option<()>) -> bool {
+        let [mut row, end] = self.frame.rows.map(|row| row as usize);
+        let mut walk = Walk::default();
+        while row < end {
+            let until = row.saturating_add(self.frame.band as usize).min(end);
+            if band(&mut walk, row..until).is_none() {
+                return false;
+            }
+            row = until;
+        }
+        true
+    }
+
+    /// `None` where [`RowChain::compute_band`] would be, or a kernel would compute nothing.
+    fn band_fits(&self, walk: &mut Walk, rows: Range<usize>, mem: &Memory<'_>) -> Option<()> {
+        let turns = walk.band(&self.stages, self.frame.maps, rows)?;
+        self.frame.maps.iter().zip(turns).all(|(map, turn)| map.has_room(turn)).then_some(())?;
+        for index in 0..self.stages.count() {
+            if let Some((start, views)) = self.frame.views(&self.stages.link(index)?, turns)? {
+                self.stages.fits(index, start, views, mem).then_some(())?;
+            }
+        }
+        Some(())
+    }
+
     /// Computes output rows `rows`; `None` if they need more rows of a map than are in memory.
     fn compute_band(&self, walk: &mut Walk, rows: Range<usize>, mem: &Memory<'_>, isa: Isa) -> Option<()> {
         let turns = walk.band(&self.stages, self.frame.maps, rows)?;
@@ -404,9 +455,7 @@ impl Frame<'_> {
     #[inline(never)]
     fn keep(&self, mem: &Memory<'_>, turns: &[Turn]) -> Option<()> {
         for (map, turn) in self.maps.iter().zip(turns).filter(|(map, _)| map.rows > 0) {
-            if turn.needed[1].saturating_sub(turn.needed[0]) > map.rows as usize {
-                return None;
-            }
+            map.has_room(turn).then_some(())?;
             self.move_rows(mem, &map.operand, turn.needed[0].saturating_sub(turn.held[0]), turn.kept())?;
         }
         Some(())

@@ -4,7 +4,10 @@
 //! integer bits (Q5.26), their exponential is a Q0.31 number, the sum is kept in Q12.19, and the quotient comes from a
 //! Newton-Raphson reciprocal. Everything is defined on 32-bit integers; `docs/arithmetic.md` has the steps.
 
-use crate::{Isa, Kernel, Memory, Multiplier, Operand, arith};
+use crate::{
+    Isa, Kernel, Memory, Multiplier, Operand, arith,
+    memory::{In, Out},
+};
 
 /// `out = softmax over c of in`, at scale 1/256 and zero point -128. For at most 4095 classes, so that the sum fits.
 /// `output` may be the same view as `input`.
@@ -47,6 +50,11 @@ impl Softmax {
         Some((multiplier, -(radius as i64).min(i32::MAX as i64) as i32))
     }
 
+    fn views<'m>(&self, mem: &Memory<'m>) -> Option<(In<'m>, Out<'m>)> {
+        let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
+        (input.shape() == out.shape()).then_some((input, out))
+    }
+
     fn rescale(&self, difference: i32) -> i32 {
         // The shift is not negative here, so there is a single rounding whatever the program's mode is.
         let left = self.multiplier.shift.max(0) as u32;
@@ -56,14 +64,10 @@ impl Softmax {
 
 impl Kernel for Softmax {
     fn run(&self, mem: &Memory<'_>, _: Isa) {
-        let (Some(input), Some(out)) = (mem.read(&self.input), mem.write(&self.output)) else {
-            debug_assert!(false, "operands outside memory");
+        let Some((input, out)) = self.views(mem) else {
+            debug_assert!(false, "operands outside memory, or shapes differ");
             return;
         };
-        if input.shape() != out.shape() {
-            debug_assert!(false, "shapes differ");
-            return;
-        }
         let [h, w, _] = out.shape();
         for y in 0..h {
             for x in 0..w {
@@ -96,6 +100,10 @@ impl Kernel for Softmax {
                 }
             }
         }
+    }
+
+    fn fits(&self, mem: &Memory<'_>) -> bool {
+        self.views(mem).is_some()
     }
 }
 

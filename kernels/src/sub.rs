@@ -1,7 +1,7 @@
 //! Element-wise difference of two tensors with different scales.
 
 use crate::{
-    Isa, Kernel, Memory, Multiplier, Operand, OutputStage, Region, Rounding,
+    Isa, Memory, Multiplier, Operand, OutputStage, Region, Rounding,
     add::LEFT_SHIFT,
     by_rows::{self, ByRows, Reach, Windowed, elements},
     isa::Vectorize,
@@ -50,11 +50,7 @@ impl Sub {
     }
 }
 
-impl Kernel for Sub {
-    fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        by_rows::run(self, mem, isa);
-    }
-}
+by_rows::kernel!(Sub);
 
 // SAFETY: a part writes its rows, and reads the same rows of its operands, each element before it is overwritten. An operand of one
 // pixel is read as a whole; it has another shape than the output, so that it is not the view that is written.

@@ -1,7 +1,7 @@
 //! Point-wise non-linear functions as tables.
 
 use crate::{
-    Isa, Kernel, Memory, Operand, Region,
+    Isa, Memory, Operand, Region,
     by_rows::{self, ByRows, Reach, Windowed, elements},
     memory::{Runs, map1},
 };
@@ -23,15 +23,12 @@ pub struct Table<'a> {
     pub table: &'a [i8],
 }
 
-impl Kernel for Table<'_> {
-    fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        by_rows::run(self, mem, isa);
-    }
-}
+by_rows::kernel!(Table<'a>);
 
 impl Table<'_> {
-    fn runs<'m>(&self, mem: &Memory<'m>) -> Option<Runs<'m, 1>> {
-        Runs::new(mem.write(&self.output)?, [mem.read(&self.input)?])
+    fn runs<'m>(&self, mem: &Memory<'m>) -> Option<(Runs<'m, 1>, &[i8; 256])> {
+        let runs = Runs::new(mem.write(&self.output)?, [mem.read(&self.input)?])?;
+        Some((runs, self.table.first_chunk()?))
     }
 }
 
@@ -52,7 +49,7 @@ unsafe impl ByRows for Table<'_> {
     }
 
     fn fits(&self, mem: &Memory<'_>) -> bool {
-        self.table.len() >= 256 && self.runs(mem).is_some()
+        self.runs(mem).is_some()
     }
 
     fn part(&self, rows: Range<usize>, index: usize) -> Self {
@@ -61,8 +58,8 @@ unsafe impl ByRows for Table<'_> {
 
     #[cfg_attr(target_pointer_width = "32", inline(always))]
     fn alone(&self, mem: &Memory<'_>, _: Isa) {
-        let (Some(runs), Some(table)) = (self.runs(mem), self.table.first_chunk::<256>()) else {
-            debug_assert!(false, "operands outside memory, or shapes differ");
+        let Some((runs, table)) = self.runs(mem) else {
+            debug_assert!(false, "operands outside memory, shapes differ, or a short table");
             return;
         };
         for run in 0..runs.len() {

@@ -2,23 +2,8 @@
 
 mod common;
 
-use common::{Arena, Tensor};
+use common::{Arena, Tensor, refuses};
 use niello_kernels::{conv::scratch_bytes, *};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
-/// Runs a kernel that must refuse: not a byte of memory changes, and debug builds say so.
-fn refuses(what: &str, arena: &mut Arena, kernel: &dyn Kernel) {
-    for isa in Isa::available() {
-        let nothing = Operand::arena(0, [0, 0, 0], 0);
-        let result = catch_unwind(AssertUnwindSafe(|| arena.run(kernel, isa, &nothing, Region::EMPTY)));
-        if let Err(panic) = &result {
-            let message = panic.downcast_ref::<String>().cloned().unwrap_or_default();
-            assert!(!message.contains("was written"), "{what}: {message}");
-        }
-        assert_eq!(result.is_err(), cfg!(debug_assertions), "{what} on {}", isa.name());
-        assert!(arena.unchanged(), "{what} on {}", isa.name());
-    }
-}
 
 const STAGE: OutputStage = OutputStage { zero_point: 0, min: -128, max: 127, rounding: Rounding::Single };
 const HALF: Multiplier = Multiplier { mantissa: 1 << 30, shift: 0 };
@@ -294,6 +279,51 @@ fn convolutions_that_do_not_fit_together_are_refused() {
 }
 
 #[test]
+fn convolution_and_pooling_that_do_not_fit_together_are_refused() {
+    let mut arena = Arena::new();
+    let input = arena.place(&Tensor::from_fn([4, 4, 8], |_, _, c| c as i8), 8);
+    let output = arena.reserve([2, 2, 8], 8);
+    // The map's rows that are in memory, a row of the output, the convolution's own.
+    let held = arena.scratch(3 * 4 * 8);
+    let piece = arena.scratch(2 * 8);
+    let own = arena.scratch(scratch_bytes(Layout::VNNI, Gather::Pixels, 9, 8, 4));
+    arena.remember();
+    let map = Operand::arena(held.offset, [4, 4, 8], 8);
+    let (kernel, stride, padding) = ([2, 2], [2, 2], [0, 0]);
+    let conv = conv(input, map, own);
+    let pool = MaxPool2d { input: map, output, kernel, stride, padding, min: -128, max: 127 };
+    let scratch = Region { offset: held.offset, len: own.offset + own.len - held.offset };
+    let good = ConvMaxPool2d { conv, pool, rows: 3, piece, scratch, threads: 1 };
+    let (short, narrow) = (Region { len: scratch.len - 1, ..scratch }, Operand { shape: [4, 3, 8], ..map });
+    let cases: &[(&str, ConvMaxPool2d<'_>)] = &[
+        ("input outside", ConvMaxPool2d { conv: Conv2d { input: outside(input), ..conv }, ..good }),
+        ("output outside", ConvMaxPool2d { pool: MaxPool2d { output: outside(output), ..pool }, ..good }),
+        ("another map", ConvMaxPool2d { pool: MaxPool2d { input: narrow, ..pool }, ..good }),
+        ("no rows", ConvMaxPool2d { rows: 0, ..good }),
+        ("no threads", ConvMaxPool2d { threads: 0, ..good }),
+        ("short scratch", ConvMaxPool2d { scratch: short, ..good }),
+        ("more rows than scratch", ConvMaxPool2d { rows: 4, scratch: held, ..good }),
+        ("no piece", ConvMaxPool2d { rows: 1, piece: Region::EMPTY, ..good }),
+        ("few biases", ConvMaxPool2d { conv: Conv2d { bias: &[0; 15], ..conv }, ..good }),
+        (
+            "few biases for a tall window",
+            ConvMaxPool2d { conv: Conv2d { bias: &[0; 15], ..conv }, rows: 1, ..good },
+        ),
+    ];
+    for (what, case) in cases {
+        assert!(!arena.fits(case), "{what}");
+        // What pools before the convolution refuses would write: pooling takes what is in memory.
+        if case.conv.bias.len() == 16 {
+            refuses(what, &mut arena, case);
+        }
+    }
+    for good in [good, ConvMaxPool2d { rows: 1, ..good }] {
+        arena.run(&good, Isa::scalar(), &output, scratch);
+        assert!(!arena.unchanged());
+    }
+}
+
+#[test]
 fn transposed_convolutions_without_stride_are_refused() {
     let mut arena = Arena::new();
     let input = arena.place(&Tensor::from_fn([4, 4, 8], |_, _, c| c as i8), 8);
@@ -397,8 +427,7 @@ fn floating_point_that_does_not_fit_together_is_refused() {
     // Two numbers per pixel, so that anything else does not fit: other sides, half a number, outside memory, bytes.
     let few = Operand { shape: [4, 3, 8], ..output };
     let cut = Operand { shape: [4, 4, 7], ..output };
-    let outside = Operand { offset: FAR, ..output };
-    for (what, output) in [("few", few), ("cut", cut), ("outside", outside)] {
+    for (what, output) in [("few", few), ("cut", cut), ("outside", outside(output))] {
         let same: &[&dyn Kernel] = &[
             &AddFloat { a: input, b: input, output, types: three, range: ALL },
             &SubFloat { a: input, b: input, output, types: three, range: ALL },
@@ -632,6 +661,11 @@ fn convolutions_in_floating_point_that_do_not_fit_together_are_refused() {
     cases.iter().for_each(|(what, case)| refuses(what, &mut arena, case));
     arena.run(&good, Isa::scalar(), &output, scratch);
     assert!(!arena.unchanged());
+}
+
+/// Beyond the end of memory.
+fn outside(operand: Operand) -> Operand {
+    Operand { offset: FAR, ..operand }
 }
 
 /// Without the last byte of a pixel.

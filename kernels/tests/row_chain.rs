@@ -10,6 +10,7 @@ use niello_kernels::{
     *,
 };
 use proptest::prelude::*;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Numbers from a seed.
 struct Random(u64);
@@ -409,15 +410,16 @@ fn known_types_and_refusals() {
         min: -128,
         max: 127,
     };
-    let run = |arena: &mut Arena, rows: u32, reads: u8, band: u32| {
+    let run = |arena: &mut Arena, [rows, reads, band, filters]: [u32; 4]| {
         first.kernel(&mut Arena::new(), &input, &map, layout, gather, 20, |_, conv| {
             let within = Operand::arena(scratch.offset + 4096, held, 16);
-            let conv =
-                Conv2d { output: within, scratch: Region { offset: scratch.offset, ..conv.scratch }, ..conv };
+            let own = Region { offset: scratch.offset, ..conv.scratch };
+            let bias = &conv.bias[..filters as usize];
+            let conv = Conv2d { output: within, scratch: own, bias, ..conv };
             let pool = MaxPool2d { input: within, ..pool };
             let stages = (
                 Stage { kernel: conv, reads: [0; 2], writes: 1 },
-                (Stage { kernel: pool, reads: [reads; 2], writes: 2 }, ()),
+                (Stage { kernel: pool, reads: [reads as u8; 2], writes: 2 }, ()),
             );
             let maps = [
                 Map { operand: input, rows: 0 },
@@ -428,16 +430,16 @@ fn known_types_and_refusals() {
                 stages,
                 frame: Frame { maps: &maps, band, scratch, threads: 1, rows: [0, 9], shift: 0 },
             };
-            arena.run(&chain, Isa::detect(), &output, scratch)
+            let ran = AssertUnwindSafe(|| arena.attempt(&chain, Isa::detect(), &output, scratch));
+            (catch_unwind(ran).ok(), arena.fits(&chain))
         })
     };
-    let chained = run(&mut arena, 5, 1, 2);
+    let chained = run(&mut arena, [5, 1, 2, 16]);
     first.run(&mut arena, &input, &map, layout, gather, 20, Isa::detect());
-    assert_eq!(arena.run(&pool, Isa::detect(), &output, Region::EMPTY), chained);
-    // Too few rows, a map that is not the kernel's, more rows than scratch has, no rows at a time.
-    for (rows, reads, band) in [(4, 1, 2), (5, 0, 2), (5, 2, 2), (200, 1, 2), (5, 1, 0)] {
-        let refused =
-            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(&mut arena, rows, reads, band)));
-        assert!(refused.is_err() || !cfg!(debug_assertions), "{rows} {reads} {band}");
+    assert_eq!((Some(arena.run(&pool, Isa::detect(), &output, Region::EMPTY)), true), chained);
+    // Too few rows, a map that is not the kernel's, more rows than scratch has, no rows at a time, a kernel that would refuse.
+    for case in [[4, 1, 2, 16], [5, 0, 2, 16], [5, 2, 2, 16], [200, 1, 2, 16], [5, 1, 0, 16], [5, 1, 2, 15]] {
+        let (result, fits) = run(&mut arena, case);
+        assert!(!fits && result.is_none() == cfg!(debug_assertions), "{case:?}");
     }
 }

@@ -6,9 +6,7 @@ use crate::{
     plan::{ALIGNMENT, Placement},
     program::{Bindings, Call, Field, Location, Ref, TensorInfo},
 };
-use niello_kernels::{
-    Frame, Isa, Kernel, Memory, Region, RowChain, Space, Stage, by_rows::RowStage, row_chain::Map,
-};
+use niello_kernels::{Frame, Kernel, Region, RowChain, Space, Stage, by_rows::RowStage, row_chain::Map};
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 use std::sync::Arc;
@@ -84,7 +82,7 @@ impl Call for ChainCall {
         [self.kernel()].into_iter().chain(members).collect()
     }
 
-    fn run(&self, b: &Bindings<'_>, mem: &Memory<'_>, isa: Isa) {
+    fn bound(&self, b: &Bindings<'_>, show: &mut dyn FnMut(&dyn Kernel)) {
         let tensors = self.tensors(b);
         let inner = Bindings { tensors: &tensors, blob: b.blob, scratch: self.own(b) };
         let kernels: Vec<Box<dyn RowStage + Sync + '_>> =
@@ -105,7 +103,7 @@ impl Call for ChainCall {
             rows: [0, height],
             shift: 0,
         };
-        RowChain { stages: &stages[..], frame }.run(mem, isa);
+        show(&RowChain { stages: &stages[..], frame });
     }
 
     fn kernel_type(&self) -> TokenStream {

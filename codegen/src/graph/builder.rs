@@ -85,9 +85,10 @@ impl ConvParams {
         let mut axis = 0;
         while axis < 2 {
             let stride = if self.stride[axis] == 0 { 1 } else { self.stride[axis] };
-            let span = self.kernel[axis].saturating_sub(1) * self.dilation[axis] + 1;
-            let covered = size[axis].div_ceil(stride).saturating_sub(1) * stride + span;
-            let padding = covered.saturating_sub(size[axis]);
+            let span =
+                self.kernel[axis].saturating_sub(1).saturating_mul(self.dilation[axis]).saturating_add(1);
+            let covered = size[axis].div_ceil(stride).saturating_sub(1) * stride;
+            let padding = covered.saturating_add(span).saturating_sub(size[axis]);
             self.padding[2 * axis] = padding / 2;
             self.padding[2 * axis + 1] = padding - padding / 2;
             axis += 1;
@@ -201,6 +202,9 @@ impl<'w> GraphBuilder<'w> {
 
     /// A tensor that the caller gives.
     pub fn input(&mut self, name: &str, shape: Shape) -> ValueId {
+        if let Err(message) = ops::check_shape(shape) {
+            self.fail(Error::Layer { layer: name.into(), kind: "Input", message });
+        }
         let id = self.value(name, shape);
         self.graph.inputs.push(id);
         id
@@ -213,8 +217,13 @@ impl<'w> GraphBuilder<'w> {
 
     /// Any operator with one output.
     pub fn add_op(&mut self, name: &str, op: impl Op, inputs: &[ValueId]) -> ValueId {
-        let shape = match op.output_shapes(&self.graph.shapes(inputs)) {
-            Ok(shapes) => shapes[0],
+        let shapes = match self.first_error {
+            // Shapes may be those of other layers, after a mistake.
+            Some(_) => Ok(vec![Shape::new(1, 1, 1)]),
+            None => op.output_shapes(&self.graph.shapes(inputs)),
+        };
+        let shape = match shapes.and_then(|shapes| ops::check_shape(shapes[0]).map(|()| shapes[0])) {
+            Ok(shape) => shape,
             Err(message) => {
                 self.fail(Error::Layer { layer: name.into(), kind: op.kind(), message });
                 Shape::new(1, 1, 1)
@@ -293,6 +302,11 @@ impl<'w> GraphBuilder<'w> {
         let mean = self.tensor(&format!("{name}.running_mean"), &[c], Kind::BatchNormMean);
         let variance = self.tensor(&format!("{name}.running_var"), &[c], Kind::BatchNormVariance);
         self.ignored.push(format!("{name}.num_batches_tracked"));
+        let positive = |v: &f32| *v as f64 + p.epsilon > 0.0;
+        if let Some((channel, bad)) = variance.iter().enumerate().find(|(_, v)| !positive(v)) {
+            let problem = format!("`{name}.running_var`: holds {bad} for channel {channel}");
+            self.problems.push(format!("{problem}, expected variances above -{}", p.epsilon));
+        }
         self.add_op(name, ops::BatchNorm::new(&weight, &bias, &mean, &variance, p.epsilon), &[input])
     }
 
@@ -336,7 +350,10 @@ impl<'w> GraphBuilder<'w> {
 
     /// A trained tensor; zeros (and a problem on the list) if it cannot be had.
     pub fn tensor(&mut self, name: &str, shape: &[usize], kind: Kind) -> Arc<[f32]> {
-        let len: usize = shape.iter().product();
+        let len = shape.iter().try_fold(1usize, |product, d| product.checked_mul(*d));
+        let Some(len) = len.filter(|len| *len <= i32::MAX as usize) else {
+            return self.problem(format!("`{name}`: {shape:?} is too large"), 0);
+        };
         match self.weights.load(&Request { name, shape, kind }) {
             Ok(data) if data.len() == len => match data.iter().find(|v| !v.is_finite()) {
                 Some(bad) => self.problem(format!("`{name}`: holds {bad}, expected finite numbers"), len),
@@ -352,7 +369,7 @@ impl<'w> GraphBuilder<'w> {
         self.ignored.extend(prefixes.iter().map(|p| p.to_string()));
     }
 
-    /// The graph, if nothing went wrong and the source had no tensor too many.
+    /// The graph, if nothing went wrong and the source had no tensor too many. An output that is an input too, or another output, is a copy.
     pub fn finish(mut self, outputs: &[ValueId]) -> Result<Graph> {
         for name in self.weights.unused() {
             if !self.ignored.iter().any(|prefix| name.starts_with(prefix.as_str())) {
@@ -366,11 +383,21 @@ impl<'w> GraphBuilder<'w> {
                 problems: self.problems,
             });
         }
-        if let Some(error) = self.first_error {
-            return Err(error);
+        for (at, id) in outputs.iter().enumerate() {
+            // The caller's memory for an output is written by a layer of its own.
+            let is_made = !self.graph.inputs.contains(id) && !outputs[..at].contains(id);
+            let output = if is_made {
+                *id
+            } else {
+                let name = format!("{}.copy", self.graph.values[id.0].name);
+                self.add_op(&name, ops::Clamp::NONE, &[*id])
+            };
+            self.graph.outputs.push(output);
         }
-        self.graph.outputs = outputs.to_vec();
-        Ok(self.graph)
+        match self.first_error {
+            Some(error) => Err(error),
+            None => Ok(self.graph),
+        }
     }
 
     fn problem(&mut self, problem: String, len: usize) -> Arc<[f32]> {

@@ -114,21 +114,16 @@ impl Lock {
     /// A tensor without a range, a range without a tensor.
     pub fn ranges_of(&self, graph: &Graph) -> Result<Ranges> {
         let names = names(graph);
-        let mut by_value = vec![None; names.len()];
-        for members in Groups::new(graph).members() {
-            if given_format(graph, &members).is_some() {
-                continue;
-            }
-            for id in members {
-                let name = &names[id.0];
-                let range = self.ranges.get(name);
-                by_value[id.0] =
-                    Some(*range.ok_or_else(|| other_network(format!("has no range for `{name}`")))?);
+        let ranges = Ranges::new(names.iter().map(|name| self.ranges.get(name).copied()).collect());
+        for members in Groups::new(graph, &ranges).members() {
+            let decided = given_format(graph, &members).is_some();
+            if let Some(id) = members.iter().find(|id| !decided && ranges.get(**id).is_none()) {
+                return Err(other_network(format!("has no range for `{}`", names[id.0])));
             }
         }
         match self.ranges.keys().find(|name| !names.contains(name)) {
             Some(name) => Err(other_network(format!("has a range for `{name}`, which is no tensor"))),
-            None => Ok(Ranges::new(by_value)),
+            None => Ok(ranges),
         }
     }
 

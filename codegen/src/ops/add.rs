@@ -5,7 +5,7 @@ use crate::{
     error::Result,
     float::Mode,
     graph::Shape,
-    lower::Lowering,
+    lower::{Lowering, Sums},
     program::{Ref, kernel_call},
     quantize::QParams,
     tensor::{Real, Tensor},
@@ -42,6 +42,9 @@ pub(super) struct CommonScale {
     pub(super) result: Multiplier,
 }
 
+/// Sums or differences of two codes at the common scale, at which a step of the coarser operand is `2^(LEFT_SHIFT - 1)`.
+const SUMS: Sums = Sums::narrow(255 << LEFT_SHIFT, 1 << (LEFT_SHIFT - 2));
+
 impl CommonScale {
     /// As TensorFlow Lite derives them: twice the larger scale is the common one.
     pub(super) fn new(cx: &Lowering<'_>, a: QParams, b: QParams, output: QParams) -> Result<Self> {
@@ -50,7 +53,7 @@ impl CommonScale {
         Ok(Self {
             a: cx.multiplier(a / common)?,
             b: cx.multiplier(b / common)?,
-            result: cx.multiplier(common / ((1u64 << LEFT_SHIFT) as f64 * output))?,
+            result: cx.multiplier_for(common / ((1u64 << LEFT_SHIFT) as f64 * output), SUMS)?,
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Op, RangeRule, forward_eval, int16,
-    max_pool::{pooled, window},
+    window::{pooled, window},
 };
 use crate::{
     error::Result,
@@ -111,7 +111,7 @@ impl Op for AveragePool2d {
     }
 
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
-        let s = super::same_shape(inputs)?;
+        let s = super::only(inputs)?;
         // Sums of 2^23 codes of at most 128 fit 31 bits.
         if self.kernel[0].saturating_mul(self.kernel[1]) > 1 << 23 {
             return Err(format!("expected at most 2^23 pixels per window, got {:?}", self.kernel));
@@ -199,6 +199,9 @@ mod tests {
     #[test]
     fn a_window_that_does_not_fit_is_refused() {
         assert_refused(&AveragePool2d::new(4096, 1), &[(&[[5000, 5000, 1]], "2^23 pixels per window")]);
-        assert_refused(&AveragePool2d::new(3, 1), &[(&[[2, 8, 1]], "window of 3"), (&[], "one shape")]);
+        assert_refused(
+            &AveragePool2d::new(3, 1),
+            &[(&[[2, 8, 1]], "window of 3"), (&[], "expected one input, got 0")],
+        );
     }
 }

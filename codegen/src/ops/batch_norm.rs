@@ -82,7 +82,7 @@ impl Op for BatchNorm {
 
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         match inputs {
-            [s] if s.c == self.factor.len() => Ok(vec![*s]),
+            [s] if s.c == self.factor.len() && s.c == self.offset.len() => Ok(vec![*s]),
             _ => Err(format!("expected {} channels, got {inputs:?}", self.factor.len())),
         }
     }

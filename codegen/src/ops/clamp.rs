@@ -5,7 +5,7 @@ use crate::{
     error::Result,
     float::Mode,
     graph::Shape,
-    lower::Lowering,
+    lower::{Lowering, Sums},
     program::{Ref, kernel_call},
     tensor::{Real, Tensor},
 };
@@ -75,7 +75,7 @@ impl Op for Clamp {
     }
 
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
-        Ok(vec![super::same_shape(inputs)?])
+        Ok(vec![super::only(inputs)?])
     }
 
     forward_eval!();
@@ -102,7 +102,7 @@ impl Op for Clamp {
             input: Ref::new(input),
             output: Ref::new(output),
             input_zero_point: from.zero_point,
-            multiplier: cx.multiplier(from.scale as f64 / to.scale as f64)?,
+            multiplier: cx.multiplier_for(from.scale as f64 / to.scale as f64, Sums::CODES)?,
             stage: cx.stage(to, self.min, self.max),
         };
         cx.push(call, &[input], output).in_place(&[input]);
@@ -150,6 +150,6 @@ mod tests {
 
     #[test]
     fn needs_an_input() {
-        assert_refused(&Clamp::RELU, &[(&[], "one shape")]);
+        assert_refused(&Clamp::RELU, &[(&[], "expected one input, got 0")]);
     }
 }

@@ -1,10 +1,11 @@
 //! Convolution, with a fused activation; fully connected layers and depthwise convolution are special cases.
 
 use super::{
-    BatchNorm, Clamp, Op, downcast,
+    BatchNorm, Clamp, Op, check_len, downcast,
     filters::{Filters, fold_bias, rounding_noise},
     float, forward_eval, int16,
     packing::Packed,
+    window::convolved,
     winograd, winograd_float,
 };
 use crate::{
@@ -198,19 +199,23 @@ impl Op for Conv2d {
 
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let p = &self.params;
-        let [s] = inputs else { return Err(format!("expected one input, got {}", inputs.len())) };
+        let s = super::only(inputs)?;
         if s.c != self.channels {
             return Err(format!("expected {} channels, got {s}", self.channels));
         }
-        let axis = |size: usize, i: usize, before: usize, after: usize| {
-            let reach = p.dilation[i] * (p.kernel[i] - 1) + 1;
-            (size + before + after)
-                .checked_sub(reach)
-                .map(|rest| rest / p.stride[i] + 1)
-                .ok_or_else(|| format!("kernel of {reach} pixels does not fit {s} with this padding"))
-        };
+        let divides = |n: usize| p.groups > 0 && n > 0 && n.is_multiple_of(p.groups);
+        if !divides(s.c) || !divides(p.out) {
+            return Err(format!(
+                "{} groups do not divide {} input and {} output channels",
+                p.groups, s.c, p.out
+            ));
+        }
+        check_len("weights", self.weight.len(), [p.out, s.c / p.groups, p.kernel[0], p.kernel[1]])?;
+        check_len("biases", self.bias.len(), [p.out, 1, 1, 1])?;
         let [top, bottom, left, right] = p.padding;
-        Ok(vec![Shape::new(axis(s.h, 0, top, bottom)?, axis(s.w, 1, left, right)?, p.out)])
+        let axis =
+            |size, i: usize, padding| convolved(size, p.kernel[i], p.stride[i], p.dilation[i], padding);
+        Ok(vec![Shape::new(axis(s.h, 0, [top, bottom])?, axis(s.w, 1, [left, right])?, p.out)])
     }
 
     forward_eval!();

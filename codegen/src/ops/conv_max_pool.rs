@@ -7,7 +7,7 @@ use crate::{
     plan::ALIGNMENT,
     program::{Bindings, Call, FUSED, Location, TensorInfo},
 };
-use niello_kernels::{ConvMaxPool2d, Isa, Kernel, Memory, Region, Space};
+use niello_kernels::{ConvMaxPool2d, Kernel, Region, Space};
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 use std::{any::Any, sync::Arc};
@@ -95,12 +95,12 @@ impl Call for ConvMaxPoolCall {
         vec![self.kernel(), self.conv.kernel(), self.pool.kernel()]
     }
 
-    fn run(&self, b: &Bindings<'_>, mem: &Memory<'_>, isa: Isa) {
+    fn bound(&self, b: &Bindings<'_>, show: &mut dyn FnMut(&dyn Kernel)) {
         self.inner(b, |inner, piece| {
             self.conv.with(inner, |conv| {
                 self.pool.with(inner, |pool| {
                     let (scratch, threads) = (b.scratch, self.threads);
-                    ConvMaxPool2d { conv, pool, rows: self.rows, piece, scratch, threads }.run(mem, isa);
+                    show(&ConvMaxPool2d { conv, pool, rows: self.rows, piece, scratch, threads });
                 });
             });
         });

@@ -77,14 +77,15 @@ impl Op for Embedding {
     }
 
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
-        let [s] = inputs else { return Err(format!("expected one input, got {}", inputs.len())) };
+        let s = super::only(inputs)?;
         if s.c != 1 {
             return Err(format!("expected one label per pixel, got {s}"));
         }
+        super::check_len("numbers", self.table.len(), [self.rows(), self.width, 1, 1])?;
         if !(1..=MAX_ROWS).contains(&self.rows()) {
             return Err(format!("expected a table of 1 to {MAX_ROWS} rows, got {}", self.rows()));
         }
-        Ok(vec![Shape { c: self.width, ..*s }])
+        Ok(vec![Shape { c: self.width, ..s }])
     }
 
     forward_eval!();

@@ -1,6 +1,10 @@
 //! Quantised filters: per-channel int8 weights, int32 biases, multipliers, and the proof that nothing overflows.
 
-use crate::{error::Result, lower::Lowering, quantize::QParams};
+use crate::{
+    error::Result,
+    lower::{Lowering, Sums},
+    quantize::QParams,
+};
 use niello_kernels::Multiplier;
 
 /// The filters of a convolution in integers, one row per output channel.
@@ -36,25 +40,25 @@ impl Filters {
         expected_input: Option<&[f64]>,
     ) -> Result<Self> {
         let scales = Scales { input: input.scale, output: output.scale };
-        Self::quantize_with(cx, rows, bias, scales, expected_input, |weights, bias, multiplier| {
-            prove_no_overflow(weights, bias, input.zero_point, multiplier)
+        Self::quantize_with(cx, rows, bias, scales, expected_input, |weights, bias| {
+            Sums::narrow(largest_sum(weights, bias, input.zero_point), NOISE)
         })
     }
 
-    /// As [`Filters::quantize`]; `prove` says of a filter, its bias and its factor whether nothing overflows.
+    /// As [`Filters::quantize`]; `sums` says of a filter and its bias what its factor is for.
     pub(super) fn quantize_with(
         cx: &mut Lowering<'_>,
         rows: &[Vec<f32>],
         bias: &[f32],
         scales: Scales,
         expected_input: Option<&[f64]>,
-        prove: impl Fn(&[i8], f64, Multiplier) -> Result<(), String>,
+        sums: impl Fn(&[i8], f64) -> Sums,
     ) -> Result<Self> {
         let mut filters = Self { weights: vec![], bias: vec![], multiplier: vec![], scale: vec![] };
         let given = cx.correction(rows.len())?;
         let mut correction = vec![];
         for (channel, (row, bias)) in rows.iter().zip(bias).enumerate() {
-            let scale = scale_beside(row, *bias, scales.input);
+            let scale = scale_beside(row, *bias, scales);
             let q: Vec<i8> = row.iter().map(|w| (w / scale).round().clamp(-127.0, 127.0) as i8).collect();
             let drift: f64 = expected_input.map_or(0.0, |mean| {
                 q.iter()
@@ -70,8 +74,13 @@ impl Filters {
                 None => ((*bias as f64 - drift) / accumulator_scale).round(),
             };
             correction.push((bias - plain) as i32);
-            let multiplier = cx.multiplier(accumulator_scale / scales.output as f64)?;
-            prove(&q, bias, multiplier).map_err(|m| cx.error(format!("output channel {channel}: {m}")))?;
+            if bias.abs() > i32::MAX as f64 {
+                let why = "its filter is too small beside it";
+                return Err(
+                    cx.error(format!("output channel {channel}: bias {bias} does not fit 32 bits; {why}"))
+                );
+            }
+            let multiplier = cx.multiplier_for(accumulator_scale / scales.output as f64, sums(&q, bias))?;
             filters.weights.push(q);
             filters.bias.push(bias as i32);
             filters.multiplier.push(multiplier);
@@ -103,21 +112,29 @@ impl Filters {
     }
 }
 
-/// The symmetric scale of a filter. One of zeros (or of denormals) needs one all the same; 1 keeps the bias exact enough.
+/// The symmetric scale of a filter; one of zeros (or of denormals) has any.
 fn scale(row: &[f32]) -> f32 {
     let largest = row.iter().fold(0f32, |m, w| m.max(w.abs()));
-    if largest / 127.0 >= f32::MIN_POSITIVE { largest / 127.0 } else { 1.0 }
+    if holds_something(row) { largest / 127.0 } else { 1.0 }
+}
+
+/// Whether a filter has weights that can be told from zero.
+fn holds_something(row: &[f32]) -> bool {
+    row.iter().any(|w| w.abs() / 127.0 >= f32::MIN_POSITIVE)
 }
 
 /// The largest magnitude of a bias, `2^30`: the other half of 32 bits is for the sum.
-const LARGEST_BIAS: f32 = (1 << 30) as f32;
+const LARGEST_BIAS: f64 = (1 << 30) as f64;
 
-/// That scale, unless the bias would be too large at `s_in * s_w` then (training with weight decay leaves such filters behind): then that
-/// of the largest bias.
-fn scale_beside(row: &[f32], bias: f32, input_scale: f32) -> f32 {
-    let least = bias.abs() / (input_scale * LARGEST_BIAS);
-    // What holds nothing has any scale.
-    if row.iter().any(|w| w.abs() / 127.0 >= f32::MIN_POSITIVE) { scale(row).max(least) } else { 1.0 }
+/// That scale, unless the bias would be too large at `s_in * s_w` then (training with weight decay, or pruning, leaves such filters behind):
+/// then that of the largest bias, which is that of a filter of zeros too, so that its bias is as exact as any.
+fn scale_beside(row: &[f32], bias: f32, scales: Scales) -> f32 {
+    let (input, output) = (scales.input as f64, scales.output as f64);
+    let least = bias.abs() as f64 / (input * LARGEST_BIAS);
+    // With nothing at all, the factor between scales is 1.
+    let least = if holds_something(row) || bias != 0.0 { least } else { output / input };
+    let least = least.clamp(f32::MIN_POSITIVE.into(), f32::MAX.into()) as f32;
+    if holds_something(row) { scale(row).max(least) } else { least }
 }
 
 /// What rounding filters to 8 bits takes away, over what they hold: sums of squares.
@@ -133,15 +150,13 @@ pub(super) fn rounding_noise(rows: &[Vec<f32>]) -> f64 {
     if signal > 0.0 { noise / signal } else { 0.0 }
 }
 
-/// Whether `bias + sum w * (x - z)`, shifted left as the multiplier says, fits 32 bits for every input `x`.
+/// What half a step of the input comes to at the largest weight, 127: sums below that are noise.
+const NOISE: i64 = 64;
+
+/// The largest magnitude of `bias + sum w * (x - z)` over all inputs `x`.
 ///
 /// The kernels add modulo `2^32`, so intermediate sums and the folded bias may wrap; only the true value matters.
-pub(crate) fn prove_no_overflow(
-    weights: &[i8],
-    bias: f64,
-    zero_point: i8,
-    multiplier: Multiplier,
-) -> Result<(), String> {
+fn largest_sum(weights: &[i8], bias: f64, zero_point: i8) -> i64 {
     let (low, high) = (-128 - zero_point as i64, 127 - zero_point as i64);
     let (mut least, mut most) = (0i64, 0i64);
     for w in weights {
@@ -149,15 +164,7 @@ pub(crate) fn prove_no_overflow(
         least += a.min(b);
         most += a.max(b);
     }
-    if bias.abs() > i32::MAX as f64 {
-        return Err(format!("bias {bias} does not fit 32 bits; its filter is too small beside it"));
-    }
-    let (least, most) = (least + bias as i64, most + bias as i64);
-    let shift = multiplier.shift.max(0);
-    if least < i32::MIN as i64 >> shift || most > i32::MAX as i64 >> shift {
-        return Err(format!("accumulator can reach {least}..={most}, which does not fit 32 bits"));
-    }
-    Ok(())
+    (least + bias as i64).abs().max((most + bias as i64).abs())
 }
 
 /// `bias - (zero_point + activation_offset) * sum of weights`, modulo `2^32`.
@@ -171,28 +178,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn overflow_is_refused_and_the_largest_fitting_filter_is_not() {
-        let unit = Multiplier { mantissa: 1 << 30, shift: 0 };
-        // 127 * 255 per weight at zero point -128.
-        let fits = (i32::MAX as usize) / (127 * 255);
-        assert!(prove_no_overflow(&vec![127; fits], 0.0, -128, unit).is_ok());
-        assert!(prove_no_overflow(&vec![127; fits + 1], 0.0, -128, unit).is_err());
-        assert!(prove_no_overflow(&[1], 2f64.powi(31), 0, unit).is_err());
-        assert!(prove_no_overflow(&[1], i32::MAX as f64, 0, unit).is_err());
-        let left = Multiplier { mantissa: 1 << 30, shift: 4 };
-        assert!(prove_no_overflow(&[127], (i32::MAX / 16) as f64, 0, left).is_err());
-        assert!(prove_no_overflow(&[127], 1000.0, 0, left).is_ok());
+    fn sums_reach_what_the_extremes_of_the_input_give() {
+        assert_eq!(largest_sum(&[127, -127, 0], 10.0, -128), 127 * 255 + 10);
+        assert_eq!(largest_sum(&[127, 100], -1.0, 127), 227 * 255 + 1);
+        assert_eq!(largest_sum(&[], -5.0, 0), 5);
     }
 
     #[test]
     fn scales_leave_room_for_the_bias() {
-        assert_eq!(scale_beside(&[1.0, -2.54], 3.0, 0.05), 0.02);
-        // 1 / (0.05 * 0.02) would be far below; a filter a million million times smaller gives way to its bias.
-        let scale = scale_beside(&[1e-12, -2.54e-12], 3.0, 0.05);
-        assert!(scale > 2e-14);
-        let bias = 3.0 / (0.05 * scale as f64);
-        assert!((bias / 2f64.powi(30) - 1.0).abs() < 1e-6, "{bias}");
-        assert_eq!(scale_beside(&[0.0, 1e-40], 3.0, 0.05), 1.0);
+        let scale_beside = |row: &[f32], bias| scale_beside(row, bias, Scales { input: 0.05, output: 0.25 });
+        assert_eq!(scale_beside(&[1.0, -2.54], 3.0), 0.02);
+        // 1 / (0.05 * 0.02) would be far below; a filter a million million times smaller gives way to its bias, as one of nothing does.
+        for row in [[1e-12, -2.54e-12], [0.0, 0.0], [1e-40, -0.0]] {
+            let scale = scale_beside(&row, 3.0);
+            assert!(scale > 2e-14);
+            let bias = 3.0 / (0.05 * scale as f64);
+            assert!((bias / LARGEST_BIAS - 1.0).abs() < 1e-6, "{row:?}: {bias}");
+        }
+        assert_eq!(scale_beside(&[0.0, 1e-40], 0.0), 5.0);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::{
     error::Result,
     float::Mode,
     graph::Shape,
-    lower::Lowering,
+    lower::{Lowering, Sums},
     program::{Ref, kernel_call},
     tensor::{Real, Tensor},
 };
@@ -54,7 +54,7 @@ impl Op for GlobalAveragePool {
     }
 
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
-        let s = super::same_shape(inputs)?;
+        let s = super::only(inputs)?;
         // 2^23 pixels of a difference of at most 255 fit 31 bits.
         if s.area() == 0 || s.area() > 1 << 23 {
             return Err(format!("expected 1 to 2^23 pixels, got {s}"));
@@ -81,8 +81,9 @@ impl Op for GlobalAveragePool {
         // The shape rule keeps the pixels below 2^23.
         let pixels = cx.graph().shape(input).area() as u32;
         let (s_in, s_out) = (from.scale as f64, to.scale as f64);
-        let multiplier = niello_kernels::GlobalAveragePool::multiplier(s_in, s_out, pixels)
-            .ok_or_else(|| cx.error(format!("scale factor {s_in} / {s_out} is out of range")))?;
+        let sums = Sums::narrow(255 * pixels as i64, (pixels as i64 / 2).max(1));
+        let multiplier = niello_kernels::GlobalAveragePool::multiplier(s_in, s_out, pixels);
+        let multiplier = cx.fitting(multiplier, s_in / s_out / pixels as f64, sums)?;
         let call = GlobalAveragePoolCall {
             input: Ref::new(input),
             output: Ref::new(output),

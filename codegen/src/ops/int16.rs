@@ -7,7 +7,7 @@ use super::{
 use crate::{
     error::Result,
     graph::ConvParams,
-    lower::{Codes, Lowering},
+    lower::{Codes, Lowering, Sums},
     program::{Const, Ref, kernel_call},
 };
 use niello_kernels::{Bounds, Multiplier, Rounding, Width, int16::ENTRIES, resize::Corners};
@@ -216,12 +216,12 @@ pub(super) fn conv2d(
     let (input, output) = (cx.node().inputs[0], cx.node().output());
     let (from, to) = (cx.codes(input)?, cx.codes(output)?);
     let scales = Scales { input: from.scale, output: to.scale };
+    let is_wide = cx.has_wide_weights();
     // What rounding to 8 bits adds on average is none of 16-bit weights.
-    let expected_input = expected_input.filter(|_| !cx.has_wide_weights());
-    let mut filters =
-        Filters::quantize_with(cx, rows, bias, scales, expected_input, |weights, bias, multiplier| {
-            prove_no_overflow(weights, bias, from, multiplier)
-        })?;
+    let expected_input = expected_input.filter(|_| !is_wide);
+    let mut filters = Filters::quantize_with(cx, rows, bias, scales, expected_input, |weights, bias| {
+        sums(weights, bias, from, is_wide)
+    })?;
     let taps = p.kernel[0] * p.kernel[1];
     let in_order = |rows: &[Vec<i8>]| -> Vec<i8> {
         if p.depthwise {
@@ -257,20 +257,21 @@ pub(super) fn conv2d(
     Ok(())
 }
 
-/// Whether `bias + sum w (x - z)` stays below `2^47`, and the factor below `2^15`, as `niello_kernels::int16::rescale` needs.
-fn prove_no_overflow(weights: &[i8], bias: f64, from: Codes, multiplier: Multiplier) -> Result<(), String> {
-    if bias.abs() > i32::MAX as f64 {
-        return Err(format!("bias {bias} does not fit 32 bits; its filter is too small beside it"));
-    }
-    let largest = match from.width {
+/// The largest difference between a code and a zero point.
+fn farthest(width: Width) -> i64 {
+    match width {
         Width::Int8 => 255,
         Width::Int16 => 1 << 15,
-    };
-    let sum: i64 = weights.iter().map(|w| (*w as i64).abs() * largest).sum::<i64>() + bias.abs() as i64;
-    if sum >= 1 << 47 || multiplier.shift >= 15 {
-        return Err(format!("accumulator can reach {sum}, with a factor of {}", multiplier.to_real()));
     }
-    Ok(())
+}
+
+/// Sums `bias + sum w (x - z)`; of weights of 16 bits, of which these are the upper half, 256 times as large.
+fn sums(weights: &[i8], bias: f64, from: Codes, is_wide: bool) -> Sums {
+    let sum: i64 = weights.iter().map(|w| (*w as i64).abs() * farthest(from.width)).sum();
+    let sum = (sum + bias.abs() as i64) << if is_wide { 8 } else { 0 };
+    // Half a step of the input at the largest weight is noise.
+    let fits = Sums::wide(64);
+    if sum <= fits.largest { fits } else { Sums { largest: sum, bits: 47, ..fits } }
 }
 
 /// `clamp(a + b)`.
@@ -286,21 +287,16 @@ pub(super) fn add(cx: &mut Lowering<'_>, clamp: Clamp) -> Result<()> {
         zero_points: [qa.zero_point, qb.zero_point],
         a_multiplier: cx.multiplier(qa.scale as f64 / common)?,
         b_multiplier: cx.multiplier(qb.scale as f64 / common)?,
-        multiplier: sum_multiplier(cx, common / ((1u64 << 15) as f64 * to.scale as f64))?,
+        // A step of the coarser operand is 2^14.
+        multiplier: cx.multiplier_for(
+            common / ((1u64 << 15) as f64 * to.scale as f64),
+            Sums::of_int16(i32::MAX as i64, 1 << 13),
+        )?,
         bounds: to.bounds(clamp.min, clamp.max),
         rounding: cx.rounding(),
     };
     cx.push(call, &[a, b], output).in_place(&[a, b]);
     Ok(())
-}
-
-/// A factor of sums and products of 31 bits: those may not be shifted left.
-fn sum_multiplier(cx: &Lowering<'_>, real: f64) -> Result<Multiplier> {
-    let multiplier = cx.multiplier(real)?;
-    if multiplier.shift > 0 {
-        return Err(cx.error(format!("scale factor {real} is out of range: the result's scale is too fine")));
-    }
-    Ok(multiplier)
 }
 
 /// `clamp(a * b)`, where `b` may be one pixel or one channel.
@@ -314,12 +310,7 @@ pub(super) fn mul(cx: &mut Lowering<'_>, clamp: Clamp) -> Result<()> {
         output: Ref::new(output),
         widths: [qa.width, qb.width, to.width],
         zero_points: [qa.zero_point, qb.zero_point],
-        // Of two narrow factors the product has 17 bits.
-        multiplier: if qa.width == Width::Int8 && qb.width == Width::Int8 {
-            cx.multiplier(real)?
-        } else {
-            sum_multiplier(cx, real)?
-        },
+        multiplier: cx.multiplier_for(real, Sums::of_int16(farthest(qa.width) * farthest(qb.width), 1))?,
         bounds: to.bounds(clamp.min, clamp.max),
         rounding: cx.rounding(),
     };
@@ -331,10 +322,8 @@ pub(super) fn mul(cx: &mut Lowering<'_>, clamp: Clamp) -> Result<()> {
 pub(super) fn rescale(cx: &mut Lowering<'_>, clamp: Clamp) -> Result<()> {
     let (input, output) = (cx.node().inputs[0], cx.node().output());
     let (from, to) = (cx.codes(input)?, cx.codes(output)?);
-    let multiplier = cx.multiplier(from.scale as f64 / to.scale as f64)?;
-    if multiplier.shift > 14 {
-        return Err(cx.error(format!("scale factor {} is out of range", multiplier.to_real())));
-    }
+    let sums = Sums::of_int16(farthest(from.width), 1);
+    let multiplier = cx.multiplier_for(from.scale as f64 / to.scale as f64, sums)?;
     let call = RescaleInt16Call {
         input: Ref::new(input),
         output: Ref::new(output),
@@ -372,7 +361,11 @@ fn entries(f: impl Fn(f64) -> f64, from: Codes, to: Codes) -> Vec<i16> {
         Width::Int16 => y / to_scale,
         Width::Int8 => 256.0 * (y / to_scale + to.zero_point as f64),
     };
-    let entry = |y: f64| y.round().clamp(-32768.0, 32767.0) as i16;
+    let least = match to.width {
+        Width::Int16 => -32767.0,
+        Width::Int8 => -32768.0,
+    };
+    let entry = |y: f64| y.round().clamp(least, 32767.0) as i16;
     match from.width {
         Width::Int8 => {
             (0..256).map(|i| entry(code(f(from_scale * (i - 128 - from.zero_point) as f64)))).collect()
@@ -396,10 +389,8 @@ pub(super) fn global_average_pool(cx: &mut Lowering<'_>) -> Result<()> {
     let (input, output) = (cx.node().inputs[0], cx.node().output());
     let (from, to) = (cx.codes(input)?, cx.codes(output)?);
     let pixels = cx.graph().shape(input).area() as f64;
-    let multiplier = cx.multiplier(from.scale as f64 / (to.scale as f64 * pixels))?;
-    if multiplier.shift >= 15 {
-        return Err(cx.error(format!("scale factor {} is out of range", multiplier.to_real())));
-    }
+    let real = from.scale as f64 / (to.scale as f64 * pixels);
+    let multiplier = cx.multiplier_for(real, Sums::wide((pixels as i64 / 2).max(1)))?;
     let call = GlobalAveragePoolInt16Call {
         input: Ref::new(input),
         output: Ref::new(output),
@@ -498,13 +489,10 @@ pub(super) fn prelu(cx: &mut Lowering<'_>, slopes: &[f32]) -> Result<()> {
     let codes: Vec<i16> =
         slopes.iter().map(|s| (s / scale).round().clamp(-32767.0, 32767.0) as i16).collect();
     let factor = from.scale as f64 / to.scale as f64;
-    let (positive, negative) = (cx.multiplier(factor)?, cx.multiplier(factor * scale as f64)?);
-    // Values have at most 16 bits, and 31 with a slope.
-    if positive.shift > 14 || negative.shift > 0 {
-        return Err(
-            cx.error(format!("scale factor {factor} is out of range: the result's scale is too fine"))
-        );
-    }
+    let values = farthest(from.width);
+    let positive = cx.multiplier_for(factor, Sums::of_int16(values, 1))?;
+    let products = Sums::of_int16(values * 32767, 1);
+    let negative = cx.multiplier_for(factor * scale as f64, products)?;
     let call = PReluInt16Call {
         input: Ref::new(input),
         output: Ref::new(output),

@@ -2,7 +2,7 @@
 
 use super::{
     MaxPool2d, Op, RangeRule, forward_eval, int16,
-    max_pool::{pooled, window},
+    window::{pooled, window},
 };
 use crate::{
     error::Result,
@@ -78,7 +78,7 @@ impl Op for MaxPosition2d {
     }
 
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
-        let s = super::same_shape(inputs)?;
+        let s = super::only(inputs)?;
         let MaxPool2d { kernel, stride, padding, ceil_mode } = self.pool;
         // Positions are codes from 0 to 127.
         if kernel[0].saturating_mul(kernel[1]) > 128 {
@@ -152,6 +152,6 @@ mod tests {
         let wide = MaxPosition2d { pool: MaxPool2d { kernel: [1, 129], ..MaxPool2d::new(2, 2) } };
         assert_refused(&wide, &[(&[[4, 400, 1]], "at most 128 pixels per window, got [1, 129]")]);
         let two = MaxPosition2d { pool: MaxPool2d::new(2, 2) };
-        assert_refused(&two, &[(&[[1, 4, 1]], "window of 2"), (&[], "one shape")]);
+        assert_refused(&two, &[(&[[1, 4, 1]], "window of 2"), (&[], "expected one input, got 0")]);
     }
 }

@@ -36,6 +36,7 @@ mod sub;
 #[cfg(test)]
 mod testing;
 mod transposed_conv2d;
+mod window;
 mod winograd;
 mod winograd_float;
 #[cfg(test)]
@@ -190,6 +191,34 @@ pub enum RangeRule {
 /// Downcasts an operator, for [`Op::absorb`].
 pub(crate) fn downcast<T: Op>(op: &dyn Op) -> Option<&T> {
     (op as &dyn Any).downcast_ref()
+}
+
+/// The shape of the only one of `inputs`.
+fn only(inputs: &[Shape]) -> Result<Shape, String> {
+    match inputs {
+        [one] => Ok(*one),
+        _ => Err(format!("expected one input, got {}", inputs.len())),
+    }
+}
+
+/// Whether an operator has as many parameters as its sizes say.
+fn check_len(what: &str, found: usize, wanted: [usize; 4]) -> Result<(), String> {
+    match wanted.iter().try_fold(1usize, |product, d| product.checked_mul(*d)) {
+        Some(wanted) if wanted == found => Ok(()),
+        _ => Err(format!("{found} {what} for sizes of {wanted:?}")),
+    }
+}
+
+/// The largest number of elements of a tensor: `2^31 - 1`, which 32-bit cores can address.
+const MAX_ELEMENTS: usize = i32::MAX as usize;
+
+/// Whether a tensor of this shape can be: it has pixels and channels, and not too many.
+pub(crate) fn check_shape(shape: Shape) -> Result<(), String> {
+    let Shape { h, w, c } = shape;
+    match h.checked_mul(w).and_then(|area| area.checked_mul(c)) {
+        Some(1..=MAX_ELEMENTS) => Ok(()),
+        _ => Err(format!("a tensor of {shape} is empty or too large: expected 1 to {MAX_ELEMENTS} elements")),
+    }
 }
 
 /// The shape that all `inputs` share, or an error.

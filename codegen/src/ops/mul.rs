@@ -5,11 +5,11 @@ use crate::{
     error::Result,
     float::Mode,
     graph::Shape,
-    lower::Lowering,
+    lower::{Lowering, Sums},
     program::{Ref, kernel_call},
     tensor::{Real, Tensor},
 };
-use niello_kernels::{Float, Mul as Kernel, Multiplier, OutputStage, Range};
+use niello_kernels::{Float, Multiplier, OutputStage, Range};
 
 /// `clamp(a * b)`; `b` has the shape of `a`, or one pixel (a factor for each channel), or fewer channels (one for each group of
 /// channels of each pixel; with one channel, for each pixel).
@@ -84,11 +84,8 @@ impl Op for Mul {
         let (a, b, output) = (cx.node().inputs[0], cx.node().inputs[1], cx.node().output());
         let (qa, qb, q) = (cx.qparams(a)?, cx.qparams(b)?, cx.qparams(output)?);
         // In single precision, as TensorFlow Lite derives it.
-        let multiplier = cx.multiplier((qa.scale * qb.scale / q.scale) as f64)?;
-        if multiplier.shift > Kernel::LARGEST_SHIFT {
-            let message = format!("scale factor {} * {} / {} is out of range", qa.scale, qb.scale, q.scale);
-            return Err(cx.error(message));
-        }
+        let multiplier =
+            cx.multiplier_for((qa.scale * qb.scale / q.scale) as f64, Sums::narrow(255 * 255, 1))?;
         let call = MulCall {
             a: Ref::new(a),
             b: Ref::new(b),

@@ -43,9 +43,9 @@ impl Op for PadChannels {
     }
 
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
-        let [s] = inputs else { return Err(format!("expected one input, got {}", inputs.len())) };
+        let s = super::only(inputs)?;
         match s.c.checked_add(self.more) {
-            Some(c) if s.c > 0 && c <= 1 << 20 => Ok(vec![Shape { c, ..*s }]),
+            Some(c) if s.c > 0 && c <= 1 << 20 => Ok(vec![Shape { c, ..s }]),
             _ => Err(format!("expected 1 to 2^20 channels in all, got {} more than {s}", self.more)),
         }
     }

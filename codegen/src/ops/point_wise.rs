@@ -113,7 +113,7 @@ impl Op for PointWise {
     }
 
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
-        Ok(vec![super::same_shape(inputs)?])
+        Ok(vec![super::only(inputs)?])
     }
 
     forward_eval!();
@@ -189,7 +189,7 @@ mod tests {
             let found = eval(&PointWise(function), &[&tensor([1, 1, 1], &[x])]).data[0];
             assert!((found - y).abs() < 1e-15, "{function:?} of {x}: {found}, expected {y}");
         }
-        assert_refused(&PointWise::sigmoid(), &[(&[], "one shape")]);
+        assert_refused(&PointWise::sigmoid(), &[(&[], "expected one input, got 0")]);
     }
 
     #[test]

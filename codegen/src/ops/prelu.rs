@@ -1,11 +1,11 @@
 //! Leaky ReLU with trained slopes.
 
-use super::{Function, Op, filters::prove_no_overflow, forward_eval, int16, point_wise};
+use super::{Function, Op, forward_eval, int16, point_wise};
 use crate::{
     error::Result,
     float::Mode,
     graph::Shape,
-    lower::Lowering,
+    lower::{Lowering, Sums},
     program::{Const, Ref, kernel_call},
     tensor::{Real, Tensor},
 };
@@ -96,12 +96,9 @@ impl Op for PRelu {
         let slopes: Vec<i8> =
             self.slopes.iter().map(|s| (s / scale).round().clamp(-127.0, 127.0) as i8).collect();
         let factor = from.scale as f64 / to.scale as f64;
-        let (positive, negative) = (cx.multiplier(factor)?, cx.multiplier(factor * scale as f64)?);
         // Both sides see all codes in the kernel, which then chooses.
-        let sides = slopes.iter().map(|s| (*s, negative)).chain([(1, positive)]);
-        for (weight, multiplier) in sides {
-            prove_no_overflow(&[weight], 0.0, from.zero_point, multiplier).map_err(|m| cx.error(m))?;
-        }
+        let positive = cx.multiplier_for(factor, Sums::CODES)?;
+        let negative = cx.multiplier_for(factor * scale as f64, Sums::narrow(255 * 127, 1))?;
         let bytes = slopes.len();
         let call = PReluCall {
             input: Ref::new(input),

@@ -38,7 +38,7 @@ impl Op for Reshape {
     }
 
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
-        let [s] = inputs else { return Err(format!("expected one input, got {}", inputs.len())) };
+        let s = super::only(inputs)?;
         if s.len() != self.to.len() {
             return Err(format!("{s} has {} elements, {} has {}", s.len(), self.to, self.to.len()));
         }

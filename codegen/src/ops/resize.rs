@@ -105,7 +105,7 @@ impl Op for Resize {
     }
 
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
-        let s = super::same_shape(inputs)?;
+        let s = super::only(inputs)?;
         if s.area() == 0 || self.size.contains(&0) || self.size.iter().any(|d| *d > 1 << 15) {
             return Err(format!("cannot resize {s} to {}x{}", self.size[0], self.size[1]));
         }

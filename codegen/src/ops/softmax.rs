@@ -54,7 +54,7 @@ impl Op for Softmax {
     }
 
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
-        let s = super::same_shape(inputs)?;
+        let s = super::only(inputs)?;
         // The kernel keeps the sum of the exponentials with 12 integer bits.
         if s.c == 0 || s.c > 4095 {
             return Err(format!("expected 1 to 4095 classes, got {}", s.c));
@@ -100,6 +100,9 @@ mod tests {
         let shares = tensor([1, 2, 3], &[0.125, 0.25, 0.625, 0.5, 0.5, 0.]);
         // Single precision holds ln 5 to 24 bits; `eval` allows for that.
         assert_near(&eval(&Softmax, &[&x]), &shares);
-        assert_refused(&Softmax, &[(&[], "one shape"), (&[[1, 1, 4096]], "1 to 4095 classes, got 4096")]);
+        assert_refused(
+            &Softmax,
+            &[(&[], "expected one input, got 0"), (&[[1, 1, 4096]], "1 to 4095 classes, got 4096")],
+        );
     }
 }

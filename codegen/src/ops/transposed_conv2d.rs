@@ -1,10 +1,11 @@
 //! Transposed convolution, with a fused activation.
 
 use super::{
-    BatchNorm, Clamp, Op, downcast,
+    BatchNorm, Clamp, Op, check_len, downcast,
     filters::{Filters, rounding_noise},
     float, forward_eval, int16,
     packing::Packed,
+    window::spread,
 };
 use crate::{
     error::Result,
@@ -118,17 +119,16 @@ impl Op for TransposedConv2d {
 
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let p = &self.params;
-        let [s] = inputs else { return Err(format!("expected one input, got {}", inputs.len())) };
+        let s = super::only(inputs)?;
         if s.c != self.channels {
             return Err(format!("expected {} channels, got {s}", self.channels));
         }
-        let axis = |size: usize, i: usize| {
-            ((size.max(1) - 1) * p.stride[i] + p.kernel[i] + p.output_padding[i])
-                .checked_sub(p.padding[2 * i] + p.padding[2 * i + 1])
-                .filter(|out| *out > 0 && size > 0)
-                .ok_or_else(|| format!("padding {:?} leaves nothing of {s}", p.padding))
-        };
-        Ok(vec![Shape::new(axis(s.h, 0)?, axis(s.w, 1)?, p.out)])
+        check_len("weights", self.weight.len(), [s.c, p.out, p.kernel[0], p.kernel[1]])?;
+        check_len("biases", self.bias.len(), [p.out, 1, 1, 1])?;
+        let [top, bottom, left, right] = p.padding;
+        let axis =
+            |size, i: usize, padding| spread(size, p.kernel[i], p.stride[i], p.output_padding[i], padding);
+        Ok(vec![Shape::new(axis(s.h, 0, [top, bottom])?, axis(s.w, 1, [left, right])?, p.out)])
     }
 
     forward_eval!();
@@ -318,7 +318,7 @@ mod tests {
         assert_refused(
             &cropped,
             &[
-                (&[[2, 2, 1]], "padding [1, 1, 1, 1] leaves nothing"),
+                (&[[2, 2, 1]], "padding of 1 and 1 leaves nothing of 2"),
                 (&[[2, 2, 3]], "expected 1 channels"),
                 (&[[4, 4, 1]; 2], "expected one input, got 2"),
             ],

@@ -14,8 +14,9 @@ pub fn optimize(mut graph: Graph) -> Graph {
 /// Removes one node whose output is its input.
 fn drop_identity(graph: &mut Graph) -> bool {
     let found = graph.nodes.iter().position(|n| {
-        // An output must be made by somebody; keep the node if its input is the caller's.
-        n.op.is_identity() && !(graph.outputs.contains(&n.output()) && graph.inputs.contains(&n.inputs[0]))
+        // An output must be made by somebody, and once: keep the node if its input is the caller's too.
+        let callers = |id: &ValueId| graph.inputs.contains(id) || graph.outputs.contains(id);
+        n.op.is_identity() && !(graph.outputs.contains(&n.output()) && callers(&n.inputs[0]))
     });
     let Some(i) = found else { return false };
     let node = graph.nodes.remove(i);

@@ -32,12 +32,18 @@ impl Storage {
         roots.sort();
         for (first, last, id) in roots {
             let bytes = q.bytes(id);
-            // The step that makes this value whole may write it over an input that nobody reads afterwards.
+            // The step that makes this value whole may write it over an input that nobody reads afterwards, unless it reads another value in
+            // the same memory: a part of that input, as both operands of `concat(a, b) * b` are.
+            let reads_another = |input: &ValueId| {
+                let block = storage.block[input.0];
+                let shares = |id: &ValueId| id != input && storage.block[placement.root(*id).0.0] == block;
+                steps[first].reads.iter().any(shares)
+            };
             let taken = steps[first]
                 .in_place
                 .iter()
                 .filter(|_| steps[first].writes == id)
-                .filter(|input| q.bytes(**input) == bytes && !is_part(**input))
+                .filter(|input| q.bytes(**input) == bytes && !is_part(**input) && !reads_another(input))
                 .filter_map(|input| storage.block[input.0])
                 .find(|block| storage.blocks[*block].last == first);
             let block = taken.unwrap_or_else(|| {

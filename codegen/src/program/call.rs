@@ -3,8 +3,8 @@
 use super::{Blob, Const, Location, Pod, TensorInfo};
 use crate::graph::ValueId;
 use niello_kernels::{
-    Bounds, Float, Gather, Isa, Layout, Memory, Multiplier, Operand, OutputStage, Range, Region, Rounding,
-    Space, Width, by_rows::RowStage, float::Function, resize::Corners,
+    Bounds, Float, Gather, Isa, Kernel, Layout, Memory, Multiplier, Operand, OutputStage, Range, Region,
+    Rounding, Space, Width, by_rows::RowStage, float::Function, resize::Corners,
 };
 use proc_macro2::{Literal, TokenStream};
 use quote::{format_ident, quote};
@@ -20,8 +20,8 @@ pub trait Call: Any + fmt::Debug + Send + Sync {
         vec![self.kernel()]
     }
 
-    /// Runs the kernel.
-    fn run(&self, bindings: &Bindings<'_>, mem: &Memory<'_>, isa: Isa);
+    /// Shows the kernel, bound.
+    fn bound(&self, bindings: &Bindings<'_>, show: &mut dyn FnMut(&dyn Kernel));
 
     /// The kernel's struct literal, in terms of the paths that generated code imports.
     fn tokens(&self, bindings: &Bindings<'_>) -> TokenStream;
@@ -36,6 +36,20 @@ pub trait Call: Any + fmt::Debug + Send + Sync {
     fn by_rows<'p>(&'p self, bindings: &Bindings<'p>) -> Option<Box<dyn RowStage + Sync + 'p>> {
         let _ = bindings;
         None
+    }
+}
+
+impl dyn Call {
+    /// Whether the kernel computes anything: its operands lie in `mem`, its parameters fit together.
+    pub fn fits(&self, bindings: &Bindings<'_>, mem: &Memory<'_>) -> bool {
+        let mut fits = false;
+        self.bound(bindings, &mut |kernel| fits = kernel.fits(mem));
+        fits
+    }
+
+    /// Runs the kernel.
+    pub fn run(&self, bindings: &Bindings<'_>, mem: &Memory<'_>, isa: Isa) {
+        self.bound(bindings, &mut |kernel| kernel.run(mem, isa));
     }
 }
 
@@ -269,13 +283,12 @@ macro_rules! kernel_call {
                 stringify!($kernel)
             }
 
-            fn run(
+            fn bound(
                 &self,
                 b: &$crate::program::Bindings<'_>,
-                mem: &niello_kernels::Memory<'_>,
-                isa: niello_kernels::Isa,
+                show: &mut dyn FnMut(&dyn niello_kernels::Kernel),
             ) {
-                self.with(b, |kernel| niello_kernels::Kernel::run(&kernel, mem, isa));
+                self.with(b, |kernel| show(&kernel));
             }
 
             fn tokens(&self, b: &$crate::program::Bindings<'_>) -> proc_macro2::TokenStream {

@@ -2,7 +2,7 @@
 
 use super::{Gather, driver::Job};
 use crate::{
-    Isa, Kernel, Layout, Memory, Operand, OutputStage, Region,
+    Isa, Layout, Memory, Operand, OutputStage, Region,
     by_rows::{self, ByRows, Reach, Windowed, covered, elements, padding_above},
     conv::scratch_bytes,
 };
@@ -149,8 +149,4 @@ impl Windowed for Conv2d<'_> {
     }
 }
 
-impl Kernel for Conv2d<'_> {
-    fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        by_rows::run(self, mem, isa);
-    }
-}
+by_rows::kernel!(Conv2d<'a>);

@@ -6,7 +6,7 @@
 
 use super::{Gather, driver::Job};
 use crate::{
-    Isa, Kernel, Layout, Memory, Operand, OutputStage, Region,
+    Isa, Layout, Memory, Operand, OutputStage, Region,
     by_rows::{self, ByRows, Reach, Windowed, elements, spread_above},
     conv::scratch_bytes,
 };
@@ -185,8 +185,4 @@ impl Windowed for TransposedConv2d<'_> {
     }
 }
 
-impl Kernel for TransposedConv2d<'_> {
-    fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        by_rows::run(self, mem, isa);
-    }
-}
+by_rows::kernel!(TransposedConv2d<'a>);

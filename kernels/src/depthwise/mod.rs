@@ -7,7 +7,7 @@ mod avx512;
 mod dsp;
 
 use crate::{
-    Isa, Kernel, Memory, Multiplier, Operand, OutputStage, Region,
+    Isa, Memory, Multiplier, Operand, OutputStage, Region,
     by_rows::{self, ByRows, Reach, Windowed, covered, elements, padding_above},
     memory::{In, Out, in_blocks, put},
 };
@@ -48,11 +48,7 @@ pub struct DepthwiseConv2d<'a> {
     pub stage: OutputStage,
 }
 
-impl Kernel for DepthwiseConv2d<'_> {
-    fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        by_rows::run(self, mem, isa);
-    }
-}
+by_rows::kernel!(DepthwiseConv2d<'a>);
 
 // SAFETY: a part writes its rows of the output and reads the input and the constants.
 unsafe impl ByRows for DepthwiseConv2d<'_> {
@@ -70,10 +66,7 @@ unsafe impl ByRows for DepthwiseConv2d<'_> {
     }
 
     fn fits(&self, mem: &Memory<'_>) -> bool {
-        match (mem.read(&self.input), mem.write(&self.output)) {
-            (Some(input), Some(out)) => self.constants_fit(input, out).is_some(),
-            _ => false,
-        }
+        self.views(mem).is_some()
     }
 
     fn part(&self, rows: Range<usize>, index: usize) -> Self {
@@ -82,14 +75,10 @@ unsafe impl ByRows for DepthwiseConv2d<'_> {
 
     #[cfg_attr(target_pointer_width = "32", inline(always))]
     fn alone(&self, mem: &Memory<'_>, isa: Isa) {
-        let (Some(input), Some(out)) = (mem.read(&self.input), mem.write(&self.output)) else {
-            debug_assert!(false, "operands outside memory");
-            return;
-        };
-        if self.constants_fit(input, out).is_none() {
+        let Some((input, out)) = self.views(mem) else {
             debug_assert!(false, "parameters of a depthwise convolution do not fit together");
             return;
-        }
+        };
         if isa.has_no_vectors() && dsp::run(self, input, out) {
             return;
         }
@@ -155,9 +144,10 @@ impl Taps {
 }
 
 impl DepthwiseConv2d<'_> {
-    /// `Some` when there are constants for all channels and no position overflows.
-    fn constants_fit(&self, input: In<'_>, out: Out<'_>) -> Option<()> {
+    /// Input and output; `None` if they lie outside memory, constants are missing or a position overflows.
+    fn views<'m>(&self, mem: &Memory<'m>) -> Option<(In<'m>, Out<'m>)> {
         let check = |ok: bool| ok.then_some(());
+        let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
         let [oh, ow, channels] = out.shape();
         let [kh, kw] = self.kernel.map(|d| d as usize);
         check(input.shape()[2] == channels)?;
@@ -171,7 +161,7 @@ impl DepthwiseConv2d<'_> {
             let last = (size as u64).saturating_sub(1).checked_mul(self.stride[axis] as u64)?;
             check(last.checked_add(taps)? <= i32::MAX as u64 && self.padding[axis] <= i32::MAX as u32)?;
         }
-        Some(())
+        Some((input, out))
     }
 
     /// All channels of one output pixel.
@@ -182,7 +172,7 @@ impl DepthwiseConv2d<'_> {
         if let Some(tile) = avx512::Avx512::new(isa) {
             if cells.len() == channels {
                 let out = cells.as_ptr().cast::<i8>().cast_mut();
-                // SAFETY: `constants_fit` measured the constants; `taps` gives pixels within the input only.
+                // SAFETY: `views` measured the constants; `taps` gives pixels within the input only.
                 unsafe { tile.pixel(self, taps, channels, out) };
             }
             return;

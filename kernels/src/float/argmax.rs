@@ -1,7 +1,10 @@
 //! The class of each pixel.
 
 use super::Float;
-use crate::{Isa, Kernel, Memory, Operand};
+use crate::{
+    Isa, Kernel, Memory, Operand,
+    memory::{In, Out},
+};
 
 /// `out[y, x] = argmax over c of in[y, x, c]`, a byte. At most 128 channels, labels 0 to 127.
 ///
@@ -19,13 +22,7 @@ pub struct ArgMaxFloat {
 
 impl Kernel for ArgMaxFloat {
     fn run(&self, mem: &Memory<'_>, _: Isa) {
-        let views = || {
-            let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
-            let [h, w, bytes] = input.shape();
-            let classes = self.float.count(bytes)?;
-            (out.shape() == [h, w, 1] && classes <= 128).then_some((input, out, classes))
-        };
-        let Some((input, out, classes)) = views() else {
+        let Some((input, out, classes)) = self.views(mem) else {
             debug_assert!(false, "operands outside memory, shapes that differ, or too many classes");
             return;
         };
@@ -41,5 +38,19 @@ impl Kernel for ArgMaxFloat {
             }
             out.nth(i).iter().for_each(|cell| cell.set(label as i8));
         }
+    }
+
+    fn fits(&self, mem: &Memory<'_>) -> bool {
+        self.views(mem).is_some()
+    }
+}
+
+impl ArgMaxFloat {
+    /// Input, output, and how many classes there are.
+    fn views<'m>(&self, mem: &Memory<'m>) -> Option<(In<'m>, Out<'m>, usize)> {
+        let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
+        let [h, w, bytes] = input.shape();
+        let classes = self.float.count(bytes)?;
+        (out.shape() == [h, w, 1] && classes <= 128).then_some((input, out, classes))
     }
 }

@@ -115,6 +115,10 @@ impl Kernel for AttentionFloat<'_> {
             None => debug_assert!(false, "parameters of an attention do not fit together"),
         }
     }
+
+    fn fits(&self, mem: &Memory<'_>) -> bool {
+        self.job(mem).is_some()
+    }
 }
 
 impl Vectorize for Job<'_, '_> {

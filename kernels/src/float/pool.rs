@@ -233,6 +233,10 @@ impl Kernel for AveragePool2dFloat {
             None => debug_assert!(false, "operands outside memory, or numbers of channels differ"),
         }
     }
+
+    fn fits(&self, mem: &Memory<'_>) -> bool {
+        views(mem, [&self.input, &self.output], self.types).is_some()
+    }
 }
 
 impl Means<'_> {
@@ -301,8 +305,8 @@ pub struct GlobalAveragePoolFloat {
     pub range: Range,
 }
 
-impl Kernel for GlobalAveragePoolFloat {
-    fn run(&self, mem: &Memory<'_>, isa: Isa) {
+impl GlobalAveragePoolFloat {
+    fn means<'m>(&self, mem: &Memory<'m>) -> Option<Means<'m>> {
         let Self { input, output, types, range } = *self;
         let pool = AveragePool2dFloat {
             input,
@@ -315,11 +319,20 @@ impl Kernel for GlobalAveragePoolFloat {
             count_padding: false,
             range,
         };
-        match views(mem, [&input, &output], types) {
-            Some((input, out, channels)) if out.shape()[..2] == [1, 1] => {
-                isa.vectorize(Means { pool, input, out, channels });
-            }
-            _ => debug_assert!(false, "operands outside memory, or shapes that do not fit together"),
+        let (input, out, channels) = views(mem, [&input, &output], types)?;
+        (out.shape()[..2] == [1, 1]).then_some(Means { pool, input, out, channels })
+    }
+}
+
+impl Kernel for GlobalAveragePoolFloat {
+    fn run(&self, mem: &Memory<'_>, isa: Isa) {
+        match self.means(mem) {
+            Some(means) => isa.vectorize(means),
+            None => debug_assert!(false, "operands outside memory, or shapes that do not fit together"),
         }
+    }
+
+    fn fits(&self, mem: &Memory<'_>) -> bool {
+        self.means(mem).is_some()
     }
 }

@@ -103,19 +103,22 @@ impl Vectorize for Walk<'_> {
 
 impl Kernel for ResizeBilinearFloat {
     fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        let walk = || {
-            let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
-            let channels = self.types[0].count(input.shape()[2])?;
-            (self.types[1].count(out.shape()[2])? == channels).then_some(Walk {
-                resize: *self,
-                input,
-                out,
-                channels,
-            })
-        };
-        match walk() {
+        match self.walk(mem) {
             Some(walk) => isa.vectorize(walk),
             None => debug_assert!(false, "operands outside memory, or numbers of channels differ"),
         }
+    }
+
+    fn fits(&self, mem: &Memory<'_>) -> bool {
+        self.walk(mem).is_some()
+    }
+}
+
+impl ResizeBilinearFloat {
+    fn walk<'m>(&self, mem: &Memory<'m>) -> Option<Walk<'m>> {
+        let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
+        let channels = self.types[0].count(input.shape()[2])?;
+        let same = self.types[1].count(out.shape()[2])? == channels;
+        same.then_some(Walk { resize: *self, input, out, channels })
     }
 }

@@ -52,11 +52,7 @@ pub(super) use in_lanes;
 /// read as a whole. An element takes as long as `$work` multiply-accumulates of a convolution.
 macro_rules! by_pixels {
     ($kernel:ident $(<$l:lifetime>)?, $a:ident, $b:ident, work: $work:expr, in place: $in_place:expr) => {
-        impl$(<$l>)? $crate::Kernel for $kernel$(<$l>)? {
-            fn run(&self, mem: &$crate::Memory<'_>, isa: $crate::Isa) {
-                $crate::by_rows::run(self, mem, isa);
-            }
-        }
+        $crate::by_rows::kernel!($kernel$(<$l>)?);
 
         // SAFETY: a part writes its rows, and reads the same rows of its operands, each element before it is overwritten, or an
         // operand of one pixel; that has another shape than the output, so that it is not the view that is written.
@@ -200,11 +196,7 @@ impl<F: Mapping> Vectorize for Map<'_, F> {
 /// multiply-accumulates of a convolution take as long as an element of the output.
 macro_rules! by_windows {
     ($kernel:ident, work: |$pool:ident| $work:expr) => {
-        impl $crate::Kernel for $kernel {
-            fn run(&self, mem: &$crate::Memory<'_>, isa: $crate::Isa) {
-                $crate::by_rows::run(self, mem, isa);
-            }
-        }
+        $crate::by_rows::kernel!($kernel);
 
         // SAFETY: a part writes its rows of the output and reads the input.
         unsafe impl $crate::by_rows::ByRows for $kernel {

@@ -33,21 +33,24 @@ struct Walk<'m> {
 
 impl Kernel for SoftmaxFloat {
     fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        let walk = || {
-            let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
-            let ([h, w, bytes], [oh, ow, out_bytes]) = (input.shape(), out.shape());
-            let channels = self.types[0].count(bytes)?;
-            ([h, w, channels] == [oh, ow, self.types[1].count(out_bytes)?]).then_some(Walk {
-                input,
-                out,
-                types: self.types,
-                channels,
-            })
-        };
-        match walk() {
+        match self.walk(mem) {
             Some(walk) => isa.vectorize(walk),
             None => debug_assert!(false, "operands outside memory, or shapes that differ"),
         }
+    }
+
+    fn fits(&self, mem: &Memory<'_>) -> bool {
+        self.walk(mem).is_some()
+    }
+}
+
+impl SoftmaxFloat {
+    fn walk<'m>(&self, mem: &Memory<'m>) -> Option<Walk<'m>> {
+        let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
+        let ([h, w, bytes], [oh, ow, out_bytes]) = (input.shape(), out.shape());
+        let (types, channels) = (self.types, self.types[0].count(bytes)?);
+        let same = [h, w, channels] == [oh, ow, types[1].count(out_bytes)?];
+        same.then_some(Walk { input, out, types, channels })
     }
 }
 

@@ -5,7 +5,7 @@ use super::{
     rows::{by_types, by_windows, in_lanes},
 };
 use crate::{
-    Isa, Kernel, MaxUnpool2d, Memory, Operand, Region,
+    Isa, MaxUnpool2d, Memory, Operand, Region,
     by_rows::{self, ByRows, Reach, Windowed, elements},
     isa::Vectorize,
     memory::{In, Out, put},
@@ -135,11 +135,7 @@ impl MaxUnpool2dFloat {
     }
 }
 
-impl Kernel for MaxUnpool2dFloat {
-    fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        by_rows::run(self, mem, isa);
-    }
-}
+by_rows::kernel!(MaxUnpool2dFloat);
 
 // SAFETY: a part writes its rows of the output and reads values and positions.
 unsafe impl ByRows for MaxUnpool2dFloat {

@@ -5,7 +5,7 @@ use super::{
     elementwise::{ELEMENT, by_elements},
 };
 use crate::{
-    Isa, Kernel, Memory, Multiplier, Operand, Region, Rounding,
+    Isa, Memory, Multiplier, Operand, Region, Rounding,
     by_rows::{self, ByRows, Reach, Windowed, elements},
     channels::Shuffle,
     isa::Vectorize,

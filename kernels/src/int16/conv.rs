@@ -2,7 +2,7 @@
 
 use super::{Bounds, Width, constants, rescale};
 use crate::{
-    Isa, Kernel, Memory, Multiplier, Operand, Region,
+    Isa, Memory, Multiplier, Operand, Region,
     by_rows::{self, ByRows, Reach, Windowed, covered, elements, padding_above, spread_above},
     isa::Vectorize,
     memory::{Channels, In, Out, in_blocks},
@@ -223,11 +223,7 @@ impl Vectorize for Walk<'_, '_> {
     }
 }
 
-impl Kernel for Conv2dInt16<'_> {
-    fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        by_rows::run(self, mem, isa);
-    }
-}
+by_rows::kernel!(Conv2dInt16<'a>);
 
 // SAFETY: a part writes its rows of the output and reads the input and the constants.
 unsafe impl ByRows for Conv2dInt16<'_> {

@@ -210,16 +210,16 @@ impl Kernel for MulInt16 {
             None => debug_assert!(false, "operands outside memory, or shapes that do not fit together"),
         }
     }
+
+    fn fits(&self, mem: &Memory<'_>) -> bool {
+        self.walk(mem).is_some()
+    }
 }
 
 /// Kernels that compute each pixel from those at its place.
 macro_rules! by_elements {
     ($kernel:ident $(<$l:lifetime>)?, $a:ident, $b:ident, in place: $in_place:expr) => {
-        impl$(<$l>)? Kernel for $kernel$(<$l>)? {
-            fn run(&self, mem: &Memory<'_>, isa: Isa) {
-                by_rows::run(self, mem, isa);
-            }
-        }
+        by_rows::kernel!($kernel$(<$l>)?);
 
         // SAFETY: a part writes its rows, and reads the same rows of its operands; in place, each element before it is overwritten.
         unsafe impl$(<$l>)? ByRows for $kernel$(<$l>)? {

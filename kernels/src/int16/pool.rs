@@ -39,17 +39,24 @@ struct Mean<'m> {
 
 impl Kernel for GlobalAveragePoolInt16 {
     fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        let views = || {
-            let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
-            let channels = self.widths[0].codes(input.shape()[2])?;
-            let [h, w, bytes] = out.shape();
-            ([h, w, self.widths[1].codes(bytes)?] == [1, 1, channels] && self.bounds.fits(self.widths[1]))
-                .then_some(Mean { pool: *self, input, out, channels })
-        };
-        match views() {
+        match self.mean(mem) {
             Some(mean) => isa.vectorize(mean),
             None => debug_assert!(false, "operands outside memory, or shapes that do not fit together"),
         }
+    }
+
+    fn fits(&self, mem: &Memory<'_>) -> bool {
+        self.mean(mem).is_some()
+    }
+}
+
+impl GlobalAveragePoolInt16 {
+    fn mean<'m>(&self, mem: &Memory<'m>) -> Option<Mean<'m>> {
+        let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
+        let channels = self.widths[0].codes(input.shape()[2])?;
+        let [h, w, bytes] = out.shape();
+        ([h, w, self.widths[1].codes(bytes)?] == [1, 1, channels] && self.bounds.fits(self.widths[1]))
+            .then_some(Mean { pool: *self, input, out, channels })
     }
 }
 
@@ -97,18 +104,19 @@ pub struct AveragePool2dInt16 {
 impl AveragePool2dInt16 {
     /// The largest window.
     pub const CELLS: usize = 1 << 15;
+
+    /// Input, output, and how many codes a pixel has.
+    fn views<'m>(&self, mem: &Memory<'m>) -> Option<((In<'m>, Out<'m>), usize)> {
+        let views = (mem.read(&self.input)?, mem.write(&self.output)?);
+        let channels = Width::Int16.codes(self.output.shape[2] as usize)?;
+        let cells = elements([self.kernel[0], self.kernel[1], 1]);
+        (self.input.shape[2] == self.output.shape[2] && cells <= Self::CELLS).then_some((views, channels))
+    }
 }
 
 impl Kernel for AveragePool2dInt16 {
     fn run(&self, mem: &Memory<'_>, isa: Isa) {
         let Self { input, output, kernel, stride, padding, padding_end, count_padding } = *self;
-        let views = || {
-            let views = (mem.read(&input)?, mem.write(&output)?);
-            let channels = Width::Int16.codes(output.shape[2] as usize)?;
-            let fits =
-                input.shape[2] == output.shape[2] && elements([kernel[0], kernel[1], 1]) <= Self::CELLS;
-            fits.then_some((views, channels))
-        };
         let (zero_point, min, max) = (0, i8::MIN, i8::MAX);
         let pool = AveragePool2d {
             input,
@@ -122,7 +130,7 @@ impl Kernel for AveragePool2dInt16 {
             min,
             max,
         };
-        match views() {
+        match self.views(mem) {
             Some((views, channels)) => {
                 isa.vectorize(average::Walk::new(&pool, views, channels, [-i16::MAX, i16::MAX]));
             }
@@ -131,6 +139,10 @@ impl Kernel for AveragePool2dInt16 {
                 "operands outside memory, numbers of channels differ, or a window is too large"
             ),
         }
+    }
+
+    fn fits(&self, mem: &Memory<'_>) -> bool {
+        self.views(mem).is_some()
     }
 }
 
@@ -204,11 +216,7 @@ impl Vectorize for Largest<'_> {
     }
 }
 
-impl Kernel for MaxPool2dInt16 {
-    fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        by_rows::run(self, mem, isa);
-    }
-}
+by_rows::kernel!(MaxPool2dInt16);
 
 // SAFETY: a part writes its rows of the output and reads the input.
 unsafe impl ByRows for MaxPool2dInt16 {

@@ -20,19 +20,21 @@ pub struct ResizeBilinearInt16 {
 
 impl Kernel for ResizeBilinearInt16 {
     fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        let views = || {
-            let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
-            let channels = Width::Int16.codes(out.shape()[2])?;
-            (input.shape()[2] == out.shape()[2]).then_some(Bilinear::<i16>::new(
-                self.corners,
-                input,
-                out,
-                channels,
-            ))
-        };
-        match views() {
+        match self.bilinear(mem) {
             Some(bilinear) => isa.vectorize(bilinear),
             None => debug_assert!(false, "operands outside memory, or numbers of channels differ"),
         }
+    }
+
+    fn fits(&self, mem: &Memory<'_>) -> bool {
+        self.bilinear(mem).is_some()
+    }
+}
+
+impl ResizeBilinearInt16 {
+    fn bilinear<'m>(&self, mem: &Memory<'m>) -> Option<Bilinear<'m, i16>> {
+        let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
+        let channels = Width::Int16.codes(out.shape()[2])?;
+        (input.shape()[2] == out.shape()[2]).then_some(Bilinear::new(self.corners, input, out, channels))
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Width, constants};
 use crate::{
-    Isa, Kernel, Memory, Operand, Region,
+    Isa, Memory, Operand, Region,
     by_rows::{self, ByRows, Reach, Windowed, elements},
     memory::{In, Out},
 };
@@ -71,11 +71,7 @@ impl TableInt16<'_> {
     }
 }
 
-impl Kernel for TableInt16<'_> {
-    fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        by_rows::run(self, mem, isa);
-    }
-}
+by_rows::kernel!(TableInt16<'a>);
 
 // SAFETY: a part writes its rows, and reads the same rows of its operand, each element before it is overwritten.
 unsafe impl ByRows for TableInt16<'_> {

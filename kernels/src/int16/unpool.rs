@@ -2,7 +2,7 @@
 
 use super::Width;
 use crate::{
-    Isa, Kernel, MaxPosition2d, MaxUnpool2d, Memory, Operand, Region,
+    Isa, MaxPosition2d, MaxUnpool2d, Memory, Operand, Region,
     by_rows::{self, ByRows, Reach, Windowed, elements},
     memory::{In, Out},
     pool::{position, unpool},
@@ -38,11 +38,7 @@ impl MaxPosition2dInt16 {
     }
 }
 
-impl Kernel for MaxPosition2dInt16 {
-    fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        by_rows::run(self, mem, isa);
-    }
-}
+by_rows::kernel!(MaxPosition2dInt16);
 
 // SAFETY: a part writes its rows of the output and reads the input.
 unsafe impl ByRows for MaxPosition2dInt16 {
@@ -120,11 +116,7 @@ impl MaxUnpool2dInt16 {
     }
 }
 
-impl Kernel for MaxUnpool2dInt16 {
-    fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        by_rows::run(self, mem, isa);
-    }
-}
+by_rows::kernel!(MaxUnpool2dInt16);
 
 // SAFETY: a part writes its rows of the output and reads values and positions.
 unsafe impl ByRows for MaxUnpool2dInt16 {

@@ -38,16 +38,23 @@ pub struct AveragePool2d {
 
 impl Kernel for AveragePool2d {
     fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        let (Some(input), Some(out)) = (mem.read(&self.input), mem.write(&self.output)) else {
-            debug_assert!(false, "operands outside memory");
+        let Some((input, out)) = self.views(mem) else {
+            debug_assert!(false, "operands outside memory, or numbers of channels differ");
             return;
         };
-        if input.shape()[2] != out.shape()[2] {
-            debug_assert!(false, "numbers of channels differ");
-            return;
-        }
         let channels = out.shape()[2];
         isa.vectorize(Walk::new(self, (input, out), channels, [self.min, self.max]));
+    }
+
+    fn fits(&self, mem: &Memory<'_>) -> bool {
+        self.views(mem).is_some()
+    }
+}
+
+impl AveragePool2d {
+    fn views<'m>(&self, mem: &Memory<'m>) -> Option<(In<'m>, Out<'m>)> {
+        let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
+        (input.shape()[2] == out.shape()[2]).then_some((input, out))
     }
 }
 

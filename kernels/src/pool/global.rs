@@ -47,19 +47,23 @@ impl GlobalAveragePool {
         let mantissa = ((m.mantissa as i64) << shift) / pixels as i64;
         Some(Multiplier { mantissa: mantissa as i32, shift: m.shift - shift })
     }
+
+    fn walk<'m>(&self, mem: &Memory<'m>) -> Option<Walk<'_, 'm>> {
+        let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
+        (out.shape() == [1, 1, input.shape()[2]]).then_some(Walk { pool: self, input, out })
+    }
 }
 
 impl Kernel for GlobalAveragePool {
     fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        let (Some(input), Some(out)) = (mem.read(&self.input), mem.write(&self.output)) else {
-            debug_assert!(false, "operands outside memory");
-            return;
-        };
-        if out.shape() != [1, 1, input.shape()[2]] {
-            debug_assert!(false, "shapes differ");
-            return;
+        match self.walk(mem) {
+            Some(walk) => isa.vectorize(walk),
+            None => debug_assert!(false, "operands outside memory, or shapes differ"),
         }
-        isa.vectorize(Walk { pool: self, input, out });
+    }
+
+    fn fits(&self, mem: &Memory<'_>) -> bool {
+        self.walk(mem).is_some()
     }
 }
 

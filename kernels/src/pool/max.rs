@@ -2,9 +2,9 @@
 
 use super::window;
 use crate::{
-    Isa, Kernel, Memory, Operand, Region,
+    Isa, Memory, Operand, Region,
     by_rows::{self, ByRows, Reach, Windowed, elements, padding_above},
-    memory::{In, in_blocks, put},
+    memory::{In, Out, in_blocks, put},
 };
 use core::{cell::Cell, ops::Range};
 
@@ -45,11 +45,7 @@ pub(super) struct Rectangle {
     pub(super) pixel: usize,
 }
 
-impl Kernel for MaxPool2d {
-    fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        by_rows::run(self, mem, isa);
-    }
-}
+by_rows::kernel!(MaxPool2d);
 
 // SAFETY: a part writes its rows of the output and reads the input.
 unsafe impl ByRows for MaxPool2d {
@@ -67,9 +63,7 @@ unsafe impl ByRows for MaxPool2d {
     }
 
     fn fits(&self, mem: &Memory<'_>) -> bool {
-        self.input.shape[2] == self.output.shape[2]
-            && mem.read(&self.input).is_some()
-            && mem.write(&self.output).is_some()
+        self.views(mem).is_some()
     }
 
     fn part(&self, rows: Range<usize>, index: usize) -> Self {
@@ -78,14 +72,10 @@ unsafe impl ByRows for MaxPool2d {
 
     #[cfg_attr(target_pointer_width = "32", inline(always))]
     fn alone(&self, mem: &Memory<'_>, isa: Isa) {
-        let (Some(input), Some(out)) = (mem.read(&self.input), mem.write(&self.output)) else {
-            debug_assert!(false, "operands outside memory");
+        let Some((input, out)) = self.views(mem) else {
+            debug_assert!(false, "operands outside memory, or numbers of channels differ");
             return;
         };
-        if input.shape()[2] != out.shape()[2] {
-            debug_assert!(false, "numbers of channels differ");
-            return;
-        }
         let ([h, w, _], [oh, ow, _]) = (input.shape(), out.shape());
         let [kh, kw] = self.kernel.map(|d| d as usize);
         let [sh, sw] = self.stride.map(|d| d as usize);
@@ -112,6 +102,11 @@ impl Windowed for MaxPool2d {
 }
 
 impl MaxPool2d {
+    fn views<'m>(&self, mem: &Memory<'m>) -> Option<(In<'m>, Out<'m>)> {
+        let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
+        (input.shape()[2] == out.shape()[2]).then_some((input, out))
+    }
+
     /// The largest value of each channel over `rows` and `columns`, which lie within the image.
     #[inline(always)]
     fn largest(

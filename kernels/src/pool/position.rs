@@ -2,7 +2,7 @@
 
 use super::window;
 use crate::{
-    Isa, Kernel, Memory, Operand, Region,
+    Isa, Memory, Operand, Region,
     by_rows::{self, ByRows, Reach, Windowed, elements, padding_above},
     isa::Vectorize,
     memory::{Code, In, Out, in_blocks, put},
@@ -30,11 +30,7 @@ pub struct MaxPosition2d {
     pub padding: [u32; 2],
 }
 
-impl Kernel for MaxPosition2d {
-    fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        by_rows::run(self, mem, isa);
-    }
-}
+by_rows::kernel!(MaxPosition2d);
 
 impl MaxPosition2d {
     fn views<'m>(&self, mem: &Memory<'m>) -> Option<(In<'m>, Out<'m>)> {

@@ -1,7 +1,7 @@
 //! Max unpooling: values go back to where they were the largest.
 
 use crate::{
-    Isa, Kernel, Memory, Operand, Region,
+    Isa, Memory, Operand, Region,
     by_rows::{self, ByRows, Reach, Windowed, elements},
     isa::Vectorize,
     memory::{Code, In, Out, in_blocks},
@@ -32,11 +32,7 @@ pub struct MaxUnpool2d {
     pub zero_point: i8,
 }
 
-impl Kernel for MaxUnpool2d {
-    fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        by_rows::run(self, mem, isa);
-    }
-}
+by_rows::kernel!(MaxUnpool2d);
 
 impl MaxUnpool2d {
     fn views<'m>(&self, mem: &Memory<'m>) -> Option<([In<'m>; 2], Out<'m>)> {

@@ -17,7 +17,7 @@ mod transform;
 pub use transform::filter;
 
 use crate::{
-    Isa, Kernel, Memory, Operand, OutputStage, Region,
+    Isa, Memory, Operand, OutputStage, Region,
     by_rows::{self, ByRows, Reach, Windowed, elements, padding_above},
     memory::{In, Out},
     tiles::Panels,
@@ -91,11 +91,7 @@ const fn sums_of_panel() -> usize {
     2 * POSITIONS * BLOCK
 }
 
-impl Kernel for WinogradConv2d<'_> {
-    fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        by_rows::run(self, mem, isa);
-    }
-}
+by_rows::kernel!(WinogradConv2d<'a>);
 
 // SAFETY: a part writes its rows of the output; it reads the input and the constants, and has its own scratch.
 unsafe impl ByRows for WinogradConv2d<'_> {
@@ -124,10 +120,7 @@ unsafe impl ByRows for WinogradConv2d<'_> {
     }
 
     fn fits(&self, mem: &Memory<'_>) -> bool {
-        match (mem.read(&self.input), mem.write(&self.output), mem.scratch(self.scratch)) {
-            (Some(input), Some(output), Some(scratch)) => self.check(input, output, scratch).is_some(),
-            _ => false,
-        }
+        self.walk(mem).is_some()
     }
 
     fn part(&self, rows: Range<usize>, index: usize) -> Self {
@@ -136,17 +129,10 @@ unsafe impl ByRows for WinogradConv2d<'_> {
 
     #[cfg_attr(target_pointer_width = "32", inline(always))]
     fn alone(&self, mem: &Memory<'_>, isa: Isa) {
-        let (Some(input), Some(output), Some(scratch)) =
-            (mem.read(&self.input), mem.write(&self.output), mem.scratch(self.scratch))
-        else {
-            debug_assert!(false, "operands outside memory");
-            return;
-        };
-        let Some(sizes) = self.check(input, output, scratch) else {
+        let Some(walk) = self.walk(mem) else {
             debug_assert!(false, "convolution parameters do not fit together");
             return;
         };
-        let walk = Walk { kernel: self, input, output, scratch, sizes };
         #[cfg(target_arch = "aarch64")]
         if let Some(neon) = neon::Neon::new(isa) {
             return walk.run(neon);
@@ -180,8 +166,10 @@ struct Sizes {
 }
 
 impl WinogradConv2d<'_> {
-    fn check(&self, input: In<'_>, output: Out<'_>, scratch: &[Cell<i8>]) -> Option<Sizes> {
+    fn walk<'m>(&self, mem: &Memory<'m>) -> Option<Walk<'_, 'm>> {
         let check = |ok: bool| ok.then_some(());
+        let (input, output, scratch) =
+            (mem.read(&self.input)?, mem.write(&self.output)?, mem.scratch(self.scratch)?);
         let ([_, _, cin], [_, _, cout]) = (input.shape(), output.shape());
         let (splits, chunk) = (self.splits as usize, self.chunk as usize);
         let padding = self.padding.map(|p| p as usize);
@@ -197,7 +185,8 @@ impl WinogradConv2d<'_> {
         check((scratch.as_ptr() as usize).is_multiple_of(align_of::<i32>()))?;
         check(!output.overlaps(scratch))?;
         let blocks = (cin / 8).checked_div(splits)?;
-        Some(Sizes { cin, cout, splits, blocks, chunk, padding })
+        let sizes = Sizes { cin, cout, splits, blocks, chunk, padding };
+        Some(Walk { kernel: self, input, output, scratch, sizes })
     }
 }
 
@@ -253,7 +242,7 @@ struct Walk<'w, 'a> {
 impl Walk<'_, '_> {
     fn run(&self, arithmetic: impl Arithmetic) {
         let Sizes { cin, splits, blocks, chunk, .. } = self.sizes;
-        // `check` measured and aligned the scratch.
+        // `walk` measured and aligned the scratch.
         let v = self.scratch.as_ptr().cast::<i16>().cast_mut();
         let m = v.wrapping_add(cin * chunk * POSITIONS).cast::<i32>();
         let (mut left, mut first) = (grid::tiles(&self.output), Place::FIRST);

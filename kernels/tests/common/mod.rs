@@ -9,6 +9,7 @@ use niello_kernels::{
 };
 use std::{
     cell::Cell,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Mutex, MutexGuard},
 };
 
@@ -139,8 +140,26 @@ impl Arena {
         self.remembered == self.bytes
     }
 
-    /// Runs `kernel` and checks that nothing but the channels of `output` and the bytes of `scratch` changed.
+    /// Whether `kernel` computes here.
+    pub(crate) fn fits(&mut self, kernel: &dyn Kernel) -> bool {
+        let cells = Cell::from_mut(&mut self.bytes[self.start..]).as_slice_of_cells();
+        kernel.fits(&Memory::new(cells, &[], &[]))
+    }
+
+    /// Runs `kernel`, which fits, and checks that nothing but the channels of `output` and the bytes of `scratch` changed.
     pub(crate) fn run(&mut self, kernel: &dyn Kernel, isa: Isa, output: &Operand, scratch: Region) -> Tensor {
+        assert!(self.fits(kernel), "what computes must fit");
+        self.attempt(kernel, isa, output, scratch)
+    }
+
+    /// The same, whether it fits or not.
+    pub(crate) fn attempt(
+        &mut self,
+        kernel: &dyn Kernel,
+        isa: Isa,
+        output: &Operand,
+        scratch: Region,
+    ) -> Tensor {
         let mut expected = self.bytes.clone();
         let start = self.start;
         let cells = Cell::from_mut(&mut self.bytes[start..]).as_slice_of_cells();
@@ -154,6 +173,22 @@ impl Arena {
             panic!("byte {i:?} outside {output:?} and {scratch:?} was written");
         }
         self.read(output)
+    }
+}
+
+/// Runs a kernel that must refuse: it says that it does not fit, not a byte of memory changes, and debug builds say so.
+pub(crate) fn refuses(what: &str, arena: &mut Arena, kernel: &dyn Kernel) {
+    assert!(!arena.fits(kernel), "{what}");
+    assert!(arena.unchanged(), "{what}: to ask changed something");
+    for isa in Isa::available() {
+        let nothing = Operand::arena(0, [0, 0, 0], 0);
+        let result = catch_unwind(AssertUnwindSafe(|| arena.attempt(kernel, isa, &nothing, Region::EMPTY)));
+        if let Err(panic) = &result {
+            let message = panic.downcast_ref::<String>().cloned().unwrap_or_default();
+            assert!(!message.contains("was written"), "{what}: {message}");
+        }
+        assert_eq!(result.is_err(), cfg!(debug_assertions), "{what} on {}", isa.name());
+        assert!(arena.unchanged(), "{what} on {}", isa.name());
     }
 }
 

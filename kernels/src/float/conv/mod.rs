@@ -43,7 +43,7 @@ pub use plan::default_chunk;
 
 use super::{Float, Range};
 use crate::{
-    Isa, Kernel, Memory, Operand, Region,
+    Isa, Memory, Operand, Region,
     by_rows::{self, ByRows, Reach, Windowed, covered, elements, padding_above, spread_above},
     memory::{In, Out},
 };
@@ -162,11 +162,7 @@ impl<'k> Conv2dFloat<'k> {
     }
 }
 
-impl Kernel for Conv2dFloat<'_> {
-    fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        by_rows::run(self, mem, isa);
-    }
-}
+by_rows::kernel!(Conv2dFloat<'a>);
 
 // SAFETY: a part writes its rows of the output and its own scratch, and reads the input and the constants.
 unsafe impl ByRows for Conv2dFloat<'_> {

@@ -14,7 +14,7 @@ use super::{
     tile::{self, Panels, Pixel, Segments},
 };
 use crate::{
-    Isa, Kernel, Memory, Operand, Region,
+    Isa, Memory, Operand, Region,
     by_rows::{self, ByRows, Reach, Windowed, elements, padding_above},
     memory::{In, Out},
     winograd::grid::{self, POSITIONS, Place},
@@ -153,11 +153,7 @@ impl WinogradConv2dFloat<'_> {
     }
 }
 
-impl Kernel for WinogradConv2dFloat<'_> {
-    fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        by_rows::run(self, mem, isa);
-    }
-}
+by_rows::kernel!(WinogradConv2dFloat<'a>);
 
 // SAFETY: a part writes its rows of the output; it reads the input and the constants, and has its own scratch.
 unsafe impl ByRows for WinogradConv2dFloat<'_> {
