@@ -218,6 +218,13 @@ impl Layer<'_> {
         for channel in 0..filters.out {
             let largest = filters.weights_of(channel).fold(0f32, |m, i| m.max(filters.weight[i].abs()));
             let bias = filters.bias[channel];
+            if largest / 127.0 < f32::MIN_POSITIVE {
+                // A filter that holds nothing: its bias is the result.
+                filters.weights_of(channel).for_each(|i| result.weight[i] = 0.0);
+                scales.push(0.0);
+                biases.push(bias as f64);
+                continue;
+            }
             let least = bias.abs() / (s_in * (1u32 << 30) as f32);
             let scale = (largest / 127.0).max(least);
             let finer = if self.wide_weights { 256.0 } else { 1.0 };
@@ -228,12 +235,6 @@ impl Layer<'_> {
                 } else {
                     (w / scale).round().clamp(-127.0, 127.0)
                 };
-            }
-            if largest / 127.0 < f32::MIN_POSITIVE {
-                // A filter that holds nothing: its bias is the result.
-                scales.push(0.0);
-                biases.push(bias as f64);
-                continue;
             }
             let unit = s_in as f64 * scale as f64;
             let correction = self.corrections.map_or(0.0, |steps| steps[channel] as f64);

@@ -51,7 +51,8 @@ const REFUSALS: &[(&str, &str)] = &[
     ("between logits is out of range", "attention: scale out of range"),
     ("scale of the result is too fine", "attention: scale out of range"),
     ("beyond half precision", "beyond half precision"),
-    ("decibels", "budget not met"),
+    ("holds labels", "labels are no numbers"),
+    ("is label, expected", "labels are no numbers"),
     ("dB above the noise", "budget not met"),
 ];
 

@@ -6,7 +6,7 @@ use niello_codegen::{
     graph::{BatchNormParams, ConvParams, TransposedConvParams},
     ops::{
         Add, ArgMax, Attention, AveragePool2d, Clamp, Concat, Function, GlobalAveragePool, Hashing, MaxPool2d,
-        MaxPosition2d, MaxUnpool2d, Mul, Op, PadChannels, PointWise, Rescale, Resize, ResizeMode,
+        MaxPosition2d, MaxUnpool2d, Mul, Op, PadChannels, PointWise, RangeRule, Rescale, Resize, ResizeMode,
         ShuffleChannels, SliceChannels, Softmax, Sub,
     },
     weights::{Kind, Request, WeightSource},
@@ -336,7 +336,12 @@ impl Maker<'_, '_> {
     }
 
     fn add(&mut self, op: impl Op, inputs: &[ValueId]) -> ValueId {
-        let labels = op.range_rule() == niello_codegen::ops::RangeRule::Labels;
+        let is_label = |id: &ValueId| self.values.iter().any(|v| v.0 == *id && v.1);
+        let labels = match op.range_rule() {
+            RangeRule::Labels => true,
+            RangeRule::SameAsInputs => inputs.iter().all(is_label),
+            _ => false,
+        };
         let name = self.name("node");
         let mut text = format!("{op:?}");
         text.truncate(text.char_indices().nth(160).map_or(text.len(), |(at, _)| at));
@@ -379,7 +384,10 @@ impl Maker<'_, '_> {
     fn node(&mut self, n: &mut Bytes<'_>) {
         let most = self.most_elements();
         let kind = n.below(64);
-        let Some(x) = self.value(n, |_| true) else { return };
+        // Labels can be moved, too.
+        let moves = matches!(kind, 34..44 | 49..56 | 60) && n.once_in(8);
+        let labels = moves.then(|| self.any_value(n, true, |_| true)).flatten();
+        let Some(x) = labels.or_else(|| self.value(n, |_| true)) else { return };
         let s = self.shape(x);
         // A refused layer leaves a shape that the next ones can go on with.
         if s.h.saturating_mul(s.w).saturating_mul(s.c) > 64 * most || s.len() == 0 {
@@ -431,7 +439,8 @@ impl Maker<'_, '_> {
                 let count = n.pick(&[2, 2, 2, 3, 4, 1]);
                 let mut all = vec![x];
                 for _ in 1..count {
-                    all.extend(self.value(n, |other| (other.h, other.w) == (s.h, s.w)));
+                    let of_labels = labels.is_some() && !n.once_in(8);
+                    all.extend(self.any_value(n, of_labels, |other| (other.h, other.w) == (s.h, s.w)));
                 }
                 if all.iter().map(|id| self.shape(*id).len()).sum::<usize>() <= most {
                     self.add(Concat, &all);
