@@ -290,6 +290,7 @@ pub(crate) fn build_with_progress(recipe: &Recipe) -> Result<Build> {
         }
     });
     drop(step);
+    built.iter().flat_map(|build| &build.warnings).for_each(progress::warn);
     if let Some(advice) = built.as_ref().ok().and_then(|b| b.calibrated.as_ref()?.advice(&b.recipe)) {
         progress::note(&advice);
     }

@@ -42,6 +42,13 @@ pub(crate) fn note(text: &str) {
     }
 }
 
+/// One line about something that is probably not what is wanted.
+pub(crate) fn warn(text: &impl std::fmt::Display) {
+    if says(Verbosity::Normal) {
+        eprintln!("warning: {text}");
+    }
+}
+
 /// Before this nothing is said where no terminal is.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// From line to line.

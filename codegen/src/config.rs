@@ -126,6 +126,9 @@ impl<'n> Config<'n> {
         }
         let build = build(&recipe, self.networks, |_| {})?;
         self.write(&build, stem)?;
+        for warning in &build.warnings {
+            println!("cargo::warning={warning}");
+        }
         if let Some(advice) = build.calibrated.as_ref().and_then(|c| c.advice(&build.recipe)) {
             println!("cargo::warning={advice}");
         }

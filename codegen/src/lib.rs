@@ -36,6 +36,7 @@ pub mod report;
 pub mod tensor;
 pub mod tuning;
 pub mod verify;
+pub mod warnings;
 pub mod weights;
 
 #[cfg(feature = "imaging")]

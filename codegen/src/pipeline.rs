@@ -5,7 +5,7 @@ mod inputs;
 
 pub use self::calibration::{Calibrated, UsedLock};
 use self::{
-    calibration::{find_lock, locked},
+    calibration::{find_lock, locked, seen_in_float},
     inputs::{calibration_inputs, normal_sample, picture_input, read_samples},
 };
 use crate::{
@@ -24,8 +24,10 @@ use crate::{
     quantize::{Format, QGraph, QuantizeOptions, RangeMethod},
     recipe::{Head, Range, RangeOverride, Recipe, Rounding},
     tuning::{Tuning, TuningFile},
+    warnings::{self, Warning},
     weights::{SafeTensorsFile, Seeded, WeightSource},
 };
+use niello_kernels::Float;
 use niello_imaging::{Picture, Preprocess, metrics};
 use std::path::Path;
 
@@ -57,6 +59,8 @@ pub struct Build {
     pub classes: Vec<String>,
     /// What the output is good for.
     pub task: Task,
+    /// What the calibration set shows that is probably not what is wanted.
+    pub warnings: Vec<Warning>,
 }
 
 /// What a build is doing, for progress displays.
@@ -188,8 +192,13 @@ pub fn build(recipe: &Recipe, networks: &dyn Networks, mut progress: impl FnMut(
     let graph = if recipe.output.cam { cam::with_map(graph)? } else { graph };
     let graph = optimize(with_head(graph, recipe.output.head)?);
     let mut calibrated = None;
+    let mut ranges = None;
     let quantized = match recipe.format.numbers.mode() {
         Some(mode) => {
+            if mode.float() == Float::F16 {
+                let set = || calibration_inputs(&recipe, network, &preprocess, &graph, classes.len());
+                ranges = seen_in_float(&recipe, network, &graph, &source.1, set, &mut progress)?;
+            }
             let mut all = float::everywhere(graph, mode);
             float::layers(&mut all, &recipe.format.modes()?)?;
             all
@@ -211,6 +220,7 @@ pub fn build(recipe: &Recipe, networks: &dyn Networks, mut progress: impl FnMut(
                     calibration::calibrated(&recipe, graph, &set, origin, &mut progress)?
                 }
             };
+            ranges = Some(how.ranges.clone());
             calibrated = Some(how);
             quantized
         }
@@ -224,7 +234,8 @@ pub fn build(recipe: &Recipe, networks: &dyn Networks, mut progress: impl FnMut(
         cam: recipe.output.cam,
     };
     let program = lower(&quantized, target, metadata)?;
-    let build = Build { recipe, quantized, calibrated, program, preprocess, classes, task };
+    let warnings = ranges.map_or(vec![], |ranges| warnings::of_ranges(&quantized, &program, &ranges));
+    let build = Build { recipe, quantized, calibrated, program, preprocess, classes, task, warnings };
     if let Some(board) = &board {
         board::check(&build.program, board, build.table_bytes())?;
     }

@@ -29,6 +29,10 @@ pub struct LayerComparison {
     pub max_lsb: Option<f64>,
     /// Share of values that lie more than half a step outside the representable range.
     pub saturated: f64,
+    /// Values of the program that are infinite or no numbers.
+    pub not_finite: u64,
+    /// Whether all values of the program are 0, and those of the float reference are not.
+    pub is_dead: bool,
 }
 
 /// Sums over all elements of a tensor, over all inputs.
@@ -40,6 +44,7 @@ pub struct Comparison {
     product: f64,
     max_lsb: f64,
     outside: u64,
+    not_finite: u64,
     count: u64,
 }
 
@@ -55,6 +60,7 @@ impl Comparison {
             self.product += x * y;
             self.noise += (x - y) * (x - y);
             self.max_lsb = self.max_lsb.max((x - y).abs() * steps);
+            self.not_finite += !y.is_finite() as u64;
             self.outside += (x < range.0 as f64 - half || x > range.1 as f64 + half) as u64;
         }
         self.count += float.len() as u64;
@@ -80,6 +86,8 @@ impl Comparison {
             sqnr_db: self.sqnr_db(),
             cosine: self.cosine(),
             max_lsb: format.step().map(|_| self.max_lsb),
+            not_finite: self.not_finite,
+            is_dead: self.codes == 0.0 && self.signal > 0.0,
             saturated: if self.count == 0 { 0.0 } else { self.outside as f64 / self.count as f64 },
         }
     }

@@ -13,6 +13,7 @@ use niello_codegen::{
     network::Networks,
     pipeline::{Calibrated, Task},
     verify::{LayerComparison, verify},
+    warnings::{Warning, of_verification},
 };
 use niello_imaging::metrics::{self, DiceCounts};
 use niello_models::Registry;
@@ -45,6 +46,8 @@ struct Verified {
     #[serde(skip_serializing_if = "Option::is_none")]
     ranges: Option<String>,
     layers: Vec<LayerComparison>,
+    /// What the pictures show that is probably not what is wanted.
+    warnings: Vec<Warning>,
     output: Output,
 }
 
@@ -128,7 +131,10 @@ impl Verify {
             dice: segmentation.then(|| ByClass::new(&names, dice.iter().map(|d| d.pooled.dice()))),
             worst_dice: segmentation.then(|| ByClass::new(&names, dice.iter().map(|d| d.worst))),
         };
+        let outputs: Vec<&str> =
+            build.program.outputs.iter().map(|id| &*build.program.tensor(*id).name).collect();
         let verified = Verified {
+            warnings: of_verification(&result, &outputs),
             network: build.program.metadata.network.clone(),
             pictures: result.inputs,
             format: build.program.format(),
@@ -166,6 +172,9 @@ impl Verified {
             "\n{} on {} picture{plural}, {} against float\n",
             self.network, self.pictures, self.format
         );
+        for warning in &self.warnings {
+            text += &format!("warning: {warning}\n");
+        }
         if let Some(ranges) = &self.ranges {
             text += &format!("{ranges}\n");
         }

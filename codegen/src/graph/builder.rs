@@ -307,7 +307,15 @@ impl<'w> GraphBuilder<'w> {
             let problem = format!("`{name}.running_var`: holds {bad} for channel {channel}");
             self.problems.push(format!("{problem}, expected variances above -{}", p.epsilon));
         }
-        self.add_op(name, ops::BatchNorm::new(&weight, &bias, &mean, &variance, p.epsilon), &[input])
+        let norm = ops::BatchNorm::new(&weight, &bias, &mean, &variance, p.epsilon);
+        let numbers = [("weight", &norm.factor), ("bias", &norm.offset)];
+        for (what, of_channels) in numbers.into_iter().filter(|_| variance.iter().all(positive)) {
+            if let Some(channel) = of_channels.iter().position(|x| !(*x as f32).is_finite()) {
+                let problem = format!("`{name}.{what}`: beyond single precision for channel {channel}");
+                self.problems.push(format!("{problem}, where `{name}.running_var` is {}", variance[channel]));
+            }
+        }
+        self.add_op(name, norm, &[input])
     }
 
     /// `NAME.weight`: one slope for all channels, or one per channel, as `torch.nn.PReLU` has them.

@@ -114,7 +114,7 @@ impl Lock {
     /// A tensor without a range, a range without a tensor.
     pub fn ranges_of(&self, graph: &Graph) -> Result<Ranges> {
         let names = names(graph);
-        let ranges = Ranges::new(names.iter().map(|name| self.ranges.get(name).copied()).collect());
+        let ranges = self.known_ranges(graph);
         for members in Groups::new(graph, &ranges).members() {
             let decided = given_format(graph, &members).is_some();
             if let Some(id) = members.iter().find(|id| !decided && ranges.get(**id).is_none()) {
@@ -125,6 +125,11 @@ impl Lock {
             Some(name) => Err(other_network(format!("has a range for `{name}`, which is no tensor"))),
             None => Ok(ranges),
         }
+    }
+
+    /// The ranges of those of a graph's values that the lock knows.
+    pub fn known_ranges(&self, graph: &Graph) -> Ranges {
+        Ranges::new(names(graph).iter().map(|name| self.ranges.get(name).copied()).collect())
     }
 
     /// Lets biases be corrected as the lock says.

@@ -1,5 +1,6 @@
 //! Quantised filters: per-channel int8 weights, int32 biases, multipliers, and the proof that nothing overflows.
 
+use super::check_finite;
 use crate::{
     error::Result,
     lower::{Lowering, Sums},
@@ -54,6 +55,7 @@ impl Filters {
         expected_input: Option<&[f64]>,
         sums: impl Fn(&[i8], f64) -> Sums,
     ) -> Result<Self> {
+        check_finite(cx, rows, bias)?;
         let mut filters = Self { weights: vec![], bias: vec![], multiplier: vec![], scale: vec![] };
         let given = cx.correction(rows.len())?;
         let mut correction = vec![];

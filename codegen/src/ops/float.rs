@@ -73,6 +73,7 @@ pub(super) struct Convolution<'a> {
 impl Convolution<'_> {
     /// Appends the call.
     pub(super) fn lower(&self, cx: &mut Lowering<'_>, mode: Mode) -> Result<()> {
+        super::check_finite(cx, self.rows, self.bias)?;
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let types = [cx.float(input)?, cx.float(output)?];
         let taps = self.kernel[0] * self.kernel[1];

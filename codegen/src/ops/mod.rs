@@ -209,6 +209,17 @@ fn check_len(what: &str, found: usize, wanted: [usize; 4]) -> Result<(), String>
     }
 }
 
+/// Whether filters and biases are finite, as they are unless a batch norm that they were merged with carried them beyond single precision.
+fn check_finite(cx: &Lowering<'_>, rows: &[Vec<f32>], bias: &[f32]) -> Result<()> {
+    let is_bad = |(row, bias): (&Vec<f32>, &f32)| !bias.is_finite() || row.iter().any(|w| !w.is_finite());
+    match rows.iter().zip(bias).position(is_bad) {
+        Some(channel) => Err(cx.error(format!(
+            "the weights of output channel {channel}, merged with the batch norm behind them, are beyond single precision"
+        ))),
+        None => Ok(()),
+    }
+}
+
 /// The largest number of elements of a tensor: `2^31 - 1`, which 32-bit cores can address.
 const MAX_ELEMENTS: usize = i32::MAX as usize;
 

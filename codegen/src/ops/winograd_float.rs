@@ -49,6 +49,7 @@ pub(super) fn lower(
     bias: &[f32],
     clamp: Clamp,
 ) -> Result<()> {
+    super::check_finite(cx, rows, bias)?;
     let (input, output) = (cx.node().inputs[0], cx.node().output());
     let (c, panel, shape) = (cx.graph().shape(input).c, cx.target().float_panel, cx.graph().shape(output));
     let mut weights = vec![0u16; packed_len(panel, c, p.out)];

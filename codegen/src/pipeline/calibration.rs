@@ -93,6 +93,35 @@ pub(super) fn find_lock<'a>(
     }
 }
 
+/// What is known of the values of a network in floating point, which needs no calibration: what a lock of the same weights says, or what
+/// the calibration set shows that the recipe names. `None` if it has neither.
+///
+/// # Errors
+/// A set that cannot be read.
+pub(super) fn seen_in_float<'a>(
+    recipe: &Recipe,
+    network: &dyn Network,
+    graph: &Graph,
+    weights: &str,
+    set: impl Fn() -> Result<Inputs<'a>>,
+    progress: &mut impl FnMut(Progress),
+) -> Result<Option<Ranges>> {
+    let bundled = network.bundled().and_then(|bundled| bundled.lock);
+    let bundled = || bundled.and_then(|(name, text)| Lock::parse(Path::new(name), text).ok());
+    let lock = recipe.used_lock().and_then(|path| Lock::from_file(&path).ok()).or_else(bundled);
+    if let Some(lock) = lock.filter(|lock| lock.origin.weights.1 == weights && !recipe.recalibrate) {
+        return Ok(Some(lock.known_ranges(graph)));
+    }
+    if recipe.lacks_images() {
+        return Ok(None);
+    }
+    let set = set()?;
+    let total = set.len();
+    progress(Progress::Calibrating { done: 0, total });
+    let seen = calibrate(graph, set.load(graph), |done| progress(Progress::Calibrating { done, total }))?;
+    Ok(Some(Ranges::seen_by(graph, &seen)))
+}
+
 /// The graph in integers, but for what the recipe wants otherwise, as a lock says.
 pub(super) fn locked(
     recipe: &Recipe,
