@@ -15,7 +15,8 @@ fn main() {
     quiet();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let text = |name: &str| arguments.iter().position(|a| a == name).and_then(|at| arguments.get(at + 1));
-    let number = |name: &str, default: u64| text(name).map_or(default, |text| text.parse().expect("a number"));
+    let number =
+        |name: &str, default: u64| text(name).map_or(default, |text| text.parse().expect("a number"));
     if let Some(bytes) = text("--bytes") {
         println!("{}", story(&from_hex(bytes)));
         return;
@@ -36,7 +37,9 @@ fn main() {
     println!("{tally}  {seconds:.1} s, {:.0} graphs/s", count as f64 / seconds);
     if let Some(folder) = text("--keep") {
         let known = tally.known.values().map(|(_, seed)| *seed);
-        known.chain(tally.failed.values().map(|(_, seed, _)| *seed)).for_each(|seed| keep(seed, folder.as_ref()));
+        known
+            .chain(tally.failed.values().map(|(_, seed, _)| *seed))
+            .for_each(|seed| keep(seed, folder.as_ref()));
         return;
     }
     for (_, seed, failure) in tally.failed.values() {

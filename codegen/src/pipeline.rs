@@ -27,8 +27,8 @@ use crate::{
     warnings::{self, Warning},
     weights::{SafeTensorsFile, Seeded, WeightSource},
 };
-use niello_kernels::Float;
 use niello_imaging::{Picture, Preprocess, metrics};
+use niello_kernels::Float;
 use std::path::Path;
 
 /// What a network's output is good for.

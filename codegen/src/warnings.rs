@@ -108,7 +108,8 @@ fn clipped(q: &QGraph, ranges: &impl Seen) -> Vec<Warning> {
         let (Format::Int8(format), Some((min, max))) = (q.formats[id.0], ranges.seen(*id)) else { continue };
         let ((low, high), step) = (format.range(), format.scale);
         if (min < low - step || max > high + step) && !matches!(rule, Some(RangeRule::Fixed(_))) {
-            let message = format!("is an output that is cut off at {low} and {high}; calibration saw {min} to {max}");
+            let message =
+                format!("is an output that is cut off at {low} and {high}; calibration saw {min} to {max}");
             warnings.push(Warning { layer: name(q, *id), message });
         }
     }
@@ -117,7 +118,8 @@ fn clipped(q: &QGraph, ranges: &impl Seen) -> Vec<Warning> {
 
 /// Values beyond half precision.
 fn infinite(q: &QGraph, program: &Program, ranges: &impl Seen) -> Vec<Warning> {
-    let magnitude = |id: ValueId| ranges.seen(original(q, id)).map_or(0.0, |(min, max)| max.abs().max(min.abs()));
+    let magnitude =
+        |id: ValueId| ranges.seen(original(q, id)).map_or(0.0, |(min, max)| max.abs().max(min.abs()));
     let halves = (0..q.formats.len()).map(ValueId).filter(|id| q.formats[id.0] == Format::Float(Float::F16));
     let beyond = halves.filter(|id| magnitude(*id) > LARGEST_HALF).map(|id| Warning {
         layer: name(q, id),
@@ -144,7 +146,10 @@ pub fn of_verification(found: &Verification, outputs: &[&str]) -> Vec<Warning> {
     let mut warnings = vec![];
     for layer in &found.layers {
         let message = if layer.not_finite > 0 {
-            format!("has {} values that are not finite: beyond {}; use `f32` or `int8` for it", layer.not_finite, layer.format)
+            format!(
+                "has {} values that are not finite: beyond {}; use `f32` or `int8` for it",
+                layer.not_finite, layer.format
+            )
         } else if layer.is_dead {
             format!("is 0 throughout in {}, though not in float", layer.format)
         } else if let Some(db) = layer.sqnr_db.filter(|db| *db < LEAST_SQNR_DB) {

@@ -22,9 +22,12 @@ pub(super) fn group_digits(n: usize) -> Literal {
     text.parse().expect("digits are a literal")
 }
 
+/// `anam_net` as `AnamNet`; `Net` comes before what is nothing or begins with a digit.
 pub(super) fn camel_case(name: &str) -> String {
-    let mut out = String::new();
-    for part in name.split('_').filter(|part| !part.is_empty()) {
+    let mut parts = name.split('_').filter(|part| !part.is_empty()).peekable();
+    let is_word = parts.peek().is_some_and(|part| !part.starts_with(|c: char| c.is_ascii_digit()));
+    let mut out = String::from(if is_word { "" } else { "Net" });
+    for part in parts {
         // `squeezenet1_0` is not `Squeezenet10`.
         if out.ends_with(|c: char| c.is_ascii_digit()) && part.starts_with(|c: char| c.is_ascii_digit()) {
             out.push('_');

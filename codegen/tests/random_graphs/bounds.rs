@@ -37,9 +37,7 @@ pub(crate) struct Expected {
 pub(crate) fn reals(info: &TensorInfo, codes: &[i8]) -> Tensor<f64> {
     let wide = |pair: &[i8; 2]| i16::from_le_bytes(pair.map(|byte| byte as u8));
     let data = match info.format {
-        Format::Int8(q) => {
-            codes.iter().map(|c| q.scale as f64 * (*c as f64 - q.zero_point as f64)).collect()
-        }
+        Format::Int8(q) => codes.iter().map(|c| q.scale as f64 * (*c as f64 - q.zero_point as f64)).collect(),
         Format::Int16 { scale } => {
             codes.as_chunks().0.iter().map(|c| scale as f64 * wide(c) as f64).collect()
         }
@@ -159,7 +157,8 @@ impl Layer<'_> {
                 let mut op = op.clone();
                 let hashing = op.hashing.as_mut()?;
                 let width = self.output.shape.c / op.heads;
-                let largest = hashing.rotations.iter().fold(0f32, |m, r| m.max(r.abs())).max(f32::MIN_POSITIVE);
+                let largest =
+                    hashing.rotations.iter().fold(0f32, |m, r| m.max(r.abs())).max(f32::MIN_POSITIVE);
                 let most = (i32::MAX / (255 * width as i32)).min(32767);
                 let scale = most as f64 / largest as f64;
                 hashing.rotations =
@@ -243,9 +242,7 @@ impl Layer<'_> {
         }
         let sums = result.eval(&self.operands[0]);
         let c = filters.out;
-        let clamped = |(i, sum): (usize, &f64)| {
-            apply(filters.clamp, sum * scales[i % c] + biases[i % c])
-        };
+        let clamped = |(i, sum): (usize, &f64)| apply(filters.clamp, sum * scales[i % c] + biases[i % c]);
         let result = sums.iter().enumerate().map(clamped).collect();
         if self.is_wide() || self.wide_weights {
             // One rounding of a product with a factor of 15 bits.
@@ -338,7 +335,8 @@ impl Layer<'_> {
             _ => x.abs() * SINGLE + 1e-44,
         };
         let with = |result: Vec<f64>, error: &dyn Fn(usize, f64) -> f64| {
-            let bound = result.iter().enumerate().map(|(i, r)| error(i, *r) + 1.01 * stored(r.abs() + error(i, *r)));
+            let bound =
+                result.iter().enumerate().map(|(i, r)| error(i, *r) + 1.01 * stored(r.abs() + error(i, *r)));
             let bound = bound.collect();
             Some(Expected { result, bound })
         };

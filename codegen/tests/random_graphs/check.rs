@@ -106,7 +106,11 @@ fn whole(bytes: &[u8], log: &mut Vec<String>) -> Result<Outcome, Failure> {
         Err(error) => {
             sane(&error)?;
             let hostile = log.first().is_some_and(|line| line.contains("hostile: true"));
-            return if hostile { Ok(Outcome::Invalid) } else { Err(format!("a valid graph is refused: {error}")) };
+            return if hostile {
+                Ok(Outcome::Invalid)
+            } else {
+                Err(format!("a valid graph is refused: {error}"))
+            };
         }
     };
     let mut rng = setup.rng;
@@ -123,7 +127,9 @@ fn whole(bytes: &[u8], log: &mut Vec<String>) -> Result<Outcome, Failure> {
     };
     if too_large(&graph) {
         let program = match setup.format {
-            Wanted::Float(mode) => lower(&float::everywhere(graph, MODES[mode]), &TARGETS[0], Metadata::default()),
+            Wanted::Float(mode) => {
+                lower(&float::everywhere(graph, MODES[mode]), &TARGETS[0], Metadata::default())
+            }
             _ => return Ok(Outcome::Invalid),
         };
         return program.map_or_else(refused, |_| Ok(Outcome::Invalid));
@@ -156,8 +162,10 @@ fn whole(bytes: &[u8], log: &mut Vec<String>) -> Result<Outcome, Failure> {
     log.push(format!("lowered for {}: {}", target.name, formats.collect::<Vec<_>>().join(", ")));
     // A calibration sample, and any codes.
     let coded = |(id, tensor): (&ValueId, &Tensor<f32>)| apart.tensor(*id).quantize(&tensor.data);
-    let inputs: [Vec<Vec<i8>>; 2] =
-        [apart.inputs.iter().zip(&samples[0]).map(coded).collect(), any_inputs(&apart, &samples[0], &mut rng)];
+    let inputs: [Vec<Vec<i8>>; 2] = [
+        apart.inputs.iter().zip(&samples[0]).map(coded).collect(),
+        any_inputs(&apart, &samples[0], &mut rng),
+    ];
     let (mut checked, mut unbounded) = (0, 0);
     let mut expected = vec![];
     for (i, inputs) in inputs.iter().enumerate() {
@@ -203,7 +211,8 @@ fn sane(error: &Error) -> Result<(), Failure> {
 }
 
 fn must(program: niello_codegen::Result<Program>, target: &Target) -> Result<Program, Failure> {
-    program.map_err(|error| format!("lowered layer by layer, and not for {} as a whole: {error}", target.name))
+    program
+        .map_err(|error| format!("lowered layer by layer, and not for {} as a whole: {error}", target.name))
 }
 
 /// Passes keep what a graph computes, but for the rounding of folded weights to single precision.
@@ -259,7 +268,8 @@ fn quantized(
     };
     for _ in 0..setup.overrides {
         let value = &graph.values[rng.next() as usize % graph.values.len()];
-        let odd = [(1.0, -1.0), (f32::NAN, f32::NAN), (f32::NEG_INFINITY, f32::INFINITY), (f32::MIN, f32::MAX)];
+        let odd =
+            [(1.0, -1.0), (f32::NAN, f32::NAN), (f32::NEG_INFINITY, f32::INFINITY), (f32::MIN, f32::MAX)];
         let plain = [(-1.0, 1.0), (0.0, 6.0), (-30.0, 2.0), (2.0, 3.0), (-1e-6, 1e-6), (-3.0, 0.0)];
         let (min, max) = match setup.hostile {
             true => odd[rng.next() as usize % odd.len()],
@@ -277,8 +287,7 @@ fn quantized(
                 // Of one name, the first value is found.
                 let found = |n: &&niello_codegen::graph::Node| q.graph.find(&n.name) == Some(n.output());
                 let makers = q.graph.nodes.iter().filter(found).filter(|_| rng.next() % 3 == 0);
-                let makers: Vec<String> =
-                    makers.map(|n| q.graph.values[n.output().0].name.clone()).collect();
+                let makers: Vec<String> = makers.map(|n| q.graph.values[n.output().0].name.clone()).collect();
                 let named = makers.into_iter().map(|name| (name, MODES[rng.next() as usize % 4])).collect();
                 float::layers(&mut q, &named)?;
             }
@@ -367,7 +376,11 @@ fn run_apart(q: &QGraph, program: &Program, inputs: &[Vec<i8>], watch: bool) -> 
             if values[id.0].is_none() {
                 let joined = whole[id.0] == i && (id == made || is_joined(q, id));
                 values[id.0] = joined.then(|| view.tensor(id));
-            } else if watch && last[id.0] > i && !given && view.tensor(id) != *values[id.0].as_ref().expect("it was seen") {
+            } else if watch
+                && last[id.0] > i
+                && !given
+                && view.tensor(id) != *values[id.0].as_ref().expect("it was seen")
+            {
                 let names = (&program.tensors[id.0].name, &program.steps[i].name);
                 broken = Some(format!("step `{}` destroys `{}`, which is read later", names.1, names.0));
             }
@@ -459,7 +472,9 @@ fn layer(
     };
     let mut operands = vec![];
     for input in &node.inputs {
-        let Some(codes) = &values[input.0] else { return Err(format!("`{}` reads what nobody made", node.name)) };
+        let Some(codes) = &values[input.0] else {
+            return Err(format!("`{}` reads what nobody made", node.name));
+        };
         operands.push(reals(program.tensor(*input), codes));
     }
     let mut found = reals(info, codes);
@@ -497,7 +512,8 @@ fn layer(
         let result = expected.result[i].clamp(range.0, range.1);
         let (error, bound) = ((found - result).abs(), expected.bound[i]);
         if error.is_nan() || error > bound + 1e-6 * bound {
-            let coarse = layer.inputs.iter().filter_map(|i| i.format.step()).fold(0f64, |m, s| m.max(s.into()));
+            let coarse =
+                layer.inputs.iter().filter_map(|i| i.format.step()).fold(0f64, |m, s| m.max(s.into()));
             let finding = if coarse / step > (1 << 20) as f64 { " F10" } else { "" };
             return Err(format!(
                 "error:{finding} {} `{}` {:?} -> {:?}, element {i}: {found:e}, expected {:e}, in range {result:e}, +- {bound:e}: {:.3} steps, {:.3} allowed; steps in {:?}, out {step:e}",
@@ -564,7 +580,10 @@ fn same_run(
     });
     let outputs = outputs.map_err(|error| format!("execution: {error}"))?;
     if let Some(step) = differs {
-        return Err(format!("bytes: step `{step}` for {} with {isa} differs from layer by layer", program.target));
+        return Err(format!(
+            "bytes: step `{step}` for {} with {isa} differs from layer by layer",
+            program.target
+        ));
     }
     same_outputs(program, executor.isa(), &outputs, expected)
 }

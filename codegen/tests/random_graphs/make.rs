@@ -5,9 +5,9 @@ use niello_codegen::{
     Graph, GraphBuilder, Result, Shape, Tensor, ValueId,
     graph::{BatchNormParams, ConvParams, TransposedConvParams},
     ops::{
-        Add, ArgMax, Attention, AveragePool2d, Clamp, Concat, Function, GlobalAveragePool, Hashing, MaxPool2d,
-        MaxPosition2d, MaxUnpool2d, Mul, Op, PadChannels, PointWise, RangeRule, Rescale, Resize, ResizeMode,
-        ShuffleChannels, SliceChannels, Softmax, Sub,
+        Add, ArgMax, Attention, AveragePool2d, Clamp, Concat, Function, GlobalAveragePool, Hashing,
+        MaxPool2d, MaxPosition2d, MaxUnpool2d, Mul, Op, PadChannels, PointWise, RangeRule, Rescale, Resize,
+        ResizeMode, ShuffleChannels, SliceChannels, Softmax, Sub,
     },
     weights::{Kind, Request, WeightSource},
 };
@@ -297,7 +297,8 @@ impl Maker<'_, '_> {
     fn name(&mut self, kind: &str) -> String {
         self.count += 1;
         if self.odd_names {
-            let odd = ["", "self", "a b", "é", "\"", "n1", "*/ //", "line\nbreak", "fn", "n1.int8", "\\", "{x}"];
+            let odd =
+                ["", "self", "a b", "é", "\"", "n1", "*/ //", "line\nbreak", "fn", "n1.int8", "\\", "{x}"];
             let at = self.rng.next() as usize % (2 * odd.len());
             if let Some(name) = odd.get(at) {
                 return (*name).into();
@@ -569,7 +570,8 @@ impl Maker<'_, '_> {
     fn random_conv(&mut self, n: &mut Bytes<'_>, x: ValueId, s: Shape) {
         let most = self.most_elements();
         self.set_spread(n);
-        let mut kernel = n.pick(&[[3, 3], [1, 1], [3, 3], [2, 2], [1, 3], [3, 1], [5, 5], [1, 1], [4, 3], [7, 7]]);
+        let mut kernel =
+            n.pick(&[[3, 3], [1, 1], [3, 3], [2, 2], [1, 3], [3, 1], [5, 5], [1, 1], [4, 3], [7, 7]]);
         let mut stride = n.pick(&[[1, 1], [1, 1], [1, 1], [2, 2], [1, 2], [2, 1], [3, 3], [1, 1]]);
         let mut dilation = n.pick(&[[1, 1], [1, 1], [1, 1], [1, 1], [2, 2], [1, 2], [3, 3], [1, 1]]);
         let style = n.byte();
@@ -580,7 +582,9 @@ impl Maker<'_, '_> {
         };
         let out = match style % 5 {
             3 if style % 7 != 0 => s.c,
-            _ => n.pick(&[8usize, 1, 2, 3, 4, 5, 6, 8, 12, 16, 17, 24, 32, 40, 8, 16]).next_multiple_of(groups),
+            _ => {
+                n.pick(&[8usize, 1, 2, 3, 4, 5, 6, 8, 12, 16, 17, 24, 32, 40, 8, 16]).next_multiple_of(groups)
+            }
         };
         let reach = |i: usize| dilation[i] * (kernel[i] - 1) + 1;
         let mut padding = match style / 5 % 4 {
@@ -596,9 +600,8 @@ impl Maker<'_, '_> {
         for (i, size) in [s.h, s.w].into_iter().enumerate() {
             padding[2 * i] += reach(i).saturating_sub(size + padding[2 * i] + padding[2 * i + 1]);
         }
-        let extent = |i: usize, size: usize| {
-            (size + padding[2 * i] + padding[2 * i + 1] - reach(i)) / stride[i] + 1
-        };
+        let extent =
+            |i: usize, size: usize| (size + padding[2 * i] + padding[2 * i + 1] - reach(i)) / stride[i] + 1;
         let (pixels, taps) = (extent(0, s.h) * extent(1, s.w), kernel[0] * kernel[1]);
         let macs = |out: usize| pixels * out * taps * (s.c / groups);
         let mut out = out;

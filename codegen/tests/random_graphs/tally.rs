@@ -68,7 +68,13 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let share = |n: u64| 100.0 * n as f64 / self.graphs.max(1) as f64;
         writeln!(f, "{} graphs", self.graphs)?;
-        writeln!(f, "  {:6.2} % ran: {} layers within bounds, {} without one", share(self.ran), self.layers, self.unbounded)?;
+        writeln!(
+            f,
+            "  {:6.2} % ran: {} layers within bounds, {} without one",
+            share(self.ran),
+            self.layers,
+            self.unbounded
+        )?;
         writeln!(f, "  {:6.2} % invalid on purpose, refused", share(self.invalid))?;
         for (kind, n) in &self.refused {
             writeln!(f, "  {:6.2} % refused: {kind}", share(*n))?;
