@@ -30,7 +30,7 @@ impl Reach {
     /// Each row reads the same row.
     pub const SAME: Self = Self::Window { rows: 1, stride: 1, padding: 0 };
 
-    /// The rows that `rows` of the output read, of an input of `height` rows.
+    /// The rows that `rows` of the output read, of an input of `height` rows; `0..0` if they read none.
     pub fn of(self, rows: Range<usize>, height: usize) -> Range<usize> {
         if rows.is_empty() {
             return 0..0;
@@ -51,7 +51,8 @@ impl Reach {
                 (above.div_ceil(stride).min(begun(first)), begun(last).saturating_add(1))
             }
         };
-        start.min(height)..end.min(height).max(start.min(height))
+        // What lies in the padding alone, or behind the last window, reads nothing: no row behind the last one, which may be behind all memory.
+        if start < end.min(height) { start..end.min(height) } else { 0..0 }
     }
 }
 
@@ -354,6 +355,7 @@ mod tests {
                             .filter(|i| (start..end).any(|o| meets(reach, *i, o)))
                             .collect::<std::vec::Vec<_>>();
                         let found = reach.of(start..end, height);
+                        assert!(!found.is_empty() || found == (0..0), "{reach:?} {start}..{end} of {height}");
                         let (Some(first), Some(last)) = (read.first(), read.last()) else { continue };
                         // Where windows do not touch, rows between them may be counted in.
                         let exact = found == (*first..last + 1);

@@ -208,7 +208,8 @@ impl<'d> Drafts<'d> {
         let bindings = Bindings { tensors: self.tensors, blob: self.blob, scratch: Region::EMPTY };
         let maps: Vec<Map> =
             all.iter().map(|id| Map { operand: Ref::new(*id).bind(&bindings), rows: 0 }).collect();
-        let mut rows = vec![0; between.len()];
+        // A map of which nothing is read still has a row: none would mean that it is whole.
+        let mut rows = vec![1; between.len()];
         // A thread may begin at any row, a single one begins at the first.
         let (h, step) = (self.tensors[output.0].shape.h, if self.threads > 1 { 1 } else { band });
         let mut walk = Walk::default();
