@@ -4,6 +4,20 @@
 
 use std::path::PathBuf;
 
+/// Noise that `tests/vectors/*.py` make too.
+pub fn noise(seed: u64, count: usize) -> Vec<u8> {
+    let sample = |i: u64| {
+        let x = i.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(seed.wrapping_mul(0xbf58_476d_1ce4_e5b9));
+        ((x ^ (x >> 31)).wrapping_mul(0x94d0_49bb_1331_11eb) >> 56) as u8
+    };
+    (1..=count as u64).map(sample).collect()
+}
+
+/// FNV-1a.
+pub fn checksum(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x0100_0000_01b3))
+}
+
 /// A PNG.
 pub fn png(data: &[u8], w: u32, h: u32, colour: png::ColorType, depth: png::BitDepth) -> Vec<u8> {
     let mut bytes = Vec::new();
