@@ -5,7 +5,10 @@ mod common;
 use common::shared;
 use dicom_object::Tag;
 use niello_imaging::{Picture, Preprocess, Samples, list_images, load};
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 /// A tensor `[1, c, h, w]` of a safetensors file, as `[h, w, c]`.
 fn golden(path: &Path, name: &str) -> ([usize; 3], Vec<f32>) {
@@ -108,4 +111,35 @@ fn a_ct_slice_enters_every_kind_of_network() {
         assert_eq!(found.len(), size[0] * size[1] * channels, "{text}");
         assert!(found.iter().all(|v| range.contains(v)), "{text}");
     }
+}
+
+/// A folder of `../shared/cases`, and the numbers that its `expected.json` calls right.
+fn case(name: &str) -> Option<(PathBuf, Vec<f32>)> {
+    let folder = shared()?.join("cases").join(name);
+    let text = fs::read_to_string(folder.join("expected.json")).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let (mut numbers, mut open) = (vec![], vec![&json["right"]]);
+    while let Some(value) = open.pop() {
+        numbers.extend(value.as_f64().map(|v| v as f32));
+        open.extend(value.as_array().into_iter().flatten().rev());
+    }
+    Some((folder, numbers))
+}
+
+#[test]
+fn case_npy_leading_axis_window_gray() {
+    let Some((folder, _)) = case("npy_leading_axis_window_gray") else { return };
+    let text = "mean-std:0.45,0.225 resize=stretch colour=gray window=-600,1500";
+    let made =
+        |file: &str| Preprocess::parse(text).unwrap().apply(&load(folder.join(file)).unwrap(), [65, 65], 1);
+    assert_eq!(made("hw.npy").unwrap().len(), 65 * 65);
+    let error = made("chw1.npy").unwrap_err().to_string();
+    assert!(error.contains("64 (1x64x64 as height, width, channels"), "{error}");
+}
+
+#[test]
+fn case_resize_area_one_side_up_one_down() {
+    let Some((folder, right)) = case("resize_area_one_side_up_one_down") else { return };
+    let picture = load(folder.join("area.png")).unwrap();
+    assert_eq!(Preprocess::parse("raw resize=area").unwrap().apply(&picture, [3, 4], 1).unwrap(), right);
 }
