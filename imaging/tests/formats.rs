@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Dicom, jpeg, npy, png};
+use common::{Dicom, checksum, jpeg, npy, png};
 use niello_imaging::{Picture, Samples, load_bytes};
 
 fn shape(p: &Picture) -> [usize; 3] {
@@ -162,4 +162,21 @@ fn dicom_sequences_of_undefined_length_are_passed_over() {
         let picture = load_bytes("sequence", &file.bytes()).unwrap();
         assert_eq!(reals(&picture), [0.0, 1.0], "explicit: {explicit}");
     }
+}
+
+/// `tests/vectors/jpeg.py` asked libjpeg-turbo: narrow pictures, every chroma sampling, progressive, restart markers, trailers.
+#[test]
+fn jpeg_is_libjpeg_turbos_to_the_bit() {
+    let mut rest: &[u8] = include_bytes!("vectors/jpeg.bin");
+    let mut files = 0;
+    while let Some((head, tail)) = rest.split_first_chunk::<15>() {
+        let word = |at: usize| usize::from(u16::from_le_bytes([head[at], head[at + 1]]));
+        let (bytes, after) = tail.split_at(word(0));
+        let picture = load_bytes("a.jpg", bytes).unwrap_or_else(|e| panic!("file {files}: {e}"));
+        assert_eq!(shape(&picture), [word(3), word(5), head[2].into()], "file {files}");
+        let expected = u64::from_le_bytes(*head[7..].first_chunk().unwrap());
+        assert_eq!(checksum(u8s(&picture)), expected, "file {files}, {}x{}", word(3), word(5));
+        (rest, files) = (after, files + 1);
+    }
+    assert!(rest.is_empty() && files > 100, "{files} files");
 }

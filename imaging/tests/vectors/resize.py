@@ -93,4 +93,5 @@ def main():
     (pathlib.Path(__file__).parent / "resize.txt").write_text("\n".join(lines) + "\n")
 
 
-main()
+if __name__ == "__main__":
+    main()
