@@ -78,6 +78,23 @@ fn every_flipped_byte_is_survived() {
 #[test]
 fn errors_say_what_was_expected_and_found() {
     let ct = || Dicom::ct(true, [2, 2], false, &[0; 4]);
+    let rgb = |planar: u8| {
+        Dicom::ct(true, [1, 1], false, &[])
+            .with((0x28, 2), "US", Some(&[3, 0]))
+            .with((0x28, 4), "CS", Some(b"RGB "))
+            .with((0x28, 6), "US", Some(&[planar, 0]))
+            .with((0x28, 0x100), "US", Some(&[8, 0]))
+            .with((0x28, 0x101), "US", Some(&[8, 0]))
+            .with((0x28, 0x102), "US", Some(&[7, 0]))
+            .with((0x7fe0, 0x10), "OB", Some(&[1, 2, 3, 0]))
+    };
+    // The first element in the other order of bytes.
+    let swapped = |file: &Dicom| {
+        let mut bytes = file.bytes();
+        let at = bytes.windows(4).position(|w| w == [8, 0, 0x60, 0]).unwrap();
+        bytes[at..at + 4].copy_from_slice(&[0, 8, 0, 0x60]);
+        bytes
+    };
     let jpeg2000 = Dicom { syntax: "1.2.840.10008.1.2.4.90", ..ct() };
     for (name, bytes, words) in [
         ("empty", vec![], "an empty file"),
@@ -105,6 +122,33 @@ fn errors_say_what_was_expected_and_found() {
         ("bits.dcm", ct().with((0x28, 0x100), "US", Some(&[32, 0])).bytes(), "found 32 allocated"),
         ("high.dcm", ct().with((0x28, 0x102), "US", Some(&[3, 0])).bytes(), "high bit 3"),
         ("ybr.dcm", ct().with((0x28, 4), "CS", Some(b"YBR_FULL")).bytes(), "found `YBR_FULL`"),
+        (
+            "signed.dcm",
+            ct().with((0x28, 0x103), "US", Some(&[2, 0])).bytes(),
+            "pixel representation (0028,0103) is 2",
+        ),
+        ("twice.dcm", ct().twice((0x28, 0x10)).bytes(), "the element (0028,0010) comes twice"),
+        ("smaller.dcm", ct().with((0x28, 0x10), "US", Some(&[1, 0])).bytes(), "take 4 bytes, found 8"),
+        ("planar.dcm", rgb(2).bytes(), "planar configuration is 2"),
+        (
+            "deep.dcm",
+            rgb(0).with((0x28, 0x101), "US", Some(&[7, 0])).with((0x28, 0x102), "US", Some(&[6, 0])).bytes(),
+            "7 bits",
+        ),
+        ("palette.dcm", ct().with((0x28, 4), "CS", Some(b"PALETTE COLOR ")).bytes(), "found `PALETTE COLOR`"),
+        ("deflated.dcm", Dicom { syntax: "1.2.840.10008.1.2.1.99", ..ct() }.bytes(), "(deflated)"),
+        ("big.dcm", Dicom { syntax: "1.2.840.10008.1.2.2", ..ct() }.bytes(), "(explicit VR big endian)"),
+        ("swapped.dcm", swapped(&ct()), "looks like big endian"),
+        (
+            "report.dcm",
+            ct().class("1.2.840.10008.5.1.4.1.1.88.11").bytes(),
+            "a DICOM structured report: it holds no picture",
+        ),
+        (
+            "DICOMDIR",
+            ct().class("1.2.840.10008.1.3.10").bytes(),
+            "a DICOMDIR, the directory of a medium: it holds no picture",
+        ),
         ("wide.dcm", ct().with((0x28, 2), "US", Some(&[9])).bytes(), "has 1 bytes, expected 2"),
     ] {
         let error = error(name, &bytes);

@@ -157,3 +157,29 @@ fn case_jpeg_bytes_after_the_end() {
     shape[..2].sort_unstable();
     assert_eq!(shape, [40, 56, 3]);
 }
+
+#[test]
+fn case_dicom_modality_lut_sequence() {
+    let Some((folder, right)) = case("dicom_modality_lut_sequence") else { return };
+    let picture = load(folder.join("ct.dcm")).unwrap();
+    let Samples::Real(found) = picture.samples() else { panic!("8 bits") };
+    assert_eq!(found[..right.len()], right);
+}
+
+#[test]
+fn case_dicom_shared_groups_without_rescale() {
+    let Some((folder, _)) = case("dicom_shared_groups_without_rescale") else { return };
+    let path = folder.join("mr.dcm");
+    let object = dicom_object::open_file(&path).unwrap();
+    let bytes = object.element(Tag(0x7fe0, 0x10)).unwrap().to_bytes().unwrap().into_owned();
+    let picture = load(&path).unwrap();
+    let found: Vec<f32> = match picture.samples() {
+        Samples::Real(v) => v.clone(),
+        Samples::U8(v) => v.iter().map(|v| f32::from(*v)).collect(),
+    };
+    assert_eq!(found.len() % picture.width(), 0);
+    let width = bytes.len() / found.len();
+    let stored =
+        bytes.chunks_exact(width).map(|b| b.iter().rev().fold(0, |w: u32, b| w << 8 | u32::from(*b)) as f32);
+    assert!(stored.eq(found), "stored values");
+}

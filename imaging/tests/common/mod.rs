@@ -52,6 +52,8 @@ pub fn npy(descr: &str, shape: &str, data: &[u8]) -> Vec<u8> {
 #[derive(Clone)]
 pub struct Dicom {
     pub explicit: bool,
+    /// Storage class.
+    pub class: &'static str,
     pub syntax: &'static str,
     pub elements: Vec<((u16, u16), &'static str, Vec<u8>)>,
 }
@@ -77,7 +79,7 @@ impl Dicom {
             ((0x7fe0, 0x0010), "OW", data),
         ];
         let syntax = if explicit { "1.2.840.10008.1.2.1" } else { "1.2.840.10008.1.2" };
-        Self { explicit, syntax, elements }
+        Self { explicit, class: "1.2.840.10008.5.1.4.1.1.2", syntax, elements }
     }
 
     /// Replaces, adds (in order of tags) or, with `None`, removes an element.
@@ -88,10 +90,24 @@ impl Dicom {
         self
     }
 
+    /// The same element a second time.
+    pub fn twice(mut self, tag: (u16, u16)) -> Self {
+        let at = self.elements.iter().position(|e| e.0 == tag).unwrap();
+        self.elements.insert(at, self.elements[at].clone());
+        self
+    }
+
+    /// With another storage class.
+    pub fn class(self, class: &'static str) -> Self {
+        Self { class, ..self }
+    }
+
     /// The file.
     pub fn bytes(&self) -> Vec<u8> {
         let mut meta = Vec::new();
-        element(&mut meta, true, (2, 0x0002), "UI", b"1.2.840.10008.5.1.4.1.1.2\0");
+        let mut class = self.class.as_bytes().to_vec();
+        class.resize(class.len().next_multiple_of(2), 0);
+        element(&mut meta, true, (2, 0x0002), "UI", &class);
         element(&mut meta, true, (2, 0x0003), "UI", b"1.2.3\0");
         let mut syntax = self.syntax.as_bytes().to_vec();
         syntax.resize(syntax.len().next_multiple_of(2), 0);
@@ -106,6 +122,20 @@ impl Dicom {
         }
         bytes
     }
+}
+
+/// The value of a sequence with one item. With `undefined` lengths, and the delimiters that these ask for, it is for the VR `SQ*`.
+pub fn sequence(explicit: bool, undefined: bool, elements: &[((u16, u16), &str, &[u8])]) -> Vec<u8> {
+    let mut item = Vec::new();
+    for (tag, vr, value) in elements {
+        element(&mut item, explicit, *tag, vr, value);
+    }
+    let length = if undefined { u32::MAX } else { item.len() as u32 };
+    let mut bytes = [&[0xfe, 0xff, 0, 0xe0][..], &length.to_le_bytes(), &item].concat();
+    if undefined {
+        bytes.extend([0xfe, 0xff, 0x0d, 0xe0, 0, 0, 0, 0, 0xfe, 0xff, 0xdd, 0xe0, 0, 0, 0, 0]);
+    }
+    bytes
 }
 
 /// One element; the VR `SQ*` is a sequence of undefined length, its value the bytes up to its delimiter.
