@@ -277,6 +277,9 @@ pub(crate) fn build_with_progress(recipe: &Recipe) -> Result<Build> {
             "every tensor's name begins with `{prefix}`, as wrappers write them: read without it"
         ));
     }
+    for (path, what) in recipe.passed_over() {
+        progress::note(&format!("{}: passed over: {what}", path.display()));
+    }
     let int8 = recipe.format.numbers == Numbers::Int8;
     let mut step = Some(Step::new(if int8 { "calibrating" } else { "reading weights" }, 0));
     let built = build(recipe, &Registry, |progress| match progress {

@@ -124,6 +124,9 @@ impl<'n> Config<'n> {
         if recipe.target.known_boards.is_empty() {
             recipe.target.known_boards = self.networks.boards();
         }
+        for (path, what) in recipe.passed_over() {
+            println!("cargo::warning={}: passed over: {what}", path.display());
+        }
         let build = build(&recipe, self.networks, |_| {})?;
         self.write(&build, stem)?;
         for warning in &build.warnings {

@@ -207,7 +207,27 @@ fn calibration_sets_are_pictures_or_tensors() {
         fs::write(at("pictures/b.png"), "").unwrap();
         fs::write(at("pictures/a.dcm"), "").unwrap();
         let pictures = CalibrationSet::Pictures(vec![at("pictures/a.dcm"), at("pictures/b.png")]);
-        assert_eq!(set(new().calibrate_on("pictures")).unwrap(), Some(pictures));
+        assert_eq!(set(new().calibrate_on("pictures")).unwrap(), Some(pictures.clone()));
+
+        // What a CD has beside its slices is passed over and told; by name, it is taken for a picture.
+        let directory: Vec<u8> = [
+            &[0; 128][..],
+            b"DICM\x02\0\x02\0UI\x14\x001.2.840.10008.1.3.10",
+            b"\x08\0\x05\0CS\x0a\0ISO_IR 100",
+        ]
+        .concat();
+        fs::write(at("pictures/DICOMDIR"), directory).unwrap();
+        let recipe = new().calibrate_on("pictures").base_dir(dir.path());
+        assert_eq!(recipe.calibration_set().unwrap(), Some(pictures));
+        assert_eq!(
+            recipe.passed_over(),
+            [(at("pictures/DICOMDIR"), "a DICOMDIR, the directory of a medium")]
+        );
+        let named = new().calibrate_on("pictures/DICOMDIR").base_dir(dir.path());
+        assert_eq!(named.passed_over(), []);
+        let CalibrationSet::Pictures(files) = named.calibration_set().unwrap().unwrap() else { panic!() };
+        let error = niello_imaging::load(&files[0]).unwrap_err().to_string();
+        assert!(error.contains("a DICOMDIR, the directory of a medium: it holds no picture"), "{error}");
     }
 
     fs::write(at("inputs.safetensors"), "").unwrap();

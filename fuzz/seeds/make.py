@@ -83,7 +83,7 @@ def pictures():
         save("picture", f"good_{name}.dcm", dicom(explicit, syntax, slice_elements(8, 8, pixels)))
         save("picture", f"bad_{name}_short.dcm", dicom(explicit, syntax, slice_elements(8, 8, pixels[:-2])))
     save("picture", "bad_jpeg2000.dcm", dicom(True, "1.2.840.10008.1.2.4.90", slice_elements(8, 8, b"")))
-    save("picture", "bad_mismatched_syntax.dcm", dicom(False, "1.2.840.10008.1.2.1", slice_elements(8, 8, pixels)))
+    save("picture", "good_mismatched_syntax.dcm", dicom(False, "1.2.840.10008.1.2.1", slice_elements(8, 8, pixels)))
     save("picture", "bad_truncated.png", picture(gray, format="PNG")[:60])
     save("picture", "bad_truncated.jpg", picture(rgb, format="JPEG")[:-20])
     save("picture", "bad_text.png", "not a picture")

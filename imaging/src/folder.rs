@@ -7,14 +7,32 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Pictures of a folder, sorted by path: names that end in `.png`, `.jpg`, `.jpeg`, `.npy`, `.dcm`, `.dicom` (any case),
-/// and DICOM files without an extension. Hidden files are left out. `recursive` also looks into its folders.
+/// What lies in a folder.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Folder {
+    /// Pictures, sorted by path.
+    pub pictures: Vec<PathBuf>,
+    /// DICOM files that hold no picture, sorted by path, and what each is ("a DICOMDIR, …").
+    pub skipped: Vec<(PathBuf, &'static str)>,
+}
+
+/// [`Folder::pictures`] of [`list_folder`].
+///
+/// # Errors
+/// As [`list_folder`].
+pub fn list_images(dir: impl AsRef<Path>, recursive: bool) -> Result<Vec<PathBuf>> {
+    Ok(list_folder(dir, recursive)?.pictures)
+}
+
+/// Pictures of a folder: names that end in `.png`, `.jpg`, `.jpeg`, `.npy`, `.dcm`, `.dicom`, `.ima` (any case), and DICOM
+/// files of any other name. Hidden files are left out. `recursive` also looks into its folders. What stands beside the pictures
+/// on a CD (a DICOMDIR, a structured report) is passed over, and listed.
 ///
 /// # Errors
 /// If the folder cannot be read, or holds no picture.
-pub fn list_images(dir: impl AsRef<Path>, recursive: bool) -> Result<Vec<PathBuf>> {
+pub fn list_folder(dir: impl AsRef<Path>, recursive: bool) -> Result<Folder> {
     let dir = dir.as_ref();
-    let mut found = Vec::new();
+    let mut found = Folder::default();
     let mut folders = vec![dir.to_path_buf()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).map_err(Error::io("cannot list folder", &folder))? {
@@ -27,35 +45,46 @@ pub fn list_images(dir: impl AsRef<Path>, recursive: bool) -> Result<Vec<PathBuf
             let is_folder = entry.file_type().is_ok_and(|t| t.is_dir());
             if is_folder && recursive {
                 folders.push(path);
-            } else if !is_folder && path.is_file() && looks_like_picture(&path) {
-                found.push(path);
+            } else if !is_folder && path.is_file() {
+                match kind(&path) {
+                    Kind::Picture => found.pictures.push(path),
+                    Kind::Pictureless(what) => found.skipped.push((path, what)),
+                    Kind::Other => {}
+                }
             }
         }
     }
-    if found.is_empty() {
-        let hint = if recursive { " or in its folders" } else { "" };
-        return Err(Error::file(
-            dir,
-            format!("expected PNG, JPEG, DICOM or NPY pictures, found none in it{hint}"),
-        ));
+    found.pictures.sort();
+    found.skipped.sort();
+    if found.pictures.is_empty() {
+        let mut message = "expected PNG, JPEG, DICOM or NPY pictures, found none in it".to_string();
+        if recursive {
+            message += " or in its folders";
+        }
+        if let Some((path, what)) = found.skipped.first() {
+            message += &format!("; {} is {what}", path.strip_prefix(dir).unwrap_or(path).display());
+        }
+        return Err(Error::file(dir, message));
     }
-    found.sort();
     Ok(found)
 }
 
-fn looks_like_picture(path: &Path) -> bool {
-    match path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()) {
-        Some(e) => {
-            // A UID as a name ("1.2.840.1") has digits for an "extension".
-            matches!(e.as_str(), "png" | "jpg" | "jpeg" | "npy" | "dcm" | "dicom")
-                || (e.bytes().all(|b| b.is_ascii_digit()) && has_dicom_magic(path))
-        }
-        None => has_dicom_magic(path),
-    }
+enum Kind {
+    Picture,
+    Pictureless(&'static str),
+    Other,
 }
 
-fn has_dicom_magic(path: &Path) -> bool {
-    let mut start = Vec::new();
-    let read = fs::File::open(path).and_then(|f| f.take(132).read_to_end(&mut start));
-    read.is_ok() && read::is_dicom(&start)
+fn kind(path: &Path) -> Kind {
+    // The head of a picture; of what takes more, only reading it all could tell.
+    const HEAD: u64 = 1 << 16;
+    let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    let named = matches!(extension.as_str(), "png" | "jpg" | "jpeg" | "npy" | "dcm" | "dicom" | "ima");
+    let mut head = Vec::new();
+    let read = fs::File::open(path).and_then(|f| f.take(HEAD).read_to_end(&mut head));
+    if read.is_ok() && read::is_dicom(&head) {
+        return read::without_picture(&head, (head.len() as u64) < HEAD)
+            .map_or(Kind::Picture, Kind::Pictureless);
+    }
+    if named { Kind::Picture } else { Kind::Other }
 }

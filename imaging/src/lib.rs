@@ -23,7 +23,7 @@ pub mod resize;
 mod write;
 
 pub use error::{Error, Result};
-pub use folder::list_images;
+pub use folder::{Folder, list_folder, list_images};
 pub use palette::Palette;
 pub use picture::{MAX_SAMPLES, Picture, Samples};
 pub use preprocess::{Colour, Numbers, PlaneTable, Polarity, Preprocess, ResizeMode, Window};

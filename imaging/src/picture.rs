@@ -96,20 +96,30 @@ impl Picture {
     /// One channel of it: the luma of RGB (as PIL's mode `L`), the mean of several real channels.
     pub fn to_gray(&self) -> Picture {
         let samples = match &self.samples {
-            Samples::U8(v) if self.c == 3 => Samples::U8(colour::luma(v)),
-            Samples::Real(v) if self.c > 1 => {
+            same if self.c == 1 => same.clone(),
+            Samples::U8(v) => Samples::U8(colour::luma(v)),
+            Samples::Real(v) => {
                 Samples::Real(v.chunks_exact(self.c).map(|p| p.iter().sum::<f32>() / self.c as f32).collect())
             }
-            same => same.clone(),
         };
         Picture { name: self.name.clone(), c: 1, samples, ..*self }
     }
 
-    /// The same picture with other samples per pixel; lengths are the caller's duty.
-    pub(crate) fn with_samples(&self, c: usize, samples: Samples) -> Picture {
-        debug_assert_eq!(samples.len(), self.h * self.w * c);
-        Picture { name: self.name.clone(), c, samples, ..*self }
+    /// The same picture with other values, as many.
+    pub(crate) fn with_samples(&self, samples: Samples) -> Picture {
+        debug_assert_eq!(samples.len(), self.samples.len());
+        Picture { name: self.name.clone(), samples, ..*self }
     }
+}
+
+/// `64 (1x64x64 as height, width, channels)`, with what to do where the first axis may be the channels.
+pub(crate) fn channels([h, w, c]: [usize; 3]) -> String {
+    let advice = if h < c {
+        "; an array [C, H, W] is saved as numpy.moveaxis(a, 0, -1), [1, H, W] as a[0]"
+    } else {
+        ""
+    };
+    format!("{c} ({h}x{w}x{c} as height, width, channels{advice})")
 }
 
 /// `h * w * c`, if it is neither zero nor past [`MAX_SAMPLES`].

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Dicom, jpeg, npy, png};
+use common::{Dicom, jpeg, noise, npy, png};
 use niello_imaging::{
     Palette, Preprocess, list_images, load, load_bytes, write_label_png, write_npy, write_overlay_png,
 };
@@ -18,10 +18,21 @@ fn good_files() -> Vec<(&'static str, Vec<u8>)> {
         ("rgba.png", png(&ramp, 8, 8, png::ColorType::Rgba, png::BitDepth::Eight)),
         ("gray.jpg", jpeg(&ramp, 16, 16, jpeg_encoder::ColorType::Luma)),
         ("rgb.jpg", jpeg(&ramp[..192], 8, 8, jpeg_encoder::ColorType::Rgb)),
+        ("progressive.jpg", progressive(&noise(5, 17 * 9 * 3), 17, 9)),
         ("hu.npy", npy("<i2", "(16, 8)", &ramp)),
         ("explicit.dcm", Dicom::ct(true, [16, 16], false, &words).bytes()),
         ("implicit.dcm", Dicom::ct(false, [16, 16], true, &words).bytes()),
     ]
+}
+
+/// A progressive JPEG with chroma of half the size.
+fn progressive(data: &[u8], w: u16, h: u16) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder = jpeg_encoder::Encoder::new(&mut bytes, 90);
+    encoder.set_progressive(true);
+    encoder.set_sampling_factor(jpeg_encoder::SamplingFactor::F_2_2);
+    encoder.encode(data, w, h, jpeg_encoder::ColorType::Rgb).unwrap();
+    bytes
 }
 
 fn error(name: &str, bytes: &[u8]) -> String {
@@ -67,6 +78,23 @@ fn every_flipped_byte_is_survived() {
 #[test]
 fn errors_say_what_was_expected_and_found() {
     let ct = || Dicom::ct(true, [2, 2], false, &[0; 4]);
+    let rgb = |planar: u8| {
+        Dicom::ct(true, [1, 1], false, &[])
+            .with((0x28, 2), "US", Some(&[3, 0]))
+            .with((0x28, 4), "CS", Some(b"RGB "))
+            .with((0x28, 6), "US", Some(&[planar, 0]))
+            .with((0x28, 0x100), "US", Some(&[8, 0]))
+            .with((0x28, 0x101), "US", Some(&[8, 0]))
+            .with((0x28, 0x102), "US", Some(&[7, 0]))
+            .with((0x7fe0, 0x10), "OB", Some(&[1, 2, 3, 0]))
+    };
+    // The first element in the other order of bytes.
+    let swapped = |file: &Dicom| {
+        let mut bytes = file.bytes();
+        let at = bytes.windows(4).position(|w| w == [8, 0, 0x60, 0]).unwrap();
+        bytes[at..at + 4].copy_from_slice(&[0, 8, 0, 0x60]);
+        bytes
+    };
     let jpeg2000 = Dicom { syntax: "1.2.840.10008.1.2.4.90", ..ct() };
     for (name, bytes, words) in [
         ("empty", vec![], "an empty file"),
@@ -94,10 +122,87 @@ fn errors_say_what_was_expected_and_found() {
         ("bits.dcm", ct().with((0x28, 0x100), "US", Some(&[32, 0])).bytes(), "found 32 allocated"),
         ("high.dcm", ct().with((0x28, 0x102), "US", Some(&[3, 0])).bytes(), "high bit 3"),
         ("ybr.dcm", ct().with((0x28, 4), "CS", Some(b"YBR_FULL")).bytes(), "found `YBR_FULL`"),
+        (
+            "signed.dcm",
+            ct().with((0x28, 0x103), "US", Some(&[2, 0])).bytes(),
+            "pixel representation (0028,0103) is 2",
+        ),
+        ("twice.dcm", ct().twice((0x28, 0x10)).bytes(), "the element (0028,0010) comes twice"),
+        ("smaller.dcm", ct().with((0x28, 0x10), "US", Some(&[1, 0])).bytes(), "take 4 bytes, found 8"),
+        ("planar.dcm", rgb(2).bytes(), "planar configuration is 2"),
+        (
+            "deep.dcm",
+            rgb(0).with((0x28, 0x101), "US", Some(&[7, 0])).with((0x28, 0x102), "US", Some(&[6, 0])).bytes(),
+            "7 bits",
+        ),
+        ("palette.dcm", ct().with((0x28, 4), "CS", Some(b"PALETTE COLOR ")).bytes(), "found `PALETTE COLOR`"),
+        ("deflated.dcm", Dicom { syntax: "1.2.840.10008.1.2.1.99", ..ct() }.bytes(), "(deflated)"),
+        ("big.dcm", Dicom { syntax: "1.2.840.10008.1.2.2", ..ct() }.bytes(), "(explicit VR big endian)"),
+        ("swapped.dcm", swapped(&ct()), "looks like big endian"),
+        (
+            "report.dcm",
+            ct().class("1.2.840.10008.5.1.4.1.1.88.11").bytes(),
+            "a DICOM structured report: it holds no picture",
+        ),
+        (
+            "DICOMDIR",
+            ct().class("1.2.840.10008.1.3.10").bytes(),
+            "a DICOMDIR, the directory of a medium: it holds no picture",
+        ),
         ("wide.dcm", ct().with((0x28, 2), "US", Some(&[9])).bytes(), "has 1 bytes, expected 2"),
     ] {
         let error = error(name, &bytes);
         assert!(error.contains(words), "{error}");
+    }
+}
+
+/// A JPEG of 8x8 RGB pixels with one byte of its frame header (from the marker on) or of its scan header changed.
+#[test]
+fn jpeg_of_other_kinds_and_damaged_ones_say_why() {
+    let good = jpeg(&(0..192).collect::<Vec<u8>>(), 8, 8, jpeg_encoder::ColorType::Rgb);
+    let find = |marker: u8| good.windows(2).position(|w| w == [0xff, marker]).unwrap();
+    let (frame, scan) = (find(0xc0), find(0xda));
+    let patched = |from: usize, patches: &[(usize, u8)]| {
+        let mut bytes = good.clone();
+        patches.iter().for_each(|(at, value)| bytes[from + at] = *value);
+        bytes
+    };
+    let cases = [
+        (patched(frame, &[(1, 0xc3)]), "JPEG with lossless coding, which is not read"),
+        (patched(frame, &[(1, 0xc6)]), "hierarchical coding"),
+        (patched(frame, &[(1, 0xc9)]), "arithmetic coding"),
+        (patched(frame, &[(4, 12)]), "12 bits a sample"),
+        (patched(frame, &[(6, 0)]), "DNL"),
+        (patched(frame, &[(8, 0)]), "found 8x0x3"),
+        (patched(frame, &[(5, 0xff), (7, 0xff)]), "samples"),
+        (patched(frame, &[(11, 0x31), (14, 0x21)]), "sampling factors 2x1 of 3x1"),
+        (patched(frame, &[(11, 0x51)]), "sampling factors"),
+        (patched(frame, &[(13, good[frame + 10])]), "a frame header of another form"),
+        (patched(frame, &[(12, 3)]), "no quantisation table 3"),
+        // Twice as high: the scan ends in the middle.
+        (patched(frame, &[(6, 16)]), "a scan ends within a code"),
+        (patched(scan, &[(5, 9)]), "component 9 that is not there"),
+        (patched(scan, &[(6, 0x22)]), "a Huffman table is missing"),
+        (patched(0, &[(scan + 1, 0xd8)]), "a second start marker"),
+        ([&good[..frame], &good[scan..]].concat(), "a scan before the frame header"),
+        ([&good[..frame], &good[frame..scan], &good[frame..]].concat(), "two frame headers"),
+        ([&good[..scan], &[0xff, 0xd9]].concat(), "no scan of component"),
+        ([&good[..good.len() - 2], &[0xff, 0xda, 0, 3, 1]].concat(), "a scan header of another form"),
+        (good[..good.len() - 2].to_vec(), "no end marker"),
+    ];
+    for (bytes, words) in cases {
+        let error = error("a.jpg", &bytes);
+        assert!(error.contains(words), "{error}, expected {words}");
+    }
+    // A progressive file is its scans: without one of them it is refused, not blurred.
+    let progressive = progressive(&noise(3, 16 * 16 * 3), 16, 16);
+    load_bytes("a.jpg", &progressive).unwrap();
+    let scans: Vec<usize> =
+        (0..progressive.len() - 1).filter(|at| progressive[*at..*at + 2] == [0xff, 0xda]).collect();
+    assert!(scans.len() > 2, "{scans:?}");
+    for (at, end) in scans.iter().zip(scans[1..].iter().chain(&[progressive.len() - 2])) {
+        let less = [&progressive[..*at], &progressive[*end..]].concat();
+        assert!(error("a.jpg", &less).contains("scan"), "{}", error("a.jpg", &less));
     }
 }
 
@@ -165,7 +270,7 @@ proptest! {
 
     #[test]
     fn no_damage_panics(
-        file in 0usize..8,
+        file in 0usize..9,
         damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12),
         cut in any::<prop::sample::Index>(),
     ) {

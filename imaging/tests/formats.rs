@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Dicom, jpeg, npy, png};
+use common::{Dicom, checksum, jpeg, npy, png, sequence};
 use niello_imaging::{Picture, Samples, load_bytes};
 
 fn shape(p: &Picture) -> [usize; 3] {
@@ -126,6 +126,110 @@ fn dicom_low_is_white_turns_intensities_but_not_hounsfield_units() {
     assert_eq!(reals(&load_bytes("12", &twelve_bits.bytes()).unwrap()), [4095.0, 3995.0]);
 }
 
+/// Each sequence with defined and undefined lengths; the VR to write it with.
+const LENGTHS: [(bool, &str); 2] = [(false, "SQ"), (true, "SQ*")];
+
+/// As `pydicom.pixels.apply_modality_lut`: before any slope, ends repeated, the first stored value signed as the pixels are.
+#[test]
+fn dicom_modality_tables_are_applied() {
+    let words = |v: &[u16]| v.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
+    for explicit in [true, false] {
+        for (undefined, vr) in LENGTHS {
+            let read = |signed: bool, stored: &[u16], first: u16, bits: u16, entries: u16, data: &[u8]| {
+                let descriptor = words(&[entries, first, bits]);
+                let (tag, kind) = ((0x28, 0x3002), if signed { "SS" } else { "US" });
+                let table = [(tag, kind, &descriptor[..]), ((0x28, 0x3006), "OW", data)];
+                let table = sequence(explicit, undefined, &table);
+                let file = Dicom::ct(explicit, [1, stored.len() as u16], signed, stored);
+                load_bytes("lut", &file.with((0x28, 0x3000), vr, Some(&table)).bytes())
+                    .map(|p| reals(&p).to_vec())
+            };
+            let table = words(&[7, 100, 65535]);
+            assert_eq!(
+                read(false, &[0, 5, 6, 7, 8, 65535], 5, 16, 3, &table).unwrap(),
+                [7., 7., 100., 65535., 65535., 65535.]
+            );
+            let found = read(true, &[0x8000, 0xffff, 0, 1, 2, 9], 0xffff, 16, 3, &table).unwrap();
+            assert_eq!(found, [7., 7., 100., 65535., 65535., 65535.]);
+            // Entries of 8 bits, in words and packed; 0 entries are 65536.
+            assert_eq!(read(false, &[0, 1, 2], 0, 8, 3, &words(&[3, 2, 1])).unwrap(), [3., 2., 1.]);
+            assert_eq!(read(false, &[0, 1, 2], 0, 8, 3, &[3, 2, 1, 0]).unwrap(), [3., 2., 1.]);
+            let all: Vec<u16> = (0..=65535).rev().collect();
+            assert_eq!(read(false, &[0, 65535], 0, 16, 0, &words(&all)).unwrap(), [65535., 0.]);
+            for (bits, data, expected) in
+                [(16, &table[..4], "has 4 bytes for 3 entries"), (7, &table, "entries of 7 bits")]
+            {
+                let error = read(false, &[0], 0, bits, 3, data).unwrap_err().to_string();
+                assert!(
+                    error.contains("the modality table (0028,3000)") && error.contains(expected),
+                    "{error}"
+                );
+            }
+        }
+    }
+    // Low is white: turned around within what the table can give.
+    let table = sequence(
+        true,
+        false,
+        &[((0x28, 0x3002), "US", &words(&[2, 0, 10])), ((0x28, 0x3006), "US", &words(&[0, 1000]))],
+    );
+    let film = Dicom::ct(true, [1, 2], false, &[0, 1])
+        .with((8, 0x60), "CS", Some(b"DX"))
+        .with((0x28, 4), "CS", Some(b"MONOCHROME1 "))
+        .with((0x28, 0x3000), "SQ", Some(&table));
+    assert_eq!(reals(&load_bytes("film", &film.bytes()).unwrap()), [1023.0, 23.0]);
+    let broken =
+        Dicom::ct(true, [1, 1], false, &[0]).with((0x28, 0x3000), "SQ", Some(&sequence(true, false, &[])));
+    let error = load_bytes("broken", &broken.bytes()).unwrap_err().to_string();
+    assert!(error.contains("no descriptor"), "{error}");
+}
+
+#[test]
+fn dicom_functional_groups_hold_the_rescale_of_enhanced_files() {
+    for explicit in [true, false] {
+        for (undefined, vr) in LENGTHS {
+            let group = |slope: &[u8]| {
+                let elements: [((u16, u16), &str, &[u8]); 2] =
+                    [((0x28, 0x1052), "DS", b"-10 "), ((0x28, 0x1053), "DS", slope)];
+                let transformation = sequence(explicit, undefined, &elements);
+                sequence(explicit, undefined, &[((0x28, 0x9145), vr, &transformation)])
+            };
+            let other =
+                sequence(explicit, undefined, &[((0x18, 0x9006), vr, &sequence(explicit, undefined, &[]))]);
+            let read = |shared: Option<&[u8]>, frame: Option<&[u8]>, own: bool| {
+                let mut file = Dicom::ct(explicit, [1, 2], false, &[0, 3]).with((0x28, 8), "IS", Some(b"1 "));
+                if !own {
+                    file = file.with((0x28, 0x1052), "DS", None).with((0x28, 0x1053), "DS", None);
+                }
+                // Groups come before the pixel data.
+                let file = file
+                    .with((0x5200, 0x9229), if shared == Some(&[]) { "SQ" } else { vr }, shared)
+                    .with((0x5200, 0x9230), vr, frame);
+                reals(&load_bytes("enhanced", &file.bytes()).unwrap()).to_vec()
+            };
+            assert_eq!(read(Some(&group(b"2 ")), None, false), [-10.0, -4.0]);
+            assert_eq!(read(Some(&group(b"2 ")), Some(&group(b"3 ")), true), [-10.0, -1.0]);
+            assert_eq!(read(Some(&other), Some(&other), false), [0.0, 3.0], "stored values");
+            assert_eq!(read(Some(&other), None, true), [-1024.0, -1021.0], "the file's own");
+            assert_eq!(read(Some(&[]), None, false), [0.0, 3.0], "an empty sequence");
+        }
+    }
+}
+
+/// What counts is how the elements are written, as for pydicom.
+#[test]
+fn dicom_with_the_other_uncompressed_syntax_in_its_header_is_read() {
+    for explicit in [true, false] {
+        let right = Dicom::ct(explicit, [16, 16], false, &(0..256).collect::<Vec<u16>>());
+        let other = Dicom::ct(!explicit, [1, 1], false, &[]).syntax;
+        let lying = Dicom { syntax: other, ..right.clone() };
+        assert_eq!(
+            reals(&load_bytes("a", &lying.bytes()).unwrap()),
+            reals(&load_bytes("a", &right.bytes()).unwrap())
+        );
+    }
+}
+
 #[test]
 fn dicom_colour_is_read_by_pixel_and_by_plane() {
     let rgb = |planar: u8, data: &[u8]| {
@@ -162,4 +266,21 @@ fn dicom_sequences_of_undefined_length_are_passed_over() {
         let picture = load_bytes("sequence", &file.bytes()).unwrap();
         assert_eq!(reals(&picture), [0.0, 1.0], "explicit: {explicit}");
     }
+}
+
+/// `tests/vectors/jpeg.py` asked libjpeg-turbo: narrow pictures, every chroma sampling, progressive, restart markers, trailers.
+#[test]
+fn jpeg_is_libjpeg_turbos_to_the_bit() {
+    let mut rest: &[u8] = include_bytes!("vectors/jpeg.bin");
+    let mut files = 0;
+    while let Some((head, tail)) = rest.split_first_chunk::<15>() {
+        let word = |at: usize| usize::from(u16::from_le_bytes([head[at], head[at + 1]]));
+        let (bytes, after) = tail.split_at(word(0));
+        let picture = load_bytes("a.jpg", bytes).unwrap_or_else(|e| panic!("file {files}: {e}"));
+        assert_eq!(shape(&picture), [word(3), word(5), head[2].into()], "file {files}");
+        let expected = u64::from_le_bytes(*head[7..].first_chunk().unwrap());
+        assert_eq!(checksum(u8s(&picture)), expected, "file {files}, {}x{}", word(3), word(5));
+        (rest, files) = (after, files + 1);
+    }
+    assert!(rest.is_empty() && files > 100, "{files} files");
 }

@@ -1,6 +1,9 @@
 //! What each pre-processing makes of a picture.
 
-use niello_imaging::{Picture, Preprocess, Samples};
+mod common;
+
+use common::{noise, npy};
+use niello_imaging::{Picture, Preprocess, Samples, load_bytes};
 
 fn gray(samples: &[u8]) -> Picture {
     Picture::new("gray.png", [1, samples.len(), 1], Samples::U8(samples.to_vec())).unwrap()
@@ -100,6 +103,84 @@ fn misfits_are_errors_that_name_the_picture() {
         let error = preprocess.apply(&picture, size, channels).unwrap_err().to_string();
         let name = picture.name().display().to_string();
         assert!(error.starts_with(&name) && error.contains(words), "{text}: {error}");
+    }
+}
+
+/// Axes that are not height, width and channels are refused, whatever the values: nothing of such an array is ever stretched.
+#[test]
+fn arrays_with_other_axes_are_refused_or_read_as_documented() {
+    let texts = [
+        "mean-std:0.45,0.225 resize=stretch colour=gray window=-600,1500",
+        "raw resize=area",
+        "minmax resize=stretch",
+    ];
+    for (shape, gray, three) in [
+        ("(8, 6)", true, true),
+        ("(8, 6, 1)", true, true),
+        ("(8, 6, 3)", true, true),
+        ("(8, 6, 2)", false, false),
+        ("(8, 6, 5)", false, false),
+        ("(1, 8, 6)", false, false),
+        ("(3, 8, 6)", false, false),
+        ("(5, 8, 8)", false, false),
+        ("(8, 8, 8)", false, false),
+        ("(1, 1, 8, 6)", false, false),
+        ("(1, 8, 6, 1)", false, false),
+        ("(48,)", false, false),
+    ] {
+        let count: usize = shape
+            .trim_matches(['(', ')'])
+            .split(',')
+            .filter_map(|n| n.trim().parse::<usize>().ok())
+            .product();
+        let array = |size: usize| noise(7, count * size);
+        let real: Vec<u8> = array(1).iter().flat_map(|v| f32::from(*v).to_le_bytes()).collect();
+        for (descr, data) in
+            [("|i1", array(1)), ("<i2", array(2)), ("<u2", array(2)), ("<f4", real), ("|u1", array(1))]
+        {
+            // Of 8 bits, the second and the fourth channel are alpha.
+            let alpha = descr == "|u1" && shape.ends_with(" 2)");
+            for text in texts {
+                for (channels, expected) in [(1, gray || alpha), (3, three || alpha)] {
+                    let read = load_bytes("a.npy", &npy(descr, shape, &data));
+                    let found =
+                        read.and_then(|p| Preprocess::parse(text).unwrap().apply(&p, [16, 12], channels));
+                    assert_eq!(found.is_ok(), expected, "{descr} {shape}, {text}, {channels}: {found:?}");
+                    match found {
+                        Ok(found) => assert_eq!(found.len(), 16 * 12 * channels),
+                        Err(error) => assert!(error.to_string().contains("a.npy: "), "{error}"),
+                    }
+                }
+            }
+        }
+    }
+    // As many channels as the network has are its own.
+    let five = load_bytes("five", &npy("<i2", "(8, 6, 5)", &noise(7, 480))).unwrap();
+    assert_eq!(Preprocess::parse("raw").unwrap().apply(&five, [8, 6], 5).unwrap().len(), 240);
+}
+
+#[test]
+fn a_leading_channel_axis_is_said_to_be_one() {
+    for (descr, shape, words) in [
+        ("<i2", "(1, 8, 6)", " 6 (1x8x6"),
+        ("|u1", "(1, 8, 6)", " 6 (1x8x6"),
+        ("|u1", "(3, 8, 8)", "numpy.moveaxis(a, 0, -1)"),
+        ("<i2", "(3, 8, 8)", "numpy.moveaxis(a, 0, -1)"),
+        ("<f4", "(1, 1, 4, 6)", "save one picture of it, a[0]"),
+    ] {
+        let data = [0; 8 * 8 * 3 * 2];
+        let length = match (descr, shape) {
+            ("|u1", "(1, 8, 6)") => 48,
+            ("<i2", "(1, 8, 6)") | ("<f4", _) => 96,
+            ("|u1", _) => 192,
+            _ => 384,
+        };
+        let read = load_bytes("a.npy", &npy(descr, shape, &data[..length]));
+        let error = read
+            .and_then(|p| Preprocess::parse("raw").unwrap().apply(&p, [8, 6], 1))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(words), "{descr} {shape}: {error}");
     }
 }
 

@@ -1,6 +1,12 @@
 //! Resizing against Pillow 11.0 and OpenCV 5.0: their results for a computed picture, as checksums.
 
-use niello_imaging::resize::{area, bilinear, centre_crop, cover};
+mod common;
+
+use common::{checksum, noise};
+use niello_imaging::{
+    Picture, Preprocess, Samples,
+    resize::{area, bilinear, centre_crop, cover},
+};
 
 /// The picture that both libraries were given: `(37 x + 91 y + 13 x y + 50 c) mod 256`.
 fn picture(h: usize, w: usize, c: usize) -> Vec<u8> {
@@ -9,11 +15,6 @@ fn picture(h: usize, w: usize, c: usize) -> Vec<u8> {
         ((37 * x + 91 * y + 13 * x * y + 50 * k) % 256) as u8
     };
     (0..h * w * c).map(sample).collect()
-}
-
-/// FNV-1a.
-fn checksum(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x0100_0000_01b3))
 }
 
 #[test]
@@ -65,6 +66,44 @@ fn area_is_opencvs() {
     assert_eq!(area(&[2u8, 3, 2, 3], [2, 2, 1], [1, 1]), [3]);
     assert_eq!(area(&[2u8, 3], [1, 2, 1], [1, 1]), [2]);
     assert_eq!(area(&[2.0f32, 3.0], [1, 2, 1], [1, 1]), [2.5]);
+}
+
+/// Every pair of sizes: down, up, one of each, whole factors, long and thin. `tests/vectors/resize.py` asked the libraries.
+#[test]
+fn every_mode_is_its_librarys_to_the_bit() {
+    let mut wrong = Vec::new();
+    let mut lines = 0;
+    for line in include_str!("vectors/resize.txt").lines() {
+        let words: Vec<&str> = line.split(' ').collect();
+        let [library, sizes @ .., expected] = &words[..] else { panic!("{line}") };
+        let sizes: Vec<usize> = sizes.iter().map(|n| n.parse().unwrap()).collect();
+        let &[h, w, c, oh, ow, seed] = &sizes[..] else { panic!("{line}") };
+        let (shape, size) = ([h, w, c], [oh, ow]);
+        let image = noise(seed as u64, h * w * c);
+        let real = || image.iter().map(|v| f32::from(*v) * 12.25 - 1024.0).collect::<Vec<f32>>();
+        let bytes = |v: Vec<f32>| v.iter().flat_map(|v| v.to_le_bytes()).collect();
+        let found: Vec<u8> = match *library {
+            "area8" => area(&image, shape, size),
+            "area32" => bytes(area(&real(), shape, size)),
+            "pil8" => bilinear(&image, shape, size),
+            "pil32" => bytes(bilinear(&real(), shape, size)),
+            // Through the pre-processing: `Resize(n)` and `CenterCrop(m)` are a ratio of n / m.
+            "cover" => {
+                let text = format!("raw resize=shorter-side-crop:{oh}/{ow}");
+                let preprocess = Preprocess::parse(&text).unwrap();
+                let picture = Picture::new("noise", shape, Samples::U8(image)).unwrap();
+                let found = preprocess.apply(&picture, [ow, ow], c).unwrap();
+                found.iter().map(|v| *v as u8).collect()
+            }
+            other => panic!("{other}"),
+        };
+        lines += 1;
+        if format!("{:x}", checksum(&found)) != *expected {
+            wrong.push(line);
+        }
+    }
+    assert_eq!(lines, 1160);
+    assert!(wrong.is_empty(), "{} of {lines}: {:?}", wrong.len(), &wrong[..wrong.len().min(20)]);
 }
 
 #[test]

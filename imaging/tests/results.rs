@@ -1,8 +1,11 @@
 //! What is written can be read, and looks as promised.
 
+mod common;
+
+use common::Dicom;
 use niello_imaging::{
-    GridScale, Legend, NpyData, Palette, Samples, list_images, load, write_grid_png, write_heat_png,
-    write_label_png, write_legend_png, write_npy, write_overlay_png,
+    GridScale, Legend, NpyData, Palette, Samples, list_folder, list_images, load, write_grid_png,
+    write_heat_png, write_label_png, write_legend_png, write_npy, write_overlay_png,
 };
 use std::fs;
 
@@ -170,4 +173,60 @@ fn a_folder_lists_its_pictures_in_order() {
     assert_eq!(list_images(dir.path(), false).unwrap(), flat);
     let all = ["1.2.840.7", "IM0001", "a.jpeg", "b.PNG", "deeper/c.npy"].map(at);
     assert_eq!(list_images(dir.path(), true).unwrap(), all);
+}
+
+/// The folder of a CD: what is not a picture is passed over and named, whatever it is called; by itself it is an error.
+#[test]
+fn a_folder_with_a_dicomdir_is_its_pictures() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let slice = Dicom::ct(true, [2, 2], false, &[0; 4]);
+    let of = |class| {
+        let report =
+            slice.clone().class(class).with((0x28, 0x10), "US", None).with((0x7fe0, 0x10), "OW", None);
+        report.bytes()
+    };
+    let mut long =
+        slice.clone().class("1.2.840.10008.5.1.4.1.1.88.22").with((0x40, 0xa730), "OW", Some(&[0; 1 << 17]));
+    long.elements.retain(|e| e.0.0 != 0x28 && e.0.0 != 0x7fe0);
+    for (name, bytes) in [
+        ("slice.IMA", slice.bytes()),
+        ("IM0001", slice.bytes()),
+        ("slice.000", slice.bytes()),
+        ("slice.img", slice.bytes()),
+        // A picture of a kind that is not read is an error of its own, not passed over.
+        ("compressed", Dicom { syntax: "1.2.840.10008.1.2.4.90", ..slice.clone() }.bytes()),
+        ("DICOMDIR", of("1.2.840.10008.1.3.10")),
+        ("report.dcm", of("1.2.840.10008.5.1.4.1.1.88.11")),
+        ("long", long.bytes()),
+        ("state", of("1.2.840.10008.5.1.4.1.1.11.1")),
+        ("ecg", of("1.2.840.10008.5.1.4.1.1.9.1.1")),
+        ("readme.txt", b"text".to_vec()),
+    ] {
+        fs::write(at(name), bytes).unwrap();
+    }
+    let folder = list_folder(dir.path(), false).unwrap();
+    assert_eq!(folder.pictures, ["IM0001", "compressed", "slice.000", "slice.IMA", "slice.img"].map(at));
+    let skipped: Vec<_> = folder
+        .skipped
+        .iter()
+        .map(|(path, what)| (path.file_name().unwrap().to_str().unwrap(), *what))
+        .collect();
+    let expected = [
+        ("DICOMDIR", "a DICOMDIR, the directory of a medium"),
+        ("ecg", "a DICOM file without a picture"),
+        ("long", "a DICOM structured report"),
+        ("report.dcm", "a DICOM structured report"),
+        ("state", "a DICOM presentation state"),
+    ];
+    assert_eq!(skipped, expected);
+    for path in folder.skipped.iter().map(|(path, _)| path) {
+        let error = load(path).unwrap_err().to_string();
+        assert!(error.contains("it holds no picture"), "{error}");
+    }
+    for picture in ["slice.IMA", "IM0001", "slice.000", "slice.img", "compressed"] {
+        fs::remove_file(at(picture)).unwrap();
+    }
+    let error = list_folder(dir.path(), true).unwrap_err().to_string();
+    assert!(error.contains("found none in it or in its folders; DICOMDIR is a DICOMDIR"), "{error}");
 }

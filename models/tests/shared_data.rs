@@ -142,3 +142,13 @@ fn read_npy(path: &Path, descr: &str) -> Vec<u8> {
     );
     bytes[start..].to_vec()
 }
+
+#[test]
+fn case_safetensors_index_json() {
+    let Some(shared) = shared() else { return };
+    let index = shared.join("cases/safetensors_index_json/model.safetensors.index.json");
+    let error = SafeTensorsFile::open(&index).unwrap_err().to_string();
+    let expected =
+        "the index of a sharded checkpoint: its shard `model-00001-of-00002.safetensors` cannot be read";
+    assert!(error.contains(expected), "{error}");
+}

@@ -136,6 +136,17 @@ impl Recipe {
         self.calibrate.images.as_ref().is_none_or(missing)
     }
 
+    /// DICOM files in the folders of the calibration set that hold no picture, and what each is: [`Recipe::calibration_set`] passes over them.
+    #[cfg(feature = "imaging")]
+    pub fn passed_over(&self) -> Vec<(PathBuf, &'static str)> {
+        let folders = self.calibrate.images.iter().flat_map(Images::paths).map(|path| self.resolve(path));
+        // What is wrong with a folder is said by those who use it.
+        let skipped = |folder: PathBuf| {
+            niello_imaging::list_folder(folder, true).map(|f| f.skipped).unwrap_or_default()
+        };
+        folders.filter(|path| path.is_dir()).flat_map(skipped).collect()
+    }
+
     /// The calibration set, resolved; `None` if the recipe names none.
     ///
     /// # Errors

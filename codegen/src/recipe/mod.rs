@@ -31,7 +31,7 @@ pub use choices::{Head, Numbers, Range, Rounding};
 pub use input::Input;
 pub use ranges::RangeOverride;
 
-use crate::{Error, Result, float::Mode, lower::AUTO};
+use crate::{Error, Result, float::Mode, lower::AUTO, weights::shards};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -258,6 +258,7 @@ impl Recipe {
             .chain(board)
             .chain(tuning)
             .map(|path| self.resolve(path))
+            .chain(self.weights_path().iter().flat_map(|path| shards(path)))
             .chain(lock.clone())
             .collect()
     }

@@ -1,6 +1,6 @@
 //! Where weights come from: a checkpoint file, or a seed.
 //!
-//! * [`SafeTensorsFile`]: a checkpoint, tensors by their original names.
+//! * [`SafeTensorsFile`]: a checkpoint, tensors by their original names; one file, or an index and its shards.
 //! * [`Seeded`]: synthetic weights that any implementation can regenerate bit for bit.
 //! * [`Zeros`]: for what depends on shapes only.
 //!
@@ -8,13 +8,16 @@
 //! [`crate::GraphBuilder`] collects those lines into one error.
 
 mod near;
+mod other_formats;
 mod safetensors;
 mod seeded;
+mod sharded;
 mod zeros;
 
 pub use self::safetensors::{NamedTensor, SafeTensorsFile, read_tensors, wrapper_prefix};
 pub use near::near_matches;
 pub use seeded::{Seeded, seeded_input, seeded_values};
+pub use sharded::shards;
 pub use zeros::Zeros;
 
 /// What a builder asks for.

@@ -1,6 +1,6 @@
 //! Checkpoints in the safetensors format (<https://github.com/huggingface/safetensors#format>).
 
-use super::{Request, WeightSource, near_matches};
+use super::{Request, WeightSource, near_matches, other_formats, sharded};
 use crate::error::{Error, Result};
 use niello_kernels::float::half;
 use safetensors::tensor::{Dtype, Metadata};
@@ -12,14 +12,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A checkpoint: tensors by name, `f16`, `bf16`, `f32` or `f64`.
+/// A checkpoint: tensors by name, `f16`, `bf16`, `f32` or `f64`; of one file, or of an index and its shards.
 ///
 /// Integer tensors may be in the file as long as no network asks for them.
 #[derive(Clone, Debug)]
 pub struct SafeTensorsFile {
     name: PathBuf,
-    bytes: Vec<u8>,
-    entries: BTreeMap<String, Entry>,
+    pub(super) bytes: Vec<u8>,
+    pub(super) entries: BTreeMap<String, Entry>,
+    /// Of several files.
+    sha256: Option<String>,
     requested: BTreeSet<String>,
     /// What every tensor's name begins with, if it is what wrappers add.
     prefix: String,
@@ -42,25 +44,28 @@ fn prefix<'a>(names: impl Iterator<Item = &'a String>) -> String {
     found
 }
 
-/// What wrappers put before the name of every tensor in a safetensors file, of which only the header is read. Networks find their tensors
-/// without it.
+/// What wrappers put before the name of every tensor in a checkpoint, of which only the header (or the index) is read. Networks find their
+/// tensors without it.
 pub fn wrapper_prefix(path: &Path) -> Option<String> {
     let mut file = std::fs::File::open(path).ok()?;
-    let mut length = [0; 8];
-    file.read_exact(&mut length).ok()?;
-    let mut header = vec![];
-    file.take(u64::from_le_bytes(length)).read_to_end(&mut header).ok()?;
-    let metadata: Metadata = serde_json::from_slice(&header).ok()?;
-    let names = metadata.offset_keys();
+    let mut start = [0; 8];
+    file.read_exact(&mut start).ok()?;
+    let names: Vec<String> = if other_formats::is_text(&start, b"{") {
+        sharded::weight_map(&std::fs::read(path).ok()?)?.into_keys().collect()
+    } else {
+        let mut header = vec![];
+        file.take(u64::from_le_bytes(start)).read_to_end(&mut header).ok()?;
+        serde_json::from_slice::<Metadata>(&header).ok()?.offset_keys()
+    };
     Some(prefix(names.iter())).filter(|prefix| !prefix.is_empty())
 }
 
 /// Where a tensor lies in the file; `bytes` is within it and as long as `dtype` and `shape` say.
 #[derive(Clone, Debug)]
-struct Entry {
+pub(super) struct Entry {
     dtype: Dtype,
     shape: Vec<usize>,
-    bytes: Range<usize>,
+    pub(super) bytes: Range<usize>,
 }
 
 /// A tensor read as it is, for goldens and calibration inputs.
@@ -89,13 +94,17 @@ pub fn read_tensors(path: impl AsRef<Path>) -> Result<BTreeMap<String, NamedTens
 }
 
 impl SafeTensorsFile {
-    /// Reads a file.
+    /// Reads a file, or an index (`model.safetensors.index.json`) and the shards beside it.
     ///
     /// # Errors
-    /// If it cannot be read, or is not a complete safetensors file.
+    /// If it cannot be read, or is neither a complete safetensors file nor an index, or as [`SafeTensorsFile::from_index`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        Self::from_bytes(path, std::fs::read(path).map_err(Error::io("cannot read", path))?)
+        let bytes = std::fs::read(path).map_err(Error::io("cannot read", path))?;
+        if sharded::weight_map(&bytes).is_some() {
+            return Self::from_index(path, &bytes, |shard| std::fs::read(path.with_file_name(shard)));
+        }
+        Self::from_bytes(path, bytes)
     }
 
     /// Takes a file's bytes; `name` stands for the file in errors.
@@ -104,14 +113,26 @@ impl SafeTensorsFile {
     /// If they are not a complete safetensors file.
     pub fn from_bytes(name: impl Into<PathBuf>, bytes: Vec<u8>) -> Result<Self> {
         let name = name.into();
-        let entries = parse(&bytes).map_err(|message| Error::file(&name, message))?;
-        let prefix = prefix(entries.keys());
-        Ok(Self { name, bytes, entries, requested: BTreeSet::new(), prefix })
+        let entries = parse(&bytes).map_err(|message| {
+            // What is no header, or none that fits, may be something else.
+            Error::file(&name, other_format(&name, &bytes).unwrap_or(message))
+        })?;
+        Ok(Self::with_entries(name, bytes, entries, None))
     }
 
-    /// SHA-256 of the whole file, in hexadecimal.
+    pub(super) fn with_entries(
+        name: PathBuf,
+        bytes: Vec<u8>,
+        entries: BTreeMap<String, Entry>,
+        sha256: Option<String>,
+    ) -> Self {
+        let prefix = prefix(entries.keys());
+        Self { name, bytes, entries, sha256, requested: BTreeSet::new(), prefix }
+    }
+
+    /// SHA-256 of the whole file, in hexadecimal. Of several files: of what `sha256sum` prints for all shards in the order of their names.
     pub fn sha256(&self) -> String {
-        Sha256::digest(&self.bytes).iter().map(|b| format!("{b:02x}")).collect()
+        self.sha256.clone().unwrap_or_else(|| hex_sha256(&self.bytes))
     }
 
     /// Names and shapes of all tensors, by name.
@@ -129,7 +150,12 @@ impl SafeTensorsFile {
 
 impl WeightSource for SafeTensorsFile {
     fn describe(&self) -> String {
-        self.name.display().to_string()
+        match sharded::index_of_shard(&self.name) {
+            Some(index) => {
+                format!("{} (a shard of several; give their index, {})", self.name.display(), index.display())
+            }
+            None => self.name.display().to_string(),
+        }
     }
 
     fn load(&mut self, request: &Request<'_>) -> Result<Vec<f32>, String> {
@@ -144,7 +170,17 @@ impl WeightSource for SafeTensorsFile {
         }
         match entry.dtype {
             Dtype::F16 | Dtype::BF16 | Dtype::F32 | Dtype::F64 => {
-                Ok(decode(entry.dtype, &self.bytes[entry.bytes.clone()]).expect("float types are decoded"))
+                let bytes = &self.bytes[entry.bytes.clone()];
+                let data = decode(entry.dtype, bytes).expect("float types are decoded");
+                if entry.dtype == Dtype::F64 {
+                    let wide = bytes.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b));
+                    if let Some((wide, _)) =
+                        wide.zip(&data).find(|(wide, v)| wide.is_finite() && v.is_infinite())
+                    {
+                        return Err(format!("holds {wide:e}, which is beyond 32-bit floating point"));
+                    }
+                }
+                Ok(data)
             }
             other => Err(format!("expected F16, BF16, F32 or F64, found {other}")),
         }
@@ -163,9 +199,6 @@ impl WeightSource for SafeTensorsFile {
 
 /// Checks the whole layout: after this, every entry's range lies in `bytes`.
 fn parse(bytes: &[u8]) -> Result<BTreeMap<String, Entry>, String> {
-    if let Some(message) = other_format(bytes) {
-        return Err(message);
-    }
     let truncated = |needed: u64| {
         format!("truncated or not a safetensors file: needs {needed} bytes, has {}", bytes.len())
     };
@@ -197,18 +230,23 @@ fn parse(bytes: &[u8]) -> Result<BTreeMap<String, Entry>, String> {
     Ok(metadata.offset_keys().into_iter().filter_map(entry).collect())
 }
 
-/// Files that people take for safetensors.
-fn other_format(bytes: &[u8]) -> Option<String> {
-    let (found, advice) = if bytes.starts_with(b"version https://git-lfs") {
-        ("a Git LFS pointer", "fetch the file itself: git lfs pull")
-    } else if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"\x80\x02\x8a\x0a") {
-        ("a pickled PyTorch checkpoint", "convert it: safetensors.torch.save_file(torch.load(…), …)")
-    } else if bytes.starts_with(b"\x89HDF") {
-        ("an HDF5 (Keras) file", "export its tensors with safetensors.numpy.save_file")
-    } else {
+/// What a file is that is not safetensors, if that is known. A header that lies within the file is one, however it begins.
+fn other_format(name: &Path, bytes: &[u8]) -> Option<String> {
+    let length = bytes.first_chunk().map(|length| u64::from_le_bytes(*length));
+    if length.is_some_and(|length| length <= bytes.len() as u64 - 8) {
         return None;
-    };
-    Some(format!("expected a safetensors file, found {found}; {advice}"))
+    }
+    match sharded::weight_map(bytes) {
+        Some(_) => Some(
+            "this is the index of a sharded checkpoint, which is read from a file beside its shards".into(),
+        ),
+        None => other_formats::advice(name, bytes),
+    }
+}
+
+/// SHA-256 in hexadecimal.
+pub(super) fn hex_sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
 }
 
 fn is_integer(dtype: Dtype) -> bool {
@@ -387,16 +425,249 @@ mod tests {
         assert!(SafeTensorsFile::from_bytes("bad", huge).unwrap_err().to_string().contains("truncated"));
     }
 
-    #[test]
-    fn files_of_other_formats_are_named() {
-        for (start, expected) in [
-            (&b"PK\x03\x04rest"[..], "PyTorch"),
-            (b"version https://git-lfs.github.com", "Git LFS"),
-            (b"\x89HDF\r", "HDF5"),
-        ] {
-            let message = SafeTensorsFile::from_bytes("w.bin", start.to_vec()).unwrap_err().to_string();
-            assert!(message.contains(expected), "{message}");
+    /// A zip archive of empty files.
+    fn zip(names: &[&str]) -> Vec<u8> {
+        let (mut files, mut directory) = (vec![], vec![]);
+        for name in names {
+            let at = files.len() as u32;
+            files.extend(
+                [
+                    b"PK\x03\x04".as_slice(),
+                    &[0; 22],
+                    &(name.len() as u16).to_le_bytes(),
+                    &[0; 2],
+                    name.as_bytes(),
+                ]
+                .concat(),
+            );
+            directory.extend(
+                [b"PK\x01\x02".as_slice(), &[0; 24], &(name.len() as u16).to_le_bytes(), &[0; 12]].concat(),
+            );
+            directory.extend([&at.to_le_bytes(), name.as_bytes()].concat());
         }
+        let [count, size, start] = [names.len(), directory.len(), files.len()].map(|n| n as u32);
+        let end = [
+            &[0u8; 4][..],
+            &count.to_le_bytes()[..2],
+            &count.to_le_bytes()[..2],
+            &size.to_le_bytes(),
+            &start.to_le_bytes(),
+        ];
+        [files, directory, b"PK\x05\x06".to_vec(), end.concat(), vec![0; 2]].concat()
+    }
+
+    #[test]
+    fn files_of_other_formats_are_named_with_what_to_do() {
+        let torch = zip(&["archive/data.pkl", "archive/byteorder", "archive/data/0", "archive/version"]);
+        for (bytes, found, advice) in [
+            (
+                zip(&["conv.weight.npy", "conv.bias.npy"]),
+                "an archive of NumPy arrays (.npz)",
+                "numpy.load('w.npz')",
+            ),
+            (
+                torch.clone(),
+                "a pickled PyTorch checkpoint (.pth, .pt, .bin)",
+                "torch.load('w.pth', map_location='cpu', weights_only=True)",
+            ),
+            (torch[..60].to_vec(), "a pickled PyTorch checkpoint", "torch.load("),
+            (
+                b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.".to_vec(),
+                "a pickled PyTorch checkpoint",
+                "torch.load(",
+            ),
+            (b"\x80\x04\x95\x10\0\0\0\0\0\0\0}\x94.".to_vec(), "a pickle of Python", "save_file"),
+            (
+                zip(&["m/data.pkl", "m/constants.pkl", "m/code/__torch__.py"]),
+                "a TorchScript module (.pt)",
+                "torch.jit.load('w.pt'",
+            ),
+            (
+                zip(&["m/archive_format", "m/data/weights/0", "m/data.pkl"]),
+                "an exported PyTorch program (.pt2)",
+                "torch.export.load('w.pt2')",
+            ),
+            (
+                zip(&["version", "serialized_exported_program.json", "serialized_state_dict.pt"]),
+                "(.pt2)",
+                "torch.export.load",
+            ),
+            (
+                zip(&["metadata.json", "config.json", "model.weights.h5"]),
+                "a Keras model (.keras)",
+                "load_model('w.keras')",
+            ),
+            (b"\x89HDF\r\n\x1a\n\0\0\0\0".to_vec(), "an HDF5 (Keras) file (.h5)", "load_model('w.h5')"),
+            (
+                b"\x08\x08\x12\x07pytorch\x1a\x052.4.0:\x80".to_vec(),
+                "an ONNX model (.onnx)",
+                "onnx.load('w.onnx')",
+            ),
+            (
+                b"\x1c\0\0\0TFL3\x14\0 \0".to_vec(),
+                "a TensorFlow Lite model (.tflite)",
+                "niello quantizes it itself",
+            ),
+            (b"\x08\x01\x12\xff\x01\x0a\x05tags..".to_vec(), "a TensorFlow SavedModel", "save_file"),
+            (b"GGUF\x03\0\0\0\x10\0".to_vec(), "a GGUF file", "float checkpoint"),
+            (b"\x1f\x8b\x08\0\0\0\0\0\0\x03".to_vec(), "a gzip archive", "unpack it"),
+            (zip(&["notes.txt"]), "a zip archive", "unpack it"),
+            (zip(&[]), "a zip archive", "unpack it"),
+            (b"<!DOCTYPE html><html>".to_vec(), "an HTML page", "login"),
+            (b"{\"architectures\": []}".to_vec(), "a JSON text", "beside it"),
+            (b"version https://git-lfs.github.com".to_vec(), "a Git LFS pointer", "git lfs pull"),
+            (b"\x93NUMPY\x01\0v\0{".to_vec(), "one NumPy array (.npy)", "save_file"),
+            (vec![0xb5; 64], "a .bin file that is no PyTorch checkpoint", "neither names nor shapes"),
+        ] {
+            let message = SafeTensorsFile::from_bytes("w.bin", bytes).unwrap_err().to_string();
+            assert!(message.starts_with("w.bin: expected a safetensors file, found "), "{message}");
+            assert!(message.contains(found) && message.contains(advice), "{message}: {found}, {advice}");
+            assert!(
+                message.matches('`').count().is_multiple_of(2) && message.lines().count() == 1,
+                "{message}"
+            );
+        }
+        let message = SafeTensorsFile::from_bytes("w.safetensors", vec![0xb5; 64]).unwrap_err().to_string();
+        assert!(message.contains("truncated or not a safetensors file"), "{message}");
+    }
+
+    /// Tensors `[1]` of these names and values.
+    fn file_of(tensors: &[(&str, f32)]) -> Vec<u8> {
+        let data: Vec<[u8; 4]> = tensors.iter().map(|(_, v)| v.to_le_bytes()).collect();
+        let views = tensors
+            .iter()
+            .zip(&data)
+            .map(|((name, _), data)| (*name, TensorView::new(Dtype::F32, vec![1], data).unwrap()));
+        safetensors::serialize(views, None).unwrap()
+    }
+
+    #[test]
+    fn an_index_is_read_with_its_shards() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let [one, two] = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"];
+        let index = at("model.safetensors.index.json");
+        let map = |pairs: &[(&str, &str)]| {
+            let map: BTreeMap<&str, &str> = pairs.iter().copied().collect();
+            serde_json::json!({ "metadata": { "total_size": 1 }, "weight_map": map }).to_string()
+        };
+        let good = [("module.a", one), ("module.b", two), ("module.c", one)];
+        std::fs::write(&index, map(&good)).unwrap();
+        let error = |text: &str| {
+            std::fs::write(&index, text).unwrap();
+            let error = SafeTensorsFile::open(&index).unwrap_err().to_string();
+            assert!(
+                error.starts_with(&format!("{}: the index of a sharded checkpoint: ", index.display())),
+                "{error}"
+            );
+            error
+        };
+        assert!(error(&map(&good)).contains(&format!("its shard `{one}` cannot be read: ")), "no shards");
+        std::fs::write(at(one), file_of(&[("module.a", 1.0), ("module.c", 3.0)])).unwrap();
+        std::fs::write(at(two), file_of(&[("module.b", 2.0)])).unwrap();
+        std::fs::write(&index, map(&good)).unwrap();
+
+        let mut file = SafeTensorsFile::open(&index).unwrap();
+        for (name, value) in [("a", 1.0), ("b", 2.0), ("module.c", 3.0)] {
+            assert_eq!(load(&mut file, name, &[1]).unwrap(), [value], "{name}");
+        }
+        assert_eq!(file.unused(), [""; 0]);
+        assert_eq!(file.describe(), index.display().to_string());
+        assert_eq!(wrapper_prefix(&index).as_deref(), Some("module."));
+        assert_eq!(read_tensors(&index).unwrap().len(), 3);
+        assert_eq!(sharded::shards(&index), [at(one), at(two)]);
+        assert!(sharded::shards(&at(one)).is_empty());
+        // The hash is of every shard, and of nothing else.
+        let hash = file.sha256();
+        let text = [one, two]
+            .map(|name| format!("{}  {name}\n", hex_sha256(&std::fs::read(at(name)).unwrap())))
+            .concat();
+        assert_eq!(hash, hex_sha256(text.as_bytes()));
+        std::fs::write(at(two), file_of(&[("module.b", 2.5)])).unwrap();
+        assert_ne!(SafeTensorsFile::open(&index).unwrap().sha256(), hash);
+
+        for (pairs, expected) in [
+            (&good[..2], format!("`module.c` of `{one}` is not in it")),
+            (
+                &[good[0], good[1], ("module.c", two)],
+                format!("`module.c` lies in `{one}`, expected in `{two}`"),
+            ),
+            (
+                &[good[0], good[1], good[2], ("module.d", two)],
+                format!("`module.d` is not in its shard `{two}`"),
+            ),
+            (&[("a", "../w.safetensors")], "its shard `../w.safetensors` is not a file beside it".into()),
+            (&[], "names no tensor".into()),
+        ] {
+            let error = error(&map(pairs));
+            assert!(error.contains(&expected), "{error}");
+        }
+        // A shard of another format, or cut.
+        std::fs::write(&index, map(&good)).unwrap();
+        std::fs::write(at(two), &zip(&["archive/data.pkl"])[..]).unwrap();
+        let message = SafeTensorsFile::open(&index).unwrap_err().to_string();
+        assert!(message.contains(two) && message.contains("pickled PyTorch"), "{message}");
+        // The index by itself, and JSON that is none.
+        let message = SafeTensorsFile::from_bytes("i.json", map(&good).into_bytes()).unwrap_err().to_string();
+        assert!(message.contains("this is the index of a sharded checkpoint"), "{message}");
+        let message =
+            SafeTensorsFile::from_index("i.json", b"{}", |_| unreachable!()).unwrap_err().to_string();
+        assert!(message.contains("expected JSON with a `weight_map`"), "{message}");
+    }
+
+    #[test]
+    fn a_shard_alone_points_to_its_index() {
+        let file =
+            SafeTensorsFile::from_bytes("dir/model-00001-of-00003.safetensors", file_of(&[("a", 1.0)]))
+                .unwrap();
+        let expected = "dir/model-00001-of-00003.safetensors (a shard of several; give their index, dir/model.safetensors.index.json)";
+        assert_eq!(file.describe(), expected);
+        for name in
+            ["model-a-of-3.safetensors", "model-1.safetensors", "of-3.safetensors", "model-1-of-3.bin"]
+        {
+            assert_eq!(SafeTensorsFile::from_bytes(name, file_of(&[("a", 1.0)])).unwrap().describe(), name);
+        }
+        let mut file = file;
+        let mut builder = crate::GraphBuilder::new("net", &mut file);
+        builder.tensor("a", &[1], Kind::Bias);
+        builder.tensor("b", &[1], Kind::Bias);
+        let message = builder.finish(&[]).unwrap_err().to_string();
+        assert!(
+            message.contains("model.safetensors.index.json") && message.contains("`b`: missing"),
+            "{message}"
+        );
+    }
+
+    /// Before any number format is chosen: the graph is built of `f32`, whatever it becomes.
+    #[test]
+    fn values_that_are_not_finite_name_their_tensor() {
+        for dtype in [Dtype::F16, Dtype::BF16, Dtype::F32, Dtype::F64] {
+            for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+                let number = |v: f64| match dtype {
+                    Dtype::F16 => half::from_f32(v as f32).to_le_bytes().to_vec(),
+                    Dtype::BF16 => (v as f32).to_le_bytes()[2..].to_vec(),
+                    Dtype::F32 => (v as f32).to_le_bytes().to_vec(),
+                    _ => v.to_le_bytes().to_vec(),
+                };
+                let data = [number(1.0), number(value)].concat();
+                let view = TensorView::new(dtype, vec![2], &data).unwrap();
+                let bytes = safetensors::serialize([("bad.weight", view)], None).unwrap();
+                let mut file = SafeTensorsFile::from_bytes("w", bytes).unwrap();
+                let mut builder = crate::GraphBuilder::new("net", &mut file);
+                builder.tensor("bad.weight", &[2], Kind::Bias);
+                let message = builder.finish(&[]).unwrap_err().to_string();
+                let expected = format!("`bad.weight`: holds {}, expected finite numbers", value as f32);
+                assert!(message.contains(&expected), "{dtype}: {message}");
+            }
+        }
+        let data = [1.0f64.to_le_bytes(), 1e300f64.to_le_bytes()].concat();
+        let view = TensorView::new(Dtype::F64, vec![2], &data).unwrap();
+        let bytes = safetensors::serialize([("wide", view)], None).unwrap();
+        let mut file = SafeTensorsFile::from_bytes("w", bytes).unwrap();
+        assert_eq!(
+            load(&mut file, "wide", &[2]).unwrap_err(),
+            "holds 1e300, which is beyond 32-bit floating point"
+        );
     }
 
     #[test]

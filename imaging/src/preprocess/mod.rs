@@ -113,12 +113,11 @@ impl Preprocess {
 
     /// Stage 1.
     fn intensities(&self, picture: &Picture) -> Result<Picture, String> {
-        let c = picture.channels();
         let samples = match (picture.samples(), self.window) {
             (Samples::Real(v), Some(window)) => Samples::U8(window.apply(v)),
             (same, _) => same.clone(),
         };
-        Ok(picture.with_samples(c, self.numbers.intensities(samples)?))
+        Ok(picture.with_samples(self.numbers.intensities(samples)?))
     }
 
     /// Stage 2.
@@ -126,7 +125,7 @@ impl Preprocess {
         match (self.polarity, picture.samples()) {
             (Polarity::Normal, _) => Ok(picture),
             (Polarity::Inverted, Samples::U8(v)) => {
-                Ok(picture.with_samples(picture.channels(), Samples::U8(v.iter().map(|v| 255 - v).collect())))
+                Ok(picture.with_samples(Samples::U8(v.iter().map(|v| 255 - v).collect())))
             }
             (Polarity::Inverted, Samples::Real(_)) => {
                 Err("polarity=inverted needs 8-bit samples, found real values; give a window".into())
@@ -136,14 +135,18 @@ impl Preprocess {
 
     /// Stage 3: one channel, or as many as the network has. One channel is repeated in stage 5.
     fn colours(&self, picture: Picture, channels: usize) -> Result<Picture, String> {
-        if self.colour == Colour::Gray || (channels == 1 && picture.channels() == 3) {
+        let (gray, c) = (self.colour == Colour::Gray, picture.channels());
+        if c == 1 || (c == channels && !gray) {
+            return Ok(picture);
+        }
+        if c == 3 && (gray || channels == 1) {
             return Ok(picture.to_gray());
         }
-        let c = picture.channels();
-        if c != channels && c != 1 {
-            return Err(format!("the network has {channels} input channels, the picture {c}"));
-        }
-        Ok(picture)
+        let found = crate::picture::channels([picture.height(), picture.width(), c]);
+        Err(match gray {
+            true => format!("gray is made of 1 or 3 channels, the picture has {found}"),
+            false => format!("the network has {channels} input channels, the picture {found}"),
+        })
     }
 
     /// Stage 4.

@@ -5,6 +5,8 @@ mod jpeg;
 mod npy;
 mod png;
 
+pub(crate) use dicom::without_picture;
+
 use crate::{Error, Picture, Result};
 use std::{fs, path::Path};
 
@@ -13,7 +15,7 @@ use std::{fs, path::Path};
 /// | format | samples |
 /// |---|---|
 /// | PNG, JPEG | 8-bit gray or RGB. Palettes are expanded; 16-bit samples become `round(v / 257)`; alpha is dropped and the stored colour kept, as PIL's `convert("RGB")` does |
-/// | DICOM | real values `stored * slope + intercept` (HU for CT); 8-bit gray or RGB where 8 bits are stored without a rescale |
+/// | DICOM | real values `stored * slope + intercept` (HU for CT), or those of a modality table; 8-bit gray or RGB where 8 bits are stored without either |
 /// | NPY | `uint8`: 8-bit gray or RGB (alpha dropped); `int8`, `int16`, `uint16`, `int32`, `float32`, `float64`: real values |
 ///
 /// # Errors

@@ -3,10 +3,14 @@
 //! Read here rather than by a crate: the header is one line of a fixed form, and the two crates for it bring a
 //! grammar compiler and big integers into every build script.
 
-use crate::{Error, Picture, Result, Samples, picture::sample_count};
+use crate::{
+    Error, Picture, Result, Samples,
+    picture::{self, sample_count},
+};
 use std::path::Path;
 
-/// Two or three dimensions (`[H, W]`, `[H, W, C]`), C order.
+/// Two or three dimensions (`[H, W]`, `[H, W, C]`), C order. 8 bits have up to four channels; of real values a network takes
+/// as many as it has itself, which pre-processing checks.
 pub(super) fn read(name: &Path, bytes: &[u8]) -> Result<Picture> {
     let fail = |message: String| Error::file(name, message);
     let (header, data) = split(bytes).map_err(|m| fail(format!("damaged NPY: {m}")))?;
@@ -18,8 +22,10 @@ pub(super) fn read(name: &Path, bytes: &[u8]) -> Result<Picture> {
         [h, w] => [h, w, 1],
         [h, w, c] => [h, w, c],
         _ => {
+            let advice =
+                if header.shape.len() > 3 { "; save one picture of it, a[0] for example" } else { "" };
             return Err(fail(format!(
-                "expected an array [H, W] or [H, W, C], found shape {:?}",
+                "expected an array [H, W] or [H, W, C], found shape {:?}{advice}",
                 header.shape
             )));
         }
@@ -43,7 +49,13 @@ pub(super) fn read(name: &Path, bytes: &[u8]) -> Result<Picture> {
         let keep = match c {
             2 => 1,
             4 => 3,
-            c => c,
+            1 | 3 => c,
+            _ => {
+                return Err(fail(format!(
+                    "an 8-bit picture has 1 or 3 channels, found {}",
+                    picture::channels([h, w, c])
+                )));
+            }
         };
         return Picture::new(name, [h, w, keep], Samples::U8(super::keep_channels(data.to_vec(), c, keep)));
     }

@@ -16,8 +16,12 @@ mod sample {
     pub trait Sample: Copy + Default {
         /// The value.
         fn to_f32(self) -> f32;
-        /// The nearest sample; of a half, the even one (as OpenCV's `cvRound`) or the upper one.
-        fn round(x: f32, half_up: bool) -> Self;
+        /// The nearest sample, of a half the even one.
+        fn nearest(x: f32) -> Self;
+        /// The mean of a block, of which a half rounds to even, or up if the block is `halved`.
+        fn mean(block: &[Self], halved: bool) -> Self;
+        /// Two rows of two pixels with the weights of the second row and of the second column.
+        fn mix(pixels: [[Self; 2]; 2], weights: [f32; 2]) -> Self;
         /// `sum(values * weights)` of one pass of the bilinear filter.
         fn weigh(values: impl Iterator<Item = Self>, weights: &[f64], fixed: &[i32]) -> Self;
     }
@@ -29,8 +33,21 @@ impl Sample for u8 {
         f32::from(self)
     }
 
-    fn round(x: f32, half_up: bool) -> Self {
-        if half_up { (x + 0.5).floor() as u8 } else { x.round_ties_even() as u8 }
+    fn nearest(x: f32) -> Self {
+        x.round_ties_even() as u8
+    }
+
+    fn mean(block: &[Self], halved: bool) -> Self {
+        let sum: i32 = block.iter().map(|v| i32::from(*v)).sum();
+        if halved { ((sum + 2) >> 2) as u8 } else { Self::nearest(sum as f32 * (1.0 / block.len() as f32)) }
+    }
+
+    /// Fixed point with 11 fractional bits for each side, as OpenCV's `HResizeLinear` and `VResizeLinear`.
+    fn mix(pixels: [[Self; 2]; 2], weights: [f32; 2]) -> Self {
+        let fixed = weights.map(|w| [1.0 - w, w].map(|w| (w * 2048.0).round_ties_even() as i32));
+        let line = |row: [u8; 2]| i32::from(row[0]) * fixed[1][0] + i32::from(row[1]) * fixed[1][1];
+        let part = |row: usize| (fixed[0][row] * (line(pixels[row]) >> 4)) >> 16;
+        ((part(0) + part(1) + 2) >> 2) as u8
     }
 
     /// Fixed point with 22 fractional bits, as PIL's `ImagingResampleHorizontal_8bpc`.
@@ -46,8 +63,20 @@ impl Sample for f32 {
         self
     }
 
-    fn round(x: f32, _: bool) -> Self {
+    fn nearest(x: f32) -> Self {
         x
+    }
+
+    /// Four at a time, as the original is unrolled.
+    fn mean(block: &[Self], _: bool) -> Self {
+        let (fours, rest) = block.as_chunks::<4>();
+        let sum = fours.iter().fold(0.0, |sum, [a, b, c, d]| sum + (a + b + c + d));
+        rest.iter().fold(sum, |sum, v| sum + v) * (1.0 / block.len() as f32)
+    }
+
+    fn mix(pixels: [[Self; 2]; 2], [down, across]: [f32; 2]) -> Self {
+        let line = |[left, right]: [f32; 2]| left * (1.0 - across) + right * across;
+        line(pixels[0]) * (1.0 - down) + line(pixels[1]) * down
     }
 
     fn weigh(values: impl Iterator<Item = Self>, weights: &[f64], _: &[i32]) -> Self {

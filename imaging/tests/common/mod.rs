@@ -4,6 +4,20 @@
 
 use std::path::PathBuf;
 
+/// Noise that `tests/vectors/*.py` make too.
+pub fn noise(seed: u64, count: usize) -> Vec<u8> {
+    let sample = |i: u64| {
+        let x = i.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(seed.wrapping_mul(0xbf58_476d_1ce4_e5b9));
+        ((x ^ (x >> 31)).wrapping_mul(0x94d0_49bb_1331_11eb) >> 56) as u8
+    };
+    (1..=count as u64).map(sample).collect()
+}
+
+/// FNV-1a.
+pub fn checksum(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x0100_0000_01b3))
+}
+
 /// A PNG.
 pub fn png(data: &[u8], w: u32, h: u32, colour: png::ColorType, depth: png::BitDepth) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -38,6 +52,8 @@ pub fn npy(descr: &str, shape: &str, data: &[u8]) -> Vec<u8> {
 #[derive(Clone)]
 pub struct Dicom {
     pub explicit: bool,
+    /// Storage class.
+    pub class: &'static str,
     pub syntax: &'static str,
     pub elements: Vec<((u16, u16), &'static str, Vec<u8>)>,
 }
@@ -63,7 +79,7 @@ impl Dicom {
             ((0x7fe0, 0x0010), "OW", data),
         ];
         let syntax = if explicit { "1.2.840.10008.1.2.1" } else { "1.2.840.10008.1.2" };
-        Self { explicit, syntax, elements }
+        Self { explicit, class: "1.2.840.10008.5.1.4.1.1.2", syntax, elements }
     }
 
     /// Replaces, adds (in order of tags) or, with `None`, removes an element.
@@ -74,10 +90,24 @@ impl Dicom {
         self
     }
 
+    /// The same element a second time.
+    pub fn twice(mut self, tag: (u16, u16)) -> Self {
+        let at = self.elements.iter().position(|e| e.0 == tag).unwrap();
+        self.elements.insert(at, self.elements[at].clone());
+        self
+    }
+
+    /// With another storage class.
+    pub fn class(self, class: &'static str) -> Self {
+        Self { class, ..self }
+    }
+
     /// The file.
     pub fn bytes(&self) -> Vec<u8> {
         let mut meta = Vec::new();
-        element(&mut meta, true, (2, 0x0002), "UI", b"1.2.840.10008.5.1.4.1.1.2\0");
+        let mut class = self.class.as_bytes().to_vec();
+        class.resize(class.len().next_multiple_of(2), 0);
+        element(&mut meta, true, (2, 0x0002), "UI", &class);
         element(&mut meta, true, (2, 0x0003), "UI", b"1.2.3\0");
         let mut syntax = self.syntax.as_bytes().to_vec();
         syntax.resize(syntax.len().next_multiple_of(2), 0);
@@ -92,6 +122,20 @@ impl Dicom {
         }
         bytes
     }
+}
+
+/// The value of a sequence with one item. With `undefined` lengths, and the delimiters that these ask for, it is for the VR `SQ*`.
+pub fn sequence(explicit: bool, undefined: bool, elements: &[((u16, u16), &str, &[u8])]) -> Vec<u8> {
+    let mut item = Vec::new();
+    for (tag, vr, value) in elements {
+        element(&mut item, explicit, *tag, vr, value);
+    }
+    let length = if undefined { u32::MAX } else { item.len() as u32 };
+    let mut bytes = [&[0xfe, 0xff, 0, 0xe0][..], &length.to_le_bytes(), &item].concat();
+    if undefined {
+        bytes.extend([0xfe, 0xff, 0x0d, 0xe0, 0, 0, 0, 0, 0xfe, 0xff, 0xdd, 0xe0, 0, 0, 0, 0]);
+    }
+    bytes
 }
 
 /// One element; the VR `SQ*` is a sequence of undefined length, its value the bytes up to its delimiter.

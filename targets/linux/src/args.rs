@@ -30,7 +30,11 @@ impl Args {
         let mut pictures = Vec::new();
         for input in &self.inputs {
             if input.is_dir() {
-                pictures.extend(niello_imaging::list_images(input, false)?);
+                let folder = niello_imaging::list_folder(input, false)?;
+                for (path, what) in &folder.skipped {
+                    eprintln!("note: {}: passed over: {what}", path.display());
+                }
+                pictures.extend(folder.pictures);
             } else {
                 pictures.push(input.clone());
             }

@@ -14,13 +14,43 @@ const ITEM: Tag = (0xfffe, 0xe000);
 const ITEM_END: Tag = (0xfffe, 0xe00d);
 const SEQUENCE_END: Tag = (0xfffe, 0xe0dd);
 
-/// One element of the top level.
-#[derive(Debug, PartialEq)]
+/// One element.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Element<'a> {
     pub tag: Tag,
-    /// `None` for a value of undefined length: a sequence, which was passed over, or encapsulated pixel data.
+    /// Of a sequence of undefined length, up to and with its delimiter; `None` for encapsulated pixel data.
     pub value: Option<&'a [u8]>,
+    /// Whether elements within it, if it is a sequence, name their value representation.
+    explicit: bool,
 }
+
+impl<'a> Element<'a> {
+    /// The elements of the first item of a sequence; `None` if it has no item.
+    pub(super) fn first_item(&self) -> Result<Option<Vec<Element<'a>>>, String> {
+        let mut inner = Elements::new(self.value.unwrap_or_default(), 0, self.explicit);
+        if inner.bytes.is_empty() {
+            return Ok(None);
+        }
+        let Header { tag, length, .. } = inner.header(self.explicit)?;
+        match (tag, length) {
+            (SEQUENCE_END, _) => return Ok(None),
+            (ITEM, Some(length)) => {
+                inner.bytes = inner.take(length, tag)?;
+                inner.at = 0;
+            }
+            (ITEM, None) => {}
+            _ => return Err(format!("element {} is no item of a sequence", show(tag))),
+        }
+        let mut item = Vec::new();
+        while let Some(element) = inner.next()?.filter(|element| element.tag != ITEM_END) {
+            item.push(element);
+        }
+        Ok(Some(item))
+    }
+}
+
+/// Value representations (PS3.5, table 6.2-1).
+const REPRESENTATIONS: &[u8] = b"AEASATCSDADSDTFDFLISLOLTOBODOFOLOVOWPNSHSLSQSSSTSVTMUCUIULUNURUSUTUV";
 
 /// Reads elements, little endian.
 pub(super) struct Elements<'a> {
@@ -61,17 +91,24 @@ impl<'a> Elements<'a> {
             return Ok(None);
         }
         let Header { tag, vr, length } = self.header(self.explicit)?;
+        // PS3.5, 6.2.2, note 4: the contents of an unknown value are implicit.
+        let explicit = self.explicit && &vr != b"UN";
         let value = match length {
             Some(length) => Some(self.take(length, tag)?),
+            None if tag == PIXEL_DATA => None,
             None => {
-                if tag != PIXEL_DATA {
-                    // PS3.5, 6.2.2, note 4: the contents of an unknown value of undefined length are implicit.
-                    self.skip_open(Open::Sequence { explicit: self.explicit && &vr != b"UN" })?;
-                }
-                None
+                let start = self.at;
+                self.skip_open(Open::Sequence { explicit })?;
+                Some(&self.bytes[start..self.at])
             }
         };
-        Ok(Some(Element { tag, value }))
+        Ok(Some(Element { tag, value, explicit }))
+    }
+
+    /// Whether the next element names its value representation, whatever the file says of itself.
+    pub(super) fn looks_explicit(&self) -> bool {
+        let vr = self.bytes.get(self.at + 4..self.at + 6);
+        vr.is_some_and(|vr| REPRESENTATIONS.chunks_exact(2).any(|known| known == vr))
     }
 
     fn take(&mut self, length: usize, tag: Tag) -> Result<&'a [u8], String> {

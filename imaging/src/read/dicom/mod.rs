@@ -1,11 +1,13 @@
-//! DICOM slices: uncompressed, little endian, explicit or implicit.
+//! DICOM slices: uncompressed, little endian, explicit or implicit. Values are those behind the modality transformation (PS3.3, C.11.1):
+//! a table, or a slope and an intercept, also those of enhanced files. Windows and tables for display (VOI, presentation) are not applied.
 
 mod elements;
 
 use crate::{Error, Picture, Result, Samples, picture::sample_count};
-use elements::{Elements, PIXEL_DATA, Tag, show};
+use elements::{Element, Elements, PIXEL_DATA, Tag, show};
 use std::{collections::BTreeMap, path::Path};
 
+const SOP_CLASS: Tag = (0x0002, 0x0002);
 const MODALITY: Tag = (0x0008, 0x0060);
 const TRANSFER_SYNTAX: Tag = (0x0002, 0x0010);
 const SAMPLES_PER_PIXEL: Tag = (0x0028, 0x0002);
@@ -20,14 +22,56 @@ const HIGH_BIT: Tag = (0x0028, 0x0102);
 const PIXEL_REPRESENTATION: Tag = (0x0028, 0x0103);
 const INTERCEPT: Tag = (0x0028, 0x1052);
 const SLOPE: Tag = (0x0028, 0x1053);
+const MODALITY_LUT: Tag = (0x0028, 0x3000);
+const LUT_DESCRIPTOR: Tag = (0x0028, 0x3002);
+const LUT_DATA: Tag = (0x0028, 0x3006);
+const VALUE_TRANSFORMATION: Tag = (0x0028, 0x9145);
 const SHARED_GROUPS: Tag = (0x5200, 0x9229);
+const FRAME_GROUPS: Tag = (0x5200, 0x9230);
 
-/// One frame, as `stored * slope + intercept`.
+/// One frame, as its modality transformation makes it.
 pub(super) fn read(name: &Path, bytes: &[u8]) -> Result<Picture> {
     DataSet::read(bytes).and_then(|set| set.picture(name)).map_err(|message| match message {
         Problem::Text(message) => Error::file(name, format!("DICOM: {message}")),
         Problem::Error(error) => error,
     })
+}
+
+/// What a DICOM file is that holds no picture, from its first bytes; `whole` if they are all. `None` if it may hold one.
+pub(crate) fn without_picture(start: &[u8], whole: bool) -> Option<&'static str> {
+    let mut reader = Elements::new(start, 132, true);
+    let mut class = String::new();
+    while reader.next_group() == Some(2) {
+        let element = reader.next().ok()??;
+        if element.tag == SOP_CLASS {
+            class = text(element.value.unwrap_or_default());
+        }
+    }
+    if let Some(kind) = pictureless(&class) {
+        return Some(kind);
+    }
+    reader.explicit = reader.looks_explicit();
+    let mut empty = true;
+    loop {
+        match reader.next() {
+            Ok(Some(element)) if element.tag != ROWS && element.tag != PIXEL_DATA => empty = false,
+            Ok(None) if whole && !empty => return Some("a DICOM file without a picture"),
+            _ => return None,
+        }
+    }
+}
+
+/// Storage classes of files without pictures (PS3.4, B.5; PS3.10, 8.6).
+fn pictureless(class: &str) -> Option<&'static str> {
+    let stored = class.strip_prefix("1.2.840.10008.5.1.4.1.1.");
+    match (class, stored) {
+        ("1.2.840.10008.1.3.10", _) => Some("a DICOMDIR, the directory of a medium"),
+        (_, Some(kind)) if kind.starts_with("88.") => Some("a DICOM structured report"),
+        (_, Some(kind)) if kind.starts_with("11.") => Some("a DICOM presentation state"),
+        (_, Some("481.3" | "481.5" | "481.8" | "481.4")) => Some("a DICOM file of a radiotherapy plan"),
+        (_, Some(kind)) if kind.starts_with("104.") => Some("a document in DICOM"),
+        _ => None,
+    }
 }
 
 enum Problem {
@@ -41,25 +85,24 @@ impl From<String> for Problem {
     }
 }
 
-/// The elements of the top level up to the pixel data.
+/// The elements of the top level up to the pixel data, or of an item.
 struct DataSet<'a> {
-    elements: BTreeMap<Tag, &'a [u8]>,
+    elements: BTreeMap<Tag, Element<'a>>,
 }
 
 impl<'a> DataSet<'a> {
     fn read(bytes: &'a [u8]) -> Result<Self, Problem> {
         // The file meta group is explicit, whatever follows it.
         let mut reader = Elements::new(bytes, 132, true);
-        let mut elements = BTreeMap::new();
+        let mut set = Self { elements: BTreeMap::new() };
         while reader.next_group() == Some(2) {
-            if let Some(element) = reader.next()? {
-                elements.insert(element.tag, element.value.unwrap_or_default());
-            }
+            set.elements.extend(reader.next()?.map(|element| (element.tag, element)));
         }
-        let mut set = Self { elements };
-        reader.explicit = match set.text(TRANSFER_SYNTAX).as_deref() {
-            Some("1.2.840.10008.1.2") => false,
-            Some("1.2.840.10008.1.2.1") => true,
+        if let Some(kind) = set.text(SOP_CLASS).as_deref().and_then(pictureless) {
+            return Err(format!("this is {kind}: it holds no picture").into());
+        }
+        match set.text(TRANSFER_SYNTAX).as_deref() {
+            Some("1.2.840.10008.1.2" | "1.2.840.10008.1.2.1") => {}
             Some(uid) => {
                 return Err(format!(
                     "expected uncompressed little-endian pixel data, found transfer syntax {uid}{}; convert it, with \
@@ -69,14 +112,25 @@ impl<'a> DataSet<'a> {
                 .into());
             }
             None => return Err("the file does not name its transfer syntax (0002,0010)".to_string().into()),
-        };
+        }
+        // Some writers name the other one: what counts is what is there, as for pydicom.
+        reader.explicit = reader.looks_explicit();
+        if let Some(group) = reader.next_group().filter(|group| group & 0xff == 0 && *group > 0) {
+            return Err(format!(
+                "the first element has the group {group:04x}: this looks like big endian, which is not read, although the \
+                 file says little endian"
+            )
+            .into());
+        }
         while let Some(element) = reader.next()? {
             if element.tag == PIXEL_DATA && element.value.is_none() {
                 return Err("pixel data is encapsulated although its transfer syntax is uncompressed"
                     .to_string()
                     .into());
             }
-            set.elements.insert(element.tag, element.value.unwrap_or_default());
+            if set.elements.insert(element.tag, element).is_some() {
+                return Err(format!("the element {} comes twice", show(element.tag)).into());
+            }
             if element.tag == PIXEL_DATA {
                 break;
             }
@@ -84,8 +138,18 @@ impl<'a> DataSet<'a> {
         Ok(set)
     }
 
+    /// The first item of a sequence.
+    fn item(&self, tag: Tag) -> Result<Option<DataSet<'a>>, String> {
+        let item = self.elements.get(&tag).map(Element::first_item).transpose()?.flatten();
+        Ok(item.map(|item| DataSet { elements: item.into_iter().map(|e| (e.tag, e)).collect() }))
+    }
+
+    fn value(&self, tag: Tag) -> Option<&'a [u8]> {
+        self.elements.get(&tag).map(|element| element.value.unwrap_or_default())
+    }
+
     fn picture(&self, name: &Path) -> Result<Picture, Problem> {
-        if let Some(frames) = self.text(FRAMES).filter(|f| f != "1" && !f.is_empty()) {
+        if let Some(frames) = self.text(FRAMES).filter(|f| !f.is_empty() && f.parse() != Ok(1)) {
             return Err(format!("expected one slice, found {frames} frames").into());
         }
         let [h, w] = [self.required(ROWS, "Rows")?, self.required(COLUMNS, "Columns")?].map(usize::from);
@@ -93,65 +157,82 @@ impl<'a> DataSet<'a> {
         let c = usize::from(self.number(SAMPLES_PER_PIXEL)?.unwrap_or(1));
         let count = sample_count(name, [h, w, c]).map_err(Problem::Error)?;
         let format = Format::of(self)?;
-        let data = self.elements.get(&PIXEL_DATA).ok_or("no pixel data (7fe0,0010)".to_string())?;
-        let expected = count * format.bytes;
-        let data = data.get(..expected).ok_or_else(|| {
-            format!(
-                "{h}x{w}x{c} samples of {} bits take {expected} bytes, found {}",
-                format.bytes * 8,
-                data.len()
-            )
-        })?;
-        let samples = match (photometric.as_str(), c, format.bytes) {
-            ("MONOCHROME1" | "MONOCHROME2", 1, _) => {
-                self.monochrome(&format, data, photometric == "MONOCHROME1")?
-            }
-            ("RGB", 3, 1) => Samples::U8(match self.number(PLANAR)? {
-                Some(1) => (0..count).map(|i| data[i % 3 * (h * w) + i / 3]).collect(),
-                _ => data.to_vec(),
-            }),
+        let colour = match (photometric.as_str(), c, format.bytes) {
+            ("MONOCHROME1" | "MONOCHROME2", 1, _) => false,
+            ("RGB", 3, 1) if (format.bits, format.signed) == (8, false) => true,
             _ => {
                 return Err(format!(
                     "expected MONOCHROME1, MONOCHROME2 or 8-bit RGB pixels, found `{photometric}` with {c} samples of \
-                     {} bits",
-                    format.bytes * 8
+                     {}{} bits",
+                    if format.signed { "signed " } else { "" },
+                    format.bits
                 )
                 .into());
             }
         };
+        let data = self.value(PIXEL_DATA).ok_or("no pixel data (7fe0,0010)".to_string())?;
+        let (expected, length) = (count * format.bytes, data.len());
+        // Padding behind it is harmless, but not another picture of that size: then the header is wrong.
+        let data = data.get(..expected).filter(|_| length < (2 * expected).max(3)).ok_or_else(|| {
+            let bits = format.bytes * 8;
+            format!("{h}x{w}x{c} samples of {bits} bits take {expected} bytes, found {length}")
+        })?;
+        let samples = match self.number(PLANAR)? {
+            _ if !colour => self.monochrome(&format, data, photometric == "MONOCHROME1")?,
+            None | Some(0) => Samples::U8(data.to_vec()),
+            Some(1) => Samples::U8((0..count).map(|i| data[i % 3 * (h * w) + i / 3]).collect()),
+            Some(other) => return Err(format!("the planar configuration is {other}, expected 0 or 1").into()),
+        };
         Picture::new(name, [h, w, c], samples).map_err(Problem::Error)
     }
 
-    /// Rescaled values. `MONOCHROME1` (low is white) is turned around within the stored range, except for CT, whose
-    /// values are Hounsfield units however they are shown.
+    /// Transformed values. `MONOCHROME1` (low is white) is turned around within the range of what the transformation is given,
+    /// or of what a table gives, except for CT, whose values are Hounsfield units however they are shown.
     fn monochrome(&self, format: &Format, data: &[u8], low_is_white: bool) -> Result<Samples, Problem> {
-        if self.elements.contains_key(&SHARED_GROUPS) && !self.elements.contains_key(&SLOPE) {
-            return Err("the rescale slope lies in a functional group (enhanced DICOM), which is not read"
-                .to_string()
-                .into());
+        let ct = self.text(MODALITY).as_deref() == Some("CT");
+        let turned = low_is_white && !ct;
+        let stored = data.chunks_exact(format.bytes).map(|b| format.stored(b));
+        if let Some(table) = self.item(MODALITY_LUT)? {
+            let table = Table::of(&table, format)?;
+            let white = ((1u32 << table.bits) - 1) as f32;
+            let values = stored.map(|v| table.value(v)).map(|v| if turned { white - v } else { v });
+            return Ok(Samples::Real(values.collect()));
         }
-        let slope = self.decimal(SLOPE, "rescale slope")?.unwrap_or(1.0);
-        let intercept = self.decimal(INTERCEPT, "rescale intercept")?.unwrap_or(0.0);
+        let (slope, intercept) = self.rescale()?;
         if slope == 0.0 {
             return Err("the rescale slope is 0".to_string().into());
         }
-        let ct = self.text(MODALITY).as_deref() == Some("CT");
         let (low, high) = format.range();
-        let stored = data.chunks_exact(format.bytes).map(|b| format.stored(b));
-        let stored = stored.map(|v| if low_is_white && !ct { low + high - v } else { v });
+        let stored = stored.map(|v| if turned { low + high - v } else { v });
         if !ct && slope == 1.0 && intercept == 0.0 && (low, high) == (0, 255) {
             return Ok(Samples::U8(stored.map(|v| v as u8).collect()));
         }
         Ok(Samples::Real(stored.map(|v| (f64::from(v) * slope + intercept) as f32).collect()))
     }
 
+    /// Slope and intercept: of the frame, of all frames (enhanced files), or of the file.
+    fn rescale(&self) -> Result<(f64, f64), String> {
+        for groups in [FRAME_GROUPS, SHARED_GROUPS] {
+            if let Some(groups) = self.item(groups)?
+                && let Some(transformation) = groups.item(VALUE_TRANSFORMATION)?
+            {
+                return transformation.own_rescale();
+            }
+        }
+        self.own_rescale()
+    }
+
+    fn own_rescale(&self) -> Result<(f64, f64), String> {
+        let slope = self.decimal(SLOPE, "rescale slope")?.unwrap_or(1.0);
+        Ok((slope, self.decimal(INTERCEPT, "rescale intercept")?.unwrap_or(0.0)))
+    }
+
     fn text(&self, tag: Tag) -> Option<String> {
-        let value = self.elements.get(&tag)?;
-        Some(String::from_utf8_lossy(value).trim_matches([' ', '\0']).to_string())
+        self.value(tag).map(text)
     }
 
     fn number(&self, tag: Tag) -> Result<Option<u16>, String> {
-        match self.elements.get(&tag) {
+        match self.value(tag) {
             None => Ok(None),
             Some([low, high, ..]) => Ok(Some(u16::from_le_bytes([*low, *high]))),
             Some(v) => Err(format!("element {} has {} bytes, expected 2", show(tag), v.len())),
@@ -159,7 +240,8 @@ impl<'a> DataSet<'a> {
     }
 
     fn required(&self, tag: Tag, what: &str) -> Result<u16, String> {
-        self.number(tag)?.ok_or_else(|| format!("no {what} {}", show(tag)))
+        self.number(tag)?
+            .ok_or_else(|| format!("no {what} {}: it holds no picture that could be read", show(tag)))
     }
 
     fn decimal(&self, tag: Tag, what: &str) -> Result<Option<f64>, String> {
@@ -168,6 +250,49 @@ impl<'a> DataSet<'a> {
             Ok(v) if v.is_finite() => Ok(Some(v)),
             _ => Err(format!("the {what} {} is `{text}`, expected a number", show(tag))),
         }
+    }
+}
+
+fn text(value: &[u8]) -> String {
+    String::from_utf8_lossy(value).trim_matches([' ', '\0']).to_string()
+}
+
+/// A modality table (PS3.3, C.11.1.1).
+struct Table {
+    /// The stored value of the first entry.
+    first: i32,
+    /// Of an entry.
+    bits: u32,
+    entries: Vec<u16>,
+}
+
+impl Table {
+    fn of(item: &DataSet<'_>, format: &Format) -> Result<Self, String> {
+        let wrong = |message: String| format!("the modality table (0028,3000) {message}");
+        let words =
+            |v: &[u8]| -> Vec<u16> { v.as_chunks().0.iter().map(|b| u16::from_le_bytes(*b)).collect() };
+        let descriptor = item.value(LUT_DESCRIPTOR).map(words).unwrap_or_default();
+        let &[count, first, bits] = descriptor.as_slice() else {
+            return Err(wrong("has no descriptor of three numbers".into()));
+        };
+        let count = if count == 0 { 1 << 16 } else { usize::from(count) };
+        let data = item.value(LUT_DATA).unwrap_or_default();
+        // Entries of 8 bits may lie two in a word.
+        let entries = match (data.get(..2 * count), data.get(..count)) {
+            _ if !(8..=16).contains(&bits) => {
+                return Err(wrong(format!("has entries of {bits} bits, expected 8 to 16")));
+            }
+            (Some(data), _) => words(data),
+            (None, Some(data)) if bits == 8 => data.iter().map(|v| u16::from(*v)).collect(),
+            _ => return Err(wrong(format!("has {} bytes for {count} entries", data.len()))),
+        };
+        let first = if format.signed { i32::from(first as i16) } else { i32::from(first) };
+        Ok(Self { first, bits: bits.into(), entries })
+    }
+
+    /// What a stored value stands for; those beyond the table are as its ends.
+    fn value(&self, stored: i32) -> f32 {
+        f32::from(self.entries[(stored - self.first).clamp(0, self.entries.len() as i32 - 1) as usize])
     }
 }
 
@@ -185,7 +310,13 @@ impl Format {
         let allocated = set.required(BITS_ALLOCATED, "Bits Allocated")?;
         let stored = set.number(BITS_STORED)?.unwrap_or(allocated);
         let high = set.number(HIGH_BIT)?.unwrap_or(stored.saturating_sub(1));
-        let signed = set.number(PIXEL_REPRESENTATION)? == Some(1);
+        let signed = match set.number(PIXEL_REPRESENTATION)? {
+            None | Some(0) => false,
+            Some(1) => true,
+            Some(other) => {
+                return Err(format!("the pixel representation (0028,0103) is {other}, expected 0 or 1"));
+            }
+        };
         if !matches!(allocated, 8 | 16) || stored == 0 || high >= allocated || high + 1 < stored {
             return Err(format!(
                 "expected 8 or 16 bits a sample, found {allocated} allocated, {stored} stored, high bit {high}"
