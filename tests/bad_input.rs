@@ -224,7 +224,7 @@ fn sizes_beyond_all_memory() {
             ),
             (
                 "report --model anam_net --input 16384x16384".into(),
-                &["the float reference would keep", "choose a smaller input"],
+                &["has more than 2147483647 elements", "choose a smaller input"],
             ),
             (
                 "compile --model anam_net --input 8192x8192 --out made".into(),
