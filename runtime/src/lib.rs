@@ -16,7 +16,8 @@ extern crate std;
 
 pub mod c_api;
 pub mod constants;
-#[cfg(target_os = "none")]
+#[cfg(any(target_os = "none", test))]
+#[cfg_attr(not(target_os = "none"), allow(dead_code, reason = "tests of what does not touch hardware"))]
 mod hot_code;
 pub mod model;
 pub mod numbers;
