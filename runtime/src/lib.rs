@@ -17,7 +17,10 @@ extern crate std;
 pub mod c_api;
 pub mod constants;
 #[cfg(any(target_os = "none", test))]
-#[cfg_attr(not(target_os = "none"), allow(dead_code, reason = "tests of what does not touch hardware"))]
+#[cfg_attr(
+    not(target_os = "none"),
+    allow(dead_code, unreachable_pub, reason = "tests of what touches no hardware")
+)]
 mod hot_code;
 pub mod model;
 pub mod numbers;
