@@ -18,6 +18,7 @@ mod lints;
 mod miri;
 mod networks;
 mod no_std;
+mod races;
 mod setup;
 mod stage;
 mod test;
@@ -50,6 +51,8 @@ const COMMANDS: &[Command] = &[
     c::COMMAND,
     defmt::COMMAND,
     miri::COMMAND,
+    races::LOOM,
+    races::TSAN,
     elf::COMMAND,
 ];
 
