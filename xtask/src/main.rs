@@ -49,6 +49,7 @@ const COMMANDS: &[Command] = &[
     accuracy::COMMAND,
     images::COMMAND,
     c::COMMAND,
+    cortex_m::FLIPS,
     defmt::COMMAND,
     miri::COMMAND,
     races::LOOM,
