@@ -86,7 +86,9 @@ pub(crate) fn check(bytes: &[u8], log: &mut Vec<String>) -> Result<Outcome, Fail
     let hostile = log.first().is_some_and(|line| line.contains("hostile: true"));
     let outcome = outcome.map_err(|failure| if hostile { format!("hostile: {failure}") } else { failure });
     let taken = seconds() - start;
-    if outcome.is_ok() && taken > 2.0 {
+    // Everything of the slow ones is many times as much.
+    let most = if log.first().is_some_and(|line| line.contains("slow: true")) { 30.0 } else { 2.0 };
+    if outcome.is_ok() && taken > most {
         return Err(format!("time: {taken:.1} s"));
     }
     outcome
