@@ -9,7 +9,7 @@
 mod random_graphs;
 
 use random_graphs::{Tally, check, from_hex, of_seed, quiet, shrink, story};
-use std::{fs, path::Path, thread, time::Instant};
+use std::{fs, ops::Range, path::Path, thread, time::Instant};
 
 fn main() {
     quiet();
@@ -25,10 +25,10 @@ fn main() {
     let start = Instant::now();
     let mut tally = Tally::default();
     thread::scope(|scope| {
+        // Layers are too small to be shared out by the float reference.
         let run = |job: u64| {
-            let mut tally = Tally::default();
-            (first + job..first + count).step_by(jobs as usize).for_each(|seed| tally.seed(seed));
-            tally
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
+            pool.install(|| of_job(first + job..first + count, jobs))
         };
         let jobs: Vec<_> = (0..jobs).map(|job| scope.spawn(move || run(job))).collect();
         jobs.into_iter().for_each(|job| tally.merge(job.join().expect("panics are caught")));
@@ -48,6 +48,18 @@ fn main() {
     if !tally.failed.is_empty() {
         std::process::exit(1);
     }
+}
+
+/// Each of so many seeds.
+fn of_job(seeds: Range<u64>, jobs: u64) -> Tally {
+    let mut tally = Tally::default();
+    for seed in seeds.step_by(jobs as usize) {
+        tally.seed(seed);
+        if tally.graphs % 10_000 == 0 {
+            eprintln!("{} graphs, up to seed {seed}", tally.graphs);
+        }
+    }
+    tally
 }
 
 /// Writes the smallest graph that fails as that of `seed` does, for `fuzz/seeds/graph`.

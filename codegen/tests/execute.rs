@@ -2,10 +2,13 @@
 
 mod common;
 
-use common::{branching, chaining, pooling, program, quantized};
+use common::{branching, chaining, graph, pooling, program, quantized};
 use niello_codegen::{
+    Shape,
     execute::Executor,
+    graph::ConvParams,
     lower::{TARGETS, Target, lower, lower_apart},
+    ops::{Clamp, Concat, MaxPool2d, MaxPosition2d, MaxUnpool2d},
     program::Metadata,
 };
 use niello_kernels::Isa;
@@ -113,4 +116,48 @@ fn observers_see_every_step_once_and_the_outputs_in_the_end() {
     for (id, output) in program.outputs.iter().zip(&outputs) {
         assert_eq!(&last[id.0], output);
     }
+}
+
+/// Rows of a result that lie in the padding alone, or below the last window, read no row of the map before.
+#[test]
+fn chains_take_rows_that_read_nothing() {
+    let at_top = |kernel: usize, padding: usize| ConvParams {
+        padding: [padding, 0, 0, 0],
+        ..ConvParams::new(8, kernel).stride(if kernel == 1 { 3 } else { 1 })
+    };
+    let padded = |size: Shape, padding: usize| {
+        graph(|b| {
+            let x = b.input("input", size);
+            let x = b.conv2d("first", x, ConvParams::new(8, 3).padding(1));
+            let x = b.conv2d("second", x, at_top(2, padding));
+            vec![b.conv2d("third", x, at_top(1, 1))]
+        })
+    };
+    let unpooled = graph(|b| {
+        let x = b.input("input", Shape::new(7, 4, 8));
+        let x = b.add_op("active", Clamp::RELU, &[x]);
+        let pool = MaxPool2d::new(2, 2);
+        let values = b.add_op("values", pool, &[x]);
+        let positions = b.add_op("positions", MaxPosition2d { pool }, &[x]);
+        let back = b.add_op("back", MaxUnpool2d::new(2, [7, 4]), &[values, positions]);
+        let other = b.conv2d("other", values, ConvParams::new(8, 3).padding(1));
+        let both = b.add_op("both", Concat, &[other, values]);
+        vec![b.conv2d("scores", back, ConvParams::new(8, 3).padding(1)), both]
+    });
+    let mut chains = 0;
+    for graph in [padded(Shape::new(2, 6, 3), 2), padded(Shape::new(9, 3, 3), 6), unpooled] {
+        let (q, shape) = (quantized(graph.clone()), graph.shape(graph.inputs[0]));
+        let input = codes(shape.len(), 4);
+        for target in TARGETS {
+            let apart = lower_apart(&q, target, Metadata::default()).unwrap();
+            let expected = Executor::with_isa(&apart, Isa::scalar()).run(&[&input]).unwrap();
+            for (threads, chunk) in [(1, 1), (1, target.chunk), (3, 4)] {
+                let target = Target { threads, chunk, ..target.clone() };
+                let program = lower(&q, &target, Metadata::default()).unwrap();
+                chains += program.steps.iter().filter(|step| step.kind == "RowChain").count();
+                assert_eq!(Executor::new(&program).run(&[&input]).unwrap(), expected, "{target:?}");
+            }
+        }
+    }
+    assert!(chains > 5, "{chains} chains prove nothing");
 }

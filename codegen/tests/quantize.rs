@@ -241,3 +241,29 @@ fn labels_that_are_handed_on_stay_labels() {
         assert!(message.contains("`labels` is label, the result"), "{message}");
     }
 }
+
+#[test]
+fn labels_are_labels_wherever_they_are_handed_on_from() {
+    let q = quantized(graph(|b| {
+        let given = b.input("given", Shape::new(4, 4, 1));
+        let row = b.reshape("row", given, Shape::new(1, 16, 1));
+        let part = b.add_op("part", Resize { size: [2, 8], mode: ResizeMode::Nearest }, &[row]);
+        vec![b.embedding("rows", part, 5, 3)]
+    }));
+    for name in ["given", "row", "part"] {
+        assert_eq!(format(&q, name), Format::Label, "{name}");
+    }
+}
+
+#[test]
+fn labels_are_not_mixed() {
+    for mode in [ResizeMode::Bilinear, ResizeMode::BilinearAligned] {
+        let q = quantized(graph(|b| {
+            let x = b.input("input", Shape::new(4, 4, 3));
+            let labels = b.add_op("labels", ArgMax, &[x]);
+            vec![b.add_op("large", Resize { size: [7, 7], mode }, &[labels])]
+        }));
+        let refused = lower(&q, &TARGETS[0], Metadata::default()).unwrap_err().to_string();
+        assert!(refused.contains("`large` (Resize): `labels` holds labels"), "{refused}");
+    }
+}

@@ -9,7 +9,7 @@ mod reference;
 
 pub use builder::{BatchNormParams, ConvParams, GraphBuilder, TransposedConvParams};
 
-use crate::ops::Op;
+use crate::ops::{Op, RangeRule};
 use std::{fmt, sync::Arc};
 
 /// Height, width, channels of an NHWC tensor with a batch of 1. A vector is `1 x 1 x c`.
@@ -138,9 +138,16 @@ impl Graph {
         self.nodes.iter().position(|n| n.outputs.contains(&value))
     }
 
-    /// Whether `value` is read as class labels, not as numbers.
+    /// Whether `value` is read as class labels, not as numbers, by whoever it is handed on to.
     pub fn holds_labels(&self, value: ValueId) -> bool {
-        self.readers(value).any(|i| self.nodes[i].op.takes_labels())
+        let mut labels = vec![false; self.values.len()];
+        for node in self.nodes.iter().rev() {
+            let hands_on = || labels[node.output().0] && node.op.range_rule() == RangeRule::SameAsInputs;
+            if node.op.takes_labels() || hands_on() {
+                node.inputs.iter().for_each(|id| labels[id.0] = true);
+            }
+        }
+        labels[value.0]
     }
 
     /// Multiply-accumulates of one inference.

@@ -134,6 +134,8 @@ impl Op for Resize {
             ResizeMode::Bilinear => Corners::HalfPixel,
             ResizeMode::BilinearAligned => Corners::Aligned,
         };
+        // Labels cannot be mixed.
+        cx.codes(value)?;
         if cx.has_int16() {
             int16::resize_bilinear(cx, corners);
         } else {

@@ -521,6 +521,7 @@ impl Maker<'_, '_> {
             }
             59 => self.attention(n, x, s),
             60 => drop(self.add(Rescale, &[x])),
+            61 if s.c * s.c > MOST_MACS => {}
             61 => {
                 // Squeeze and excite.
                 self.set_spread(n);
@@ -603,14 +604,13 @@ impl Maker<'_, '_> {
         let extent =
             |i: usize, size: usize| (size + padding[2 * i] + padding[2 * i + 1] - reach(i)) / stride[i] + 1;
         let (pixels, taps) = (extent(0, s.h) * extent(1, s.w), kernel[0] * kernel[1]);
-        let macs = |out: usize| pixels * out * taps * (s.c / groups);
-        let mut out = out;
-        if macs(out) > self.scale * MOST_MACS || pixels * out > most {
-            out = groups;
-            if macs(out) > self.scale * MOST_MACS || pixels * out > most {
-                return;
-            }
-        }
+        let weights = |out: usize| out * taps * (s.c / groups);
+        let fits = |out: usize| {
+            weights(out).max(4) * pixels <= self.scale * MOST_MACS
+                && weights(out) <= MOST_MACS
+                && pixels * out <= most
+        };
+        let Some(mut out) = [out, groups].into_iter().find(|out| fits(*out)) else { return };
         let mut groups = groups;
         if self.hostile {
             let axis = n.below(2);
