@@ -2,7 +2,7 @@
 
 use niello_codegen::recipe::{CalibrationSet, Head, Numbers, Range, RangeOverride, Recipe, Rounding};
 use proptest::prelude::*;
-use std::{fs, path::Path};
+use std::fs;
 
 /// Every key, as in `docs/recipes.md`.
 const FULL: &str = r#"
