@@ -103,7 +103,8 @@ fn load_all(mut file: SafeTensorsFile) {
         if let Ok(data) = file.load(&Request { name, shape, kind: Kind::Bias }) {
             assert_eq!(data.len(), shape.iter().product::<usize>());
         }
-        let _ = file.load(&Request { name: &name[..name.floor_char_boundary(3)], shape, kind: Kind::Bias });
+        let start: String = name.chars().take(3).collect();
+        let _ = file.load(&Request { name: &start, shape, kind: Kind::Bias });
     }
     let _ = (file.unused(), file.sha256(), file.describe());
 }
