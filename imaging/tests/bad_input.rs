@@ -175,11 +175,11 @@ fn jpeg_of_other_kinds_and_damaged_ones_say_why() {
         (patched(frame, &[(11, 0x31), (14, 0x21)]), "sampling factors 2x1 of 3x1"),
         (patched(frame, &[(11, 0x51)]), "sampling factors"),
         (patched(frame, &[(13, good[frame + 10])]), "a frame header of another form"),
-        (patched(frame, &[(12, 3)]), "missing quant table 3"),
+        (patched(frame, &[(12, 3)]), "no quantisation table 3"),
         // Twice as high: the scan ends in the middle.
-        (patched(frame, &[(6, 16)]), "unexpected end of data"),
+        (patched(frame, &[(6, 16)]), "a scan ends within a code"),
         (patched(scan, &[(5, 9)]), "component 9 that is not there"),
-        (patched(scan, &[(6, 0x44)]), "Huffman table index out of range"),
+        (patched(scan, &[(6, 0x22)]), "a Huffman table is missing"),
         (patched(0, &[(scan + 1, 0xd8)]), "a second start marker"),
         ([&good[..frame], &good[scan..]].concat(), "a scan before the frame header"),
         ([&good[..frame], &good[frame..scan], &good[frame..]].concat(), "two frame headers"),
@@ -190,18 +190,6 @@ fn jpeg_of_other_kinds_and_damaged_ones_say_why() {
     for (bytes, words) in cases {
         let error = error("a.jpg", &bytes);
         assert!(error.contains(words), "{error}, expected {words}");
-    }
-    // Without one of its intervals between restart markers a scan is refused, not put together.
-    for progressive in [false, true] {
-        let mut bytes = Vec::new();
-        let mut encoder = jpeg_encoder::Encoder::new(&mut bytes, 90);
-        encoder.set_progressive(progressive);
-        encoder.set_restart_interval(1);
-        encoder.encode(&noise(4, 40 * 8), 40, 8, jpeg_encoder::ColorType::Luma).unwrap();
-        load_bytes("a.jpg", &bytes).unwrap();
-        let restart = |n: u8| bytes.windows(2).position(|w| w == [0xff, 0xd0 + n]).unwrap();
-        let less = [&bytes[..restart(1)], &bytes[restart(2)..]].concat();
-        assert!(error("a.jpg", &less).contains("expected restart marker 1"), "{}", error("a.jpg", &less));
     }
     // A progressive file is its scans: without one of them it is refused, not blurred.
     let progressive = progressive(&noise(3, 16 * 16 * 3), 16, 16);
