@@ -24,7 +24,7 @@ const TESTS: &[(&str, &str)] = &[
     ("kernels, convolutions of known shapes", "-p niello-kernels --test oracle known_shapes"),
     ("kernels, depthwise convolution", "-p niello-kernels --test oracle depthwise"),
     ("kernels, pooling and unpooling", "-p niello-kernels --test oracle pooling"),
-    ("kernels, row chains", "-p niello-kernels --test row_chain"),
+    ("kernels, row chains", "-p niello-kernels --test row_chain any_chain"),
     ("kernels, several threads", "-p niello-kernels --test threads"),
     ("kernels, 16 bits", "-p niello-kernels --test int16 -- --skip refused"),
     ("kernels, floating point", "-p niello-kernels --test float_ops -- --skip precise"),
@@ -47,8 +47,11 @@ fn run(arguments: &[String]) -> Result {
     for (name, what) in TESTS {
         // Property tests look for files of earlier failures, so the current directory must be visible.
         let stage = Stage::cargo(*name, &format!("+nightly miri test {what}"));
-        // Tests compute powers of two, which are exact everywhere but in Miri.
-        runner.run(stage.variable("MIRIFLAGS", "-Zmiri-disable-isolation -Zmiri-deterministic-floats"))?;
+        // Tests compute powers of two, which are exact everywhere but in Miri, leak constants, and end with threads that wait.
+        runner.run(stage.variable(
+            "MIRIFLAGS",
+            "-Zmiri-disable-isolation -Zmiri-deterministic-floats -Zmiri-ignore-leaks",
+        ))?;
     }
     runner.finish()
 }
