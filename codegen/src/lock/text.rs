@@ -189,9 +189,18 @@ fn number(x: f32) -> String {
     if short.parse::<f64>().is_ok_and(|read| read as f32 == x) { short } else { format!("{:?}", x as f64) }
 }
 
-/// As a text of TOML.
+/// As a text of TOML, in one line: a key may not have more.
 fn quoted(text: &str) -> String {
-    toml::Value::String(text.into()).to_string()
+    let quoted = toml::Value::String(text.into()).to_string();
+    if !["\"\"\"", "'''"].iter().any(|lines| quoted.starts_with(lines)) {
+        return quoted;
+    }
+    let escaped = text.chars().map(|c| match c {
+        '"' | '\\' => format!("\\{c}"),
+        c if c.is_control() => format!("\\u{:04X}", c as u32),
+        c => c.into(),
+    });
+    format!("\"{}\"", escaped.collect::<String>())
 }
 
 const DIGITS: &[u8; 64] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz+/";
@@ -254,6 +263,30 @@ mod tests {
             assert_eq!(decode(&encode(&steps)), Some(steps));
         }
         assert_eq!(encode(&[1, -1, 2]), "1:214");
+    }
+
+    #[test]
+    fn names_are_whatever_they_are() {
+        for name in [
+            "",
+            "a b",
+            "\"",
+            "'",
+            "\"'",
+            "'''",
+            "\"\"\"",
+            "\\",
+            "line\nbreak",
+            "\r\n'\"\\\t\u{7f}\u{1b}",
+            "naïve",
+        ] {
+            let mut lock = sample();
+            lock.ranges.insert(name.into(), lock.ranges["b"]);
+            lock.corrections.insert(name.into(), vec![1, 2]);
+            lock.wide.weights.insert(name.into());
+            lock.origin.recipe.insert(name.into(), name.into());
+            assert_eq!(parse(&render(&lock)), Ok(lock), "{name:?}");
+        }
     }
 
     #[test]
