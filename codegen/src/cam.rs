@@ -42,7 +42,7 @@ pub fn with_map(mut graph: Graph) -> Result<Graph> {
         graph.nodes.push(Node { name, op: op.into(), inputs: vec![map], outputs: vec![output] });
         map = output;
     }
-    graph.outputs.push(map);
+    graph.push_output(map);
     Ok(graph)
 }
 

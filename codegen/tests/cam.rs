@@ -205,3 +205,22 @@ fn the_peak_is_the_first_of_the_largest() {
     let found = peak(&of_second, 3);
     assert_eq!((found.row, found.column, found.value), (0, 2, 5.0));
 }
+
+/// The map is the input, or an output already.
+#[test]
+fn a_map_that_somebody_else_has_is_copied() {
+    for twice in [false, true] {
+        let original = graph(|b| {
+            let x = b.input("input", Shape::new(6, 5, 3));
+            let x = if twice { b.conv2d("maps", x, ConvParams::new(4, 3)) } else { x };
+            let mean = b.add_op("mean", GlobalAveragePool, &[x]);
+            if twice { vec![mean, x] } else { vec![mean] }
+        });
+        let program = program(with_map(original).unwrap());
+        let input: Vec<i8> = (0..90).map(|i| (i * 37 % 256) as u8 as i8).collect();
+        let outputs = Executor::new(&program).run(&[&input]).unwrap();
+        let map = outputs.last().unwrap();
+        assert_eq!(map, if twice { &outputs[1] } else { &input });
+        assert!(map.iter().any(|code| *code != 0));
+    }
+}

@@ -93,7 +93,11 @@ impl Kernel for Softmax {
                     let probability = if difference >= self.min_difference {
                         let e = exp_on_negative(self.rescale(difference));
                         let scaled = arith::doubling_high_multiply(reciprocal, e);
-                        let q = arith::rounding_shift_right(scaled, (bits_over_unit + 31 - 8).clamp(0, 31));
+                        // Of a sum of 256 or more, each part is less than half a code.
+                        let q = match bits_over_unit + 31 - 8 {
+                            32.. => 0,
+                            shift => arith::rounding_shift_right(scaled, shift.max(0)),
+                        };
                         (q - 128).clamp(-128, 127)
                     } else {
                         -128
@@ -199,6 +203,23 @@ mod tests {
             let exact = UNIT / (1.0 + a as f64 / UNIT);
             let error = one_over_one_plus(a) as f64 - exact;
             assert!(error.abs() < 40.0, "1 / (1 + {a}): off by {error}");
+        }
+    }
+
+    #[test]
+    fn parts_of_a_large_sum_are_less_than_half_a_code() {
+        let (multiplier, min_difference) = Softmax::parameters(0.1).unwrap();
+        // Equal scores: 256 / classes codes each.
+        for (classes, code) in
+            [(1, 127), (2, 0), (255, -127), (511, -127), (513, -128), (1024, -128), (4095, -128)]
+        {
+            let (scores, mut shares) = (std::vec![5i8; classes], std::vec![9i8; classes]);
+            let shape = [1, 1, classes as u32];
+            let (input, output) = (Operand::input(0, shape), Operand::output(0, shape));
+            let cells = core::cell::Cell::from_mut(&mut shares[..]).as_slice_of_cells();
+            let softmax = Softmax { input, output, multiplier, min_difference };
+            softmax.run(&Memory::new(&[], &[&scores], &[cells]), Isa::scalar());
+            assert!(shares.iter().all(|share| *share == code), "{classes}: {:?}, expected {code}", shares[0]);
         }
     }
 

@@ -397,17 +397,7 @@ impl<'w> GraphBuilder<'w> {
                 problems: self.problems,
             });
         }
-        for (at, id) in outputs.iter().enumerate() {
-            // The caller's memory for an output is written by a layer of its own.
-            let is_made = !self.graph.inputs.contains(id) && !outputs[..at].contains(id);
-            let output = if is_made {
-                *id
-            } else {
-                let name = format!("{}.copy", self.graph.values[id.0].name);
-                self.reshape(&name, *id, self.graph.shape(*id))
-            };
-            self.graph.outputs.push(output);
-        }
+        outputs.iter().for_each(|id| self.graph.push_output(*id));
         match self.first_error {
             Some(error) => Err(error),
             None => Ok(self.graph),

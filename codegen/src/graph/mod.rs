@@ -9,7 +9,7 @@ mod reference;
 
 pub use builder::{BatchNormParams, ConvParams, GraphBuilder, TransposedConvParams};
 
-use crate::ops::{Op, RangeRule};
+use crate::ops::{Op, RangeRule, Reshape};
 use std::{fmt, sync::Arc};
 
 /// Height, width, channels of an NHWC tensor with a batch of 1. A vector is `1 x 1 x c`.
@@ -136,6 +136,25 @@ impl Graph {
     /// Index of the node that makes `value`; `None` for an input.
     pub fn producer(&self, value: ValueId) -> Option<usize> {
         self.nodes.iter().position(|n| n.outputs.contains(&value))
+    }
+
+    /// Makes a value the last output. Of an input, or of another output, that is a copy: the caller's memory for an output is written by a layer of
+    /// its own.
+    pub(crate) fn push_output(&mut self, id: ValueId) {
+        if !self.inputs.contains(&id) && !self.outputs.contains(&id) {
+            self.outputs.push(id);
+            return;
+        }
+        let (name, shape) = (format!("{}.copy", self.values[id.0].name), self.shape(id));
+        self.values.push(Value { name: name.clone(), shape });
+        let copy = ValueId(self.values.len() - 1);
+        self.nodes.push(Node {
+            name,
+            op: Arc::new(Reshape { to: shape }),
+            inputs: vec![id],
+            outputs: vec![copy],
+        });
+        self.outputs.push(copy);
     }
 
     /// Whether `value` is read as class labels, not as numbers, by whoever it is handed on to.

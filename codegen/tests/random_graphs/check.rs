@@ -8,20 +8,25 @@ use super::{
 use niello_codegen::{
     Error, Graph, Tensor, ValueId,
     calibrate::{Calibration, calibrate},
+    cam,
     emit::{EmitOptions, emit},
     execute::Executor,
     float::{self, Mode},
     int16::{Wide, choose, widen},
+    lock::{Lock, Origin},
     lower::{TARGETS, Target, lower, lower_apart},
     passes::optimize,
     program::{Metadata, Program},
-    quantize::{Format, QGraph, QuantizeOptions, RangeMethod, quantize},
+    quantize::{Format, QGraph, QuantizeOptions, RangeMethod, quantize, with_ranges},
+    ranges::Ranges,
     tuning::Tuning,
+    verify::verify,
+    warnings,
 };
 use niello_kernels::{Isa, Rounding, threads};
 use std::{
     cell::{Cell, RefCell},
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Mutex, Once, OnceLock},
     time::Instant,
@@ -152,8 +157,17 @@ fn whole(bytes: &[u8], log: &mut Vec<String>) -> Result<Outcome, Failure> {
     } else {
         graph
     };
-    let q = match quantized(graph, &setup, &samples, &mut rng) {
-        Ok(q) => q,
+    // The class-activation map of those that have one.
+    let graph = match cam::with_map(graph.clone()) {
+        Ok(with_map) if rng.next() % 2 == 0 => with_map,
+        Ok(_) => graph,
+        Err(error) => {
+            sane(&error)?;
+            graph
+        }
+    };
+    let (q, calibrated) = match quantized(graph, &setup, &samples, &mut rng) {
+        Ok(made) => made,
         Err(error) => return refused(error),
     };
     let target = &TARGETS[rng.next() as usize % TARGETS.len()];
@@ -170,6 +184,11 @@ fn whole(bytes: &[u8], log: &mut Vec<String>) -> Result<Outcome, Failure> {
     };
     let formats = apart.tensors.iter().map(|t| format!("{} {}", t.name, t.format.name()));
     log.push(format!("lowered for {}: {}", target.name, formats.collect::<Vec<_>>().join(", ")));
+    if let Some(calibrated) = &calibrated
+        && (setup.slow || rng.next() % 8 == 0)
+    {
+        told(&q, &apart, calibrated, &samples)?;
+    }
     // A calibration sample, and any codes.
     let coded = |(id, tensor): (&ValueId, &Tensor<f32>)| apart.tensor(*id).quantize(&tensor.data);
     let inputs: [Vec<Vec<i8>>; 2] = [
@@ -195,9 +214,11 @@ fn whole(bytes: &[u8], log: &mut Vec<String>) -> Result<Outcome, Failure> {
         }
         let program = must(lower(&q, &target, Metadata::default()), &target)?;
         same_bytes(&program, &inputs, &expected, setup.slow)?;
+        if setup.slow || rng.next() % 16 == 0 {
+            tuned(&q, &target, &program, &inputs, &expected, &mut rng)?;
+        }
         if setup.slow {
             threaded(&q, &target, &inputs, &expected)?;
-            tuned(&q, &target, &program, &inputs, &expected, &mut rng)?;
             let program = must(lower_apart(&q, &target, Metadata::default()), &target)?;
             same_bytes(&program, &inputs, &expected, true)?;
         }
@@ -252,14 +273,22 @@ fn same_function(before: &Graph, after: &Graph, sample: &[Tensor<f32>]) -> Resul
     Ok(())
 }
 
+/// What a calibration saw, and chose; the graph that it saw, where all have 8 bits.
+struct Calibrated {
+    calibration: Calibration,
+    ranges: Ranges,
+    graph: Option<Graph>,
+}
+
+/// With number formats.
 fn quantized(
     graph: Graph,
     setup: &Setup,
     samples: &[Vec<Tensor<f32>>],
     rng: &mut Rng,
-) -> niello_codegen::Result<QGraph> {
+) -> niello_codegen::Result<(QGraph, Option<Calibrated>)> {
     if let Wanted::Float(mode) = setup.format {
-        return Ok(float::everywhere(graph, MODES[mode]));
+        return Ok((float::everywhere(graph, MODES[mode]), None));
     }
     let calibration = calibrate(&graph, samples.iter().map(|s| Ok(s.clone())), |_| {})?;
     // Searches take longer than all the rest.
@@ -287,6 +316,8 @@ fn quantized(
         };
         options.overrides.insert(value.name.clone(), RangeMethod::Fixed { min, max });
     }
+    let narrow = (setup.format == Wanted::Int8).then(|| graph.clone());
+    let ranges = Ranges::choose(&graph, &calibration, &options)?;
     let mut q = quantize(graph, &calibration, &options)?;
     match setup.format {
         Wanted::Mixed { wide, float } => {
@@ -307,7 +338,50 @@ fn quantized(
         }
         _ => {}
     }
-    Ok(q)
+    Ok((q, Some(Calibrated { calibration, ranges, graph: narrow })))
+}
+
+/// What users are told makes sense, and a lock makes the same program again.
+fn told(
+    q: &QGraph,
+    program: &Program,
+    Calibrated { calibration, ranges, graph }: &Calibrated,
+    samples: &[Vec<Tensor<f32>>],
+) -> Result<(), Failure> {
+    let odd = |message: &str| message.contains("NaN") || INTERNAL.iter().any(|word| message.contains(word));
+    let found = verify(&q.graph, program, samples.iter().map(|s| Ok(s.clone())), |_, _| Ok(()));
+    let found = found.map_err(|error| format!("verification: {error}"))?;
+    let outputs: Vec<&str> = program.outputs.iter().map(|id| &*program.tensor(*id).name).collect();
+    let warnings = warnings::of_ranges(q, program, calibration).into_iter();
+    if let Some(warning) =
+        warnings.chain(warnings::of_verification(&found, &outputs)).find(|w| odd(&w.message))
+    {
+        return Err(format!("no warning for users: {warning}"));
+    }
+    let Some(graph) = graph else { return Ok(()) };
+    let origin = Origin {
+        niello: "0".into(),
+        weights: ("random".into(), String::new()),
+        inputs: (samples.len(), String::new()),
+        recipe: BTreeMap::new(),
+    };
+    let lock = Lock::of_graph(origin, q, ranges, Wide::default(), &program.corrections);
+    let again = |lock: &Lock| -> niello_codegen::Result<(bool, QGraph)> {
+        let read = Lock::parse("random.lock".as_ref(), &lock.to_text())?;
+        let mut made = with_ranges(graph.clone(), &read.ranges_of(graph)?, q.rounding)?;
+        read.correct(&mut made)?;
+        Ok((read == *lock, made))
+    };
+    let (same, made) = again(&lock).map_err(|error| format!("lock: {error}"))?;
+    if !same {
+        return Err("lock: it is read otherwise than it was written".into());
+    }
+    let target = TARGETS.iter().find(|target| target.name == program.target).expect("it was lowered for it");
+    let made = lower_apart(&made, target, Metadata::default()).map_err(|error| format!("lock: {error}"))?;
+    if made.blob.bytes() != program.blob.bytes() || made.tensors.len() != program.tensors.len() {
+        return Err("lock: it makes another program".into());
+    }
+    Ok(())
 }
 
 /// About half of what can have 16 bits has them.
@@ -357,6 +431,7 @@ fn any_inputs(program: &Program, sample: &[Tensor<f32>], rng: &mut Rng) -> Vec<V
                 };
                 info.quantize(&tensor.data.iter().map(&mut number).collect::<Vec<f32>>())
             }
+            Format::Label => (0..info.bytes()).map(|_| (rng.next() & 127) as i8).collect(),
             _ => (0..info.bytes()).map(|_| rng.next() as i8).collect(),
         }
     };
@@ -463,7 +538,7 @@ pub(crate) fn noticed(bytes: &[u8], tamper: Tamper) -> Option<Vec<(&'static str,
     if setup.hostile {
         return None;
     }
-    let q = quantized(graph, &setup, &samples, &mut setup.rng.clone()).ok()?;
+    let (q, _) = quantized(graph, &setup, &samples, &mut setup.rng.clone()).ok()?;
     let program = lower_apart(&q, &TARGETS[0], Metadata::default()).ok()?;
     let inputs = any_inputs(&program, &samples[0], &mut setup.rng.clone());
     let Run { values, .. } = run_apart(&q, &program, &inputs, false).ok()?;
