@@ -12,7 +12,7 @@ const CORES: &[&str] = &["cortex-m33", "cortex-m35p", "cortex-m52", "cortex-m55"
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rustc-check-cfg=cfg(niello_dsp, niello_thumb2, niello_vfp)");
+    println!("cargo::rustc-check-cfg=cfg(niello_dsp, niello_thumb2, niello_vfp, loom)");
     let target = env::var("TARGET").unwrap_or_default();
     // Separated by a character that no flag has: `-C`, `target-cpu=cortex-m33`, or both in one.
     let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();

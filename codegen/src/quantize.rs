@@ -303,13 +303,13 @@ pub(crate) struct Groups {
     parent: Vec<usize>,
 }
 
-/// How many times wider than an operand a concatenation may be at most to share its scale with one that others read too: five of its eight bits
-/// are left then.
-pub(crate) const MUCH_WIDER: f32 = 8.0;
+/// How many times wider than an operand a concatenation may be at most to share its scale with one that others read too: four of its eight bits
+/// are left then. A copy takes time and memory, so less than that is only told ([`crate::warnings`]).
+const TOO_WIDE: f32 = 16.0;
 
 impl Groups {
     /// Of a graph as it is quantised. An operand of a concatenation keeps to itself, and is rescaled for it, if an operator fixes its format
-    /// and not that of all operands, or if it is [`MUCH_WIDER`] and something else reads the operand.
+    /// and not that of all operands, or if it is [`TOO_WIDE`] and something else reads the operand.
     pub(crate) fn new(graph: &Graph, seen: &impl Seen) -> Self {
         let mut groups = Self::joined(graph, |node, _| !node.op.places_inputs());
         for node in graph.nodes.iter().filter(|node| node.op.places_inputs()) {
@@ -321,8 +321,7 @@ impl Groups {
             let all_fixed_alike = of.iter().all(|(format, _)| format.is_some() && *format == of[0].0);
             let whole = seen.seen(node.output()).map(width);
             for (id, (format, members)) in node.inputs.iter().zip(of) {
-                let narrow =
-                    seen.seen(*id).zip(whole).is_some_and(|(s, whole)| width(s) * MUCH_WIDER < whole);
+                let narrow = seen.seen(*id).zip(whole).is_some_and(|(s, whole)| width(s) * TOO_WIDE < whole);
                 let joins = match format {
                     Some(_) => all_fixed_alike,
                     None => !(narrow && is_read_elsewhere(graph, &members)),

@@ -5,7 +5,7 @@ use crate::{
     graph::{Node, ValueId},
     ops::RangeRule,
     program::Program,
-    quantize::{Format, MUCH_WIDER, QGraph, width},
+    quantize::{Format, QGraph, width},
     ranges::Seen,
     verify::Verification,
 };
@@ -28,6 +28,8 @@ impl fmt::Display for Warning {
     }
 }
 
+/// A range so many times as wide as a tensor's own leaves it five of its eight bits.
+const MUCH_WIDER: f32 = 8.0;
 /// The largest half.
 const LARGEST_HALF: f32 = 65504.0;
 /// The largest input with which Winograd's algorithm in half precision stays finite: see `docs/arithmetic.md`.

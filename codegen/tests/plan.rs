@@ -202,3 +202,33 @@ fn an_arena_that_is_too_small_is_found() {
         assert!(verify(&program).is_err(), "{name}");
     }
 }
+
+#[test]
+fn a_step_that_does_not_state_what_its_kernel_reads_or_writes_is_found() {
+    for (name, graph) in CASES {
+        for target in ["portable", "aarch64-neon"] {
+            let mut program = common::program(graph(), target);
+            for step in 0..program.steps.len() {
+                let (reads, writes) = (program.steps[step].reads.clone(), program.steps[step].writes);
+                let other =
+                    (0..program.tensors.len()).map(ValueId).find(|id| *id != writes && !reads.contains(id));
+                let other = other.expect("a network of several tensors");
+                let refused = |program: &Program| {
+                    let message = verify(program).unwrap_err().to_string();
+                    assert!(message.contains("than it states"), "{name}: {message}");
+                };
+                program.steps[step].reads.pop();
+                if !reads[..reads.len() - 1].contains(&reads[reads.len() - 1]) {
+                    refused(&program);
+                }
+                program.steps[step].reads = [&reads[..], &[other]].concat();
+                refused(&program);
+                program.steps[step].reads = reads;
+                program.steps[step].writes = other;
+                refused(&program);
+                program.steps[step].writes = writes;
+            }
+            assert!(verify(&program).is_ok(), "{name}");
+        }
+    }
+}

@@ -66,28 +66,108 @@ def pictures():
     gray = (np.arange(64).reshape(8, 8) * 4).astype(np.uint8)
     rgb = np.stack([gray, gray.T, 255 - gray], -1)
     rgba = np.concatenate([rgb, gray[..., None]], -1)
-    save("picture", "good_gray.png", picture(gray, format="PNG"))
-    save("picture", "good_rgba.png", picture(rgba, format="PNG"))
-    save("picture", "good_16.png", picture(gray.astype(np.uint16) * 257, format="PNG"))
-    save("picture", "good_gray.jpg", picture(gray, format="JPEG"))
-    save("picture", "good_rgb_420.jpg", picture(rgb, format="JPEG", quality=80, subsampling=2))
-    save("picture", "good_progressive.jpg", picture(rgb, format="JPEG", progressive=True))
-    save("picture", "good_hu.npy", npy(gray.astype(np.int16) - 1024))
-    save("picture", "good_f64.npy", npy(rgb.astype(np.float64)))
-    save("picture", "bad_fortran.npy", npy(gray.astype(np.float32), "F"))
-    save("picture", "bad_one_dimension.npy", npy(np.arange(4)))
-    save("picture", "bad_nan.npy", npy(np.full((2, 2), np.nan, np.float32)))
-    save("picture", "bad_huge_shape.npy", npy(gray).replace(b"(8, 8), }  ", b"(8888888, 9"))
+    save("png", "good_gray.png", picture(gray, format="PNG"))
+    save("png", "good_rgba.png", picture(rgba, format="PNG"))
+    save("png", "good_16.png", picture(gray.astype(np.uint16) * 257, format="PNG"))
+    save("jpeg", "good_gray.jpg", picture(gray, format="JPEG"))
+    save("jpeg", "good_rgb_420.jpg", picture(rgb, format="JPEG", quality=80, subsampling=2))
+    save("jpeg", "good_progressive.jpg", picture(rgb, format="JPEG", progressive=True))
+    save("npy", "good_hu.npy", npy(gray.astype(np.int16) - 1024))
+    save("npy", "good_f64.npy", npy(rgb.astype(np.float64)))
+    save("npy", "bad_fortran.npy", npy(gray.astype(np.float32), "F"))
+    save("npy", "bad_one_dimension.npy", npy(np.arange(4)))
+    save("npy", "bad_nan.npy", npy(np.full((2, 2), np.nan, np.float32)))
+    save("npy", "bad_huge_shape.npy", npy(gray).replace(b"(8, 8), }  ", b"(8888888, 9"))
     pixels = (gray.astype(np.uint16) * 16).tobytes()
     for name, explicit, syntax in [("explicit", True, "1.2.840.10008.1.2.1"), ("implicit", False, "1.2.840.10008.1.2")]:
-        save("picture", f"good_{name}.dcm", dicom(explicit, syntax, slice_elements(8, 8, pixels)))
-        save("picture", f"bad_{name}_short.dcm", dicom(explicit, syntax, slice_elements(8, 8, pixels[:-2])))
-    save("picture", "bad_jpeg2000.dcm", dicom(True, "1.2.840.10008.1.2.4.90", slice_elements(8, 8, b"")))
-    save("picture", "good_mismatched_syntax.dcm", dicom(False, "1.2.840.10008.1.2.1", slice_elements(8, 8, pixels)))
-    save("picture", "bad_truncated.png", picture(gray, format="PNG")[:60])
-    save("picture", "bad_truncated.jpg", picture(rgb, format="JPEG")[:-20])
+        save("dicom", f"good_{name}.dcm", dicom(explicit, syntax, slice_elements(8, 8, pixels)))
+        save("dicom", f"bad_{name}_short.dcm", dicom(explicit, syntax, slice_elements(8, 8, pixels[:-2])))
+    save("dicom", "bad_jpeg2000.dcm", dicom(True, "1.2.840.10008.1.2.4.90", slice_elements(8, 8, b"")))
+    save("dicom", "good_mismatched_syntax.dcm", dicom(False, "1.2.840.10008.1.2.1", slice_elements(8, 8, pixels)))
+    save("png", "bad_truncated.png", picture(gray, format="PNG")[:60])
+    save("jpeg", "bad_truncated.jpg", picture(rgb, format="JPEG")[:-20])
     save("picture", "bad_text.png", "not a picture")
     save("picture", "bad_empty", b"")
+
+
+def more_pictures():
+    gray = (np.arange(64).reshape(8, 8) * 4).astype(np.uint8)
+    rgb = np.stack([gray, gray.T, 255 - gray], -1)
+    explicit = "1.2.840.10008.1.2.1"
+    words = lambda *n: struct.pack(f"<{len(n)}H", *n)
+    element = lambda tag, vr, value: struct.pack("<HH", *tag) + vr.encode() + (
+        struct.pack("<HI", 0, len(value)) if vr in ("OW", "SQ") else struct.pack("<H", len(value))
+    ) + value
+    item = lambda *elements: struct.pack("<HHI", 0xFFFE, 0xE000, sum(map(len, elements))) + b"".join(elements)
+    pixels = gray.astype(np.uint16).tobytes()
+    lut = item(element((0x28, 0x3002), "US", words(3, 5, 16)), element((0x28, 0x3006), "OW", words(7, 100, 999)))
+    with_lut = slice_elements(8, 8, pixels)
+    with_lut.insert(-1, ((0x28, 0x3000), "SQ", lut))
+    save("dicom", "good_modality_table.dcm", dicom(True, explicit, with_lut))
+    transformation = element((0x28, 0x9145), "SQ", item(element((0x28, 0x1052), "DS", b"-9"), element((0x28, 0x1053), "DS", b"2 ")))
+    enhanced = slice_elements(8, 8, pixels)
+    enhanced.insert(-1, ((0x5200, 0x9229), "SQ", item(transformation)))
+    save("dicom", "good_enhanced.dcm", dicom(True, explicit, enhanced))
+    empty = [e for e in slice_elements(8, 8, pixels) if e[0] not in ((0x28, 0x10), (0x28, 0x11))]
+    save("dicom", "bad_no_rows.dcm", dicom(True, explicit, empty))
+    save("dicom", "bad_table.dcm", dicom(True, explicit, [e if e[1] != "SQ" else (e[0], "SQ", lut[:20]) for e in with_lut]))
+    save("jpeg", "good_422_odd.jpg", picture(np.tile(rgb, (1, 2, 1))[:5, :9], format="JPEG", subsampling=1, optimize=True))
+    save("jpeg", "good_restart.jpg", picture(np.tile(rgb, (3, 3, 1)), format="JPEG", restart_marker_blocks=2, optimize=True))
+    save("jpeg", "good_trailer.jpg", picture(gray, format="JPEG", optimize=True) + b"\xff\xda and more")
+    save("jpeg", "good_cmyk.jpg", cmyk(rgb))
+    save("jpeg", "bad_arithmetic.jpg", picture(gray, format="JPEG", optimize=True).replace(b"\xff\xc0", b"\xff\xc9"))
+    palette = io.BytesIO()
+    Image.fromarray(rgb).quantize(8).save(palette, "PNG")
+    save("png", "good_palette.png", palette.getvalue())
+    save("npy", "good_rgba.npy", npy(np.concatenate([rgb, gray[..., None]], -1)))
+    save("npy", "good_three_channels.npy", npy(rgb.astype(np.int16)))
+    save("npy", "bad_channels_first.npy", npy(np.moveaxis(rgb, -1, 0)))
+
+
+def cmyk(rgb):
+    out = io.BytesIO()
+    Image.fromarray(rgb).convert("CMYK").save(out, "JPEG", optimize=True)
+    return out.getvalue()
+
+
+def texts():
+    for i, text in enumerate([
+        "imagenet window=-600,1500", "window:-600,1500 resize=none", "hu:1024", "minmax polarity=inverted colour=gray",
+        "mean-std:0.1,0.2,0.3,0.4,0.5,0.6 resize=shorter-side-crop:256/224", "caffe resize=area",
+    ]):
+        save("preprocess", f"good_{i}.txt", text)
+    for i, text in enumerate(["", "unit:3", "mean-std:1,0", "unit resize=shorter-side-crop:1/0", "window:nan,1"]):
+        save("preprocess", f"bad_{i}.txt", text)
+    bits = HERE.parent.parent / "tests/bits"
+    lock = (bits / "every_operator.lock").read_bytes()
+    save("lock", "good_every_operator.lock", lock)
+    save("lock", "good_int16.lock", (bits / "every_operator_int16.lock").read_bytes())
+    save("lock", "bad_edited.lock", lock.replace(b"count = 2", b"count = 3"))
+    save("lock", "bad_cut.lock", lock[: len(lock) // 2])
+    save("lock", "bad_empty.lock", "")
+    targets = HERE.parent.parent / "targets"
+    board = (targets / "stm32h743/board.toml").read_text()
+    save("board", "good_stm32h743.toml", board)
+    save("board", "good_microbit.toml", (targets / "cortex-m-qemu/boards/microbit.toml").read_text())
+    save("board", "bad_memory.toml", board.replace('arena = "RAM"', 'arena = "ROM"'))
+    save("board", "bad_size.toml", board.replace('"2M"', '"2X"'))
+    save("board", "bad_overlap.toml", board.replace("0x3000_0000", "0x2400_1000"))
+    tuning = (
+        'network = "net"\ntarget = "aarch64-neon"\nrunner = "this machine"\nunit = "ns"\nbefore = 100\nafter = 99\n\n'
+        '[layer."fire.expand3x3"]\npixels = 96\nwinograd = false\nbefore = 9\nafter = 8\nwith = ["fire.expand1x1"]\n\n'
+        "[layer.stem]\npixels = 4\n"
+    )
+    save("tuning", "good_full.toml", tuning)
+    save("tuning", "bad_zero.toml", tuning.replace("96", "0"))
+    save("tuning", "bad_key.toml", tuning.replace("pixels", "pixel"))
+    save("tuning", "bad_runner.txt", "layer a 12\nlayer b 9999999999999999999\ntotal 21\n")
+    golden = (bits / "every_operator_f32.tflite-double.golden").read_text().splitlines()
+    golden = "\n".join(golden[:12] + ["output 0 1da93a15c6669d57", ""])
+    save("golden", "good_every_operator.golden", golden)
+    save("golden", "good_file.golden", golden.replace("case seed:1", "case file:a.png"))
+    save("golden", "bad_heading.golden", golden[2:])
+    save("golden", "bad_shape.golden", golden.replace("x", "y"))
+    save("golden", "bad_log.txt", "case seed:1\nlayer 0 a - 0000000000000001\noutput 0 0\n")
 
 
 def safetensors(header, data, length=None):
@@ -115,6 +195,27 @@ def checkpoints():
     save("safetensors", "bad_json.safetensors", safetensors(b'{"a": [', data))
 
 
+def bundles():
+    codes = lambda start, end: {"dtype": "I8", "shape": [end - start], "data_offsets": [start, end]}
+    names = {"seed:1/input 0": codes(0, 4), "seed:1/layer a.b": codes(4, 6), "seed:1/output 0": codes(6, 8)}
+    save("bundle", "good_codes.safetensors", safetensors(names, bytes(range(8))))
+    save("bundle", "good_other_names.safetensors", safetensors({"x": codes(0, 2), "a/b": codes(2, 3)}, bytes(3)))
+    save("bundle", "bad_number.safetensors", safetensors({"seed:1/input one": codes(0, 4)}, bytes(4)))
+    save("bundle", "bad_cut.safetensors", safetensors(names, bytes(7)))
+    f32 = lambda start, end: {"dtype": "F32", "shape": [(end - start) // 4], "data_offsets": [start, end]}
+    one = safetensors({"a": f32(0, 8), "b": f32(8, 12)}, bytes(12))
+    two = safetensors({"c": f32(0, 4)}, bytes(4))
+    shards = b"".join(struct.pack("<H", len(shard)) + shard for shard in (one, two))
+    index = lambda **tensors: json.dumps({"metadata": {}, "weight_map": tensors}).encode() + b"\0" + shards
+    save("safetensors_index", "good_two_shards", index(a="1.st", b="1.st", c="2.st"))
+    save("safetensors_index", "bad_missing_tensor", index(a="1.st", b="1.st", c="2.st", d="2.st"))
+    save("safetensors_index", "bad_unlisted_tensor", index(a="1.st", c="2.st"))
+    save("safetensors_index", "bad_wrong_shard", index(a="1.st", b="2.st", c="2.st"))
+    save("safetensors_index", "bad_path", index(a="../1.st", b="../1.st", c="2.st"))
+    save("safetensors_index", "bad_no_shards", index(a="1.st", b="1.st", c="3.st")[:-40])
+    save("safetensors_index", "bad_json", b'{"weight_map": 3}\0')
+
+
 def recipes():
     full = (HERE.parent.parent / "codegen/tests/recipe.rs").read_text().split('r#"\n')[1].split('"#')[0]
     save("recipe", "good_full.toml", full)
@@ -129,5 +230,8 @@ def recipes():
 
 
 pictures()
+more_pictures()
 checkpoints()
+bundles()
+texts()
 recipes()

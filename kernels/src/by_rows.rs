@@ -344,9 +344,10 @@ mod tests {
 
     #[test]
     fn rows_that_are_read() {
+        const MOST: u32 = if cfg!(miri) { 3 } else { 6 };
         let mut cases = 0;
         for (rows, stride, padding) in
-            (1..6).flat_map(|r| (1..4).flat_map(move |s| (0..r).map(move |p| (r, s, p))))
+            (1..MOST).flat_map(|r| (1..4).flat_map(move |s| (0..r).map(move |p| (r, s, p))))
         {
             for reach in [Reach::Window { rows, stride, padding }, Reach::Spread { rows, stride, padding }] {
                 for height in 0..9 {
@@ -366,7 +367,7 @@ mod tests {
                 }
             }
         }
-        assert!(cases > 10_000);
+        assert!(cases > if cfg!(miri) { 1000 } else { 10_000 });
         assert_eq!(Reach::SAME.of(3..3, 9), 0..0);
     }
 }

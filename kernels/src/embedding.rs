@@ -12,7 +12,8 @@ const MOVE: usize = 8;
 
 /// `out[y, x] = table[in[y, x]]`: TensorFlow Lite's `GATHER` of rows.
 ///
-/// A label is read as an unsigned byte; one that is beyond the last row stands for the last row.
+/// A label is read as an unsigned byte. One that is beyond the last row stands for the last row, on every target, and nothing says so: whoever
+/// takes labels from outside checks them first.
 #[derive(Clone, Copy, Debug)]
 pub struct Embedding<'a> {
     /// Labels, `[h, w, 1]`.

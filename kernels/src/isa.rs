@@ -1,5 +1,8 @@
 //! Instruction sets as capabilities: a value that can only be had where the instructions exist.
 
+/// Whether this is compiled for Armv7-M, or Armv8-M with its main extension: cores that may have caches.
+pub const IS_M_MAINLINE: bool = cfg!(niello_thumb2);
+
 /// What the running core can execute. A kernel picks its tile by it; results never depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Isa(Level, Extra);

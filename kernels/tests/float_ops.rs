@@ -28,7 +28,11 @@ fn shape() -> impl Strategy<Value = [usize; 3]> {
 }
 
 fn config() -> ProptestConfig {
-    ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() }
+    ProptestConfig {
+        cases: if cfg!(miri) { 1 } else { 64 },
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
 }
 
 /// A kernel of one operand: into other memory, and in place where it may be.

@@ -15,7 +15,11 @@ use reference::*;
 /// Few cases, many properties: the whole file stays within a minute. No files are written on failure: the message
 /// holds the parameters.
 fn config(cases: u32) -> ProptestConfig {
-    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+    ProptestConfig {
+        cases: if cfg!(miri) { 1 } else { cases },
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
 }
 
 /// Activations and weights: random, or the extremes that overflow first.

@@ -378,7 +378,7 @@ impl Net {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 2 } else { 600 }))]
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 1 } else { 600 }))]
 
     #[test]
     fn any_chain(seed: u64, nodes in 1usize..8, band in 1usize..8, more in 0usize..3, threads in 1usize..4) {

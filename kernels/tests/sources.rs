@@ -5,8 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Source files of the crate, each with its path below `src` and its text without comments.
-fn sources() -> Vec<(String, String)> {
+/// Source files in a folder beside the crate's manifest, each with its path there and its text without comments.
+fn sources(folder: &str) -> Vec<(String, String)> {
     fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -17,7 +17,7 @@ fn sources() -> Vec<(String, String)> {
             }
         }
     }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let mut files = vec![];
     walk(&root, &mut files);
     let code = |text: String| -> String {
@@ -55,7 +55,7 @@ fn blocks(code: &str) -> Vec<&str> {
 #[test]
 fn no_block_with_instructions_says_that_it_preserves_flags() {
     let (mut all, mut preserving) = (0, 0);
-    for (file, code) in sources() {
+    for (file, code) in sources("src") {
         for block in blocks(&code) {
             all += 1;
             if !block.contains("preserves_flags") {
@@ -72,11 +72,21 @@ fn no_block_with_instructions_says_that_it_preserves_flags() {
     assert!(all > 30 && preserving == 2, "{all} blocks, of which {preserving} preserve flags");
 }
 
+/// Two versions of a crate can be linked together: names that linkers see are Rust's.
+#[test]
+fn nothing_has_a_name_of_its_own_for_linkers() {
+    for (file, code) in ["src", "../runtime/src"].into_iter().flat_map(sources) {
+        for named in ["global_asm!", "no_mangle", "export_name", ".globl", ".global ", "link_section"] {
+            assert!(!code.contains(named), "{file}: {named}");
+        }
+    }
+}
+
 /// Assembly that loads addresses has their size, and the order of bytes, from its file.
 #[test]
 fn files_with_assembly_for_64_bits_say_so() {
     let mut files = 0;
-    for (file, code) in sources() {
+    for (file, code) in sources("src") {
         let vectors = ["neon", "dotprod", "i8mm", "fp16", "avx2"].iter().any(|name| file.contains(name));
         let has_instructions = blocks(&code).iter().any(|block| !block.contains("/* {0} */"));
         if vectors && has_instructions {

@@ -13,6 +13,11 @@ unsafe extern "C" {
 ///
 /// Call it once, before the first inference and before anything else that lies in the section.
 ///
+/// The RAM may be cached: where a core of Armv7-M or of the main extension of Armv8-M (M7, M55, M85) has its data cache enabled, what was
+/// copied is cleaned to where instructions are fetched from, and where it has its instruction cache enabled, that is invalidated. Caches
+/// that are enabled later are invalidated by whoever enables them, as the architecture wants it. Other architectures get barriers at most:
+/// there, clean and invalidate caches after the call.
+///
 /// # Safety
 /// The program is linked with the `memory.x` that `niello_codegen::board::Board::memory_x` writes (or with a script that
 /// defines `_hot_start`, `_hot_end` and `_hot_load` as it does), and no code of the section runs at the same time.
@@ -26,15 +31,88 @@ pub unsafe fn load_hot_code() {
         // at `load`; both begin at multiples of 8. Volatile, as neither is memory that Rust knows of.
         unsafe { core::ptr::write_volatile(to, core::ptr::read_volatile(from)) };
     }
-    barrier();
+    if niello_kernels::isa::IS_M_MAINLINE {
+        // SAFETY: the registers are those of the core that this is compiled for, and the words were just written.
+        unsafe { synchronise_caches(start, end) };
+    }
+    barriers();
 }
 
-/// What was written is there before it is fetched as instructions.
+/// Registers of the system control block of Armv7-M and Armv8-M, see its chapter on cache maintenance.
+mod register {
+    /// Configuration: [`DATA_CACHE`] and [`INSTRUCTION_CACHE`] are set where these are enabled, and never where there are none.
+    pub(super) const CCR: usize = 0xe000_ed14;
+    pub(super) const DATA_CACHE: u32 = 1 << 16;
+    pub(super) const INSTRUCTION_CACHE: u32 = 1 << 17;
+    /// Cache type: bits 16 to 19 are the logarithm of the words of the smallest line.
+    pub(super) const CTR: usize = 0xe000_ed7c;
+    /// Invalidates all instruction caches, and the branch predictor where it has to be.
+    pub(super) const ICIALLU: usize = 0xe000_ef50;
+    /// Cleans the line of an address to the point of unification.
+    pub(super) const DCCMVAU: usize = 0xe000_ef64;
+}
+
+/// Makes what was written from `start` to `end` what is fetched there, as far as caches are enabled. The registers of a core without them
+/// are only read.
+///
+/// # Safety
+/// The core is one of Armv7-M or of the main extension of Armv8-M, and this is privileged code.
+unsafe fn synchronise_caches(start: usize, end: usize) {
+    use register::{CCR, CTR, DATA_CACHE, DCCMVAU, ICIALLU, INSTRUCTION_CACHE};
+    // SAFETY: registers that all these cores have, the caller says.
+    let read = |register| unsafe { core::ptr::read_volatile(with_exposed_provenance::<u32>(register)) };
+    let write = |register, value| {
+        // SAFETY: as above; maintenance changes no value.
+        unsafe { core::ptr::write_volatile(with_exposed_provenance_mut::<u32>(register), value) }
+    };
+    let configuration = read(CCR);
+    if configuration & DATA_CACHE != 0 {
+        // What was copied has left the store buffer.
+        barriers();
+        for line in lines(start, end, read(CTR)) {
+            write(DCCMVAU, line as u32);
+        }
+    }
+    if configuration & INSTRUCTION_CACHE != 0 {
+        // What was cleaned is there before it could be fetched.
+        barriers();
+        write(ICIALLU, 0);
+    }
+}
+
+/// The first addresses of the data cache's lines from `start` to before `end`, on a core of that cache type.
+fn lines(start: usize, end: usize, cache_type: u32) -> impl Iterator<Item = usize> {
+    let bytes = size_of::<u32>() << (cache_type >> 16 & 15);
+    let first = start & !(bytes - 1);
+    core::iter::successors(Some(first), move |line| line.checked_add(bytes))
+        .take_while(move |line| *line < end)
+}
+
+/// What was written, and maintenance, is complete before more instructions are fetched.
 #[inline(always)]
-fn barrier() {
+fn barriers() {
     #[cfg(target_arch = "arm")]
     // SAFETY: barriers.
     unsafe {
         core::arch::asm!("dsb sy", "isb sy", options(nostack, preserves_flags));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use super::lines;
+    use std::vec::Vec;
+
+    #[test]
+    fn every_line_is_cleaned_once() {
+        // A Cortex-M7's lines have eight words.
+        let m7 = |start, end| lines(start, end, 0x8303_c003).collect::<Vec<_>>();
+        assert_eq!(m7(0x2000_0010, 0x2000_0050), [0x2000_0000, 0x2000_0020, 0x2000_0040]);
+        assert_eq!(m7(0x2000_0020, 0x2000_0040), [0x2000_0020]);
+        assert_eq!(m7(0x2000_0020, 0x2000_0020), [] as [usize; 0]);
+        // A core that says nothing: word by word.
+        assert_eq!(lines(8, 16, 0).collect::<Vec<_>>(), [8, 12]);
     }
 }

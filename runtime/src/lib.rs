@@ -17,7 +17,11 @@ extern crate std;
 
 pub mod c_api;
 pub mod constants;
-#[cfg(target_os = "none")]
+#[cfg(any(target_os = "none", test))]
+#[cfg_attr(
+    not(target_os = "none"),
+    allow(dead_code, unreachable_pub, reason = "tests of what touches no hardware")
+)]
 mod hot_code;
 pub mod model;
 pub mod numbers;

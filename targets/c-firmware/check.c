@@ -141,6 +141,17 @@ static void run_tests(void)
     expect("no layer is reported", layer == 12345);
     status = anam_net_check_layers(arena, ANAM_NET_ARENA_BYTES, input, sizeof input, output, sizeof output, NULL);
     expect("the place for the layer may be NULL", status == ANAM_NET_OK);
+
+    anam_net_weight_check weights = {{0}};
+    uint32_t portions = 1;
+    while ((status = anam_net_check_weights(&weights, 4096, &layer)) == ANAM_NET_MORE)
+        portions++;
+    print("check_weights ");
+    print_status(status);
+    print("\n");
+    expect("check of weights", status == ANAM_NET_OK && layer == 12345);
+    expect("several portions", portions > 1);
+    expect("no state is an error", anam_net_check_weights(NULL, 4096, &layer) == ANAM_NET_ERROR_NULL);
 }
 
 static void misuse(const char *what, int32_t status, int32_t expected)

@@ -4,12 +4,14 @@
 //! `targets/cortex-m-qemu` makes an image for each set of models, of which the emulator is told to run one. Boards of the same target and
 //! memory map run the same image. Before them, the kernels alone: [`kernels`].
 
+mod flips;
 mod image;
 mod kernels;
 pub(crate) mod log;
 pub(crate) mod qemu;
 
 use crate::{Result, generate, stage::Runner};
+pub(crate) use flips::COMMAND as FLIPS;
 use image::{Image, Model, Set};
 pub(crate) use image::{root, shared};
 use std::{
@@ -180,7 +182,8 @@ pub(crate) fn models(boards: &[&Board], sweep: bool) -> Vec<generate::Model> {
         let of_image = |(image, _): (Image, _)| {
             image.sources(spoilt.filter(|(other, _)| *other == image).map(|(_, model)| model))
         };
-        board.images(sweep).into_iter().flat_map(of_image).collect()
+        let flipped = flips::image(board).map(|(image, _)| image.sources(None)).unwrap_or_default();
+        board.images(sweep).into_iter().flat_map(of_image).chain(flipped).collect()
     };
     boards.iter().flat_map(of_board).collect()
 }
@@ -248,7 +251,8 @@ pub(crate) fn tests(runner: &mut Runner, boards: &[&'static Board], sweep: bool)
     boards
         .iter()
         .filter(|board| board.name == SPOILT)
-        .try_for_each(|board| a_wrong_weight_is_named(runner, board))
+        .try_for_each(|board| a_wrong_weight_is_named(runner, board))?;
+    boards.iter().try_for_each(|board| flips::check(runner, board, sweep))
 }
 
 /// The board on which a wrong weight is tried out, and the memory map of its image.

@@ -101,7 +101,7 @@ pub(crate) fn from(stage: Stage, folder: &str) -> Stage {
 }
 
 /// A folder's path; what is compiled elsewhere finds it too.
-fn path(folder: &str) -> PathBuf {
+pub(crate) fn path(folder: &str) -> PathBuf {
     root().join(OUT).join(folder)
 }
 

@@ -18,6 +18,7 @@ mod lints;
 mod miri;
 mod networks;
 mod no_std;
+mod races;
 mod setup;
 mod stage;
 mod test;
@@ -48,8 +49,11 @@ const COMMANDS: &[Command] = &[
     accuracy::COMMAND,
     images::COMMAND,
     c::COMMAND,
+    cortex_m::FLIPS,
     defmt::COMMAND,
     miri::COMMAND,
+    races::LOOM,
+    races::TSAN,
     elf::COMMAND,
 ];
 

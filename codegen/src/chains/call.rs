@@ -82,6 +82,12 @@ impl Call for ChainCall {
         [self.kernel()].into_iter().chain(members).collect()
     }
 
+    fn operands(&self) -> Vec<(&'static str, ValueId)> {
+        let is_inside = |id: ValueId| self.inside.iter().any(|(inside, _, _)| *inside == id);
+        let members = self.calls.iter().flat_map(|call| call.operands());
+        members.filter(|(_, id)| !is_inside(*id)).collect()
+    }
+
     fn bound(&self, b: &Bindings<'_>, show: &mut dyn FnMut(&dyn Kernel)) {
         let tensors = self.tensors(b);
         let inner = Bindings { tensors: &tensors, blob: b.blob, scratch: self.own(b) };

@@ -1,10 +1,7 @@
 //! Checksums of the weights in blocks, each of one layer: for `check_weights`.
 
 use crate::program::Program;
-use niello_runtime::{
-    kernels::memory,
-    weights::{WeightBlock, WeightSum},
-};
+use niello_runtime::weights::{WeightBlock, WeightSum};
 use proc_macro2::{Literal, TokenStream, TokenTree};
 use quote::quote;
 use std::collections::BTreeMap;
@@ -19,20 +16,16 @@ pub fn weight_blocks(program: &Program, input_table: Option<&[[i8; 256]]>) -> Ve
         starts.extend(own.into_iter().map(|start| (start, i)));
     }
     let len = program.blob.len();
-    let (starts, layers): (Vec<usize>, Vec<usize>) =
-        starts.into_iter().filter(|(start, _)| *start < len).unzip();
+    let mut starts: Vec<(usize, usize)> = starts.into_iter().filter(|(start, _)| *start < len).collect();
+    starts.dedup_by_key(|(_, layer)| *layer);
     let weights: &[i8] = bytemuck::cast_slice(program.blob.bytes());
-    let mut blocks = vec![];
-    for same in layers.chunk_by(|a, b| a == b) {
-        let seen: usize = blocks.iter().map(|(count, _)| count).sum();
-        let start = starts[seen];
-        let end = starts.get(seen + same.len()).copied().unwrap_or(len);
-        blocks.push((same.len(), block(same[0], end, &weights[start..end])));
-    }
-    let mut blocks: Vec<WeightBlock> = blocks.into_iter().map(|(_, block)| block).collect();
+    let ends = starts.iter().skip(1).map(|(next, _)| *next).chain([len]);
+    let blocks =
+        starts.iter().zip(ends).map(|((start, layer), end)| block(*layer, end, &weights[*start..end]));
+    let mut blocks: Vec<WeightBlock> = blocks.collect();
     if let Some(tables) = input_table {
         let bytes = tables.as_flattened();
-        blocks.push(block(program.steps.len(), len + bytes.len(), memory::bytes(bytes)));
+        blocks.push(block(program.steps.len(), len + bytes.len(), bytes));
     }
     blocks
 }

@@ -95,8 +95,15 @@ impl Bundle {
     /// # Errors
     /// A file that cannot be read or is no safetensors file.
     pub fn open(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(Error::io("cannot read", path))?;
-        let file = SafeTensors::deserialize(&bytes).map_err(|e| Error::file(path, e.to_string()))?;
+        Self::from_bytes(path, &std::fs::read(path).map_err(Error::io("cannot read", path))?)
+    }
+
+    /// As [`Bundle::open`], of a file's bytes; `path` stands for it in errors.
+    ///
+    /// # Errors
+    /// Bytes that are no safetensors file.
+    pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Self> {
+        let file = SafeTensors::deserialize(bytes).map_err(|e| Error::file(path, e.to_string()))?;
         let mut bundle = Self::default();
         for (name, tensor) in file.tensors() {
             let codes = || bytemuck::cast_slice(tensor.data()).to_vec();

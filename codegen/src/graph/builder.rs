@@ -362,6 +362,10 @@ impl<'w> GraphBuilder<'w> {
         let Some(len) = len.filter(|len| *len <= i32::MAX as usize) else {
             return self.problem(format!("`{name}`: {shape:?} is too large"), 0);
         };
+        if self.first_error.is_some() {
+            // Behind a layer that cannot be, sizes mean nothing.
+            return vec![0.0; len].into();
+        }
         match self.weights.load(&Request { name, shape, kind }) {
             Ok(data) if data.len() == len => match data.iter().find(|v| !v.is_finite()) {
                 Some(bad) => self.problem(format!("`{name}`: holds {bad}, expected finite numbers"), len),
@@ -379,7 +383,9 @@ impl<'w> GraphBuilder<'w> {
 
     /// The graph, if nothing went wrong and the source had no tensor too many. An output that is an input too, or another output, is a copy.
     pub fn finish(mut self, outputs: &[ValueId]) -> Result<Graph> {
-        for name in self.weights.unused() {
+        // After a mistake not all tensors have been asked for.
+        let unused = if self.first_error.is_none() { self.weights.unused() } else { vec![] };
+        for name in unused {
             if !self.ignored.iter().any(|prefix| name.starts_with(prefix.as_str())) {
                 self.problems.push(format!("`{name}`: not a tensor of this network"));
             }

@@ -3,6 +3,7 @@
 use super::{conv2d::Conv2dCall, max_pool::MaxPoolCall};
 use crate::{
     error::Result,
+    graph::ValueId,
     lower::Lowering,
     plan::ALIGNMENT,
     program::{Bindings, Call, Location, TensorInfo},
@@ -93,6 +94,11 @@ impl Call for ConvMaxPoolCall {
 
     fn kernels(&self) -> Vec<&'static str> {
         vec![self.kernel(), self.conv.kernel(), self.pool.kernel()]
+    }
+
+    fn operands(&self) -> Vec<(&'static str, ValueId)> {
+        let both = self.conv.operands().into_iter().chain(self.pool.operands());
+        both.filter(|(_, id)| *id != self.pool.input.value).collect()
     }
 
     fn bound(&self, b: &Bindings<'_>, show: &mut dyn FnMut(&dyn Kernel)) {

@@ -236,7 +236,10 @@ pub(crate) fn check_shape(shape: Shape) -> Result<(), String> {
     let Shape { h, w, c } = shape;
     match h.checked_mul(w).and_then(|area| area.checked_mul(c)) {
         Some(1..=MAX_ELEMENTS) => Ok(()),
-        _ => Err(format!("a tensor of {shape} is empty or too large: expected 1 to {MAX_ELEMENTS} elements")),
+        Some(0) => Err(format!("a tensor of {shape} is empty")),
+        _ => {
+            Err(format!("a tensor of {shape} has more than {MAX_ELEMENTS} elements; choose a smaller input"))
+        }
     }
 }
 

@@ -171,7 +171,11 @@ pub(super) fn lower(cx: &mut Lowering<'_>, function: Function) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::testing::{assert_refused, eval, tensor};
+    use crate::{
+        ops::testing::{assert_refused, eval, tensor},
+        weights::seeded_values,
+    };
+    use niello_kernels::{Multiplier, arith::rounding_shift_right};
 
     #[test]
     fn functions_at_known_points() {
@@ -207,5 +211,55 @@ mod tests {
         assert_eq!((table[0], table[128], table[255]), (-128, 0, 127));
         // 256 * sigmoid(0.5) = 159.35
         assert_eq!(table[129], 31);
+    }
+    /// `HARD_SWISH` of LiteRT's reference, in its fixed-point arithmetic: products of 16 bits.
+    fn hard_swish_of_litert(from: QParams, to: QParams) -> [i8; 256] {
+        let factor = |real: f64| {
+            let m = Multiplier::from_real(real).expect("a factor of scales");
+            let rounded = if m.mantissa >= 0x7fff_0000 { 0x7fff } else { (m.mantissa + (1 << 15)) >> 16 };
+            (rounded, m.shift)
+        };
+        // round(a b / 2^15), ties towards plus infinity
+        let product = |a: i32, b: i32| ((a * b + (1 << 14)) >> 15).clamp(-32768, 32767);
+        let input = from.scale / 128.0;
+        let (output, output_shift) = factor((input / to.scale) as f64);
+        let (reluish, reluish_shift) = factor((input / (3.0 / 32768.0)) as f64);
+        std::array::from_fn(|i| {
+            let hires = (i as i32 - 128 - from.zero_point as i32) << 7;
+            let before_shift = product(hires, output);
+            let saturating = |x: i32, shift: i32| ((x as i64) << shift).clamp(-32768, 32767) as i32;
+            let mut y = if reluish_shift > 0 { saturating(hires, reluish_shift - 1) } else { hires };
+            y = product(y, reluish);
+            y = if reluish_shift > 0 { saturating(y, 1) } else { rounding_shift_right(y, -reluish_shift) };
+            y = (y + (1 << 15)) >> 1;
+            // Truncated.
+            let y = y * before_shift / (1 << 15);
+            let y = rounding_shift_right(y, -output_shift);
+            (y + to.zero_point as i32).clamp(-128, 127) as i8
+        })
+    }
+
+    #[test]
+    fn hard_swish_is_the_nearest_code_and_within_one_of_litert() {
+        let (mut differ, mut all) = (0, 0);
+        let mut numbers = seeded_values("hard swish").map(|x| x as f32);
+        let mut draw =
+            |low: f32, high: f32| low + (high - low) * (numbers.next().expect("endless") + 1.0) / 2.0;
+        for _ in 0..300 {
+            let from = QParams::from_range(-draw(0.5, 12.0), draw(0.5, 12.0));
+            let largest = Function::HardSwish.eval(from.range().1 as f64) as f32;
+            let to = QParams::from_range(-0.375, largest);
+            let mine = table(|x| Function::HardSwish.eval(x), from, to);
+            for (code, (mine, theirs)) in mine.into_iter().zip(hard_swish_of_litert(from, to)).enumerate() {
+                let exact = Function::HardSwish.eval(from.dequantize((code as i32 - 128) as i8) as f64);
+                let exact = exact / to.scale as f64 + to.zero_point as f64;
+                let error = |code: i8| (code as f64 - exact.clamp(-128.0, 127.0)).abs();
+                assert!(error(mine) <= 0.501, "{from:?} {to:?} {code}: {mine}, exactly {exact}");
+                assert!((mine as i32 - theirs as i32).abs() <= 1, "{from:?} {to:?} {code}: {mine} {theirs}");
+                all += 1;
+                differ += (mine != theirs) as u32;
+            }
+        }
+        assert!(differ > 0 && differ * 50 < all, "{differ} of {all}");
     }
 }

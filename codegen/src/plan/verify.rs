@@ -1,7 +1,7 @@
 //! An independent check of a finished program's memory.
 //!
-//! It looks only at the program's steps and the operands that they are bound to, not at how the plan was made: for each
-//! tensor the bytes that it occupies and the steps between its first write and its last read; no byte may belong to
+//! It looks only at the program's steps and the operands that they are bound to, not at how the plan was made: each step reads and writes what
+//! its kernel refers to, no more and no less; for each tensor the bytes that it occupies and the steps between its first write and its last read; no byte may belong to
 //! two tensors at the same step, unless one is a slice of the other, or takes over from it in a step whose kernel may
 //! work in place. A slice of a concatenation must lie within it.
 
@@ -11,12 +11,24 @@ use crate::{
     program::{Bindings, Field, Program, Ref, Step},
 };
 use niello_kernels::{Operand, Region, Space};
+use std::collections::BTreeSet;
 
 /// Checks that no two tensors that are live together share a byte, scratch included, and that all lie in the arena.
 pub fn verify(program: &Program) -> Result<()> {
     let fail = |message: String| {
         Err(Error::Invalid(format!("{}: memory plan is wrong (a bug in niello): {message}", program.name)))
     };
+    for s in &program.steps {
+        if let Err(what) = states_its_operands(s) {
+            return fail(format!("step `{}` {what}", s.name));
+        }
+    }
+    if let Some(id) = program.outputs.iter().find(|id| !program.steps.iter().any(|s| s.writes == **id)) {
+        let slices = |s: &Step| is_slice(program, s.writes, *id);
+        if !program.steps.iter().any(slices) {
+            return fail(format!("nothing writes the output `{}`", program.tensor(*id).name));
+        }
+    }
     let lives = lives(program);
     for (i, a) in lives.iter().enumerate() {
         if a.operand.space == Space::Arena
@@ -53,6 +65,25 @@ pub fn verify(program: &Program) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether a step states what its kernel refers to: of a value that it does not, the plan knows nothing.
+fn states_its_operands(step: &Step) -> Result<(), &'static str> {
+    let operands = step.call.operands();
+    let ids = |of_output: bool| -> BTreeSet<ValueId> {
+        let named = operands.iter().filter(|(name, _)| (*name == "output") == of_output);
+        named.map(|(_, id)| *id).collect()
+    };
+    let reads: BTreeSet<ValueId> = step.reads.iter().copied().collect();
+    if ids(true) != BTreeSet::from([step.writes]) {
+        Err("writes another tensor than it states")
+    } else if ids(false) != reads {
+        Err("reads other tensors than it states")
+    } else if !step.in_place.iter().all(|id| reads.contains(id)) {
+        Err("takes over the memory of a tensor that it does not read")
+    } else {
+        Ok(())
+    }
 }
 
 struct Life<'p> {

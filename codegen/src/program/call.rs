@@ -20,6 +20,9 @@ pub trait Call: Any + fmt::Debug + Send + Sync {
         vec![self.kernel()]
     }
 
+    /// Every operand that the kernel refers to outside its scratch, by the name of its field; what it writes is `output`.
+    fn operands(&self) -> Vec<(&'static str, ValueId)>;
+
     /// Shows the kernel, bound.
     fn bound(&self, bindings: &Bindings<'_>, show: &mut dyn FnMut(&dyn Kernel));
 
@@ -74,6 +77,10 @@ pub trait Field {
     fn bind<'p>(&'p self, b: &Bindings<'p>) -> Self::Bound<'p>;
     /// Its expression in generated code.
     fn tokens(&self, b: &Bindings<'_>) -> TokenStream;
+    /// The value that it refers to, if it is an operand.
+    fn value(&self) -> Option<ValueId> {
+        None
+    }
 }
 
 /// A tensor operand: the whole of a value, or some of its channels.
@@ -99,6 +106,9 @@ impl Ref {
 
 impl Field for Ref {
     type Bound<'p> = Operand;
+    fn value(&self) -> Option<ValueId> {
+        Some(self.value)
+    }
     fn bind<'p>(&'p self, b: &Bindings<'p>) -> Operand {
         let TensorInfo { shape, location: Location { space, offset, stride }, format, .. } =
             &b.tensors[self.value.0];
@@ -281,6 +291,13 @@ macro_rules! kernel_call {
         impl $crate::program::Call for $name {
             fn kernel(&self) -> &'static str {
                 stringify!($kernel)
+            }
+
+            fn operands(&self) -> Vec<(&'static str, $crate::ValueId)> {
+                let fields = [
+                    $((stringify!($field), $crate::program::Field::value(&self.$field)),)*
+                ];
+                fields.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
             }
 
             fn bound(

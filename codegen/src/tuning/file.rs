@@ -145,6 +145,16 @@ mod tests {
     }
 
     #[test]
+    fn layers_may_be_called_anything() {
+        let mut file = full();
+        for name in ["a+b", "", "line\nfeed", "\"\"\"'''\\", "]\r\u{7f}", "网络"] {
+            let tuned = TunedLayer { pixels: Some(3), with: vec![name.into()], ..TunedLayer::default() };
+            file.layer.insert(name.into(), tuned);
+        }
+        assert_eq!(TuningFile::parse(Path::new("t"), &file.to_toml().unwrap()).unwrap(), file);
+    }
+
+    #[test]
     fn every_mistake_names_the_file() {
         let text = full().to_toml().unwrap();
         for (from, to, words) in [

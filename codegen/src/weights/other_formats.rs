@@ -27,7 +27,7 @@ pub(super) fn advice(name: &Path, bytes: &[u8]) -> Option<String> {
         _ if bytes.starts_with(b"version https://git-lfs") => {
             ("a Git LFS pointer", "fetch the file itself: git lfs pull".into())
         }
-        _ if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"PK\x05\x06") => archive(bytes, convert),
+        _ if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"PK\x05\x06") => archive(name, bytes, convert),
         // Numbers that torch wrote first before it wrote archives.
         [0x80, 2..=5, 0x8a, 0x0a, ..] => ("a pickled PyTorch checkpoint (.pth, .pt, .bin)", convert(TORCH)),
         [0x80, 2..=5, b'}' | b']' | b'c' | b'(' | b'X' | 0x8c | 0x95, ..] => {
@@ -60,9 +60,12 @@ pub(super) fn is_text(bytes: &[u8], start: &[u8]) -> bool {
     bytes.trim_ascii_start().starts_with(start) && !bytes.iter().take(256).any(|b| *b == 0)
 }
 
-/// What a zip archive holds.
-fn archive(bytes: &[u8], convert: impl Fn(&str) -> String) -> (&'static str, String) {
+/// What a zip archive holds; of one that shows no names, what its own name says.
+fn archive(name: &Path, bytes: &[u8], convert: impl Fn(&str) -> String) -> (&'static str, String) {
     let members = members(bytes);
+    let called = |endings: [&str; 3]| {
+        name.extension().is_some_and(|e| endings.iter().any(|end| e.eq_ignore_ascii_case(end)))
+    };
     let any = |end: &str| members.iter().any(|name| name == end || name.ends_with(&format!("/{end}")));
     if any("model.weights.h5") || any("metadata.json") && any("config.json") {
         return ("a Keras model (.keras)", convert(KERAS));
@@ -73,7 +76,7 @@ fn archive(bytes: &[u8], convert: impl Fn(&str) -> String) -> (&'static str, Str
     if any("constants.pkl") {
         return ("a TorchScript module (.pt)", convert(SCRIPT));
     }
-    if any("data.pkl") {
+    if any("data.pkl") || members.is_empty() && called(["pt", "pth", "bin"]) {
         return ("a pickled PyTorch checkpoint (.pth, .pt, .bin)", convert(TORCH));
     }
     if !members.is_empty() && members.iter().all(|name| name.ends_with(".npy")) {

@@ -512,7 +512,7 @@ mod tests {
             (b"GGUF\x03\0\0\0\x10\0".to_vec(), "a GGUF file", "float checkpoint"),
             (b"\x1f\x8b\x08\0\0\0\0\0\0\x03".to_vec(), "a gzip archive", "unpack it"),
             (zip(&["notes.txt"]), "a zip archive", "unpack it"),
-            (zip(&[]), "a zip archive", "unpack it"),
+            (zip(&[]), "a pickled PyTorch checkpoint", "torch.load("),
             (b"<!DOCTYPE html><html>".to_vec(), "an HTML page", "login"),
             (b"{\"architectures\": []}".to_vec(), "a JSON text", "beside it"),
             (b"version https://git-lfs.github.com".to_vec(), "a Git LFS pointer", "git lfs pull"),

@@ -2,6 +2,7 @@
 //!
 //! Nothing is shared out unless [`set`] asks for it, and no layer into more parts than its scratch was planned for.
 
+mod sync;
 mod team;
 
 use crate::{Isa, Memory, Operand, Space, by_rows::ByRows};
@@ -38,8 +39,8 @@ pub fn count() -> usize {
     COUNT.load(Ordering::Relaxed)
 }
 
-/// Work below which a layer takes less time than sharing it out.
-const WORTH: usize = 100_000;
+/// Work below which a layer takes less time than sharing it out; less where it is checked how it is shared out.
+const WORTH: usize = if cfg!(miri) { 1000 } else { 100_000 };
 /// Work of a piece: where there is more, threads take several of them, and one that is held up takes fewer.
 const PIECE: usize = 4_000_000;
 /// Pieces per thread, at most.

@@ -3,17 +3,14 @@
 //! A layer takes some ten microseconds; to wake a thread that sleeps takes as long. So threads that were just needed
 //! keep looking for the next job, and one that comes late is not waited for: whoever is there takes the pieces.
 
-use core::{
-    cell::UnsafeCell,
-    hint::spin_loop,
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+use super::sync::{
+    Arc, AtomicBool, AtomicUsize, Builder, Guarded, JoinHandle, Mutex, MutexGuard, park, spin_loop, yield_now,
 };
+use core::sync::atomic::Ordering;
 use std::{
     boxed::Box,
     io,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, MutexGuard},
-    thread::{self, JoinHandle},
     time::{Duration, Instant},
     vec::Vec,
 };
@@ -21,7 +18,9 @@ use std::{
 /// How long a thread waits actively before it sleeps.
 const PATIENCE: Duration = Duration::from_micros(500);
 /// Looks at the state between two looks at the clock, or before others get the core.
-const LOOKS: usize = 64;
+const LOOKS: usize = if IS_MODEL { 1 } else { 64 };
+/// Whether interleavings are tried: there is no time then, and waiting actively would be without end.
+const IS_MODEL: bool = cfg!(all(loom, test));
 
 /// Computes a piece, as the thread of that index.
 type Work<'w> = dyn Fn(usize, usize) + Sync + 'w;
@@ -40,7 +39,7 @@ struct State {
     /// Bit 0 while workers may enter the job; above it the number of them that are inside.
     gate: AtomicUsize,
     /// Written by the caller while the gate is closed and nobody is inside; read by those who are inside.
-    job: UnsafeCell<Option<Job>>,
+    job: Guarded<Option<Job>>,
     /// Of each thread, how many of its pieces are taken.
     taken: Box<[AtomicUsize]>,
     panicked: AtomicBool,
@@ -75,7 +74,7 @@ impl Team {
         let state = Arc::new(State {
             jobs: AtomicUsize::new(0),
             gate: AtomicUsize::new(0),
-            job: UnsafeCell::new(None),
+            job: Guarded::new(None),
             taken: (0..=workers).map(|_| AtomicUsize::new(0)).collect(),
             panicked: AtomicBool::new(false),
             ended: AtomicBool::new(false),
@@ -84,7 +83,7 @@ impl Team {
         let mut team = Self { state, workers: Vec::new(), turn: Mutex::new(()) };
         for index in 0..workers {
             let state = team.state.clone();
-            let worker = thread::Builder::new().name("niello".into()).spawn(move || state.work(index))?;
+            let worker = Builder::new().name("niello".into()).spawn(move || state.work(index))?;
             team.workers.push(worker);
         }
         Ok(team)
@@ -107,7 +106,7 @@ impl Team {
         let work: *const Work<'static> = unsafe { core::mem::transmute(core::ptr::from_ref(work)) };
         let job = Job { work, pieces, threads };
         // SAFETY: the gate is closed and nobody is inside: the last job ended so, and it is this thread's turn.
-        unsafe { *state.job.get() = Some(job) };
+        unsafe { state.job.set(Some(job)) };
         state.taken.iter().for_each(|taken| taken.store(0, Ordering::Relaxed));
         let closing = Closing(state);
         state.gate.store(OPEN, Ordering::Release);
@@ -156,7 +155,7 @@ impl Drop for Closing<'_> {
             looks += 1;
             if looks > LOOKS {
                 // Perhaps there are more threads than cores, and it is this one that holds the other up.
-                thread::yield_now();
+                yield_now();
             }
         }
     }
@@ -171,7 +170,7 @@ impl State {
                 continue;
             }
             // SAFETY: inside, the job does not change.
-            if let Some(job) = unsafe { *self.job.get() }
+            if let Some(job) = unsafe { self.job.get() }
                 && index + 1 < job.threads
                 && catch_unwind(AssertUnwindSafe(|| self.take(job, index + 1))).is_err()
             {
@@ -213,11 +212,11 @@ impl State {
             if self.ended.load(Ordering::SeqCst) {
                 return false;
             }
-            if since.elapsed() > PATIENCE {
+            if IS_MODEL || since.elapsed() > PATIENCE {
                 // Either this thread sees the new job, or the caller sees that it sleeps and wakes it.
                 asleep.store(true, Ordering::SeqCst);
                 if self.jobs.load(Ordering::SeqCst) == *seen && !self.ended.load(Ordering::SeqCst) {
-                    thread::park();
+                    park();
                 }
                 asleep.store(false, Ordering::SeqCst);
                 since = Instant::now();
@@ -232,10 +231,54 @@ impl State {
     }
 }
 
-#[cfg(test)]
+/// Every interleaving of a few threads, with few preemptions: run by `cargo xtask loom`.
+#[cfg(all(loom, test))]
+mod model {
+    use super::*;
+    use loom::cell::UnsafeCell;
+
+    /// What pieces compute, for which there is no order but the team's.
+    struct Results([UnsafeCell<usize>; 2]);
+
+    // SAFETY: the model finds out whether two threads have one of them at the same time.
+    unsafe impl Sync for Results {}
+
+    fn jobs(workers: usize, jobs: &'static [usize], preemptions: usize) {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(preemptions);
+        model.check(move || {
+            let team = Team::new(workers).unwrap();
+            for pieces in jobs {
+                let results = Results([0; 2].map(UnsafeCell::new));
+                let ran = team.run(team.threads(), *pieces, &|piece, _| {
+                    let Results(results) = &results;
+                    // SAFETY: each piece is one thread's.
+                    results[piece].with_mut(|result| unsafe { *result += 1 });
+                });
+                assert!(ran);
+                for (i, result) in results.0.iter().enumerate() {
+                    // SAFETY: nobody computes any more.
+                    result.with(|result| assert_eq!(unsafe { *result }, usize::from(i < *pieces)));
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn two_workers() {
+        jobs(2, &[2], 2);
+    }
+
+    #[test]
+    fn one_worker_and_several_jobs() {
+        jobs(1, &[2, 0, 1], 2);
+    }
+}
+
+#[cfg(all(not(loom), test))]
 mod tests {
     use super::*;
-    use std::panic;
+    use std::{panic, thread};
 
     #[test]
     fn every_piece_is_computed_once() {

@@ -17,7 +17,7 @@ mod models {
 }
 
 use core::panic::PanicInfo;
-use cortex_m_rt::entry;
+use cortex_m_rt::{ExceptionFrame, entry, exception};
 use cortex_m_semihosting::{
     debug::{EXIT_FAILURE, EXIT_SUCCESS, exit},
     hprintln,
@@ -71,7 +71,16 @@ macro_rules! each_model {
                 }
                 let self_test = $module::$network::self_test_in(arena, $($input,)* $($output),*);
                 let check_layers = $module::$network::check_layers_in(arena, $($input,)* $($output),*);
-                crate::report::check("self_test", self_test) & crate::report::check("check_layers", check_layers)
+                let mut check = niello::WeightCheck::new();
+                let weights = loop {
+                    match $module::$network::check_weights(&mut check, 4096) {
+                        Ok(false) => {}
+                        other => break other.map(drop),
+                    }
+                };
+                crate::report::check("self_test", self_test)
+                    & crate::report::check("check_layers", check_layers)
+                    & crate::report::check("check_weights", weights)
             }
             run
         })),*];
@@ -128,6 +137,16 @@ fn main() -> ! {
     };
     exit(if ok { EXIT_SUCCESS } else { EXIT_FAILURE });
     // Only reached where nothing listens to semihosting.
+    loop {
+        core::hint::spin_loop();
+    }
+}
+
+/// What damaged code comes to.
+#[exception]
+unsafe fn HardFault(frame: &ExceptionFrame) -> ! {
+    hprintln!("fault at {:#x}", frame.pc());
+    exit(EXIT_FAILURE);
     loop {
         core::hint::spin_loop();
     }

@@ -1,6 +1,6 @@
 //! The number of threads changes the time, nothing else.
 
-use niello::{Metadata, Model, TensorInfo, kernels::Rounding};
+use niello::{Elements, Metadata, Model, TensorInfo, kernels::Rounding};
 use niello_imaging::write_label_png;
 use niello_linux::{Network, segment};
 use std::{fs, path::PathBuf};
@@ -11,7 +11,13 @@ const SIDE: usize = 16;
 struct Sign;
 
 const fn tensor(name: &'static str, c: usize) -> TensorInfo {
-    TensorInfo { name, shape: [SIDE, SIDE, c], scale: 1.0 / 255.0, zero_point: -128 }
+    TensorInfo {
+        name,
+        shape: [SIDE, SIDE, c],
+        elements: Elements::Codes,
+        scale: 1.0 / 255.0,
+        zero_point: -128,
+    }
 }
 
 impl Model for Sign {

@@ -131,6 +131,11 @@ impl Image {
         format!("{}-{}", self.memory, self.set.name)
     }
 
+    /// The weights that a model was generated with.
+    pub(super) fn weights(&self, model: &Model) -> PathBuf {
+        generate::path(&self.folder()).join(format!("{}.bin", model.name().replace(['-', '.'], "_")))
+    }
+
     /// Where it is kept: the next build would overwrite it.
     pub(super) fn elf(&self) -> PathBuf {
         root().join("targets/target/images").join(format!("{}-{}.elf", self.folder(), self.target))

@@ -31,7 +31,17 @@ pub(crate) fn check_tools() -> Result {
 /// # Errors
 /// As [`bytes`].
 pub(super) fn run(machine: &str, elf: &Path, words: &[String]) -> Result<String> {
-    let output = with_words(machine, elf, words)?;
+    let output = ended(machine, elf, words)?;
+    Ok(String::from_utf8_lossy(&output.bytes).into_owned())
+}
+
+/// As [`run`], but gives what was printed also where the program does not end within `patience`.
+///
+/// # Errors
+/// An emulator that cannot be started.
+pub(super) fn run_within(machine: &str, elf: &Path, words: &[String], patience: Duration) -> Result<String> {
+    // What the program has become is not known: it may start nothing here.
+    let output = with_words(machine, elf, words, patience, &["-sandbox", "on,spawn=deny"])?;
     Ok(String::from_utf8_lossy(&output.bytes).into_owned())
 }
 
@@ -40,6 +50,8 @@ pub(crate) struct Output {
     pub(crate) bytes: Vec<u8>,
     /// Whether it reported success.
     pub(crate) ok: bool,
+    /// Whether it was still running and was stopped.
+    stopped: bool,
 }
 
 /// Runs `elf` and gives the bytes that it wrote.
@@ -47,15 +59,32 @@ pub(crate) struct Output {
 /// # Errors
 /// An emulator that cannot be started, or a program that does not end.
 pub(crate) fn bytes(machine: &str, elf: &Path) -> Result<Output> {
-    with_words(machine, elf, &[])
+    ended(machine, elf, &[])
 }
 
-fn with_words(machine: &str, elf: &Path, words: &[String]) -> Result<Output> {
+fn ended(machine: &str, elf: &Path, words: &[String]) -> Result<Output> {
+    let output = with_words(machine, elf, words, PATIENCE, &[])?;
+    if !output.stopped {
+        return Ok(output);
+    }
+    let text = String::from_utf8_lossy(&output.bytes);
+    let last = text.lines().last().unwrap_or("nothing");
+    Err(format!("{machine}: no end after {} s; last printed: {last}", PATIENCE.as_secs()))
+}
+
+fn with_words(
+    machine: &str,
+    elf: &Path,
+    words: &[String],
+    patience: Duration,
+    options: &[&str],
+) -> Result<Output> {
     let path = elf.with_extension([words, &[machine.into(), "log".into()]].concat().join("."));
     let of_file = |e: std::io::Error| format!("{}: {e}", path.display());
     let log = File::create(&path).map_err(of_file)?;
     let errors = log.try_clone().map_err(of_file)?;
     let mut command = Command::new(EMULATOR);
+    command.args(options);
     command.args(["-M", machine, "-display", "none", "-monitor", "none", "-serial", "none"]);
     let words: String = words.iter().map(|word| format!(",arg={word}")).collect();
     let semihosting = format!("enable=on,target=native{words}");
@@ -65,7 +94,7 @@ fn with_words(machine: &str, elf: &Path, words: &[String]) -> Result<Output> {
     let start = Instant::now();
     let ended = loop {
         let status = child.try_wait().map_err(|e| format!("{EMULATOR}: {e}"))?;
-        if status.is_some() || start.elapsed() > PATIENCE {
+        if status.is_some() || start.elapsed() > patience {
             break status;
         }
         sleep(Duration::from_millis(20));
@@ -76,12 +105,7 @@ fn with_words(machine: &str, elf: &Path, words: &[String]) -> Result<Output> {
         let _ = child.wait();
     }
     let bytes = fs::read(&path).map_err(of_file)?;
-    if let Some(status) = ended {
-        return Ok(Output { bytes, ok: status.success() });
-    }
-    let text = String::from_utf8_lossy(&bytes);
-    let last = text.lines().last().unwrap_or("nothing");
-    Err(format!("{machine}: no end after {} s; last printed: {last}", PATIENCE.as_secs()))
+    Ok(Output { bytes, ok: ended.is_some_and(|status| status.success()), stopped: ended.is_none() })
 }
 
 /// Bytes of an image.

@@ -6,7 +6,7 @@ mod listing;
 mod rules;
 
 use crate::Result;
-use std::{path::Path, process};
+use std::{ops::Range, path::Path, process};
 
 pub(crate) const COMMAND: crate::Command = crate::Command {
     name: "check-elf",
@@ -73,6 +73,46 @@ pub(crate) fn check(image: &Path, numbers: Numbers) -> Result {
         }
     }
     if message.is_empty() { Ok(()) } else { Err(format!("{}:{message}", image.display())) }
+}
+
+/// Something in an image that has a name.
+pub(crate) struct Symbol {
+    /// As in the source.
+    pub(crate) name: String,
+    pub(crate) address: usize,
+    pub(crate) size: usize,
+}
+
+/// What has a name and a size.
+///
+/// # Errors
+/// A tool that is not installed, a file that is no image.
+pub(crate) fn symbols(image: &Path) -> Result<Vec<Symbol>> {
+    let text = binutils("nm", &["--print-size", "--demangle", "--defined-only"], image)?;
+    let symbol = |line: &str| {
+        let mut words = line.splitn(4, ' ');
+        let mut number = || usize::from_str_radix(words.next()?, 16).ok();
+        let (address, size) = (number()?, number()?);
+        Some(Symbol { name: words.nth(1)?.into(), address, size })
+    };
+    Ok(text.lines().filter_map(symbol).collect())
+}
+
+/// Where the bytes of some addresses lie in a file of 32 bits; `None` if the file does not hold them.
+pub(crate) fn place(file: &[u8], address: usize, size: usize) -> Option<Range<usize>> {
+    const PROGRAM_HEADERS: usize = 28;
+    let word = |at: usize| Some(u32::from_le_bytes(file.get(at..at + 4)?.try_into().ok()?) as usize);
+    let half = |at: usize| Some(usize::from(u16::from_le_bytes(file.get(at..at + 2)?.try_into().ok()?)));
+    let (table, entry, count) =
+        (word(PROGRAM_HEADERS)?, half(PROGRAM_HEADERS + 14)?, half(PROGRAM_HEADERS + 16)?);
+    (0..count).find_map(|i| {
+        let header = table + i * entry;
+        // Type, offset, virtual address, physical address, bytes in the file.
+        let [kind, offset, start, bytes] =
+            [word(header)?, word(header + 4)?, word(header + 8)?, word(header + 16)?];
+        let at = address.checked_sub(start).filter(|at| kind == 1 && at + size <= bytes)?;
+        file.get(offset + at..offset + at + size).map(|_| offset + at..offset + at + size)
+    })
 }
 
 /// What a tool for Arm's files prints about one.

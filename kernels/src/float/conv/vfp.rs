@@ -3,14 +3,15 @@
 //! Sixteen of the unit's 32 registers are sums, four are weights, eight are two numbers of each pixel: two numbers of four pixels take 32
 //! `vfma`, four loads of pairs, and two loads of four weights, or two of two and eight conversions where they are halves.
 //!
-//! The loops are functions in assembler: for cores without double precision, Rust has no operand for a register of single precision.
+//! The loops are functions in assembler: for cores without double precision, Rust has no operand for a register of single precision. Their
+//! names are Rust's, so that two versions of this crate can be linked together.
 
 use super::{
     super::{Float, half},
     tile::{Number, Panels, Pixel, Tile},
 };
 use crate::Isa;
-use core::{arch::global_asm, marker::PhantomData};
+use core::{arch::naked_asm, marker::PhantomData};
 
 /// With weights that are stored as `W`. The compilation target promises the unit.
 #[derive(Clone, Copy)]
@@ -36,25 +37,16 @@ pub(super) trait Weights: Number {
     const BY_ONE: unsafe extern "C" fn(sums: *mut [f32; 4], x: *const f32, w: *const Self, n: usize);
 }
 
-unsafe extern "C" {
-    fn niello_vfp_f32_by_four(sums: *mut [[f32; 4]; 4], x: *const [*const f32; 4], w: *const f32, n: usize);
-    fn niello_vfp_f32_by_one(sums: *mut [f32; 4], x: *const f32, w: *const f32, n: usize);
-    fn niello_vfp_f16_by_four(sums: *mut [[f32; 4]; 4], x: *const [*const f32; 4], w: *const u16, n: usize);
-    fn niello_vfp_f16_by_one(sums: *mut [f32; 4], x: *const f32, w: *const u16, n: usize);
-    /// Writes the values of `n` halves, at any address.
-    fn niello_vfp_widen(source: *const u8, target: *mut f32, n: usize);
-}
-
 impl Weights for f32 {
     const BY_FOUR: unsafe extern "C" fn(*mut [[f32; 4]; 4], *const [*const f32; 4], *const Self, usize) =
-        niello_vfp_f32_by_four;
-    const BY_ONE: unsafe extern "C" fn(*mut [f32; 4], *const f32, *const Self, usize) = niello_vfp_f32_by_one;
+        f32_by_four;
+    const BY_ONE: unsafe extern "C" fn(*mut [f32; 4], *const f32, *const Self, usize) = f32_by_one;
 }
 
 impl Weights for u16 {
     const BY_FOUR: unsafe extern "C" fn(*mut [[f32; 4]; 4], *const [*const f32; 4], *const Self, usize) =
-        niello_vfp_f16_by_four;
-    const BY_ONE: unsafe extern "C" fn(*mut [f32; 4], *const f32, *const Self, usize) = niello_vfp_f16_by_one;
+        f16_by_four;
+    const BY_ONE: unsafe extern "C" fn(*mut [f32; 4], *const f32, *const Self, usize) = f16_by_one;
 }
 
 /// Four weights into `s24` to `s27`.
@@ -112,111 +104,114 @@ macro_rules! by_four {
 }
 
 macro_rules! functions {
-    ($weights:ident, $four:literal, $one:literal) => {
-        global_asm!(
-            ".syntax unified",
-            ".thumb",
-            ".fpu fpv4-sp-d16",
-            concat!(".section .text.", $four, ",\"ax\",%progbits"),
-            ".p2align 2",
-            concat!(".globl ", $four),
-            concat!(".type ", $four, ", %function"),
-            ".thumb_func",
-            concat!($four, ":"),
-            "push {{r4-r8, lr}}",
-            "vpush {{s16-s29}}",
-            "ldmia r1, {{r4-r7}}",
-            "vldmia r0, {{s0-s15}}",
-            "lsrs r8, r3, #1",
-            "beq 3f",
-            "2:",
-            "vldmia r4!, {{s16-s17}}",
-            "vldmia r5!, {{s18-s19}}",
-            "vldmia r6!, {{s20-s21}}",
-            "vldmia r7!, {{s22-s23}}",
-            load!($weights),
-            by_four!("s16" "s18" "s20" "s22"),
-            load!($weights),
-            by_four!("s17" "s19" "s21" "s23"),
-            "subs r8, r8, #1",
-            "bne 2b",
-            "3:",
-            "lsls r3, r3, #31",
-            "beq 4f",
-            "vldmia r4!, {{s16}}",
-            "vldmia r5!, {{s18}}",
-            "vldmia r6!, {{s20}}",
-            "vldmia r7!, {{s22}}",
-            load!($weights),
-            by_four!("s16" "s18" "s20" "s22"),
-            "4:",
-            "vstmia r0, {{s0-s15}}",
-            "vpop {{s16-s29}}",
-            "pop {{r4-r8, pc}}",
-            concat!(".size ", $four, ", . - ", $four),
-            concat!(".section .text.", $one, ",\"ax\",%progbits"),
-            ".p2align 2",
-            concat!(".globl ", $one),
-            concat!(".type ", $one, ", %function"),
-            ".thumb_func",
-            concat!($one, ":"),
-            "vpush {{s24-s29}}",
-            "vldmia r0, {{s0-s3}}",
-            "cbz r3, 3f",
-            "2:",
-            load!($weights),
-            "vldmia r1!, {{s4}}",
-            "vfma.f32 s0, s24, s4",
-            "vfma.f32 s1, s25, s4",
-            "vfma.f32 s2, s26, s4",
-            "vfma.f32 s3, s27, s4",
-            "subs r3, r3, #1",
-            "bne 2b",
-            "3:",
-            "vstmia r0, {{s0-s3}}",
-            "vpop {{s24-s29}}",
-            "bx lr",
-            concat!(".size ", $one, ", . - ", $one),
-            ".text",
-        );
+    ($weights:ident, $number:ty, $four:ident, $one:ident) => {
+        /// [`Weights::BY_FOUR`].
+        ///
+        /// # Safety
+        /// As many numbers and weights are readable, words at multiples of four; the sums are writable.
+        #[unsafe(naked)]
+        unsafe extern "C" fn $four(
+            sums: *mut [[f32; 4]; 4],
+            x: *const [*const f32; 4],
+            w: *const $number,
+            n: usize,
+        ) {
+            naked_asm!(
+                ".fpu fpv4-sp-d16",
+                "push {{r4-r8, lr}}",
+                "vpush {{s16-s29}}",
+                "ldmia r1, {{r4-r7}}",
+                "vldmia r0, {{s0-s15}}",
+                "lsrs r8, r3, #1",
+                "beq 3f",
+                "2:",
+                "vldmia r4!, {{s16-s17}}",
+                "vldmia r5!, {{s18-s19}}",
+                "vldmia r6!, {{s20-s21}}",
+                "vldmia r7!, {{s22-s23}}",
+                load!($weights),
+                by_four!("s16" "s18" "s20" "s22"),
+                load!($weights),
+                by_four!("s17" "s19" "s21" "s23"),
+                "subs r8, r8, #1",
+                "bne 2b",
+                "3:",
+                "lsls r3, r3, #31",
+                "beq 4f",
+                "vldmia r4!, {{s16}}",
+                "vldmia r5!, {{s18}}",
+                "vldmia r6!, {{s20}}",
+                "vldmia r7!, {{s22}}",
+                load!($weights),
+                by_four!("s16" "s18" "s20" "s22"),
+                "4:",
+                "vstmia r0, {{s0-s15}}",
+                "vpop {{s16-s29}}",
+                "pop {{r4-r8, pc}}",
+            )
+        }
+
+        /// [`Weights::BY_ONE`].
+        ///
+        /// # Safety
+        /// As above.
+        #[unsafe(naked)]
+        unsafe extern "C" fn $one(sums: *mut [f32; 4], x: *const f32, w: *const $number, n: usize) {
+            naked_asm!(
+                ".fpu fpv4-sp-d16",
+                "vpush {{s24-s29}}",
+                "vldmia r0, {{s0-s3}}",
+                "cbz r3, 3f",
+                "2:",
+                load!($weights),
+                "vldmia r1!, {{s4}}",
+                "vfma.f32 s0, s24, s4",
+                "vfma.f32 s1, s25, s4",
+                "vfma.f32 s2, s26, s4",
+                "vfma.f32 s3, s27, s4",
+                "subs r3, r3, #1",
+                "bne 2b",
+                "3:",
+                "vstmia r0, {{s0-s3}}",
+                "vpop {{s24-s29}}",
+                "bx lr",
+            )
+        }
     };
 }
 
-functions!(f32, "niello_vfp_f32_by_four", "niello_vfp_f32_by_one");
-functions!(f16, "niello_vfp_f16_by_four", "niello_vfp_f16_by_one");
+functions!(f32, f32, f32_by_four, f32_by_one);
+functions!(f16, u16, f16_by_four, f16_by_one);
 
-global_asm!(
-    ".syntax unified",
-    ".thumb",
-    ".fpu fpv4-sp-d16",
-    ".section .text.niello_vfp_widen,\"ax\",%progbits",
-    ".p2align 2",
-    ".globl niello_vfp_widen",
-    ".type niello_vfp_widen, %function",
-    ".thumb_func",
-    "niello_vfp_widen:",
-    "lsrs r3, r2, #1",
-    "beq 3f",
-    "2:",
-    "ldr r12, [r0], #4",
-    "vmov s0, r12",
-    "vcvtb.f32.f16 s1, s0",
-    "vcvtt.f32.f16 s2, s0",
-    "vstmia r1!, {{s1-s2}}",
-    "subs r3, r3, #1",
-    "bne 2b",
-    "3:",
-    "lsls r2, r2, #31",
-    "beq 4f",
-    "ldrh r12, [r0]",
-    "vmov s0, r12",
-    "vcvtb.f32.f16 s1, s0",
-    "vstmia r1, {{s1}}",
-    "4:",
-    "bx lr",
-    ".size niello_vfp_widen, . - niello_vfp_widen",
-    ".text",
-);
+/// Writes the values of `n` halves, at any address.
+///
+/// # Safety
+/// As many halves are readable, and numbers writable.
+#[unsafe(naked)]
+unsafe extern "C" fn widen(source: *const u8, target: *mut f32, n: usize) {
+    naked_asm!(
+        ".fpu fpv4-sp-d16",
+        "lsrs r3, r2, #1",
+        "beq 3f",
+        "2:",
+        "ldr r12, [r0], #4",
+        "vmov s0, r12",
+        "vcvtb.f32.f16 s1, s0",
+        "vcvtt.f32.f16 s2, s0",
+        "vstmia r1!, {{s1-s2}}",
+        "subs r3, r3, #1",
+        "bne 2b",
+        "3:",
+        "lsls r2, r2, #31",
+        "beq 4f",
+        "ldrh r12, [r0]",
+        "vmov s0, r12",
+        "vcvtb.f32.f16 s1, s0",
+        "vstmia r1, {{s1}}",
+        "4:",
+        "bx lr",
+    )
+}
 
 impl<W: Weights> Tile for Vfp<W> {
     type Number = f32;
@@ -253,7 +248,7 @@ impl<W: Weights> Tile for Vfp<W> {
 
     unsafe fn widen(self, source: *const u8, target: *mut f32, n: usize) {
         // SAFETY: the caller's promise.
-        unsafe { niello_vfp_widen(source, target, n) }
+        unsafe { self::widen(source, target, n) }
     }
 }
 
