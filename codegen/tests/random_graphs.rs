@@ -9,7 +9,7 @@ use random_graphs::{Tally, Tamper, noticed, of_seed, quiet, shrink, story};
 use std::{collections::BTreeMap, fs, path::Path};
 
 /// Graphs of a push.
-const GRAPHS: u64 = 1500;
+const GRAPHS: u64 = 1000;
 
 /// On this thread alone: layers are too small to be shared out by the float reference.
 fn alone<T: Send>(run: impl FnOnce() -> T + Send) -> T {

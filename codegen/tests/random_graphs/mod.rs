@@ -12,4 +12,4 @@ mod tally;
 
 pub(crate) use bytes::{from_hex, of_seed};
 pub(crate) use check::{Outcome, Tamper, check, noticed, quiet};
-pub(crate) use tally::{Tally, known, shrink, story};
+pub(crate) use tally::{Tally, shrink, story};

@@ -17,8 +17,6 @@ pub(crate) struct Tally {
     pub(crate) unbounded: u64,
     pub(crate) refused: BTreeMap<&'static str, u64>,
     /// By kind: how many, and the seed and the message of the first.
-    /// Failures that are known: how many, and the seed of the first.
-    pub(crate) known: BTreeMap<&'static str, (u64, u64)>,
     pub(crate) failed: BTreeMap<String, (u64, u64, Failure)>,
 }
 
@@ -35,9 +33,6 @@ impl Tally {
             }
             Ok(Outcome::Refused(kind)) => *self.refused.entry(kind).or_default() += 1,
             Ok(Outcome::Invalid) => self.invalid += 1,
-            Err(failure) if known(&failure).is_some() => {
-                self.known.entry(known(&failure).unwrap_or_default()).or_insert((0, seed)).0 += 1;
-            }
             Err(failure) => {
                 let class = class(&failure);
                 if !self.failed.contains_key(&class) {
@@ -55,9 +50,6 @@ impl Tally {
         self.layers += other.layers;
         self.unbounded += other.unbounded;
         other.refused.into_iter().for_each(|(kind, n)| *self.refused.entry(kind).or_default() += n);
-        for (name, (n, seed)) in other.known {
-            self.known.entry(name).or_insert((0, seed)).0 += n;
-        }
         for (class, (n, seed, failure)) in other.failed {
             self.failed.entry(class).or_insert((0, seed, failure)).0 += n;
         }
@@ -79,22 +71,11 @@ impl fmt::Display for Tally {
         for (kind, n) in &self.refused {
             writeln!(f, "  {:6.2} % refused: {kind}", share(*n))?;
         }
-        for (name, (n, seed)) in &self.known {
-            writeln!(f, "  {:6.2} % known, first seed {seed}: {name}", share(*n))?;
-        }
         for (class, (n, seed, failure)) in &self.failed {
             writeln!(f, "  {n} FAILED [{class}], first seed {seed}: {failure}")?;
         }
         Ok(())
     }
-}
-
-/// Findings that are being mended: counted apart, so that others come up.
-const KNOWN: &[(&[&str], &str)] = &[];
-
-/// The finding that a failure belongs to.
-pub(crate) fn known(failure: &str) -> Option<&'static str> {
-    KNOWN.iter().find(|(words, _)| words.iter().all(|word| failure.contains(word))).map(|(_, name)| *name)
 }
 
 /// What failures of one kind have in common: the message without numbers and names.
