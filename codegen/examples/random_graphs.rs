@@ -36,10 +36,7 @@ fn main() {
     let seconds = start.elapsed().as_secs_f64();
     println!("{tally}  {seconds:.1} s, {:.0} graphs/s", count as f64 / seconds);
     if let Some(folder) = text("--keep") {
-        let known = tally.known.values().map(|(_, seed)| *seed);
-        known
-            .chain(tally.failed.values().map(|(_, seed, _)| *seed))
-            .for_each(|seed| keep(seed, folder.as_ref()));
+        tally.failed.values().for_each(|(_, seed, _)| keep(*seed, folder.as_ref()));
         return;
     }
     for (_, seed, failure) in tally.failed.values() {

@@ -18,6 +18,8 @@ pub(super) struct ChainCall {
     group: Group,
     /// Values that lie in one of the maps in between, with its index among them and their first channel.
     inside: Vec<(ValueId, usize, usize)>,
+    /// What members refer to besides: whole maps, where they name parts of concatenations.
+    operands: Vec<(&'static str, ValueId)>,
     threads: u32,
 }
 
@@ -29,7 +31,7 @@ impl ChainCall {
         values: usize,
         threads: usize,
     ) -> Self {
-        let inside = (0..values)
+        let inside: Vec<_> = (0..values)
             .map(ValueId)
             .filter_map(|id| {
                 let (root, channel) = placement.root(id);
@@ -37,7 +39,10 @@ impl ChainCall {
                 Some((id, map, channel))
             })
             .collect();
-        Self { calls, group, inside, threads: threads.max(1) as u32 }
+        let is_inside = |id: ValueId| inside.iter().any(|(inside, ..)| *inside == id);
+        let all = calls.iter().flat_map(|call| call.operands()).filter(|(_, id)| !is_inside(*id));
+        let operands = all.map(|(name, id)| (name, placement.root(id).0)).collect();
+        Self { calls, group, inside, operands, threads: threads.max(1) as u32 }
     }
 
     /// Tensors, of which those in between lie in the step's scratch.
@@ -83,9 +88,7 @@ impl Call for ChainCall {
     }
 
     fn operands(&self) -> Vec<(&'static str, ValueId)> {
-        let is_inside = |id: ValueId| self.inside.iter().any(|(inside, _, _)| *inside == id);
-        let members = self.calls.iter().flat_map(|call| call.operands());
-        members.filter(|(_, id)| !is_inside(*id)).collect()
+        self.operands.clone()
     }
 
     fn bound(&self, b: &Bindings<'_>, show: &mut dyn FnMut(&dyn Kernel)) {

@@ -76,7 +76,7 @@ impl Op for Clamp {
 
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         // Also where one of them is no number.
-        if !(self.min <= self.max) {
+        if self.min.is_nan() || self.max.is_nan() || self.min > self.max {
             return Err(format!(
                 "expected a smallest result below the largest, got {} and {}",
                 self.min, self.max

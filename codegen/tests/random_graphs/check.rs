@@ -159,7 +159,7 @@ fn whole(bytes: &[u8], log: &mut Vec<String>) -> Result<Outcome, Failure> {
     };
     // The class-activation map of those that have one.
     let graph = match cam::with_map(graph.clone()) {
-        Ok(with_map) if rng.next() % 2 == 0 => with_map,
+        Ok(with_map) if rng.next().is_multiple_of(2) => with_map,
         Ok(_) => graph,
         Err(error) => {
             sane(&error)?;
@@ -185,7 +185,7 @@ fn whole(bytes: &[u8], log: &mut Vec<String>) -> Result<Outcome, Failure> {
     let formats = apart.tensors.iter().map(|t| format!("{} {}", t.name, t.format.name()));
     log.push(format!("lowered for {}: {}", target.name, formats.collect::<Vec<_>>().join(", ")));
     if let Some(calibrated) = &calibrated
-        && (setup.slow || rng.next() % 8 == 0)
+        && (setup.slow || rng.next().is_multiple_of(8))
     {
         told(&q, &apart, calibrated, &samples)?;
     }
@@ -205,16 +205,16 @@ fn whole(bytes: &[u8], log: &mut Vec<String>) -> Result<Outcome, Failure> {
     }
     for target in TARGETS {
         // Each second one: a million graphs meet all of them often enough.
-        if rng.next() % 2 == 0 && !setup.slow {
+        if rng.next().is_multiple_of(2) && !setup.slow {
             continue;
         }
         let mut target = target.clone();
-        if rng.next() % 4 == 0 {
+        if rng.next().is_multiple_of(4) {
             target.threads = 1 + rng.next() as usize % 4;
         }
         let program = must(lower(&q, &target, Metadata::default()), &target)?;
         same_bytes(&program, &inputs, &expected, setup.slow)?;
-        if setup.slow || rng.next() % 16 == 0 {
+        if setup.slow || rng.next().is_multiple_of(16) {
             tuned(&q, &target, &program, &inputs, &expected, &mut rng)?;
         }
         if setup.slow {
@@ -327,7 +327,7 @@ fn quantized(
             if float {
                 // Of one name, the first value is found.
                 let found = |n: &&niello_codegen::graph::Node| q.graph.find(&n.name) == Some(n.output());
-                let makers = q.graph.nodes.iter().filter(found).filter(|_| rng.next() % 3 == 0);
+                let makers = q.graph.nodes.iter().filter(found).filter(|_| rng.next().is_multiple_of(3));
                 let makers: Vec<String> = makers.map(|n| q.graph.values[n.output().0].name.clone()).collect();
                 let named = makers.into_iter().map(|name| (name, MODES[rng.next() as usize % 4])).collect();
                 float::layers(&mut q, &named)?;
@@ -424,7 +424,7 @@ fn any_inputs(program: &Program, sample: &[Tensor<f32>], rng: &mut Rng) -> Vec<V
         let info = program.tensor(*id);
         match info.format {
             Format::Float(_) => {
-                let special = rng.next() % 4 == 0;
+                let special = rng.next().is_multiple_of(4);
                 let mut number = |x: &f32| match rng.next() as usize % 64 {
                     i if special && i < SPECIAL.len() => SPECIAL[i],
                     _ => x * 1.5 * rng.unit(),

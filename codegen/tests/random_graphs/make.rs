@@ -88,7 +88,7 @@ impl WeightSource for Source {
                 let filter = i / fan_in;
                 match spread {
                     Spread::Times(factor) => factor * value,
-                    Spread::Sparse if self.rng.next() % 4 != 0 => 0.0,
+                    Spread::Sparse if !self.rng.next().is_multiple_of(4) => 0.0,
                     Spread::DeadFilters if filter % 2 == 1 => 0.0,
                     Spread::FadedFilters if filter % 2 == 1 => 1e-30 * value,
                     Spread::Zeros => 0.0,
@@ -582,7 +582,7 @@ impl Maker<'_, '_> {
             _ => n.pick(&(1..=s.c).filter(|d| s.c.is_multiple_of(*d)).collect::<Vec<_>>()),
         };
         let out = match style % 5 {
-            3 if style % 7 != 0 => s.c,
+            3 if !style.is_multiple_of(7) => s.c,
             _ => {
                 n.pick(&[8usize, 1, 2, 3, 4, 5, 6, 8, 12, 16, 17, 24, 32, 40, 8, 16]).next_multiple_of(groups)
             }
@@ -687,7 +687,7 @@ impl Maker<'_, '_> {
         let Some(y) = self.value(n, fits) else { return };
         let y = if y == x && !n.once_in(4) {
             let others = self.values.iter().filter(|v| !v.1 && v.0 != x && fits(self.b.shape(v.0)));
-            others.map(|v| v.0).last().unwrap_or(x)
+            others.map(|v| v.0).next_back().unwrap_or(x)
         } else {
             y
         };

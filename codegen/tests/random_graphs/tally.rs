@@ -87,7 +87,7 @@ pub(crate) fn class(failure: &str) -> String {
         if c == ':' && class.contains("error") && class.contains("element") {
             break;
         }
-        if !quoted && !(c.is_ascii_digit() && !class.contains("panic")) && class.len() < 150 {
+        if !quoted && (class.contains("panic") || !c.is_ascii_digit()) && class.len() < 150 {
             class.push(c);
         }
     }
