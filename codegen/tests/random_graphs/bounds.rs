@@ -186,11 +186,14 @@ impl Layer<'_> {
                 self.within(result, rounding + lost, share)
             }
             "Add" | "Sub" => {
-                // Each operand is rounded at the common scale, twice the larger one, with so many more bits.
+                // Each operand is rounded at the common scale, twice the larger one, with so many more bits. Where the factor to the result is cut,
+                // because sums would be shifted out of 31 bits, less than half a step of an operand is lost.
                 let bits = if self.is_wide() { 15 } else { 20 };
                 let scale = |i: usize| self.inputs[i].format.step().map_or(0.0, f64::from);
-                let common = 2.0 * scale(0).max(scale(1)) / (1u64 << bits) as f64;
-                self.within(result, ROUNDED + 1.5 * common / step, FACTOR)
+                let coarser = scale(0).max(scale(1));
+                let factor = 2.0 * coarser / (1u64 << bits) as f64 / step;
+                let lost = if factor > 4.0 { 0.5 * coarser / step } else { 0.0 };
+                self.within(result, ROUNDED + 1.5 * factor + lost, FACTOR)
             }
             // Fixed point: the exponential's polynomial and the reciprocal are off by some 2^-16 of one, the shift by half a step.
             "Softmax" => self.within(result, 0.6, 1e-4),
