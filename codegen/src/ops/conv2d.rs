@@ -109,9 +109,12 @@ impl Conv2d {
         result
     }
 
-    /// The mean input under each weight of `group`, from the calibrated mean of each channel.
+    /// The mean input under each weight, from the calibrated mean of each channel, within what the input's format can hold.
     fn expected_input(&self, cx: &Lowering<'_>) -> Option<Vec<f64>> {
-        let means = cx.channel_means(cx.node().inputs[0])?;
+        let input = cx.node().inputs[0];
+        let means = cx.channel_means(input)?;
+        let (low, high) = cx.format(input).range().unwrap_or((f32::MIN, f32::MAX));
+        let means: Vec<f64> = means.iter().map(|mean| mean.clamp(low.into(), high.into())).collect();
         // With several groups each output sees other channels; rows of all groups have the same length.
         (self.params.groups == 1)
             .then(|| means.iter().copied().cycle().take(self.taps() * means.len()).collect())
