@@ -14,7 +14,6 @@ use crate::{
     quantize::{Groups, QGraph, given_format},
     ranges::{Ranges, ValueRange},
 };
-use sha2::{Digest, Sha256};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
@@ -173,11 +172,6 @@ fn other_network(what: String) -> Error {
 /// The first digits of a hash.
 pub(crate) fn short(hash: &str) -> &str {
     hash.get(..12).unwrap_or(if hash.is_empty() { "no hash" } else { hash })
-}
-
-/// SHA-256 in hexadecimal.
-pub(crate) fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// The name of every value, with `#2` and so on behind the second of one name and those after it.

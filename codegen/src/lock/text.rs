@@ -1,7 +1,7 @@
 //! Between locks and their text: TOML with one line per tensor, and a hash of all lines in the last one.
 
-use super::{Lock, MEND, Origin, sha256};
-use crate::{int16::Wide, ranges::ValueRange};
+use super::{Lock, MEND, Origin};
+use crate::{int16::Wide, ranges::ValueRange, weights::sha256_of};
 use serde::Deserialize;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -100,7 +100,7 @@ pub(super) fn render(lock: &Lock) -> String {
             line(&mut text, rounding, &format!("[{}]", sums.join(", ")));
         }
     }
-    let sum = sha256(text.as_bytes());
+    let sum = sha256_of(text.as_bytes());
     text + SEAL + &sum + "\n"
 }
 
@@ -128,7 +128,7 @@ pub(super) fn parse(text: &str) -> Result<Lock, String> {
         return Err(format!("is cut off: its last line is not `{}…`; {MEND}", SEAL));
     };
     let body = text.rfind(SEAL).map_or("", |at| &text[..at]);
-    if seal != sha256(body.as_bytes()) {
+    if seal != sha256_of(body.as_bytes()) {
         return Err(format!(
             "has been edited or damaged: its lines do not have the hash in the last one; {MEND}"
         ));
@@ -296,7 +296,7 @@ mod tests {
         let text = render(&sample());
         assert!(text.contains(from), "{from}");
         let body = text[..text.rfind(SEAL).unwrap()].replace(from, to);
-        parse(&format!("{body}{SEAL}{}\n", sha256(body.as_bytes())))
+        parse(&format!("{body}{SEAL}{}\n", sha256_of(body.as_bytes())))
     }
 
     #[test]

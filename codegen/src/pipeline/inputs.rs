@@ -4,10 +4,9 @@ use crate::{
     Graph, Tensor,
     error::{Error, Result},
     graph::{Shape, ValueId},
-    lock::sha256,
     network::Network,
     recipe::{CalibrationSet, Recipe},
-    weights::{NamedTensor, read_tensors, seeded_values},
+    weights::{NamedTensor, read_tensors, seeded_values, sha256_of},
 };
 use niello_imaging::{Picture, Preprocess};
 use std::{
@@ -61,13 +60,13 @@ impl Inputs<'_> {
         let hashes: String = match self {
             Inputs::Pictures { files, .. } => files
                 .iter()
-                .map(|file| Ok(sha256(&std::fs::read(file).map_err(Error::io("cannot read", file))?)))
+                .map(|file| Ok(sha256_of(&std::fs::read(file).map_err(Error::io("cannot read", file))?)))
                 .collect::<Result<_>>()?,
-            Inputs::Bundled { files, .. } => files.iter().map(|(_, bytes)| sha256(bytes)).collect(),
+            Inputs::Bundled { files, .. } => files.iter().map(|(_, bytes)| sha256_of(bytes)).collect(),
             Inputs::Tensors { sha256, .. } => return Ok(sha256.clone()),
             Inputs::Seeded { .. } | Inputs::Normal { .. } => return Ok(String::new()),
         };
-        Ok(sha256(hashes.as_bytes()))
+        Ok(sha256_of(hashes.as_bytes()))
     }
 
     /// One tensor for every input of `graph`, sample by sample.
@@ -110,7 +109,7 @@ pub(super) fn calibration_inputs<'a>(
         Some(CalibrationSet::Tensors(path)) => {
             let samples = read_samples(&path, graph)?;
             let bytes = std::fs::read(&path).map_err(Error::io("cannot read", &path))?;
-            Ok(Inputs::Tensors { samples, sha256: sha256(&bytes) })
+            Ok(Inputs::Tensors { samples, sha256: sha256_of(&bytes) })
         }
         None if recipe.seeded => Ok(Inputs::Seeded { count: SEEDED_INPUTS.len().max(labels), labels }),
         None if network.generates() => Ok(Inputs::Normal { labels }),

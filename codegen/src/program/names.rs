@@ -8,7 +8,7 @@ const FUSED: char = '+';
 /// An empty name: no other is written so.
 const EMPTY: &str = "%";
 
-/// A name as one word, without [`FUSED`].
+/// A name as one word, without `FUSED`.
 pub fn word(name: &str) -> String {
     let mut word = if name.is_empty() { EMPTY.into() } else { String::with_capacity(name.len()) };
     for c in name.chars() {

@@ -14,6 +14,7 @@ mod seeded;
 mod sharded;
 mod zeros;
 
+pub(crate) use self::safetensors::sha256_of;
 pub use self::safetensors::{NamedTensor, SafeTensorsFile, read_tensors, wrapper_prefix};
 pub use near::near_matches;
 pub use seeded::{Seeded, seeded_input, seeded_values};

@@ -132,7 +132,7 @@ impl SafeTensorsFile {
 
     /// SHA-256 of the whole file, in hexadecimal. Of several files: of what `sha256sum` prints for all shards in the order of their names.
     pub fn sha256(&self) -> String {
-        self.sha256.clone().unwrap_or_else(|| hex_sha256(&self.bytes))
+        self.sha256.clone().unwrap_or_else(|| sha256_of(&self.bytes))
     }
 
     /// Names and shapes of all tensors, by name.
@@ -245,7 +245,7 @@ fn other_format(name: &Path, bytes: &[u8]) -> Option<String> {
 }
 
 /// SHA-256 in hexadecimal.
-pub(super) fn hex_sha256(bytes: &[u8]) -> String {
+pub(crate) fn sha256_of(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
 }
 
@@ -580,9 +580,9 @@ mod tests {
         // The hash is of every shard, and of nothing else.
         let hash = file.sha256();
         let text = [one, two]
-            .map(|name| format!("{}  {name}\n", hex_sha256(&std::fs::read(at(name)).unwrap())))
+            .map(|name| format!("{}  {name}\n", sha256_of(&std::fs::read(at(name)).unwrap())))
             .concat();
-        assert_eq!(hash, hex_sha256(text.as_bytes()));
+        assert_eq!(hash, sha256_of(text.as_bytes()));
         std::fs::write(at(two), file_of(&[("module.b", 2.5)])).unwrap();
         assert_ne!(SafeTensorsFile::open(&index).unwrap().sha256(), hash);
 

@@ -1,6 +1,6 @@
 //! Checkpoints of several files: an index, `model.safetensors.index.json`, says in which file ("shard") each tensor lies.
 
-use super::{SafeTensorsFile, other_formats::is_text, safetensors::hex_sha256};
+use super::{SafeTensorsFile, other_formats::is_text, safetensors::sha256_of};
 use crate::error::{Error, Result};
 use serde::Deserialize;
 use std::{
@@ -65,7 +65,7 @@ impl SafeTensorsFile {
             }
             let data = read(shard).map_err(|e| fail(format!("its shard `{shard}` cannot be read: {e}")))?;
             let file = Self::from_bytes(name.with_file_name(shard), data)?;
-            hashes += &format!("{}  {shard}\n", hex_sha256(&file.bytes));
+            hashes += &format!("{}  {shard}\n", sha256_of(&file.bytes));
             for (tensor, mut entry) in file.entries {
                 match map.get(&tensor) {
                     Some(own) if own == shard => {}
@@ -82,6 +82,6 @@ impl SafeTensorsFile {
         if let Some((tensor, shard)) = map.iter().find(|(tensor, _)| !entries.contains_key(*tensor)) {
             return Err(fail(format!("`{tensor}` is not in its shard `{shard}`")));
         }
-        Ok(Self::with_entries(name, bytes, entries, Some(hex_sha256(hashes.as_bytes()))))
+        Ok(Self::with_entries(name, bytes, entries, Some(sha256_of(hashes.as_bytes()))))
     }
 }
