@@ -227,7 +227,7 @@ fn sizes_beyond_all_memory() {
                 &["has more than 2147483647 elements", "choose a smaller input"],
             ),
             (
-                "compile --model anam_net --input 4096x4096 --out made".into(),
+                "compile --model anam_net --input 4096x3072 --out made".into(),
                 &["the float reference would keep", "choose a smaller input"],
             ),
         ],
