@@ -154,7 +154,7 @@ impl Statistics {
             self.limit *= 2.0;
             doublings += 1;
         }
-        if doublings == 0 {
+        if doublings == 0 || self.pixels == 0 {
             return;
         }
         let mut wider = vec![0.0; BINS];
