@@ -60,6 +60,9 @@ const REFUSALS: &[(&str, &str)] = &[
     ("holds labels", "labels are no numbers"),
     ("is label, ", "labels are no numbers"),
     ("dB above the noise", "budget not met"),
+    ("classes, got", "too many classes"),
+    // The source of weights has no more.
+    ("`: too large", "too many weights"),
 ];
 
 /// What no user can make sense of.
