@@ -22,6 +22,7 @@ use serde_json::Value;
 use std::{
     fs,
     path::Path,
+    process::Command,
     time::{Duration, Instant},
 };
 use support::{Room, Tensors, safetensors, shared, tensors};
@@ -56,6 +57,17 @@ fn pruned(value: f32) -> Tensors {
     let bias = &mut all.get_mut("conv2d_list.0.bias").unwrap().1;
     [3, 11, 19].iter().for_each(|filter| bias[*filter] = 0.41);
     all
+}
+
+/// Warnings and output of a command that works.
+fn told(room: &Room, words: &str) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_niello"))
+        .args(words.split_whitespace())
+        .current_dir(room.path(""))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "niello {words}");
+    String::from_utf8(output.stderr).unwrap() + &String::from_utf8(output.stdout).unwrap()
 }
 
 #[test]
@@ -140,16 +152,7 @@ fn overflow_in_half_precision_is_a_warning_of_the_build_and_of_verify() {
     let words = |format: &str| {
         format!("{CNN} --preprocess raw --weights w.safetensors --calibrate a.npy --format {format}")
     };
-    let told = |command: &str, format: &str| {
-        let line = format!("{command} {}", words(format));
-        let output = std::process::Command::new(env!("CARGO_BIN_EXE_niello"))
-            .args(line.split_whitespace())
-            .current_dir(room.path(""))
-            .output()
-            .unwrap();
-        assert!(output.status.success());
-        String::from_utf8(output.stderr).unwrap() + &String::from_utf8(output.stdout).unwrap()
-    };
+    let told = |command: &str, format: &str| told(&room, &format!("{command} {}", words(format)));
     for format in ["f16", "f16-native", "f16-winograd"] {
         let built = told("report", format);
         assert!(built.contains("warning: `conv2d_list.0.relu` reaches 100"), "{format}: {built}");
@@ -168,12 +171,7 @@ fn a_layer_that_died_is_a_warning() {
     room.write("w.safetensors", safetensors(&all));
     write(&room, "a.npy", plain(1));
     let line = format!("report {CNN} --preprocess raw --weights w.safetensors --calibrate a.npy");
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_niello"))
-        .args(line.split_whitespace())
-        .current_dir(room.path(""))
-        .output()
-        .unwrap();
-    let text = String::from_utf8(output.stderr).unwrap();
+    let text = told(&room, &line);
     assert!(text.contains("warning: `conv2d_list.0.relu` is 0 for every calibration input"), "{text}");
 }
 
