@@ -28,7 +28,7 @@ pub struct Mul {
     pub a_zero_point: i8,
     /// Zero point of `b`.
     pub b_zero_point: i8,
-    /// `s_a s_b / s_out`, shifting left by no more than [`Mul::LARGEST_SHIFT`].
+    /// `s_a s_b / s_out`, shifting left by no more than 15: `255 * 255 * 2^15 < 2^31`.
     pub multiplier: Multiplier,
     /// Zero point, clamp and rounding of the output.
     pub stage: OutputStage,
@@ -38,9 +38,6 @@ pub struct Mul {
 const PRODUCT: usize = 24;
 
 impl Mul {
-    /// What keeps everything within 32 bits: `255 * 255 * 2^15 < 2^31`.
-    pub const LARGEST_SHIFT: i32 = 15;
-
     fn pairs<'m>(&self, mem: &Memory<'m>) -> Option<Pairs<'m>> {
         Pairs::new(mem.write(&self.output)?, mem.read(&self.a)?, mem.read(&self.b)?)
     }
