@@ -31,12 +31,18 @@ impl Folder {
         Self { path, entries: BTreeMap::new(), board: None }
     }
 
-    /// Writes a model. `build` gets its target, and stays what other models are made from.
+    /// Writes a model. `build` gets its target, and stays what other models are made from; `own` is the target of the recipe.
     ///
     /// # Errors
     /// A target or board that there is not, a model that does not fit, files that cannot be read or written.
-    pub(crate) fn model(&mut self, model: &Model, build: &mut Build, pictures: Option<&Path>) -> Result<()> {
-        let own = build.recipe.target.clone();
+    pub(crate) fn model(
+        &mut self,
+        model: &Model,
+        build: &mut Build,
+        own: &Target,
+        pictures: Option<&Path>,
+    ) -> Result<()> {
+        let own = own.clone();
         match (&model.target, &model.board) {
             (None, None) => build.place(own)?,
             (target, board) => {

@@ -51,11 +51,16 @@ fn run() -> Result<()> {
                 folder.layers(model)?;
                 continue;
             }
-            let build = match &mut build {
+            let (build, own) = match &mut build {
                 Some(build) => build,
-                none => none.insert(quantized(model)?),
+                none => {
+                    let build = quantized(model)?;
+                    // A model that is placed leaves its target with the build.
+                    let own = build.recipe.target.clone();
+                    none.insert((build, own))
+                }
             };
-            folder.model(model, build, plan.pictures.as_deref())?;
+            folder.model(model, build, own, plan.pictures.as_deref())?;
         }
     }
     for (name, folder) in folders {
