@@ -7,9 +7,9 @@ mod support;
 use niello_codegen::{
     Tensor,
     execute::Executor,
+    format::{Format, QParams},
     passes::optimize,
     pipeline::{Build, build, import},
-    quantize::{Format, QParams},
     recipe::{Numbers, Range, Recipe},
     report::report,
     verify::verify,

@@ -267,7 +267,7 @@ impl Statistics {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::Shape;
+    use crate::tensor::Shape;
 
     fn recorded(values: &[f32]) -> Statistics {
         let mut s = Statistics::default();

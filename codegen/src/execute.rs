@@ -2,9 +2,9 @@
 
 use crate::{
     error::{Error, Result},
+    format::{Format, QParams},
     graph::ValueId,
     program::{Field, Program, Ref, TensorInfo},
-    quantize::{Format, QParams},
     tensor::Tensor,
 };
 use niello_kernels::{Float, Isa, Memory, float::half, memory::Element};

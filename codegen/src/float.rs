@@ -5,48 +5,16 @@
 
 use crate::{
     error::{Error, Result},
+    format::{Format, Mode},
     graph::{Graph, Node, Value, ValueId},
     ops::Rescale,
-    quantize::{Format, QGraph, label_values},
+    quantize::{QGraph, label_values},
 };
-use niello_kernels::{Float, Rounding};
+use niello_kernels::Rounding;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
-
-/// How a layer computes in floating point; `docs/arithmetic.md` has the order of every sum.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Mode {
-    /// Single precision.
-    F32,
-    /// Half precision in memory, single precision in between.
-    F16,
-    /// As [`Mode::F16`]; convolutions add products in half precision.
-    F16Native,
-    /// As [`Mode::F16Native`]; dense 3x3 convolutions of stride 1 by Winograd's algorithm, whose sums are rounded elsewhere.
-    F16Winograd,
-}
-
-impl Mode {
-    /// Its name: `f32`, `f16`, `f16-native` or `f16-winograd`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::F32 => "f32",
-            Self::F16 => "f16",
-            Self::F16Native => "f16-native",
-            Self::F16Winograd => "f16-winograd",
-        }
-    }
-
-    /// The type of its tensors.
-    pub const fn float(self) -> Float {
-        match self {
-            Self::F32 => Float::F32,
-            Self::F16 | Self::F16Native | Self::F16Winograd => Float::F16,
-        }
-    }
-}
 
 /// The graph with every layer in `mode`.
 pub fn everywhere(graph: Graph, mode: Mode) -> QGraph {
@@ -74,7 +42,7 @@ pub fn layers(q: &mut QGraph, named: &BTreeMap<String, Mode>) -> Result<()> {
     for (name, mode) in named {
         let refuse = |why: String| Error::Invalid(format!("{}: {why}", mode.name()));
         let Some(id) = q.graph.find(name) else {
-            let near = crate::weights::near_matches(name, q.graph.values.iter().map(|v| v.name.as_str()));
+            let near = crate::text::near_matches(name, q.graph.values.iter().map(|v| v.name.as_str()));
             return Err(refuse(format!("no layer `{name}`; near: {}", near.join(", "))));
         };
         let Some(at) = q.graph.producer(id) else {

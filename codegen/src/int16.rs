@@ -1,7 +1,7 @@
 //! Mixed precision: 16 bits where 8 are too coarse.
 //!
 //! [`widen`] gives named layers 16 bits, their results or their weights. What must share a scale with a result
-//! ([`crate::ops::RangeRule::SameAsInputs`]) gets 16 bits too; where an operator reads one and cannot ([`crate::ops::Op::takes_int16`]), a
+//! ([`crate::format::RangeRule::SameAsInputs`]) gets 16 bits too; where an operator reads one and cannot ([`crate::ops::Op::takes_int16`]), a
 //! [`crate::ops::Rescale`] goes in between, and also where a network's input, which keeps 8 bits, is concatenated with one. [`choose`] finds the layers by itself: what 8 bits are coarsest for comes first, as much as an error
 //! budget needs.
 
@@ -9,9 +9,10 @@ use crate::{
     calibrate::Calibration,
     error::{Error, Result},
     execute::Executor,
+    format::Format,
     graph::{Graph, Node, ValueId},
     lower::{Target, lower_quickly},
-    quantize::{Format, Groups, QGraph},
+    quantize::{Groups, QGraph},
     ranges::Seen,
     tensor::Tensor,
     verify::Comparison,
@@ -36,7 +37,7 @@ pub fn widen(q: &mut QGraph, calibration: &impl Seen, wide: &Wide) -> Result<()>
     let groups = Groups::apart_from_inputs(&q.graph).members().collect::<Vec<_>>();
     let find = |name: &String| {
         q.graph.find(name).ok_or_else(|| {
-            let near = crate::weights::near_matches(name, q.graph.values.iter().map(|v| v.name.as_str()));
+            let near = crate::text::near_matches(name, q.graph.values.iter().map(|v| v.name.as_str()));
             Error::Invalid(format!("int16: no layer `{name}`; near: {}", near.join(", ")))
         })
     };

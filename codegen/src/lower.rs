@@ -5,15 +5,17 @@ mod auto;
 use crate::{
     chains,
     error::{Error, Result},
+    format::{Codes, Format, QParams},
     graph::{Graph, Node, ValueId},
     plan::{self, Placement},
-    program::{Blob, BlobBuilder, Call, Const, Location, Metadata, Pod, Program, Step, TensorInfo, names},
-    quantize::{Format, QGraph, QParams},
-    tuning::{Choices, Tuning},
+    program::{
+        self, Blob, BlobBuilder, Call, Choices, Const, Location, MemoryPlan, Metadata, Pod, Program, Step,
+        TensorInfo, names,
+    },
+    quantize::QGraph,
+    tuning::Tuning,
 };
-use niello_kernels::{
-    Bounds, Float, Layout, Multiplier, OutputStage, Region, Rounding, Space, Width, conv::part_of_scratch,
-};
+use niello_kernels::{Float, Layout, Multiplier, OutputStage, Rounding, Space, Width, conv::part_of_scratch};
 use std::{
     any::Any,
     collections::{BTreeMap, BTreeSet},
@@ -150,31 +152,6 @@ impl Draft {
     pub(crate) fn uses(&self) -> plan::Use<'_> {
         let Self { reads, writes, scratch, in_place, .. } = self;
         plan::Use { reads, writes: *writes, scratch: *scratch, in_place }
-    }
-}
-
-/// How real numbers are coded, with 8 bits or 16.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Codes {
-    /// Width of a code.
-    pub width: Width,
-    /// `real = scale * (q - zero_point)`.
-    pub scale: f32,
-    /// 0 at 16 bits.
-    pub zero_point: i32,
-}
-
-impl Codes {
-    /// Zero point and clamp of an output with a fused activation of range `[min, max]`.
-    pub fn bounds(self, min: f32, max: f32) -> Bounds {
-        let (lowest, highest) = match self.width {
-            Width::Int8 => (-128, 127),
-            Width::Int16 => (-32767, 32767),
-        };
-        let code =
-            |x: f32| ((x / self.scale).round() + self.zero_point as f32).clamp(lowest as f32, highest as f32);
-        let clamp = |x: f32, otherwise: i32| if x.is_finite() { code(x) as i32 } else { otherwise };
-        Bounds { zero_point: self.zero_point, min: clamp(min, lowest), max: clamp(max, highest) }
     }
 }
 
@@ -536,7 +513,7 @@ pub(crate) fn lower_quickly(q: &QGraph, target: &Target) -> Result<Program> {
 /// Steps with their memory plan.
 struct Planned {
     drafts: Vec<Draft>,
-    plan: plan::MemoryPlan,
+    plan: MemoryPlan,
 }
 
 impl Planned {
@@ -651,7 +628,7 @@ impl<'a> Base<'a> {
             corrections,
             tuned: target.tuning.choices.clone(),
         };
-        plan::verify(&program)?;
+        program::verify(&program)?;
         program.check_fits_its_memory()?;
         Ok(program)
     }
@@ -723,6 +700,3 @@ fn fusible(q: &QGraph, placement: &Placement) -> BTreeSet<ValueId> {
         .map(Node::output)
         .collect()
 }
-
-/// No scratch.
-pub(crate) const NO_SCRATCH: Region = Region::EMPTY;

@@ -88,7 +88,7 @@ pub trait Networks: Sync {
         let all = self.all();
         all.iter().chain(&self.unlisted()).find(|n| n.name() == name).copied().ok_or_else(|| {
             let names: Vec<&str> = all.iter().map(|n| n.name()).collect();
-            let near = crate::weights::near_matches(name, names.iter().copied());
+            let near = crate::text::near_matches(name, names.iter().copied());
             let hint = if near.is_empty() {
                 format!("none of the {} known ones has a name like it", names.len())
             } else {

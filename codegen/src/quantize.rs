@@ -1,6 +1,6 @@
 //! Number formats: a scale and zero point for every tensor.
 //!
-//! Ranges come from [`crate::ranges`]. Tensors that must share a scale (both sides of a max pool, see [`crate::ops::RangeRule`]) form one
+//! Ranges come from [`crate::ranges`]. Tensors that must share a scale (both sides of a max pool, see [`crate::format::RangeRule`]) form one
 //! group with one range. So do the operands and the result of a concatenation, where that costs nothing: an operand whose format an operator
 //! fixes, or that is much smaller than the result and read by others too, keeps a format of its own, and a rescaled copy is concatenated.
 //! Weights are quantised later, by the operators, from what is decided here.
@@ -8,111 +8,16 @@
 use crate::{
     calibrate::{Calibration, Statistics},
     error::Result,
-    float::Mode,
+    format::{Format, Mode, QParams, RangeRule},
     graph::{Graph, Node, Value, ValueId},
-    ops::{RangeRule, Rescale},
+    ops::Rescale,
     ranges::{Ranges, Seen},
 };
-use niello_kernels::{Float, Rounding};
+use niello_kernels::Rounding;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
-
-/// Scale and zero point of an int8 tensor: `real = scale * (q - zero_point)`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct QParams {
-    /// Positive; single precision, as in TensorFlow Lite files.
-    pub scale: f32,
-    /// The code of 0.
-    pub zero_point: i8,
-}
-
-impl QParams {
-    /// The finest format that covers `[min, max]` and 0.
-    pub fn from_range(min: f32, max: f32) -> Self {
-        let (min, max) = (min.min(0.0) as f64, max.max(0.0) as f64);
-        let scale = ((max - min) / 255.0) as f32;
-        // All values 0 (or denormal): any scale will do.
-        let scale = if scale >= f32::MIN_POSITIVE { scale } else { 1.0 / 255.0 };
-        let zero_point = (-128.0 - min / scale as f64).round().clamp(-128.0, 127.0) as i8;
-        Self { scale, zero_point }
-    }
-
-    /// Nearest code, ties away from zero, clamped; for what is no number the code of 0.
-    pub fn quantize(self, x: f32) -> i8 {
-        let x = if x.is_nan() { 0.0 } else { x };
-        ((x / self.scale).round() + self.zero_point as f32).clamp(-128.0, 127.0) as i8
-    }
-
-    /// What a code stands for; finite, also where the ends of the codes are beyond single precision.
-    pub fn dequantize(self, q: i8) -> f32 {
-        (self.scale * (q as i32 - self.zero_point as i32) as f32).clamp(f32::MIN, f32::MAX)
-    }
-
-    /// Smallest and largest value that can be represented.
-    pub fn range(self) -> (f32, f32) {
-        (self.dequantize(-128), self.dequantize(127))
-    }
-}
-
-/// What the bytes of a tensor mean.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Format {
-    /// Quantised numbers.
-    Int8(QParams),
-    /// Numbers of 16 bits, two bytes each, little-endian: `real = scale * q`, `q` in `[-32767, 32767]`.
-    Int16 {
-        /// Positive.
-        scale: f32,
-    },
-    /// Numbers in floating point, little-endian.
-    Float(Float),
-    /// Class labels, 0 to 127.
-    Label,
-}
-
-impl Format {
-    /// Bytes of one code.
-    pub fn bytes(self) -> usize {
-        match self {
-            Self::Int8(_) | Self::Label => 1,
-            Self::Int16 { .. } => 2,
-            Self::Float(float) => float.bytes(),
-        }
-    }
-
-    /// Its name: `int8`, `int16`, `f16`, `f32` or `label`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Int8(_) => "int8",
-            Self::Int16 { .. } => "int16",
-            Self::Float(Float::F16) => "f16",
-            Self::Float(Float::F32) => "f32",
-            Self::Label => "label",
-        }
-    }
-
-    /// The step between codes; `None` for labels and floating point.
-    pub fn step(self) -> Option<f32> {
-        match self {
-            Self::Int8(q) => Some(q.scale),
-            Self::Int16 { scale } => Some(scale),
-            Self::Float(_) | Self::Label => None,
-        }
-    }
-
-    /// Smallest and largest value that can be represented; `None` for labels.
-    pub fn range(self) -> Option<(f32, f32)> {
-        match self {
-            Self::Int8(q) => Some(q.range()),
-            Self::Int16 { scale } => Some((-32767.0 * scale, 32767.0 * scale)),
-            Self::Float(Float::F16) => Some((-65504.0, 65504.0)),
-            Self::Float(Float::F32) => Some((f32::MIN, f32::MAX)),
-            Self::Label => None,
-        }
-    }
-}
 
 /// How a tensor's range is chosen.
 #[derive(Clone, Copy, Debug, PartialEq)]

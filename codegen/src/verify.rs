@@ -3,9 +3,9 @@
 use crate::{
     error::Result,
     execute::Executor,
+    format::Format,
     graph::{Graph, ValueId},
     program::Program,
-    quantize::Format,
     tensor::Tensor,
 };
 use serde::Serialize;

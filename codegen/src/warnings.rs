@@ -2,10 +2,10 @@
 //! half precision.
 
 use crate::{
+    format::{Format, RangeRule},
     graph::{Node, ValueId},
-    ops::RangeRule,
     program::Program,
-    quantize::{Format, QGraph, width},
+    quantize::{QGraph, width},
     ranges::Seen,
     verify::Verification,
 };

@@ -4,12 +4,12 @@ mod common;
 
 use niello_codegen::{
     board::{Board, check, elf_usage, peak, usage},
-    float::{Mode, everywhere},
+    float::everywhere,
+    format::{Format, Mode},
     int16::{Wide, widen},
     lower::{Target, lower},
     passes::optimize,
     program::{Metadata, Program},
-    quantize::Format,
 };
 use std::{fs, path::Path};
 

@@ -7,11 +7,11 @@ use niello_codegen::{
     Graph, GraphBuilder, Shape, ValueId,
     cam::{self, of_class, peak, with_map},
     execute::Executor,
+    format::Format,
     graph::ConvParams,
     lower::{Target, lower},
     ops::{AveragePool2d, GlobalAveragePool, PointWise},
     program::{Metadata, Program},
-    quantize::Format,
 };
 
 /// Maps of 12 channels, 7x5.

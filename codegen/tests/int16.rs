@@ -7,6 +7,7 @@ use niello_codegen::{
     Graph, Shape, Tensor, ValueId,
     calibrate::Calibration,
     execute::Executor,
+    format::Format,
     graph::{BatchNormParams, ConvParams},
     int16::{Wide, choose, widen},
     lower::{TARGETS, Target, lower, lower_apart},
@@ -16,7 +17,7 @@ use niello_codegen::{
     },
     passes::optimize,
     program::{Metadata, Program},
-    quantize::{Format, QGraph, QuantizeOptions, quantize},
+    quantize::{QGraph, QuantizeOptions, quantize},
     verify::verify,
 };
 

@@ -11,9 +11,9 @@ use niello_codegen::{
     golden::{Bundle, Golden, Source, check, record},
     graph::ConvParams,
     lower::{Target, lower, lower_apart},
-    program::{Metadata, Program},
+    program::{Choice, Choices, Metadata, Program},
     report::report,
-    tuning::{Choice, Choices, Costs, search::pick},
+    tuning::{Costs, search::pick},
 };
 use niello_kernels::Isa;
 use niello_runtime::{self_test::Checksum, weights::WeightCheck};

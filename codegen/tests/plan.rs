@@ -9,8 +9,7 @@ use niello_codegen::{
     Graph, Shape, ValueId,
     graph::ConvParams,
     ops::{GlobalAveragePool, Sub},
-    plan::verify,
-    program::{Bindings, Field, Program, Ref},
+    program::{Bindings, Field, Program, Ref, verify},
 };
 use niello_kernels::{Operand, Region, Space};
 use std::collections::HashMap;

@@ -6,12 +6,13 @@ use common::{calibrated, graph, quantized, sample};
 use niello_codegen::{
     Graph, Shape,
     execute::Executor,
-    float::{Mode, everywhere},
+    float::everywhere,
+    format::{Format, Mode, QParams},
     graph::ConvParams,
     lower::{TARGETS, lower},
     ops::{self, ArgMax, Function, MaxPool2d, PointWise, Resize, ResizeMode, Softmax},
     program::Metadata,
-    quantize::{Format, QGraph, QParams, QuantizeOptions, RangeMethod, quantize},
+    quantize::{QGraph, QuantizeOptions, RangeMethod, quantize},
 };
 
 fn format(q: &QGraph, name: &str) -> Format {

@@ -8,9 +8,9 @@ use niello_codegen::{
     execute::Executor,
     graph::{ConvParams, TransposedConvParams},
     lower::{TARGETS, Target, lower},
-    program::{Metadata, Program},
+    program::{Choice, Choices, Metadata, Program},
     quantize::QGraph,
-    tuning::{Choice, Choices, Tuning},
+    tuning::Tuning,
 };
 use niello_kernels::Isa;
 

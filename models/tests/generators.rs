@@ -5,8 +5,8 @@ mod common;
 use niello_codegen::{
     Error, Result,
     execute::Executor,
+    format::Format,
     pipeline::{Build, Task, build},
-    quantize::Format,
     recipe::{Head, Recipe},
     verify::verify,
 };

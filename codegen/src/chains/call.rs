@@ -3,8 +3,8 @@
 use super::group::Group;
 use crate::{
     graph::ValueId,
-    plan::{ALIGNMENT, Placement},
-    program::{Bindings, Call, Field, Location, Ref, TensorInfo},
+    plan::Placement,
+    program::{ALIGNMENT, Bindings, Call, Field, Location, Ref, TensorInfo},
 };
 use niello_kernels::{Frame, Kernel, Region, RowChain, Space, Stage, by_rows::RowStage, row_chain::Map};
 use proc_macro2::{Literal, TokenStream};

@@ -4,8 +4,8 @@ use super::scratch_of;
 use crate::{
     graph::ValueId,
     lower::Draft,
-    plan::{ALIGNMENT, Placement},
-    program::{Bindings, Blob, Field, Location, Ref, TensorInfo},
+    plan::Placement,
+    program::{ALIGNMENT, Bindings, Blob, Field, Location, Ref, TensorInfo},
     quantize::QGraph,
 };
 use niello_kernels::{

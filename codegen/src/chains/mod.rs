@@ -14,8 +14,8 @@ use crate::{
     error::Result,
     graph::ValueId,
     lower::Draft,
-    plan::{self, Effort, Load, MemoryPlan, Placement, Use},
-    program::{Blob, TensorInfo},
+    plan::{self, Effort, Load, Placement, Use},
+    program::{Blob, MemoryPlan, TensorInfo},
     quantize::QGraph,
 };
 pub(crate) use group::unplaced;

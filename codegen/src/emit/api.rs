@@ -6,9 +6,9 @@ use super::{
     tensor_info, weights,
 };
 use crate::{
+    format::Format,
     graph::ValueId,
     program::{Field, Program, Ref},
-    quantize::Format,
 };
 use niello_kernels::Float;
 use proc_macro2::{Ident, Literal, TokenStream};

@@ -17,9 +17,9 @@ use self::{
 };
 use crate::{
     error::{Error, Result},
+    format::Format,
     graph::ValueId,
     program::{Program, names},
-    quantize::Format,
 };
 use niello_kernels::Float;
 use proc_macro2::{Ident, Literal, TokenStream, TokenTree};

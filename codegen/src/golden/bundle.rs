@@ -3,9 +3,9 @@
 use super::{Codes, Input, Source};
 use crate::{
     error::{Error, Result},
+    format::Format,
     graph::Graph,
     program::Program,
-    quantize::Format,
     tensor::Tensor,
 };
 use niello_kernels::{Float, Isa};

@@ -1,9 +1,10 @@
 //! Builds graphs layer by layer, as PyTorch modules are written.
 
-use super::{Graph, Node, Shape, Value, ValueId};
+use super::{Graph, Node, Value, ValueId};
 use crate::{
     error::{Error, Result},
     ops::{self, Op},
+    tensor::Shape,
     weights::{Kind, Request, WeightSource},
 };
 use std::sync::Arc;

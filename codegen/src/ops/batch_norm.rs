@@ -6,11 +6,11 @@
 use super::{Conv2d, Op, forward_eval};
 use crate::{
     error::Result,
-    float::Mode,
-    graph::{ConvParams, Shape},
+    format::Mode,
+    graph::ConvParams,
     lower::Lowering,
     program::{Const, Ref, kernel_call},
-    tensor::{Real, Tensor},
+    tensor::{Real, Shape, Tensor},
 };
 use niello_kernels::{Float, Range};
 use std::sync::Arc;

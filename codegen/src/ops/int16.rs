@@ -6,8 +6,9 @@ use super::{
 };
 use crate::{
     error::Result,
+    format::Codes,
     graph::ConvParams,
-    lower::{Codes, Lowering, Sums},
+    lower::{Lowering, Sums},
     program::{Const, Ref, kernel_call},
 };
 use niello_kernels::{Bounds, Multiplier, Rounding, Width, int16::ENTRIES, resize::Corners};

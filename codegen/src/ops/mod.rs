@@ -71,11 +71,9 @@ pub use transposed_conv2d::TransposedConv2d;
 
 use crate::{
     error::Result,
-    float::Mode,
-    graph::Shape,
+    format::{Mode, RangeRule},
     lower::Lowering,
-    quantize::QParams,
-    tensor::{Real, Tensor},
+    tensor::{Real, Shape, Tensor},
 };
 use std::{any::Any, fmt};
 
@@ -173,19 +171,6 @@ pub trait Op: Any + fmt::Debug + Send + Sync {
     fn lower_float(&self, cx: &mut Lowering<'_>, mode: Mode) -> Result<()> {
         Err(cx.error(format!("cannot compute in {}", mode.name())))
     }
-}
-
-/// Where the scale of an output comes from.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum RangeRule {
-    /// From the values that calibration saw.
-    Calibrated,
-    /// All inputs and the output share one scale and zero point; inputs that are labels have none.
-    SameAsInputs,
-    /// Given by the operator's definition.
-    Fixed(QParams),
-    /// Class labels or positions: codes of 0 to 127, not a quantised number.
-    Labels,
 }
 
 /// Downcasts an operator, for [`Op::absorb`].

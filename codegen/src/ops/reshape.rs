@@ -3,11 +3,10 @@
 use super::{Op, RangeRule, downcast, forward_eval};
 use crate::{
     error::Result,
-    float::Mode,
-    graph::Shape,
+    format::Mode,
     lower::Lowering,
     program::{Ref, kernel_call},
-    tensor::{Real, Tensor},
+    tensor::{Real, Shape, Tensor},
 };
 
 /// The input's elements in the order height, width, channel (as Keras' `Reshape`; a `view` of PyTorch goes by channel first), in

@@ -6,11 +6,11 @@ use crate::{
     GraphBuilder, ValueId,
     calibrate::calibrate,
     execute::Executor,
-    graph::Shape,
+    format::Format,
     lower::{TARGETS, lower},
     program::Metadata,
-    quantize::{Format, QuantizeOptions, quantize},
-    tensor::Tensor,
+    quantize::{QuantizeOptions, quantize},
+    tensor::{Shape, Tensor},
     weights::{Seeded, seeded_values},
 };
 

@@ -3,9 +3,10 @@
 use super::{Clamp, filters::Filters, packing::Packed};
 use crate::{
     error::Result,
-    graph::{ConvParams, Shape},
+    graph::ConvParams,
     lower::Lowering,
     program::{Const, Ref, Scratch, kernel_call},
+    tensor::Shape,
 };
 use niello_kernels::{
     Layout, OutputStage,

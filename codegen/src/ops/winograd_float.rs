@@ -3,9 +3,10 @@
 use super::{Clamp, float, winograd::is_suited};
 use crate::{
     error::Result,
-    graph::{ConvParams, Shape},
+    graph::ConvParams,
     lower::Lowering,
     program::{Const, Ref, Scratch, kernel_call},
+    tensor::Shape,
 };
 use niello_kernels::{
     Range,

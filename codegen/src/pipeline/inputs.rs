@@ -3,9 +3,10 @@
 use crate::{
     Graph, Tensor,
     error::{Error, Result},
-    graph::{Shape, ValueId},
+    graph::ValueId,
     network::Network,
     recipe::{CalibrationSet, Recipe},
+    tensor::Shape,
     weights::{NamedTensor, read_tensors, seeded_values, sha256_of},
 };
 use niello_imaging::{Picture, Preprocess};

@@ -6,32 +6,25 @@
 
 mod blob;
 mod call;
+mod choice;
+mod memory;
 pub mod names;
+mod verify;
 
 pub use blob::{Blob, BlobBuilder, Const, Pod};
 pub(crate) use call::kernel_call;
 pub use call::{Bindings, Call, Field, Ref, Scratch};
+pub use choice::{Choice, Choices};
+pub use memory::{ALIGNMENT, Location, MemoryPlan};
+pub use verify::verify;
 
 use crate::{
-    float::Mode,
-    graph::{Shape, ValueId},
-    plan::MemoryPlan,
-    quantize::Format,
-    tuning::Choices,
+    format::{Format, Mode},
+    graph::ValueId,
+    tensor::Shape,
 };
-use niello_kernels::{Region, Rounding, Space};
+use niello_kernels::{Region, Rounding};
 use std::{collections::BTreeMap, sync::Arc};
-
-/// Where a tensor lies: its view is its shape at this offset, pixels `stride` bytes apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Location {
-    /// The buffer.
-    pub space: Space,
-    /// Byte offset of the first element.
-    pub offset: u32,
-    /// Bytes from pixel to pixel.
-    pub stride: u32,
-}
 
 /// One tensor of a program.
 #[derive(Clone, Debug)]

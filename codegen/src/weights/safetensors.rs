@@ -1,7 +1,10 @@
 //! Checkpoints in the safetensors format (<https://github.com/huggingface/safetensors#format>).
 
-use super::{Request, WeightSource, near_matches, other_formats, sharded};
-use crate::error::{Error, Result};
+use super::{Request, WeightSource, other_formats, sharded};
+use crate::{
+    error::{Error, Result},
+    text::near_matches,
+};
 use niello_kernels::float::half;
 use safetensors::tensor::{Dtype, Metadata};
 use sha2::{Digest, Sha256};

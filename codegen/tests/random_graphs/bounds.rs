@@ -5,11 +5,10 @@
 
 use niello_codegen::{
     Tensor,
-    float::Mode,
+    format::{Format, Mode},
     graph::{ConvParams, Node, TransposedConvParams},
     ops::{self, Attention, BatchNorm, Clamp, Conv2d, Function, Op, PRelu, PointWise, TransposedConv2d},
     program::TensorInfo,
-    quantize::Format,
 };
 use niello_kernels::{Float, float::half};
 use std::any::Any;

@@ -3,11 +3,12 @@
 use super::bytes::{Bytes, HEADER, NODE, Rng};
 use niello_codegen::{
     Graph, GraphBuilder, Result, Shape, Tensor, ValueId,
+    format::RangeRule,
     graph::{BatchNormParams, ConvParams, TransposedConvParams},
     ops::{
         Add, ArgMax, Attention, AveragePool2d, Clamp, Concat, Function, GlobalAveragePool, Hashing,
-        MaxPool2d, MaxPosition2d, MaxUnpool2d, Mul, Op, PadChannels, PointWise, RangeRule, Rescale, Resize,
-        ResizeMode, ShuffleChannels, SliceChannels, Softmax, Sub,
+        MaxPool2d, MaxPosition2d, MaxUnpool2d, Mul, Op, PadChannels, PointWise, Rescale, Resize, ResizeMode,
+        ShuffleChannels, SliceChannels, Softmax, Sub,
     },
     weights::{Kind, Request, WeightSource},
 };

@@ -5,7 +5,8 @@ use crate::common::{from_torch, relative_error, sweep};
 use niello_codegen::{
     Graph, Tensor, ValueId,
     execute::Executor,
-    float::{Mode, everywhere, layers},
+    float::{everywhere, layers},
+    format::Mode,
     graph::Node,
     lower::{Target, lower_apart},
     ops::{Attention, MaxPosition2d},

@@ -1,6 +1,8 @@
 //! Dense NHWC tensors of real numbers, for the float reference.
 
-use crate::graph::Shape;
+mod shape;
+
+pub use shape::Shape;
 
 /// `f32` for full-size work, `f64` for tests.
 pub trait Real: num::Real {}

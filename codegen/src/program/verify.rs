@@ -5,10 +5,10 @@
 //! two tensors at the same step, unless one is a slice of the other, or takes over from it in a step whose kernel may
 //! work in place. A slice of a concatenation must lie within it.
 
+use super::{Bindings, Field, Program, Ref, Step};
 use crate::{
     error::{Error, Result},
     graph::ValueId,
-    program::{Bindings, Field, Program, Ref, Step},
 };
 use niello_kernels::{Operand, Region, Space};
 use std::collections::BTreeSet;

@@ -7,7 +7,7 @@
 /// layer rather than a misspelling and comes later.
 ///
 /// ```
-/// # use niello_codegen::weights::near_matches;
+/// # use niello_codegen::text::near_matches;
 /// assert_eq!(near_matches("conv1.wieght", ["conv1.weight", "fc.bias"]), ["conv1.weight"]);
 /// ```
 pub fn near_matches<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
