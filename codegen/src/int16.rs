@@ -1,7 +1,7 @@
 //! Mixed precision: 16 bits where 8 are too coarse.
 //!
 //! [`widen`] gives named layers 16 bits, their results or their weights. What must share a scale with a result
-//! ([`crate::format::RangeRule::SameAsInputs`]) gets 16 bits too; where an operator reads one and cannot ([`crate::ops::Op::takes_int16`]), a
+//! ([`crate::format::RangeRule::SameAsInputs`]) gets 16 bits too; where an operator reads one and cannot ([`crate::graph::Op::takes_int16`]), a
 //! [`crate::ops::Rescale`] goes in between, and also where a network's input, which keeps 8 bits, is concatenated with one. [`choose`] finds the layers by itself: what 8 bits are coarsest for comes first, as much as an error
 //! budget needs.
 

@@ -8,8 +8,6 @@
 pub mod bench;
 pub mod board;
 pub mod calibrate;
-pub mod cam;
-mod chains;
 #[cfg(feature = "imaging")]
 pub mod config;
 pub mod emit;
@@ -19,11 +17,11 @@ pub mod float;
 pub mod format;
 pub mod golden;
 pub mod graph;
+pub mod import;
 pub mod int16;
 pub mod lock;
 pub mod lower;
 pub mod maps;
-pub mod network;
 pub mod ops;
 pub mod passes;
 #[cfg(feature = "imaging")]
@@ -44,5 +42,6 @@ pub mod weights;
 #[cfg(feature = "imaging")]
 pub use config::Config;
 pub use error::{Error, Result};
-pub use graph::{Graph, GraphBuilder, ValueId};
+pub use graph::{Graph, ValueId};
+pub use import::GraphBuilder;
 pub use tensor::{Shape, Tensor};

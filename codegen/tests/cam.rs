@@ -5,12 +5,11 @@ mod common;
 use common::{conv_bn_relu, graph, quantized, sample};
 use niello_codegen::{
     Graph, GraphBuilder, Shape, ValueId,
-    cam::{self, of_class, peak, with_map},
     execute::Executor,
     format::Format,
-    graph::ConvParams,
     lower::{Target, lower},
-    ops::{AveragePool2d, GlobalAveragePool, PointWise},
+    ops::{AveragePool2d, ConvParams, GlobalAveragePool, PointWise},
+    passes::cam::{self, of_class, peak, with_map},
     program::{Metadata, Program},
 };
 

@@ -7,8 +7,7 @@ mod common;
 
 use niello_codegen::{
     Graph, Shape, ValueId,
-    graph::ConvParams,
-    ops::{GlobalAveragePool, Sub},
+    ops::{ConvParams, GlobalAveragePool, Sub},
     program::{Bindings, Field, Program, Ref, verify},
 };
 use niello_kernels::{Operand, Region, Space};

@@ -8,9 +8,8 @@ use niello_codegen::{
     execute::Executor,
     float::everywhere,
     format::{Format, Mode, QParams},
-    graph::ConvParams,
     lower::{TARGETS, lower},
-    ops::{self, ArgMax, Function, MaxPool2d, PointWise, Resize, ResizeMode, Softmax},
+    ops::{self, ArgMax, ConvParams, Function, MaxPool2d, PointWise, Resize, ResizeMode, Softmax},
     program::Metadata,
     quantize::{QGraph, QuantizeOptions, RangeMethod, quantize},
 };

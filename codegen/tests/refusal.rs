@@ -5,10 +5,9 @@ mod common;
 
 use niello_codegen::{
     Graph, GraphBuilder, Result, Shape, ValueId,
-    graph::{BatchNormParams, ConvParams, TransposedConvParams},
     ops::{
-        AveragePool2d, MaxPool2d, MaxPosition2d, MaxUnpool2d, PadChannels, Resize, ResizeMode,
-        ShuffleChannels, SliceChannels,
+        AveragePool2d, BatchNormParams, ConvParams, MaxPool2d, MaxPosition2d, MaxUnpool2d, PadChannels,
+        Resize, ResizeMode, ShuffleChannels, SliceChannels, TransposedConvParams,
     },
     weights::{Request, Seeded, WeightSource},
 };

@@ -6,8 +6,8 @@ use common::{graph, pooling, quantized};
 use niello_codegen::{
     Graph, Shape,
     execute::Executor,
-    graph::{ConvParams, TransposedConvParams},
     lower::{TARGETS, Target, lower},
+    ops::{ConvParams, TransposedConvParams},
     program::{Choice, Choices, Metadata, Program},
     quantize::QGraph,
     tuning::Tuning,

@@ -10,7 +10,7 @@ use crate::{
 use clap::Args;
 use niello_codegen::{
     Error, Result, Tensor,
-    network::Networks,
+    import::network::Networks,
     pipeline::{Calibrated, Task},
     verify::{LayerComparison, verify},
     warnings::{Warning, of_verification},

@@ -1,19 +1,17 @@
 //! The float IR: framework-neutral, shape-inferred, NHWC, batch 1.
 //!
-//! * [`Graph`]: nodes in execution order, each an operator ([`crate::ops::Op`]) with its input and output values.
-//! * [`GraphBuilder`]: what importers and `models/` use; it asks a [`crate::weights::WeightSource`] for tensors by their
-//!   checkpoint names and collects everything that is wrong with them into one error.
+//! * [`Graph`]: nodes in execution order, each an operator with its input and output values.
+//! * [`Op`]: what an operator is to everybody else; [`crate::ops`] has them.
+//! * `reference`: evaluates a graph in `f32` or `f64`.
+//!
+//! [`crate::import`] builds graphs.
 
-mod builder;
+mod op;
 mod reference;
 
-pub use builder::{BatchNormParams, ConvParams, GraphBuilder, TransposedConvParams};
+pub use op::Op;
 
-use crate::{
-    format::RangeRule,
-    ops::{Op, Reshape},
-    tensor::Shape,
-};
+use crate::{format::RangeRule, tensor::Shape};
 use std::sync::Arc;
 
 /// A tensor of a [`Graph`].
@@ -99,25 +97,6 @@ impl Graph {
     /// Index of the node that makes `value`; `None` for an input.
     pub fn producer(&self, value: ValueId) -> Option<usize> {
         self.nodes.iter().position(|n| n.outputs.contains(&value))
-    }
-
-    /// Makes a value the last output. Of an input, or of another output, that is a copy: the caller's memory for an output is written by a layer of
-    /// its own.
-    pub(crate) fn push_output(&mut self, id: ValueId) {
-        if !self.inputs.contains(&id) && !self.outputs.contains(&id) {
-            self.outputs.push(id);
-            return;
-        }
-        let (name, shape) = (format!("{}.copy", self.values[id.0].name), self.shape(id));
-        self.values.push(Value { name: name.clone(), shape });
-        let copy = ValueId(self.values.len() - 1);
-        self.nodes.push(Node {
-            name,
-            op: Arc::new(Reshape { to: shape }),
-            inputs: vec![id],
-            outputs: vec![copy],
-        });
-        self.outputs.push(copy);
     }
 
     /// Whether `value` is read as class labels, not as numbers, by whoever it is handed on to.

@@ -11,8 +11,8 @@ use super::{
 use crate::{
     error::Result,
     format::Mode,
-    graph::ConvParams,
     lower::Lowering,
+    ops::ConvParams,
     program::{Const, Ref, Scratch, kernel_call},
     tensor::{Real, Shape, Tensor},
 };

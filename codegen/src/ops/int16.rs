@@ -7,8 +7,8 @@ use super::{
 use crate::{
     error::Result,
     format::Codes,
-    graph::ConvParams,
     lower::{Lowering, Sums},
+    ops::ConvParams,
     program::{Const, Ref, kernel_call},
 };
 use niello_kernels::{Bounds, Multiplier, Rounding, Width, int16::ENTRIES, resize::Corners};

@@ -10,8 +10,8 @@ use super::{
 use crate::{
     error::Result,
     format::Mode,
-    graph::TransposedConvParams,
     lower::Lowering,
+    ops::TransposedConvParams,
     program::{Const, Ref, Scratch, kernel_call},
     tensor::{Real, Shape, Tensor},
 };

@@ -3,8 +3,8 @@
 use super::{Clamp, filters::Filters, packing::Packed};
 use crate::{
     error::Result,
-    graph::ConvParams,
     lower::Lowering,
+    ops::ConvParams,
     program::{Const, Ref, Scratch, kernel_call},
     tensor::Shape,
 };

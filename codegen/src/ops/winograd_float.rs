@@ -3,8 +3,8 @@
 use super::{Clamp, float, winograd::is_suited};
 use crate::{
     error::Result,
-    graph::ConvParams,
     lower::Lowering,
+    ops::ConvParams,
     program::{Const, Ref, Scratch, kernel_call},
     tensor::Shape,
 };

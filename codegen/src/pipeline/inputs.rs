@@ -4,7 +4,7 @@ use crate::{
     Graph, Tensor,
     error::{Error, Result},
     graph::ValueId,
-    network::Network,
+    import::network::Network,
     recipe::{CalibrationSet, Recipe},
     tensor::Shape,
     weights::{NamedTensor, read_tensors, seeded_values, sha256_of},

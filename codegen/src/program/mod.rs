@@ -94,7 +94,7 @@ pub struct Metadata {
     pub sources: Vec<(String, String)>,
     /// How the input is prepared, in a recipe's words.
     pub preprocess: String,
-    /// Whether the last output is a class-activation map (see [`crate::cam`]).
+    /// Whether the last output is a class-activation map (see [`crate::passes::cam`]).
     pub cam: bool,
 }
 

@@ -349,7 +349,7 @@ impl Recipe {
     }
 
     /// Makes the class-activation map of all classes another output: what each place of the picture adds to each score. Only for
-    /// networks that end in the mean over a map and a linear layer, or in the mean (see [`crate::cam`]).
+    /// networks that end in the mean over a map and a linear layer, or in the mean (see [`crate::passes::cam`]).
     ///
     /// ```
     /// use niello_codegen::recipe::Recipe;

@@ -6,8 +6,11 @@
 use niello_codegen::{
     Tensor,
     format::{Format, Mode},
-    graph::{ConvParams, Node, TransposedConvParams},
-    ops::{self, Attention, BatchNorm, Clamp, Conv2d, Function, Op, PRelu, PointWise, TransposedConv2d},
+    graph::{Node, Op},
+    ops::{
+        self, Attention, BatchNorm, Clamp, Conv2d, ConvParams, Function, PRelu, PointWise, TransposedConv2d,
+        TransposedConvParams,
+    },
     program::TensorInfo,
 };
 use niello_kernels::{Float, float::half};

@@ -8,7 +8,6 @@ use super::{
 use niello_codegen::{
     Error, Graph, Tensor, ValueId,
     calibrate::{Calibration, calibrate},
-    cam,
     emit::{EmitOptions, emit},
     execute::Executor,
     float,
@@ -16,7 +15,7 @@ use niello_codegen::{
     int16::{Wide, choose, widen},
     lock::{Lock, Origin},
     lower::{TARGETS, Target, lower, lower_apart},
-    passes::optimize,
+    passes::{cam, optimize},
     program::{Metadata, Program},
     quantize::{QGraph, QuantizeOptions, RangeMethod, quantize, with_ranges},
     ranges::Ranges,

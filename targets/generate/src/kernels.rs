@@ -3,8 +3,8 @@
 use niello_codegen::{
     GraphBuilder, Result, Shape, Tensor,
     calibrate::calibrate,
-    graph::ConvParams,
     lower::{Target, lower},
+    ops::ConvParams,
     passes::optimize,
     program::{Metadata, Program},
     quantize::{QuantizeOptions, quantize},

@@ -13,7 +13,7 @@ mod group;
 use crate::{
     error::Result,
     graph::ValueId,
-    lower::Draft,
+    lower::draft::Draft,
     plan::{self, Effort, Load, Placement, Use},
     program::{Blob, MemoryPlan, TensorInfo},
     quantize::QGraph,

@@ -12,12 +12,11 @@
 //! goes into the mean, behind its activation if it has one.
 //!
 //! [`with_map`] finds either ending and makes the map another output of the graph. It names no operator:
-//! [`crate::ops::Op::is_mean_of`] and [`crate::ops::Op::linear_part`] say what each does.
+//! [`crate::graph::Op::is_mean_of`] and [`crate::graph::Op::linear_part`] say what each does.
 
 use crate::{
     error::{Error, Result},
-    graph::{Graph, Node, Value, ValueId},
-    ops::Op,
+    graph::{Graph, Node, Op, Value, ValueId},
     tensor::Tensor,
 };
 

@@ -3,7 +3,7 @@
 use super::scratch_of;
 use crate::{
     graph::ValueId,
-    lower::Draft,
+    lower::draft::Draft,
     plan::Placement,
     program::{ALIGNMENT, Bindings, Blob, Field, Location, Ref, TensorInfo},
     quantize::QGraph,
