@@ -10,23 +10,25 @@ use self::{
 };
 use crate::{
     Graph, Tensor, board,
+    check::{
+        golden::known_answers,
+        warnings::{self, Warning},
+    },
     emit::EmitOptions,
     error::{Error, Result},
-    float,
     format::{Format, RangeRule},
-    golden::known_answers,
     graph::{Node, Op, Value, ValueId},
     import::network::{Network, NetworkOptions, Networks},
     lock::{Lock, Origin},
     lower::{Target, lower, lower_apart},
     ops::{ArgMax, PointWise, Softmax},
     passes::{cam, optimize},
+    precision::float,
     program::{Metadata, Program},
     quantize::{QGraph, QuantizeOptions, RangeMethod},
     recipe::{Head, Range, RangeOverride, Recipe, Rounding},
     tensor::Shape,
     tuning::{Tuning, TuningFile},
-    warnings::{self, Warning},
     weights::{SafeTensorsFile, Seeded, WeightSource},
 };
 use niello_imaging::{Picture, Preprocess, metrics};

@@ -4,11 +4,13 @@ mod common;
 
 use niello_codegen::{
     board::{Board, check, elf_usage, peak, usage},
-    float::everywhere,
     format::{Format, Mode},
-    int16::{Wide, widen},
     lower::{Target, lower},
     passes::optimize,
+    precision::{
+        float::everywhere,
+        int16::{Wide, widen},
+    },
     program::{Metadata, Program},
 };
 use std::{fs, path::Path};

@@ -6,9 +6,9 @@ use common::{graph, pooling, quantized};
 use niello_codegen::{
     Graph, Shape,
     bench::alternate,
+    check::golden::{Bundle, Golden, Source, check, record},
     emit::{EmitOptions, LayerChecks, emit, type_name, weight_blocks, write_crate},
     execute::Executor,
-    golden::{Bundle, Golden, Source, check, record},
     lower::{Target, lower, lower_apart},
     ops::ConvParams,
     program::{Choice, Choices, Metadata, Program},

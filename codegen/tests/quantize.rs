@@ -6,10 +6,10 @@ use common::{calibrated, graph, quantized, sample};
 use niello_codegen::{
     Graph, Shape,
     execute::Executor,
-    float::everywhere,
     format::{Format, Mode, QParams},
     lower::{TARGETS, lower},
     ops::{self, ArgMax, ConvParams, Function, MaxPool2d, PointWise, Resize, ResizeMode, Softmax},
+    precision::float::everywhere,
     program::Metadata,
     quantize::{QGraph, QuantizeOptions, RangeMethod, quantize},
 };

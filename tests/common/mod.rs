@@ -2,7 +2,6 @@
 
 use niello_codegen::{
     Graph, GraphBuilder, Shape, Tensor,
-    calibrate::calibrate,
     import::network::{NetworkOptions, Networks},
     lower::{Target, lower},
     ops::{
@@ -12,7 +11,7 @@ use niello_codegen::{
     },
     passes::optimize,
     program::{Metadata, Program},
-    quantize::{QGraph, QuantizeOptions, RangeMethod, quantize},
+    quantize::{QGraph, QuantizeOptions, RangeMethod, calibrate::calibrate, quantize},
     weights::{Kind, Seeded},
 };
 use niello_kernels::Rounding;

@@ -4,12 +4,11 @@
 use super::Op;
 use crate::{
     GraphBuilder, ValueId,
-    calibrate::calibrate,
     execute::Executor,
     format::Format,
     lower::{TARGETS, lower},
     program::Metadata,
-    quantize::{QuantizeOptions, quantize},
+    quantize::{QuantizeOptions, calibrate::calibrate, quantize},
     tensor::{Shape, Tensor},
     weights::{Seeded, seeded_values},
 };

@@ -3,14 +3,14 @@
 use super::{BUDGET_SAMPLES, Progress, inputs::Inputs, options};
 use crate::{
     Graph,
-    calibrate::calibrate,
     error::{Error, Result},
-    float,
     import::network::Network,
-    int16::{self, Wide},
     lock::{Lock, Origin},
-    quantize::{QGraph, with_ranges},
-    ranges::Ranges,
+    precision::{
+        float,
+        int16::{self, Wide},
+    },
+    quantize::{QGraph, calibrate::calibrate, ranges::Ranges, with_ranges},
     recipe::Recipe,
 };
 use std::path::Path;

@@ -3,7 +3,6 @@
 
 use niello_codegen::{
     Graph, GraphBuilder, Shape, Tensor, ValueId,
-    calibrate::{Calibration, calibrate},
     lower::{Target, lower},
     ops::{
         ArgMax, BatchNormParams, ConvParams, Function, MaxPool2d, PointWise, Resize, ResizeMode, Softmax,
@@ -11,7 +10,11 @@ use niello_codegen::{
     },
     passes::optimize,
     program::{Metadata, Program},
-    quantize::{QGraph, QuantizeOptions, quantize},
+    quantize::{
+        QGraph, QuantizeOptions,
+        calibrate::{Calibration, calibrate},
+        quantize,
+    },
     weights::{Seeded, seeded_values},
 };
 

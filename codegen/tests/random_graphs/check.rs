@@ -7,21 +7,26 @@ use super::{
 };
 use niello_codegen::{
     Error, Graph, Tensor, ValueId,
-    calibrate::{Calibration, calibrate},
+    check::{compare::verify, warnings},
     emit::{EmitOptions, emit},
     execute::Executor,
-    float,
     format::{Format, Mode},
-    int16::{Wide, choose, widen},
     lock::{Lock, Origin},
     lower::{TARGETS, Target, lower, lower_apart},
     passes::{cam, optimize},
+    precision::{
+        float,
+        int16::{Wide, choose, widen},
+    },
     program::{Metadata, Program},
-    quantize::{QGraph, QuantizeOptions, RangeMethod, quantize, with_ranges},
-    ranges::Ranges,
+    quantize::{
+        QGraph, QuantizeOptions, RangeMethod,
+        calibrate::{Calibration, calibrate},
+        quantize,
+        ranges::Ranges,
+        with_ranges,
+    },
     tuning::Tuning,
-    verify::verify,
-    warnings,
 };
 use niello_kernels::{Isa, Rounding, threads};
 use std::{

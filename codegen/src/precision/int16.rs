@@ -6,16 +6,14 @@
 //! budget needs.
 
 use crate::{
-    calibrate::Calibration,
+    check::compare::Comparison,
     error::{Error, Result},
     execute::Executor,
     format::Format,
     graph::{Graph, Node, ValueId},
     lower::{Target, lower_quickly},
-    quantize::{Groups, QGraph},
-    ranges::Seen,
+    quantize::{Groups, QGraph, calibrate::Calibration, ranges::Seen},
     tensor::Tensor,
-    verify::Comparison,
 };
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -2,12 +2,11 @@
 //! half precision.
 
 use crate::{
+    check::compare::Verification,
     format::{Format, RangeRule},
     graph::{Node, ValueId},
     program::Program,
-    quantize::{QGraph, width},
-    ranges::Seen,
-    verify::Verification,
+    quantize::{QGraph, ranges::Seen, width},
 };
 use niello_kernels::Float;
 use serde::Serialize;

@@ -1,10 +1,13 @@
 //! The range of every tensor: chosen from what calibration saw, or read from a [`crate::lock`].
 
 use crate::{
-    calibrate::{Calibration, Statistics},
     error::{Error, Result},
     graph::{Graph, ValueId},
-    quantize::{Groups, QuantizeOptions, RangeMethod, given_format},
+    quantize::{
+        Groups, QuantizeOptions, RangeMethod,
+        calibrate::{Calibration, Statistics},
+        given_format,
+    },
 };
 
 /// The range of one tensor, in real values.
