@@ -1,13 +1,12 @@
 //! From quantised graph to program: each operator appends its kernel calls.
 //!
-//! * `target`: what to lower for; `auto`: the target of the machine that is built for.
+//! * `target`: what to lower for.
 //! * `context`: what an operator sees while it is lowered ([`Lowering`]); `draft`: the steps that it appends.
 //! * `base`: every node lowered, and the program that follows from that; `search`: the program with the smallest arena.
 //! * `fuse`: steps that pass their rows on.
 //!
 //! Operators know `context`; `base` and `search` know operators.
 
-mod auto;
 mod base;
 mod context;
 mod draft;

@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn the_kernels_use_dsp_instructions_on_the_same_cores() {
-        let script = include_str!("../../../kernels/build.rs");
+        let script = include_str!("../../../../kernels/build.rs");
         let list: Vec<String> = DSP_CORES.iter().map(|core| format!("{core:?}")).collect();
         assert!(script.contains(&format!("const CORES: &[&str] = &[{}];", list.join(", "))));
     }

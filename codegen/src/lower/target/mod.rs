@@ -1,6 +1,7 @@
 //! What to lower for: the known targets, and how they are found by name.
 
-use super::auto;
+mod auto;
+
 use crate::{
     error::{Error, Result},
     tuning::Tuning,
