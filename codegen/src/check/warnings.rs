@@ -31,8 +31,6 @@ impl fmt::Display for Warning {
 const MUCH_WIDER: f32 = 8.0;
 /// The largest half.
 const LARGEST_HALF: f32 = 65504.0;
-/// The largest input with which Winograd's algorithm in half precision stays finite: see `docs/arithmetic.md`.
-const LARGEST_FOR_WINOGRAD: f32 = 2000.0;
 /// Below so many decibels a layer holds as much noise as signal.
 const LEAST_SQNR_DB: f64 = 3.0;
 /// More than this share of an output cut off changes answers.
@@ -54,7 +52,7 @@ fn name(q: &QGraph, id: ValueId) -> String {
 /// `id`, or what it is a copy of in another format.
 fn original(q: &QGraph, id: ValueId) -> ValueId {
     match q.graph.producer(id).map(|at| &q.graph.nodes[at]) {
-        Some(node) if node.op.kind() == "Rescale" => node.inputs[0],
+        Some(node) if node.op.keeps_values() => node.inputs[0],
         _ => id,
     }
 }
@@ -97,7 +95,7 @@ fn dead(q: &QGraph, ranges: &impl Seen) -> Vec<Warning> {
     let is_zero = |id: &ValueId| ranges.seen(original(q, *id)) == Some((0.0, 0.0));
     let is_dead = |node: &&Node| is_zero(&node.output()) && !node.inputs.iter().all(is_zero);
     let message = "is 0 for every calibration input: a layer that died in training, or inputs that are not like those of the field";
-    let dead = q.graph.nodes.iter().filter(is_dead).filter(|node| node.op.kind() != "Rescale");
+    let dead = q.graph.nodes.iter().filter(is_dead).filter(|node| !node.op.keeps_values());
     dead.map(|node| Warning { layer: node.name.clone(), message: message.into() }).collect()
 }
 
@@ -130,11 +128,11 @@ fn infinite(q: &QGraph, program: &Program, ranges: &impl Seen) -> Vec<Warning> {
             magnitude(id)
         ),
     });
-    let steps = program.steps.iter().filter(|step| step.call.kernel() == "WinogradConv2dFloat");
-    let reads = steps.filter(|step| magnitude(step.reads[0]) > LARGEST_FOR_WINOGRAD).map(|step| Warning {
+    let limited = program.steps.iter().filter_map(|step| Some((step, step.call.largest_operand()?)));
+    let reads = limited.filter(|(step, limit)| magnitude(step.reads[0]) > *limit).map(|(step, limit)| Warning {
         layer: step.name.clone(),
         message: format!(
-            "reads values of up to {} on the calibration set; in `f16-winograd` sums of more than {LARGEST_FOR_WINOGRAD} may become \
+            "reads values of up to {} on the calibration set; in `f16-winograd` sums of more than {limit} may become \
              infinite, and lose digits before that: use `f16` or `f16-native`",
             magnitude(step.reads[0])
         ),

@@ -44,6 +44,11 @@ pub trait Op: Any + fmt::Debug + Send + Sync {
         false
     }
 
+    /// Whether the result holds the input's values, in another number format (see [`crate::check::warnings`]).
+    fn keeps_values(&self) -> bool {
+        false
+    }
+
     /// Whether it takes the mean of each channel over all of an input of this shape (see [`crate::passes::cam`]).
     fn is_mean_of(&self, input: Shape) -> bool {
         let _ = input;

@@ -101,6 +101,7 @@ impl<'a> Base<'a> {
                 reads: d.reads,
                 writes: d.writes,
                 in_place: d.in_place,
+                joins_operands: d.joins_operands,
                 scratch: *scratch,
                 macs: d.macs,
                 constant_bytes: d.constant_bytes,

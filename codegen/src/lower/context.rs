@@ -300,6 +300,7 @@ impl Lowering<'_> {
             call: Arc::new(call),
             reads: reads.to_vec(),
             writes,
+            joins_operands: node.op.places_inputs(),
             scratch: 0,
             macs: self.q.graph.node_macs(node),
             constant_bytes: 0,

@@ -13,6 +13,7 @@ pub(crate) struct Draft {
     pub(crate) call: Arc<dyn Call>,
     pub(crate) reads: Vec<ValueId>,
     pub(crate) writes: ValueId,
+    pub(crate) joins_operands: bool,
     pub(crate) scratch: usize,
     pub(crate) macs: u64,
     pub(crate) constant_bytes: usize,

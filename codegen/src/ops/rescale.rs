@@ -64,6 +64,10 @@ impl Op for Rescale {
 
     forward_eval!();
 
+    fn keeps_values(&self) -> bool {
+        true
+    }
+
     fn takes_int16(&self) -> bool {
         true
     }

@@ -28,6 +28,10 @@ kernel_call! {
         stage: OutputStage,
         chunk: u32,
         scratch: Scratch,
+    } with {
+        fn tile_rows(&self) -> usize {
+            4
+        }
     }
 }
 

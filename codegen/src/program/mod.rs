@@ -70,6 +70,8 @@ pub struct Step {
     pub in_place: Vec<ValueId>,
     /// Scratch bytes in the arena.
     pub scratch: Region,
+    /// Whether it copies an operand into the result beside others, which may have been written there by their makers.
+    pub joins_operands: bool,
     /// Multiply-accumulates.
     pub macs: u64,
     /// Bytes of constants.

@@ -17,8 +17,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Bytes that the maps of a chain may take together, unless one row at a time needs more: part of a second-level cache.
 const BANDS: usize = 256 << 10;
-/// Rows of a tile of Winograd's algorithm.
-const TILE: usize = 4;
 
 /// Steps that become one.
 #[derive(Clone, Debug)]
@@ -46,7 +44,7 @@ struct Link<'d> {
     kernel: Box<dyn RowStage + Sync + 'd>,
     reads: [ValueId; 2],
     writes: ValueId,
-    winograd: bool,
+    tile_rows: usize,
 }
 
 /// Steps of a program, as seen from the maps between them.
@@ -78,8 +76,8 @@ impl<'d> Drafts<'d> {
             let kernel = draft.call.by_rows(&bindings).filter(|kernel| kernel.is_by_rows())?;
             let first = *draft.reads.first()?;
             let reads = [first, draft.reads.get(1).copied().unwrap_or(first)].map(root);
-            let winograd = draft.call.kernel() == "WinogradConv2d";
-            Some(Link { kernel, reads, writes: root(draft.writes), winograd })
+            let tile_rows = draft.call.tile_rows();
+            Some(Link { kernel, reads, writes: root(draft.writes), tile_rows })
         };
         let links: Vec<Option<Link<'d>>> = drafts.iter().map(link).collect();
         let given = |id: &ValueId| q.graph.inputs.contains(id) || q.graph.outputs.contains(id);
@@ -163,7 +161,7 @@ impl<'d> Drafts<'d> {
         let own = own.next_multiple_of(ALIGNMENT);
         // As many rows per band as make a pass, fewer where they would take too much memory.
         let shape = self.tensors[output.0].shape;
-        let step = if links.iter().any(|link| link.winograd) { TILE } else { 1 };
+        let step = links.iter().map(|link| link.tile_rows).max().unwrap_or(1);
         let wanted = self.pixels.div_ceil(shape.w.max(1)).next_multiple_of(step).min(shape.h.max(1));
         let mut band = wanted;
         loop {

@@ -159,6 +159,7 @@ fn chained(
         call: Arc::new(call),
         reads,
         writes,
+        joins_operands: false,
         scratch,
         macs,
         constant_bytes,
