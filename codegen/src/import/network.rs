@@ -1,6 +1,7 @@
 //! What a published network tells about itself, and how it is built.
 
 use crate::{Graph, Result, Shape, weights::WeightSource};
+use std::fmt;
 
 /// What a user may choose about a network.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -66,6 +67,12 @@ pub trait Network: Sync {
 
     /// Builds the graph with tensors by their checkpoint names.
     fn build(&self, options: &NetworkOptions, weights: &mut dyn WeightSource) -> Result<Graph>;
+}
+
+impl fmt::Debug for dyn Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 /// Finds networks by name, for recipes.
