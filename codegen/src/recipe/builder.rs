@@ -1,4 +1,6 @@
 //! Recipes in Rust: one call per key.
+//!
+//! Long because every key has a method with an example that is run; there is nothing else in it.
 
 use super::{
     Calibrate, Format, Head, Input, Numbers, Output, Range, RangeOverride, Recipe, Rounding, Target,
