@@ -44,6 +44,11 @@ pub trait Op: Any + fmt::Debug + Send + Sync {
         false
     }
 
+    /// Whether the results are probabilities.
+    fn gives_probabilities(&self) -> bool {
+        false
+    }
+
     /// Whether the result holds the input's values, in another number format (see [`crate::check::warnings`]).
     fn keeps_values(&self) -> bool {
         false

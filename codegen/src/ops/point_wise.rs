@@ -119,6 +119,10 @@ impl Op for PointWise {
 
     forward_eval!();
 
+    fn gives_probabilities(&self) -> bool {
+        self.0 == Function::Sigmoid
+    }
+
     fn range_rule(&self) -> RangeRule {
         match self.0 {
             Function::Sigmoid => RangeRule::Fixed(QParams { scale: 1.0 / 256.0, zero_point: -128 }),

@@ -62,6 +62,10 @@ impl Op for Softmax {
 
     forward_eval!();
 
+    fn gives_probabilities(&self) -> bool {
+        true
+    }
+
     fn range_rule(&self) -> RangeRule {
         RangeRule::Fixed(QParams { scale: 1.0 / 256.0, zero_point: -128 })
     }

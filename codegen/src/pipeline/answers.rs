@@ -1,7 +1,7 @@
 //! What a network's output says: classes and probabilities.
 
 use super::Build;
-use crate::{format::RangeRule, recipe::Head, tensor::Tensor};
+use crate::{recipe::Head, tensor::Tensor};
 use niello_imaging::metrics;
 
 impl Build {
@@ -19,11 +19,10 @@ impl Build {
         }
     }
 
-    /// Whether the output is one of softmax and sigmoid: what those have in int8 is a number format of their own.
+    /// Whether the scores are probabilities.
     fn is_probability(&self) -> bool {
         let graph = &self.quantized.graph;
-        let rule = graph.producer(graph.outputs[0]).map(|at| graph.nodes[at].op.range_rule());
-        matches!(rule, Some(RangeRule::Fixed(q)) if q.scale == 1.0 / 256.0 && q.zero_point == -128)
+        graph.producer(graph.outputs[0]).is_some_and(|at| graph.nodes[at].op.gives_probabilities())
     }
 
     /// Names of the labels that [`Build::class`] gives: a single class is told from the rest.

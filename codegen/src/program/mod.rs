@@ -9,6 +9,7 @@ mod call;
 mod choice;
 mod memory;
 pub mod names;
+mod samples;
 mod verify;
 
 pub use blob::{Blob, BlobBuilder, Const, Pod};
@@ -162,5 +163,16 @@ impl Program {
     /// The tensor of that id.
     pub fn tensor(&self, id: ValueId) -> &TensorInfo {
         &self.tensors[id.0]
+    }
+
+    /// Whether the result of step `index` is complete when it ends: no later step adds to it.
+    pub fn completes(&self, index: usize) -> bool {
+        let writes = self.steps[index].writes;
+        !self.steps[index + 1..].iter().any(|s| s.writes == writes)
+    }
+
+    /// Whether golden files compare the result of step `index`.
+    pub(crate) fn is_compared(&self, index: usize) -> bool {
+        self.completes(index) && !self.steps[index].joins_operands
     }
 }

@@ -215,16 +215,3 @@ impl Golden {
         Ok(None)
     }
 }
-
-impl Program {
-    /// Whether the result of step `index` is complete when it ends: no later step adds to it.
-    pub fn completes(&self, index: usize) -> bool {
-        let writes = self.steps[index].writes;
-        !self.steps[index + 1..].iter().any(|s| s.writes == writes)
-    }
-
-    /// Whether golden files compare the result of step `index`.
-    pub(crate) fn is_compared(&self, index: usize) -> bool {
-        self.completes(index) && !self.steps[index].joins_operands
-    }
-}
