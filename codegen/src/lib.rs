@@ -4,6 +4,9 @@
 //! [`quantize`] measures its activations and gives every tensor a number format, and a [`lock`] keeps what was decided; [`lower`] turns it into a
 //! [`program::Program`], the flat list of kernel calls with packed weights and arena offsets; [`emit`] prints the program
 //! as Rust and [`execute`] runs the same calls in process.
+//!
+//! Modules stand in one order, and each imports only from those before it: `docs/architecture.md` has the list, `tests/arrows.rs` holds the
+//! sources to it.
 
 pub mod bench;
 pub mod board;
