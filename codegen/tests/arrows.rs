@@ -112,6 +112,9 @@ type Arrow = (String, &'static str, &'static str, String);
 /// A path from the root of the crate.
 type Segments = Vec<String>;
 
+/// The paths that a file names, each with how it is written.
+type Named = Vec<(Segments, String)>;
+
 /// All files below a folder, by their names from there, in order.
 fn read(folder: &Path, prefix: &str, files: &mut Vec<(String, String)>) {
     let mut names: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
@@ -130,7 +133,7 @@ fn read(folder: &Path, prefix: &str, files: &mut Vec<(String, String)>) {
 #[derive(Default)]
 struct Sources {
     /// Every file with its module and the paths that it names.
-    files: Vec<(String, Segments, Vec<(Segments, String)>)>,
+    files: Vec<(String, Segments, Named)>,
     modules: BTreeSet<Segments>,
     only_tested: BTreeSet<Segments>,
     /// Where a name that a module hands on is defined, by the path that it has there.
@@ -153,7 +156,7 @@ impl Sources {
     }
 
     /// Notes what a piece of a module names, declares and hands on.
-    fn scan(&mut self, module: &Segments, tokens: &[TokenTree], named: &mut Vec<(Segments, String)>) {
+    fn scan(&mut self, module: &Segments, tokens: &[TokenTree], named: &mut Named) {
         let mut at = 0;
         while at < tokens.len() {
             let word = |i: usize| match tokens.get(i) {
@@ -188,15 +191,15 @@ impl Sources {
                 (_, "use") => {
                     let len = tokens[at..].iter().position(|token| token.to_string() == ";").unwrap_or(1);
                     for (path, alias) in tree(&tokens[at + 1..at + len]) {
-                        let first = path.first().cloned().unwrap_or_default();
-                        let is_child = self.modules.contains(&with(module, &[first.clone()]));
-                        if !is_child && !is_relative(&first) {
+                        let Some(first) = path.first() else { continue };
+                        let is_child = self.modules.contains(&with(module, &path[..1]));
+                        if !is_child && !is_relative(first) {
                             continue;
                         }
                         let target = if is_child { with(module, &path) } else { absolute(module, &path) };
                         let name = alias.or(path.last().cloned()).unwrap_or_default();
                         self.handed_on.insert(with(module, &[name]), target.clone());
-                        if is_relative(&first) {
+                        if is_relative(first) {
                             named.push((target, path.join("::")));
                         }
                     }
