@@ -12,10 +12,9 @@ use niello::self_test::Codes;
 use niello_codegen::{
     GraphBuilder, Shape, ValueId,
     execute::Executor,
-    graph::{ConvParams, TransposedConvParams},
     ops::{
-        ArgMax, AveragePool2d, Clamp, Function, GlobalAveragePool, MaxPool2d, PointWise, Resize, ResizeMode,
-        Softmax,
+        ArgMax, AveragePool2d, Clamp, ConvParams, Function, GlobalAveragePool, MaxPool2d, PointWise, Resize,
+        ResizeMode, Softmax, TransposedConvParams,
     },
     weights::Seeded,
 };

@@ -3,7 +3,7 @@
 
 use niello_codegen::{
     board::Board,
-    golden::{Bundle, Golden},
+    check::golden::{Bundle, Golden},
     lock::Lock,
     recipe::Recipe,
     tuning::{Costs, TuningFile},

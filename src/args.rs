@@ -7,8 +7,8 @@ use crate::{
 use clap::Args;
 use niello_codegen::{
     Error, Result,
+    import::network::Networks,
     lower::TARGETS,
-    network::Networks,
     pipeline::{Build, Progress, build},
     recipe::{Head, Input, Numbers, Range, Recipe, Rounding},
     weights::wrapper_prefix,

@@ -4,7 +4,7 @@
 mod support;
 
 use niello_codegen::{
-    golden::{Bundle, Codes, Golden, Source, check, record},
+    check::golden::{Bundle, Codes, Golden, Source, check, record},
     lower::TARGETS,
     pipeline::{Build, build},
     recipe::{RangeOverride, Recipe},

@@ -5,15 +5,13 @@ mod support;
 
 use niello_codegen::{
     Error, Graph, GraphBuilder, Shape, Tensor, ValueId,
-    calibrate::calibrate,
+    check::compare::verify,
     execute::Executor,
-    graph::ConvParams,
     lower::{TARGETS, lower_apart},
-    ops::{Add, Clamp, MaxPool2d, Mul, PointWise, Softmax, Sub},
+    ops::{Add, Clamp, ConvParams, MaxPool2d, Mul, PointWise, Softmax, Sub},
     passes::optimize,
     program::Metadata,
-    quantize::{QuantizeOptions, RangeMethod, quantize},
-    verify::verify,
+    quantize::{QuantizeOptions, RangeMethod, calibrate::calibrate, quantize},
     weights::SafeTensorsFile,
 };
 use niello_imaging::{NpyData, write_npy};

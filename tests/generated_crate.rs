@@ -5,10 +5,10 @@ mod common;
 use niello::self_test::Checksum;
 use niello_codegen::{
     Graph,
-    cam::with_map,
     emit::{EmitOptions, emit, write_crate},
     execute::Executor,
-    network::Networks,
+    import::network::Networks,
+    passes::cam::with_map,
     pipeline::build,
     program::Program,
     recipe::Recipe,

@@ -2,8 +2,8 @@
 //! layer.
 
 use niello_codegen::{
+    check::golden::{Difference, Golden},
     emit::{EmitOptions, emit, write_crate},
-    golden::{Difference, Golden},
     pipeline::build,
     program::Program,
     recipe::Recipe,

@@ -6,13 +6,13 @@ mod support;
 
 use niello_codegen::{
     Tensor,
+    check::compare::verify,
     execute::Executor,
+    format::{Format, QParams},
     passes::optimize,
     pipeline::{Build, build, import},
-    quantize::{Format, QParams},
     recipe::{Numbers, Range, Recipe},
     report::report,
-    verify::verify,
 };
 use niello_imaging::{
     Picture, Samples, list_images, load,

@@ -3,7 +3,7 @@
 use crate::{
     emit::{LayerChecks, WeightsPath, emit, write_files},
     error::{Error, Result},
-    network::Networks,
+    import::network::Networks,
     pipeline::{Build, build},
     recipe::Recipe,
 };
@@ -16,7 +16,7 @@ use std::{
 ///
 /// ```no_run
 /// // build.rs
-/// # fn build(registry: &dyn niello_codegen::network::Networks) -> niello_codegen::Result<()> {
+/// # fn build(registry: &dyn niello_codegen::import::network::Networks) -> niello_codegen::Result<()> {
 /// niello_codegen::Config::new(registry).target("portable").compile("model.toml")?;
 /// # Ok(())
 /// # }
@@ -89,7 +89,7 @@ impl<'n> Config<'n> {
     ///
     /// ```no_run
     /// // build.rs
-    /// # fn build(registry: &dyn niello_codegen::network::Networks) {
+    /// # fn build(registry: &dyn niello_codegen::import::network::Networks) {
     /// niello_codegen::Config::new(registry).layer_checks(true).build("model.toml");
     /// # }
     /// ```

@@ -103,3 +103,14 @@ pub(crate) fn parse_toml<T: DeserializeOwned>(name: &Path, text: &str) -> Result
         Error::file(name, format!("{}{message}", line.unwrap_or_default()))
     })
 }
+
+#[cfg(feature = "imaging")]
+impl From<niello_imaging::Error> for Error {
+    fn from(error: niello_imaging::Error) -> Self {
+        match error {
+            niello_imaging::Error::Io { action, path, source } => Error::Io { action, path, source },
+            niello_imaging::Error::File { path, message } => Error::File { path, message },
+            other => Error::Invalid(other.to_string()),
+        }
+    }
+}

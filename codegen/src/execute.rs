@@ -3,11 +3,9 @@
 use crate::{
     error::{Error, Result},
     graph::ValueId,
-    program::{Field, Program, Ref, TensorInfo},
-    quantize::{Format, QParams},
-    tensor::Tensor,
+    program::{Field, Program, Ref},
 };
-use niello_kernels::{Float, Isa, Memory, float::half, memory::Element};
+use niello_kernels::{Isa, Memory};
 use std::cell::Cell;
 
 /// A program with its arena.
@@ -134,77 +132,5 @@ impl Program {
         let inputs: Vec<&[i8]> = inputs.iter().map(|input| &input[..]).collect();
         let mut arena = arena(self);
         self.check_fits(&Memory::new(cells(&mut arena, self), &inputs, &output_cells(&mut outputs)))
-    }
-
-    /// Pseudo-random codes for every input: those of a generated crate's known-answer test with this seed.
-    pub fn seeded_inputs(&self, seed: u64) -> Vec<Vec<i8>> {
-        let mut codes = niello_runtime::self_test::Codes::new(seed);
-        let fill = |id: &ValueId| {
-            let info = self.tensor(*id);
-            let mut input = vec![0; info.shape.len()];
-            codes.fill(&mut input);
-            match info.format {
-                Format::Float(_) => {
-                    info.quantize(&input.iter().map(|c| f32::from_code(*c)).collect::<Vec<_>>())
-                }
-                _ => input,
-            }
-        };
-        self.inputs.iter().map(fill).collect()
-    }
-}
-
-impl TensorInfo {
-    /// Scale and zero point; `None` for labels, 16 bits and floating point.
-    pub fn qparams(&self) -> Option<QParams> {
-        match self.format {
-            Format::Int8(q) => Some(q),
-            Format::Int16 { .. } | Format::Float(_) | Format::Label => None,
-        }
-    }
-
-    /// Codes for real values, or the bytes of their nearest numbers.
-    pub fn quantize(&self, values: &[f32]) -> Vec<i8> {
-        match self.format {
-            Format::Int8(q) => values.iter().map(|x| q.quantize(*x)).collect(),
-            Format::Label => values.iter().map(|x| *x as u8 as i8).collect(),
-            Format::Int16 { scale } => values
-                .iter()
-                .flat_map(|x| ((x / scale).round().clamp(-32767.0, 32767.0) as i16).to_le_bytes())
-                .map(|byte| byte as i8)
-                .collect(),
-            Format::Float(Float::F32) => bytemuck::cast_slice(values).to_vec(),
-            Format::Float(Float::F16) => {
-                let halves: Vec<u16> = values.iter().map(|x| half::from_f32(*x)).collect();
-                bytemuck::cast_slice(&halves).to_vec()
-            }
-        }
-    }
-
-    /// Real values of codes; labels stay numbers.
-    pub fn dequantize(&self, codes: &[i8]) -> Tensor<f32> {
-        let data = match self.format {
-            Format::Int8(q) => codes.iter().map(|c| q.dequantize(*c)).collect(),
-            Format::Int16 { scale } => codes
-                .as_chunks::<2>()
-                .0
-                .iter()
-                .map(|code| scale * i16::from_le_bytes(code.map(|byte| byte as u8)) as f32)
-                .collect(),
-            Format::Float(Float::F32) => codes
-                .as_chunks::<4>()
-                .0
-                .iter()
-                .map(|c| f32::from_le_bytes(c.map(|byte| byte as u8)))
-                .collect(),
-            Format::Float(Float::F16) => codes
-                .as_chunks::<2>()
-                .0
-                .iter()
-                .map(|c| half::to_f32(u16::from_le_bytes(c.map(|byte| byte as u8))))
-                .collect(),
-            Format::Label => codes.iter().map(|c| *c as u8 as f32).collect(),
-        };
-        Tensor { shape: self.shape, data }
     }
 }

@@ -1,46 +1,45 @@
 //! From a trained network to static Rust: everything that happens before flashing.
 //!
 //! A tensor's way is one-directional: [`weights`] and a builder make a [`graph::Graph`]; [`passes`] simplify it;
-//! [`calibrate`] measures its activations, and a [`lock`] keeps what follows from that; [`quantize`] gives every tensor a number format; [`lower`] turns it into a
+//! [`quantize`] measures its activations and gives every tensor a number format, and a [`lock`] keeps what was decided; [`lower`] turns it into a
 //! [`program::Program`], the flat list of kernel calls with packed weights and arena offsets; [`emit`] prints the program
 //! as Rust and [`execute`] runs the same calls in process.
+//!
+//! Modules stand in one order, and each imports only from those before it: `docs/architecture.md` has the list, `tests/arrows.rs` holds the
+//! sources to it.
 
 pub mod bench;
 pub mod board;
-pub mod calibrate;
-pub mod cam;
-mod chains;
+pub mod check;
 #[cfg(feature = "imaging")]
 pub mod config;
 pub mod emit;
 pub mod error;
 pub mod execute;
-pub mod float;
-pub mod golden;
+pub mod format;
 pub mod graph;
-pub mod int16;
+pub mod import;
 pub mod lock;
 pub mod lower;
 pub mod maps;
-pub mod network;
 pub mod ops;
 pub mod passes;
 #[cfg(feature = "imaging")]
 pub mod pipeline;
 pub mod plan;
+pub mod precision;
 pub mod program;
 pub mod quantize;
-pub mod ranges;
 pub mod recipe;
 pub mod report;
 pub mod tensor;
+pub mod text;
 pub mod tuning;
-pub mod verify;
-pub mod warnings;
 pub mod weights;
 
 #[cfg(feature = "imaging")]
 pub use config::Config;
 pub use error::{Error, Result};
-pub use graph::{Graph, GraphBuilder, Shape, ValueId};
-pub use tensor::Tensor;
+pub use graph::{Graph, ValueId};
+pub use import::GraphBuilder;
+pub use tensor::{Shape, Tensor};

@@ -1,6 +1,6 @@
 //! What a program needs: shapes, multiply-accumulates, bytes, the arena.
 
-use crate::{program::Program, tuning::Choices};
+use crate::program::{Choices, Program};
 use niello_kernels::Space;
 use serde::Serialize;
 

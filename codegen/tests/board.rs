@@ -4,12 +4,14 @@ mod common;
 
 use niello_codegen::{
     board::{Board, check, elf_usage, peak, usage},
-    float::{Mode, everywhere},
-    int16::{Wide, widen},
+    format::{Format, Mode},
     lower::{Target, lower},
     passes::optimize,
+    precision::{
+        float::everywhere,
+        int16::{Wide, widen},
+    },
     program::{Metadata, Program},
-    quantize::Format,
 };
 use std::{fs, path::Path};
 

@@ -5,13 +5,12 @@ mod common;
 use common::{conv_bn_relu, graph, quantized, sample};
 use niello_codegen::{
     Graph, GraphBuilder, Shape, ValueId,
-    cam::{self, of_class, peak, with_map},
     execute::Executor,
-    graph::ConvParams,
+    format::Format,
     lower::{Target, lower},
-    ops::{AveragePool2d, GlobalAveragePool, PointWise},
+    ops::{AveragePool2d, ConvParams, GlobalAveragePool, PointWise},
+    passes::cam::{self, of_class, peak, with_map},
     program::{Metadata, Program},
-    quantize::Format,
 };
 
 /// Maps of 12 channels, 7x5.

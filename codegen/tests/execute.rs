@@ -6,9 +6,8 @@ use common::{branching, chaining, graph, pooling, program, quantized};
 use niello_codegen::{
     Shape,
     execute::Executor,
-    graph::ConvParams,
     lower::{TARGETS, Target, lower, lower_apart},
-    ops::{Clamp, Concat, MaxPool2d, MaxPosition2d, MaxUnpool2d},
+    ops::{Clamp, Concat, ConvParams, MaxPool2d, MaxPosition2d, MaxUnpool2d},
     program::Metadata,
 };
 use niello_kernels::Isa;

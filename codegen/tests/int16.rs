@@ -5,19 +5,18 @@ mod common;
 use common::{anam_like, branching, calibrated, chaining, graph, input, sample};
 use niello_codegen::{
     Graph, Shape, Tensor, ValueId,
-    calibrate::Calibration,
+    check::compare::verify,
     execute::Executor,
-    graph::{BatchNormParams, ConvParams},
-    int16::{Wide, choose, widen},
+    format::Format,
     lower::{TARGETS, Target, lower, lower_apart},
     ops::{
-        AveragePool2d, Function, GlobalAveragePool, MaxPool2d, MaxPosition2d, MaxUnpool2d, Mul, PRelu,
-        PadChannels, PointWise, Resize, ResizeMode, ShuffleChannels,
+        AveragePool2d, BatchNormParams, ConvParams, Function, GlobalAveragePool, MaxPool2d, MaxPosition2d,
+        MaxUnpool2d, Mul, PRelu, PadChannels, PointWise, Resize, ResizeMode, ShuffleChannels,
     },
     passes::optimize,
+    precision::int16::{Wide, choose, widen},
     program::{Metadata, Program},
-    quantize::{Format, QGraph, QuantizeOptions, quantize},
-    verify::verify,
+    quantize::{QGraph, QuantizeOptions, calibrate::Calibration, quantize},
 };
 
 /// What squeeze-and-excitation and inverted residuals are made of.

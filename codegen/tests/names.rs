@@ -6,14 +6,14 @@ use common::{graph, pooling, quantized};
 use niello_codegen::{
     Graph, Shape,
     bench::alternate,
+    check::golden::{Bundle, Golden, Source, check, record},
     emit::{EmitOptions, LayerChecks, emit, type_name, weight_blocks, write_crate},
     execute::Executor,
-    golden::{Bundle, Golden, Source, check, record},
-    graph::ConvParams,
     lower::{Target, lower, lower_apart},
-    program::{Metadata, Program},
+    ops::ConvParams,
+    program::{Choice, Choices, Metadata, Program},
     report::report,
-    tuning::{Choice, Choices, Costs, search::pick},
+    tuning::{Costs, search::pick},
 };
 use niello_kernels::Isa;
 use niello_runtime::{self_test::Checksum, weights::WeightCheck};

@@ -5,8 +5,7 @@ mod common;
 use common::{anam_like, graph, sample};
 use niello_codegen::{
     Graph, Shape, Tensor,
-    graph::{BatchNormParams, ConvParams},
-    ops::{Clamp, Softmax},
+    ops::{BatchNormParams, Clamp, ConvParams, Softmax},
     passes::optimize,
 };
 

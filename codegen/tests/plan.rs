@@ -7,10 +7,8 @@ mod common;
 
 use niello_codegen::{
     Graph, Shape, ValueId,
-    graph::ConvParams,
-    ops::{GlobalAveragePool, Sub},
-    plan::verify,
-    program::{Bindings, Field, Program, Ref},
+    ops::{ConvParams, GlobalAveragePool, Sub},
+    program::{Bindings, Field, Program, Ref, verify},
 };
 use niello_kernels::{Operand, Region, Space};
 use std::collections::HashMap;

@@ -6,12 +6,12 @@ use common::{calibrated, graph, quantized, sample};
 use niello_codegen::{
     Graph, Shape,
     execute::Executor,
-    float::{Mode, everywhere},
-    graph::ConvParams,
+    format::{Format, Mode, QParams},
     lower::{TARGETS, lower},
-    ops::{self, ArgMax, Function, MaxPool2d, PointWise, Resize, ResizeMode, Softmax},
+    ops::{self, ArgMax, ConvParams, Function, MaxPool2d, PointWise, Resize, ResizeMode, Softmax},
+    precision::float::everywhere,
     program::Metadata,
-    quantize::{Format, QGraph, QParams, QuantizeOptions, RangeMethod, quantize},
+    quantize::{QGraph, QuantizeOptions, RangeMethod, quantize},
 };
 
 fn format(q: &QGraph, name: &str) -> Format {

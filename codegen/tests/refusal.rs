@@ -5,11 +5,14 @@ mod common;
 
 use niello_codegen::{
     Graph, GraphBuilder, Result, Shape, ValueId,
-    graph::{BatchNormParams, ConvParams, TransposedConvParams},
+    format::Mode,
+    lower::{Target, lower},
     ops::{
-        AveragePool2d, MaxPool2d, MaxPosition2d, MaxUnpool2d, PadChannels, Resize, ResizeMode,
-        ShuffleChannels, SliceChannels,
+        AveragePool2d, BatchNormParams, ConvParams, MaxPool2d, MaxPosition2d, MaxUnpool2d, PadChannels,
+        Resize, ResizeMode, ShuffleChannels, SliceChannels, TransposedConvParams,
     },
+    precision::float,
+    program::Metadata,
     weights::{Request, Seeded, WeightSource},
 };
 
@@ -150,6 +153,23 @@ impl WeightSource for Damaged {
         }
         Ok(data)
     }
+}
+
+#[test]
+fn a_tensor_of_more_than_2_gib_is_named() {
+    let mut weights = Seeded::new();
+    let mut b = GraphBuilder::new("test", &mut weights);
+    // One byte more than an offset counts, in single precision.
+    let x = b.input("input", Shape::new(1 << 15, 1 << 14, 1));
+    let y = b.add_op("layer", SliceChannels { first: 0, count: 1 }, &[x]);
+    let graph = b.finish(&[y]).unwrap();
+    let lowered = |mode| {
+        let q = float::everywhere(graph.clone(), mode);
+        lower(&q, Target::find("portable").unwrap(), Metadata::default())
+    };
+    assert!(lowered(Mode::F16).is_ok());
+    let message = lowered(Mode::F32).unwrap_err().to_string();
+    assert!(message.contains("`input` has 2147483648 bytes as f32"), "{message}");
 }
 
 #[test]

@@ -6,11 +6,11 @@ use common::{graph, pooling, quantized};
 use niello_codegen::{
     Graph, Shape,
     execute::Executor,
-    graph::{ConvParams, TransposedConvParams},
     lower::{TARGETS, Target, lower},
-    program::{Metadata, Program},
+    ops::{ConvParams, TransposedConvParams},
+    program::{Choice, Choices, Metadata, Program},
     quantize::QGraph,
-    tuning::{Choice, Choices, Tuning},
+    tuning::Tuning,
 };
 use niello_kernels::Isa;
 

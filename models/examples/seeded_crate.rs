@@ -10,13 +10,12 @@
 
 use niello_codegen::{
     Tensor,
-    calibrate::calibrate,
     emit::{EmitOptions, emit, write_crate},
+    import::network::{NetworkOptions, Networks},
     lower::{Target, lower},
-    network::{NetworkOptions, Networks},
     passes::optimize,
     program::Metadata,
-    quantize::{QuantizeOptions, quantize},
+    quantize::{QuantizeOptions, calibrate::calibrate, quantize},
     weights::{Seeded, seeded_values},
 };
 use niello_kernels::Rounding;

@@ -2,7 +2,7 @@
 
 pub use niello_assets::*;
 
-use niello_codegen::{Result, network::Bundled, weights::SafeTensorsFile};
+use niello_codegen::{Result, import::network::Bundled, weights::SafeTensorsFile};
 
 /// [`ANAM_NET_WEIGHTS`], parsed.
 ///

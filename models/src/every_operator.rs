@@ -3,12 +3,11 @@
 use crate::options::{Sides, choose};
 use niello_codegen::{
     Graph, GraphBuilder, Result, Shape, ValueId,
-    graph::{BatchNormParams, ConvParams, TransposedConvParams},
-    network::{Network, NetworkOptions},
+    import::network::{Network, NetworkOptions},
     ops::{
-        ArgMax, Attention, AveragePool2d, Clamp, Function, GlobalAveragePool, Hashing, MaxPool2d,
-        MaxPosition2d, MaxUnpool2d, PadChannels, PointWise, Resize, ResizeMode, ShuffleChannels,
-        SliceChannels, Softmax, Sub,
+        ArgMax, Attention, AveragePool2d, BatchNormParams, Clamp, ConvParams, Function, GlobalAveragePool,
+        Hashing, MaxPool2d, MaxPosition2d, MaxUnpool2d, PadChannels, PointWise, Resize, ResizeMode,
+        ShuffleChannels, SliceChannels, Softmax, Sub, TransposedConvParams,
     },
     weights::{Kind, WeightSource},
 };

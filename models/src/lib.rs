@@ -11,7 +11,7 @@
 //! would use in PyTorch.
 //!
 //! ```
-//! use niello_codegen::{network::{NetworkOptions, Networks}, weights::Seeded};
+//! use niello_codegen::{import::network::{NetworkOptions, Networks}, weights::Seeded};
 //!
 //! let network = niello_models::Registry.find("squeezenet1_0")?;
 //! let options = NetworkOptions { input_size: Some([64, 64]), ..Default::default() };
@@ -30,7 +30,7 @@ mod options;
 
 pub use every_operator::EveryOperator;
 
-use niello_codegen::network::{Network, Networks};
+use niello_codegen::import::network::{Network, Networks};
 
 /// All networks of this crate.
 #[derive(Clone, Copy, Debug, Default)]

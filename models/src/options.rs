@@ -2,7 +2,7 @@
 
 use niello_codegen::{
     Error, Result, Shape,
-    network::{Network, NetworkOptions},
+    import::network::{Network, NetworkOptions},
 };
 
 /// Which heights and widths a network takes.

@@ -5,7 +5,7 @@ mod common;
 use common::{agreement, arg_max, from_torch, read_png, relative_error, unit_plane};
 use niello_codegen::{
     Graph, Tensor,
-    network::{Network, NetworkOptions},
+    import::network::{Network, NetworkOptions},
     weights::{NamedTensor, read_tensors},
 };
 use niello_models::{bundled, networks::AnamNet};

@@ -4,11 +4,11 @@ mod common;
 
 use niello_codegen::{
     Error, Result,
+    check::compare::verify,
     execute::Executor,
+    format::Format,
     pipeline::{Build, Task, build},
-    quantize::Format,
     recipe::{Head, Recipe},
-    verify::verify,
 };
 use niello_imaging::{Picture, Samples};
 use niello_models::Registry;

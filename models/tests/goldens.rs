@@ -8,9 +8,10 @@ mod float_formats;
 
 use common::{Golden, from_torch, relative_error, sweep, tests_folder, values, weights_checksum};
 use niello_codegen::{
-    Graph, Shape, Tensor, cam,
-    network::{NetworkOptions, Networks},
+    Graph, Shape, Tensor,
+    import::network::{NetworkOptions, Networks},
     ops::{Attention, MaxPool2d, MaxPosition2d},
+    passes::cam,
     weights::seeded_input,
 };
 use niello_models::Registry;

@@ -9,7 +9,7 @@ use common::{
 };
 use niello_codegen::{
     Graph, Shape, Tensor,
-    network::{Network, NetworkOptions},
+    import::network::{Network, NetworkOptions},
     weights::{SafeTensorsFile, read_tensors},
 };
 use niello_models::{

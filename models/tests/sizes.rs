@@ -5,8 +5,8 @@ mod common;
 use common::{SCALED, sweep};
 use niello_codegen::{
     Graph, Result, Shape,
-    cam::with_map,
-    network::{NetworkOptions, Networks},
+    import::network::{NetworkOptions, Networks},
+    passes::cam::with_map,
     tensor::Tensor,
     weights::{Seeded, WeightSource, Zeros},
 };

@@ -4,7 +4,7 @@ mod common;
 
 use common::SCALED;
 use niello_codegen::{
-    network::{Network, NetworkOptions, Networks},
+    import::network::{Network, NetworkOptions, Networks},
     weights::{Kind, Request, SafeTensorsFile, WeightSource, Zeros},
 };
 use niello_models::{Registry, networks::W251BaselineCnn};

@@ -4,8 +4,8 @@ use crate::{args::BuildArgs, inputs::pictures, output, progress::Step, table};
 use clap::Args;
 use niello_codegen::{
     Error, Result,
+    check::golden::{Bundle, Difference, Golden, Input, Source, check, layer_codes, record},
     emit::write_files,
-    golden::{Bundle, Difference, Golden, Input, Source, check, layer_codes, record},
     pipeline::Build,
     program::Program,
 };

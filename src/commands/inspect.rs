@@ -4,7 +4,7 @@ use crate::{args::BuildArgs, output, table};
 use clap::Args;
 use niello_codegen::{
     Error, Graph, Result,
-    network::Networks,
+    import::network::Networks,
     passes::optimize,
     pipeline::{build_graph, import},
     weights::{SafeTensorsFile, Zeros},

@@ -4,7 +4,7 @@ use crate::{output, table};
 use clap::Args;
 use niello_codegen::{
     Result,
-    network::{NetworkOptions, Networks},
+    import::network::{NetworkOptions, Networks},
     weights::Zeros,
 };
 use niello_models::Registry;

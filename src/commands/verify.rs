@@ -10,10 +10,12 @@ use crate::{
 use clap::Args;
 use niello_codegen::{
     Error, Result, Tensor,
-    network::Networks,
+    check::{
+        compare::{LayerComparison, verify},
+        warnings::{Warning, of_verification},
+    },
+    import::network::Networks,
     pipeline::{Calibrated, Task},
-    verify::{LayerComparison, verify},
-    warnings::{Warning, of_verification},
 };
 use niello_imaging::metrics::{self, DiceCounts};
 use niello_models::Registry;

@@ -2,18 +2,16 @@
 
 use niello_codegen::{
     Graph, GraphBuilder, Shape, Tensor,
-    calibrate::calibrate,
-    graph::{BatchNormParams, ConvParams, TransposedConvParams},
+    import::network::{NetworkOptions, Networks},
     lower::{Target, lower},
-    network::{NetworkOptions, Networks},
     ops::{
-        ArgMax, Attention, AveragePool2d, Function, GlobalAveragePool, Hashing, MaxPool2d, MaxPosition2d,
-        MaxUnpool2d, PadChannels, PointWise, Resize, ResizeMode, ShuffleChannels, SliceChannels, Softmax,
-        Sub,
+        ArgMax, Attention, AveragePool2d, BatchNormParams, ConvParams, Function, GlobalAveragePool, Hashing,
+        MaxPool2d, MaxPosition2d, MaxUnpool2d, PadChannels, PointWise, Resize, ResizeMode, ShuffleChannels,
+        SliceChannels, Softmax, Sub, TransposedConvParams,
     },
     passes::optimize,
     program::{Metadata, Program},
-    quantize::{QGraph, QuantizeOptions, RangeMethod, quantize},
+    quantize::{QGraph, QuantizeOptions, RangeMethod, calibrate::calibrate, quantize},
     weights::{Kind, Seeded},
 };
 use niello_kernels::Rounding;

@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test program uses its part")]
 
 use niello_codegen::{
-    network::{NetworkOptions, Networks},
+    import::network::{NetworkOptions, Networks},
     weights::{Request, Seeded, WeightSource, seeded_values},
 };
 use niello_imaging::{NpyData, Palette, write_npy, write_overlay_png};

@@ -6,9 +6,9 @@ use super::{
     tensor_info, weights,
 };
 use crate::{
+    format::Format,
     graph::ValueId,
     program::{Field, Program, Ref},
-    quantize::Format,
 };
 use niello_kernels::Float;
 use proc_macro2::{Ident, Literal, TokenStream};
@@ -187,7 +187,7 @@ pub(super) fn buffers(program: &Program, ids: &[ValueId], base: &str) -> Vec<Buf
         .enumerate()
         .map(|(i, id)| {
             let name = match plain {
-                _ if i == plain => crate::cam::NAME.to_string(),
+                _ if i == plain => crate::passes::cam::NAME.to_string(),
                 1 => base.to_string(),
                 _ => format!("{base}{i}"),
             };

@@ -17,9 +17,9 @@ use self::{
 };
 use crate::{
     error::{Error, Result},
+    format::Format,
     graph::ValueId,
     program::{Program, names},
-    quantize::Format,
 };
 use niello_kernels::Float;
 use proc_macro2::{Ident, Literal, TokenStream, TokenTree};
@@ -149,7 +149,7 @@ fn answers(program: &Program, options: &EmitOptions) -> Result<(Option<Vec<u64>>
     match &options.answers {
         Some(given) if !wants_layers => Ok((None, given.clone())),
         given => {
-            let (layers, outputs) = crate::golden::known_answers(program, options.self_test_seed)?;
+            let (layers, outputs) = crate::check::golden::known_answers(program, options.self_test_seed)?;
             if given.as_ref().is_some_and(|given| *given != outputs) {
                 let message = "the self-test has other answers than its calibration lock says: make the lock again with \
                                `niello calibrate`, or, if nothing was changed, report this";

@@ -1,57 +1,18 @@
 //! The float IR: framework-neutral, shape-inferred, NHWC, batch 1.
 //!
-//! * [`Graph`]: nodes in execution order, each an operator ([`crate::ops::Op`]) with its input and output values.
-//! * [`GraphBuilder`]: what importers and `models/` use; it asks a [`crate::weights::WeightSource`] for tensors by their
-//!   checkpoint names and collects everything that is wrong with them into one error.
+//! * [`Graph`]: nodes in execution order, each an operator with its input and output values.
+//! * [`Op`]: what an operator is to everybody else; [`crate::ops`] has them.
+//! * `reference`: evaluates a graph in `f32` or `f64`.
+//!
+//! [`crate::import`] builds graphs.
 
-mod builder;
+mod op;
 mod reference;
 
-pub use builder::{BatchNormParams, ConvParams, GraphBuilder, TransposedConvParams};
+pub use op::Op;
 
-use crate::ops::{Op, RangeRule, Reshape};
-use std::{fmt, sync::Arc};
-
-/// Height, width, channels of an NHWC tensor with a batch of 1. A vector is `1 x 1 x c`.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Shape {
-    /// Height.
-    pub h: usize,
-    /// Width.
-    pub w: usize,
-    /// Channels.
-    pub c: usize,
-}
-
-impl Shape {
-    /// `h x w x c`.
-    pub const fn new(h: usize, w: usize, c: usize) -> Self {
-        Self { h, w, c }
-    }
-
-    /// Number of elements; saturates.
-    #[allow(clippy::len_without_is_empty, reason = "a shape is not a container")]
-    pub const fn len(&self) -> usize {
-        self.area().saturating_mul(self.c)
-    }
-
-    /// Pixels; saturates.
-    pub const fn area(&self) -> usize {
-        self.h.saturating_mul(self.w)
-    }
-}
-
-impl fmt::Display for Shape {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}x{}x{}", self.h, self.w, self.c)
-    }
-}
-
-impl fmt::Debug for Shape {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
+use crate::{format::RangeRule, tensor::Shape};
+use std::sync::Arc;
 
 /// A tensor of a [`Graph`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -124,7 +85,7 @@ impl Graph {
     pub fn require(&self, name: &str) -> Result<ValueId, String> {
         self.find(name).ok_or_else(|| {
             let names = self.values.iter().map(|v| v.name.as_str());
-            format!("no such tensor; near: {}", crate::weights::near_matches(name, names).join(", "))
+            format!("no such tensor; near: {}", crate::text::near_matches(name, names).join(", "))
         })
     }
 
@@ -136,25 +97,6 @@ impl Graph {
     /// Index of the node that makes `value`; `None` for an input.
     pub fn producer(&self, value: ValueId) -> Option<usize> {
         self.nodes.iter().position(|n| n.outputs.contains(&value))
-    }
-
-    /// Makes a value the last output. Of an input, or of another output, that is a copy: the caller's memory for an output is written by a layer of
-    /// its own.
-    pub(crate) fn push_output(&mut self, id: ValueId) {
-        if !self.inputs.contains(&id) && !self.outputs.contains(&id) {
-            self.outputs.push(id);
-            return;
-        }
-        let (name, shape) = (format!("{}.copy", self.values[id.0].name), self.shape(id));
-        self.values.push(Value { name: name.clone(), shape });
-        let copy = ValueId(self.values.len() - 1);
-        self.nodes.push(Node {
-            name,
-            op: Arc::new(Reshape { to: shape }),
-            inputs: vec![id],
-            outputs: vec![copy],
-        });
-        self.outputs.push(copy);
     }
 
     /// Whether `value` is read as class labels, not as numbers, by whoever it is handed on to.

@@ -56,7 +56,7 @@ impl Graph {
     evaluate!(eval_f32, observe_f32, f32, eval_f32);
     evaluate!(eval_f64, observe_f64, f64, eval_f64);
 
-    fn check_inputs(&self, shapes: impl ExactSizeIterator<Item = super::Shape>) -> Result<()> {
+    fn check_inputs(&self, shapes: impl ExactSizeIterator<Item = crate::tensor::Shape>) -> Result<()> {
         if shapes.len() != self.inputs.len() {
             return Err(Error::Invalid(format!(
                 "{}: expected {} inputs, got {}",

@@ -10,9 +10,11 @@ mod text;
 use crate::{
     error::{Error, Result},
     graph::{Graph, ValueId},
-    int16::Wide,
-    quantize::{Groups, QGraph, given_format},
-    ranges::{Ranges, ValueRange},
+    precision::int16::Wide,
+    quantize::{
+        Groups, QGraph, given_format,
+        ranges::{Ranges, ValueRange},
+    },
 };
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,7 +1,7 @@
 //! Between locks and their text: TOML with one line per tensor, and a hash of all lines in the last one.
 
 use super::{Lock, MEND, Origin};
-use crate::{int16::Wide, ranges::ValueRange, weights::sha256_of};
+use crate::{precision::int16::Wide, quantize::ranges::ValueRange, weights::sha256_of};
 use serde::Deserialize;
 use std::{
     collections::{BTreeMap, BTreeSet},

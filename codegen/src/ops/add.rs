@@ -3,12 +3,10 @@
 use super::{Clamp, Op, forward_eval, int16};
 use crate::{
     error::Result,
-    float::Mode,
-    graph::Shape,
+    format::{Mode, QParams},
     lower::{Lowering, Sums},
     program::{Ref, kernel_call},
-    quantize::QParams,
-    tensor::{Real, Tensor},
+    tensor::{Real, Shape, Tensor},
 };
 use niello_kernels::{Float, Multiplier, OutputStage, Range, add::LEFT_SHIFT};
 

@@ -3,11 +3,10 @@
 use super::Op;
 use crate::{
     error::Result,
-    float::Mode,
-    graph::Shape,
+    format::Mode,
     lower::Lowering,
     program::{Const, Ref, Scratch, kernel_call},
-    tensor::{Real, Tensor},
+    tensor::{Real, Shape, Tensor},
 };
 use niello_kernels::{
     Attention as Kernel, Float, Multiplier, OutputStage,

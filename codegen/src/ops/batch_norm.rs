@@ -6,14 +6,27 @@
 use super::{Conv2d, Op, forward_eval};
 use crate::{
     error::Result,
-    float::Mode,
-    graph::{ConvParams, Shape},
+    format::Mode,
     lower::Lowering,
+    ops::ConvParams,
     program::{Const, Ref, kernel_call},
-    tensor::{Real, Tensor},
+    tensor::{Real, Shape, Tensor},
 };
 use niello_kernels::{Float, Range};
 use std::sync::Arc;
+
+/// Batch norm's constant.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchNormParams {
+    /// Added to the variance.
+    pub epsilon: f64,
+}
+
+impl Default for BatchNormParams {
+    fn default() -> Self {
+        Self { epsilon: 1e-5 }
+    }
+}
 
 /// `y[c] = x[c] * factor[c] + offset[c]`, with `factor = weight / sqrt(variance + epsilon)` and
 /// `offset = bias - mean * factor`.

@@ -3,11 +3,10 @@
 use super::{Op, downcast, forward_eval, int16};
 use crate::{
     error::Result,
-    float::Mode,
-    graph::Shape,
+    format::Mode,
     lower::{Lowering, Sums},
     program::{Ref, kernel_call},
-    tensor::{Real, Tensor},
+    tensor::{Real, Shape, Tensor},
 };
 use niello_kernels::{Float, Multiplier, OutputStage, Range};
 

@@ -3,11 +3,10 @@
 use super::{Op, RangeRule, forward_eval};
 use crate::{
     error::Result,
-    float::Mode,
-    graph::Shape,
+    format::Mode,
     lower::Lowering,
     program::{Ref, kernel_call},
-    tensor::{Real, Tensor},
+    tensor::{Real, Shape, Tensor},
 };
 
 /// Channels of all inputs, one after the other.

@@ -10,11 +10,11 @@ use super::{
 };
 use crate::{
     error::Result,
-    float::Mode,
-    graph::{ConvParams, Shape},
+    format::Mode,
     lower::Lowering,
+    ops::ConvParams,
     program::{Const, Ref, Scratch, kernel_call},
-    tensor::{Real, Tensor},
+    tensor::{Real, Shape, Tensor},
 };
 use niello_kernels::{Gather, Layout, OutputStage, conv::scratch_bytes};
 use rayon::prelude::*;

@@ -5,8 +5,7 @@ use crate::{
     error::Result,
     graph::ValueId,
     lower::Lowering,
-    plan::ALIGNMENT,
-    program::{Bindings, Call, Location, TensorInfo},
+    program::{ALIGNMENT, Bindings, Call, Location, TensorInfo},
 };
 use niello_kernels::{ConvMaxPool2d, Kernel, Region, Space};
 use proc_macro2::{Literal, TokenStream};

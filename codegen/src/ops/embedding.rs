@@ -3,12 +3,10 @@
 use super::{Op, RangeRule, forward_eval};
 use crate::{
     error::Result,
-    float::Mode,
-    graph::Shape,
+    format::{Mode, QParams},
     lower::Lowering,
     program::{Const, Ref, kernel_call},
-    quantize::QParams,
-    tensor::{Real, Tensor},
+    tensor::{Real, Shape, Tensor},
 };
 use niello_kernels::{Float, float::half};
 use std::sync::Arc;

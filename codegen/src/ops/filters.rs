@@ -3,8 +3,8 @@
 use super::check_finite;
 use crate::{
     error::Result,
+    format::QParams,
     lower::{Lowering, Sums},
-    quantize::QParams,
 };
 use niello_kernels::Multiplier;
 

@@ -3,10 +3,10 @@
 use super::Clamp;
 use crate::{
     error::Result,
-    float::Mode,
-    graph::Shape,
+    format::Mode,
     lower::Lowering,
     program::{Const, Ref, Scratch, kernel_call},
+    tensor::Shape,
 };
 use niello_kernels::{
     Conv2dFloat, Float, Operand, Range, Region,

@@ -6,11 +6,10 @@ use super::{
 };
 use crate::{
     error::Result,
-    float::Mode,
-    graph::Shape,
+    format::Mode,
     lower::Lowering,
     program::{Ref, kernel_call},
-    tensor::{Real, Tensor},
+    tensor::{Real, Shape, Tensor},
 };
 use niello_kernels::Float;
 

@@ -3,12 +3,10 @@
 use super::{Op, RangeRule, forward_eval, int16};
 use crate::{
     error::Result,
-    float::Mode,
-    graph::Shape,
+    format::{Format, Mode},
     lower::Lowering,
     program::{Ref, kernel_call},
-    quantize::Format,
-    tensor::{Real, Tensor},
+    tensor::{Real, Shape, Tensor},
 };
 use niello_kernels::Float;
 

@@ -3,12 +3,10 @@
 use super::{Op, RangeRule, forward_eval, int16};
 use crate::{
     error::Result,
-    float::Mode,
-    graph::Shape,
+    format::{Mode, QParams},
     lower::Lowering,
     program::{Const, Ref, kernel_call},
-    quantize::QParams,
-    tensor::{Real, Tensor},
+    tensor::{Real, Shape, Tensor},
 };
 use niello_kernels::Float;
 
@@ -120,6 +118,10 @@ impl Op for PointWise {
     }
 
     forward_eval!();
+
+    fn gives_probabilities(&self) -> bool {
+        self.0 == Function::Sigmoid
+    }
 
     fn range_rule(&self) -> RangeRule {
         match self.0 {

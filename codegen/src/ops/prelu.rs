@@ -3,11 +3,10 @@
 use super::{Function, Op, forward_eval, int16, point_wise};
 use crate::{
     error::Result,
-    float::Mode,
-    graph::Shape,
+    format::Mode,
     lower::{Lowering, Sums},
     program::{Const, Ref, kernel_call},
-    tensor::{Real, Tensor},
+    tensor::{Real, Shape, Tensor},
 };
 use niello_kernels::{Float, Multiplier, OutputStage};
 use std::sync::Arc;

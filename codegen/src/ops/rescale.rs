@@ -3,12 +3,10 @@
 use super::{Op, forward_eval};
 use crate::{
     error::Result,
-    float::Mode,
-    graph::Shape,
-    lower::{Codes, Lowering},
+    format::{Codes, Format, Mode},
+    lower::Lowering,
     program::{Ref, kernel_call},
-    quantize::Format,
-    tensor::{Real, Tensor},
+    tensor::{Real, Shape, Tensor},
 };
 use niello_kernels::{Bounds, Float, Width};
 
@@ -65,6 +63,10 @@ impl Op for Rescale {
     }
 
     forward_eval!();
+
+    fn keeps_values(&self) -> bool {
+        true
+    }
 
     fn takes_int16(&self) -> bool {
         true

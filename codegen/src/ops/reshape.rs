@@ -3,12 +3,13 @@
 use super::{Op, RangeRule, downcast, forward_eval};
 use crate::{
     error::Result,
-    float::Mode,
-    graph::Shape,
+    format::Mode,
+    graph::{Graph, Node, Value, ValueId},
     lower::Lowering,
     program::{Ref, kernel_call},
-    tensor::{Real, Tensor},
+    tensor::{Real, Shape, Tensor},
 };
+use std::sync::Arc;
 
 /// The input's elements in the order height, width, channel (as Keras' `Reshape`; a `view` of PyTorch goes by channel first), in
 /// another shape. Free where the result may lie over the input; else a copy, for example into a slice of a concatenation.
@@ -69,6 +70,27 @@ impl Op for Reshape {
     fn lower_float(&self, cx: &mut Lowering<'_>, _: Mode) -> Result<()> {
         // Bytes are moved, whatever they mean.
         self.lower(cx)
+    }
+}
+
+impl Graph {
+    /// Makes a value the last output. Of an input, or of another output, that is a copy: the caller's memory for an output is written by a layer of
+    /// its own.
+    pub(crate) fn push_output(&mut self, id: ValueId) {
+        if !self.inputs.contains(&id) && !self.outputs.contains(&id) {
+            self.outputs.push(id);
+            return;
+        }
+        let (name, shape) = (format!("{}.copy", self.values[id.0].name), self.shape(id));
+        self.values.push(Value { name: name.clone(), shape });
+        let copy = ValueId(self.values.len() - 1);
+        self.nodes.push(Node {
+            name,
+            op: Arc::new(Reshape { to: shape }),
+            inputs: vec![id],
+            outputs: vec![copy],
+        });
+        self.outputs.push(copy);
     }
 }
 

@@ -3,11 +3,10 @@
 use super::{Op, RangeRule, concat::CopyCall, forward_eval};
 use crate::{
     error::Result,
-    float::Mode,
-    graph::Shape,
+    format::Mode,
     lower::Lowering,
     program::Ref,
-    tensor::{Real, Tensor},
+    tensor::{Real, Shape, Tensor},
 };
 
 /// Channels `first..first + count`.

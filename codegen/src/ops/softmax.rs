@@ -3,12 +3,10 @@
 use super::{Op, RangeRule, forward_eval};
 use crate::{
     error::Result,
-    float::Mode,
-    graph::Shape,
+    format::{Mode, QParams},
     lower::Lowering,
     program::{Ref, kernel_call},
-    quantize::QParams,
-    tensor::{Real, Tensor},
+    tensor::{Real, Shape, Tensor},
 };
 use niello_kernels::{Float, Multiplier};
 
@@ -63,6 +61,10 @@ impl Op for Softmax {
     }
 
     forward_eval!();
+
+    fn gives_probabilities(&self) -> bool {
+        true
+    }
 
     fn range_rule(&self) -> RangeRule {
         RangeRule::Fixed(QParams { scale: 1.0 / 256.0, zero_point: -128 })

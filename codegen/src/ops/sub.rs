@@ -3,11 +3,10 @@
 use super::{Clamp, Op, add::CommonScale, forward_eval};
 use crate::{
     error::Result,
-    float::Mode,
-    graph::Shape,
+    format::Mode,
     lower::Lowering,
     program::{Ref, kernel_call},
-    tensor::{Real, Tensor},
+    tensor::{Real, Shape, Tensor},
 };
 use niello_kernels::{Float, Multiplier, OutputStage, Range};
 

@@ -4,13 +4,12 @@
 use super::Op;
 use crate::{
     GraphBuilder, ValueId,
-    calibrate::calibrate,
     execute::Executor,
-    graph::Shape,
+    format::Format,
     lower::{TARGETS, lower},
     program::Metadata,
-    quantize::{Format, QuantizeOptions, quantize},
-    tensor::Tensor,
+    quantize::{QuantizeOptions, calibrate::calibrate, quantize},
+    tensor::{Shape, Tensor},
     weights::{Seeded, seeded_values},
 };
 

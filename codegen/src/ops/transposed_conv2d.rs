@@ -9,11 +9,11 @@ use super::{
 };
 use crate::{
     error::Result,
-    float::Mode,
-    graph::{Shape, TransposedConvParams},
+    format::Mode,
     lower::Lowering,
+    ops::TransposedConvParams,
     program::{Const, Ref, Scratch, kernel_call},
-    tensor::{Real, Tensor},
+    tensor::{Real, Shape, Tensor},
 };
 use niello_kernels::{
     Gather, Layout, OutputStage,

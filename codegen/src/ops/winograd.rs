@@ -3,9 +3,10 @@
 use super::{Clamp, filters::Filters, packing::Packed};
 use crate::{
     error::Result,
-    graph::{ConvParams, Shape},
     lower::Lowering,
+    ops::ConvParams,
     program::{Const, Ref, Scratch, kernel_call},
+    tensor::Shape,
 };
 use niello_kernels::{
     Layout, OutputStage,
@@ -27,6 +28,10 @@ kernel_call! {
         stage: OutputStage,
         chunk: u32,
         scratch: Scratch,
+    } with {
+        fn tile_rows(&self) -> usize {
+            4
+        }
     }
 }
 

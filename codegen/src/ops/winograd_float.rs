@@ -3,9 +3,10 @@
 use super::{Clamp, float, winograd::is_suited};
 use crate::{
     error::Result,
-    graph::{ConvParams, Shape},
     lower::Lowering,
+    ops::ConvParams,
     program::{Const, Ref, Scratch, kernel_call},
+    tensor::Shape,
 };
 use niello_kernels::{
     Range,
@@ -24,8 +25,15 @@ kernel_call! {
         range: Range,
         chunk: u32,
         scratch: Scratch,
+    } with {
+        fn largest_operand(&self) -> Option<f32> {
+            Some(LARGEST_OPERAND)
+        }
     }
 }
+
+/// The largest input with which the algorithm stays finite in half precision: see `docs/arithmetic.md`.
+const LARGEST_OPERAND: f32 = 2000.0;
 
 /// Outputs of a tile.
 const TILE: usize = 16;

@@ -3,10 +3,9 @@
 use super::{Op, RangeRule, downcast, forward_eval, point_wise::table};
 use crate::{
     error::Result,
-    graph::Shape,
     lower::Lowering,
     program::{Const, Ref, kernel_call},
-    tensor::{Real, Tensor},
+    tensor::{Real, Shape, Tensor},
 };
 
 /// `|x|`, element by element.

@@ -1,6 +1,9 @@
 //! Graph to graph: fold, fuse, drop what does nothing or serves nobody.
 //!
-//! Passes name no operator: [`crate::ops::Op::absorb`] says what can be merged, [`crate::ops::Op::is_identity`] what can go.
+//! Passes name no operator: [`crate::graph::Op::absorb`] says what can be merged, [`crate::graph::Op::is_identity`] what can go.
+//! [`cam`] adds a class-activation map in the same way.
+
+pub mod cam;
 
 use crate::graph::{Graph, Node, ValueId};
 

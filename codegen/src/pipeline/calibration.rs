@@ -1,19 +1,22 @@
 //! How a build comes to the formats of its tensors: by calibrating, or from a lock.
 
-use super::{BUDGET_SAMPLES, Progress, inputs::Inputs, options};
+use super::{Progress, inputs::Inputs};
 use crate::{
     Graph,
-    calibrate::calibrate,
     error::{Error, Result},
-    float,
-    int16::{self, Wide},
+    import::network::Network,
     lock::{Lock, Origin},
-    network::Network,
-    quantize::{QGraph, with_ranges},
-    ranges::Ranges,
-    recipe::Recipe,
+    precision::{
+        float,
+        int16::{self, Wide},
+    },
+    quantize::{QGraph, QuantizeOptions, RangeMethod, calibrate::calibrate, ranges::Ranges, with_ranges},
+    recipe::{Range, RangeOverride, Recipe, Rounding},
 };
 use std::path::Path;
+
+/// Inputs of the calibration set that an error budget is held against.
+const BUDGET_SAMPLES: usize = 4;
 
 /// What decided the formats of a build.
 #[derive(Clone, Debug)]
@@ -180,5 +183,31 @@ fn wide(recipe: &Recipe) -> Wide {
     Wide {
         activations: recipe.format.int16.iter().cloned().collect(),
         weights: recipe.format.int16_weights.iter().cloned().collect(),
+    }
+}
+
+fn options(recipe: &Recipe) -> QuantizeOptions {
+    let method = |range: Range, percentile: f64| match range {
+        Range::MinMax => RangeMethod::MinMax,
+        Range::Percentile => RangeMethod::Percentile(percentile),
+        Range::Mse => RangeMethod::LeastSquares,
+        _ => RangeMethod::Auto(percentile),
+    };
+    let default = &recipe.calibrate;
+    let overrides = recipe.overrides.iter().map(|(layer, o)| {
+        let chosen = match *o {
+            RangeOverride { min: Some(min), max: Some(max), .. } => RangeMethod::Fixed { min, max },
+            _ => method(o.range.unwrap_or(default.range), o.percentile.unwrap_or(default.percentile)),
+        };
+        (layer.clone(), chosen)
+    });
+    QuantizeOptions {
+        method: method(default.range, default.percentile),
+        overrides: overrides.collect(),
+        bias_correction: default.bias_correction,
+        rounding: match recipe.format.rounding {
+            Rounding::TfliteDouble => niello_kernels::Rounding::TfliteDouble,
+            Rounding::Single => niello_kernels::Rounding::Single,
+        },
     }
 }

@@ -1,11 +1,13 @@
 //! Samples of a network's inputs: from pictures, from a file of tensors, or drawn.
 
+use super::{Build, Task};
 use crate::{
     Graph, Tensor,
     error::{Error, Result},
-    graph::{Shape, ValueId},
-    network::Network,
+    graph::ValueId,
+    import::network::Network,
     recipe::{CalibrationSet, Recipe},
+    tensor::Shape,
     weights::{NamedTensor, read_tensors, seeded_values, sha256_of},
 };
 use niello_imaging::{Picture, Preprocess};
@@ -213,4 +215,53 @@ fn as_input(path: &Path, name: &str, tensor: &NamedTensor, shape: Shape) -> Resu
 pub(super) fn picture_input(picture: &Picture, preprocess: &Preprocess, shape: Shape) -> Result<Tensor<f32>> {
     let data = preprocess.apply(picture, [shape.h, shape.w], shape.c)?;
     Tensor::new(shape, data).ok_or_else(|| Error::Invalid("pre-processing made another size".into()))
+}
+
+impl Build {
+    /// Shape of the input.
+    pub fn input_shape(&self) -> Shape {
+        self.program.tensor(self.program.inputs[0]).shape
+    }
+
+    /// A picture as the network's input.
+    ///
+    /// # Errors
+    /// A picture that the pre-processing cannot take; a network that takes none.
+    pub fn input(&self, picture: &Picture) -> Result<Tensor<f32>> {
+        if self.task == Task::Generation {
+            let name = &self.program.metadata.network;
+            let message = format!("{name} makes pictures and reads none: give it numbers and a label");
+            return Err(Error::Invalid(message));
+        }
+        picture_input(picture, &self.preprocess, self.input_shape())
+    }
+
+    /// A picture as the codes that the program takes.
+    ///
+    /// # Errors
+    /// As [`Build::input`].
+    pub fn input_codes(&self, picture: &Picture) -> Result<Vec<i8>> {
+        let input = self.input(picture)?;
+        Ok(self.program.tensor(self.program.inputs[0]).quantize(&input.data))
+    }
+
+    /// What a generator makes a picture from: numbers of the standard normal distribution, which follow from `seed`, and the index of
+    /// a class for every label.
+    pub fn drawn(&self, seed: u64, class: usize) -> Vec<Tensor<f32>> {
+        normal_sample(&self.quantized.graph, &format!("seed {seed}"), class)
+    }
+
+    /// The samples in a safetensors file, one tensor for every input of the network: as the calibration sets of recipes.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or whose tensors are not the inputs.
+    pub fn samples(&self, path: &Path) -> Result<Vec<Vec<Tensor<f32>>>> {
+        read_samples(path, &self.quantized.graph)
+    }
+
+    /// Real inputs as the codes that the program takes.
+    pub fn codes(&self, inputs: &[Tensor<f32>]) -> Vec<Vec<i8>> {
+        let program = &self.program;
+        program.inputs.iter().zip(inputs).map(|(id, t)| program.tensor(*id).quantize(&t.data)).collect()
+    }
 }

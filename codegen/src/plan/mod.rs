@@ -3,46 +3,24 @@
 //! * `placement`: which tensors are slices of a concatenation.
 //! * `storage`: which tensors share memory because one takes over from the other, and when each block is live.
 //! * `packing`: offsets for blocks, the best of several strategies.
-//! * `verify`: an independent check of a finished program.
+//!
+//! [`crate::program::verify`] checks a finished program independently.
 
 mod packing;
 mod placement;
 mod storage;
-mod verify;
 
 pub(crate) use packing::Effort;
 pub use packing::{Block, pack};
 pub use placement::Placement;
-pub use verify::verify;
 
 use crate::{
     error::{Error, Result},
     graph::ValueId,
-    lower::NO_SCRATCH,
-    program::Location,
+    program::{Location, MAX_BYTES, MemoryPlan},
     quantize::QGraph,
 };
 use niello_kernels::{Region, Space};
-
-/// Alignment of blocks in the arena.
-pub const ALIGNMENT: usize = 16;
-
-/// Offsets for everything in the arena.
-#[derive(Clone, Debug)]
-pub struct MemoryPlan {
-    /// By value; `None` for values that are never stored.
-    pub locations: Vec<Option<Location>>,
-    /// By value: the concatenation that it is a slice of.
-    pub slice_of: Vec<Option<ValueId>>,
-    /// By step.
-    pub scratch: Vec<Region>,
-    /// Size of the arena.
-    pub arena_bytes: usize,
-    /// Largest sum of live bytes at any step: no plan of these tensors can be smaller.
-    pub lower_bound_bytes: usize,
-    /// Name of the strategy that gave the plan.
-    pub strategy: &'static str,
-}
 
 /// What the plan must know of a step.
 #[derive(Clone, Copy, Debug)]
@@ -101,13 +79,13 @@ pub(crate) fn plan(
     let with_scratch: Vec<usize> = (0..steps.len()).filter(|i| steps[*i].scratch > 0).collect();
     blocks.extend(with_scratch.iter().map(|i| Block { bytes: steps[*i].scratch, first: *i, last: *i }));
     let packed = packing::pack_with(&blocks, effort);
-    if packed.arena_bytes > i32::MAX as usize {
+    if packed.arena_bytes > MAX_BYTES {
         return Err(Error::Invalid(format!(
             "{}: the arena would need {} bytes; a network may use at most 2 GiB",
             graph.name, packed.arena_bytes
         )));
     }
-    let mut scratch = vec![NO_SCRATCH; steps.len()];
+    let mut scratch = vec![Region::EMPTY; steps.len()];
     for (i, offset) in with_scratch.iter().zip(&packed.offsets[tensors..]) {
         scratch[*i] = Region { offset: *offset as u32, len: steps[*i].scratch as u32 };
     }

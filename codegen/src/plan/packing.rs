@@ -1,6 +1,6 @@
 //! Offsets for blocks with known lifetimes: several greedy orders and a seeded search, the best one wins.
 
-use super::ALIGNMENT;
+use crate::program::ALIGNMENT;
 
 /// A piece of the arena and the steps at which it must keep its contents, both included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -35,6 +35,16 @@ pub trait Call: Any + fmt::Debug + Send + Sync {
         quote!(#kernel)
     }
 
+    /// Output rows that the kernel computes together: bands of other heights would compute rows in vain.
+    fn tile_rows(&self) -> usize {
+        1
+    }
+
+    /// The largest magnitude of its operands with which everything in between stays finite, where that is less than they can hold.
+    fn largest_operand(&self) -> Option<f32> {
+        None
+    }
+
     /// The kernel, if it can compute some rows alone: then it can be part of a chain.
     fn by_rows<'p>(&'p self, bindings: &Bindings<'p>) -> Option<Box<dyn RowStage + Sync + 'p>> {
         let _ = bindings;
@@ -244,9 +254,12 @@ plain! {
 }
 
 /// Declares the build-time mirror of a kernel: the same fields, operands and constants by reference. Kernels that compute some rows
-/// alone are declared `by rows`.
+/// alone are declared `by rows`. Methods of [`Call`] that differ from their defaults follow in `with { … }`.
 macro_rules! kernel_call {
-    ($(#[$meta:meta])* $name:ident for $kernel:ident by rows { $($field:ident: $ty:ty),* $(,)? }) => {
+    (
+        $(#[$meta:meta])* $name:ident for $kernel:ident by rows { $($field:ident: $ty:ty),* $(,)? }
+        $(with { $($method:item)* })?
+    ) => {
         $crate::program::kernel_call! {
             @declare [
                 fn by_rows<'p>(
@@ -257,15 +270,21 @@ macro_rules! kernel_call {
                         $($field: $crate::program::Field::bind(&self.$field, b),)*
                     }))
                 }
+                $($($method)*)?
             ]
             $(#[$meta])* $name for $kernel { $($field: $ty),* }
         }
     };
-    ($(#[$meta:meta])* $name:ident for $kernel:ident { $($field:ident: $ty:ty),* $(,)? }) => {
-        $crate::program::kernel_call! { @declare [] $(#[$meta])* $name for $kernel { $($field: $ty),* } }
+    (
+        $(#[$meta:meta])* $name:ident for $kernel:ident { $($field:ident: $ty:ty),* $(,)? }
+        $(with { $($method:item)* })?
+    ) => {
+        $crate::program::kernel_call! {
+            @declare [$($($method)*)?] $(#[$meta])* $name for $kernel { $($field: $ty),* }
+        }
     };
     (
-        @declare [$($by_rows:item)*]
+        @declare [$($method:item)*]
         $(#[$meta:meta])* $name:ident for $kernel:ident { $($field:ident: $ty:ty),* }
     ) => {
         $(#[$meta])*
@@ -318,7 +337,7 @@ macro_rules! kernel_call {
                 quote::quote!(#kernel { #(#fields),* })
             }
 
-            $($by_rows)*
+            $($method)*
         }
     };
 }

@@ -6,32 +6,27 @@
 
 mod blob;
 mod call;
+mod choice;
+mod memory;
 pub mod names;
+mod samples;
+mod verify;
 
 pub use blob::{Blob, BlobBuilder, Const, Pod};
 pub(crate) use call::kernel_call;
 pub use call::{Bindings, Call, Field, Ref, Scratch};
+pub use choice::{Choice, Choices};
+pub(crate) use memory::MAX_BYTES;
+pub use memory::{ALIGNMENT, Location, MemoryPlan};
+pub use verify::verify;
 
 use crate::{
-    float::Mode,
-    graph::{Shape, ValueId},
-    plan::MemoryPlan,
-    quantize::Format,
-    tuning::Choices,
+    format::{Format, Mode},
+    graph::ValueId,
+    tensor::Shape,
 };
-use niello_kernels::{Region, Rounding, Space};
+use niello_kernels::{Region, Rounding};
 use std::{collections::BTreeMap, sync::Arc};
-
-/// Where a tensor lies: its view is its shape at this offset, pixels `stride` bytes apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Location {
-    /// The buffer.
-    pub space: Space,
-    /// Byte offset of the first element.
-    pub offset: u32,
-    /// Bytes from pixel to pixel.
-    pub stride: u32,
-}
 
 /// One tensor of a program.
 #[derive(Clone, Debug)]
@@ -77,6 +72,8 @@ pub struct Step {
     pub in_place: Vec<ValueId>,
     /// Scratch bytes in the arena.
     pub scratch: Region,
+    /// Whether it copies an operand into the result beside others, which may have been written there by their makers.
+    pub joins_operands: bool,
     /// Multiply-accumulates.
     pub macs: u64,
     /// Bytes of constants.
@@ -101,7 +98,7 @@ pub struct Metadata {
     pub sources: Vec<(String, String)>,
     /// How the input is prepared, in a recipe's words.
     pub preprocess: String,
-    /// Whether the last output is a class-activation map (see [`crate::cam`]).
+    /// Whether the last output is a class-activation map (see [`crate::passes::cam`]).
     pub cam: bool,
 }
 
@@ -167,5 +164,16 @@ impl Program {
     /// The tensor of that id.
     pub fn tensor(&self, id: ValueId) -> &TensorInfo {
         &self.tensors[id.0]
+    }
+
+    /// Whether the result of step `index` is complete when it ends: no later step adds to it.
+    pub fn completes(&self, index: usize) -> bool {
+        let writes = self.steps[index].writes;
+        !self.steps[index + 1..].iter().any(|s| s.writes == writes)
+    }
+
+    /// Whether golden files compare the result of step `index`.
+    pub(crate) fn is_compared(&self, index: usize) -> bool {
+        self.completes(index) && !self.steps[index].joins_operands
     }
 }

@@ -1,4 +1,6 @@
 //! Recipes in Rust: one call per key.
+//!
+//! Long because every key has a method with an example that is run; there is nothing else in it.
 
 use super::{
     Calibrate, Format, Head, Input, Numbers, Output, Range, RangeOverride, Recipe, Rounding, Target,
@@ -349,7 +351,7 @@ impl Recipe {
     }
 
     /// Makes the class-activation map of all classes another output: what each place of the picture adds to each score. Only for
-    /// networks that end in the mean over a map and a linear layer, or in the mean (see [`crate::cam`]).
+    /// networks that end in the mean over a map and a linear layer, or in the mean (see [`crate::passes::cam`]).
     ///
     /// ```
     /// use niello_codegen::recipe::Recipe;

@@ -1,6 +1,6 @@
 //! The words of a recipe that stand for one of few things.
 
-use crate::float::Mode;
+use crate::format::Mode;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 

@@ -31,7 +31,7 @@ pub use choices::{Head, Numbers, Range, Rounding};
 pub use input::Input;
 pub use ranges::RangeOverride;
 
-use crate::{Error, Result, float::Mode, lower::AUTO, weights::shards};
+use crate::{Error, Result, format::Mode, lower::AUTO, weights::shards};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,7 +1,7 @@
 //! The keys of a recipe on which calibration depends: what a [`crate::lock`] was made of.
 
 use super::{Calibrate, Recipe, Target};
-use crate::graph::Shape;
+use crate::tensor::Shape;
 use std::{collections::BTreeMap, path::PathBuf};
 
 impl Recipe {

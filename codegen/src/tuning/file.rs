@@ -1,9 +1,10 @@
 //! Tuning files: choices in TOML, to be kept with a recipe.
 
-use super::{Choice, Tuning};
+use super::Tuning;
 use crate::{
     Error, Result,
     error::{parse_toml, read_text},
+    program::Choice,
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::Path};

@@ -4,7 +4,8 @@
 //! as combinations. Layers are then decided one by one, each by its own cost. Costs of some layers come in one: those of a fused step, those
 //! that write parts of one concatenation where only its end is seen. Such a group is decided as one.
 
-use super::{Choice, Choices, Costs};
+use super::Costs;
+use crate::program::{Choice, Choices};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Pixels per pass that are tried beside a layer's default, as multiples of it: numerators and denominators.

@@ -7,7 +7,6 @@
 //! A source answers one [`Request`] per tensor; what is wrong with a tensor comes back as one line without its name, and
 //! [`crate::GraphBuilder`] collects those lines into one error.
 
-mod near;
 mod other_formats;
 mod safetensors;
 mod seeded;
@@ -16,7 +15,6 @@ mod zeros;
 
 pub(crate) use self::safetensors::sha256_of;
 pub use self::safetensors::{NamedTensor, SafeTensorsFile, read_tensors, wrapper_prefix};
-pub use near::near_matches;
 pub use seeded::{Seeded, seeded_input, seeded_values};
 pub use sharded::shards;
 pub use zeros::Zeros;

@@ -3,13 +3,18 @@
 
 use niello_codegen::{
     Graph, GraphBuilder, Shape, Tensor, ValueId,
-    calibrate::{Calibration, calibrate},
-    graph::{BatchNormParams, ConvParams, TransposedConvParams},
     lower::{Target, lower},
-    ops::{ArgMax, Function, MaxPool2d, PointWise, Resize, ResizeMode, Softmax},
+    ops::{
+        ArgMax, BatchNormParams, ConvParams, Function, MaxPool2d, PointWise, Resize, ResizeMode, Softmax,
+        TransposedConvParams,
+    },
     passes::optimize,
     program::{Metadata, Program},
-    quantize::{QGraph, QuantizeOptions, quantize},
+    quantize::{
+        QGraph, QuantizeOptions,
+        calibrate::{Calibration, calibrate},
+        quantize,
+    },
     weights::{Seeded, seeded_values},
 };
 

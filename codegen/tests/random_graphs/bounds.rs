@@ -5,11 +5,13 @@
 
 use niello_codegen::{
     Tensor,
-    float::Mode,
-    graph::{ConvParams, Node, TransposedConvParams},
-    ops::{self, Attention, BatchNorm, Clamp, Conv2d, Function, Op, PRelu, PointWise, TransposedConv2d},
+    format::{Format, Mode},
+    graph::{Node, Op},
+    ops::{
+        self, Attention, BatchNorm, Clamp, Conv2d, ConvParams, Function, PRelu, PointWise, TransposedConv2d,
+        TransposedConvParams,
+    },
     program::TensorInfo,
-    quantize::Format,
 };
 use niello_kernels::{Float, float::half};
 use std::any::Any;

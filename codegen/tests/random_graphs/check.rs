@@ -7,21 +7,26 @@ use super::{
 };
 use niello_codegen::{
     Error, Graph, Tensor, ValueId,
-    calibrate::{Calibration, calibrate},
-    cam,
+    check::{compare::verify, warnings},
     emit::{EmitOptions, emit},
     execute::Executor,
-    float::{self, Mode},
-    int16::{Wide, choose, widen},
+    format::{Format, Mode},
     lock::{Lock, Origin},
     lower::{TARGETS, Target, lower, lower_apart},
-    passes::optimize,
+    passes::{cam, optimize},
+    precision::{
+        float,
+        int16::{Wide, choose, widen},
+    },
     program::{Metadata, Program},
-    quantize::{Format, QGraph, QuantizeOptions, RangeMethod, quantize, with_ranges},
-    ranges::Ranges,
+    quantize::{
+        QGraph, QuantizeOptions, RangeMethod,
+        calibrate::{Calibration, calibrate},
+        quantize,
+        ranges::Ranges,
+        with_ranges,
+    },
     tuning::Tuning,
-    verify::verify,
-    warnings,
 };
 use niello_kernels::{Isa, Rounding, threads};
 use std::{
@@ -103,7 +108,7 @@ pub(crate) fn check(bytes: &[u8], log: &mut Vec<String>) -> Result<Outcome, Fail
     let outcome = outcome.map_err(|failure| if hostile { format!("hostile: {failure}") } else { failure });
     let taken = seconds() - start;
     // Everything of the slow ones is many times as much.
-    let most = if log.first().is_some_and(|line| line.contains("slow: true")) { 30.0 } else { 2.0 };
+    let most = if log.first().is_some_and(|line| line.contains("slow: true")) { 30.0 } else { 5.0 };
     if outcome.is_ok() && taken > most {
         return Err(format!("time: {taken:.1} s"));
     }

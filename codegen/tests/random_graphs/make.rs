@@ -3,11 +3,12 @@
 use super::bytes::{Bytes, HEADER, NODE, Rng};
 use niello_codegen::{
     Graph, GraphBuilder, Result, Shape, Tensor, ValueId,
-    graph::{BatchNormParams, ConvParams, TransposedConvParams},
+    format::RangeRule,
+    graph::Op,
     ops::{
-        Add, ArgMax, Attention, AveragePool2d, Clamp, Concat, Function, GlobalAveragePool, Hashing,
-        MaxPool2d, MaxPosition2d, MaxUnpool2d, Mul, Op, PadChannels, PointWise, RangeRule, Rescale, Resize,
-        ResizeMode, ShuffleChannels, SliceChannels, Softmax, Sub,
+        Add, ArgMax, Attention, AveragePool2d, BatchNormParams, Clamp, Concat, ConvParams, Function,
+        GlobalAveragePool, Hashing, MaxPool2d, MaxPosition2d, MaxUnpool2d, Mul, PadChannels, PointWise,
+        Rescale, Resize, ResizeMode, ShuffleChannels, SliceChannels, Softmax, Sub, TransposedConvParams,
     },
     weights::{Kind, Request, WeightSource},
 };

@@ -3,8 +3,7 @@
 use crate::options::Chosen;
 use niello_codegen::{
     Graph, GraphBuilder, Result, Shape,
-    graph::{ConvParams, TransposedConvParams},
-    ops::{Function, PointWise},
+    ops::{ConvParams, Function, PointWise, TransposedConvParams},
     weights::WeightSource,
 };
 

@@ -3,7 +3,7 @@
 use super::Activation;
 use niello_codegen::{
     GraphBuilder, ValueId,
-    graph::{BatchNormParams, ConvParams},
+    ops::{BatchNormParams, ConvParams},
 };
 
 /// `NAME.0` convolution, `NAME.1` batch norm, `NAME` ReLU.

@@ -6,7 +6,7 @@ use super::{
     Activation,
     conv_bn_act::{conv_bn_act, conv_bn_act_at},
 };
-use niello_codegen::{GraphBuilder, ValueId, graph::ConvParams};
+use niello_codegen::{GraphBuilder, ValueId, ops::ConvParams};
 
 /// The convolution between the two 1x1 ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

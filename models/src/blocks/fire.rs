@@ -4,8 +4,7 @@
 
 use niello_codegen::{
     GraphBuilder, ValueId,
-    graph::{BatchNormParams, ConvParams},
-    ops::{Function, PointWise},
+    ops::{BatchNormParams, ConvParams, Function, PointWise},
 };
 
 /// `[h, w, c]` to `[h, w, 2 * expand]`.

@@ -2,8 +2,7 @@
 
 use niello_codegen::{
     GraphBuilder, ValueId,
-    graph::ConvParams,
-    ops::{Attention, Conv2d, Hashing},
+    ops::{Attention, Conv2d, ConvParams, Hashing},
     weights::Kind,
 };
 

@@ -5,8 +5,7 @@
 use super::named;
 use niello_codegen::{
     GraphBuilder, ValueId,
-    graph::{BatchNormParams, ConvParams},
-    ops::{Clamp, Function, GlobalAveragePool, PointWise},
+    ops::{BatchNormParams, Clamp, ConvParams, Function, GlobalAveragePool, PointWise},
 };
 
 /// What convolutions of a network have in common.

@@ -4,8 +4,7 @@
 use crate::options::Chosen;
 use niello_codegen::{
     Graph, GraphBuilder, Result, ValueId,
-    graph::{BatchNormParams, ConvParams},
-    ops::{GlobalAveragePool, MaxPool2d},
+    ops::{BatchNormParams, ConvParams, GlobalAveragePool, MaxPool2d},
     weights::WeightSource,
 };
 

@@ -5,7 +5,9 @@
 use super::fire::fire;
 use crate::options::Chosen;
 use niello_codegen::{
-    Graph, GraphBuilder, Result, ValueId, graph::ConvParams, ops::GlobalAveragePool, weights::WeightSource,
+    Graph, GraphBuilder, Result, ValueId,
+    ops::{ConvParams, GlobalAveragePool},
+    weights::WeightSource,
 };
 
 /// A layer of `features`; its index there is its place in the table.

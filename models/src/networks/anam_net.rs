@@ -6,8 +6,8 @@ use crate::{
 };
 use niello_codegen::{
     Graph, GraphBuilder, Result, Shape,
-    graph::{ConvParams, TransposedConvParams},
-    network::{Bundled, Network, NetworkOptions},
+    import::network::{Bundled, Network, NetworkOptions},
+    ops::{ConvParams, TransposedConvParams},
     weights::WeightSource,
 };
 

@@ -4,7 +4,7 @@ use super::{AnamNet, anam_net};
 use crate::options::choose;
 use niello_codegen::{
     Graph, Result, Shape,
-    network::{Network, NetworkOptions},
+    import::network::{Network, NetworkOptions},
     weights::WeightSource,
 };
 

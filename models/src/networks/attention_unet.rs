@@ -7,9 +7,8 @@ use crate::{
 };
 use niello_codegen::{
     Graph, GraphBuilder, Result, Shape, ValueId,
-    graph::{BatchNormParams, ConvParams},
-    network::{Network, NetworkOptions},
-    ops::{PointWise, Resize, ResizeMode},
+    import::network::{Network, NetworkOptions},
+    ops::{BatchNormParams, ConvParams, PointWise, Resize, ResizeMode},
     weights::WeightSource,
 };
 

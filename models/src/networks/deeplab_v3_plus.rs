@@ -6,9 +6,8 @@ use crate::{
 };
 use niello_codegen::{
     Graph, GraphBuilder, Result, Shape, ValueId,
-    graph::{BatchNormParams, ConvParams},
-    network::{Network, NetworkOptions},
-    ops::{GlobalAveragePool, Resize, ResizeMode},
+    import::network::{Network, NetworkOptions},
+    ops::{BatchNormParams, ConvParams, GlobalAveragePool, Resize, ResizeMode},
     weights::WeightSource,
 };
 

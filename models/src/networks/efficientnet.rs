@@ -6,9 +6,8 @@ use crate::{
 };
 use niello_codegen::{
     Graph, GraphBuilder, Result, Shape,
-    graph::ConvParams,
-    network::{Network, NetworkOptions},
-    ops::GlobalAveragePool,
+    import::network::{Network, NetworkOptions},
+    ops::{ConvParams, GlobalAveragePool},
     weights::WeightSource,
 };
 

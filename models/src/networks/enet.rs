@@ -6,9 +6,10 @@ use crate::{
 };
 use niello_codegen::{
     Error, Graph, GraphBuilder, Result, Shape, ValueId,
-    graph::{BatchNormParams, ConvParams, TransposedConvParams},
-    network::{Network, NetworkOptions},
-    ops::{MaxPool2d, MaxPosition2d, MaxUnpool2d, PadChannels},
+    import::network::{Network, NetworkOptions},
+    ops::{
+        BatchNormParams, ConvParams, MaxPool2d, MaxPosition2d, MaxUnpool2d, PadChannels, TransposedConvParams,
+    },
     weights::WeightSource,
 };
 

@@ -3,9 +3,11 @@
 use crate::options::{Sides, choose};
 use niello_codegen::{
     Error, Graph, GraphBuilder, Result, Shape, ValueId,
-    graph::{BatchNormParams, ConvParams},
-    network::{Network, NetworkOptions},
-    ops::{GlobalAveragePool, MaxPool2d, Mul, Resize, ResizeMode, ShuffleChannels, SliceChannels},
+    import::network::{Network, NetworkOptions},
+    ops::{
+        BatchNormParams, ConvParams, GlobalAveragePool, MaxPool2d, Mul, Resize, ResizeMode, ShuffleChannels,
+        SliceChannels,
+    },
     weights::WeightSource,
 };
 

@@ -6,9 +6,8 @@ use crate::{
 };
 use niello_codegen::{
     Graph, GraphBuilder, Result, Shape, ValueId,
-    graph::{BatchNormParams, ConvParams},
-    network::{Network, NetworkOptions},
-    ops::{AveragePool2d, Mul, PointWise, Resize, ResizeMode, SliceChannels},
+    import::network::{Network, NetworkOptions},
+    ops::{AveragePool2d, BatchNormParams, ConvParams, Mul, PointWise, Resize, ResizeMode, SliceChannels},
     weights::WeightSource,
 };
 

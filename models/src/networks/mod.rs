@@ -48,7 +48,7 @@ pub use unet_plus_plus::UNetPlusPlus;
 pub use unet_small_lung::UNetSmallLung;
 pub use w251_baseline_cnn::W251BaselineCnn;
 
-use niello_codegen::network::Network;
+use niello_codegen::import::network::Network;
 
 /// Every network, in the order of listings.
 pub static ALL: &[&dyn Network] = &[

@@ -6,9 +6,8 @@ use crate::{
 };
 use niello_codegen::{
     Graph, GraphBuilder, Result, Shape,
-    graph::{ConvParams, TransposedConvParams},
-    network::{Network, NetworkOptions},
-    ops::GlobalAveragePool,
+    import::network::{Network, NetworkOptions},
+    ops::{ConvParams, GlobalAveragePool, TransposedConvParams},
     weights::WeightSource,
 };
 

@@ -6,8 +6,8 @@ use crate::{
 };
 use niello_codegen::{
     Error, Graph, GraphBuilder, Result, Shape, ValueId,
-    graph::{ConvParams, TransposedConvParams},
-    network::{Network, NetworkOptions},
+    import::network::{Network, NetworkOptions},
+    ops::{ConvParams, TransposedConvParams},
     weights::WeightSource,
 };
 

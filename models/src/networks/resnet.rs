@@ -6,7 +6,7 @@ use crate::{
 };
 use niello_codegen::{
     Graph, Result, Shape,
-    network::{Network, NetworkOptions},
+    import::network::{Network, NetworkOptions},
     weights::WeightSource,
 };
 

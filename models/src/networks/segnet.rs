@@ -3,9 +3,8 @@
 use crate::options::{Sides, choose};
 use niello_codegen::{
     Graph, GraphBuilder, Result, Shape, ValueId,
-    graph::{BatchNormParams, ConvParams},
-    network::{Network, NetworkOptions},
-    ops::{MaxPool2d, MaxPosition2d, MaxUnpool2d},
+    import::network::{Network, NetworkOptions},
+    ops::{BatchNormParams, ConvParams, MaxPool2d, MaxPosition2d, MaxUnpool2d},
     weights::WeightSource,
 };
 

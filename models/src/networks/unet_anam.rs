@@ -7,8 +7,8 @@ use crate::{
 };
 use niello_codegen::{
     Graph, GraphBuilder, Result, Shape,
-    graph::{ConvParams, TransposedConvParams},
-    network::{Network, NetworkOptions},
+    import::network::{Network, NetworkOptions},
+    ops::{ConvParams, TransposedConvParams},
     weights::WeightSource,
 };
 

@@ -4,9 +4,8 @@ use super::AnamNet;
 use crate::options::{Sides, choose};
 use niello_codegen::{
     Graph, GraphBuilder, Result, Shape, ValueId,
-    graph::{BatchNormParams, ConvParams},
-    network::{Network, NetworkOptions},
-    ops::{Resize, ResizeMode},
+    import::network::{Network, NetworkOptions},
+    ops::{BatchNormParams, ConvParams, Resize, ResizeMode},
     weights::WeightSource,
 };
 

@@ -6,9 +6,8 @@ use crate::{
 };
 use niello_codegen::{
     Graph, GraphBuilder, Result, Shape,
-    graph::{ConvParams, TransposedConvParams},
-    network::{Network, NetworkOptions},
-    ops::PointWise,
+    import::network::{Network, NetworkOptions},
+    ops::{ConvParams, PointWise, TransposedConvParams},
     weights::WeightSource,
 };
 

@@ -3,9 +3,8 @@
 use crate::options::{Sides, choose};
 use niello_codegen::{
     Graph, GraphBuilder, Result, Shape, ValueId,
-    graph::ConvParams,
-    network::{Network, NetworkOptions},
-    ops::MaxPool2d,
+    import::network::{Network, NetworkOptions},
+    ops::{ConvParams, MaxPool2d},
     weights::WeightSource,
 };
 

@@ -3,13 +3,12 @@
 use super::{CASES, LARGE, build, common::sweep, open};
 use niello_codegen::{
     Tensor, ValueId,
-    calibrate::calibrate,
-    int16,
+    check::compare::verify,
     lower::{Target, lower_apart},
     passes::optimize,
+    precision::int16,
     program::Metadata,
-    quantize::{QuantizeOptions, quantize},
-    verify::verify,
+    quantize::{QuantizeOptions, calibrate::calibrate, quantize},
 };
 
 /// Decibels that a network's output must be above the noise of quantisation.

@@ -5,11 +5,12 @@ use crate::common::{from_torch, relative_error, sweep};
 use niello_codegen::{
     Graph, Tensor, ValueId,
     execute::Executor,
-    float::{Mode, everywhere, layers},
+    format::Mode,
     graph::Node,
     lower::{Target, lower_apart},
     ops::{Attention, MaxPosition2d},
     passes::optimize,
+    precision::float::{everywhere, layers},
     program::Metadata,
 };
 use std::{any::Any, collections::BTreeMap};

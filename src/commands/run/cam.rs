@@ -3,7 +3,7 @@
 use crate::output::writing;
 use niello_codegen::{
     Result, Tensor,
-    cam::{of_class, peak},
+    passes::cam::{of_class, peak},
     pipeline::Build,
 };
 use niello_imaging::{Picture, write_heat_png};

@@ -15,7 +15,7 @@ use clap::Args;
 use niello_codegen::{
     Error, Result, Tensor,
     execute::Executor,
-    network::Networks,
+    import::network::Networks,
     pipeline::{Build, Task},
 };
 use niello_imaging::{Legend, NpyData, Palette, Picture, write_label_png, write_legend_png, write_npy};

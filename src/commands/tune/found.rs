@@ -1,7 +1,7 @@
 //! What `niello tune` prints.
 
 use crate::table;
-use niello_codegen::tuning::{Choice, TuningFile};
+use niello_codegen::{program::Choice, tuning::TuningFile};
 use serde::Serialize;
 use std::path::PathBuf;
 

@@ -13,9 +13,9 @@ use niello_codegen::{
     Error, Result,
     emit::write_files,
     pipeline::Build,
-    program::Program,
+    program::{Choices, Program},
     tuning::{
-        Choices, TunedLayer, Tuning, TuningFile,
+        TunedLayer, Tuning, TuningFile,
         search::{Pick, combined, confirm, other_algorithms, other_pixels, pick},
     },
 };

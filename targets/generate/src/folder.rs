@@ -4,8 +4,8 @@ use crate::{kernels, list, plan::Model};
 use niello_codegen::{
     Error, Result,
     board::Board,
+    check::golden::{Golden, Source},
     emit::{EmitOptions, LayerChecks, WeightsPath, emit},
-    golden::{Golden, Source},
     pipeline::Build,
     program::Program,
     recipe::Target,

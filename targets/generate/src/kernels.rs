@@ -2,12 +2,11 @@
 
 use niello_codegen::{
     GraphBuilder, Result, Shape, Tensor,
-    calibrate::calibrate,
-    graph::ConvParams,
     lower::{Target, lower},
+    ops::ConvParams,
     passes::optimize,
     program::{Metadata, Program},
-    quantize::{QuantizeOptions, quantize},
+    quantize::{QuantizeOptions, calibrate::calibrate, quantize},
     weights::{Seeded, seeded_values},
 };
 

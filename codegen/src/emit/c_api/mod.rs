@@ -13,9 +13,9 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
+    format::Format,
     graph::ValueId,
     program::{Program, names},
-    quantize::Format,
 };
 use std::fmt::Write;
 

@@ -1,0 +1,169 @@
+//! How a value is stored and computed: number formats, and where their scales come from.
+
+use niello_kernels::{Bounds, Float, Width};
+
+/// Scale and zero point of an int8 tensor: `real = scale * (q - zero_point)`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct QParams {
+    /// Positive; single precision, as in TensorFlow Lite files.
+    pub scale: f32,
+    /// The code of 0.
+    pub zero_point: i8,
+}
+
+impl QParams {
+    /// The finest format that covers `[min, max]` and 0.
+    pub fn from_range(min: f32, max: f32) -> Self {
+        let (min, max) = (min.min(0.0) as f64, max.max(0.0) as f64);
+        let scale = ((max - min) / 255.0) as f32;
+        // All values 0 (or denormal): any scale will do.
+        let scale = if scale >= f32::MIN_POSITIVE { scale } else { 1.0 / 255.0 };
+        let zero_point = (-128.0 - min / scale as f64).round().clamp(-128.0, 127.0) as i8;
+        Self { scale, zero_point }
+    }
+
+    /// Nearest code, ties away from zero, clamped; for what is no number the code of 0.
+    pub fn quantize(self, x: f32) -> i8 {
+        let x = if x.is_nan() { 0.0 } else { x };
+        ((x / self.scale).round() + self.zero_point as f32).clamp(-128.0, 127.0) as i8
+    }
+
+    /// What a code stands for; finite, also where the ends of the codes are beyond single precision.
+    pub fn dequantize(self, q: i8) -> f32 {
+        (self.scale * (q as i32 - self.zero_point as i32) as f32).clamp(f32::MIN, f32::MAX)
+    }
+
+    /// Smallest and largest value that can be represented.
+    pub fn range(self) -> (f32, f32) {
+        (self.dequantize(-128), self.dequantize(127))
+    }
+}
+
+/// What the bytes of a tensor mean.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Format {
+    /// Quantised numbers.
+    Int8(QParams),
+    /// Numbers of 16 bits, two bytes each, little-endian: `real = scale * q`, `q` in `[-32767, 32767]`.
+    Int16 {
+        /// Positive.
+        scale: f32,
+    },
+    /// Numbers in floating point, little-endian.
+    Float(Float),
+    /// Class labels, 0 to 127.
+    Label,
+}
+
+impl Format {
+    /// Bytes of one code.
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::Int8(_) | Self::Label => 1,
+            Self::Int16 { .. } => 2,
+            Self::Float(float) => float.bytes(),
+        }
+    }
+
+    /// Its name: `int8`, `int16`, `f16`, `f32` or `label`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Int8(_) => "int8",
+            Self::Int16 { .. } => "int16",
+            Self::Float(Float::F16) => "f16",
+            Self::Float(Float::F32) => "f32",
+            Self::Label => "label",
+        }
+    }
+
+    /// The step between codes; `None` for labels and floating point.
+    pub fn step(self) -> Option<f32> {
+        match self {
+            Self::Int8(q) => Some(q.scale),
+            Self::Int16 { scale } => Some(scale),
+            Self::Float(_) | Self::Label => None,
+        }
+    }
+
+    /// Smallest and largest value that can be represented; `None` for labels.
+    pub fn range(self) -> Option<(f32, f32)> {
+        match self {
+            Self::Int8(q) => Some(q.range()),
+            Self::Int16 { scale } => Some((-32767.0 * scale, 32767.0 * scale)),
+            Self::Float(Float::F16) => Some((-65504.0, 65504.0)),
+            Self::Float(Float::F32) => Some((f32::MIN, f32::MAX)),
+            Self::Label => None,
+        }
+    }
+}
+
+/// How real numbers are coded, with 8 bits or 16.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Codes {
+    /// Width of a code.
+    pub width: Width,
+    /// `real = scale * (q - zero_point)`.
+    pub scale: f32,
+    /// 0 at 16 bits.
+    pub zero_point: i32,
+}
+
+impl Codes {
+    /// Zero point and clamp of an output with a fused activation of range `[min, max]`.
+    pub fn bounds(self, min: f32, max: f32) -> Bounds {
+        let (lowest, highest) = match self.width {
+            Width::Int8 => (-128, 127),
+            Width::Int16 => (-32767, 32767),
+        };
+        let code =
+            |x: f32| ((x / self.scale).round() + self.zero_point as f32).clamp(lowest as f32, highest as f32);
+        let clamp = |x: f32, otherwise: i32| if x.is_finite() { code(x) as i32 } else { otherwise };
+        Bounds { zero_point: self.zero_point, min: clamp(min, lowest), max: clamp(max, highest) }
+    }
+}
+
+/// How a layer computes in floating point; `docs/arithmetic.md` has the order of every sum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Mode {
+    /// Single precision.
+    F32,
+    /// Half precision in memory, single precision in between.
+    F16,
+    /// As [`Mode::F16`]; convolutions add products in half precision.
+    F16Native,
+    /// As [`Mode::F16Native`]; dense 3x3 convolutions of stride 1 by Winograd's algorithm, whose sums are rounded elsewhere.
+    F16Winograd,
+}
+
+impl Mode {
+    /// Its name: `f32`, `f16`, `f16-native` or `f16-winograd`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::F16Native => "f16-native",
+            Self::F16Winograd => "f16-winograd",
+        }
+    }
+
+    /// The type of its tensors.
+    pub const fn float(self) -> Float {
+        match self {
+            Self::F32 => Float::F32,
+            Self::F16 | Self::F16Native | Self::F16Winograd => Float::F16,
+        }
+    }
+}
+
+/// Where the scale of an output comes from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum RangeRule {
+    /// From the values that calibration saw.
+    Calibrated,
+    /// All inputs and the output share one scale and zero point; inputs that are labels have none.
+    SameAsInputs,
+    /// Given by the operator's definition.
+    Fixed(QParams),
+    /// Class labels or positions: codes of 0 to 127, not a quantised number.
+    Labels,
+}

@@ -1,0 +1,10 @@
+//! Where graphs come from: published networks, built layer by layer from a checkpoint's tensors.
+//!
+//! * [`GraphBuilder`]: what importers and `models/` use; it asks a [`crate::weights::WeightSource`] for tensors by their
+//!   checkpoint names and collects everything that is wrong with them into one error.
+//! * [`network`]: what a published network tells about itself, and how it is found by its name.
+
+mod builder;
+pub mod network;
+
+pub use builder::GraphBuilder;

@@ -1,0 +1,107 @@
+//! What a published network tells about itself, and how it is built.
+
+use crate::{Graph, Result, Shape, weights::WeightSource};
+use std::fmt;
+
+/// What a user may choose about a network.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NetworkOptions {
+    /// Height and width of the input; the network's own where absent.
+    pub input_size: Option<[usize; 2]>,
+    /// Channels of the input.
+    pub input_channels: Option<usize>,
+    /// Number of classes.
+    pub classes: Option<usize>,
+    /// The base number of channels, for networks that have one ([`Network::width_unit`]).
+    pub width: Option<usize>,
+}
+
+/// Trained weights that come with the project.
+#[derive(Clone)]
+pub struct Bundled {
+    /// Name and contents of a safetensors file.
+    pub weights: (&'static str, &'static [u8]),
+    /// Names and contents of pictures.
+    pub calibration: Vec<(&'static str, &'static [u8])>,
+    /// Name and text of a calibration lock of the two, for recipes that say nothing else.
+    pub lock: Option<(&'static str, &'static str)>,
+}
+
+/// One published network. Implementations live in `niello-models`, one file each.
+pub trait Network: Sync {
+    /// Name in recipes and on the command line: `squeezenet1_0`.
+    fn name(&self) -> &'static str;
+
+    /// One line: what it is for and what it is made of.
+    fn summary(&self) -> &'static str;
+
+    /// Paper and code that it follows.
+    fn source(&self) -> &'static str;
+
+    /// Input shape when nothing is chosen.
+    fn default_input(&self) -> Shape;
+
+    /// Class names of the published weights.
+    fn default_classes(&self) -> &'static [&'static str];
+
+    /// How pictures usually become its input, in a recipe's words.
+    fn default_preprocess(&self) -> &'static str {
+        "unit"
+    }
+
+    /// The multiple that a chosen width must be of, for a network that can be built narrower or wider.
+    fn width_unit(&self) -> Option<usize> {
+        None
+    }
+
+    /// Whether it makes pictures, from numbers and class labels (its inputs), instead of reading them: then the classes are
+    /// those of the labels.
+    fn generates(&self) -> bool {
+        false
+    }
+
+    /// Weights that come with the project, and pictures to calibrate them on.
+    fn bundled(&self) -> Option<Bundled> {
+        None
+    }
+
+    /// Builds the graph with tensors by their checkpoint names.
+    fn build(&self, options: &NetworkOptions, weights: &mut dyn WeightSource) -> Result<Graph>;
+}
+
+impl fmt::Debug for dyn Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Finds networks by name, for recipes.
+pub trait Networks: Sync {
+    /// All of them.
+    fn all(&self) -> Vec<&'static dyn Network>;
+
+    /// Others that are found by their name only.
+    fn unlisted(&self) -> Vec<&'static dyn Network> {
+        Vec::new()
+    }
+
+    /// Names and texts (`board.toml`) of boards that recipes need no file for.
+    fn boards(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+
+    /// The network of that name; else an error that lists near matches.
+    fn find(&self, name: &str) -> Result<&'static dyn Network> {
+        let all = self.all();
+        all.iter().chain(&self.unlisted()).find(|n| n.name() == name).copied().ok_or_else(|| {
+            let names: Vec<&str> = all.iter().map(|n| n.name()).collect();
+            let near = crate::text::near_matches(name, names.iter().copied());
+            let hint = if near.is_empty() {
+                format!("none of the {} known ones has a name like it", names.len())
+            } else {
+                format!("did you mean: {}?", near.join(", "))
+            };
+            crate::Error::Invalid(format!("no network `{name}`; {hint}"))
+        })
+    }
+}

@@ -1,0 +1,85 @@
+//! From a recipe to a float graph.
+
+use crate::{
+    error::{Error, Result},
+    graph::Graph,
+    import::network::{Network, NetworkOptions, Networks},
+    recipe::Recipe,
+    weights::{SafeTensorsFile, Seeded, WeightSource},
+};
+
+/// A float graph with what a recipe says about it.
+#[derive(Debug)]
+pub struct Imported {
+    /// As the network's authors wrote it.
+    pub graph: Graph,
+    /// The network.
+    pub network: &'static dyn Network,
+    /// Class names.
+    pub classes: Vec<String>,
+    /// Name and SHA-256 of the weights.
+    pub source: (String, String),
+}
+
+/// Imports the recipe's network with its weights.
+///
+/// # Errors
+/// An unknown network, weights that cannot be read or do not fit, options that the network does not allow.
+pub fn import(recipe: &Recipe, networks: &dyn Networks) -> Result<Imported> {
+    recipe.validate()?;
+    let network = networks.find(&recipe.network)?;
+    if recipe.seeded {
+        let graph = build_graph(recipe, network, &mut Seeded::new())?;
+        let classes = class_names(recipe, network, &graph)?;
+        return Ok(Imported { graph, network, classes, source: ("seeded".into(), String::new()) });
+    }
+    let mut weights = match (recipe.weights_path(), network.bundled()) {
+        (Some(path), _) => SafeTensorsFile::open(path)?,
+        (None, Some(bundled)) => SafeTensorsFile::from_bytes(bundled.weights.0, bundled.weights.1.to_vec())?,
+        (None, None) => {
+            return Err(Error::Invalid(format!(
+                "{}: no weights come with this network; give a safetensors file (`weights` in a recipe, `--weights`)",
+                network.name()
+            )));
+        }
+    };
+    let source_name = recipe.weights_path().map_or_else(
+        || format!("bundled {}", network.name()),
+        |p| p.file_name().unwrap_or(p.as_os_str()).to_string_lossy().into_owned(),
+    );
+    let source = (source_name, weights.sha256());
+    let graph = build_graph(recipe, network, &mut weights)?;
+    let classes = class_names(recipe, network, &graph)?;
+    Ok(Imported { graph, network, classes, source })
+}
+
+/// The network's graph with tensors from any source (a seeded one, to count parameters without a checkpoint).
+///
+/// # Errors
+/// Options that the network does not allow, tensors that do not fit.
+pub fn build_graph(recipe: &Recipe, network: &dyn Network, weights: &mut dyn WeightSource) -> Result<Graph> {
+    let options = NetworkOptions {
+        input_size: recipe.input.size,
+        input_channels: recipe.input.channels,
+        classes: (!recipe.classes.is_empty()).then_some(recipe.classes.len()),
+        width: recipe.width,
+    };
+    if recipe.width.is_some() && network.width_unit().is_none() {
+        return Err(Error::Invalid(format!("{}: has one width only, leave `width` out", network.name())));
+    }
+    network.build(&options, weights)
+}
+
+fn class_names(recipe: &Recipe, network: &dyn Network, graph: &Graph) -> Result<Vec<String>> {
+    let channels = graph.shape(graph.outputs[0]).c;
+    if !recipe.classes.is_empty() {
+        return Ok(recipe.classes.clone());
+    }
+    let names: Vec<String> = network.default_classes().iter().map(|c| c.to_string()).collect();
+    if network.generates() {
+        return Ok(names);
+    }
+    // A single probability distinguishes its class from everything else.
+    let fits = names.len() == channels;
+    Ok(if fits { names } else { (0..channels).map(|i| format!("class {i}")).collect() })
+}

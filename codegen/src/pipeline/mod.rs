@@ -1,0 +1,236 @@
+//! From a recipe to a program: the whole way in one call.
+//!
+//! * `import`: the float graph of a recipe. `head`: what is computed from its last layer.
+//! * `inputs`: samples for it. `calibration`: number formats, from samples or a lock.
+//! * `target`: the program for this target or another. `answers`: classes and probabilities.
+
+mod answers;
+mod calibration;
+mod head;
+mod import;
+mod inputs;
+mod target;
+
+pub use self::{
+    calibration::{Calibrated, UsedLock},
+    import::{Imported, build_graph, import},
+};
+use self::{
+    calibration::{find_lock, locked, seen_in_float},
+    head::with_head,
+    inputs::calibration_inputs,
+    target::{tuning, with_threads},
+};
+use crate::{
+    board,
+    check::{
+        golden::known_answers,
+        warnings::{self, Warning},
+    },
+    emit::EmitOptions,
+    error::{Error, Result},
+    format::Format,
+    import::network::{Network, Networks},
+    lock::{Lock, Origin},
+    lower::{Target, lower},
+    passes::{cam, optimize},
+    precision::float,
+    program::{Metadata, Program},
+    quantize::QGraph,
+    recipe::{Head, Recipe},
+    tensor::Shape,
+};
+use niello_imaging::Preprocess;
+use niello_kernels::Float;
+
+/// What a network's output is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// One score per class for the whole picture.
+    Classification,
+    /// One score per class for every pixel.
+    Segmentation,
+    /// A picture, from numbers and the label of a class ([`Network::generates`]).
+    Generation,
+}
+
+/// Classes that a label map can tell apart.
+const LABELS: usize = 256;
+
+/// A recipe that has been built: the quantised graph, the program, and how pictures enter it.
+#[derive(Debug)]
+pub struct Build {
+    /// The recipe.
+    pub recipe: Recipe,
+    /// The float graph with number formats: the reference that the program is compared with.
+    pub quantized: QGraph,
+    /// How the formats were decided; `None` for networks in floating point, which need no calibration.
+    pub calibrated: Option<Calibrated>,
+    /// The program.
+    pub program: Program,
+    /// How pictures become inputs.
+    pub preprocess: Preprocess,
+    /// Class names, as many as the network has classes.
+    pub classes: Vec<String>,
+    /// What the output is good for.
+    pub task: Task,
+    /// What the calibration set shows that is probably not what is wanted.
+    pub warnings: Vec<Warning>,
+}
+
+/// What a build is doing, for progress displays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Calibration input `done` of `total` has been seen.
+    Calibrating {
+        /// Inputs done.
+        done: usize,
+        /// All inputs.
+        total: usize,
+    },
+    /// Quantising and lowering.
+    Lowering,
+}
+
+/// Builds a recipe: import, passes, calibration, quantisation, lowering, memory plan.
+///
+/// # Errors
+/// Whatever is wrong with the recipe or the files that it names; each error says where.
+pub fn build(recipe: &Recipe, networks: &dyn Networks, mut progress: impl FnMut(Progress)) -> Result<Build> {
+    let board = recipe.board()?;
+    let target = Target::find(recipe.target_name(board.as_ref()))?;
+    let tuning = tuning(recipe, target)?;
+    let target = &Target { tuning, ..with_threads(recipe, target) };
+    let Imported { graph, network, classes, source } = import(recipe, networks)?;
+    let mut recipe = recipe.clone();
+    if let Some(board) = &board {
+        recipe = recipe.placed_on(board)?;
+    }
+    if network.generates() {
+        check_generator(&recipe, network)?;
+    } else if recipe.input.preprocess.is_none() {
+        recipe.input.preprocess = Some(network.default_preprocess().into());
+    }
+    let preprocess = recipe.input.preprocessing()?;
+    let prepared = if network.generates() { String::new() } else { preprocess.to_string() };
+    let task = match graph.shape(graph.outputs[0]).area() {
+        _ if network.generates() => Task::Generation,
+        1 => Task::Classification,
+        _ => Task::Segmentation,
+    };
+    if task == Task::Segmentation && classes.len() > LABELS {
+        let message = format!("a label map of 8 bits has room for {LABELS} classes, found {}", classes.len());
+        return Err(Error::Invalid(format!("{}: {message}", network.name())));
+    }
+    let graph = if recipe.output.cam { cam::with_map(graph)? } else { graph };
+    let graph = optimize(with_head(graph, recipe.output.head)?);
+    let mut calibrated = None;
+    let mut ranges = None;
+    let quantized = match recipe.format.numbers.mode() {
+        Some(mode) => {
+            if mode.float() == Float::F16 {
+                let set = || calibration_inputs(&recipe, network, &preprocess, &graph, classes.len());
+                ranges = seen_in_float(&recipe, network, &graph, &source.1, set, &mut progress)?;
+            }
+            let mut all = float::everywhere(graph, mode);
+            float::layers(&mut all, &recipe.format.modes()?)?;
+            all
+        }
+        None => {
+            let inputs: Vec<Shape> = graph.inputs.iter().map(|id| graph.shape(*id)).collect();
+            let pins = recipe.pins(classes.len(), &prepared, &inputs);
+            let origin = Origin {
+                niello: env!("CARGO_PKG_VERSION").into(),
+                weights: source.clone(),
+                inputs: (0, String::new()),
+                recipe: pins,
+            };
+            let set = || calibration_inputs(&recipe, network, &preprocess, &graph, classes.len());
+            let (quantized, how) = match find_lock(&recipe, network, &origin, set)? {
+                Some(lock) => locked(&recipe, graph, lock)?,
+                None => {
+                    let set = set()?;
+                    calibration::calibrated(&recipe, graph, &set, origin, &mut progress)?
+                }
+            };
+            ranges = Some(how.ranges.clone());
+            calibrated = Some(how);
+            quantized
+        }
+    };
+    progress(Progress::Lowering);
+    let metadata = Metadata {
+        network: network.name().into(),
+        classes: classes.clone(),
+        sources: vec![source],
+        preprocess: prepared,
+        cam: recipe.output.cam,
+    };
+    let program = lower(&quantized, target, metadata)?;
+    let warnings = ranges.map_or(vec![], |ranges| warnings::of_ranges(&quantized, &program, &ranges));
+    let build = Build { recipe, quantized, calibrated, program, preprocess, classes, task, warnings };
+    if let Some(board) = &board {
+        board::check(&build.program, board, build.table_bytes())?;
+    }
+    Ok(build)
+}
+
+/// What a recipe cannot ask of a network that makes pictures.
+fn check_generator(recipe: &Recipe, network: &dyn Network) -> Result<()> {
+    let input = &recipe.input;
+    let prepared = [&input.preprocess, &input.resize, &input.colour, &input.polarity, &input.window];
+    let message = if prepared.iter().any(|key| key.is_some()) {
+        "makes pictures and reads none: there is nothing to pre-process".into()
+    } else if recipe.output.head != Head::Logits {
+        format!("makes pictures, no scores: output head `{}` means nothing", recipe.output.head)
+    } else {
+        return Ok(());
+    };
+    Err(Error::Invalid(format!("{}: {message}", network.name())))
+}
+
+impl Build {
+    /// The lock of this build, with the answers of its self-test: the lock that it used, or what it found by calibrating.
+    ///
+    /// # Errors
+    /// A network in floating point, which has nothing to lock.
+    pub fn lock(&self) -> Result<Lock> {
+        let network = &self.program.metadata.network;
+        let Some(Calibrated { origin, ranges, wide, .. }) = &self.calibrated else {
+            let message =
+                format!("{network}: floating point needs no calibration, so there is nothing to lock");
+            return Err(Error::Invalid(message));
+        };
+        let program = &self.program;
+        let (q, corrections) = (&self.quantized, &program.corrections);
+        let mut lock = Lock::of_graph(origin.clone(), q, ranges, wide.clone(), corrections);
+        let seed = EmitOptions::default().self_test_seed;
+        let answers = known_answers(program, seed)?.1;
+        lock.answers.insert(self.recipe.format.rounding.name().into(), answers);
+        Ok(lock)
+    }
+
+    /// Options of [`crate::emit::emit`], with the table from 8-bit samples where the pre-processing allows one.
+    pub fn emit_options(&self) -> EmitOptions {
+        let input = self.program.tensor(self.program.inputs[0]);
+        let tables =
+            self.preprocess.table(input.shape.c).filter(|t| t.iter().enumerate().all(|(i, p)| p.source == i));
+        let target = &self.recipe.target;
+        let (weights_section, arena_section) = (target.weights_section.clone(), target.arena_section.clone());
+        let lock = self.calibrated.as_ref().and_then(|c| c.lock.as_ref());
+        let answers = lock.and_then(|lock| lock.answers.clone());
+        let plain = EmitOptions { weights_section, arena_section, answers, ..EmitOptions::default() };
+        let Format::Int8(q) = input.format else { return plain };
+        if self.task == Task::Generation {
+            return plain;
+        }
+        let input_table =
+            tables.map(|t| t.iter().map(|plane| plane.numbers.map(|x| q.quantize(x))).collect());
+        EmitOptions { input_table, ..plain }
+    }
+
+    /// Bytes of the tables that the generated source holds beside the constants.
+    pub fn table_bytes(&self) -> usize {
+        self.emit_options().input_table.iter().flatten().map(|plane| plane.len()).sum()
+    }
+}

@@ -1,0 +1,355 @@
+//! Measures the activations of a float graph on sample inputs.
+
+use crate::{
+    error::{Error, Result},
+    graph::{Graph, ValueId},
+    tensor::Tensor,
+};
+
+/// What calibration saw, by value.
+#[derive(Clone, Debug)]
+pub struct Calibration {
+    seen: Vec<Option<Statistics>>,
+    /// Number of inputs.
+    pub samples: usize,
+}
+
+impl Calibration {
+    /// What was seen of a value.
+    pub fn statistics(&self, id: ValueId) -> Option<&Statistics> {
+        self.seen.get(id.0)?.as_ref()
+    }
+}
+
+/// Runs the float reference on every sample (one tensor per graph input) and records each value.
+///
+/// `progress` is called after each sample with the number done.
+///
+/// # Errors
+/// A graph too large for memory; no samples; a sample of the wrong shape; an activation that is not finite (named).
+pub fn calibrate(
+    graph: &Graph,
+    samples: impl IntoIterator<Item = Result<Vec<Tensor<f32>>>>,
+    mut progress: impl FnMut(usize),
+) -> Result<Calibration> {
+    check_memory(graph)?;
+    let mut calibration = Calibration { seen: vec![None; graph.values.len()], samples: 0 };
+    for sample in samples {
+        let mut broken = None;
+        graph.observe_f32(&sample?, |id, tensor| {
+            let seen = calibration.seen[id.0].get_or_insert_with(Statistics::default);
+            if seen.record(tensor).is_err() {
+                broken.get_or_insert(id);
+            }
+        })?;
+        if let Some(id) = broken {
+            let name = &graph.values[id.0].name;
+            return Err(Error::Invalid(format!("calibration: `{name}` has values that are not finite")));
+        }
+        calibration.samples += 1;
+        progress(calibration.samples);
+    }
+    if calibration.samples == 0 {
+        return Err(Error::Invalid("calibration needs at least one input, got none".into()));
+    }
+    Ok(calibration)
+}
+
+/// The most bytes of activations that the float reference may keep at a time: as `int8` they are the 2 GiB that an arena
+/// may have.
+const MAX_LIVE_BYTES: usize = 1 << 33;
+
+/// Whether the float reference fits in memory, by the largest sum of values that are alive at the same time.
+fn check_memory(graph: &Graph) -> Result<()> {
+    let mut last = vec![0; graph.values.len()];
+    for (step, node) in graph.nodes.iter().enumerate() {
+        node.inputs.iter().chain(&node.outputs).for_each(|id| last[id.0] = step);
+    }
+    graph.outputs.iter().for_each(|id| last[id.0] = graph.nodes.len());
+    let bytes = |id: &ValueId| 4 * graph.shape(*id).len();
+    let mut live: usize = graph.inputs.iter().map(bytes).sum();
+    for (step, node) in graph.nodes.iter().enumerate() {
+        live += node.outputs.iter().map(bytes).sum::<usize>();
+        if live > MAX_LIVE_BYTES {
+            let message = format!(
+                "the float reference would keep {:.1} GB of activations here, expected at most {:.1}; choose a smaller \
+                 input",
+                live as f64 / 1e9,
+                MAX_LIVE_BYTES as f64 / 1e9
+            );
+            return Err(Error::Layer { layer: node.name.clone(), kind: node.op.kind(), message });
+        }
+        let mut read: Vec<&ValueId> = node.inputs.iter().chain(&node.outputs).collect();
+        read.sort();
+        read.dedup();
+        live -= read.into_iter().filter(|id| last[id.0] == step).map(bytes).sum::<usize>();
+    }
+    Ok(())
+}
+
+/// Bins of the histogram, half of them below zero.
+const BINS: usize = 8192;
+
+/// What the histogram of nothing covers: `2^-149`, the smallest number in single precision, so that bins are as fine for small values as for
+/// large ones.
+const LEAST: f64 = f32::from_bits(1) as f64;
+
+/// Range, distribution and channel means of one value.
+#[derive(Clone, Debug)]
+pub struct Statistics {
+    /// Smallest value.
+    pub min: f32,
+    /// Largest value.
+    pub max: f32,
+    /// The histogram covers `[-limit, limit)`; a power of two, doubled when a value does not fit. In double precision, so that it is finite
+    /// whatever was seen.
+    limit: f64,
+    bins: Vec<f64>,
+    channel_sums: Vec<f64>,
+    pixels: u64,
+}
+
+impl Default for Statistics {
+    fn default() -> Self {
+        Self {
+            min: f32::INFINITY,
+            max: f32::NEG_INFINITY,
+            limit: LEAST,
+            bins: vec![0.0; BINS],
+            channel_sums: vec![],
+            pixels: 0,
+        }
+    }
+}
+
+impl Statistics {
+    fn record(&mut self, tensor: &Tensor<f32>) -> Result<(), ()> {
+        let largest =
+            tensor.data.iter().fold(0f32, |m, x| if x.is_finite() { m.max(x.abs()) } else { f32::NAN });
+        // `max` ignores NaN, so look again.
+        if !largest.is_finite() || tensor.data.iter().any(|x| !x.is_finite()) {
+            return Err(());
+        }
+        self.cover(largest as f64);
+        let scale = BINS as f64 / 2.0 / self.limit;
+        for x in &tensor.data {
+            self.min = self.min.min(*x);
+            self.max = self.max.max(*x);
+            let bin = (*x as f64 * scale).floor() as i64 + BINS as i64 / 2;
+            self.bins[bin.clamp(0, BINS as i64 - 1) as usize] += 1.0;
+        }
+        let c = tensor.shape.c;
+        self.channel_sums.resize(c, 0.0);
+        for pixel in tensor.data.chunks(c) {
+            self.channel_sums.iter_mut().zip(pixel).for_each(|(s, x)| *s += *x as f64);
+        }
+        self.pixels += tensor.shape.area() as u64;
+        Ok(())
+    }
+
+    /// Widens the histogram until it covers `[-x, x]`.
+    fn cover(&mut self, x: f64) {
+        let mut doublings = 0;
+        while x >= self.limit {
+            self.limit *= 2.0;
+            doublings += 1;
+        }
+        if doublings == 0 || self.pixels == 0 {
+            return;
+        }
+        let mut wider = vec![0.0; BINS];
+        let half = BINS as i64 / 2;
+        for (bin, n) in self.bins.iter().enumerate() {
+            // Rounds down on both sides of zero.
+            wider[(((bin as i64 - half) >> doublings.min(63)) + half) as usize] += n;
+        }
+        self.bins = wider;
+    }
+
+    /// Adds what another value showed (of any number of channels; channel means are not merged).
+    ///
+    /// Each value counts by its own energy, not by its size: the 25 results of a global max pool matter as much as the
+    /// map that they come from, so that a range chosen for both keeps the peaks.
+    pub fn merge(&mut self, other: &Statistics) {
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
+        let energy = other.energy();
+        let weight = if energy > 0.0 { 1.0 / energy } else { 0.0 };
+        let mut other = other.clone();
+        let limit = self.limit.max(other.limit);
+        other.cover(limit / 2.0);
+        self.cover(limit / 2.0);
+        self.bins.iter_mut().zip(&other.bins).for_each(|(a, b)| *a += weight * b);
+        self.pixels += other.pixels;
+    }
+
+    /// Sum of squares.
+    pub fn energy(&self) -> f64 {
+        self.bins.iter().enumerate().map(|(bin, n)| n * self.centre(bin).powi(2)).sum()
+    }
+
+    /// Mean of each channel.
+    pub fn channel_means(&self) -> Vec<f64> {
+        self.channel_sums.iter().map(|s| s / self.pixels as f64).collect()
+    }
+
+    fn width(&self) -> f64 {
+        2.0 * self.limit / BINS as f64
+    }
+
+    fn centre(&self, bin: usize) -> f64 {
+        (bin as f64 - BINS as f64 / 2.0 + 0.5) * self.width()
+    }
+
+    /// The range that keeps `percent` of the values, cutting equal shares at both ends, within what was seen.
+    pub fn percentile(&self, percent: f64) -> (f32, f32) {
+        let total: f64 = self.bins.iter().sum();
+        let cut = total * (1.0 - percent / 100.0) / 2.0;
+        let edge = |bins: &mut dyn Iterator<Item = (usize, &f64)>| {
+            let mut passed = 0.0;
+            for (bin, n) in bins {
+                passed += n;
+                if passed > cut {
+                    return bin;
+                }
+            }
+            BINS / 2
+        };
+        let low = edge(&mut self.bins.iter().enumerate());
+        let high = edge(&mut self.bins.iter().enumerate().rev());
+        let half = self.width() / 2.0;
+        // Within what was seen, so that neither end is infinite in single precision.
+        let (low, high) = (self.centre(low) - half, self.centre(high) + half);
+        (low.max(self.min as f64) as f32, high.min(self.max as f64) as f32)
+    }
+
+    /// The range with the least squared error, by search along each end.
+    pub fn least_squares(&self) -> (f32, f32) {
+        let steps = 48;
+        let shrink = |x: f32, i: usize| x * (1.0 - 0.9 * i as f32 / steps as f32);
+        let (mut min, mut max) = (self.min.min(0.0), self.max.max(0.0));
+        let (widest_min, widest_max) = (min, max);
+        for _ in 0..2 {
+            let error = |m: f32| self.squared_error(min, m);
+            max = (0..steps)
+                .map(|i| shrink(widest_max, i))
+                .min_by(|a, b| error(*a).total_cmp(&error(*b)))
+                .expect("steps");
+            let error = |m: f32| self.squared_error(m, max);
+            min = (0..steps)
+                .map(|i| shrink(widest_min, i))
+                .min_by(|a, b| error(*a).total_cmp(&error(*b)))
+                .expect("steps");
+        }
+        (min, max)
+    }
+
+    /// Sum of squared errors when this value is stored in 8 bits over `[min, max]`.
+    pub fn squared_error(&self, min: f32, max: f32) -> f64 {
+        let (min, max) = (min.min(0.0) as f64, max.max(0.0) as f64);
+        let step = (max - min) / 255.0;
+        let rounding = step * step / 12.0;
+        let half = self.width() / 2.0;
+        self.bins
+            .iter()
+            .enumerate()
+            .filter(|(_, n)| **n > 0.0)
+            .map(|(bin, n)| {
+                let x = self.centre(bin);
+                let beyond = (x - half - max).max(min - x - half).max(0.0);
+                // Exact zeros are stored exactly, and ReLU makes many of them.
+                n * if beyond > 0.0 { beyond * beyond } else { rounding }
+            })
+            .sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tensor::Shape;
+
+    fn recorded(values: &[f32]) -> Statistics {
+        let mut s = Statistics::default();
+        for v in values {
+            s.record(&Tensor::filled(Shape::new(1, 1, 1), *v)).unwrap();
+        }
+        s
+    }
+
+    #[test]
+    fn histogram_widens_without_losing_values() {
+        let s = recorded(&[0.0001, -0.5, 3.0, 100.0, -7.0]);
+        assert_eq!((s.min, s.max), (-7.0, 100.0));
+        assert_eq!(s.bins.iter().sum::<f64>(), 5.0);
+        assert_eq!(s.limit, 128.0);
+        for v in [-0.5f32, 3.0, 100.0, -7.0] {
+            let bin = (v as f64 / s.width()).floor() as i64 + BINS as i64 / 2;
+            assert!(s.bins[bin as usize] > 0.0, "{v}");
+        }
+    }
+
+    #[test]
+    fn a_power_of_two_scales_what_is_chosen_and_nothing_else() {
+        let values: Vec<f32> =
+            (0..4000).map(|i| ((i * 37) % 1000) as f32 / 1000.0 - 0.3).chain([3.5]).collect();
+        let chosen = |exponent: i32| {
+            let factor = 2f64.powi(exponent);
+            let scaled: Vec<f32> = values.iter().map(|v| (*v as f64 * factor) as f32).collect();
+            let s = recorded(&scaled);
+            let ranges = [s.percentile(99.9), s.least_squares(), (s.min, s.max)];
+            ranges.map(|(min, max)| [min, max].map(|x| (x as f64 / factor) as f32))
+        };
+        for exponent in [-100, -30, -22, 10, 100, 126] {
+            assert_eq!(chosen(exponent), chosen(0), "2^{exponent}");
+        }
+    }
+
+    #[test]
+    fn the_largest_and_the_smallest_numbers_are_covered() {
+        for largest in [f32::MAX, 1.8e38, f32::MIN_POSITIVE, f32::from_bits(1), 0.0] {
+            for values in [[largest, -0.0], [-largest, 0.0], [largest, -largest]] {
+                let mut both = recorded(&values);
+                both.merge(&recorded(&values));
+                let (min, max) = (values[0].min(values[1]), values[0].max(values[1]));
+                for (low, high) in [both.least_squares(), both.percentile(99.99)] {
+                    assert!(min <= low && high <= max, "{values:?}: {low}..{high}");
+                }
+                assert!(both.squared_error(min, max).is_finite());
+            }
+        }
+    }
+
+    #[test]
+    fn one_outlier_is_cut_by_least_squares_and_percentile_but_not_by_min_max() {
+        let mut values: Vec<f32> = (0..10_000).map(|i| (i % 100) as f32 / 100.0).collect();
+        values.push(50.0);
+        let s = recorded(&values);
+        assert_eq!((s.min, s.max), (0.0, 50.0));
+        assert!(s.percentile(99.9).1 < 1.1);
+        // With one outlier among 10^4 the squared clipping error of 49^2 weighs less than coarse steps do.
+        let (_, max) = s.least_squares();
+        assert!(s.squared_error(0.0, max) <= s.squared_error(0.0, 50.0));
+    }
+
+    #[test]
+    fn a_small_tensor_of_peaks_weighs_as_much_as_the_map_that_they_come_from() {
+        let mut map: Vec<f32> = (0..1_000_000).map(|i| (i % 100) as f32 / 100.0).collect();
+        map.push(9.0);
+        let mut seen = Statistics::default();
+        let shape = Shape::new(1, map.len(), 1);
+        seen.record(&Tensor::new(shape, map).unwrap()).unwrap();
+        let mut both = Statistics::default();
+        both.merge(&seen);
+        assert!(both.least_squares().1 < 5.0, "alone, the map gives its peak away");
+        both.merge(&recorded(&[9.0]));
+        assert!(both.least_squares().1 > 8.5);
+    }
+
+    #[test]
+    fn values_that_are_not_finite_are_refused() {
+        let mut s = Statistics::default();
+        assert!(s.record(&Tensor::filled(Shape::new(1, 1, 2), f32::NAN)).is_err());
+        assert!(s.record(&Tensor::filled(Shape::new(1, 1, 2), f32::INFINITY)).is_err());
+    }
+}

@@ -1,0 +1,163 @@
+//! The range of every tensor: chosen from what calibration saw, or read from a [`crate::lock`].
+
+use crate::{
+    error::{Error, Result},
+    graph::{Graph, ValueId},
+    quantize::{
+        Groups, QuantizeOptions, RangeMethod,
+        calibrate::{Calibration, Statistics},
+        given_format,
+    },
+};
+
+/// The range of one tensor, in real values.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ValueRange {
+    /// Smallest and largest value that 8 bits cover, the same for all tensors that share a format.
+    pub chosen: (f32, f32),
+    /// Smallest and largest value of this tensor on the calibration set.
+    pub seen: (f32, f32),
+}
+
+/// Ranges by value; none where an operator fixes the format.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Ranges(Vec<Option<ValueRange>>);
+
+/// Something that knows the smallest and largest number of a tensor on the calibration set.
+pub trait Seen {
+    /// Of a value; `None` if it was not seen.
+    fn seen(&self, id: ValueId) -> Option<(f32, f32)>;
+}
+
+impl Seen for Calibration {
+    fn seen(&self, id: ValueId) -> Option<(f32, f32)> {
+        self.statistics(id).map(|s| (s.min, s.max))
+    }
+}
+
+impl Seen for Ranges {
+    fn seen(&self, id: ValueId) -> Option<(f32, f32)> {
+        self.get(id).map(|range| range.seen)
+    }
+}
+
+impl Ranges {
+    /// From one entry per value.
+    pub fn new(by_value: Vec<Option<ValueRange>>) -> Self {
+        Self(by_value)
+    }
+
+    /// What calibration saw; nothing is chosen.
+    pub fn seen_by(graph: &Graph, calibration: &Calibration) -> Self {
+        let range = |id| calibration.seen(id).map(|seen| ValueRange { chosen: seen, seen });
+        Self((0..graph.values.len()).map(ValueId).map(range).collect())
+    }
+
+    /// The range of a value.
+    pub fn get(&self, id: ValueId) -> Option<ValueRange> {
+        *self.0.get(id.0)?
+    }
+
+    /// Chooses the range of each tensor, one for those that must share a format.
+    ///
+    /// # Errors
+    /// An override that names no tensor; a tensor that calibration never saw.
+    pub fn choose(graph: &Graph, calibration: &Calibration, options: &QuantizeOptions) -> Result<Self> {
+        for (name, method) in &options.overrides {
+            let checked = graph.require(name).and(check_method(*method));
+            checked.map_err(|m| Error::Invalid(format!("range override for `{name}`: {m}")))?;
+        }
+        check_method(options.method).map_err(Error::Invalid)?;
+        let mut ranges = vec![None; graph.values.len()];
+        for members in Groups::new(graph, calibration).members() {
+            if given_format(graph, &members).is_some() {
+                continue;
+            }
+            let chosen = of_group(graph, &members, calibration, options)?;
+            for id in members {
+                let seen = calibration.seen(id).unwrap_or(chosen);
+                ranges[id.0] = Some(ValueRange { chosen, seen });
+            }
+        }
+        Ok(Self(ranges))
+    }
+
+    /// The range that all `members` have.
+    ///
+    /// # Errors
+    /// One that has none, or another than the first.
+    pub(crate) fn of_group(&self, graph: &Graph, members: &[ValueId]) -> Result<(f32, f32)> {
+        let of = |id: ValueId| {
+            let name = &graph.values[id.0].name;
+            self.get(id).map(|r| r.chosen).ok_or_else(|| Error::Invalid(format!("`{name}` has no range")))
+        };
+        let first = of(members[0])?;
+        for id in &members[1..] {
+            if of(*id)? != first {
+                let [one, other] = [members[0], *id].map(|id| &graph.values[id.0].name);
+                let message = format!("`{one}` and `{other}` share a format, and have different ranges");
+                return Err(Error::Invalid(message));
+            }
+        }
+        Ok(first)
+    }
+}
+
+/// Whether a method's parameters mean something.
+fn check_method(method: RangeMethod) -> Result<(), String> {
+    match method {
+        RangeMethod::Fixed { min, max } if !(min.is_finite() && max.is_finite() && min <= max) => {
+            Err(format!("expected two finite numbers in order, got {min} and {max}"))
+        }
+        RangeMethod::Auto(percent) | RangeMethod::Percentile(percent)
+            if !(50.0..=100.0).contains(&percent) =>
+        {
+            Err(format!("expected a percentile from 50 to 100, got {percent}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// One range for values that share a format.
+fn of_group(
+    graph: &Graph,
+    members: &[ValueId],
+    calibration: &Calibration,
+    options: &QuantizeOptions,
+) -> Result<(f32, f32)> {
+    let mut all = Statistics::default();
+    for id in members {
+        let seen = calibration.statistics(*id).ok_or_else(|| {
+            Error::Invalid(format!("`{}` was not seen in calibration", graph.values[id.0].name))
+        })?;
+        all.merge(seen);
+    }
+    let overridden = members.iter().find_map(|id| options.overrides.get(&graph.values[id.0].name));
+    // Cutting off a network's own outputs would tie the scores of classes. What other layers read is on its way, and has the
+    // same range whether it is an output too or not.
+    let is_output =
+        members.iter().any(|id| graph.outputs.contains(id) && graph.readers(*id).next().is_none());
+    let method = match overridden {
+        Some(method) => *method,
+        None if is_output => RangeMethod::MinMax,
+        None => options.method,
+    };
+    Ok(choose_range(&all, method))
+}
+
+/// The range that `method` picks.
+pub fn choose_range(seen: &Statistics, method: RangeMethod) -> (f32, f32) {
+    match method {
+        RangeMethod::Fixed { min, max } => (min, max),
+        RangeMethod::MinMax => (seen.min, seen.max),
+        RangeMethod::Percentile(p) => seen.percentile(p),
+        RangeMethod::LeastSquares => seen.least_squares(),
+        RangeMethod::Auto(percentile) => {
+            let around = |times: f64| seen.percentile((100.0 - times * (100.0 - percentile)).max(50.0));
+            let candidates =
+                [(seen.min, seen.max), around(0.1), around(1.0), around(10.0), seen.least_squares()];
+            let error = |r: &(f32, f32)| seen.squared_error(r.0, r.1);
+            candidates.into_iter().min_by(|a, b| error(a).total_cmp(&error(b))).expect("candidates")
+        }
+    }
+}
