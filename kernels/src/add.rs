@@ -5,9 +5,11 @@ mod short;
 
 use crate::{
     Isa, Memory, Multiplier, Operand, OutputStage, Region, Rounding,
+    base::{
+        isa::Vectorize,
+        memory::{Runs, in_blocks, put},
+    },
     by_rows::{self, ByRows, Reach, Windowed, elements},
-    isa::Vectorize,
-    memory::{Runs, in_blocks, put},
 };
 use core::ops::Range;
 

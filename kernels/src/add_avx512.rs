@@ -3,7 +3,7 @@
 use crate::{
     Add, Isa, Multiplier, Rounding,
     add::LEFT_SHIFT,
-    memory::{Runs, put},
+    base::memory::{Runs, put},
     tiles::avx512_stage::{Scale, Stage},
 };
 use core::arch::x86_64::*;

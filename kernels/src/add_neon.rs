@@ -3,7 +3,7 @@
 use crate::{
     Add, Isa, Multiplier, Rounding,
     add::LEFT_SHIFT,
-    memory::{Runs, put},
+    base::memory::{Runs, put},
     tiles::neon_stage::{Scale, Stage, below_half, with_mode},
 };
 use core::arch::aarch64::*;

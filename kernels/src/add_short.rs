@@ -13,7 +13,7 @@
 use super::{Add, LEFT_SHIFT};
 use crate::{
     Multiplier, Rounding,
-    memory::{Runs, put},
+    base::memory::{Runs, put},
     pool::max_words::{max, min},
     tiles::dsp_stage::{Channel, smmlar, smmul},
 };

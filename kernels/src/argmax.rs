@@ -2,7 +2,7 @@
 
 use crate::{
     Isa, Kernel, Memory, Operand,
-    memory::{In, Out},
+    base::memory::{In, Out},
 };
 
 /// `out[y, x] = argmax over c of in[y, x, c]`; the first of equal ones wins. 1 to 128 channels, labels 0 to 127.

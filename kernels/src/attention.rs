@@ -16,11 +16,13 @@
 
 use crate::{
     Isa, Kernel, Memory, Multiplier, Operand, OutputStage, Region, Rounding,
+    base::{
+        isa::Vectorize,
+        memory::{Channels, In, Out, in_blocks, put},
+        scratch::Words,
+    },
     chunks::{Chunks, Hashing},
-    isa::Vectorize,
-    memory::{Channels, In, Out, in_blocks, put},
     softmax::exp_on_negative,
-    words::Words,
 };
 
 /// Softmax attention of several heads, without a causal mask. No operand may overlap `output`.

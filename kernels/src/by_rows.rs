@@ -1,6 +1,6 @@
 //! Kernels whose output rows can be computed apart: some at a time, on this thread or on several.
 
-use crate::{Isa, Kernel, Memory, Operand, Region, conv::part_of_scratch};
+use crate::{Isa, Kernel, Memory, Operand, Region, base::scratch::part_of_scratch};
 use core::ops::Range;
 
 /// Which rows of its input a kernel reads.

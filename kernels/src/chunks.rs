@@ -1,6 +1,6 @@
 //! Which tokens see which: all of them, or those that locality-sensitive hashing brings together. [`attention`](crate::attention) says how.
 
-use crate::words::Halves;
+use crate::base::scratch::Halves;
 use core::cell::Cell;
 
 /// How many tokens there are, in how many rounds they are hashed (0: every token sees all), and how many of them make a chunk.

@@ -2,8 +2,8 @@
 
 use crate::{
     Conv2d, Isa, Kernel, MaxPool2d, Memory, Operand, Region,
+    base::memory::move_to_start,
     by_rows::{self, ByRows, Reach, Windowed, covered, positive},
-    memory::move_to_start,
     pool::window,
 };
 use core::{cell::Cell, ops::Range};

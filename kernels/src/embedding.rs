@@ -2,8 +2,8 @@
 
 use crate::{
     Isa, Memory, Operand, Region,
+    base::memory::{In, Out, in_blocks, put},
     by_rows::{self, ByRows, Reach, Windowed, elements},
-    memory::{In, Out, in_blocks, put},
 };
 use core::ops::Range;
 

@@ -26,8 +26,8 @@ mod add_avx512;
 #[cfg(target_arch = "aarch64")]
 mod add_neon;
 pub mod argmax;
-pub mod arith;
 pub mod attention;
+pub mod base;
 pub mod by_rows;
 pub mod channels;
 mod chunks;
@@ -38,8 +38,6 @@ pub mod depthwise;
 pub mod embedding;
 pub mod float;
 pub mod int16;
-pub mod isa;
-pub mod memory;
 pub mod mul;
 #[cfg(feature = "std")]
 pub mod peak;
@@ -55,12 +53,16 @@ pub mod table;
 pub mod threads;
 pub mod tiles;
 pub mod winograd;
-mod words;
 
 pub use add::Add;
 pub use argmax::ArgMax;
-pub use arith::{Multiplier, OutputStage, Rounding};
 pub use attention::Attention;
+pub use base::{
+    arith::{Multiplier, OutputStage, Rounding},
+    isa::Isa,
+    kernel::Kernel,
+    memory::{F16, Memory, Operand, Region, Space},
+};
 pub use channels::{ChannelShuffle, PadChannels};
 pub use conv::{Conv2d, Gather, TransposedConv2d};
 pub use conv_max_pool::ConvMaxPool2d;
@@ -78,8 +80,6 @@ pub use int16::{
     MaxPool2dInt16, MaxPosition2dInt16, MaxUnpool2dInt16, MulInt16, PReluInt16, RescaleInt16,
     ResizeBilinearInt16, TableInt16, Width,
 };
-pub use isa::Isa;
-pub use memory::{F16, Memory, Operand, Region, Space};
 pub use mul::Mul;
 pub use pool::{AveragePool2d, GlobalAveragePool, MaxPool2d, MaxPosition2d, MaxUnpool2d};
 pub use prelu::PRelu;
@@ -92,17 +92,8 @@ pub use table::Table;
 pub use tiles::Layout;
 pub use winograd::WinogradConv2d;
 
-/// One operator with all its parameters, ready to run.
-pub trait Kernel {
-    /// Reads its inputs from `mem` and writes its outputs to `mem`, with the instructions that `isa` grants.
-    ///
-    /// The result does not depend on `isa`. Where it does not [fit](Kernel::fits), nothing is written, and a debug assertion fails.
-    fn run(&self, mem: &Memory<'_>, isa: Isa);
-
-    /// Whether [`Kernel::run`] computes: all operands lie in `mem`, and the parameters fit together. The answer does not depend on what the
-    /// bytes of `mem` are, and none of them is written.
-    fn fits(&self, mem: &Memory<'_>) -> bool;
-}
+// Modules that other crates know by a shorter path.
+pub use base::{arith, isa, memory};
 
 /// Compiles and runs the examples of the specification.
 #[cfg(doctest)]

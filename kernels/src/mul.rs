@@ -2,9 +2,11 @@
 
 use crate::{
     Isa, Memory, Multiplier, Operand, OutputStage, Region, Rounding,
+    base::{
+        isa::Vectorize,
+        memory::{OfTwo, Pairs},
+    },
     by_rows::{self, ByRows, Reach, Windowed, elements},
-    isa::Vectorize,
-    memory::{OfTwo, Pairs},
 };
 use core::ops::Range;
 

@@ -2,9 +2,11 @@
 
 use crate::{
     Isa, Memory, Multiplier, Operand, OutputStage, Region, Rounding,
+    base::{
+        isa::Vectorize,
+        memory::{In, Out, in_blocks, put},
+    },
     by_rows::{self, ByRows, Reach, Windowed, elements},
-    isa::Vectorize,
-    memory::{In, Out, in_blocks, put},
 };
 use core::ops::Range;
 

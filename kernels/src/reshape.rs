@@ -2,7 +2,7 @@
 
 use crate::{
     Isa, Kernel, Memory, Operand,
-    memory::{In, Out, in_blocks, put},
+    base::memory::{In, Out, in_blocks, put},
 };
 
 /// Element `i` of `out` is element `i` of `in`, both in the order height, width, channel.

@@ -2,8 +2,10 @@
 
 use crate::{
     Isa, Kernel, Memory, Operand,
-    isa::Vectorize,
-    memory::{Code, In, Out, in_blocks, map1},
+    base::{
+        isa::Vectorize,
+        memory::{Code, In, Out, in_blocks, map1},
+    },
 };
 use core::marker::PhantomData;
 

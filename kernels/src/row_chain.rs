@@ -5,9 +5,9 @@
 
 use crate::{
     Isa, Kernel, Memory, Operand, Region,
+    base::memory::move_to_start,
+    base::scratch::part_of_scratch,
     by_rows::{self, ByRows, Reach, RowStage, Views, sealed},
-    conv::part_of_scratch,
-    memory::move_to_start,
 };
 use core::ops::Range;
 

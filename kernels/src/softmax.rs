@@ -5,8 +5,11 @@
 //! Newton-Raphson reciprocal. Everything is defined on 32-bit integers; `docs/arithmetic.md` has the steps.
 
 use crate::{
-    Isa, Kernel, Memory, Multiplier, Operand, arith,
-    memory::{In, Out},
+    Isa, Kernel, Memory, Multiplier, Operand,
+    base::{
+        arith,
+        memory::{In, Out},
+    },
 };
 
 /// `out = softmax over c of in`, at scale 1/256 and zero point -128. For at most 4095 classes, so that the sum fits.

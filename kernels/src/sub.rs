@@ -3,9 +3,11 @@
 use crate::{
     Isa, Memory, Multiplier, Operand, OutputStage, Region, Rounding,
     add::LEFT_SHIFT,
+    base::{
+        isa::Vectorize,
+        memory::{OfTwo, Pairs},
+    },
     by_rows::{self, ByRows, Reach, Windowed, elements},
-    isa::Vectorize,
-    memory::{OfTwo, Pairs},
 };
 use core::ops::Range;
 

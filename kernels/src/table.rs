@@ -2,8 +2,8 @@
 
 use crate::{
     Isa, Memory, Operand, Region,
+    base::memory::{Runs, map1},
     by_rows::{self, ByRows, Reach, Windowed, elements},
-    memory::{Runs, map1},
 };
 use core::ops::Range;
 

@@ -3,8 +3,10 @@
 use super::{Gather, scratch_bytes};
 use crate::{
     Isa,
-    arith::OutputStage,
-    memory::{In, Out},
+    base::{
+        arith::OutputStage,
+        memory::{In, Out},
+    },
     tiles::{Layout, Panels, Rows, Tile, WithTile, dispatch, scalar::Scalar},
 };
 use core::cell::Cell;

@@ -11,6 +11,7 @@ pub(crate) mod gather;
 mod transposed;
 mod widen;
 
+pub use crate::base::scratch::part_of_scratch;
 pub use conv2d::Conv2d;
 pub use transposed::{TransposedConv2d, phase_taps};
 
@@ -69,16 +70,5 @@ pub const fn scratch_bytes(
             let patches = if layout.pairs { chunk.saturating_mul(2).saturating_add(1) } else { chunk };
             offsets.saturating_add(patches.saturating_mul(layout.padded_k(k)))
         }
-    }
-}
-
-/// Scratch bytes of one of several threads, from what a convolution needs alone: the next thread's begin there. `usize::MAX` if
-/// that is more than can be counted.
-///
-/// Lowering plans and the kernel splits by this same function.
-pub const fn part_of_scratch(one: usize) -> usize {
-    match one.checked_next_multiple_of(16) {
-        Some(bytes) => bytes,
-        None => usize::MAX,
     }
 }

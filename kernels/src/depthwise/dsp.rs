@@ -8,7 +8,7 @@
 use super::DepthwiseConv2d;
 use crate::{
     Rounding,
-    memory::{In, Out},
+    base::memory::{In, Out},
     tiles::{dsp_stage::Channel, dsp_widen},
 };
 

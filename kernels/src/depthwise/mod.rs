@@ -8,8 +8,8 @@ mod dsp;
 
 use crate::{
     Isa, Memory, Multiplier, Operand, OutputStage, Region,
+    base::memory::{In, Out, constants, in_blocks, put},
     by_rows::{self, ByRows, Reach, Windowed, covered, elements, padding_above, positive},
-    memory::{In, Out, in_blocks, put},
 };
 use core::{cell::Cell, ops::Range};
 
@@ -213,10 +213,4 @@ impl DepthwiseConv2d<'_> {
             put(cells, first, results);
         });
     }
-}
-
-/// `N` constants from `first` on, or zeros if they are not all there.
-#[inline(always)]
-pub(crate) fn constants<T: Copy + Default, const N: usize>(all: &[T], first: usize) -> [T; N] {
-    all.get(first..).and_then(|rest| rest.first_chunk::<N>()).copied().unwrap_or([T::default(); N])
 }

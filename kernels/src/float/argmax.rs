@@ -3,7 +3,7 @@
 use super::Float;
 use crate::{
     Isa, Kernel, Memory, Operand,
-    memory::{In, Out},
+    base::memory::{In, Out},
 };
 
 /// `out[y, x] = argmax over c of in[y, x, c]`, a byte. 1 to 128 channels, labels 0 to 127.

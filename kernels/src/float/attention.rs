@@ -9,10 +9,12 @@ use super::{
 use crate::{
     Attention, Isa, Kernel, Memory, Operand, Region,
     attention::MAX_TOKENS,
+    base::{
+        isa::Vectorize,
+        memory::{Channels, In, Out},
+        scratch::Words,
+    },
     chunks::{Chunks, Hashing},
-    isa::Vectorize,
-    memory::{Channels, In, Out},
-    words::Words,
 };
 
 /// Softmax attention of several heads, without a causal mask: what [`crate::attention`] says, in single precision. No operand may overlap
@@ -166,7 +168,7 @@ impl Vector for Part<'_> {
 impl Vector for &[f32] {
     #[inline(always)]
     fn block<const N: usize>(&self, at: usize) -> [f32; N] {
-        crate::depthwise::constants(self, at)
+        crate::base::memory::constants(self, at)
     }
 }
 

@@ -6,8 +6,10 @@ use super::{
 };
 use crate::{
     Memory, Operand,
-    isa::Vectorize,
-    memory::{In, Out},
+    base::{
+        isa::Vectorize,
+        memory::{In, Out},
+    },
 };
 
 /// An element takes about as long as so many multiply-accumulates of a convolution.

@@ -6,9 +6,10 @@ use super::{
 };
 use crate::{
     Memory, Operand,
-    depthwise::constants,
-    isa::Vectorize,
-    memory::{In, Out},
+    base::{
+        isa::Vectorize,
+        memory::{In, Out, constants},
+    },
 };
 
 /// To move an element takes about as long as so many multiply-accumulates of a convolution.

@@ -4,7 +4,7 @@ use super::{
     Float, Range, fused, number,
     rows::{Map, Mapping, by_pixels},
 };
-use crate::{Memory, Operand, depthwise::constants};
+use crate::{Memory, Operand, base::memory::constants};
 
 /// An element takes about as long as so many multiply-accumulates of a convolution.
 const ELEMENT: usize = 8;

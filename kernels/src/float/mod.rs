@@ -23,7 +23,6 @@ mod embedding;
 pub mod exp;
 mod function;
 pub mod fused;
-pub mod half;
 mod map;
 pub mod native;
 mod pool;
@@ -48,7 +47,9 @@ pub use resize::ResizeBilinearFloat;
 pub use softmax::SoftmaxFloat;
 pub use unpool::{MaxPosition2dFloat, MaxUnpool2dFloat};
 
-use crate::memory::{Channels, put_halves, put_words};
+pub use crate::base::half;
+
+use crate::base::memory::{Channels, put_halves, put_words};
 use core::cell::Cell;
 
 /// The type of a tensor's numbers.

@@ -6,9 +6,11 @@ use super::{
 };
 use crate::{
     Isa, Kernel, Memory, Operand,
+    base::{
+        isa::Vectorize,
+        memory::{In, Out, in_blocks},
+    },
     by_rows::{elements, positive},
-    isa::Vectorize,
-    memory::{In, Out, in_blocks},
     pool::{
         average::{padded_len, sum_fits},
         global::PIXELS,

@@ -6,8 +6,10 @@ use super::{
 };
 use crate::{
     Isa, Kernel, Memory, Operand,
-    isa::Vectorize,
-    memory::{In, Out},
+    base::{
+        isa::Vectorize,
+        memory::{In, Out},
+    },
     resize::{Corners, has_source},
 };
 

@@ -3,8 +3,10 @@
 use super::Float;
 use crate::{
     Memory, Operand,
-    isa::Vectorize,
-    memory::{In, Out},
+    base::{
+        isa::Vectorize,
+        memory::{In, Out},
+    },
 };
 
 /// Runs `$body` with `$types`, as constants where all are the same and there is room for such copies.
@@ -26,7 +28,7 @@ macro_rules! by_types {
 }
 pub(super) use by_types;
 
-/// As [`in_blocks`](crate::memory::in_blocks), for numbers, of which fewer make a vector: blocks of 16 and single ones; where there are no
+/// As [`in_blocks`](crate::base::memory::in_blocks), for numbers, of which fewer make a vector: blocks of 16 and single ones; where there are no
 /// vectors, single ones.
 macro_rules! in_lanes {
     ($first:ident in $len:expr, $N:ident => $body:block) => {{

@@ -3,8 +3,10 @@
 use super::{Float, exp::exp, number, rows::in_lanes};
 use crate::{
     Isa, Kernel, Memory, Operand,
-    isa::Vectorize,
-    memory::{In, Out},
+    base::{
+        isa::Vectorize,
+        memory::{In, Out},
+    },
 };
 
 /// `out = softmax over c of in`. `output` may be the same view as `input` if both have one type.

@@ -6,9 +6,11 @@ use super::{
 };
 use crate::{
     Isa, MaxUnpool2d, Memory, Operand, Region,
+    base::{
+        isa::Vectorize,
+        memory::{In, Out, put},
+    },
     by_rows::{self, ByRows, Reach, Windowed, elements, positive},
-    isa::Vectorize,
-    memory::{In, Out, put},
     pool::{unpool, window},
 };
 use core::ops::Range;

@@ -6,10 +6,12 @@ use super::{
 };
 use crate::{
     Isa, Memory, Multiplier, Operand, Region, Rounding,
+    base::{
+        isa::Vectorize,
+        memory::{In, Out, in_blocks},
+    },
     by_rows::{self, ByRows, Reach, Windowed, elements},
     channels::Shuffle,
-    isa::Vectorize,
-    memory::{In, Out, in_blocks},
 };
 use core::ops::Range;
 

@@ -3,9 +3,11 @@
 use super::{Bounds, Width, constants, rescale};
 use crate::{
     Isa, Memory, Multiplier, Operand, Region,
+    base::{
+        isa::Vectorize,
+        memory::{Channels, In, Out, in_blocks},
+    },
     by_rows::{self, ByRows, Reach, Windowed, covered, elements, padding_above, positive, spread_above},
-    isa::Vectorize,
-    memory::{Channels, In, Out, in_blocks},
 };
 use core::ops::Range;
 

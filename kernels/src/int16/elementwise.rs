@@ -3,9 +3,11 @@
 use super::{Bounds, Width};
 use crate::{
     Isa, Kernel, Memory, Multiplier, Operand, Region, Rounding,
+    base::{
+        isa::Vectorize,
+        memory::{In, Out, in_blocks},
+    },
     by_rows::{self, ByRows, Reach, Windowed, elements},
-    isa::Vectorize,
-    memory::{In, Out, in_blocks},
 };
 use core::ops::Range;
 

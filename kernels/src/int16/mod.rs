@@ -25,8 +25,7 @@ pub use unpool::{MaxPosition2dInt16, MaxUnpool2dInt16};
 
 use crate::{
     Multiplier,
-    depthwise::constants,
-    memory::{Channels, Code},
+    base::memory::{Channels, Code, constants},
 };
 use core::cell::Cell;
 

@@ -3,9 +3,11 @@
 use super::{Bounds, Width, rescale};
 use crate::{
     AveragePool2d, Isa, Kernel, Memory, Multiplier, Operand, Region,
+    base::{
+        isa::Vectorize,
+        memory::{In, Out, in_blocks},
+    },
     by_rows::{self, ByRows, Reach, Windowed, elements, padding_above, positive},
-    isa::Vectorize,
-    memory::{In, Out, in_blocks},
     pool::{average, global::PIXELS, window},
 };
 use core::ops::Range;

@@ -3,8 +3,8 @@
 use super::{Width, constants};
 use crate::{
     Isa, Memory, Operand, Region,
+    base::memory::{In, Out},
     by_rows::{self, ByRows, Reach, Windowed, elements},
-    memory::{In, Out},
 };
 use core::ops::Range;
 

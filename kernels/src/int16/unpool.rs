@@ -3,8 +3,8 @@
 use super::Width;
 use crate::{
     Isa, MaxPosition2d, MaxUnpool2d, Memory, Operand, Region,
+    base::memory::{In, Out},
     by_rows::{self, ByRows, Reach, Windowed, elements, positive},
-    memory::{In, Out},
     pool::{position, unpool},
 };
 use core::ops::Range;

@@ -3,9 +3,11 @@
 use super::window;
 use crate::{
     Isa, Kernel, Memory, Operand,
+    base::{
+        isa::Vectorize,
+        memory::{Code, In, Out, in_blocks},
+    },
     by_rows::{elements, positive},
-    isa::Vectorize,
-    memory::{Code, In, Out, in_blocks},
 };
 
 /// Mean of each window: TensorFlow Lite's int8 `AVERAGE_POOL_2D`. Input and output share scale and zero point.

@@ -2,8 +2,10 @@
 
 use crate::{
     Isa, Kernel, Memory, Multiplier, Operand, OutputStage,
-    isa::Vectorize,
-    memory::{In, Out, in_blocks, put},
+    base::{
+        isa::Vectorize,
+        memory::{In, Out, in_blocks, put},
+    },
 };
 
 /// Mean over the image, to another scale: TensorFlow Lite's int8 `MEAN` over height and width.

@@ -3,8 +3,8 @@
 use super::window;
 use crate::{
     Isa, Memory, Operand, Region,
+    base::memory::{In, Out, in_blocks, put},
     by_rows::{self, ByRows, Reach, Windowed, elements, padding_above, positive},
-    memory::{In, Out, in_blocks, put},
 };
 use core::{cell::Cell, ops::Range};
 

@@ -3,9 +3,11 @@
 use super::window;
 use crate::{
     Isa, Memory, Operand, Region,
+    base::{
+        isa::Vectorize,
+        memory::{Code, In, Out, in_blocks, put},
+    },
     by_rows::{self, ByRows, Reach, Windowed, elements, padding_above, positive},
-    isa::Vectorize,
-    memory::{Code, In, Out, in_blocks, put},
 };
 use core::{marker::PhantomData, ops::Range};
 

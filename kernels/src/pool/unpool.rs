@@ -2,9 +2,11 @@
 
 use crate::{
     Isa, Memory, Operand, Region,
+    base::{
+        isa::Vectorize,
+        memory::{Code, In, Out, in_blocks},
+    },
     by_rows::{self, ByRows, Reach, Windowed, elements},
-    isa::Vectorize,
-    memory::{Code, In, Out, in_blocks},
 };
 use core::ops::Range;
 

@@ -4,7 +4,7 @@
 //! same from 8 on. Biases, mantissas and shifts are brought to that order once for many pixels, and the bytes back to the
 //! order of the channels by an instruction that they need in any case.
 
-use crate::arith::{OutputStage, Rounding};
+use crate::base::arith::{OutputStage, Rounding};
 use core::arch::x86_64::*;
 
 /// [`OutputStage`] in registers.

@@ -1,6 +1,6 @@
 //! AVX-512: from 16 accumulators to 16 bytes, for every kernel of this instruction set.
 
-use crate::arith::{OutputStage, Rounding};
+use crate::base::arith::{OutputStage, Rounding};
 use core::arch::x86_64::*;
 
 /// [`OutputStage`] in registers.

@@ -57,7 +57,7 @@ pub mod scalar;
 
 use crate::{
     Isa,
-    arith::{Multiplier, OutputStage},
+    base::arith::{Multiplier, OutputStage},
 };
 
 /// How weights are packed for a tile.

@@ -1,7 +1,7 @@
 //! NEON: from sixteen accumulators to sixteen bytes, for every tile of aarch64.
 
 use super::Panels;
-use crate::arith::{Multiplier, OutputStage, Rounding};
+use crate::base::arith::{Multiplier, OutputStage, Rounding};
 use core::arch::aarch64::*;
 
 // The assembly loads addresses of eight bytes, and lanes in the order of memory.

@@ -1,6 +1,6 @@
 //! Tiles of F(4x4, 3x3) on an image: which pixels each of them reads and writes, in integers and in halves.
 
-use crate::memory::{In, Out};
+use crate::base::memory::{In, Out};
 
 /// Positions of a transformed tile.
 pub(crate) const POSITIONS: usize = 36;

@@ -18,8 +18,8 @@ pub use transform::filter;
 
 use crate::{
     Isa, Memory, Operand, OutputStage, Region,
+    base::memory::{In, Out},
     by_rows::{self, ByRows, Reach, Windowed, elements, padding_above},
-    memory::{In, Out},
     tiles::Panels,
 };
 use core::{cell::Cell, ops::Range};

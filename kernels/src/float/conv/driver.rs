@@ -6,7 +6,7 @@ use super::{
     stage::{Source, Staged},
     tile::{Number, Panels, Pixel, Segments, Tile},
 };
-use crate::{Float, conv::part_of_scratch};
+use crate::{Float, base::scratch::part_of_scratch};
 use core::ptr;
 
 /// Where a tile's weights lie.

@@ -44,8 +44,8 @@ pub use plan::default_chunk;
 use super::{Float, Range};
 use crate::{
     Isa, Memory, Operand, Region,
+    base::memory::{In, Out},
     by_rows::{self, ByRows, Reach, Windowed, covered, elements, padding_above, positive, spread_above},
-    memory::{In, Out},
 };
 use core::ops::Range as Span;
 

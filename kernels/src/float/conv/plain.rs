@@ -4,16 +4,10 @@ use super::{
     super::{fused, half, native, rows::in_lanes},
     Walk,
 };
-use crate::{
+use crate::base::{
     isa::Vectorize,
-    memory::{Channels, in_blocks},
+    memory::{Channels, constants, in_blocks},
 };
-
-/// `N` constants from `first` on, or zeros if they are not all there.
-#[inline(always)]
-pub(super) fn constants<T: Copy + Default, const N: usize>(all: &[T], first: usize) -> [T; N] {
-    all.get(first..).and_then(|rest| rest.first_chunk::<N>()).copied().unwrap_or([T::default(); N])
-}
 
 /// Sums of `N` results: all of the chain, or the block that it is in.
 pub(super) struct Sums<const N: usize> {

@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{
     Isa, Memory, Operand, Region,
+    base::memory::{In, Out},
     by_rows::{self, ByRows, Reach, Windowed, elements, padding_above},
-    memory::{In, Out},
     winograd::grid::{self, POSITIONS, Place},
 };
 use core::{cell::Cell, ops::Range as Span};

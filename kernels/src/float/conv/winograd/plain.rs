@@ -3,12 +3,13 @@
 use super::{
     super::{
         super::{Float, fused, half, native::fused_half},
-        plain::{self, constants},
+        plain,
         tile::{Panels, Pixel},
     },
     Arithmetic, POSITIONS, Pass,
     transform::{Inputs, Sums, sums, tile},
 };
+use crate::base::memory::constants;
 
 /// Values of eight halves.
 #[derive(Clone, Copy)]

@@ -1,6 +1,6 @@
 //! Inputs and outputs of models as slices of their elements.
 
-use crate::float::half;
+use crate::base::half;
 use core::cell::Cell;
 
 /// A number in half precision (IEEE 754 `binary16`), as its bits.

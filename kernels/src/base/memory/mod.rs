@@ -37,6 +37,12 @@ pub(crate) fn move_to_start(cells: &[Cell<i8>], from: usize) {
     to_rest.iter().zip(from_rest).for_each(|(to, from)| to.set(from.get()));
 }
 
+/// `N` constants from `first` on, or zeros if they are not all there.
+#[inline(always)]
+pub(crate) fn constants<T: Copy + Default, const N: usize>(all: &[T], first: usize) -> [T; N] {
+    all.get(first..).and_then(|rest| rest.first_chunk::<N>()).copied().unwrap_or([T::default(); N])
+}
+
 /// Which buffer an operand lies in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Space {

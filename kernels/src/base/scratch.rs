@@ -1,6 +1,17 @@
-//! Scratch bytes as wider integers.
+//! Scratch: the share of each thread, and its bytes as wider integers.
 
 use core::cell::Cell;
+
+/// Scratch bytes of one of several threads, from what a kernel needs alone: the next thread's begin there. `usize::MAX` if
+/// that is more than can be counted.
+///
+/// Lowering plans and the kernel splits by this same function.
+pub const fn part_of_scratch(one: usize) -> usize {
+    match one.checked_next_multiple_of(16) {
+        Some(bytes) => bytes,
+        None => usize::MAX,
+    }
+}
 
 /// Scratch as integers of so many bytes.
 macro_rules! integers {

@@ -13,14 +13,14 @@ macro_rules! in_blocks {
         let len: usize = $len;
         let mut $first = 0usize;
         {
-            const $N: usize = $crate::memory::LARGE_BLOCK;
+            const $N: usize = $crate::base::memory::LARGE_BLOCK;
             while len - $first >= $N {
                 $body
                 $first += $N;
             }
         }
         {
-            const $N: usize = $crate::memory::SMALL_BLOCK;
+            const $N: usize = $crate::base::memory::SMALL_BLOCK;
             while len - $first >= $N {
                 $body
                 $first += $N;
