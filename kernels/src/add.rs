@@ -9,7 +9,7 @@ use crate::{
         isa::Vectorize,
         memory::{Runs, in_blocks, put},
     },
-    by_rows::{self, ByRows, Reach, Windowed, elements},
+    schedule::by_rows::{self, ByRows, Reach, Windowed, elements},
 };
 use core::ops::Range;
 
@@ -50,7 +50,7 @@ pub const LEFT_SHIFT: u32 = 20;
 /// An addition takes about as long as so many multiply-accumulates of a convolution.
 const ADDITION: usize = 32;
 
-by_rows::kernel!(Add);
+crate::schedule::kernel!(Add);
 
 // SAFETY: a part writes its rows, and reads the same rows of its operands, each element before it is overwritten.
 unsafe impl ByRows for Add {

@@ -6,7 +6,7 @@ use crate::{
         isa::Vectorize,
         memory::{Code, In, Out, in_blocks, put},
     },
-    by_rows::{self, ByRows, Reach, Windowed, elements},
+    schedule::by_rows::{self, ByRows, Reach, Windowed, elements},
 };
 use core::{marker::PhantomData, ops::Range};
 
@@ -25,7 +25,7 @@ pub struct ChannelShuffle {
     pub groups: u32,
 }
 
-by_rows::kernel!(ChannelShuffle);
+crate::schedule::kernel!(ChannelShuffle);
 
 impl ChannelShuffle {
     fn walk<'m>(&self, mem: &Memory<'m>) -> Option<Shuffle<'m, i8>> {
@@ -128,7 +128,7 @@ pub struct PadChannels {
     pub zero_point: i8,
 }
 
-by_rows::kernel!(PadChannels);
+crate::schedule::kernel!(PadChannels);
 
 impl PadChannels {
     fn views<'m>(&self, mem: &Memory<'m>) -> Option<(In<'m>, Out<'m>)> {

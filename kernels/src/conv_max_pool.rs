@@ -3,8 +3,11 @@
 use crate::{
     Conv2d, Isa, Kernel, MaxPool2d, Memory, Operand, Region,
     base::memory::move_to_start,
-    by_rows::{self, ByRows, Reach, Windowed, covered, positive},
     pool::window,
+    schedule::{
+        self,
+        by_rows::{self, ByRows, Reach, Windowed, covered, positive},
+    },
 };
 use core::{cell::Cell, ops::Range};
 
@@ -30,7 +33,7 @@ pub struct ConvMaxPool2d<'a> {
 
 impl Kernel for ConvMaxPool2d<'_> {
     fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        by_rows::run(self, mem, isa);
+        schedule::run(self, mem, isa);
     }
 
     /// Also whether both kernels fit whatever they would be given; where only one does not, the other one's results are written.

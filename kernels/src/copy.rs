@@ -6,7 +6,7 @@ use crate::{
         isa::Vectorize,
         memory::{Runs, in_blocks, put},
     },
-    by_rows::{self, ByRows, Reach, Windowed, elements},
+    schedule::by_rows::{self, ByRows, Reach, Windowed, elements},
 };
 use core::ops::Range;
 
@@ -29,7 +29,7 @@ pub struct Copy {
     pub output: Operand,
 }
 
-by_rows::kernel!(Copy);
+crate::schedule::kernel!(Copy);
 
 // SAFETY: a part writes its rows, and reads the same rows of its operands, each element before it is overwritten.
 unsafe impl ByRows for Copy {
@@ -106,7 +106,7 @@ pub struct Requantize {
     pub stage: OutputStage,
 }
 
-by_rows::kernel!(Requantize);
+crate::schedule::kernel!(Requantize);
 
 // SAFETY: a part writes its rows, and reads the same rows of its operands, each element before it is overwritten.
 unsafe impl ByRows for Requantize {

@@ -3,7 +3,7 @@
 use crate::{
     Isa, Memory, Operand, Region,
     base::memory::{In, Out, in_blocks, put},
-    by_rows::{self, ByRows, Reach, Windowed, elements},
+    schedule::by_rows::{self, ByRows, Reach, Windowed, elements},
 };
 use core::ops::Range;
 
@@ -24,7 +24,7 @@ pub struct Embedding<'a> {
     pub table: &'a [i8],
 }
 
-by_rows::kernel!(Embedding<'a>);
+crate::schedule::kernel!(Embedding<'a>);
 
 impl Embedding<'_> {
     fn views<'m>(&self, mem: &Memory<'m>) -> Option<(In<'m>, Out<'m>)> {

@@ -28,7 +28,6 @@ mod add_neon;
 pub mod argmax;
 pub mod attention;
 pub mod base;
-pub mod by_rows;
 pub mod channels;
 mod chunks;
 pub mod conv;
@@ -45,12 +44,10 @@ pub mod pool;
 pub mod prelu;
 pub mod reshape;
 pub mod resize;
-pub mod row_chain;
+pub mod schedule;
 pub mod softmax;
 pub mod sub;
 pub mod table;
-#[cfg(feature = "threads")]
-pub mod threads;
 pub mod tiles;
 pub mod winograd;
 
@@ -85,7 +82,7 @@ pub use pool::{AveragePool2d, GlobalAveragePool, MaxPool2d, MaxPosition2d, MaxUn
 pub use prelu::PRelu;
 pub use reshape::Reshape;
 pub use resize::{ResizeBilinear, ResizeNearest};
-pub use row_chain::{Frame, RowChain, Stage};
+pub use schedule::row_chain::{Frame, RowChain, Stage};
 pub use softmax::Softmax;
 pub use sub::Sub;
 pub use table::Table;
@@ -94,6 +91,9 @@ pub use winograd::WinogradConv2d;
 
 // Modules that other crates know by a shorter path.
 pub use base::{arith, isa, memory};
+#[cfg(feature = "threads")]
+pub use schedule::threads;
+pub use schedule::{by_rows, row_chain};
 
 /// Compiles and runs the examples of the specification.
 #[cfg(doctest)]

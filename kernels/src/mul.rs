@@ -6,7 +6,7 @@ use crate::{
         isa::Vectorize,
         memory::{OfTwo, Pairs},
     },
-    by_rows::{self, ByRows, Reach, Windowed, elements},
+    schedule::by_rows::{self, ByRows, Reach, Windowed, elements},
 };
 use core::ops::Range;
 
@@ -45,7 +45,7 @@ impl Mul {
     }
 }
 
-by_rows::kernel!(Mul);
+crate::schedule::kernel!(Mul);
 
 // SAFETY: a part writes its rows, and reads the same rows of its operands, each element before it is overwritten. An operand of one
 // pixel is read as a whole; it has another shape than the output, so that it is not the view that is written.

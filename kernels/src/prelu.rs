@@ -6,7 +6,7 @@ use crate::{
         isa::Vectorize,
         memory::{In, Out, in_blocks, put},
     },
-    by_rows::{self, ByRows, Reach, Windowed, elements},
+    schedule::by_rows::{self, ByRows, Reach, Windowed, elements},
 };
 use core::ops::Range;
 
@@ -39,7 +39,7 @@ pub struct PRelu<'a> {
     pub stage: OutputStage,
 }
 
-by_rows::kernel!(PRelu<'a>);
+crate::schedule::kernel!(PRelu<'a>);
 
 impl PRelu<'_> {
     fn views<'m>(&self, mem: &Memory<'m>) -> Option<(In<'m>, Out<'m>)> {

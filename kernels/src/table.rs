@@ -3,7 +3,7 @@
 use crate::{
     Isa, Memory, Operand, Region,
     base::memory::{Runs, map1},
-    by_rows::{self, ByRows, Reach, Windowed, elements},
+    schedule::by_rows::{self, ByRows, Reach, Windowed, elements},
 };
 use core::ops::Range;
 
@@ -23,7 +23,7 @@ pub struct Table<'a> {
     pub table: &'a [i8],
 }
 
-by_rows::kernel!(Table<'a>);
+crate::schedule::kernel!(Table<'a>);
 
 impl Table<'_> {
     fn runs<'m>(&self, mem: &Memory<'m>) -> Option<(Runs<'m, 1>, &[i8; 256])> {

@@ -3,8 +3,8 @@
 use super::{Gather, driver::Job};
 use crate::{
     Isa, Layout, Memory, Operand, OutputStage, Region,
-    by_rows::{self, ByRows, Reach, Windowed, covered, elements, padding_above, positive},
     conv::scratch_bytes,
+    schedule::by_rows::{self, ByRows, Reach, Windowed, covered, elements, padding_above, positive},
 };
 use core::ops::Range;
 
@@ -152,4 +152,4 @@ impl Windowed for Conv2d<'_> {
     }
 }
 
-by_rows::kernel!(Conv2d<'a>);
+crate::schedule::kernel!(Conv2d<'a>);

@@ -7,8 +7,8 @@
 use super::{Gather, driver::Job};
 use crate::{
     Isa, Layout, Memory, Operand, OutputStage, Region,
-    by_rows::{self, ByRows, Reach, Windowed, elements, positive, spread_above},
     conv::scratch_bytes,
+    schedule::by_rows::{self, ByRows, Reach, Windowed, elements, positive, spread_above},
 };
 use core::ops::Range;
 
@@ -186,4 +186,4 @@ impl Windowed for TransposedConv2d<'_> {
     }
 }
 
-by_rows::kernel!(TransposedConv2d<'a>);
+crate::schedule::kernel!(TransposedConv2d<'a>);

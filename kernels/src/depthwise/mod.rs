@@ -9,7 +9,7 @@ mod dsp;
 use crate::{
     Isa, Memory, Multiplier, Operand, OutputStage, Region,
     base::memory::{In, Out, constants, in_blocks, put},
-    by_rows::{self, ByRows, Reach, Windowed, covered, elements, padding_above, positive},
+    schedule::by_rows::{self, ByRows, Reach, Windowed, covered, elements, padding_above, positive},
 };
 use core::{cell::Cell, ops::Range};
 
@@ -48,7 +48,7 @@ pub struct DepthwiseConv2d<'a> {
     pub stage: OutputStage,
 }
 
-by_rows::kernel!(DepthwiseConv2d<'a>);
+crate::schedule::kernel!(DepthwiseConv2d<'a>);
 
 // SAFETY: a part writes its rows of the output and reads the input and the constants.
 unsafe impl ByRows for DepthwiseConv2d<'_> {

@@ -10,12 +10,12 @@ use crate::{
         isa::Vectorize,
         memory::{In, Out, in_blocks},
     },
-    by_rows::{elements, positive},
     pool::{
         average::{padded_len, sum_fits},
         global::PIXELS,
         window,
     },
+    schedule::by_rows::{elements, positive},
 };
 use core::ops;
 

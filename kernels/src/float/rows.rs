@@ -54,11 +54,11 @@ pub(super) use in_lanes;
 /// read as a whole. An element takes as long as `$work` multiply-accumulates of a convolution.
 macro_rules! by_pixels {
     ($kernel:ident $(<$l:lifetime>)?, $a:ident, $b:ident, work: $work:expr, in place: $in_place:expr) => {
-        $crate::by_rows::kernel!($kernel$(<$l>)?);
+        $crate::schedule::kernel!($kernel$(<$l>)?);
 
         // SAFETY: a part writes its rows, and reads the same rows of its operands, each element before it is overwritten, or an
         // operand of one pixel; that has another shape than the output, so that it is not the view that is written.
-        unsafe impl$(<$l>)? $crate::by_rows::ByRows for $kernel$(<$l>)? {
+        unsafe impl$(<$l>)? $crate::schedule::by_rows::ByRows for $kernel$(<$l>)? {
             const IN_PLACE: bool = $in_place;
 
             fn output(&self) -> $crate::Operand {
@@ -70,7 +70,7 @@ macro_rules! by_pixels {
             }
 
             fn work(&self) -> usize {
-                $crate::by_rows::elements(self.output.shape).saturating_mul($work)
+                $crate::schedule::by_rows::elements(self.output.shape).saturating_mul($work)
             }
 
             fn fits(&self, mem: &$crate::Memory<'_>) -> bool {
@@ -78,8 +78,8 @@ macro_rules! by_pixels {
             }
 
             fn part(&self, rows: core::ops::Range<usize>, index: usize) -> Self {
-                let mut part = $crate::by_rows::part(self, rows, index);
-                if !$crate::by_rows::Windowed::is_by_rows(self) {
+                let mut part = $crate::schedule::by_rows::part(self, rows, index);
+                if !$crate::schedule::by_rows::Windowed::is_by_rows(self) {
                     part.$b = self.$b;
                 }
                 part
@@ -96,13 +96,13 @@ macro_rules! by_pixels {
             }
         }
 
-        impl$(<$l>)? $crate::by_rows::Windowed for $kernel$(<$l>)? {
+        impl$(<$l>)? $crate::schedule::by_rows::Windowed for $kernel$(<$l>)? {
             fn is_by_rows(&self) -> bool {
                 self.$b.shape[0] == self.output.shape[0]
             }
 
-            fn reach(&self) -> $crate::by_rows::Reach {
-                $crate::by_rows::Reach::SAME
+            fn reach(&self) -> $crate::schedule::by_rows::Reach {
+                $crate::schedule::by_rows::Reach::SAME
             }
 
             fn over(
@@ -198,10 +198,10 @@ impl<F: Mapping> Vectorize for Map<'_, F> {
 /// multiply-accumulates of a convolution take as long as an element of the output.
 macro_rules! by_windows {
     ($kernel:ident, work: |$pool:ident| $work:expr) => {
-        $crate::by_rows::kernel!($kernel);
+        $crate::schedule::kernel!($kernel);
 
         // SAFETY: a part writes its rows of the output and reads the input.
-        unsafe impl $crate::by_rows::ByRows for $kernel {
+        unsafe impl $crate::schedule::by_rows::ByRows for $kernel {
             fn output(&self) -> $crate::Operand {
                 self.output
             }
@@ -213,7 +213,7 @@ macro_rules! by_windows {
             fn work(&self) -> usize {
                 let $pool = self;
                 let work: usize = $work;
-                work.saturating_mul($crate::by_rows::elements(self.output.shape))
+                work.saturating_mul($crate::schedule::by_rows::elements(self.output.shape))
             }
 
             fn fits(&self, mem: &$crate::Memory<'_>) -> bool {
@@ -221,7 +221,7 @@ macro_rules! by_windows {
             }
 
             fn part(&self, rows: core::ops::Range<usize>, index: usize) -> Self {
-                $crate::by_rows::part(self, rows, index)
+                $crate::schedule::by_rows::part(self, rows, index)
             }
 
             #[cfg_attr(target_pointer_width = "32", inline(always))]
@@ -238,10 +238,10 @@ macro_rules! by_windows {
             }
         }
 
-        impl $crate::by_rows::Windowed for $kernel {
-            fn reach(&self) -> $crate::by_rows::Reach {
+        impl $crate::schedule::by_rows::Windowed for $kernel {
+            fn reach(&self) -> $crate::schedule::by_rows::Reach {
                 let (rows, stride, padding) = (self.kernel[0], self.stride[0], self.padding[0]);
-                $crate::by_rows::Reach::Window { rows, stride, padding }
+                $crate::schedule::by_rows::Reach::Window { rows, stride, padding }
             }
 
             fn over(
@@ -251,7 +251,7 @@ macro_rules! by_windows {
                 output: $crate::Operand,
                 _: $crate::Region,
             ) -> Self {
-                let above = $crate::by_rows::padding_above(row, self.stride[0], self.padding[0]);
+                let above = $crate::schedule::by_rows::padding_above(row, self.stride[0], self.padding[0]);
                 Self { input: reads[0], output, padding: [above, self.padding[1]], ..*self }
             }
         }

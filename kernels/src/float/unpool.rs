@@ -10,8 +10,8 @@ use crate::{
         isa::Vectorize,
         memory::{In, Out, put},
     },
-    by_rows::{self, ByRows, Reach, Windowed, elements, positive},
     pool::{unpool, window},
+    schedule::by_rows::{self, ByRows, Reach, Windowed, elements, positive},
 };
 use core::ops::Range;
 
@@ -139,7 +139,7 @@ impl MaxUnpool2dFloat {
     }
 }
 
-by_rows::kernel!(MaxUnpool2dFloat);
+crate::schedule::kernel!(MaxUnpool2dFloat);
 
 // SAFETY: a part writes its rows of the output and reads values and positions.
 unsafe impl ByRows for MaxUnpool2dFloat {

@@ -10,8 +10,8 @@ use crate::{
         isa::Vectorize,
         memory::{In, Out, in_blocks},
     },
-    by_rows::{self, ByRows, Reach, Windowed, elements},
     channels::Shuffle,
+    schedule::by_rows::{self, ByRows, Reach, Windowed, elements},
 };
 use core::ops::Range;
 

@@ -7,7 +7,9 @@ use crate::{
         isa::Vectorize,
         memory::{Channels, In, Out, in_blocks},
     },
-    by_rows::{self, ByRows, Reach, Windowed, covered, elements, padding_above, positive, spread_above},
+    schedule::by_rows::{
+        self, ByRows, Reach, Windowed, covered, elements, padding_above, positive, spread_above,
+    },
 };
 use core::ops::Range;
 
@@ -229,7 +231,7 @@ impl Vectorize for Walk<'_, '_> {
     }
 }
 
-by_rows::kernel!(Conv2dInt16<'a>);
+crate::schedule::kernel!(Conv2dInt16<'a>);
 
 // SAFETY: a part writes its rows of the output and reads the input and the constants.
 unsafe impl ByRows for Conv2dInt16<'_> {

@@ -7,7 +7,7 @@ use crate::{
         isa::Vectorize,
         memory::{In, Out, in_blocks},
     },
-    by_rows::{self, ByRows, Reach, Windowed, elements},
+    schedule::by_rows::{self, ByRows, Reach, Windowed, elements},
 };
 use core::ops::Range;
 
@@ -221,7 +221,7 @@ impl Kernel for MulInt16 {
 /// Kernels that compute each pixel from those at its place.
 macro_rules! by_elements {
     ($kernel:ident $(<$l:lifetime>)?, $a:ident, $b:ident, in place: $in_place:expr) => {
-        by_rows::kernel!($kernel$(<$l>)?);
+        $crate::schedule::kernel!($kernel$(<$l>)?);
 
         // SAFETY: a part writes its rows, and reads the same rows of its operands; in place, each element before it is overwritten.
         unsafe impl$(<$l>)? ByRows for $kernel$(<$l>)? {

@@ -7,8 +7,8 @@ use crate::{
         isa::Vectorize,
         memory::{In, Out, in_blocks},
     },
-    by_rows::{self, ByRows, Reach, Windowed, elements, padding_above, positive},
     pool::{average, global::PIXELS, window},
+    schedule::by_rows::{self, ByRows, Reach, Windowed, elements, padding_above, positive},
 };
 use core::ops::Range;
 
@@ -221,7 +221,7 @@ impl Vectorize for Largest<'_> {
     }
 }
 
-by_rows::kernel!(MaxPool2dInt16);
+crate::schedule::kernel!(MaxPool2dInt16);
 
 // SAFETY: a part writes its rows of the output and reads the input.
 unsafe impl ByRows for MaxPool2dInt16 {

@@ -4,7 +4,7 @@ use super::{Width, constants};
 use crate::{
     Isa, Memory, Operand, Region,
     base::memory::{In, Out},
-    by_rows::{self, ByRows, Reach, Windowed, elements},
+    schedule::by_rows::{self, ByRows, Reach, Windowed, elements},
 };
 use core::ops::Range;
 
@@ -71,7 +71,7 @@ impl TableInt16<'_> {
     }
 }
 
-by_rows::kernel!(TableInt16<'a>);
+crate::schedule::kernel!(TableInt16<'a>);
 
 // SAFETY: a part writes its rows, and reads the same rows of its operand, each element before it is overwritten.
 unsafe impl ByRows for TableInt16<'_> {

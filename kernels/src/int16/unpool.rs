@@ -4,8 +4,8 @@ use super::Width;
 use crate::{
     Isa, MaxPosition2d, MaxUnpool2d, Memory, Operand, Region,
     base::memory::{In, Out},
-    by_rows::{self, ByRows, Reach, Windowed, elements, positive},
     pool::{position, unpool},
+    schedule::by_rows::{self, ByRows, Reach, Windowed, elements, positive},
 };
 use core::ops::Range;
 
@@ -41,7 +41,7 @@ impl MaxPosition2dInt16 {
     }
 }
 
-by_rows::kernel!(MaxPosition2dInt16);
+crate::schedule::kernel!(MaxPosition2dInt16);
 
 // SAFETY: a part writes its rows of the output and reads the input.
 unsafe impl ByRows for MaxPosition2dInt16 {
@@ -119,7 +119,7 @@ impl MaxUnpool2dInt16 {
     }
 }
 
-by_rows::kernel!(MaxUnpool2dInt16);
+crate::schedule::kernel!(MaxUnpool2dInt16);
 
 // SAFETY: a part writes its rows of the output and reads values and positions.
 unsafe impl ByRows for MaxUnpool2dInt16 {

@@ -7,7 +7,7 @@ use crate::{
         isa::Vectorize,
         memory::{Code, In, Out, in_blocks},
     },
-    by_rows::{elements, positive},
+    schedule::by_rows::{elements, positive},
 };
 
 /// Mean of each window: TensorFlow Lite's int8 `AVERAGE_POOL_2D`. Input and output share scale and zero point.

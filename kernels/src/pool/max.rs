@@ -4,7 +4,7 @@ use super::window;
 use crate::{
     Isa, Memory, Operand, Region,
     base::memory::{In, Out, in_blocks, put},
-    by_rows::{self, ByRows, Reach, Windowed, elements, padding_above, positive},
+    schedule::by_rows::{self, ByRows, Reach, Windowed, elements, padding_above, positive},
 };
 use core::{cell::Cell, ops::Range};
 
@@ -45,7 +45,7 @@ pub(super) struct Rectangle {
     pub(super) pixel: usize,
 }
 
-by_rows::kernel!(MaxPool2d);
+crate::schedule::kernel!(MaxPool2d);
 
 // SAFETY: a part writes its rows of the output and reads the input.
 unsafe impl ByRows for MaxPool2d {

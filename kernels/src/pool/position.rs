@@ -7,7 +7,7 @@ use crate::{
         isa::Vectorize,
         memory::{Code, In, Out, in_blocks, put},
     },
-    by_rows::{self, ByRows, Reach, Windowed, elements, padding_above, positive},
+    schedule::by_rows::{self, ByRows, Reach, Windowed, elements, padding_above, positive},
 };
 use core::{marker::PhantomData, ops::Range};
 
@@ -32,7 +32,7 @@ pub struct MaxPosition2d {
     pub padding: [u32; 2],
 }
 
-by_rows::kernel!(MaxPosition2d);
+crate::schedule::kernel!(MaxPosition2d);
 
 impl MaxPosition2d {
     fn views<'m>(&self, mem: &Memory<'m>) -> Option<(In<'m>, Out<'m>)> {

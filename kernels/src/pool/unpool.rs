@@ -6,7 +6,7 @@ use crate::{
         isa::Vectorize,
         memory::{Code, In, Out, in_blocks},
     },
-    by_rows::{self, ByRows, Reach, Windowed, elements},
+    schedule::by_rows::{self, ByRows, Reach, Windowed, elements},
 };
 use core::ops::Range;
 
@@ -34,7 +34,7 @@ pub struct MaxUnpool2d {
     pub zero_point: i8,
 }
 
-by_rows::kernel!(MaxUnpool2d);
+crate::schedule::kernel!(MaxUnpool2d);
 
 impl MaxUnpool2d {
     fn views<'m>(&self, mem: &Memory<'m>) -> Option<([In<'m>; 2], Out<'m>)> {

@@ -19,7 +19,7 @@ pub use transform::filter;
 use crate::{
     Isa, Memory, Operand, OutputStage, Region,
     base::memory::{In, Out},
-    by_rows::{self, ByRows, Reach, Windowed, elements, padding_above},
+    schedule::by_rows::{self, ByRows, Reach, Windowed, elements, padding_above},
     tiles::Panels,
 };
 use core::{cell::Cell, ops::Range};
@@ -91,7 +91,7 @@ const fn sums_of_panel() -> usize {
     2 * POSITIONS * BLOCK
 }
 
-by_rows::kernel!(WinogradConv2d<'a>);
+crate::schedule::kernel!(WinogradConv2d<'a>);
 
 // SAFETY: a part writes its rows of the output; it reads the input and the constants, and has its own scratch.
 unsafe impl ByRows for WinogradConv2d<'_> {

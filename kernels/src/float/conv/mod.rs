@@ -45,7 +45,9 @@ use super::{Float, Range};
 use crate::{
     Isa, Memory, Operand, Region,
     base::memory::{In, Out},
-    by_rows::{self, ByRows, Reach, Windowed, covered, elements, padding_above, positive, spread_above},
+    schedule::by_rows::{
+        self, ByRows, Reach, Windowed, covered, elements, padding_above, positive, spread_above,
+    },
 };
 use core::ops::Range as Span;
 
@@ -164,7 +166,7 @@ impl<'k> Conv2dFloat<'k> {
     }
 }
 
-by_rows::kernel!(Conv2dFloat<'a>);
+crate::schedule::kernel!(Conv2dFloat<'a>);
 
 // SAFETY: a part writes its rows of the output and its own scratch, and reads the input and the constants.
 unsafe impl ByRows for Conv2dFloat<'_> {

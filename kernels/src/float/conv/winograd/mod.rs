@@ -16,7 +16,7 @@ use super::{
 use crate::{
     Isa, Memory, Operand, Region,
     base::memory::{In, Out},
-    by_rows::{self, ByRows, Reach, Windowed, elements, padding_above},
+    schedule::by_rows::{self, ByRows, Reach, Windowed, elements, padding_above},
     winograd::grid::{self, POSITIONS, Place},
 };
 use core::{cell::Cell, ops::Range as Span};
@@ -153,7 +153,7 @@ impl WinogradConv2dFloat<'_> {
     }
 }
 
-by_rows::kernel!(WinogradConv2dFloat<'a>);
+crate::schedule::kernel!(WinogradConv2dFloat<'a>);
 
 // SAFETY: a part writes its rows of the output; it reads the input and the constants, and has its own scratch.
 unsafe impl ByRows for WinogradConv2dFloat<'_> {

@@ -5,7 +5,7 @@
 mod sync;
 mod team;
 
-use crate::{Isa, Memory, Operand, Space, by_rows::ByRows};
+use crate::{Isa, Memory, Operand, Space, schedule::by_rows::ByRows};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use std::{io, sync::RwLock};
 use team::Team;

@@ -5,9 +5,11 @@
 
 use crate::{
     Isa, Kernel, Memory, Operand, Region,
-    base::memory::move_to_start,
-    base::scratch::part_of_scratch,
-    by_rows::{self, ByRows, Reach, RowStage, Views, sealed},
+    base::{memory::move_to_start, scratch::part_of_scratch},
+    schedule::{
+        self,
+        by_rows::{ByRows, Reach, RowStage, Views, sealed},
+    },
 };
 use core::ops::Range;
 
@@ -262,7 +264,7 @@ impl Walk {
 
 impl<S: Stages> Kernel for RowChain<'_, S> {
     fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        by_rows::run(self, mem, isa);
+        schedule::run(self, mem, isa);
     }
 
     /// Also whether no map needs more rows than are in memory, and each kernel fits whatever it would be given; where only one does not,
