@@ -4,7 +4,7 @@ use crate::{
     Add, Isa, Multiplier, Rounding,
     add::LEFT_SHIFT,
     base::memory::{Runs, put},
-    tiles::avx512_stage::{Scale, Stage},
+    microkernels::x86::avx512_stage::{Scale, Stage},
 };
 use core::arch::x86_64::*;
 

@@ -4,7 +4,7 @@ use crate::{
     Add, Isa, Multiplier, Rounding,
     add::LEFT_SHIFT,
     base::memory::{Runs, put},
-    tiles::neon_stage::{Scale, Stage, below_half, with_mode},
+    microkernels::aarch64::neon_stage::{Scale, Stage, below_half, with_mode},
 };
 use core::arch::aarch64::*;
 

@@ -8,14 +8,14 @@
 //! single    h = floor(2 * x * m / 2^32)            b' = floor((h + 2^(n - 1)) / 2^n)
 //! ```
 //!
-//! as [`crate::tiles`]' stage for the same cores computes it; nothing overflows. The sum goes through that stage.
+//! as [`crate::microkernels`]' stage for the same cores computes it; nothing overflows. The sum goes through that stage.
 
 use super::{Add, LEFT_SHIFT};
 use crate::{
     Multiplier, Rounding,
     base::memory::{Runs, put},
+    microkernels::dsp::stage::{Channel, smmlar, smmul},
     pool::max_words::{max, min},
-    tiles::dsp_stage::{Channel, smmlar, smmul},
 };
 
 /// Values that are loaded together.

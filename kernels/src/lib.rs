@@ -4,7 +4,7 @@
 //! * [`memory`] says where tensors live: NHWC views with a pixel stride, in one arena, an input or an output.
 //! * Every operator is a plain struct of parameters that implements [`Kernel`]; generated code holds them in
 //!   `static`s, the build tools hold the same structs in memory, and both call [`Kernel::run`].
-//! * [`conv`] is an indirect matrix multiplication over packed weights; [`tiles`] holds its inner tiles, one file per
+//! * [`conv`] is an indirect matrix multiplication over packed weights; [`microkernels`] holds its inner tiles, one file per
 //!   instruction set. The scalar tile is the reference: any other tile is correct when it returns the same bytes.
 //!
 //! Kernels never allocate and never panic. Each checks its operands once, at the top, against the memory that it was
@@ -37,6 +37,7 @@ pub mod depthwise;
 pub mod embedding;
 pub mod float;
 pub mod int16;
+pub mod microkernels;
 pub mod mul;
 #[cfg(feature = "std")]
 pub mod peak;
@@ -48,7 +49,6 @@ pub mod schedule;
 pub mod softmax;
 pub mod sub;
 pub mod table;
-pub mod tiles;
 pub mod winograd;
 
 pub use add::Add;
@@ -77,6 +77,7 @@ pub use int16::{
     MaxPool2dInt16, MaxPosition2dInt16, MaxUnpool2dInt16, MulInt16, PReluInt16, RescaleInt16,
     ResizeBilinearInt16, TableInt16, Width,
 };
+pub use microkernels::Layout;
 pub use mul::Mul;
 pub use pool::{AveragePool2d, GlobalAveragePool, MaxPool2d, MaxPosition2d, MaxUnpool2d};
 pub use prelu::PRelu;
@@ -86,7 +87,6 @@ pub use schedule::row_chain::{Frame, RowChain, Stage};
 pub use softmax::Softmax;
 pub use sub::Sub;
 pub use table::Table;
-pub use tiles::Layout;
 pub use winograd::WinogradConv2d;
 
 // Modules that other crates know by a shorter path.

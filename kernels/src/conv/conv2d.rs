@@ -11,7 +11,7 @@ use core::ops::Range;
 /// int8 convolution; a fully connected layer is a 1x1 one on a 1x1 image.
 ///
 /// TensorFlow Lite's `CONV_2D` with per-channel weights: `out = stage(requantize(sum w * (x - z) + bias))`, with the
-/// zero point folded into `bias` (see [`crate::tiles`]). Rows and columns at the bottom and right that the output does
+/// zero point folded into `bias` (see [`crate::microkernels`]). Rows and columns at the bottom and right that the output does
 /// not reach are ignored, those that it reaches beyond the input are padding.
 #[derive(Clone, Copy, Debug)]
 pub struct Conv2d<'a> {

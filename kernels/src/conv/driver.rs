@@ -7,7 +7,7 @@ use crate::{
         arith::OutputStage,
         memory::{In, Out},
     },
-    tiles::{Layout, Panels, Rows, Tile, WithTile, dispatch, scalar::Scalar},
+    microkernels::{Layout, Panels, Rows, Tile, WithTile, dispatch, scalar::Scalar},
 };
 use core::cell::Cell;
 

@@ -4,7 +4,7 @@ use super::{
     Gather,
     driver::{Cursor, Job, Sizes},
 };
-use crate::tiles::Rows;
+use crate::microkernels::Rows;
 use core::cell::Cell;
 
 /// The offset that stands for a segment in the padding.

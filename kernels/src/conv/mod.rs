@@ -1,6 +1,6 @@
 //! Convolution and transposed convolution as indirect matrix multiplication.
 //!
-//! `driver` walks the image, without knowing instruction sets; `gather` finds the activations; [`crate::tiles`] does the
+//! `driver` walks the image, without knowing instruction sets; `gather` finds the activations; [`crate::microkernels`] does the
 //! arithmetic. A transposed
 //! convolution of stride `s` is `s * s` ordinary convolutions of stride 1, one per output phase, each with the taps that
 //! reach it.
@@ -15,7 +15,7 @@ pub use crate::base::scratch::part_of_scratch;
 pub use conv2d::Conv2d;
 pub use transposed::{TransposedConv2d, phase_taps};
 
-use crate::tiles::Layout;
+use crate::microkernels::Layout;
 
 /// How activations reach the tile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

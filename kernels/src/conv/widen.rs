@@ -1,10 +1,13 @@
-//! Patches of 16-bit activations, for tiles that multiply these: in the order that [`crate::tiles::dsp`] describes.
+//! Patches of 16-bit activations, for tiles that multiply these: in the order that [`crate::microkernels::dsp`] describes.
 
 use super::{
     driver::{Cursor, Job, Sizes},
     gather::copy_rows,
 };
-use crate::tiles::{Rows, dsp::LANES, dsp_widen};
+use crate::microkernels::{
+    Rows,
+    dsp::{self, LANES},
+};
 use core::cell::Cell;
 
 /// Activations that are widened together.
@@ -77,7 +80,7 @@ impl Job<'_> {
                         if target.len() >= 2 * LANES * (cin / GROUP) {
                             let to = target.as_ptr().cast::<u32>().cast_mut();
                             // SAFETY: the promise of `widen_taps`, and there is room.
-                            unsafe { dsp_widen::three(from, to, cin / GROUP) };
+                            unsafe { dsp::widen::three(from, to, cin / GROUP) };
                         }
                     });
                 } else {
@@ -124,7 +127,7 @@ impl Job<'_> {
             for _ in 0..kh {
                 let rows = [row, row.wrapping_add(step), row.wrapping_add(2 * step)];
                 // SAFETY: columns and rows of the taps of all points are in the image, without gaps; there is room.
-                unsafe { dsp_widen::three(rows, to, groups) };
+                unsafe { dsp::widen::three(rows, to, groups) };
                 (row, to) = (row.wrapping_add(dy * w * stride), to.wrapping_add(2 * LANES * groups));
             }
             from = from.wrapping_add(LANES * step);
@@ -233,8 +236,8 @@ unsafe fn spread<const STEP: usize>(from: *const i8, groups: usize, to: *mut u32
         // SAFETY: the caller's promise.
         unsafe {
             let word = from.read_unaligned();
-            to.write(dsp_widen::even(word));
-            to.wrapping_add(STEP).write(dsp_widen::odd(word));
+            to.write(dsp::widen::even(word));
+            to.wrapping_add(STEP).write(dsp::widen::odd(word));
         }
         (from, to) = (from.wrapping_add(1), to.wrapping_add(2 * STEP));
     }

@@ -3,7 +3,7 @@
 use super::{DepthwiseConv2d, Taps};
 use crate::{
     Isa,
-    tiles::avx2_stage::{Scale, Stage, panel_order, store},
+    microkernels::x86::avx2_stage::{Scale, Stage, panel_order, store},
 };
 use core::arch::x86_64::*;
 

@@ -3,7 +3,7 @@
 use super::{DepthwiseConv2d, Taps};
 use crate::{
     Isa,
-    tiles::avx512_stage::{Scale, Stage, store},
+    microkernels::x86::avx512_stage::{Scale, Stage, store},
 };
 use core::arch::x86_64::*;
 

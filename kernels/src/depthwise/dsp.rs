@@ -9,7 +9,7 @@ use super::DepthwiseConv2d;
 use crate::{
     Rounding,
     base::memory::{In, Out},
-    tiles::{dsp_stage::Channel, dsp_widen},
+    microkernels::dsp::{stage::Channel, widen},
 };
 
 /// Channels that are handled together.
@@ -196,7 +196,7 @@ fn channel(conv: &DepthwiseConv2d<'_>, c: usize) -> Option<Channel> {
 fn widened(weights: &[i8], at: usize) -> [u32; 2] {
     let four = weights.get(at..).and_then(|rest| rest.first_chunk::<CHANNELS>()).copied().unwrap_or_default();
     let word = u32::from_ne_bytes(four.map(|w| w as u8));
-    [dsp_widen::even(word), dsp_widen::odd(word)]
+    [widen::even(word), widen::odd(word)]
 }
 
 /// Biases, and what the taps outside the image add: they read the zero point.
@@ -236,7 +236,7 @@ use plain::{double, single};
 #[cfg(niello_dsp)]
 mod assembly {
     use super::Run;
-    use crate::tiles::dsp_stage::requantize;
+    use crate::microkernels::dsp::stage::requantize;
     use core::arch::asm;
 
     /// One tap of four channels at `$x`, its weights at r1; the sums are in r8 to r11.

@@ -19,8 +19,8 @@ pub use transform::filter;
 use crate::{
     Isa, Memory, Operand, OutputStage, Region,
     base::memory::{In, Out},
+    microkernels::Panels,
     schedule::by_rows::{self, ByRows, Reach, Windowed, elements, padding_above},
-    tiles::Panels,
 };
 use core::{cell::Cell, ops::Range};
 use grid::{POSITIONS, Place};

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     Isa,
-    tiles::{
+    microkernels::aarch64::{
         neon_finish,
         neon_stage::{self, CHANNELS, Scale, Stage, mode, with_mode},
     },

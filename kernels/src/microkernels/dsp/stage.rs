@@ -108,11 +108,14 @@ macro_rules! requantize {
         concat!(
             concat!("smmlar ", $r, ", ", $r, ", r2, ", $r, "\n"),
             concat!("add ", $r, ", ", $r, ", ", $r, ", asr #31\n"),
-            $crate::tiles::dsp_stage::requantize!(shift, $r),
+            $crate::microkernels::dsp::stage::requantize!(shift, $r),
         )
     };
     (single, $r:literal) => {
-        concat!(concat!("smmul ", $r, ", ", $r, ", r2\n"), $crate::tiles::dsp_stage::requantize!(shift, $r))
+        concat!(
+            concat!("smmul ", $r, ", ", $r, ", r2\n"),
+            $crate::microkernels::dsp::stage::requantize!(shift, $r)
+        )
     };
     (shift, $r:literal) => {
         concat!(

@@ -1,12 +1,12 @@
 //! The loops inside a tile of aarch64: panels, then pixels; and what all of them share.
 
 use super::{
-    Panels, Rows,
+    super::{Panels, Rows},
     neon_stage::{self, CHANNELS, Scale, Stage, mode, with_mode},
 };
 use core::{arch::aarch64::*, mem::MaybeUninit};
 
-/// The arithmetic of one instruction set: sums of pixels by one panel of [`super::Layout::NEON`].
+/// The arithmetic of one instruction set: sums of pixels by one panel of [`Layout::NEON`](crate::Layout::NEON).
 pub(crate) trait Sums: Copy {
     /// Computes and stores as many pixels as `out` has pointers.
     ///
@@ -73,7 +73,7 @@ impl Panel<'_> {
 /// Pointers that a call keeps: those of 30 pixels of a 3x3 kernel.
 const POINTERS: usize = 270;
 
-/// See [`super::Tile::run`].
+/// See [`Tile::run`](crate::microkernels::Tile::run).
 ///
 /// # Safety
 /// As there, where the instructions exist.
@@ -137,7 +137,7 @@ unsafe fn all<const MODE: u8>(sums: impl Sums, pixels: Pixels, panel: &Panel<'_>
 /// As there.
 #[cold]
 unsafe fn slow(rows: &Rows, constants: &Panels, channels: usize, out: &[*mut i8]) {
-    let tile = super::scalar::Scalar { layout: super::Layout::NEON };
+    let tile = super::super::scalar::Scalar { layout: super::super::Layout::NEON };
     for (p, out) in out.iter().enumerate() {
         // SAFETY: the caller's promise.
         unsafe { tile.pixel(rows, constants, channels, p, *out) };

@@ -9,7 +9,7 @@
 //! vectors. Stable Rust has no intrinsic for `sdot`.
 
 use super::{
-    Layout, Panels, Rows, Tile,
+    super::{Layout, Panels, Rows, Tile},
     neon_block::{Panel, Pixels, Sums, block, tile},
     neon_finish::{factors, linear, products, relu, shifts},
     neon_stage::mode,

@@ -1,4 +1,4 @@
-//! The inner loops of [`super::dsp`]: in assembly where the target has the instructions, and in plain Rust with the same
+//! The inner loops of [`super`]: in assembly where the target has the instructions, and in plain Rust with the same
 //! meaning elsewhere, so that every machine can check them.
 
 #[cfg(niello_dsp)]
@@ -6,7 +6,7 @@ pub(super) use assembly::{one, panel_double, panel_single, three};
 #[cfg(not(niello_dsp))]
 pub(super) use plain::{one, panel_double, panel_single, three};
 
-use super::dsp_stage::Channel;
+use super::stage::Channel;
 
 /// What `panel_double` and `panel_single` do with the sums of a panel, for several times three pixels.
 #[repr(C)]
@@ -30,7 +30,7 @@ pub(super) struct Triples {
 #[cfg(niello_dsp)]
 mod assembly {
     //! The compiler keeps r6 and r7 to itself; they are saved here, and all fourteen registers are used.
-    use super::{super::dsp_stage::requantize, Triples};
+    use super::{super::stage::requantize, Triples};
     use core::arch::asm;
 
     /// Two words of weights (r5, r6) by six of three pixels (r2 to r4, twice). Sums of words as they are in r8 to r10, of
@@ -398,7 +398,7 @@ mod plain {
                 let w = weights.cast::<u32>().wrapping_add(i).read_unaligned();
                 (w, x.wrapping_add(PX * i).cast::<[u32; PX]>().read())
             };
-            let a = crate::tiles::dsp_widen::even(w);
+            let a = crate::microkernels::dsp::widen::even(w);
             for p in 0..PX {
                 both[p] = smlad(w, x[p], both[p]);
                 lower[p] = smlad(a, x[p], lower[p]);

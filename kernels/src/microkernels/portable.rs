@@ -3,7 +3,7 @@
 //! Per byte of the reduction, two activations and four weights are loaded for eight products. The loop takes four bytes
 //! at a time; what remains of a segment follows one by one.
 
-use super::{Layout, Panels, Rows, Tile, dsp_stage::Channel};
+use super::{Layout, Panels, Rows, Tile, dsp::stage::Channel};
 use crate::{Isa, Rounding};
 
 /// Any instruction set but the reference.

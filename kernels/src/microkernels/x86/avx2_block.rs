@@ -1,6 +1,6 @@
 //! AVX2: a block of the reduction, widened to 16 bits and multiplied.
 
-use super::Rows;
+use super::super::Rows;
 use core::{arch::asm, arch::x86_64::*};
 
 // The assembly loads addresses of eight bytes, and lanes in the order of memory.

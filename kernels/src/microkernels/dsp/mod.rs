@@ -37,13 +37,15 @@
 //! need 12 per 16 (0.75), 2 x 4 needs 13 per 16, as fewer loads can be joined; without shared halves, 3 x 2 needs 20 per
 //! 24. The floor, `smlad` alone, is 0.5.
 
-use super::{
-    Layout, Panels, Rows, Tile,
-    dsp_dot::{Triples, one, panel_double, panel_single, three},
-    dsp_stage::Channel,
-};
+mod dot;
+pub(crate) mod stage;
+pub(crate) mod widen;
+
+use super::{Layout, Panels, Rows, Tile};
 use crate::{Isa, Rounding};
 use core::ops::Range;
+use dot::{Triples, one, panel_double, panel_single, three};
+use stage::Channel;
 
 /// Any instruction set but the reference: the instructions where the target has them, the same in plain Rust elsewhere.
 #[derive(Clone, Copy, Debug)]

@@ -10,7 +10,7 @@
 //! `smmla`.
 
 use super::{
-    Layout, Panels, Rows, Tile,
+    super::{Layout, Panels, Rows, Tile},
     neon_block::{Panel, Pixels, Sums, block, tile},
     neon_finish::{factors, linear, products, relu, shifts},
     neon_stage::mode,

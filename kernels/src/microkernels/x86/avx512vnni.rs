@@ -4,8 +4,8 @@
 //! weights of 16 channels are the signed one. Products of an unsigned and a signed byte and the sum of four of them fit
 //! 18 bits, and the non-saturating form of the instruction is used, so the sums are exact modulo `2^32`.
 
+use super::super::{Layout, Panels, Rows, Tile};
 use super::avx512_stage::{self, Scale, Stage};
-use super::{Layout, Panels, Rows, Tile};
 use crate::Isa;
 use core::arch::x86_64::*;
 

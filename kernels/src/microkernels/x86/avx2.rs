@@ -8,9 +8,9 @@
 //! all its pixels. Then the inner loop has one broadcast for eight `vpmaddwd`, which take weights from memory, and eight
 //! additions: 17 instructions for 128 products.
 
+use super::super::{Layout, Panels, Rows, Tile};
 use super::avx2_block::{PANELS, PIXELS, Room, STEPS, Start, UNROLLED};
 use super::avx2_stage::{self, Scale, Stage};
-use super::{Layout, Panels, Rows, Tile};
 use crate::Isa;
 use core::{arch::x86_64::__m256i, mem::MaybeUninit};
 

@@ -1,13 +1,13 @@
 //! NEON: from sixteen accumulators to sixteen bytes, for every tile of aarch64.
 
-use super::Panels;
+use super::super::Panels;
 use crate::base::arith::{Multiplier, OutputStage, Rounding};
 use core::arch::aarch64::*;
 
 // The assembly loads addresses of eight bytes, and lanes in the order of memory.
 const _: () = assert!(size_of::<usize>() == 8 && cfg!(target_endian = "little"));
 
-/// Channels that are requantised together: a panel of [`super::Layout::NEON`].
+/// Channels that are requantised together: a panel of [`Layout::NEON`](crate::Layout::NEON).
 pub(crate) const CHANNELS: usize = 16;
 
 /// Which steps a panel's sums need: tiles are compiled once for each.
@@ -27,7 +27,7 @@ pub(crate) mod mode {
 /// Calls `$f::<MODE>($arguments)` with the mode of a panel.
 macro_rules! with_mode {
     ($mode:expr, $f:ident($($argument:expr),* $(,)?)) => {{
-        use $crate::tiles::neon_stage::mode;
+        use $crate::microkernels::aarch64::neon_stage::mode;
         match $mode {
             mode::RELU => $f::<{ mode::RELU }>($($argument),*),
             mode::LINEAR => $f::<{ mode::LINEAR }>($($argument),*),
