@@ -20,52 +20,21 @@
 #[cfg(feature = "std")]
 extern crate std;
 
-pub mod add;
-#[cfg(target_arch = "x86_64")]
-mod add_avx512;
-#[cfg(target_arch = "aarch64")]
-mod add_neon;
-pub mod argmax;
-pub mod attention;
 pub mod base;
-pub mod channels;
-mod chunks;
-pub mod conv;
-pub mod conv_max_pool;
-pub mod copy;
-pub mod depthwise;
-pub mod embedding;
 pub mod float;
 pub mod int16;
 pub mod microkernels;
-pub mod mul;
+pub mod ops;
 #[cfg(feature = "std")]
 pub mod peak;
-pub mod pool;
-pub mod prelu;
-pub mod reshape;
-pub mod resize;
 pub mod schedule;
-pub mod softmax;
-pub mod sub;
-pub mod table;
-pub mod winograd;
 
-pub use add::Add;
-pub use argmax::ArgMax;
-pub use attention::Attention;
 pub use base::{
     arith::{Multiplier, OutputStage, Rounding},
     isa::Isa,
     kernel::Kernel,
     memory::{F16, Memory, Operand, Region, Space},
 };
-pub use channels::{ChannelShuffle, PadChannels};
-pub use conv::{Conv2d, Gather, TransposedConv2d};
-pub use conv_max_pool::ConvMaxPool2d;
-pub use copy::{Copy, Requantize};
-pub use depthwise::DepthwiseConv2d;
-pub use embedding::Embedding;
 pub use float::{
     AddFloat, ArgMaxFloat, AttentionFloat, AveragePool2dFloat, CastFloat, ChannelShuffleFloat, ClampFloat,
     Conv2dFloat, DequantizeFloat, EmbeddingFloat, Float, GlobalAveragePoolFloat, MaxPool2dFloat,
@@ -78,19 +47,35 @@ pub use int16::{
     ResizeBilinearInt16, TableInt16, Width,
 };
 pub use microkernels::Layout;
-pub use mul::Mul;
-pub use pool::{AveragePool2d, GlobalAveragePool, MaxPool2d, MaxPosition2d, MaxUnpool2d};
-pub use prelu::PRelu;
-pub use reshape::Reshape;
-pub use resize::{ResizeBilinear, ResizeNearest};
+pub use ops::{
+    argmax::ArgMax,
+    attention::Attention,
+    conv::{
+        Conv2d, Gather, TransposedConv2d, conv_max_pool::ConvMaxPool2d, depthwise::DepthwiseConv2d,
+        winograd::WinogradConv2d,
+    },
+    elementwise::{
+        add::Add,
+        copy::{Copy, Requantize},
+        mul::Mul,
+        prelu::PRelu,
+        sub::Sub,
+        table::Table,
+    },
+    embedding::Embedding,
+    pool::{AveragePool2d, GlobalAveragePool, MaxPool2d, MaxPosition2d, MaxUnpool2d},
+    shape::{
+        channels::{ChannelShuffle, PadChannels},
+        reshape::Reshape,
+        resize::{ResizeBilinear, ResizeNearest},
+    },
+    softmax::Softmax,
+};
 pub use schedule::row_chain::{Frame, RowChain, Stage};
-pub use softmax::Softmax;
-pub use sub::Sub;
-pub use table::Table;
-pub use winograd::WinogradConv2d;
 
-// Modules that other crates know by a shorter path.
+// Modules that other crates name: their paths stay, wherever the files lie.
 pub use base::{arith, isa, memory};
+pub use ops::{attention, conv, conv::winograd, elementwise::add, shape::resize};
 #[cfg(feature = "threads")]
 pub use schedule::threads;
 pub use schedule::{by_rows, row_chain};

@@ -8,16 +8,18 @@ use super::{
 };
 use crate::{
     Attention, Isa, Kernel, Memory, Operand, Region,
-    attention::MAX_TOKENS,
     base::{
         isa::Vectorize,
         memory::{Channels, In, Out},
         scratch::Words,
     },
-    chunks::{Chunks, Hashing},
+    ops::attention::{
+        MAX_TOKENS,
+        chunks::{Chunks, Hashing},
+    },
 };
 
-/// Softmax attention of several heads, without a causal mask: what [`crate::attention`] says, in single precision. No operand may overlap
+/// Softmax attention of several heads, without a causal mask: what [`crate::ops::attention`] says, in single precision. No operand may overlap
 /// `output`.
 ///
 /// ```text

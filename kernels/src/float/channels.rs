@@ -1,7 +1,7 @@
 //! Channels in another order.
 
 use super::{Float, rows::by_pixels};
-use crate::{Memory, Operand, base::isa::Vectorize, channels::Shuffle};
+use crate::{Memory, Operand, base::isa::Vectorize, ops::shape::channels::Shuffle};
 
 /// To move an element takes about as long as so many multiply-accumulates of a convolution.
 const MOVE: usize = 8;

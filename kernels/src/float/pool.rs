@@ -10,7 +10,7 @@ use crate::{
         isa::Vectorize,
         memory::{In, Out, in_blocks},
     },
-    pool::{
+    ops::pool::{
         average::{padded_len, sum_fits},
         global::PIXELS,
         window,

@@ -10,7 +10,7 @@ use crate::{
         isa::Vectorize,
         memory::{In, Out},
     },
-    resize::{Corners, has_source},
+    ops::shape::resize::{Corners, has_source},
 };
 
 /// Bilinear interpolation, PyTorch's `bilinear`.

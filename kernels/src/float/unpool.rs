@@ -10,7 +10,7 @@ use crate::{
         isa::Vectorize,
         memory::{In, Out, put},
     },
-    pool::{unpool, window},
+    ops::pool::{unpool, window},
     schedule::by_rows::{self, ByRows, Reach, Windowed, elements, positive},
 };
 use core::ops::Range;

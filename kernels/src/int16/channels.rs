@@ -10,7 +10,7 @@ use crate::{
         isa::Vectorize,
         memory::{In, Out, in_blocks},
     },
-    channels::Shuffle,
+    ops::shape::channels::Shuffle,
     schedule::by_rows::{self, ByRows, Reach, Windowed, elements},
 };
 use core::ops::Range;

@@ -7,7 +7,7 @@ use crate::{
         isa::Vectorize,
         memory::{In, Out, in_blocks},
     },
-    pool::{average, global::PIXELS, window},
+    ops::pool::{average, global::PIXELS, window},
     schedule::by_rows::{self, ByRows, Reach, Windowed, elements, padding_above, positive},
 };
 use core::ops::Range;

@@ -3,7 +3,7 @@
 use super::Width;
 use crate::{
     Isa, Kernel, Memory, Operand,
-    resize::{Bilinear, Corners, has_source},
+    ops::shape::resize::{Bilinear, Corners, has_source},
 };
 
 /// Bilinear interpolation as [`ResizeBilinear`](crate::ResizeBilinear) has it, with sums of 64 bits: TensorFlow Lite's int16

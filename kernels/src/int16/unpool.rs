@@ -4,7 +4,7 @@ use super::Width;
 use crate::{
     Isa, MaxPosition2d, MaxUnpool2d, Memory, Operand, Region,
     base::memory::{In, Out},
-    pool::{position, unpool},
+    ops::pool::{position, unpool},
     schedule::by_rows::{self, ByRows, Reach, Windowed, elements, positive},
 };
 use core::ops::Range;

@@ -117,7 +117,7 @@ pub trait Tile: Copy {
     const MAX_PIXELS: usize;
     /// What the address of a panel's weights must be a multiple of; elsewhere the scalar tile works.
     const ALIGNMENT: usize = 1;
-    /// Whether the tile reads patches that [`crate::conv`] widened to 16 bits, as [`dsp`] says, and only those.
+    /// Whether the tile reads patches that [`crate::ops::conv`] widened to 16 bits, as [`dsp`] says, and only those.
     const WIDE: bool = false;
 
     /// How many pixels to hand over per call when `panels` are processed together.

@@ -7,7 +7,7 @@
 //! * `tile` is the inner loop's interface, with one file per instruction set that implements it, chosen in `dispatch`.
 //!
 //! A transposed convolution of stride `s` is `s * s` dense ones, one per phase of the output, each with the taps that reach it: as
-//! [`crate::conv`], but with taps in ascending order, which meet the input backwards.
+//! [`crate::ops::conv`], but with taps in ascending order, which meet the input backwards.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -97,7 +97,7 @@ pub struct Conv2dFloat<'a> {
     /// Output pixels per pass, at least 1: see [`default_chunk`].
     pub chunk: u32,
     /// At least [`Conv2dFloat::scratch_bytes`], at a multiple of four bytes; for several threads as many
-    /// [`crate::conv::part_of_scratch`].
+    /// [`crate::ops::conv::part_of_scratch`].
     pub scratch: Region,
 }
 

@@ -1,7 +1,7 @@
 //! In which passes a convolution is computed, and what a pass stages.
 
 use super::{super::Float, Conv2dFloat};
-use crate::{base::scratch::part_of_scratch, conv::phase_taps};
+use crate::{base::scratch::part_of_scratch, ops::conv::phase_taps};
 
 /// The most pixels of a pass, whatever the chunk: there are tables of so many.
 pub(super) const MOST: usize = if cfg!(target_pointer_width = "64") { 192 } else { 16 };

@@ -5,7 +5,7 @@ use super::{
     plan::{Dense, Stage},
     tile::{Number, Tile},
 };
-use crate::{base::memory::In, conv::gather::copy_rows};
+use crate::{base::memory::In, ops::conv::gather::copy_rows};
 
 /// Where the numbers of a pass lie.
 pub(super) struct Staged<N> {

@@ -37,6 +37,7 @@
 //! need 12 per 16 (0.75), 2 x 4 needs 13 per 16, as fewer loads can be joined; without shared halves, 3 x 2 needs 20 per
 //! 24. The floor, `smlad` alone, is 0.5.
 
+pub(crate) mod bytes;
 mod dot;
 pub(crate) mod stage;
 pub(crate) mod widen;

@@ -1,4 +1,4 @@
-//! Bytes to 16 bits, four by four: for [`crate::conv`], which widens activations in the order of [`super`].
+//! Bytes to 16 bits, four by four: for [`crate::ops::conv`], which widens activations in the order of [`super`].
 
 /// Bytes 0 and 2 of `word` as two 16-bit numbers, with their signs.
 #[inline(always)]

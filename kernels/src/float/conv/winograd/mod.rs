@@ -16,8 +16,8 @@ use super::{
 use crate::{
     Isa, Memory, Operand, Region,
     base::memory::{In, Out},
+    ops::conv::winograd::grid::{self, POSITIONS, Place},
     schedule::by_rows::{self, ByRows, Reach, Windowed, elements, padding_above},
-    winograd::grid::{self, POSITIONS, Place},
 };
 use core::{cell::Cell, ops::Range as Span};
 
@@ -50,7 +50,7 @@ pub struct WinogradConv2dFloat<'a> {
     pub range: Range,
     /// Tiles of 4x4 outputs per pass, 1 to [`MOST_TILES`].
     pub chunk: u32,
-    /// At least [`scratch_bytes`], at a multiple of four bytes; for several threads as many [`crate::conv::part_of_scratch`].
+    /// At least [`scratch_bytes`], at a multiple of four bytes; for several threads as many [`crate::ops::conv::part_of_scratch`].
     pub scratch: Region,
 }
 

@@ -17,7 +17,7 @@
 //! filter `g`.
 
 use super::super::super::half;
-use crate::winograd::grid::POSITIONS;
+use crate::ops::conv::winograd::grid::POSITIONS;
 
 const P: f32 = 0.625;
 const Q: f32 = 1.5;

@@ -1,5 +1,14 @@
 //! Largest value of each window.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+mod rectangle;
+mod words;
+
 use super::window;
 use crate::{
     Isa, Memory, Operand, Region,
@@ -7,6 +16,7 @@ use crate::{
     schedule::by_rows::{self, ByRows, Reach, Windowed, elements, padding_above, positive},
 };
 use core::{cell::Cell, ops::Range};
+use rectangle::Rectangle;
 
 /// A comparison takes about as long as so many multiply-accumulates of a convolution.
 const COMPARISON: u32 = 4;
@@ -31,18 +41,6 @@ pub struct MaxPool2d {
     pub min: i8,
     /// Largest value to store.
     pub max: i8,
-}
-
-/// A rectangle of pixels: `rows` of `columns`.
-#[derive(Clone, Copy)]
-pub(super) struct Rectangle {
-    pub(super) first: *const i8,
-    pub(super) rows: usize,
-    pub(super) columns: usize,
-    /// Bytes from one row to the next.
-    pub(super) row: usize,
-    /// Bytes from one pixel to the next.
-    pub(super) pixel: usize,
 }
 
 crate::schedule::kernel!(MaxPool2d);
@@ -122,9 +120,9 @@ impl MaxPool2d {
         cells: &[Cell<i8>],
     ) {
         #[cfg(target_arch = "x86_64")]
-        let tile = super::max_avx512::Avx512::new(isa);
+        let tile = avx512::Avx512::new(isa);
         #[cfg(target_arch = "aarch64")]
-        let tile = super::max_neon::Neon::new(isa);
+        let tile = neon::Neon::new(isa);
         let ([_, w, channels], pixel) = (input.shape(), input.stride());
         let rectangle = Rectangle {
             first: input.as_ptr().wrapping_add((rows.start * w + columns.start) * pixel),
@@ -143,7 +141,7 @@ impl MaxPool2d {
             return;
         }
         #[cfg(target_arch = "x86_64")]
-        if let Some(tile) = super::max_avx2::Avx2::new(isa) {
+        if let Some(tile) = avx2::Avx2::new(isa) {
             if cells.len() == channels {
                 // SAFETY: as above.
                 unsafe { tile.largest(&rectangle, channels, [self.min, self.max], out) };
@@ -152,7 +150,7 @@ impl MaxPool2d {
         }
         if isa.has_no_vectors() && channels >= 4 && cells.len() == channels {
             // SAFETY: as above.
-            unsafe { super::max_words::largest(&rectangle, channels, [self.min, self.max], out) };
+            unsafe { words::largest(&rectangle, channels, [self.min, self.max], out) };
             return;
         }
         in_blocks!(first in cells.len(), N => {

@@ -3,7 +3,7 @@
 use crate::{
     Conv2d, Isa, Kernel, MaxPool2d, Memory, Operand, Region,
     base::memory::move_to_start,
-    pool::window,
+    ops::pool::window,
     schedule::{
         self,
         by_rows::{self, ByRows, Reach, Windowed, covered, positive},

@@ -1,6 +1,6 @@
 //! AVX2: the largest of 64 channels in two registers, then of 32 and of 16, then one by one.
 
-use super::max::Rectangle;
+use super::rectangle::Rectangle;
 use crate::Isa;
 use core::arch::x86_64::*;
 

@@ -1,4 +1,4 @@
-//! Which tokens see which: all of them, or those that locality-sensitive hashing brings together. [`attention`](crate::attention) says how.
+//! Which tokens see which: all of them, or those that locality-sensitive hashing brings together. [`attention`](crate::ops::attention) says how.
 
 use crate::base::scratch::Halves;
 use core::cell::Cell;

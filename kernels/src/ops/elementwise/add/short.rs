@@ -14,8 +14,8 @@ use super::{Add, LEFT_SHIFT};
 use crate::{
     Multiplier, Rounding,
     base::memory::{Runs, put},
+    microkernels::dsp::bytes::{max, min},
     microkernels::dsp::stage::{Channel, smmlar, smmul},
-    pool::max_words::{max, min},
 };
 
 /// Values that are loaded together.

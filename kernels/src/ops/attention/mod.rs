@@ -14,6 +14,8 @@
 //!
 //! so one softmax over all keys that a token sees in all rounds, each as often as it is seen. `docs/arithmetic.md` has the integers.
 
+pub(crate) mod chunks;
+
 use crate::{
     Isa, Kernel, Memory, Multiplier, Operand, OutputStage, Region, Rounding,
     base::{
@@ -21,9 +23,9 @@ use crate::{
         memory::{Channels, In, Out, in_blocks, put},
         scratch::Words,
     },
-    chunks::{Chunks, Hashing},
-    softmax::exp_on_negative,
+    ops::softmax::exp_on_negative,
 };
+use chunks::{Chunks, Hashing};
 
 /// Softmax attention of several heads, without a causal mask. No operand may overlap `output`.
 #[derive(Clone, Copy, Debug)]

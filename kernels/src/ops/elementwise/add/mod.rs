@@ -1,6 +1,9 @@
 //! Element-wise sum of two tensors with different scales.
 
-#[path = "add_short.rs"]
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod short;
 
 use crate::{
@@ -83,11 +86,11 @@ unsafe impl ByRows for Add {
             return;
         };
         #[cfg(target_arch = "x86_64")]
-        if let Some(avx512) = crate::add_avx512::Avx512::new(isa, self) {
+        if let Some(avx512) = avx512::Avx512::new(isa, self) {
             return avx512.run(&runs, |a, b| self.sum(a, b, self.stage.rounding));
         }
         #[cfg(target_arch = "aarch64")]
-        if let Some(neon) = crate::add_neon::Neon::new(isa, self) {
+        if let Some(neon) = neon::Neon::new(isa, self) {
             return neon.run(&runs, |a, b| self.sum(a, b, Rounding::TfliteDouble));
         }
         if isa.has_no_vectors() && short::run(self, &runs) {

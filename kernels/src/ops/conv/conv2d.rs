@@ -3,7 +3,7 @@
 use super::{Gather, driver::Job};
 use crate::{
     Isa, Layout, Memory, Operand, OutputStage, Region,
-    conv::scratch_bytes,
+    ops::conv::scratch_bytes,
     schedule::by_rows::{self, ByRows, Reach, Windowed, covered, elements, padding_above, positive},
 };
 use core::ops::Range;

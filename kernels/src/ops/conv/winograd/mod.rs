@@ -6,7 +6,7 @@
 //! Lowering bounds `a` by the weights. Where it could be larger, it splits the input channels, and the sums of each
 //! part are transformed separately and then added.
 //!
-//! The rest is as in [`crate::conv`]: zero points are folded into biases, padding is the zero point.
+//! The rest is as in [`crate::ops::conv`]: zero points are folded into biases, padding is the zero point.
 
 pub(crate) mod grid;
 #[cfg(target_arch = "aarch64")]
@@ -50,7 +50,7 @@ pub struct WinogradConv2d<'a> {
     pub stage: OutputStage,
     /// Tiles of 4x4 outputs per pass, a multiple of 8.
     pub chunk: u32,
-    /// At least [`scratch_bytes`]; for several threads as many [`crate::conv::part_of_scratch`].
+    /// At least [`scratch_bytes`]; for several threads as many [`crate::ops::conv::part_of_scratch`].
     pub scratch: Region,
 }
 

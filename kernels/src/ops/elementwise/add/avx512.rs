@@ -2,9 +2,9 @@
 
 use crate::{
     Add, Isa, Multiplier, Rounding,
-    add::LEFT_SHIFT,
     base::memory::{Runs, put},
     microkernels::x86::avx512_stage::{Scale, Stage},
+    ops::elementwise::add::LEFT_SHIFT,
 };
 use core::arch::x86_64::*;
 

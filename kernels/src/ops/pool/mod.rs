@@ -5,13 +5,6 @@
 pub(crate) mod average;
 pub(crate) mod global;
 mod max;
-#[cfg(target_arch = "x86_64")]
-mod max_avx2;
-#[cfg(target_arch = "x86_64")]
-mod max_avx512;
-#[cfg(target_arch = "aarch64")]
-mod max_neon;
-pub(crate) mod max_words;
 pub(crate) mod position;
 pub(crate) mod unpool;
 

@@ -2,9 +2,9 @@
 
 use crate::{
     Add, Isa, Multiplier, Rounding,
-    add::LEFT_SHIFT,
     base::memory::{Runs, put},
     microkernels::aarch64::neon_stage::{Scale, Stage, below_half, with_mode},
+    ops::elementwise::add::LEFT_SHIFT,
 };
 use core::arch::aarch64::*;
 

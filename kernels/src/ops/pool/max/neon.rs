@@ -1,6 +1,6 @@
 //! NEON: the largest of 64 channels in four registers, then of 16, then one by one.
 
-use super::max::Rectangle;
+use super::rectangle::Rectangle;
 use crate::Isa;
 use core::arch::aarch64::*;
 

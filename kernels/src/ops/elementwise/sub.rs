@@ -2,11 +2,11 @@
 
 use crate::{
     Isa, Memory, Multiplier, Operand, OutputStage, Region, Rounding,
-    add::LEFT_SHIFT,
     base::{
         isa::Vectorize,
         memory::{OfTwo, Pairs},
     },
+    ops::elementwise::add::LEFT_SHIFT,
     schedule::by_rows::{self, ByRows, Reach, Windowed, elements},
 };
 use core::ops::Range;

@@ -1,7 +1,7 @@
 //! AVX-512 BW: the largest of 64 channels in one register. Plain loops over arrays of bytes are unrolled by the compiler
 //! before it vectorises them, and come out ten times slower.
 
-use super::max::Rectangle;
+use super::rectangle::Rectangle;
 use crate::Isa;
 use core::arch::x86_64::*;
 

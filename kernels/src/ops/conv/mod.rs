@@ -1,15 +1,17 @@
-//! Convolution and transposed convolution as indirect matrix multiplication.
+//! Convolution and transposed convolution as indirect matrix multiplication; depthwise convolution and Winograd's algorithm have folders of their own.
 //!
-//! `driver` walks the image, without knowing instruction sets; `gather` finds the activations; [`crate::microkernels`] does the
-//! arithmetic. A transposed
+//! `driver` walks the image, without knowing instruction sets; `gather` finds the activations; [`crate::microkernels`] does the arithmetic. A transposed
 //! convolution of stride `s` is `s * s` ordinary convolutions of stride 1, one per output phase, each with the taps that
 //! reach it.
 
 mod conv2d;
+pub mod conv_max_pool;
+pub mod depthwise;
 mod driver;
 pub(crate) mod gather;
 mod transposed;
 mod widen;
+pub mod winograd;
 
 pub use crate::base::scratch::part_of_scratch;
 pub use conv2d::Conv2d;
