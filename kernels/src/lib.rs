@@ -1,11 +1,16 @@
 //! Fixed-point kernels for image networks, with one meaning on every target.
 //!
-//! * [`arith`] is the numeric contract: how a 32-bit accumulator becomes an `i8`.
-//! * [`memory`] says where tensors live: NHWC views with a pixel stride, in one arena, an input or an output.
-//! * Every operator is a plain struct of parameters that implements [`Kernel`]; generated code holds them in
-//!   `static`s, the build tools hold the same structs in memory, and both call [`Kernel::run`].
-//! * [`conv`] is an indirect matrix multiplication over packed weights; [`microkernels`] holds its inner tiles, one file per
-//!   instruction set. The scalar tile is the reference: any other tile is correct when it returns the same bytes.
+//! Each room imports from those above it only (a test looks):
+//!
+//! * [`base`]: [`arith`] is the numeric contract, how a 32-bit accumulator becomes an `i8`; [`memory`] says where tensors live: NHWC views with a
+//!   pixel stride, in one arena, an input or an output; [`isa`] what the core can execute.
+//! * [`schedule`]: which rows are computed when, and by which thread.
+//! * [`microkernels`]: the inner tiles of convolution, by instruction set. The scalar tile is the reference: any other tile is correct when it
+//!   returns the same bytes.
+//! * [`ops`]: the operators. Each is a plain struct of parameters that implements [`Kernel`]; generated code holds them in
+//!   `static`s, the build tools hold the same structs in memory, and both call [`Kernel::run`]. [`ops::conv`] is an indirect matrix multiplication
+//!   over packed weights.
+//! * [`formats`]: the same operators on 16-bit codes and in floating point.
 //!
 //! Kernels never allocate and never panic. Each checks its operands once, at the top, against the memory that it was
 //! given; parameters that do not [fit](Kernel::fits) make it return without touching memory (and fail a debug assertion).
@@ -21,12 +26,11 @@
 extern crate std;
 
 pub mod base;
-pub mod float;
-pub mod int16;
+#[cfg(feature = "std")]
+pub mod bench;
+pub mod formats;
 pub mod microkernels;
 pub mod ops;
-#[cfg(feature = "std")]
-pub mod peak;
 pub mod schedule;
 
 pub use base::{
@@ -35,16 +39,18 @@ pub use base::{
     kernel::Kernel,
     memory::{F16, Memory, Operand, Region, Space},
 };
-pub use float::{
-    AddFloat, ArgMaxFloat, AttentionFloat, AveragePool2dFloat, CastFloat, ChannelShuffleFloat, ClampFloat,
-    Conv2dFloat, DequantizeFloat, EmbeddingFloat, Float, GlobalAveragePoolFloat, MaxPool2dFloat,
-    MaxPosition2dFloat, MaxUnpool2dFloat, MulFloat, PReluFloat, PointWiseFloat, QuantizeFloat, Range,
-    ResizeBilinearFloat, ScaleFloat, SoftmaxFloat, SubFloat, WinogradConv2dFloat,
-};
-pub use int16::{
-    AddInt16, AveragePool2dInt16, Bounds, ChannelShuffleInt16, Conv2dInt16, GlobalAveragePoolInt16,
-    MaxPool2dInt16, MaxPosition2dInt16, MaxUnpool2dInt16, MulInt16, PReluInt16, RescaleInt16,
-    ResizeBilinearInt16, TableInt16, Width,
+pub use formats::{
+    float::{
+        AddFloat, ArgMaxFloat, AttentionFloat, AveragePool2dFloat, CastFloat, ChannelShuffleFloat,
+        ClampFloat, Conv2dFloat, DequantizeFloat, EmbeddingFloat, Float, GlobalAveragePoolFloat,
+        MaxPool2dFloat, MaxPosition2dFloat, MaxUnpool2dFloat, MulFloat, PReluFloat, PointWiseFloat,
+        QuantizeFloat, Range, ResizeBilinearFloat, ScaleFloat, SoftmaxFloat, SubFloat, WinogradConv2dFloat,
+    },
+    int16::{
+        AddInt16, AveragePool2dInt16, Bounds, ChannelShuffleInt16, Conv2dInt16, GlobalAveragePoolInt16,
+        MaxPool2dInt16, MaxPosition2dInt16, MaxUnpool2dInt16, MulInt16, PReluInt16, RescaleInt16,
+        ResizeBilinearInt16, TableInt16, Width,
+    },
 };
 pub use microkernels::Layout;
 pub use ops::{
@@ -75,6 +81,9 @@ pub use schedule::row_chain::{Frame, RowChain, Stage};
 
 // Modules that other crates name: their paths stay, wherever the files lie.
 pub use base::{arith, isa, memory};
+#[cfg(feature = "std")]
+pub use bench::peak;
+pub use formats::{float, int16};
 pub use ops::{attention, conv, conv::winograd, elementwise::add, shape::resize};
 #[cfg(feature = "threads")]
 pub use schedule::threads;

@@ -12,7 +12,7 @@ use crate::{
 /// Runs `$body` with `$types`, as constants where all are the same and there is room for such copies.
 macro_rules! by_types {
     ($types:ident => $body:expr) => {{
-        use $crate::float::Float;
+        use $crate::formats::float::Float;
         let all =
             |float: Float| cfg!(target_pointer_width = "64") && $types.iter().all(|t: &Float| *t == float);
         if all(Float::F32) {
