@@ -5,7 +5,6 @@ mod stage;
 
 pub use reach::Reach;
 pub(crate) use reach::{covered, padding_above, spread_above};
-pub(super) use stage::sealed;
 pub use stage::{RowStage, Views};
 
 use crate::{Isa, Kernel, Memory, Operand, Region, base::scratch::part_of_scratch};

@@ -45,12 +45,9 @@ pub struct Views {
 }
 
 /// What only this crate can implement.
-pub(crate) mod sealed {
+mod sealed {
     /// See [`super::RowStage`].
     pub trait RowStage {}
-
-    /// See [`crate::schedule::row_chain::Stages`].
-    pub trait Stages {}
 }
 
 impl<K: Windowed> sealed::RowStage for K {}
