@@ -1,11 +1,9 @@
 //! Rows of a table by labels.
 
 use crate::{
-    Isa, Memory, Operand, Region,
+    Memory, Operand,
     base::memory::{In, Out, in_blocks, put},
-    schedule::by_rows::{self, ByRows, Reach, Windowed, elements},
 };
-use core::ops::Range;
 
 /// To move an element takes about as long as so many multiply-accumulates of a convolution.
 const MOVE: usize = 8;
@@ -24,8 +22,6 @@ pub struct Embedding<'a> {
     pub table: &'a [i8],
 }
 
-crate::schedule::kernel!(Embedding<'a>);
-
 impl Embedding<'_> {
     fn views<'m>(&self, mem: &Memory<'m>) -> Option<(In<'m>, Out<'m>)> {
         let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
@@ -35,42 +31,22 @@ impl Embedding<'_> {
     }
 }
 
-// SAFETY: a part writes its rows, and reads the same rows of the labels and the constant table.
-unsafe impl ByRows for Embedding<'_> {
-    fn output(&self) -> Operand {
-        self.output
-    }
-
-    fn reads(&self) -> [Operand; 2] {
-        [self.input; 2]
-    }
-
-    fn work(&self) -> usize {
-        elements(self.output.shape).saturating_mul(MOVE)
-    }
-
-    fn fits(&self, mem: &Memory<'_>) -> bool {
-        self.views(mem).is_some()
-    }
-
-    fn part(&self, rows: Range<usize>, index: usize) -> Self {
-        by_rows::part(self, rows, index)
-    }
-
-    #[cfg_attr(target_pointer_width = "32", inline(always))]
-    fn alone(&self, mem: &Memory<'_>, _: Isa) {
-        let Some((input, out)) = self.views(mem) else {
+crate::schedule::same_rows!(
+    Embedding<'a>, input, input, in place: false, one pixel: false, work: MOVE,
+    views, |embedding, mem, _| {
+        let Some((input, out)) = embedding.views(mem) else {
             debug_assert!(false, "operands outside memory, or shapes and table do not fit together");
             return;
         };
+        let table = embedding.table;
         let [h, w, c] = out.shape();
         // The table has at least one row: it fits.
-        let last = self.table.len() - c;
+        let last = table.len() - c;
         for y in 0..h {
             for x in 0..w {
                 let label = input.pixel(y, x).get(0) as u8 as usize;
                 let start = label.saturating_mul(c).min(last);
-                let row = self.table.get(start..).unwrap_or_default();
+                let row = table.get(start..).unwrap_or_default();
                 let cells = out.pixel(y, x);
                 in_blocks!(first in c, N => {
                     if let Some(block) = row.get(first..).and_then(|rest| rest.first_chunk::<N>()) {
@@ -80,14 +56,4 @@ unsafe impl ByRows for Embedding<'_> {
             }
         }
     }
-}
-
-impl Windowed for Embedding<'_> {
-    fn reach(&self) -> Reach {
-        Reach::SAME
-    }
-
-    fn over(&self, _: usize, reads: [Operand; 2], output: Operand, _: Region) -> Self {
-        Self { input: reads[0], output, ..*self }
-    }
-}
+);

@@ -1,9 +1,12 @@
 //! Which rows of an output are computed when, and by whom: parts of a layer, several layers in one step, several threads.
 
 pub mod by_rows;
+mod kernel;
 pub mod row_chain;
 #[cfg(feature = "threads")]
 pub mod threads;
+
+pub(crate) use kernel::{kernel, same_rows};
 
 use crate::{Isa, Memory};
 use by_rows::ByRows;
@@ -17,22 +20,6 @@ pub(crate) fn run<K: ByRows>(kernel: &K, mem: &Memory<'_>, isa: Isa) {
     }
     kernel.alone(mem, isa);
 }
-
-/// [`Kernel`](crate::Kernel) for kernels that are [`ByRows`].
-macro_rules! kernel {
-    ($kernel:ident $(<$l:lifetime>)?) => {
-        impl$(<$l>)? $crate::Kernel for $kernel$(<$l>)? {
-            fn run(&self, mem: &$crate::Memory<'_>, isa: $crate::Isa) {
-                $crate::schedule::run(self, mem, isa);
-            }
-
-            fn fits(&self, mem: &$crate::Memory<'_>) -> bool {
-                $crate::schedule::by_rows::ByRows::fits(self, mem)
-            }
-        }
-    };
-}
-pub(crate) use kernel;
 
 /// ```compile_fail,E0277
 /// use niello_kernels::{Isa, Memory, Operand, Region, by_rows::{Reach, RowStage, Views}};

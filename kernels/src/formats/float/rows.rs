@@ -54,69 +54,13 @@ pub(super) use in_lanes;
 /// read as a whole. An element takes as long as `$work` multiply-accumulates of a convolution.
 macro_rules! by_pixels {
     ($kernel:ident $(<$l:lifetime>)?, $a:ident, $b:ident, work: $work:expr, in place: $in_place:expr) => {
-        $crate::schedule::kernel!($kernel$(<$l>)?);
-
-        // SAFETY: a part writes its rows, and reads the same rows of its operands, each element before it is overwritten, or an
-        // operand of one pixel; that has another shape than the output, so that it is not the view that is written.
-        unsafe impl$(<$l>)? $crate::schedule::by_rows::ByRows for $kernel$(<$l>)? {
-            const IN_PLACE: bool = $in_place;
-
-            fn output(&self) -> $crate::Operand {
-                self.output
+        $crate::schedule::same_rows!(
+            $kernel$(<$l>)?, $a, $b, in place: $in_place, one pixel: true, work: $work,
+            walk, |kernel, mem, isa| match kernel.walk(mem) {
+                Some(walk) => isa.vectorize(walk),
+                None => debug_assert!(false, "operands outside memory, or parameters that do not fit together"),
             }
-
-            fn reads(&self) -> [$crate::Operand; 2] {
-                [self.$a, self.$b]
-            }
-
-            fn work(&self) -> usize {
-                $crate::schedule::by_rows::elements(self.output.shape).saturating_mul($work)
-            }
-
-            fn fits(&self, mem: &$crate::Memory<'_>) -> bool {
-                self.walk(mem).is_some()
-            }
-
-            fn part(&self, rows: core::ops::Range<usize>, index: usize) -> Self {
-                let mut part = $crate::schedule::by_rows::part(self, rows, index);
-                if !$crate::schedule::by_rows::Windowed::is_by_rows(self) {
-                    part.$b = self.$b;
-                }
-                part
-            }
-
-            #[cfg_attr(target_pointer_width = "32", inline(always))]
-            fn alone(&self, mem: &$crate::Memory<'_>, isa: $crate::Isa) {
-                match self.walk(mem) {
-                    Some(walk) => isa.vectorize(walk),
-                    None => {
-                        debug_assert!(false, "operands outside memory, or parameters that do not fit together")
-                    }
-                }
-            }
-        }
-
-        impl$(<$l>)? $crate::schedule::by_rows::Windowed for $kernel$(<$l>)? {
-            fn is_by_rows(&self) -> bool {
-                self.$b.shape[0] == self.output.shape[0]
-            }
-
-            fn reach(&self) -> $crate::schedule::by_rows::Reach {
-                $crate::schedule::by_rows::Reach::SAME
-            }
-
-            fn over(
-                &self,
-                _: usize,
-                reads: [$crate::Operand; 2],
-                output: $crate::Operand,
-                _: $crate::Region,
-            ) -> Self {
-                let mut over = Self { output, ..*self };
-                (over.$b, over.$a) = (reads[1], reads[0]);
-                over
-            }
-        }
+        );
     };
 }
 pub(super) use by_pixels;

@@ -5,15 +5,13 @@ use super::{
     elementwise::{ELEMENT, by_elements},
 };
 use crate::{
-    Isa, Memory, Multiplier, Operand, Region, Rounding,
+    Memory, Multiplier, Operand, Rounding,
     base::{
         isa::Vectorize,
         memory::{In, Out, in_blocks},
     },
     ops::shape::channels::Shuffle,
-    schedule::by_rows::{self, ByRows, Reach, Windowed, elements},
 };
-use core::ops::Range;
 
 /// The channels of `groups` groups in turn, as [`ChannelShuffle`](crate::ChannelShuffle) has it, each of two bytes.
 #[derive(Clone, Copy, Debug)]

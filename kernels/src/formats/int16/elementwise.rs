@@ -2,14 +2,12 @@
 
 use super::{Bounds, Width};
 use crate::{
-    Isa, Kernel, Memory, Multiplier, Operand, Region, Rounding,
+    Isa, Kernel, Memory, Multiplier, Operand, Rounding,
     base::{
         isa::Vectorize,
         memory::{In, Out, in_blocks},
     },
-    schedule::by_rows::{self, ByRows, Reach, Windowed, elements},
 };
-use core::ops::Range;
 
 /// An element takes about as long as so many multiply-accumulates of a convolution.
 pub(super) const ELEMENT: usize = 24;
@@ -221,54 +219,13 @@ impl Kernel for MulInt16 {
 /// Kernels that compute each pixel from those at its place.
 macro_rules! by_elements {
     ($kernel:ident $(<$l:lifetime>)?, $a:ident, $b:ident, in place: $in_place:expr) => {
-        $crate::schedule::kernel!($kernel$(<$l>)?);
-
-        // SAFETY: a part writes its rows, and reads the same rows of its operands; in place, each element before it is overwritten.
-        unsafe impl$(<$l>)? ByRows for $kernel$(<$l>)? {
-            const IN_PLACE: bool = $in_place;
-
-            fn output(&self) -> Operand {
-                self.output
+        $crate::schedule::same_rows!(
+            $kernel$(<$l>)?, $a, $b, in place: $in_place, one pixel: false, work: ELEMENT,
+            walk, |kernel, mem, isa| match kernel.walk(mem) {
+                Some(walk) => isa.vectorize(walk),
+                None => debug_assert!(false, "operands outside memory, or shapes that do not fit together"),
             }
-
-            fn reads(&self) -> [Operand; 2] {
-                [self.$a, self.$b]
-            }
-
-            fn work(&self) -> usize {
-                elements(self.output.shape).saturating_mul(ELEMENT)
-            }
-
-            fn fits(&self, mem: &Memory<'_>) -> bool {
-                self.walk(mem).is_some()
-            }
-
-            fn part(&self, rows: Range<usize>, index: usize) -> Self {
-                by_rows::part(self, rows, index)
-            }
-
-            #[cfg_attr(target_pointer_width = "32", inline(always))]
-            fn alone(&self, mem: &Memory<'_>, isa: Isa) {
-                match self.walk(mem) {
-                    Some(walk) => isa.vectorize(walk),
-                    None => {
-                        debug_assert!(false, "operands outside memory, or shapes that do not fit together")
-                    }
-                }
-            }
-        }
-
-        impl$(<$l>)? Windowed for $kernel$(<$l>)? {
-            fn reach(&self) -> Reach {
-                Reach::SAME
-            }
-
-            fn over(&self, _: usize, reads: [Operand; 2], output: Operand, _: Region) -> Self {
-                let mut over = Self { output, ..*self };
-                (over.$b, over.$a) = (reads[1], reads[0]);
-                over
-            }
-        }
+        );
     };
 }
 

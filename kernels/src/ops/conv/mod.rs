@@ -1,8 +1,9 @@
-//! Convolution and transposed convolution as indirect matrix multiplication; depthwise convolution and Winograd's algorithm have folders of their own.
+//! Convolution and transposed convolution as indirect matrix multiplication; depthwise convolution and Winograd's algorithm have
+//! folders of their own.
 //!
-//! `driver` walks the image, without knowing instruction sets; `gather` finds the activations; [`crate::microkernels`] does the arithmetic. A transposed
-//! convolution of stride `s` is `s * s` ordinary convolutions of stride 1, one per output phase, each with the taps that
-//! reach it.
+//! `driver` walks the image, without knowing instruction sets; `gather` finds the activations; [`crate::microkernels`] does the
+//! arithmetic. A transposed convolution of stride `s` is `s * s` ordinary convolutions of stride 1, one per output phase, each with the
+//! taps that reach it.
 
 mod conv2d;
 pub mod conv_max_pool;

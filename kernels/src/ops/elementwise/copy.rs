@@ -1,14 +1,12 @@
 //! Moving a tensor: as it is, or to another scale.
 
 use crate::{
-    Isa, Memory, Multiplier, Operand, OutputStage, Region, Rounding,
+    Memory, Multiplier, Operand, OutputStage, Rounding,
     base::{
         isa::Vectorize,
         memory::{Runs, in_blocks, put},
     },
-    schedule::by_rows::{self, ByRows, Reach, Windowed, elements},
 };
-use core::ops::Range;
 
 /// To move an element takes about as long as so many multiply-accumulates of a convolution.
 const MOVE: usize = 8;
@@ -29,51 +27,23 @@ pub struct Copy {
     pub output: Operand,
 }
 
-crate::schedule::kernel!(Copy);
-
-// SAFETY: a part writes its rows, and reads the same rows of its operands, each element before it is overwritten.
-unsafe impl ByRows for Copy {
-    const IN_PLACE: bool = true;
-
-    fn output(&self) -> Operand {
-        self.output
+impl Copy {
+    #[inline]
+    fn runs<'m>(&self, mem: &Memory<'m>) -> Option<Runs<'m, 1>> {
+        runs(mem, &self.input, &self.output)
     }
+}
 
-    fn reads(&self) -> [Operand; 2] {
-        [self.input; 2]
-    }
-
-    fn work(&self) -> usize {
-        elements(self.output.shape).saturating_mul(MOVE)
-    }
-
-    fn fits(&self, mem: &Memory<'_>) -> bool {
-        runs(mem, &self.input, &self.output).is_some()
-    }
-
-    fn part(&self, rows: Range<usize>, index: usize) -> Self {
-        by_rows::part(self, rows, index)
-    }
-
-    #[cfg_attr(target_pointer_width = "32", inline(always))]
-    fn alone(&self, mem: &Memory<'_>, isa: Isa) {
-        let Some(runs) = runs(mem, &self.input, &self.output) else {
+crate::schedule::same_rows!(
+    Copy, input, input, in place: true, one pixel: false, work: MOVE,
+    runs, |copy, mem, isa| {
+        let Some(runs) = copy.runs(mem) else {
             debug_assert!(false, "operands outside memory, or shapes differ");
             return;
         };
         isa.vectorize(Move(runs));
     }
-}
-
-impl Windowed for Copy {
-    fn reach(&self) -> Reach {
-        Reach::SAME
-    }
-
-    fn over(&self, _: usize, reads: [Operand; 2], output: Operand, _: Region) -> Self {
-        Self { input: reads[0], output }
-    }
-}
+);
 
 struct Move<'m>(Runs<'m, 1>);
 
@@ -106,51 +76,23 @@ pub struct Requantize {
     pub stage: OutputStage,
 }
 
-crate::schedule::kernel!(Requantize);
-
-// SAFETY: a part writes its rows, and reads the same rows of its operands, each element before it is overwritten.
-unsafe impl ByRows for Requantize {
-    const IN_PLACE: bool = true;
-
-    fn output(&self) -> Operand {
-        self.output
+impl Requantize {
+    #[inline]
+    fn runs<'m>(&self, mem: &Memory<'m>) -> Option<Runs<'m, 1>> {
+        runs(mem, &self.input, &self.output)
     }
+}
 
-    fn reads(&self) -> [Operand; 2] {
-        [self.input; 2]
-    }
-
-    fn work(&self) -> usize {
-        elements(self.output.shape).saturating_mul(RESCALING)
-    }
-
-    fn fits(&self, mem: &Memory<'_>) -> bool {
-        runs(mem, &self.input, &self.output).is_some()
-    }
-
-    fn part(&self, rows: Range<usize>, index: usize) -> Self {
-        by_rows::part(self, rows, index)
-    }
-
-    #[cfg_attr(target_pointer_width = "32", inline(always))]
-    fn alone(&self, mem: &Memory<'_>, isa: Isa) {
-        let Some(runs) = runs(mem, &self.input, &self.output) else {
+crate::schedule::same_rows!(
+    Requantize, input, input, in place: true, one pixel: false, work: RESCALING,
+    runs, |requantize, mem, isa| {
+        let Some(runs) = requantize.runs(mem) else {
             debug_assert!(false, "operands outside memory, or shapes differ");
             return;
         };
-        isa.vectorize(Rescale { requantize: self, runs });
+        isa.vectorize(Rescale { requantize, runs });
     }
-}
-
-impl Windowed for Requantize {
-    fn reach(&self) -> Reach {
-        Reach::SAME
-    }
-
-    fn over(&self, _: usize, reads: [Operand; 2], output: Operand, _: Region) -> Self {
-        Self { input: reads[0], output, ..*self }
-    }
-}
+);
 
 struct Rescale<'k, 'm> {
     requantize: &'k Requantize,

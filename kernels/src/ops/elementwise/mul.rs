@@ -1,14 +1,12 @@
 //! Element-wise product of two tensors with different scales.
 
 use crate::{
-    Isa, Memory, Multiplier, Operand, OutputStage, Region, Rounding,
+    Memory, Multiplier, Operand, OutputStage, Rounding,
     base::{
         isa::Vectorize,
         memory::{OfTwo, Pairs},
     },
-    schedule::by_rows::{self, ByRows, Reach, Windowed, elements},
 };
-use core::ops::Range;
 
 /// `out = a * b`: TensorFlow Lite's int8 `MUL`, for a second operand of the same shape, of one pixel or of fewer channels.
 ///
@@ -45,57 +43,16 @@ impl Mul {
     }
 }
 
-crate::schedule::kernel!(Mul);
-
-// SAFETY: a part writes its rows, and reads the same rows of its operands, each element before it is overwritten. An operand of one
-// pixel is read as a whole; it has another shape than the output, so that it is not the view that is written.
-unsafe impl ByRows for Mul {
-    const IN_PLACE: bool = true;
-
-    fn output(&self) -> Operand {
-        self.output
-    }
-
-    fn reads(&self) -> [Operand; 2] {
-        [self.a, self.b]
-    }
-
-    fn work(&self) -> usize {
-        elements(self.output.shape).saturating_mul(PRODUCT)
-    }
-
-    fn fits(&self, mem: &Memory<'_>) -> bool {
-        self.pairs(mem).is_some()
-    }
-
-    fn part(&self, rows: Range<usize>, index: usize) -> Self {
-        let part = by_rows::part(self, rows, index);
-        if self.is_by_rows() { part } else { Self { b: self.b, ..part } }
-    }
-
-    #[cfg_attr(target_pointer_width = "32", inline(always))]
-    fn alone(&self, mem: &Memory<'_>, isa: Isa) {
-        let Some(pairs) = self.pairs(mem) else {
+crate::schedule::same_rows!(
+    Mul, a, b, in place: true, one pixel: true, work: PRODUCT,
+    pairs, |mul, mem, isa| {
+        let Some(pairs) = mul.pairs(mem) else {
             debug_assert!(false, "operands outside memory, or shapes that do not meet");
             return;
         };
-        isa.vectorize(Walk { mul: self, pairs });
+        isa.vectorize(Walk { mul, pairs });
     }
-}
-
-impl Windowed for Mul {
-    fn is_by_rows(&self) -> bool {
-        self.b.shape[0] == self.output.shape[0]
-    }
-
-    fn reach(&self) -> Reach {
-        Reach::SAME
-    }
-
-    fn over(&self, _: usize, reads: [Operand; 2], output: Operand, _: Region) -> Self {
-        Self { a: reads[0], b: reads[1], output, ..*self }
-    }
-}
+);
 
 struct Walk<'k, 'm> {
     mul: &'k Mul,

@@ -1,14 +1,12 @@
 //! Leaky ReLU with a slope for every channel.
 
 use crate::{
-    Isa, Memory, Multiplier, Operand, OutputStage, Region, Rounding,
+    Memory, Multiplier, Operand, OutputStage, Rounding,
     base::{
         isa::Vectorize,
         memory::{In, Out, in_blocks, put},
     },
-    schedule::by_rows::{self, ByRows, Reach, Windowed, elements},
 };
-use core::ops::Range;
 
 /// Two requantisations and a choice take about as long as so many multiply-accumulates of a convolution.
 const CHOICE: usize = 40;
@@ -39,8 +37,6 @@ pub struct PRelu<'a> {
     pub stage: OutputStage,
 }
 
-crate::schedule::kernel!(PRelu<'a>);
-
 impl PRelu<'_> {
     fn views<'m>(&self, mem: &Memory<'m>) -> Option<(In<'m>, Out<'m>)> {
         let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
@@ -48,49 +44,16 @@ impl PRelu<'_> {
     }
 }
 
-// SAFETY: a part writes its rows, and reads the same rows of its operands, each element before it is overwritten.
-unsafe impl ByRows for PRelu<'_> {
-    const IN_PLACE: bool = true;
-
-    fn output(&self) -> Operand {
-        self.output
-    }
-
-    fn reads(&self) -> [Operand; 2] {
-        [self.input; 2]
-    }
-
-    fn work(&self) -> usize {
-        elements(self.output.shape).saturating_mul(CHOICE)
-    }
-
-    fn fits(&self, mem: &Memory<'_>) -> bool {
-        self.views(mem).is_some()
-    }
-
-    fn part(&self, rows: Range<usize>, index: usize) -> Self {
-        by_rows::part(self, rows, index)
-    }
-
-    #[cfg_attr(target_pointer_width = "32", inline(always))]
-    fn alone(&self, mem: &Memory<'_>, isa: Isa) {
-        let Some((input, out)) = self.views(mem) else {
+crate::schedule::same_rows!(
+    PRelu<'a>, input, input, in place: true, one pixel: false, work: CHOICE,
+    views, |prelu, mem, isa| {
+        let Some((input, out)) = prelu.views(mem) else {
             debug_assert!(false, "operands outside memory, shapes differ, or slopes are missing");
             return;
         };
-        isa.vectorize(Walk { prelu: self, input, out });
+        isa.vectorize(Walk { prelu, input, out });
     }
-}
-
-impl Windowed for PRelu<'_> {
-    fn reach(&self) -> Reach {
-        Reach::SAME
-    }
-
-    fn over(&self, _: usize, reads: [Operand; 2], output: Operand, _: Region) -> Self {
-        Self { input: reads[0], output, ..*self }
-    }
-}
+);
 
 struct Walk<'k, 'm> {
     prelu: &'k PRelu<'k>,

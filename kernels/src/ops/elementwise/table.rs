@@ -1,11 +1,9 @@
 //! Point-wise non-linear functions as tables.
 
 use crate::{
-    Isa, Memory, Operand, Region,
+    Memory, Operand,
     base::memory::{Runs, map1},
-    schedule::by_rows::{self, ByRows, Reach, Windowed, elements},
 };
-use core::ops::Range;
 
 /// To look up an element takes about as long as so many multiply-accumulates of a convolution.
 const LOOK_UP: usize = 32;
@@ -23,8 +21,6 @@ pub struct Table<'a> {
     pub table: &'a [i8],
 }
 
-crate::schedule::kernel!(Table<'a>);
-
 impl Table<'_> {
     fn runs<'m>(&self, mem: &Memory<'m>) -> Option<(Runs<'m, 1>, &[i8; 256])> {
         let runs = Runs::new(mem.write(&self.output)?, [mem.read(&self.input)?])?;
@@ -32,33 +28,10 @@ impl Table<'_> {
     }
 }
 
-// SAFETY: a part writes its rows, and reads the same rows of its operands, each element before it is overwritten.
-unsafe impl ByRows for Table<'_> {
-    const IN_PLACE: bool = true;
-
-    fn output(&self) -> Operand {
-        self.output
-    }
-
-    fn reads(&self) -> [Operand; 2] {
-        [self.input; 2]
-    }
-
-    fn work(&self) -> usize {
-        elements(self.output.shape).saturating_mul(LOOK_UP)
-    }
-
-    fn fits(&self, mem: &Memory<'_>) -> bool {
-        self.runs(mem).is_some()
-    }
-
-    fn part(&self, rows: Range<usize>, index: usize) -> Self {
-        by_rows::part(self, rows, index)
-    }
-
-    #[cfg_attr(target_pointer_width = "32", inline(always))]
-    fn alone(&self, mem: &Memory<'_>, _: Isa) {
-        let Some((runs, table)) = self.runs(mem) else {
+crate::schedule::same_rows!(
+    Table<'a>, input, input, in place: true, one pixel: false, work: LOOK_UP,
+    runs, |lookup, mem, _| {
+        let Some((runs, table)) = lookup.runs(mem) else {
             debug_assert!(false, "operands outside memory, shapes differ, or a short table");
             return;
         };
@@ -67,14 +40,4 @@ unsafe impl ByRows for Table<'_> {
             map1(cells, values, |v| table[(v as u8 ^ 0x80) as usize]);
         }
     }
-}
-
-impl Windowed for Table<'_> {
-    fn reach(&self) -> Reach {
-        Reach::SAME
-    }
-
-    fn over(&self, _: usize, reads: [Operand; 2], output: Operand, _: Region) -> Self {
-        Self { input: reads[0], output, ..*self }
-    }
-}
+);

@@ -1,14 +1,13 @@
 //! Moving channels within a pixel: shuffling them between groups, and adding channels of zeros.
 
 use crate::{
-    Isa, Memory, Operand, Region,
+    Memory, Operand,
     base::{
         isa::Vectorize,
         memory::{Code, In, Out, in_blocks, put},
     },
-    schedule::by_rows::{self, ByRows, Reach, Windowed, elements},
 };
-use core::{marker::PhantomData, ops::Range};
+use core::marker::PhantomData;
 
 /// To move an element takes about as long as so many multiply-accumulates of a convolution.
 const MOVE: usize = 8;
@@ -24,8 +23,6 @@ pub struct ChannelShuffle {
     /// A divisor of the number of channels.
     pub groups: u32,
 }
-
-crate::schedule::kernel!(ChannelShuffle);
 
 impl ChannelShuffle {
     fn walk<'m>(&self, mem: &Memory<'m>) -> Option<Shuffle<'m, i8>> {
@@ -73,49 +70,13 @@ impl<T: Code> Vectorize for Shuffle<'_, T> {
     }
 }
 
-// SAFETY: a part writes its rows and reads the same rows of the input.
-unsafe impl ByRows for ChannelShuffle {
-    fn output(&self) -> Operand {
-        self.output
+crate::schedule::same_rows!(
+    ChannelShuffle, input, input, in place: false, one pixel: false, work: MOVE,
+    walk, |shuffle, mem, isa| match shuffle.walk(mem) {
+        Some(walk) => isa.vectorize(walk),
+        None => debug_assert!(false, "operands outside memory, shapes differ, or groups do not divide the channels"),
     }
-
-    fn reads(&self) -> [Operand; 2] {
-        [self.input; 2]
-    }
-
-    fn work(&self) -> usize {
-        elements(self.output.shape).saturating_mul(MOVE)
-    }
-
-    fn fits(&self, mem: &Memory<'_>) -> bool {
-        self.walk(mem).is_some()
-    }
-
-    fn part(&self, rows: Range<usize>, index: usize) -> Self {
-        by_rows::part(self, rows, index)
-    }
-
-    #[cfg_attr(target_pointer_width = "32", inline(always))]
-    fn alone(&self, mem: &Memory<'_>, isa: Isa) {
-        match self.walk(mem) {
-            Some(walk) => isa.vectorize(walk),
-            None => debug_assert!(
-                false,
-                "operands outside memory, shapes differ, or groups do not divide the channels"
-            ),
-        }
-    }
-}
-
-impl Windowed for ChannelShuffle {
-    fn reach(&self) -> Reach {
-        Reach::SAME
-    }
-
-    fn over(&self, _: usize, reads: [Operand; 2], output: Operand, _: Region) -> Self {
-        Self { input: reads[0], output, ..*self }
-    }
-}
+);
 
 /// The channels of the input, then channels of zeros.
 #[derive(Clone, Copy, Debug)]
@@ -128,8 +89,6 @@ pub struct PadChannels {
     pub zero_point: i8,
 }
 
-crate::schedule::kernel!(PadChannels);
-
 impl PadChannels {
     fn views<'m>(&self, mem: &Memory<'m>) -> Option<(In<'m>, Out<'m>)> {
         let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
@@ -138,31 +97,10 @@ impl PadChannels {
     }
 }
 
-// SAFETY: a part writes its rows and reads the same rows of the input.
-unsafe impl ByRows for PadChannels {
-    fn output(&self) -> Operand {
-        self.output
-    }
-
-    fn reads(&self) -> [Operand; 2] {
-        [self.input; 2]
-    }
-
-    fn work(&self) -> usize {
-        elements(self.output.shape).saturating_mul(MOVE)
-    }
-
-    fn fits(&self, mem: &Memory<'_>) -> bool {
-        self.views(mem).is_some()
-    }
-
-    fn part(&self, rows: Range<usize>, index: usize) -> Self {
-        by_rows::part(self, rows, index)
-    }
-
-    #[cfg_attr(target_pointer_width = "32", inline(always))]
-    fn alone(&self, mem: &Memory<'_>, _: Isa) {
-        let Some((input, out)) = self.views(mem) else {
+crate::schedule::same_rows!(
+    PadChannels, input, input, in place: false, one pixel: false, work: MOVE,
+    views, |pad, mem, _| {
+        let Some((input, out)) = pad.views(mem) else {
             debug_assert!(false, "operands outside memory, or shapes that do not fit");
             return;
         };
@@ -175,19 +113,9 @@ unsafe impl ByRows for PadChannels {
                 });
                 let zeros = cells.get(channels..).unwrap_or_default();
                 in_blocks!(first in zeros.len(), N => {
-                    put(zeros, first, [self.zero_point; N]);
+                    put(zeros, first, [pad.zero_point; N]);
                 });
             }
         }
     }
-}
-
-impl Windowed for PadChannels {
-    fn reach(&self) -> Reach {
-        Reach::SAME
-    }
-
-    fn over(&self, _: usize, reads: [Operand; 2], output: Operand, _: Region) -> Self {
-        Self { input: reads[0], output, ..*self }
-    }
-}
+);

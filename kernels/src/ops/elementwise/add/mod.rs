@@ -7,14 +7,12 @@ mod neon;
 mod short;
 
 use crate::{
-    Isa, Memory, Multiplier, Operand, OutputStage, Region, Rounding,
+    Memory, Multiplier, Operand, OutputStage, Rounding,
     base::{
         isa::Vectorize,
         memory::{Runs, in_blocks, put},
     },
-    schedule::by_rows::{self, ByRows, Reach, Windowed, elements},
 };
-use core::ops::Range;
 
 /// `out = a + b`: TensorFlow Lite's int8 `ADD`, for equal shapes.
 ///
@@ -53,62 +51,27 @@ pub const LEFT_SHIFT: u32 = 20;
 /// An addition takes about as long as so many multiply-accumulates of a convolution.
 const ADDITION: usize = 32;
 
-crate::schedule::kernel!(Add);
-
-// SAFETY: a part writes its rows, and reads the same rows of its operands, each element before it is overwritten.
-unsafe impl ByRows for Add {
-    const IN_PLACE: bool = true;
-
-    fn output(&self) -> Operand {
-        self.output
-    }
-
-    fn reads(&self) -> [Operand; 2] {
-        [self.a, self.b]
-    }
-
-    fn work(&self) -> usize {
-        elements(self.output.shape).saturating_mul(ADDITION)
-    }
-
-    fn fits(&self, mem: &Memory<'_>) -> bool {
-        self.runs(mem).is_some()
-    }
-
-    fn part(&self, rows: Range<usize>, index: usize) -> Self {
-        by_rows::part(self, rows, index)
-    }
-
-    #[cfg_attr(target_pointer_width = "32", inline(always))]
-    fn alone(&self, mem: &Memory<'_>, isa: Isa) {
-        let Some(runs) = self.runs(mem) else {
+crate::schedule::same_rows!(
+    Add, a, b, in place: true, one pixel: false, work: ADDITION,
+    runs, |add, mem, isa| {
+        let Some(runs) = add.runs(mem) else {
             debug_assert!(false, "operands outside memory, or shapes differ");
             return;
         };
         #[cfg(target_arch = "x86_64")]
-        if let Some(avx512) = avx512::Avx512::new(isa, self) {
-            return avx512.run(&runs, |a, b| self.sum(a, b, self.stage.rounding));
+        if let Some(avx512) = avx512::Avx512::new(isa, add) {
+            return avx512.run(&runs, |a, b| add.sum(a, b, add.stage.rounding));
         }
         #[cfg(target_arch = "aarch64")]
-        if let Some(neon) = neon::Neon::new(isa, self) {
-            return neon.run(&runs, |a, b| self.sum(a, b, Rounding::TfliteDouble));
+        if let Some(neon) = neon::Neon::new(isa, add) {
+            return neon.run(&runs, |a, b| add.sum(a, b, Rounding::TfliteDouble));
         }
-        if isa.has_no_vectors() && short::run(self, &runs) {
+        if isa.has_no_vectors() && short::run(add, &runs) {
             return;
         }
-        isa.vectorize(Walk { add: self, runs });
+        isa.vectorize(Walk { add, runs });
     }
-}
-
-impl Windowed for Add {
-    fn reach(&self) -> Reach {
-        Reach::SAME
-    }
-
-    fn over(&self, _: usize, reads: [Operand; 2], output: Operand, _: Region) -> Self {
-        Self { a: reads[0], b: reads[1], output, ..*self }
-    }
-}
+);
 
 impl Add {
     fn runs<'m>(&self, mem: &Memory<'m>) -> Option<Runs<'m, 2>> {
