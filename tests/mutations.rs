@@ -125,7 +125,7 @@ fn a_wrong_constant_weight_or_offset_fails_the_bit_test_and_names_the_layer() {
     assert_eq!(device.difference(), None, "unchanged");
 
     // One rounding constant. Only sums just below a half change: the first layer has none for these inputs.
-    let arith = "kernels/src/arith.rs";
+    let arith = "kernels/src/base/arith.rs";
     let (right, wrong) =
         ("(a as i64 * b as i64 + (1 << 30)) >> 31", "(a as i64 * b as i64 + (1 << 29)) >> 31");
     device.edit(arith, right, wrong);

@@ -1,11 +1,16 @@
 //! Fixed-point kernels for image networks, with one meaning on every target.
 //!
-//! * [`arith`] is the numeric contract: how a 32-bit accumulator becomes an `i8`.
-//! * [`memory`] says where tensors live: NHWC views with a pixel stride, in one arena, an input or an output.
-//! * Every operator is a plain struct of parameters that implements [`Kernel`]; generated code holds them in
-//!   `static`s, the build tools hold the same structs in memory, and both call [`Kernel::run`].
-//! * [`conv`] is an indirect matrix multiplication over packed weights; [`tiles`] holds its inner tiles, one file per
-//!   instruction set. The scalar tile is the reference: any other tile is correct when it returns the same bytes.
+//! Each room imports from those above it only (a test looks):
+//!
+//! * [`base`]: [`arith`] is the numeric contract, how a 32-bit accumulator becomes an `i8`; [`memory`] says where tensors live: NHWC views with a
+//!   pixel stride, in one arena, an input or an output; [`isa`] what the core can execute.
+//! * [`schedule`]: which rows are computed when, and by which thread.
+//! * [`microkernels`]: the inner tiles of convolution, by instruction set. The scalar tile is the reference: any other tile is correct when it
+//!   returns the same bytes.
+//! * [`ops`]: the operators. Each is a plain struct of parameters that implements [`Kernel`]; generated code holds them in
+//!   `static`s, the build tools hold the same structs in memory, and both call [`Kernel::run`]. [`ops::conv`] is an indirect matrix multiplication
+//!   over packed weights.
+//! * [`formats`]: the same operators on 16-bit codes and in floating point.
 //!
 //! Kernels never allocate and never panic. Each checks its operands once, at the top, against the memory that it was
 //! given; parameters that do not [fit](Kernel::fits) make it return without touching memory (and fail a debug assertion).
@@ -20,89 +25,69 @@
 #[cfg(feature = "std")]
 extern crate std;
 
-pub mod add;
-#[cfg(target_arch = "x86_64")]
-mod add_avx512;
-#[cfg(target_arch = "aarch64")]
-mod add_neon;
-pub mod argmax;
-pub mod arith;
-pub mod attention;
-pub mod by_rows;
-pub mod channels;
-mod chunks;
-pub mod conv;
-pub mod conv_max_pool;
-pub mod copy;
-pub mod depthwise;
-pub mod embedding;
-pub mod float;
-pub mod int16;
-pub mod isa;
-pub mod memory;
-pub mod mul;
+pub mod base;
 #[cfg(feature = "std")]
-pub mod peak;
-pub mod pool;
-pub mod prelu;
-pub mod reshape;
-pub mod resize;
-pub mod row_chain;
-pub mod softmax;
-pub mod sub;
-pub mod table;
+pub mod bench;
+pub mod formats;
+pub mod microkernels;
+pub mod ops;
+pub mod schedule;
+
+pub use base::{
+    arith::{Multiplier, OutputStage, Rounding},
+    isa::Isa,
+    kernel::Kernel,
+    memory::{F16, Memory, Operand, Region, Space},
+};
+pub use formats::{
+    float::{
+        AddFloat, ArgMaxFloat, AttentionFloat, AveragePool2dFloat, CastFloat, ChannelShuffleFloat,
+        ClampFloat, Conv2dFloat, DequantizeFloat, EmbeddingFloat, Float, GlobalAveragePoolFloat,
+        MaxPool2dFloat, MaxPosition2dFloat, MaxUnpool2dFloat, MulFloat, PReluFloat, PointWiseFloat,
+        QuantizeFloat, Range, ResizeBilinearFloat, ScaleFloat, SoftmaxFloat, SubFloat, WinogradConv2dFloat,
+    },
+    int16::{
+        AddInt16, AveragePool2dInt16, Bounds, ChannelShuffleInt16, Conv2dInt16, GlobalAveragePoolInt16,
+        MaxPool2dInt16, MaxPosition2dInt16, MaxUnpool2dInt16, MulInt16, PReluInt16, RescaleInt16,
+        ResizeBilinearInt16, TableInt16, Width,
+    },
+};
+pub use microkernels::Layout;
+pub use ops::{
+    argmax::ArgMax,
+    attention::Attention,
+    conv::{
+        Conv2d, Gather, TransposedConv2d, conv_max_pool::ConvMaxPool2d, depthwise::DepthwiseConv2d,
+        winograd::WinogradConv2d,
+    },
+    elementwise::{
+        add::Add,
+        copy::{Copy, Requantize},
+        mul::Mul,
+        prelu::PRelu,
+        sub::Sub,
+        table::Table,
+    },
+    embedding::Embedding,
+    pool::{AveragePool2d, GlobalAveragePool, MaxPool2d, MaxPosition2d, MaxUnpool2d},
+    shape::{
+        channels::{ChannelShuffle, PadChannels},
+        reshape::Reshape,
+        resize::{ResizeBilinear, ResizeNearest},
+    },
+    softmax::Softmax,
+};
+pub use schedule::row_chain::{Frame, RowChain, Stage};
+
+// Modules that other crates name: their paths stay, wherever the files lie.
+pub use base::{arith, isa, memory};
+#[cfg(feature = "std")]
+pub use bench::peak;
+pub use formats::{float, int16};
+pub use ops::{attention, conv, conv::winograd, elementwise::add, shape::resize};
 #[cfg(feature = "threads")]
-pub mod threads;
-pub mod tiles;
-pub mod winograd;
-mod words;
-
-pub use add::Add;
-pub use argmax::ArgMax;
-pub use arith::{Multiplier, OutputStage, Rounding};
-pub use attention::Attention;
-pub use channels::{ChannelShuffle, PadChannels};
-pub use conv::{Conv2d, Gather, TransposedConv2d};
-pub use conv_max_pool::ConvMaxPool2d;
-pub use copy::{Copy, Requantize};
-pub use depthwise::DepthwiseConv2d;
-pub use embedding::Embedding;
-pub use float::{
-    AddFloat, ArgMaxFloat, AttentionFloat, AveragePool2dFloat, CastFloat, ChannelShuffleFloat, ClampFloat,
-    Conv2dFloat, DequantizeFloat, EmbeddingFloat, Float, GlobalAveragePoolFloat, MaxPool2dFloat,
-    MaxPosition2dFloat, MaxUnpool2dFloat, MulFloat, PReluFloat, PointWiseFloat, QuantizeFloat, Range,
-    ResizeBilinearFloat, ScaleFloat, SoftmaxFloat, SubFloat, WinogradConv2dFloat,
-};
-pub use int16::{
-    AddInt16, AveragePool2dInt16, Bounds, ChannelShuffleInt16, Conv2dInt16, GlobalAveragePoolInt16,
-    MaxPool2dInt16, MaxPosition2dInt16, MaxUnpool2dInt16, MulInt16, PReluInt16, RescaleInt16,
-    ResizeBilinearInt16, TableInt16, Width,
-};
-pub use isa::Isa;
-pub use memory::{F16, Memory, Operand, Region, Space};
-pub use mul::Mul;
-pub use pool::{AveragePool2d, GlobalAveragePool, MaxPool2d, MaxPosition2d, MaxUnpool2d};
-pub use prelu::PRelu;
-pub use reshape::Reshape;
-pub use resize::{ResizeBilinear, ResizeNearest};
-pub use row_chain::{Frame, RowChain, Stage};
-pub use softmax::Softmax;
-pub use sub::Sub;
-pub use table::Table;
-pub use tiles::Layout;
-pub use winograd::WinogradConv2d;
-
-/// One operator with all its parameters, ready to run.
-pub trait Kernel {
-    /// Reads its inputs from `mem` and writes its outputs to `mem`, with the instructions that `isa` grants.
-    ///
-    /// The result does not depend on `isa`. Where it does not [fit](Kernel::fits), nothing is written, and a debug assertion fails.
-    fn run(&self, mem: &Memory<'_>, isa: Isa);
-
-    /// Whether [`Kernel::run`] computes: all operands lie in `mem`, and the parameters fit together. The answer does not depend on what the
-    /// bytes of `mem` are, and none of them is written.
-    fn fits(&self, mem: &Memory<'_>) -> bool;
-}
+pub use schedule::threads;
+pub use schedule::{by_rows, row_chain};
 
 /// Compiles and runs the examples of the specification.
 #[cfg(doctest)]

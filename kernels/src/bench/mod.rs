@@ -1,0 +1,3 @@
+//! Measurements that speed is compared with.
+
+pub mod peak;

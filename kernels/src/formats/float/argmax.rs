@@ -1,0 +1,56 @@
+//! The class of each pixel.
+
+use super::Float;
+use crate::{
+    Isa, Kernel, Memory, Operand,
+    base::memory::{In, Out},
+};
+
+/// `out[y, x] = argmax over c of in[y, x, c]`, a byte. 1 to 128 channels, labels 0 to 127.
+///
+/// From the first channel on, a number wins that is greater than the one before it that won: the first of equal ones, zeros of both signs
+/// among them. What is not a number wins only as the first, and then for good.
+#[derive(Clone, Copy, Debug)]
+pub struct ArgMaxFloat {
+    /// Scores, `[h, w, classes]`.
+    pub input: Operand,
+    /// Labels, `[h, w, 1]`, bytes.
+    pub output: Operand,
+    /// Type of `input`.
+    pub float: Float,
+}
+
+impl Kernel for ArgMaxFloat {
+    fn run(&self, mem: &Memory<'_>, _: Isa) {
+        let Some((input, out, classes)) = self.views(mem) else {
+            debug_assert!(false, "operands outside memory, shapes that differ, or no or too many classes");
+            return;
+        };
+        let [h, w, _] = out.shape();
+        for i in 0..h * w {
+            let scores = input.nth(i);
+            let ([mut best], mut label) = (self.float.block::<1>(scores, 0), 0);
+            for class in 1..classes {
+                let [score] = self.float.block::<1>(scores, class);
+                if score > best {
+                    (best, label) = (score, class);
+                }
+            }
+            out.nth(i).iter().for_each(|cell| cell.set(label as i8));
+        }
+    }
+
+    fn fits(&self, mem: &Memory<'_>) -> bool {
+        self.views(mem).is_some()
+    }
+}
+
+impl ArgMaxFloat {
+    /// Input, output, and how many classes there are.
+    fn views<'m>(&self, mem: &Memory<'m>) -> Option<(In<'m>, Out<'m>, usize)> {
+        let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
+        let [h, w, bytes] = input.shape();
+        let classes = self.float.count(bytes)?;
+        (out.shape() == [h, w, 1] && (1..=128).contains(&classes)).then_some((input, out, classes))
+    }
+}

@@ -1,0 +1,165 @@
+//! One operand, element by element: clamp, another type, factor and offset or slope of each channel.
+
+use super::{
+    Float, Range, fused, number,
+    rows::{Map, Mapping, by_pixels},
+};
+use crate::{Memory, Operand, base::memory::constants};
+
+/// An element takes about as long as so many multiply-accumulates of a convolution.
+const ELEMENT: usize = 8;
+
+/// `out = range.clamp(in)`. `output` may be the same view as `input` if both have one type.
+#[derive(Clone, Copy, Debug)]
+pub struct ClampFloat {
+    /// What to map.
+    pub input: Operand,
+    /// Result, of the same height, width and channels.
+    pub output: Operand,
+    /// Types of `input`, `output`.
+    pub types: [Float; 2],
+    /// The bounds.
+    pub range: Range,
+}
+
+struct Clamp(Range);
+
+impl Mapping for Clamp {
+    const BY_CHANNEL: bool = false;
+
+    #[inline(always)]
+    fn of<const N: usize>(&self, _: usize, mut numbers: [f32; N]) -> [f32; N] {
+        for x in &mut numbers {
+            *x = self.0.clamp(*x);
+        }
+        numbers
+    }
+}
+
+impl ClampFloat {
+    fn walk<'m>(&self, mem: &Memory<'m>) -> Option<Map<'m, Clamp>> {
+        Map::new(mem, [&self.input, &self.output], self.types, Clamp(self.range))
+    }
+}
+
+by_pixels!(ClampFloat, input, input, work: ELEMENT, in place: true);
+
+/// `in` as a number of another type: the nearest one, ties to even. What is not a number becomes [`number`]'s.
+#[derive(Clone, Copy, Debug)]
+pub struct CastFloat {
+    /// What to convert.
+    pub input: Operand,
+    /// Result, of the same height, width and channels.
+    pub output: Operand,
+    /// Types of `input`, `output`.
+    pub types: [Float; 2],
+}
+
+struct Cast;
+
+impl Mapping for Cast {
+    const BY_CHANNEL: bool = false;
+
+    #[inline(always)]
+    fn of<const N: usize>(&self, _: usize, mut numbers: [f32; N]) -> [f32; N] {
+        for x in &mut numbers {
+            *x = number(*x);
+        }
+        numbers
+    }
+}
+
+impl CastFloat {
+    fn walk<'m>(&self, mem: &Memory<'m>) -> Option<Map<'m, Cast>> {
+        Map::new(mem, [&self.input, &self.output], self.types, Cast)
+    }
+}
+
+by_pixels!(CastFloat, input, input, work: ELEMENT, in place: true);
+
+/// `out = range.clamp(fused(in, scale, offset))`, with a factor and an offset for every channel: a batch normalisation that follows no
+/// convolution. `output` may be the same view as `input` if both have one type.
+#[derive(Clone, Copy, Debug)]
+pub struct ScaleFloat<'a> {
+    /// What to map.
+    pub input: Operand,
+    /// Result, of the same height, width and channels.
+    pub output: Operand,
+    /// Types of `input`, `output`.
+    pub types: [Float; 2],
+    /// A factor per channel.
+    pub scale: &'a [f32],
+    /// An offset per channel.
+    pub offset: &'a [f32],
+    /// Fused activation.
+    pub range: Range,
+}
+
+struct Scale<'a> {
+    scale: &'a [f32],
+    offset: &'a [f32],
+    range: Range,
+}
+
+impl Mapping for Scale<'_> {
+    const BY_CHANNEL: bool = true;
+
+    #[inline(always)]
+    fn of<const N: usize>(&self, first: usize, mut numbers: [f32; N]) -> [f32; N] {
+        let (scale, offset) =
+            (constants::<f32, N>(self.scale, first), constants::<f32, N>(self.offset, first));
+        for i in 0..N {
+            numbers[i] = self.range.clamp(fused(numbers[i], scale[i], offset[i]));
+        }
+        numbers
+    }
+}
+
+impl<'a> ScaleFloat<'a> {
+    fn walk<'m>(&self, mem: &Memory<'m>) -> Option<Map<'m, Scale<'a>>> {
+        let Self { scale, offset, range, .. } = *self;
+        Map::new(mem, [&self.input, &self.output], self.types, Scale { scale, offset, range })
+            .filter(|map| scale.len() >= map.channels() && offset.len() >= map.channels())
+    }
+}
+
+by_pixels!(ScaleFloat<'a>, input, input, work: ELEMENT, in place: true);
+
+/// `x` where not negative, else `slope * x`, with a slope for every channel. What is not a number becomes [`number`]'s.
+///
+/// `output` may be the same view as `input` if both have one type.
+#[derive(Clone, Copy, Debug)]
+pub struct PReluFloat<'a> {
+    /// What to map.
+    pub input: Operand,
+    /// Result, of the same height, width and channels.
+    pub output: Operand,
+    /// Types of `input`, `output`.
+    pub types: [Float; 2],
+    /// One per channel.
+    pub slopes: &'a [f32],
+}
+
+struct Slopes<'a>(&'a [f32]);
+
+impl Mapping for Slopes<'_> {
+    const BY_CHANNEL: bool = true;
+
+    #[inline(always)]
+    fn of<const N: usize>(&self, first: usize, mut numbers: [f32; N]) -> [f32; N] {
+        let slopes = constants::<f32, N>(self.0, first);
+        for (x, slope) in numbers.iter_mut().zip(slopes) {
+            *x = number(if *x >= 0.0 { *x } else { slope * *x });
+        }
+        numbers
+    }
+}
+
+impl<'a> PReluFloat<'a> {
+    fn walk<'m>(&self, mem: &Memory<'m>) -> Option<Map<'m, Slopes<'a>>> {
+        Map::new(mem, [&self.input, &self.output], self.types, Slopes(self.slopes))
+            .filter(|map| self.slopes.len() >= map.channels())
+    }
+}
+
+by_pixels!(PReluFloat<'a>, input, input, work: ELEMENT, in place: true);

@@ -1,0 +1,353 @@
+//! Pooling: largest value and mean of windows, mean of the image.
+
+use super::{
+    Float, Range, half,
+    rows::{by_types, by_windows, in_lanes},
+};
+use crate::{
+    Isa, Kernel, Memory, Operand,
+    base::{
+        isa::Vectorize,
+        memory::{In, Out, in_blocks},
+    },
+    ops::pool::{
+        average::{padded_len, sum_fits},
+        global::PIXELS,
+        window,
+    },
+    schedule::by_rows::{elements, positive},
+};
+use core::ops;
+
+/// Bits of the half.
+const INFINITY: i16 = 0x7c00;
+
+/// A comparison takes about as long as so many multiply-accumulates of a convolution.
+const COMPARISON: u32 = 4;
+
+/// Largest number of each window.
+///
+/// Windows are clipped to the image. In each, from minus infinity on, row by row: `largest = x if x > largest else largest`. So what is
+/// not a number is passed over, of zeros of both signs the first is taken, and a window of nothing else gives minus infinity. Then
+/// `out = range.clamp(largest)`.
+#[derive(Clone, Copy, Debug)]
+pub struct MaxPool2dFloat {
+    /// `[h, w, c]`.
+    pub input: Operand,
+    /// `[oh, ow, c]`.
+    pub output: Operand,
+    /// Types of `input`, `output`.
+    pub types: [Float; 2],
+    /// Rows, columns.
+    pub kernel: [u32; 2],
+    /// Rows, columns.
+    pub stride: [u32; 2],
+    /// Above, to the left.
+    pub padding: [u32; 2],
+    /// Fused activation.
+    pub range: Range,
+}
+
+/// The views of a pool, and how many numbers a pixel has.
+fn views<'m>(
+    mem: &Memory<'m>,
+    [input, output]: [&Operand; 2],
+    types: [Float; 2],
+) -> Option<(In<'m>, Out<'m>, usize)> {
+    let (input, out) = (mem.read(input)?, mem.write(output)?);
+    let channels = types[0].count(input.shape()[2])?;
+    (types[1].count(out.shape()[2])? == channels).then_some((input, out, channels))
+}
+
+struct Largest<'m> {
+    pool: MaxPool2dFloat,
+    input: In<'m>,
+    out: Out<'m>,
+    channels: usize,
+}
+
+impl MaxPool2dFloat {
+    fn walk<'m>(&self, mem: &Memory<'m>) -> Option<Largest<'m>> {
+        let (input, out, channels) = views(mem, [&self.input, &self.output], self.types)?;
+        positive(&[self.kernel, self.stride]).then_some(Largest { pool: *self, input, out, channels })
+    }
+}
+
+impl Largest<'_> {
+    #[inline(always)]
+    fn each(&self, types: [Float; 2]) {
+        let Self { pool, input, out, channels } = *self;
+        let ([h, w, _], [oh, ow, _]) = (input.shape(), out.shape());
+        let [kh, kw] = pool.kernel.map(|d| d as usize);
+        let [sh, sw] = pool.stride.map(|d| d as usize);
+        let [ph, pw] = pool.padding.map(|d| d as usize);
+        for oy in 0..oh {
+            let rows = window(oy, kh, sh, ph, h);
+            for ox in 0..ow {
+                let columns = window(ox, kw, sw, pw, w);
+                let (at, window) = ([oy, ox], [&rows, &columns]);
+                // A pixel is found as often as there are blocks: where vectors are, large ones.
+                if cfg!(target_pointer_width = "64") {
+                    in_blocks!(first in channels, N => { self.largest::<N>(types, at, window, first); });
+                } else {
+                    in_lanes!(first in channels, N => { self.largest::<N>(types, at, window, first); });
+                }
+            }
+        }
+    }
+
+    /// `N` channels from `first` on of the output pixel `at`, whose window has these rows and columns.
+    #[inline(always)]
+    fn largest<const N: usize>(
+        &self,
+        [from, to]: [Float; 2],
+        [oy, ox]: [usize; 2],
+        [rows, columns]: [&ops::Range<usize>; 2],
+        first: usize,
+    ) {
+        if from == Float::F16 {
+            let halves = self.largest_half::<N>([rows, columns], first);
+            let largest = half::to_f32s(halves).map(|l| self.pool.range.clamp(l));
+            return to.put(self.out.pixel(oy, ox), first, largest);
+        }
+        let mut largest = [f32::NEG_INFINITY; N];
+        for y in rows.clone() {
+            for x in columns.clone() {
+                let values = from.block::<N>(self.input.pixel(y, x), first);
+                for (l, v) in largest.iter_mut().zip(values) {
+                    *l = if v > *l { v } else { *l };
+                }
+            }
+        }
+        for l in &mut largest {
+            *l = self.pool.range.clamp(*l);
+        }
+        to.put(self.out.pixel(oy, ox), first, largest);
+    }
+
+    /// The largest halves of a window, compared as integers: twice as many fit a vector, and nothing is converted.
+    #[inline(always)]
+    fn largest_half<const N: usize>(&self, window: [&ops::Range<usize>; 2], first: usize) -> [u16; N] {
+        const NEGATIVE_INFINITY: i16 = half::from_f32(f32::NEG_INFINITY) as i16;
+        if cfg!(target_pointer_width = "64")
+            && let Some(largest) = self.largest_positive(window, first)
+        {
+            return largest;
+        }
+        let (mut largest, mut keys) = ([NEGATIVE_INFINITY; N], [-INFINITY; N]);
+        self.each_half::<N>(window, first, |halves| {
+            for i in 0..N {
+                let (magnitude, sign) = (halves[i] & 0x7fff, halves[i] >> 15);
+                // In the order of the values, zeros of both signs alike; what is not a number is below all.
+                let key = (magnitude ^ sign).wrapping_sub(sign);
+                let key = if magnitude > INFINITY { i16::MIN } else { key };
+                // By masks: compilers keep them in vectors.
+                let greater = if key > keys[i] { -1 } else { 0 };
+                keys[i] = keys[i].max(key);
+                largest[i] = halves[i] & greater | largest[i] & !greater;
+            }
+        });
+        largest.map(|l| l as u16)
+    }
+
+    /// The same where nothing is negative and everything a number, as after a ReLU: bits are in the order of the values. Pays where vectors are.
+    #[inline(always)]
+    fn largest_positive<const N: usize>(
+        &self,
+        window: [&ops::Range<usize>; 2],
+        first: usize,
+    ) -> Option<[u16; N]> {
+        let (mut largest, mut least) = ([-1i16; N], [INFINITY; N]);
+        self.each_half::<N>(window, first, |halves| {
+            for i in 0..N {
+                largest[i] = largest[i].max(halves[i]);
+                least[i] = least[i].min(halves[i]);
+            }
+        });
+        let [greatest, smallest] =
+            [largest.into_iter().fold(-1, i16::max), least.into_iter().fold(0, i16::min)];
+        // Nothing negative, nothing that is not a number, and not nothing.
+        (smallest >= 0 && (0..=INFINITY).contains(&greatest)).then(|| largest.map(|l| l as u16))
+    }
+
+    /// `N` halves from channel `first` on of every pixel of a window.
+    #[inline(always)]
+    fn each_half<const N: usize>(
+        &self,
+        [rows, columns]: [&ops::Range<usize>; 2],
+        first: usize,
+        mut each: impl FnMut([i16; N]),
+    ) {
+        for y in rows.clone() {
+            for x in columns.clone() {
+                each(self.input.pixel(y, x).pairs::<N>(first.saturating_mul(2)).map(i16::from_le_bytes));
+            }
+        }
+    }
+}
+
+impl Vectorize for Largest<'_> {
+    const WIDE: bool = false;
+
+    #[inline(always)]
+    fn run(self) {
+        let types = self.pool.types;
+        by_types!(types => self.each(types));
+    }
+}
+
+by_windows!(MaxPool2dFloat, work: |pool| elements([pool.kernel[0], pool.kernel[1], COMPARISON]));
+
+/// Mean of each window.
+///
+/// The cells of the image are added to +0 one after the other, row by row, and the sum is divided by the number of cells, as a number in
+/// single precision. With `count_padding`, cells in the padding count too (PyTorch's `count_include_pad`). A window without cells gives
+/// +0. Then `out = range.clamp(mean)`.
+#[derive(Clone, Copy, Debug)]
+pub struct AveragePool2dFloat {
+    /// `[h, w, c]`.
+    pub input: Operand,
+    /// `[oh, ow, c]`.
+    pub output: Operand,
+    /// Types of `input`, `output`.
+    pub types: [Float; 2],
+    /// Rows, columns.
+    pub kernel: [u32; 2],
+    /// Rows, columns.
+    pub stride: [u32; 2],
+    /// Above, to the left.
+    pub padding: [u32; 2],
+    /// Below, to the right: only to count cells with `count_padding`.
+    pub padding_end: [u32; 2],
+    /// Whether cells in the padding take part.
+    pub count_padding: bool,
+    /// Fused activation.
+    pub range: Range,
+}
+
+struct Means<'m> {
+    pool: AveragePool2dFloat,
+    input: In<'m>,
+    out: Out<'m>,
+    channels: usize,
+}
+
+impl AveragePool2dFloat {
+    fn means<'m>(&self, mem: &Memory<'m>) -> Option<Means<'m>> {
+        let (input, out, channels) = views(mem, [&self.input, &self.output], self.types)?;
+        sum_fits(self.kernel, self.stride).then_some(Means { pool: *self, input, out, channels })
+    }
+}
+
+impl Kernel for AveragePool2dFloat {
+    fn run(&self, mem: &Memory<'_>, isa: Isa) {
+        match self.means(mem) {
+            Some(means) => isa.vectorize(means),
+            None => debug_assert!(false, "operands outside memory, or windows of no or too many cells"),
+        }
+    }
+
+    fn fits(&self, mem: &Memory<'_>) -> bool {
+        self.means(mem).is_some()
+    }
+}
+
+impl Means<'_> {
+    #[inline(always)]
+    fn each(&self, [from, to]: [Float; 2]) {
+        let Self { pool, input, out, channels } = *self;
+        let ([h, w, _], [oh, ow, _]) = (input.shape(), out.shape());
+        let [kh, kw] = pool.kernel.map(|d| d as usize);
+        let [sh, sw] = pool.stride.map(|d| d as usize);
+        let [ph, pw] = pool.padding.map(|d| d as usize);
+        let [eh, ew] = pool.padding_end.map(|d| d as usize);
+        let padded_h = h.saturating_add(ph).saturating_add(eh);
+        let padded_w = w.saturating_add(pw).saturating_add(ew);
+        for oy in 0..oh {
+            let rows = window(oy, kh, sh, ph, h);
+            for ox in 0..ow {
+                let columns = window(ox, kw, sw, pw, w);
+                let count = if pool.count_padding {
+                    padded_len(oy, kh, sh, padded_h).wrapping_mul(padded_len(ox, kw, sw, padded_w))
+                } else {
+                    rows.len().wrapping_mul(columns.len())
+                };
+                // Where there are no cells, the sum is 0.
+                let count = count.max(1) as f32;
+                let cells = out.pixel(oy, ox);
+                in_lanes!(first in channels, N => {
+                    let mut sums = [0.0; N];
+                    for y in rows.clone() {
+                        for x in columns.clone() {
+                            let values = from.block::<N>(input.pixel(y, x), first);
+                            for (sum, v) in sums.iter_mut().zip(values) {
+                                *sum += v;
+                            }
+                        }
+                    }
+                    for sum in &mut sums {
+                        *sum = pool.range.clamp(*sum / count);
+                    }
+                    to.put(cells, first, sums);
+                });
+            }
+        }
+    }
+}
+
+impl Vectorize for Means<'_> {
+    const WIDE: bool = false;
+
+    #[inline(always)]
+    fn run(self) {
+        let types = self.pool.types;
+        by_types!(types => self.each(types));
+    }
+}
+
+/// Mean over the image: a window of all its pixels, as [`AveragePool2dFloat`] has it.
+#[derive(Clone, Copy, Debug)]
+pub struct GlobalAveragePoolFloat {
+    /// `[h, w, c]`.
+    pub input: Operand,
+    /// `[1, 1, c]`.
+    pub output: Operand,
+    /// Types of `input`, `output`.
+    pub types: [Float; 2],
+    /// Fused activation.
+    pub range: Range,
+}
+
+impl GlobalAveragePoolFloat {
+    fn means<'m>(&self, mem: &Memory<'m>) -> Option<Means<'m>> {
+        let Self { input, output, types, range } = *self;
+        let pool = AveragePool2dFloat {
+            input,
+            output,
+            types,
+            kernel: [input.shape[0], input.shape[1]],
+            stride: [1, 1],
+            padding: [0, 0],
+            padding_end: [0, 0],
+            count_padding: false,
+            range,
+        };
+        let (input, out, channels) = views(mem, [&input, &output], types)?;
+        let [h, w, _] = input.shape();
+        let fits = out.shape()[..2] == [1, 1] && PIXELS.contains(&(h * w));
+        fits.then_some(Means { pool, input, out, channels })
+    }
+}
+
+impl Kernel for GlobalAveragePoolFloat {
+    fn run(&self, mem: &Memory<'_>, isa: Isa) {
+        match self.means(mem) {
+            Some(means) => isa.vectorize(means),
+            None => debug_assert!(false, "operands outside memory, or shapes that do not fit together"),
+        }
+    }
+
+    fn fits(&self, mem: &Memory<'_>) -> bool {
+        self.means(mem).is_some()
+    }
+}

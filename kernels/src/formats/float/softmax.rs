@@ -1,0 +1,98 @@
+//! Softmax over channels.
+
+use super::{Float, exp::exp, number, rows::in_lanes};
+use crate::{
+    Isa, Kernel, Memory, Operand,
+    base::{
+        isa::Vectorize,
+        memory::{In, Out},
+    },
+};
+
+/// `out = softmax over c of in`. `output` may be the same view as `input` if both have one type.
+///
+/// ```text
+/// m = the largest of x, from minus infinity on: m = x if x > m else m
+/// s = +0; for c: s = s + exp(x - m)         in this order
+/// out = exp(x - m) / s                      what is not a number becomes `number`'s
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct SoftmaxFloat {
+    /// Scores, `[h, w, classes]`.
+    pub input: Operand,
+    /// Probabilities, of the same height, width and channels.
+    pub output: Operand,
+    /// Types of `input`, `output`.
+    pub types: [Float; 2],
+}
+
+struct Walk<'m> {
+    input: In<'m>,
+    out: Out<'m>,
+    types: [Float; 2],
+    channels: usize,
+}
+
+impl Kernel for SoftmaxFloat {
+    fn run(&self, mem: &Memory<'_>, isa: Isa) {
+        match self.walk(mem) {
+            Some(walk) => isa.vectorize(walk),
+            None => debug_assert!(false, "operands outside memory, or shapes that differ"),
+        }
+    }
+
+    fn fits(&self, mem: &Memory<'_>) -> bool {
+        self.walk(mem).is_some()
+    }
+}
+
+impl SoftmaxFloat {
+    fn walk<'m>(&self, mem: &Memory<'m>) -> Option<Walk<'m>> {
+        let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
+        let ([h, w, bytes], [oh, ow, out_bytes]) = (input.shape(), out.shape());
+        let (types, channels) = (self.types, self.types[0].count(bytes)?);
+        let same = [h, w, channels] == [oh, ow, types[1].count(out_bytes)?];
+        same.then_some(Walk { input, out, types, channels })
+    }
+}
+
+impl Vectorize for Walk<'_> {
+    const WIDE: bool = false;
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { input, out, types: [from, to], channels } = self;
+        let [h, w, _] = out.shape();
+        for i in 0..h * w {
+            let (cells, scores) = (out.nth(i), input.nth(i));
+            let mut largest = f32::NEG_INFINITY;
+            in_lanes!(first in channels, N => {
+                for x in from.block::<N>(scores, first) {
+                    largest = if x > largest { x } else { largest };
+                }
+            });
+            let mut sum = 0.0;
+            in_lanes!(first in channels, N => {
+                let powers = powers(from.block::<N>(scores, first), largest);
+                for power in powers {
+                    sum += power;
+                }
+            });
+            in_lanes!(first in channels, N => {
+                let mut block = powers(from.block::<N>(scores, first), largest);
+                for power in &mut block {
+                    *power = number(*power / sum);
+                }
+                to.put(cells, first, block);
+            });
+        }
+    }
+}
+
+#[inline(always)]
+fn powers<const N: usize>(mut scores: [f32; N], largest: f32) -> [f32; N] {
+    for x in &mut scores {
+        *x = exp(*x - largest);
+    }
+    scores
+}

@@ -1,0 +1,289 @@
+//! Convolution with 16-bit input, output or both.
+
+use super::{Bounds, Width, constants, rescale};
+use crate::{
+    Isa, Memory, Multiplier, Operand, Region,
+    base::{
+        isa::Vectorize,
+        memory::{Channels, In, Out, in_blocks},
+    },
+    schedule::by_rows::{
+        self, ByRows, Reach, Windowed, covered, elements, padding_above, positive, spread_above,
+    },
+};
+use core::ops::Range;
+
+/// A product takes about as long as so many multiply-accumulates of an int8 convolution.
+const PRODUCT: u32 = 8;
+
+/// Convolution, dense, grouped, depthwise or transposed: TensorFlow Lite's `16x8` where both operands have 16 bits and weights 8.
+///
+/// ```text
+/// sum = bias + sum over taps and channels of w (x - z_in)        64 bits; taps in the padding add nothing
+/// out = bounds(rescale(sum))                                     `rescale` of s_in s_w / s_out
+/// ```
+///
+/// Weights of 16 bits are `256 w + w_low`; then `sum = 256 (bias + sum of w (x - z_in)) + sum of w_low (x - z_in)`, and `s_w` is the scale of
+/// that whole.
+#[derive(Clone, Copy, Debug)]
+pub struct Conv2dInt16<'a> {
+    /// `[h, w, c]`.
+    pub input: Operand,
+    /// `[oh, ow, oc]`.
+    pub output: Operand,
+    /// Widths of `input`, `output`.
+    pub widths: [Width; 2],
+    /// Rows, columns.
+    pub kernel: [u32; 2],
+    /// Rows, columns.
+    pub stride: [u32; 2],
+    /// Rows, columns.
+    pub dilation: [u32; 2],
+    /// Above, to the left.
+    pub padding: [u32; 2],
+    /// Whether the convolution is transposed: each input pixel reaches `kernel` output pixels, `stride` apart, of which `padding` are
+    /// cropped above and to the left. Without dilation then.
+    pub transposed: bool,
+    /// Groups, which divide `c` and `oc`.
+    pub groups: u32,
+    /// `[oc][kh][kw][c / groups]`; where there are `c = oc` groups of one channel, `[kh][kw][c]`.
+    pub weights: &'a [i8],
+    /// The lower eight bits of 16-bit weights, in the same order; empty where weights have 8.
+    pub weights_low: &'a [i8],
+    /// `oc` values.
+    pub bias: &'a [i32],
+    /// `oc` mantissas.
+    pub mantissa: &'a [i32],
+    /// `oc` shifts.
+    pub shift: &'a [i8],
+    /// Zero point of `input`; 0 at 16 bits.
+    pub input_zero_point: i32,
+    /// Zero point and clamp of the output.
+    pub bounds: Bounds,
+}
+
+struct Walk<'k, 'm> {
+    conv: Conv2dInt16<'k>,
+    input: In<'m>,
+    out: Out<'m>,
+    /// Of the input, of the output.
+    channels: [usize; 2],
+    /// The same of a group.
+    of_group: [usize; 2],
+    groups: usize,
+}
+
+/// Filters whose sums are made at once.
+const FILTERS: usize = 4;
+
+impl<'k> Conv2dInt16<'k> {
+    fn walk<'m>(&self, mem: &Memory<'m>) -> Option<Walk<'k, 'm>> {
+        let check = |ok: bool| ok.then_some(());
+        let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
+        let channels @ [c, oc] =
+            [self.widths[0].codes(input.shape()[2])?, self.widths[1].codes(out.shape()[2])?];
+        let groups = self.groups as usize;
+        check(positive(&[self.kernel, self.stride, self.dilation]))?;
+        check(!self.transposed || self.dilation == [1, 1])?;
+        check(c.checked_rem(groups) == Some(0) && oc.checked_rem(groups) == Some(0))?;
+        let taps = (self.kernel[0] as usize).checked_mul(self.kernel[1] as usize)?;
+        let of_group = [c.checked_div(groups)?, oc.checked_div(groups)?];
+        let weights = taps.checked_mul(of_group[0])?.checked_mul(oc)?;
+        check(self.weights.len() >= weights)?;
+        check(self.weights_low.is_empty() || self.weights_low.len() >= weights)?;
+        check(self.bias.len() >= oc && self.mantissa.len() >= oc && self.shift.len() >= oc)?;
+        for (axis, size) in out.shape()[..2].iter().enumerate() {
+            let reach =
+                (self.kernel[axis] as u64).saturating_sub(1).checked_mul(self.dilation[axis] as u64)?;
+            let last = (*size as u64).saturating_sub(1).checked_mul(self.stride[axis] as u64)?;
+            check(last.checked_add(reach)? <= i32::MAX as u64 && self.padding[axis] <= i32::MAX as u32)?;
+        }
+        check(self.bounds.fits(self.widths[1]))?;
+        Some(Walk { conv: *self, input, out, channels, of_group, groups })
+    }
+
+    #[inline(always)]
+    fn multiplier(&self, channel: usize) -> Multiplier {
+        let ([mantissa], [shift]) = (constants(self.mantissa, channel), constants(self.shift, channel));
+        Multiplier { mantissa, shift: i32::from(shift) }
+    }
+}
+
+impl Walk<'_, '_> {
+    /// Every tap of output pixel `[oy, ox]` that lies in the image: its index and its channels.
+    #[inline(always)]
+    fn taps(&self, [oy, ox]: [usize; 2], mut each: impl FnMut(usize, Channels<'_>)) {
+        let [kh, kw] = self.conv.kernel.map(|d| d as usize);
+        let [h, w, _] = self.input.shape();
+        for ky in 0..kh {
+            let Some(y) = self.meets(oy, ky, 0).filter(|y| *y < h) else { continue };
+            for kx in 0..kw {
+                if let Some(x) = self.meets(ox, kx, 1).filter(|x| *x < w) {
+                    each(ky * kw + kx, self.input.pixel(y, x));
+                }
+            }
+        }
+    }
+
+    /// The row (or column) of the input that tap `k` of output row `o` meets; it may lie outside.
+    #[inline(always)]
+    fn meets(&self, o: usize, k: usize, axis: usize) -> Option<usize> {
+        let conv = &self.conv;
+        let [stride, dilation, padding] =
+            [conv.stride[axis], conv.dilation[axis], conv.padding[axis]].map(|d| d as usize);
+        if conv.transposed {
+            let from = (o + padding).checked_sub(k)?;
+            return (from.checked_rem(stride)? == 0).then(|| from / stride);
+        }
+        (o * stride + k * dilation).checked_sub(padding)
+    }
+
+    /// Sums of `weights` of filters `filter..filter + F` of one group at one pixel.
+    #[inline(always)]
+    fn dense<const F: usize>(&self, weights: &[i8], at: [usize; 2], filter: usize, group: usize) -> [i64; F] {
+        let conv = &self.conv;
+        let channels = self.of_group[0];
+        let row = conv.kernel[0] as usize * conv.kernel[1] as usize * channels;
+        let mut sums = [0i64; F];
+        self.taps(at, |tap, pixel| {
+            in_blocks!(first in channels, N => {
+                let x = conv.widths[0].block::<N>(pixel, group * channels + first);
+                let x = x.map(|x| x.wrapping_sub(conv.input_zero_point));
+                for (f, sum) in sums.iter_mut().enumerate() {
+                    let w: [i8; N] = constants(weights, (filter + f) * row + tap * channels + first);
+                    let mut part = 0i32;
+                    for i in 0..N {
+                        part = part.wrapping_add(w[i] as i32 * x[i]);
+                    }
+                    *sum = sum.wrapping_add(part as i64);
+                }
+            });
+        });
+        sums
+    }
+
+    /// Sums of `weights` of `N` filters of one channel each at one pixel.
+    #[inline(always)]
+    fn depthwise<const N: usize>(&self, weights: &[i8], at: [usize; 2], first: usize) -> [i64; N] {
+        let (conv, [channels, _]) = (&self.conv, self.channels);
+        let mut sums = [0i64; N];
+        self.taps(at, |tap, pixel| {
+            let x = conv.widths[0].block::<N>(pixel, first);
+            let w: [i8; N] = constants(weights, tap * channels + first);
+            for i in 0..N {
+                let product = w[i] as i32 * x[i].wrapping_sub(conv.input_zero_point);
+                sums[i] = sums[i].wrapping_add(product as i64);
+            }
+        });
+        sums
+    }
+
+    /// Completes the sums of `sums_of` some weights of filters `filter..filter + F`, and stores the results.
+    #[inline(always)]
+    fn store<const F: usize>(
+        &self,
+        [oy, ox]: [usize; 2],
+        filter: usize,
+        sums_of: impl Fn(&[i8]) -> [i64; F],
+    ) {
+        let conv = &self.conv;
+        let mut sums = sums_of(conv.weights);
+        let bias: [i32; F] = constants(conv.bias, filter);
+        for (sum, bias) in sums.iter_mut().zip(bias) {
+            *sum = sum.wrapping_add(bias as i64);
+        }
+        if !conv.weights_low.is_empty() {
+            for (sum, low) in sums.iter_mut().zip(sums_of(conv.weights_low)) {
+                *sum = sum.wrapping_mul(256).wrapping_add(low);
+            }
+        }
+        let mut codes = [0; F];
+        for (f, (code, sum)) in codes.iter_mut().zip(sums).enumerate() {
+            *code = conv.bounds.clamp(rescale(sum, conv.multiplier(filter + f)));
+        }
+        conv.widths[1].put(self.out.pixel(oy, ox), filter, codes);
+    }
+}
+
+impl Vectorize for Walk<'_, '_> {
+    #[inline(always)]
+    fn run(self) {
+        let ([oh, ow, _], [c, _], [inside, outside]) = (self.out.shape(), self.channels, self.of_group);
+        for at in (0..oh).flat_map(|oy| (0..ow).map(move |ox| [oy, ox])) {
+            if inside == 1 && outside == 1 {
+                in_blocks!(first in c, N => {
+                    self.store::<N>(at, first, |weights| self.depthwise(weights, at, first));
+                });
+                continue;
+            }
+            for group in 0..self.groups {
+                let (mut filter, end) = (group * outside, (group + 1) * outside);
+                while filter + FILTERS <= end {
+                    self.store::<FILTERS>(at, filter, |weights| self.dense(weights, at, filter, group));
+                    filter += FILTERS;
+                }
+                while filter < end {
+                    self.store::<1>(at, filter, |weights| self.dense(weights, at, filter, group));
+                    filter += 1;
+                }
+            }
+        }
+    }
+}
+
+crate::schedule::kernel!(Conv2dInt16<'a>);
+
+// SAFETY: a part writes its rows of the output and reads the input and the constants.
+unsafe impl ByRows for Conv2dInt16<'_> {
+    fn output(&self) -> Operand {
+        self.output
+    }
+
+    fn reads(&self) -> [Operand; 2] {
+        [self.input; 2]
+    }
+
+    fn work(&self) -> usize {
+        let taps = elements([self.kernel[0], self.kernel[1], PRODUCT]);
+        let filter = taps.saturating_mul(self.input.shape[2] as usize);
+        filter.saturating_mul(elements(self.output.shape)).checked_div(self.groups as usize).unwrap_or(0)
+    }
+
+    fn fits(&self, mem: &Memory<'_>) -> bool {
+        self.walk(mem).is_some()
+    }
+
+    fn part(&self, rows: Range<usize>, index: usize) -> Self {
+        by_rows::part(self, rows, index)
+    }
+
+    #[cfg_attr(target_pointer_width = "32", inline(always))]
+    fn alone(&self, mem: &Memory<'_>, isa: Isa) {
+        match self.walk(mem) {
+            Some(walk) => isa.vectorize(walk),
+            None => debug_assert!(false, "parameters of a convolution do not fit together"),
+        }
+    }
+}
+
+impl Windowed for Conv2dInt16<'_> {
+    fn reach(&self) -> Reach {
+        if self.transposed {
+            return Reach::Spread { rows: self.kernel[0], stride: self.stride[0], padding: self.padding[0] };
+        }
+        Reach::Window {
+            rows: covered(self.kernel[0], self.dilation[0]),
+            stride: self.stride[0],
+            padding: self.padding[0],
+        }
+    }
+
+    fn over(&self, row: usize, reads: [Operand; 2], output: Operand, _: Region) -> Self {
+        let above = if self.transposed {
+            spread_above(self.reach(), row)
+        } else {
+            padding_above(row, self.stride[0], self.padding[0])
+        };
+        Self { input: reads[0], output, padding: [above, self.padding[1]], ..*self }
+    }
+}

@@ -1,0 +1,124 @@
+//! Functions of one value, from tables.
+
+use super::{Width, constants};
+use crate::{
+    Isa, Memory, Operand, Region,
+    base::memory::{In, Out},
+    schedule::by_rows::{self, ByRows, Reach, Windowed, elements},
+};
+use core::ops::Range;
+
+/// To look up an element takes about as long as so many multiply-accumulates of a convolution.
+const LOOK_UP: usize = 48;
+
+/// Entries for 16-bit input: one for every 128 codes, and one behind the last.
+pub const ENTRIES: usize = 513;
+
+/// A function of one value, from or to 16 bits.
+///
+/// From 8 bits, `y = table[in + 128]` of 256 entries. From 16 bits, TensorFlow Lite's `LUTLookup`: the line between two of 513
+/// entries, 128 codes apart.
+///
+/// ```text
+/// i = 256 + floor(in / 128), o = in mod 128
+/// y = table[i] + floor((o (table[i + 1] - table[i]) + 64) / 128)
+/// ```
+///
+/// A 16-bit output is `y`; an 8-bit one is `clamp(floor((y + 128) / 256), -128, 127)`, so that the table has eight bits behind the point.
+///
+/// `output` may be the same view as `input` if both have one width.
+#[derive(Clone, Copy, Debug)]
+pub struct TableInt16<'a> {
+    /// What to map.
+    pub input: Operand,
+    /// Result, of the same height, width and channels.
+    pub output: Operand,
+    /// Widths of `input`, `output`.
+    pub widths: [Width; 2],
+    /// 256 or [`ENTRIES`] results.
+    pub table: &'a [i16],
+}
+
+impl TableInt16<'_> {
+    fn views<'m>(&self, mem: &Memory<'m>) -> Option<(In<'m>, Out<'m>)> {
+        let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
+        let entries = match self.widths[0] {
+            Width::Int8 => 256,
+            Width::Int16 => ENTRIES,
+        };
+        let ([h, w, bytes], [oh, ow, out_bytes]) = (input.shape(), out.shape());
+        let same = (h, w, self.widths[0].codes(bytes)?) == (oh, ow, self.widths[1].codes(out_bytes)?);
+        (same && self.table.len() >= entries).then_some((input, out))
+    }
+
+    #[inline(always)]
+    fn one(&self, code: i32) -> i32 {
+        let y = match self.widths[0] {
+            Width::Int8 => {
+                let [value] = constants::<i16, 1>(self.table, (code + 128) as usize);
+                value as i32
+            }
+            Width::Int16 => {
+                let [low, high] =
+                    constants::<i16, 2>(self.table, (256 + (code >> 7)) as usize).map(i32::from);
+                low + (((high - low) * (code & 127) + 64) >> 7)
+            }
+        };
+        match self.widths[1] {
+            Width::Int8 => ((y + 128) >> 8).clamp(-128, 127),
+            Width::Int16 => y,
+        }
+    }
+}
+
+crate::schedule::kernel!(TableInt16<'a>);
+
+// SAFETY: a part writes its rows, and reads the same rows of its operand, each element before it is overwritten.
+unsafe impl ByRows for TableInt16<'_> {
+    const IN_PLACE: bool = true;
+
+    fn output(&self) -> Operand {
+        self.output
+    }
+
+    fn reads(&self) -> [Operand; 2] {
+        [self.input; 2]
+    }
+
+    fn work(&self) -> usize {
+        elements(self.output.shape).saturating_mul(LOOK_UP)
+    }
+
+    fn fits(&self, mem: &Memory<'_>) -> bool {
+        self.views(mem).is_some()
+    }
+
+    fn part(&self, rows: Range<usize>, index: usize) -> Self {
+        by_rows::part(self, rows, index)
+    }
+
+    fn alone(&self, mem: &Memory<'_>, _: Isa) {
+        let Some((input, out)) = self.views(mem) else {
+            debug_assert!(false, "operands outside memory, shapes that differ, or too few entries");
+            return;
+        };
+        let [h, w, bytes] = out.shape();
+        for (y, x) in (0..h).flat_map(|y| (0..w).map(move |x| (y, x))) {
+            let (cells, channels) = (out.pixel(y, x), input.pixel(y, x));
+            for c in 0..bytes / self.widths[1].bytes() {
+                let [code] = self.widths[0].block::<1>(channels, c);
+                self.widths[1].put(cells, c, [self.one(code)]);
+            }
+        }
+    }
+}
+
+impl Windowed for TableInt16<'_> {
+    fn reach(&self) -> Reach {
+        Reach::SAME
+    }
+
+    fn over(&self, _: usize, reads: [Operand; 2], output: Operand, _: Region) -> Self {
+        Self { input: reads[0], output, ..*self }
+    }
+}

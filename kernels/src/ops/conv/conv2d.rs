@@ -1,0 +1,155 @@
+//! Convolution: any kernel, stride, dilation, padding and number of groups.
+
+use super::{Gather, driver::Job};
+use crate::{
+    Isa, Layout, Memory, Operand, OutputStage, Region,
+    ops::conv::scratch_bytes,
+    schedule::by_rows::{self, ByRows, Reach, Windowed, covered, elements, padding_above, positive},
+};
+use core::ops::Range;
+
+/// int8 convolution; a fully connected layer is a 1x1 one on a 1x1 image.
+///
+/// TensorFlow Lite's `CONV_2D` with per-channel weights: `out = stage(requantize(sum w * (x - z) + bias))`, with the
+/// zero point folded into `bias` (see [`crate::microkernels`]). Rows and columns at the bottom and right that the output does
+/// not reach are ignored, those that it reaches beyond the input are padding.
+#[derive(Clone, Copy, Debug)]
+pub struct Conv2d<'a> {
+    /// `[h, w, cin]`.
+    pub input: Operand,
+    /// `[oh, ow, cout]`.
+    pub output: Operand,
+    /// Rows, columns.
+    pub kernel: [u32; 2],
+    /// Rows, columns.
+    pub stride: [u32; 2],
+    /// Rows, columns; 1 is a dense kernel.
+    pub dilation: [u32; 2],
+    /// Padding above and to the left.
+    pub padding: [u32; 2],
+    /// Groups, dividing both numbers of channels.
+    pub groups: u32,
+    /// How `weights` is packed.
+    pub layout: Layout,
+    /// How activations are read.
+    pub gather: Gather,
+    /// Per group, packed as `layout`.
+    pub weights: &'a [i8],
+    /// Folded, per group padded to whole panels.
+    pub bias: &'a [i32],
+    /// Mantissas, per group padded to whole panels.
+    pub mantissa: &'a [i32],
+    /// Shifts, per group padded to whole panels.
+    pub shift: &'a [i8],
+    /// The input's zero point, `cin / groups` times.
+    pub pad: &'a [i8],
+    /// Zero point, clamp and rounding of the output.
+    pub stage: OutputStage,
+    /// Output pixels per pass.
+    pub chunk: u32,
+    /// At least [`super::scratch_bytes`], for several threads as many [`super::part_of_scratch`].
+    pub scratch: Region,
+}
+
+impl Conv2d<'_> {
+    fn taps(&self) -> usize {
+        (self.kernel[0] as usize).saturating_mul(self.kernel[1] as usize)
+    }
+
+    /// Input channels per group.
+    fn channels(&self) -> usize {
+        (self.input.shape[2] as usize).checked_div(self.groups as usize).unwrap_or(0)
+    }
+
+    fn macs_per_output(&self) -> usize {
+        self.taps().saturating_mul(self.channels())
+    }
+
+    /// What there is to do, if the operands lie in memory and there are taps.
+    fn job<'m>(&self, mem: &Memory<'m>) -> Option<Job<'m>>
+    where
+        Self: 'm,
+    {
+        let pair = |p: [u32; 2]| p.map(|d| d as usize);
+        let output = mem.write(&self.output)?;
+        let [oh, ow, _] = output.shape();
+        if !positive(&[self.kernel, self.stride, self.dilation]) {
+            return None;
+        }
+        Some(Job {
+            input: mem.read(&self.input)?,
+            output,
+            taps: pair(self.kernel),
+            stride: pair(self.stride),
+            dilation: pair(self.dilation),
+            origin: self.padding.map(|p| (p as isize).wrapping_neg()),
+            grid: [oh, ow],
+            grid_first: [0, 0],
+            grid_step: [1, 1],
+            groups: self.groups as usize,
+            layout: self.layout,
+            gather: self.gather,
+            weights: self.weights,
+            bias: self.bias,
+            mantissa: self.mantissa,
+            shift: self.shift,
+            pad: self.pad,
+            stage: self.stage,
+            chunk: self.chunk as usize,
+            scratch: mem.scratch(self.scratch)?,
+        })
+    }
+}
+
+// SAFETY: a part writes its rows of the output, through `Job`; it reads the input and the constants, and has its own scratch.
+unsafe impl ByRows for Conv2d<'_> {
+    fn output(&self) -> Operand {
+        self.output
+    }
+
+    fn reads(&self) -> [Operand; 2] {
+        [self.input; 2]
+    }
+
+    fn scratch(&self) -> Region {
+        self.scratch
+    }
+
+    fn scratch_of_one(&self) -> usize {
+        scratch_bytes(self.layout, self.gather, self.taps(), self.channels(), self.chunk as usize)
+    }
+
+    fn work(&self) -> usize {
+        self.macs_per_output().saturating_mul(elements(self.output.shape))
+    }
+
+    fn fits(&self, mem: &Memory<'_>) -> bool {
+        self.job(mem).is_some_and(|job| job.fits())
+    }
+
+    fn part(&self, rows: Range<usize>, index: usize) -> Self {
+        by_rows::part(self, rows, index)
+    }
+
+    #[cfg_attr(target_pointer_width = "32", inline(always))]
+    fn alone(&self, mem: &Memory<'_>, isa: Isa) {
+        match self.job(mem) {
+            Some(job) => job.run(isa),
+            None => debug_assert!(false, "operands outside memory, or no taps"),
+        }
+    }
+}
+
+impl Windowed for Conv2d<'_> {
+    fn reach(&self) -> Reach {
+        let rows = covered(self.kernel[0], self.dilation[0]);
+        Reach::Window { rows, stride: self.stride[0], padding: self.padding[0] }
+    }
+
+    fn over(&self, row: usize, reads: [Operand; 2], output: Operand, scratch: Region) -> Self {
+        let padding = [padding_above(row, self.stride[0], self.padding[0]), self.padding[1]];
+        Self { input: reads[0], output, padding, scratch, ..*self }
+    }
+}
+
+crate::schedule::kernel!(Conv2d<'a>);

@@ -1,0 +1,216 @@
+//! Depthwise convolution: one filter per channel.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod dsp;
+
+use crate::{
+    Isa, Memory, Multiplier, Operand, OutputStage, Region,
+    base::memory::{In, Out, constants, in_blocks, put},
+    schedule::by_rows::{self, ByRows, Reach, Windowed, covered, elements, padding_above, positive},
+};
+use core::{cell::Cell, ops::Range};
+
+/// A tap takes about as long as so many multiply-accumulates of a dense convolution.
+const TAP: u32 = 8;
+
+/// int8 depthwise convolution with multiplier 1: TensorFlow Lite's `DEPTHWISE_CONV_2D`.
+///
+/// `out[c] = stage(requantize(sum over taps of w[tap, c] * x[c] + bias[c]))`; the zero point is folded into `bias`, and
+/// taps in the padding read the zero point.
+#[derive(Clone, Copy, Debug)]
+pub struct DepthwiseConv2d<'a> {
+    /// `[h, w, c]`.
+    pub input: Operand,
+    /// `[oh, ow, c]`.
+    pub output: Operand,
+    /// Rows, columns.
+    pub kernel: [u32; 2],
+    /// Rows, columns.
+    pub stride: [u32; 2],
+    /// Rows, columns.
+    pub dilation: [u32; 2],
+    /// Above, to the left.
+    pub padding: [u32; 2],
+    /// `[kh, kw, c]`.
+    pub weights: &'a [i8],
+    /// `c` values, zero point folded in.
+    pub bias: &'a [i32],
+    /// `c` mantissas.
+    pub mantissa: &'a [i32],
+    /// `c` shifts.
+    pub shift: &'a [i8],
+    /// Zero point of `input`.
+    pub input_zero_point: i8,
+    /// Zero point, clamp and rounding of the output.
+    pub stage: OutputStage,
+}
+
+crate::schedule::kernel!(DepthwiseConv2d<'a>);
+
+// SAFETY: a part writes its rows of the output and reads the input and the constants.
+unsafe impl ByRows for DepthwiseConv2d<'_> {
+    fn output(&self) -> Operand {
+        self.output
+    }
+
+    fn reads(&self) -> [Operand; 2] {
+        [self.input; 2]
+    }
+
+    fn work(&self) -> usize {
+        let taps = elements([self.kernel[0], self.kernel[1], TAP]);
+        taps.saturating_mul(elements(self.output.shape))
+    }
+
+    fn fits(&self, mem: &Memory<'_>) -> bool {
+        self.views(mem).is_some()
+    }
+
+    fn part(&self, rows: Range<usize>, index: usize) -> Self {
+        by_rows::part(self, rows, index)
+    }
+
+    #[cfg_attr(target_pointer_width = "32", inline(always))]
+    fn alone(&self, mem: &Memory<'_>, isa: Isa) {
+        let Some((input, out)) = self.views(mem) else {
+            debug_assert!(false, "parameters of a depthwise convolution do not fit together");
+            return;
+        };
+        if isa.has_no_vectors() && dsp::run(self, input, out) {
+            return;
+        }
+        let ([h, w, _], [oh, ow, _]) = (input.shape(), out.shape());
+        let [sh, sw] = self.stride.map(|d| d as usize);
+        let [ph, pw] = self.padding.map(|d| d as usize);
+        let dilation = self.dilation.map(|d| d as usize);
+        for oy in 0..oh {
+            for ox in 0..ow {
+                let first = [(oy * sh).wrapping_sub(ph), (ox * sw).wrapping_sub(pw)];
+                let taps =
+                    Taps { image: input.as_ptr(), size: [h, w], stride: input.stride(), first, dilation };
+                self.pixel(isa, input, &taps, out.pixel(oy, ox));
+            }
+        }
+    }
+}
+
+impl Windowed for DepthwiseConv2d<'_> {
+    fn reach(&self) -> Reach {
+        Reach::Window {
+            rows: covered(self.kernel[0], self.dilation[0]),
+            stride: self.stride[0],
+            padding: self.padding[0],
+        }
+    }
+
+    fn over(&self, row: usize, reads: [Operand; 2], output: Operand, _: Region) -> Self {
+        let padding = [padding_above(row, self.stride[0], self.padding[0]), self.padding[1]];
+        Self { input: reads[0], output, padding, ..*self }
+    }
+}
+
+/// Where the taps of one output pixel lie.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "no tile here reads by address"))]
+struct Taps {
+    image: *const i8,
+    /// Height, width.
+    size: [usize; 2],
+    /// Bytes from one pixel to the next.
+    stride: usize,
+    /// Row and column of the first tap, modulo the size of a word: beyond every size in the padding before the image.
+    first: [usize; 2],
+    dilation: [usize; 2],
+}
+
+impl Taps {
+    /// Row and column of a tap, `None` in the padding.
+    #[inline(always)]
+    fn position(&self, ky: usize, kx: usize) -> Option<[usize; 2]> {
+        let y = self.first[0].wrapping_add(ky * self.dilation[0]);
+        let x = self.first[1].wrapping_add(kx * self.dilation[1]);
+        (y < self.size[0] && x < self.size[1]).then_some([y, x])
+    }
+
+    /// The first channel of a tap, `None` in the padding.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "no tile here reads by address"))]
+    #[inline(always)]
+    fn get(&self, ky: usize, kx: usize) -> Option<*const i8> {
+        let [y, x] = self.position(ky, kx)?;
+        Some(self.image.wrapping_add((y * self.size[1] + x) * self.stride))
+    }
+}
+
+impl DepthwiseConv2d<'_> {
+    /// Input and output; `None` if they lie outside memory, there are no taps, constants are missing or a position
+    /// overflows.
+    fn views<'m>(&self, mem: &Memory<'m>) -> Option<(In<'m>, Out<'m>)> {
+        let check = |ok: bool| ok.then_some(());
+        let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
+        let [oh, ow, channels] = out.shape();
+        let [kh, kw] = self.kernel.map(|d| d as usize);
+        check(input.shape()[2] == channels && positive(&[self.kernel, self.stride, self.dilation]))?;
+        check(self.weights.len() >= kh.checked_mul(kw)?.checked_mul(channels)?)?;
+        check(
+            self.bias.len() >= channels && self.mantissa.len() >= channels && self.shift.len() >= channels,
+        )?;
+        for (axis, size) in [oh, ow].into_iter().enumerate() {
+            let taps =
+                (self.kernel[axis] as u64).saturating_sub(1).checked_mul(self.dilation[axis] as u64)?;
+            let last = (size as u64).saturating_sub(1).checked_mul(self.stride[axis] as u64)?;
+            check(last.checked_add(taps)? <= i32::MAX as u64 && self.padding[axis] < 1 << 29)?;
+        }
+        Some((input, out))
+    }
+
+    /// All channels of one output pixel.
+    #[inline(always)]
+    fn pixel(&self, isa: Isa, input: In<'_>, taps: &Taps, cells: &[Cell<i8>]) {
+        let channels = input.shape()[2];
+        #[cfg(target_arch = "x86_64")]
+        if let Some(tile) = avx512::Avx512::new(isa) {
+            if cells.len() == channels {
+                let out = cells.as_ptr().cast::<i8>().cast_mut();
+                // SAFETY: `views` measured the constants; `taps` gives pixels within the input only.
+                unsafe { tile.pixel(self, taps, channels, out) };
+            }
+            return;
+        }
+        #[cfg(target_arch = "x86_64")]
+        if let Some(tile) = avx2::Avx2::new(isa, channels) {
+            if cells.len() == channels {
+                let out = cells.as_ptr().cast::<i8>().cast_mut();
+                // SAFETY: as above.
+                unsafe { tile.pixel(self, taps, channels, out) };
+            }
+            return;
+        }
+        let _ = isa;
+        let [kh, kw] = self.kernel.map(|d| d as usize);
+        in_blocks!(first in cells.len(), N => {
+            let mut acc: [i32; N] = constants(self.bias, first);
+            for ky in 0..kh {
+                for kx in 0..kw {
+                    let weights: [i8; N] = constants(self.weights, (ky * kw + kx) * channels + first);
+                    let values = match taps.position(ky, kx) {
+                        Some([y, x]) => input.pixel(y, x).block::<N>(first),
+                        None => [self.input_zero_point; N],
+                    };
+                    for ((a, w), x) in acc.iter_mut().zip(weights).zip(values) {
+                        *a = a.wrapping_add(w as i32 * x as i32);
+                    }
+                }
+            }
+            let mantissa: [i32; N] = constants(self.mantissa, first);
+            let shift: [i8; N] = constants(self.shift, first);
+            let mut results = [0; N];
+            for (i, (result, acc)) in results.iter_mut().zip(acc).enumerate() {
+                let multiplier = Multiplier { mantissa: mantissa[i], shift: shift[i] as i32 };
+                *result = self.stage.store(acc, multiplier);
+            }
+            put(cells, first, results);
+        });
+    }
+}

@@ -1,0 +1,77 @@
+//! Convolution and transposed convolution as indirect matrix multiplication; depthwise convolution and Winograd's algorithm have
+//! folders of their own.
+//!
+//! `driver` walks the image, without knowing instruction sets; `gather` finds the activations; [`crate::microkernels`] does the
+//! arithmetic. A transposed convolution of stride `s` is `s * s` ordinary convolutions of stride 1, one per output phase, each with the
+//! taps that reach it.
+
+mod conv2d;
+pub mod conv_max_pool;
+pub mod depthwise;
+mod driver;
+pub(crate) mod gather;
+mod transposed;
+mod widen;
+pub mod winograd;
+
+pub use crate::base::scratch::part_of_scratch;
+pub use conv2d::Conv2d;
+pub use transposed::{TransposedConv2d, phase_taps};
+
+use crate::microkernels::Layout;
+
+/// How activations reach the tile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Gather {
+    /// Straight from the image: one segment per kernel tap. The channels per group must be a multiple of the layout's
+    /// `kr`, so that no tile reads beyond a pixel.
+    Pixels,
+    /// Through scratch: the whole patch of a pixel is copied into one segment. For few input channels, and for tiles
+    /// that want activations of 16 bits: they are widened there.
+    Patches,
+}
+
+impl Gather {
+    /// [`Gather::Pixels`] where the layout allows it and it pays.
+    pub const fn choose(layout: Layout, channels_per_group: usize) -> Self {
+        if layout.padded_k(channels_per_group) == channels_per_group
+            && channels_per_group >= 4
+            && !layout.pairs
+        {
+            Gather::Pixels
+        } else {
+            Gather::Patches
+        }
+    }
+
+    /// Segments and (unpadded) bytes per segment for a kernel of `taps` and `channels` per group. The bytes are
+    /// `usize::MAX` if there are more than can be counted.
+    pub const fn segments(self, taps: usize, channels: usize) -> (usize, usize) {
+        match self {
+            Gather::Pixels => (taps, channels),
+            Gather::Patches => (1, taps.saturating_mul(channels)),
+        }
+    }
+}
+
+/// Scratch bytes that a convolution needs to process `chunk` output pixels at a time: offsets, then patches. Patches that
+/// are widened take twice as much, and one more patch before it is. `usize::MAX` if that is more than can be counted.
+///
+/// The kernels use this same function to split their scratch.
+pub const fn scratch_bytes(
+    layout: Layout,
+    gather: Gather,
+    taps: usize,
+    channels_per_group: usize,
+    chunk: usize,
+) -> usize {
+    let (segments, k) = gather.segments(taps, channels_per_group);
+    let offsets = chunk.saturating_mul(segments).saturating_mul(size_of::<i32>());
+    match gather {
+        Gather::Pixels => offsets,
+        Gather::Patches => {
+            let patches = if layout.pairs { chunk.saturating_mul(2).saturating_add(1) } else { chunk };
+            offsets.saturating_add(patches.saturating_mul(layout.padded_k(k)))
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! Each element of the output comes from the elements at the same place: of one tensor or of two, whose scales may differ.
+
+pub mod add;
+pub mod copy;
+pub mod mul;
+pub mod prelu;
+pub mod sub;
+pub mod table;

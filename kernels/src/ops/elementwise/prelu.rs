@@ -1,0 +1,98 @@
+//! Leaky ReLU with a slope for every channel.
+
+use crate::{
+    Memory, Multiplier, Operand, OutputStage, Rounding,
+    base::{
+        isa::Vectorize,
+        memory::{In, Out, in_blocks, put},
+    },
+};
+
+/// Two requantisations and a choice take about as long as so many multiply-accumulates of a convolution.
+const CHOICE: usize = 40;
+
+/// `x` where not negative, else `slope * x`, with a slope for every channel: TensorFlow Lite's int8 `PRELU`.
+///
+/// ```text
+/// v = x - input_zero_point
+/// q = stage(positive * v) where v >= 0, else stage(negative * (slope * v))
+/// ```
+///
+/// `output` may be the same view as `input`.
+#[derive(Clone, Copy, Debug)]
+pub struct PRelu<'a> {
+    /// What to map.
+    pub input: Operand,
+    /// Result, of the same shape.
+    pub output: Operand,
+    /// One per channel, in steps of their scale `s_slope`; the zero point is 0.
+    pub slopes: &'a [i8],
+    /// Zero point of `input`.
+    pub input_zero_point: i8,
+    /// `s_in / s_out`.
+    pub positive: Multiplier,
+    /// `s_in * s_slope / s_out`.
+    pub negative: Multiplier,
+    /// Zero point, clamp and rounding of the output.
+    pub stage: OutputStage,
+}
+
+impl PRelu<'_> {
+    fn views<'m>(&self, mem: &Memory<'m>) -> Option<(In<'m>, Out<'m>)> {
+        let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
+        (input.shape() == out.shape() && self.slopes.len() >= out.shape()[2]).then_some((input, out))
+    }
+}
+
+crate::schedule::same_rows!(
+    PRelu<'a>, input, input, in place: true, one pixel: false, work: CHOICE,
+    views, |prelu, mem, isa| {
+        let Some((input, out)) = prelu.views(mem) else {
+            debug_assert!(false, "operands outside memory, shapes differ, or slopes are missing");
+            return;
+        };
+        isa.vectorize(Walk { prelu, input, out });
+    }
+);
+
+struct Walk<'k, 'm> {
+    prelu: &'k PRelu<'k>,
+    input: In<'m>,
+    out: Out<'m>,
+}
+
+impl Vectorize for Walk<'_, '_> {
+    #[inline(always)]
+    fn run(self) {
+        // One loop for each rounding, without a choice inside.
+        match self.prelu.stage.rounding {
+            Rounding::TfliteDouble => self.round(Rounding::TfliteDouble),
+            Rounding::Single => self.round(Rounding::Single),
+        }
+    }
+}
+
+impl Walk<'_, '_> {
+    #[inline(always)]
+    fn round(&self, rounding: Rounding) {
+        let PRelu { slopes, input_zero_point, positive, negative, .. } = *self.prelu;
+        let stage = OutputStage { rounding, ..self.prelu.stage };
+        let [h, w, channels] = self.out.shape();
+        for y in 0..h {
+            for x in 0..w {
+                let (cells, values) = (self.out.pixel(y, x), self.input.pixel(y, x));
+                in_blocks!(first in channels, N => {
+                    let slopes = slopes.get(first..).and_then(|rest| rest.first_chunk::<N>()).unwrap_or(&[0; N]);
+                    let mut block = values.block::<N>(first);
+                    for (v, slope) in block.iter_mut().zip(slopes) {
+                        let x = *v as i32 - input_zero_point as i32;
+                        let above = stage.store(x, positive);
+                        let below = stage.store(x * *slope as i32, negative);
+                        *v = if x >= 0 { above } else { below };
+                    }
+                    put(cells, first, block);
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! Point-wise non-linear functions as tables.
+
+use crate::{
+    Memory, Operand,
+    base::memory::{Runs, map1},
+};
+
+/// To look up an element takes about as long as so many multiply-accumulates of a convolution.
+const LOOK_UP: usize = 32;
+
+/// `out = table[in + 128]`: sigmoid, tanh, SiLU, hard-swish, ELU, leaky ReLU and any other function of one value.
+///
+/// `output` may be the same view as `input`.
+#[derive(Clone, Copy, Debug)]
+pub struct Table<'a> {
+    /// What to map.
+    pub input: Operand,
+    /// Result, of the same shape.
+    pub output: Operand,
+    /// 256 results, for inputs -128 to 127.
+    pub table: &'a [i8],
+}
+
+impl Table<'_> {
+    fn runs<'m>(&self, mem: &Memory<'m>) -> Option<(Runs<'m, 1>, &[i8; 256])> {
+        let runs = Runs::new(mem.write(&self.output)?, [mem.read(&self.input)?])?;
+        Some((runs, self.table.first_chunk()?))
+    }
+}
+
+crate::schedule::same_rows!(
+    Table<'a>, input, input, in place: true, one pixel: false, work: LOOK_UP,
+    runs, |lookup, mem, _| {
+        let Some((runs, table)) = lookup.runs(mem) else {
+            debug_assert!(false, "operands outside memory, shapes differ, or a short table");
+            return;
+        };
+        for run in 0..runs.len() {
+            let (cells, [values]) = runs.get(run);
+            map1(cells, values, |v| table[(v as u8 ^ 0x80) as usize]);
+        }
+    }
+);

@@ -1,0 +1,173 @@
+//! Largest value of each window.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+mod rectangle;
+mod words;
+
+use super::window;
+use crate::{
+    Isa, Memory, Operand, Region,
+    base::memory::{In, Out, in_blocks, put},
+    schedule::by_rows::{self, ByRows, Reach, Windowed, elements, padding_above, positive},
+};
+use core::{cell::Cell, ops::Range};
+use rectangle::Rectangle;
+
+/// A comparison takes about as long as so many multiply-accumulates of a convolution.
+const COMPARISON: u32 = 4;
+
+/// Largest value of each window: TensorFlow Lite's int8 `MAX_POOL_2D`. Input and output share scale and zero point.
+///
+/// Windows are clipped to the image, so padding never wins and a window may end outside (ceil mode). A window without
+/// any cell of the image gives `min`.
+#[derive(Clone, Copy, Debug)]
+pub struct MaxPool2d {
+    /// `[h, w, c]`.
+    pub input: Operand,
+    /// `[oh, ow, c]`.
+    pub output: Operand,
+    /// Rows, columns.
+    pub kernel: [u32; 2],
+    /// Rows, columns.
+    pub stride: [u32; 2],
+    /// Above, to the left.
+    pub padding: [u32; 2],
+    /// Smallest value to store.
+    pub min: i8,
+    /// Largest value to store.
+    pub max: i8,
+}
+
+crate::schedule::kernel!(MaxPool2d);
+
+// SAFETY: a part writes its rows of the output and reads the input.
+unsafe impl ByRows for MaxPool2d {
+    fn output(&self) -> Operand {
+        self.output
+    }
+
+    fn reads(&self) -> [Operand; 2] {
+        [self.input; 2]
+    }
+
+    fn work(&self) -> usize {
+        let window = elements([self.kernel[0], self.kernel[1], COMPARISON]);
+        window.saturating_mul(elements(self.output.shape))
+    }
+
+    fn fits(&self, mem: &Memory<'_>) -> bool {
+        self.views(mem).is_some()
+    }
+
+    fn part(&self, rows: Range<usize>, index: usize) -> Self {
+        by_rows::part(self, rows, index)
+    }
+
+    #[cfg_attr(target_pointer_width = "32", inline(always))]
+    fn alone(&self, mem: &Memory<'_>, isa: Isa) {
+        let Some((input, out)) = self.views(mem) else {
+            debug_assert!(
+                false,
+                "operands outside memory, or numbers of channels differ, or windows without cells"
+            );
+            return;
+        };
+        let ([h, w, _], [oh, ow, _]) = (input.shape(), out.shape());
+        let [kh, kw] = self.kernel.map(|d| d as usize);
+        let [sh, sw] = self.stride.map(|d| d as usize);
+        let [ph, pw] = self.padding.map(|d| d as usize);
+        for oy in 0..oh {
+            let rows = window(oy, kh, sh, ph, h);
+            for ox in 0..ow {
+                let columns = window(ox, kw, sw, pw, w);
+                self.largest(isa, input, rows.clone(), columns, out.pixel(oy, ox));
+            }
+        }
+    }
+}
+
+impl Windowed for MaxPool2d {
+    fn reach(&self) -> Reach {
+        Reach::Window { rows: self.kernel[0], stride: self.stride[0], padding: self.padding[0] }
+    }
+
+    fn over(&self, row: usize, reads: [Operand; 2], output: Operand, _: Region) -> Self {
+        let padding = [padding_above(row, self.stride[0], self.padding[0]), self.padding[1]];
+        Self { input: reads[0], output, padding, ..*self }
+    }
+}
+
+impl MaxPool2d {
+    fn views<'m>(&self, mem: &Memory<'m>) -> Option<(In<'m>, Out<'m>)> {
+        let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
+        let fits = input.shape()[2] == out.shape()[2] && positive(&[self.kernel, self.stride]);
+        fits.then_some((input, out))
+    }
+
+    /// The largest value of each channel over `rows` and `columns`, which lie within the image.
+    #[inline(always)]
+    fn largest(
+        &self,
+        isa: Isa,
+        input: In<'_>,
+        rows: Range<usize>,
+        columns: Range<usize>,
+        cells: &[Cell<i8>],
+    ) {
+        #[cfg(target_arch = "x86_64")]
+        let tile = avx512::Avx512::new(isa);
+        #[cfg(target_arch = "aarch64")]
+        let tile = neon::Neon::new(isa);
+        let ([_, w, channels], pixel) = (input.shape(), input.stride());
+        let rectangle = Rectangle {
+            first: input.as_ptr().wrapping_add((rows.start * w + columns.start) * pixel),
+            rows: rows.len(),
+            columns: columns.len(),
+            row: w * pixel,
+            pixel,
+        };
+        let out = cells.as_ptr().cast::<i8>().cast_mut();
+        #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+        if let Some(tile) = tile {
+            if cells.len() == channels {
+                // SAFETY: `window` clips the rectangle to the input; `cells` are as many as the channels.
+                unsafe { tile.largest(&rectangle, channels, [self.min, self.max], out) };
+            }
+            return;
+        }
+        #[cfg(target_arch = "x86_64")]
+        if let Some(tile) = avx2::Avx2::new(isa) {
+            if cells.len() == channels {
+                // SAFETY: as above.
+                unsafe { tile.largest(&rectangle, channels, [self.min, self.max], out) };
+            }
+            return;
+        }
+        if isa.has_no_vectors() && channels >= 4 && cells.len() == channels {
+            // SAFETY: as above.
+            unsafe { words::largest(&rectangle, channels, [self.min, self.max], out) };
+            return;
+        }
+        in_blocks!(first in cells.len(), N => {
+            // Starting from the clamp's lower end gives the same result as clamping afterwards.
+            let mut largest = [self.min; N];
+            for y in rows.clone() {
+                for x in columns.clone() {
+                    let values = input.pixel(y, x).block::<N>(first);
+                    for (l, v) in largest.iter_mut().zip(values) {
+                        *l = (*l).max(v);
+                    }
+                }
+            }
+            for l in &mut largest {
+                *l = (*l).min(self.max);
+            }
+            put(cells, first, largest);
+        });
+    }
+}

@@ -1,0 +1,13 @@
+//! What all tiles of max pooling read.
+
+/// A rectangle of pixels: `rows` of `columns`.
+#[derive(Clone, Copy)]
+pub(super) struct Rectangle {
+    pub(super) first: *const i8,
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+    /// Bytes from one row to the next.
+    pub(super) row: usize,
+    /// Bytes from one pixel to the next.
+    pub(super) pixel: usize,
+}

@@ -1,0 +1,5 @@
+//! What moves elements to other places, or between them.
+
+pub mod channels;
+pub mod reshape;
+pub mod resize;

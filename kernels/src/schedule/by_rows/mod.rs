@@ -1,0 +1,112 @@
+//! Kernels whose output rows can be computed apart: some at a time, on this thread or on several.
+
+mod reach;
+mod stage;
+
+pub use reach::Reach;
+pub(crate) use reach::{covered, padding_above, spread_above};
+pub use stage::{RowStage, Views};
+
+use crate::{Isa, Kernel, Memory, Operand, Region, base::scratch::part_of_scratch};
+use core::ops::Range;
+
+/// A kernel that can compute some rows of its output alone.
+///
+/// # Safety
+/// [`ByRows::part`] writes those rows of [`ByRows::output`] and its index's share of [`ByRows::scratch`], and nothing else; it reads
+/// nothing but [`ByRows::reads`], constants and that scratch, and with [`ByRows::IN_PLACE`] of an operand that is the output itself
+/// only the rows that it writes, each element before it is overwritten.
+#[cfg_attr(
+    not(feature = "threads"),
+    allow(dead_code, reason = "without threads every kernel is computed whole")
+)]
+pub(crate) unsafe trait ByRows: Copy + Sync {
+    /// Parts begin at multiples of so many rows.
+    const STEP: usize = 1;
+    /// Whether an operand may be the very view that is written.
+    const IN_PLACE: bool = false;
+    /// Whether neighbouring parts compute something twice, so that they should be few.
+    const HALO: bool = false;
+
+    /// What is written.
+    fn output(&self) -> Operand;
+
+    /// What is read; the same twice if it is one.
+    fn reads(&self) -> [Operand; 2];
+
+    /// All scratch, of every thread.
+    fn scratch(&self) -> Region {
+        Region::EMPTY
+    }
+
+    /// Scratch bytes that one thread needs.
+    fn scratch_of_one(&self) -> usize {
+        0
+    }
+
+    /// Multiply-accumulates, or what takes as long.
+    fn work(&self) -> usize;
+
+    /// Whether [`ByRows::alone`] computes anything: what does not fit together is refused as a whole. [`Kernel::fits`] also asks the kernels of
+    /// which this one consists.
+    fn fits(&self, mem: &Memory<'_>) -> bool;
+
+    /// All rows on this thread. Small cores get a copy for each caller, fit for it; elsewhere one serves all callers, in other crates too, and
+    /// compilers have less to do.
+    fn alone(&self, mem: &Memory<'_>, isa: Isa);
+
+    /// Some rows, with the scratch of thread `index`.
+    fn part(&self, rows: Range<usize>, index: usize) -> Self;
+
+    /// How many threads there is scratch for.
+    fn most(&self) -> usize {
+        let one = self.scratch_of_one();
+        // The last part's may end without padding.
+        let rest = (self.scratch().len as usize).checked_sub(one);
+        match part_of_scratch(one) {
+            0 => usize::MAX,
+            bytes => rest.map_or(0, |rest| rest.checked_div(bytes).unwrap_or(0) + 1),
+        }
+    }
+}
+
+/// A kernel whose operands can be replaced by parts of them.
+pub(crate) trait Windowed: ByRows + Kernel {
+    /// Whether [`Windowed::reach`] holds for all operands; a chain takes no kernel of which it does not.
+    fn is_by_rows(&self) -> bool {
+        true
+    }
+
+    /// Which rows of its operands it reads.
+    fn reach(&self) -> Reach;
+
+    /// The same for output rows from `row` on, which are `output`, from operands that begin with the first row that these
+    /// need, with other scratch.
+    fn over(&self, row: usize, reads: [Operand; 2], output: Operand, scratch: Region) -> Self;
+}
+
+/// [`ByRows::part`] of kernels whose operands can be replaced.
+pub(crate) fn part<K: Windowed>(kernel: &K, rows: Range<usize>, index: usize) -> K {
+    let needed = |operand: Operand| operand.rows(kernel.reach().of(rows.clone(), operand.shape[0] as usize));
+    let [first, second] = kernel.reads();
+    let reads = [needed(first), needed(second)];
+    let scratch = scratch_part(kernel.scratch(), kernel.scratch_of_one(), index);
+    kernel.over(rows.start, reads, kernel.output().rows(rows), scratch)
+}
+
+/// Scratch of thread `index`, where one needs `one` bytes.
+pub(crate) fn scratch_part(all: Region, one: usize, index: usize) -> Region {
+    let bytes = part_of_scratch(one);
+    let start = index.saturating_mul(bytes).min(all.len as usize) as u32;
+    Region { offset: all.offset + start, len: (all.len - start).min(bytes as u32) }
+}
+
+/// Number of elements.
+pub(crate) fn elements(shape: [u32; 3]) -> usize {
+    shape.iter().fold(1, |product: usize, d| product.saturating_mul(*d as usize))
+}
+
+/// Whether no side of a window, step or dilation is 0: then a window has cells, and windows and taps lie apart.
+pub(crate) fn positive(pairs: &[[u32; 2]]) -> bool {
+    !pairs.as_flattened().contains(&0)
+}

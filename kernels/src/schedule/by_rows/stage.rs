@@ -1,0 +1,91 @@
+//! Kernels for whoever does not know which they are.
+
+use super::{ByRows, Reach, Windowed};
+use crate::{Isa, Kernel, Memory, Operand, Region};
+
+/// A kernel that computes some rows at a time, for whoever does not know which it is.
+///
+/// Only kernels of this crate are: threads rely on what [`RowStage::compute`] writes, and on nothing else being written.
+pub trait RowStage: sealed::RowStage {
+    /// Whether [`RowStage::reach`] holds for all operands: only then it can be part of a chain.
+    fn is_by_rows(&self) -> bool;
+
+    /// What is written, as a whole.
+    fn output(&self) -> Operand;
+
+    /// What is read, as wholes; the same twice if it is one.
+    fn reads(&self) -> [Operand; 2];
+
+    /// Scratch.
+    fn scratch(&self) -> Region;
+
+    /// Which rows of what is read a row reads.
+    fn reach(&self) -> Reach;
+
+    /// Multiply-accumulates, or what takes as long.
+    fn work(&self) -> usize;
+
+    /// Computes the output's rows from `row` on, to `output`, from operands that begin with the first row that they need.
+    /// Operands and scratch are other memory than the kernel's own.
+    fn compute(&self, row: usize, views: Views, mem: &Memory<'_>, isa: Isa);
+
+    /// Whether [`RowStage::compute`] computes anything.
+    fn fits(&self, row: usize, views: Views, mem: &Memory<'_>) -> bool;
+}
+
+/// Memory for [`RowStage::compute`].
+#[derive(Clone, Copy, Debug)]
+pub struct Views {
+    /// For [`RowStage::reads`].
+    pub reads: [Operand; 2],
+    /// For [`RowStage::output`].
+    pub output: Operand,
+    /// For [`RowStage::scratch`].
+    pub scratch: Region,
+}
+
+/// What only this crate can implement.
+mod sealed {
+    /// See [`super::RowStage`].
+    pub trait RowStage {}
+}
+
+impl<K: Windowed> sealed::RowStage for K {}
+
+impl<K: Windowed> RowStage for K {
+    fn is_by_rows(&self) -> bool {
+        Windowed::is_by_rows(self)
+    }
+
+    fn output(&self) -> Operand {
+        ByRows::output(self)
+    }
+
+    fn reads(&self) -> [Operand; 2] {
+        ByRows::reads(self)
+    }
+
+    fn scratch(&self) -> Region {
+        ByRows::scratch(self)
+    }
+
+    fn reach(&self) -> Reach {
+        Windowed::reach(self)
+    }
+
+    fn work(&self) -> usize {
+        ByRows::work(self)
+    }
+
+    // One copy for all chains.
+    #[inline(never)]
+    fn compute(&self, row: usize, views: Views, mem: &Memory<'_>, isa: Isa) {
+        let Views { reads, output, scratch } = views;
+        self.over(row, reads, output, scratch).alone(mem, isa);
+    }
+
+    fn fits(&self, row: usize, views: Views, mem: &Memory<'_>) -> bool {
+        let Views { reads, output, scratch } = views;
+        Kernel::fits(&self.over(row, reads, output, scratch), mem)
+    }
+}

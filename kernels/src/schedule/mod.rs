@@ -1,0 +1,55 @@
+//! Which rows of an output are computed when, and by whom: parts of a layer, several layers in one step, several threads.
+
+pub mod by_rows;
+mod kernel;
+pub mod row_chain;
+#[cfg(feature = "threads")]
+pub mod threads;
+
+pub(crate) use kernel::{kernel, same_rows};
+
+use crate::{Isa, Memory};
+use by_rows::ByRows;
+
+/// Runs it, on several threads where there are any and it pays.
+#[inline(always)]
+pub(crate) fn run<K: ByRows>(kernel: &K, mem: &Memory<'_>, isa: Isa) {
+    #[cfg(feature = "threads")]
+    if threads::share(kernel, mem, isa) {
+        return;
+    }
+    kernel.alone(mem, isa);
+}
+
+/// ```compile_fail,E0277
+/// use niello_kernels::{Isa, Memory, Operand, Region, by_rows::{Reach, RowStage, Views}};
+///
+/// struct Mine(Operand);
+///
+/// impl RowStage for Mine {
+///     fn is_by_rows(&self) -> bool { true }
+///     fn output(&self) -> Operand { self.0 }
+///     fn reads(&self) -> [Operand; 2] { [self.0; 2] }
+///     fn scratch(&self) -> Region { Region::EMPTY }
+///     fn reach(&self) -> Reach { Reach::SAME }
+///     fn work(&self) -> usize { usize::MAX }
+///     fn compute(&self, _: usize, _: Views, _: &Memory<'_>, _: Isa) {}
+///     fn fits(&self, _: usize, _: Views, _: &Memory<'_>) -> bool { true }
+/// }
+/// ```
+///
+/// ```compile_fail,E0277
+/// use niello_kernels::{Isa, Memory, by_rows::Views, row_chain::{Link, Stages}};
+///
+/// #[derive(Clone, Copy)]
+/// struct Mine;
+///
+/// impl Stages for Mine {
+///     fn count(&self) -> usize { 0 }
+///     fn link(&self, _: usize) -> Option<Link> { None }
+///     fn compute(&self, _: usize, _: usize, _: Views, _: &Memory<'_>, _: Isa) {}
+///     fn fits(&self, _: usize, _: usize, _: Views, _: &Memory<'_>) -> bool { true }
+/// }
+/// ```
+#[cfg(doctest)]
+pub struct FromOutside;
