@@ -61,7 +61,10 @@ fn measure<H: FileHeader<Endian = Endianness>>(
         let memory = memory_at(name, section.address())?;
         let of = |part: &str| -> u64 {
             let symbols = file.symbols().filter(|s| s.section_index() == Some(section.index()));
-            symbols.filter(|s| s.name().is_ok_and(|n| n.contains(part))).map(|s| s.size()).sum()
+            symbols
+                .filter(|s| s.name().is_ok_and(|n| n.contains(part)))
+                .map(|s| s.size())
+                .fold(0, u64::saturating_add)
         };
         let weights = of("WEIGHTS").min(section.size());
         let arena = of("ARENA").min(section.size() - weights);

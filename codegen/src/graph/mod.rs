@@ -113,7 +113,7 @@ impl Graph {
 
     /// Multiply-accumulates of one inference.
     pub fn macs(&self) -> u64 {
-        self.nodes.iter().map(|n| self.node_macs(n)).sum()
+        self.nodes.iter().map(|n| self.node_macs(n)).fold(0, u64::saturating_add)
     }
 
     /// Multiply-accumulates of one node.

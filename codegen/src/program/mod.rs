@@ -148,7 +148,7 @@ impl Program {
 
     /// Multiply-accumulates of one inference.
     pub fn macs(&self) -> u64 {
-        self.steps.iter().map(|s| s.macs).sum()
+        self.steps.iter().map(|s| s.macs).fold(0, u64::saturating_add)
     }
 
     /// The output that is a class-activation map, if there is one.

@@ -56,9 +56,9 @@ impl Costs {
         other.steps.iter().for_each(|(layers, cost)| self.add_step(layers.clone(), *cost));
     }
 
-    /// Of the whole inference.
+    /// Of the whole inference; saturates.
     pub fn total(&self) -> u64 {
-        self.total.unwrap_or_else(|| self.steps.values().sum())
+        self.total.unwrap_or_else(|| self.steps.values().copied().fold(0, u64::saturating_add))
     }
 }
 
@@ -74,6 +74,7 @@ mod tests {
             costs.steps.iter().map(|(layers, cost)| (layers.join(" and "), *cost)).collect();
         assert_eq!((steps, costs.total()), (vec![("a".into(), 4), ("b and c".into(), 70)], 74));
         assert_eq!(Costs::parse("layer a 5\ntotal 90\ntotal 80").unwrap().total(), 80);
+        assert_eq!(Costs::parse("layer a 18446744073709551615\nlayer b 1").unwrap().total(), u64::MAX);
     }
 
     #[test]

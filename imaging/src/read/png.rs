@@ -10,6 +10,13 @@ pub(super) fn read(name: &Path, bytes: &[u8]) -> Result<Picture> {
     let mut decoder = Decoder::new_with_limits(Cursor::new(bytes), Limits { bytes: 1 << 28 });
     decoder.set_transformations(Transformations::EXPAND);
     let mut reader = decoder.read_info().map_err(broken)?;
+    // The crate expects whole colours, and not more than an index can name.
+    if let (ColorType::Indexed, Some(palette)) = (reader.info().color_type, &reader.info().palette)
+        && !(palette.len().is_multiple_of(3) && (1..=256).contains(&(palette.len() / 3)))
+    {
+        let message = format!("damaged PNG: a palette of {} bytes", palette.len());
+        return Err(Error::file(name, message));
+    }
     let (w, h) = reader.info().size();
     let (h, w) = (h as usize, w as usize);
     let (colour, depth) = reader.output_color_type();
