@@ -1,4 +1,7 @@
 //! What an operator is to everybody else.
+//!
+//! [`Op::lower`] names the lowering context, which stands above graphs: the only import of the crate that runs up. Without it an operator would be
+//! two types, one that nodes hold and one that is lowered.
 
 use crate::{
     error::Result,

@@ -1,8 +1,8 @@
 //! One operator, one file: shape rule, float reference, quantisation and lowering.
 //!
 //! A new operator is a new file with a type that implements [`Op`], and a line below. Nothing else in this crate names
-//! operators: passes ask [`Op::absorb`] and [`Op::is_identity`], quantisation asks [`Op::range_rule`], the planner
-//! reads the steps that [`Op::lower`] appends.
+//! operators, except those who add them to graphs (builder, recipes' heads, copies in another format): passes ask [`Op::absorb`] and
+//! [`Op::is_identity`], quantisation asks [`Op::range_rule`], the planner reads the steps that [`Op::lower`] appends.
 
 mod add;
 mod arg_max;

@@ -1,20 +1,16 @@
 //! Floating point instead of integers: for a whole network, or for some layers among integers.
 //!
 //! [`everywhere`] needs no calibration: every tensor is a float. [`layers`] takes layers of a network that was quantised; where one reads
-//! a tensor of another format, a [`Rescale`] converts it first.
+//! a tensor of another format, a [`crate::ops::Rescale`] converts it first.
 
 use crate::{
     error::{Error, Result},
     format::{Format, Mode},
-    graph::{Graph, Node, Value, ValueId},
-    ops::Rescale,
+    graph::{Graph, ValueId},
     quantize::{QGraph, label_values},
 };
 use niello_kernels::Rounding;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The graph with every layer in `mode`.
 pub fn everywhere(graph: Graph, mode: Mode) -> QGraph {
@@ -87,13 +83,9 @@ fn convert(q: &mut QGraph, before: &[Format]) {
             *input = *copies.entry((*input, wanted.name())).or_insert_with(|| {
                 let name = format!("{}.{}", q.graph.values[input.0].name, wanted.name());
                 let copy = ValueId(q.graph.values.len());
-                q.graph.values.push(Value { name: name.clone(), shape: q.graph.values[input.0].shape });
-                q.formats.push(wanted);
-                q.channel_means.push(q.channel_means[input.0].clone());
+                q.insert_copy(q.graph.nodes.len(), name, *input, wanted);
                 // Whichever side is float, the conversion is one of floating point.
                 q.modes.insert(copy, mode.unwrap_or(Mode::F32));
-                let (inputs, outputs) = (vec![*input], vec![copy]);
-                q.graph.nodes.push(Node { name, op: Arc::new(Rescale), inputs, outputs });
                 copy
             });
         }
