@@ -4,16 +4,165 @@
 //! between them it needs; rows that the band before left are kept, the others are computed. So every row is computed once.
 
 mod frame;
-mod stages;
-mod walk;
 
 pub use frame::Frame;
-pub use stages::{Link, Stage, Stages};
-pub use walk::{MOST_MAPS, Map, Turn, Walk};
 
-use super::by_rows::ByRows;
+use super::by_rows::{ByRows, Reach, RowStage, Views};
 use crate::{Isa, Kernel, Memory, Operand, Region, base::scratch::part_of_scratch};
 use core::ops::Range;
+
+/// The most maps of a chain: its inputs, what lies between, its output.
+pub const MOST_MAPS: usize = 12;
+
+/// A map that kernels of a chain read or write, or slices of whose channels they do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Map {
+    /// The whole of it; of a map of which only some rows are in memory, the first of them lies there.
+    pub operand: Operand,
+    /// Rows that are in memory at once; 0 if all are.
+    pub rows: u32,
+}
+
+impl Map {
+    /// Whether all rows that a band needs can be in memory.
+    fn has_room(&self, turn: &Turn) -> bool {
+        self.rows == 0 || turn.needed[1].saturating_sub(turn.needed[0]) <= self.rows as usize
+    }
+}
+
+/// A kernel of a chain.
+#[derive(Clone, Copy, Debug)]
+pub struct Stage<K> {
+    /// The kernel. Its operands are whole maps, or some channels of them.
+    pub kernel: K,
+    /// Indices of the maps that it reads.
+    pub reads: [u8; 2],
+    /// Index of the map that it writes.
+    pub writes: u8,
+}
+
+/// A [`Stage`] without what it computes.
+#[derive(Clone, Copy, Debug)]
+pub struct Link {
+    /// Indices of the maps that it reads.
+    pub reads: [u8; 2],
+    /// Index of the map that it writes.
+    pub writes: u8,
+    /// Which rows it reads.
+    pub reach: Reach,
+    /// What it reads of these maps.
+    pub operands: [Operand; 2],
+    /// What it writes.
+    pub output: Operand,
+    /// Its scratch.
+    pub scratch: Region,
+    /// Multiply-accumulates, or what takes as long.
+    pub work: usize,
+}
+
+impl Link {
+    fn new(kernel: &(impl RowStage + ?Sized), reads: [u8; 2], writes: u8) -> Self {
+        Self {
+            reads,
+            writes,
+            reach: kernel.reach(),
+            operands: kernel.reads(),
+            output: kernel.output(),
+            scratch: kernel.scratch(),
+            work: kernel.work(),
+        }
+    }
+}
+
+/// Kernels in order of execution: `(Stage, (Stage, ()))` where their types are known, a slice where they are not. Nothing else is one.
+pub trait Stages: Copy + Sync + sealed::Stages {
+    /// How many there are.
+    fn count(&self) -> usize;
+
+    /// The one of that index.
+    fn link(&self, index: usize) -> Option<Link>;
+
+    /// Runs the one of that index, see [`RowStage::compute`].
+    fn compute(&self, index: usize, row: usize, views: Views, mem: &Memory<'_>, isa: Isa);
+
+    /// Whether it computes anything, see [`RowStage::fits`].
+    fn fits(&self, index: usize, row: usize, views: Views, mem: &Memory<'_>) -> bool;
+}
+
+/// What only this crate can implement.
+mod sealed {
+    /// See [`super::Stages`].
+    pub trait Stages {}
+}
+
+impl sealed::Stages for () {}
+
+impl Stages for () {
+    fn count(&self) -> usize {
+        0
+    }
+
+    fn link(&self, _: usize) -> Option<Link> {
+        None
+    }
+
+    fn compute(&self, _: usize, _: usize, _: Views, _: &Memory<'_>, _: Isa) {}
+
+    fn fits(&self, _: usize, _: usize, _: Views, _: &Memory<'_>) -> bool {
+        false
+    }
+}
+
+impl<K: RowStage + Copy + Sync, S: Stages> sealed::Stages for (Stage<K>, S) {}
+
+impl<K: RowStage + Copy + Sync, S: Stages> Stages for (Stage<K>, S) {
+    fn count(&self) -> usize {
+        1 + self.1.count()
+    }
+
+    fn link(&self, index: usize) -> Option<Link> {
+        match index.checked_sub(1) {
+            None => Some(Link::new(&self.0.kernel, self.0.reads, self.0.writes)),
+            Some(index) => self.1.link(index),
+        }
+    }
+
+    fn compute(&self, index: usize, row: usize, views: Views, mem: &Memory<'_>, isa: Isa) {
+        match index.checked_sub(1) {
+            None => self.0.kernel.compute(row, views, mem, isa),
+            Some(index) => self.1.compute(index, row, views, mem, isa),
+        }
+    }
+
+    fn fits(&self, index: usize, row: usize, views: Views, mem: &Memory<'_>) -> bool {
+        match index.checked_sub(1) {
+            None => self.0.kernel.fits(row, views, mem),
+            Some(index) => self.1.fits(index, row, views, mem),
+        }
+    }
+}
+
+impl sealed::Stages for &[Stage<&(dyn RowStage + Sync)>] {}
+
+impl Stages for &[Stage<&(dyn RowStage + Sync)>] {
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    fn link(&self, index: usize) -> Option<Link> {
+        self.get(index).map(|stage| Link::new(stage.kernel, stage.reads, stage.writes))
+    }
+
+    fn compute(&self, index: usize, row: usize, views: Views, mem: &Memory<'_>, isa: Isa) {
+        if let Some(stage) = self.get(index) {
+            stage.kernel.compute(row, views, mem, isa);
+        }
+    }
+
+    fn fits(&self, index: usize, row: usize, views: Views, mem: &Memory<'_>) -> bool {
+        self.get(index).is_some_and(|stage| stage.kernel.fits(row, views, mem))
+    }
+}
 
 /// Kernels one after the other, of whose maps in between only some rows are in memory. The bytes are those of the kernels run one
 /// by one.
@@ -23,6 +172,81 @@ pub struct RowChain<'a, S> {
     pub stages: S,
     /// Everything that does not depend on what they are.
     pub frame: Frame<'a>,
+}
+
+/// Which rows of each map are in memory, from band to band.
+#[derive(Clone, Debug, Default)]
+pub struct Walk {
+    turns: [Turn; MOST_MAPS],
+}
+
+/// What happens to a map for a band. Rows are from the first to before the second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Turn {
+    /// Rows that are in memory from the band before.
+    pub held: [usize; 2],
+    /// Rows that must be in memory; the first of them then lies where the map begins.
+    pub needed: [usize; 2],
+    /// The first of those that are not there yet: they are the last ones.
+    pub missing: usize,
+}
+
+impl Turn {
+    /// Rows that stay.
+    fn kept(&self) -> usize {
+        self.missing.saturating_sub(self.needed[0])
+    }
+
+    /// Completes it, once its needs are known.
+    fn complete(&mut self) {
+        let Self { held, needed, .. } = *self;
+        if needed[0] >= needed[1] {
+            // Nothing is wanted, and everything stays.
+            (self.needed, self.missing) = (held, held[1]);
+        } else {
+            let kept = held[0] <= needed[0] && needed[0] < held[1];
+            self.missing = if kept { held[1].min(needed[1]) } else { needed[0] };
+        }
+    }
+}
+
+impl Walk {
+    /// What each of `maps`, of which the last one is the output, needs for output rows `rows`. `None` if kernels name other maps.
+    pub fn band(
+        &mut self,
+        stages: &impl Stages,
+        maps: &[Map],
+        rows: Range<usize>,
+    ) -> Option<&[Turn; MOST_MAPS]> {
+        for turn in self.turns.iter_mut() {
+            *turn = Turn { held: turn.needed, needed: [0; 2], missing: 0 };
+        }
+        let last = self.turns.get_mut(maps.len().checked_sub(1)?)?;
+        (last.needed, last.missing) = ([rows.start, rows.end], rows.start);
+        for index in (0..stages.count()).rev() {
+            self.kernel(&stages.link(index)?, maps)?;
+        }
+        Some(&self.turns)
+    }
+
+    /// What a kernel needs to write what is missing. All kernels that read that come after it, so that the needs of the map are complete.
+    #[inline(never)]
+    fn kernel(&mut self, link: &Link, maps: &[Map]) -> Option<()> {
+        let written = self.turns.get_mut(link.writes as usize)?;
+        if link.writes as usize + 1 < maps.len() {
+            written.complete();
+        }
+        let missing = written.missing..written.needed[1];
+        for read in link.reads {
+            let rows = link.reach.of(missing.clone(), maps.get(read as usize)?.operand.shape[0] as usize);
+            if !rows.is_empty() {
+                let needed = &mut self.turns.get_mut(read as usize)?.needed;
+                let all = if needed[0] < needed[1] { *needed } else { [rows.start, rows.end] };
+                *needed = [all[0].min(rows.start), all[1].max(rows.end)];
+            }
+        }
+        Some(())
+    }
 }
 
 impl<S: Stages> Kernel for RowChain<'_, S> {
