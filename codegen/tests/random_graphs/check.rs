@@ -123,31 +123,26 @@ fn seconds() -> f64 {
     computed.map_or_else(|| START.get_or_init(Instant::now).elapsed().as_secs_f64(), |ns| 1e-9 * ns)
 }
 
+/// A refusal, which has a message for users; of a graph that is not `hostile`, one that is documented.
+fn refused(error: &Error, hostile: bool) -> Result<Outcome, Failure> {
+    sane(error)?;
+    if hostile {
+        return Ok(Outcome::Invalid);
+    }
+    let text = error.to_string();
+    match REFUSALS.iter().find(|(word, _)| text.contains(word)) {
+        Some((_, kind)) => Ok(Outcome::Refused(kind)),
+        None => Err(format!("refused, and nothing says that it may be: {text}")),
+    }
+}
+
 fn whole(bytes: &[u8], log: &mut Vec<String>) -> Result<Outcome, Failure> {
     let Made { graph, setup, samples } = match make(bytes, log) {
         Ok(made) => made,
-        Err(error) => {
-            sane(&error)?;
-            let hostile = log.first().is_some_and(|line| line.contains("hostile: true"));
-            return if hostile {
-                Ok(Outcome::Invalid)
-            } else {
-                Err(format!("a valid graph is refused: {error}"))
-            };
-        }
+        Err(error) => return refused(&error, log.first().is_some_and(|line| line.contains("hostile: true"))),
     };
     let mut rng = setup.rng;
-    let refused = |error: Error| -> Result<Outcome, Failure> {
-        sane(&error)?;
-        if setup.hostile {
-            return Ok(Outcome::Invalid);
-        }
-        let text = error.to_string();
-        match REFUSALS.iter().find(|(word, _)| text.contains(word)) {
-            Some((_, kind)) => Ok(Outcome::Refused(kind)),
-            None => Err(format!("refused, and nothing says that it may be: {text}")),
-        }
-    };
+    let refused = |error: Error| refused(&error, setup.hostile);
     if too_large(&graph) {
         let program = match setup.format {
             Wanted::Float(mode) => {
