@@ -246,7 +246,7 @@ mod tests {
             ("niello_cortex_m_qemu::models::a::INPUT_TABLE", Some("input table")),
             ("niello_cortex_m_qemu::models::a::L00_CONV", Some("parameters")),
             ("niello_cortex_m_qemu::models::a::LAYERS", None),
-            ("<niello_kernels::add::Add as niello_kernels::Kernel>::run", Some("kernels")),
+            ("<niello_kernels::ops::elementwise::add::Add as niello_kernels::Kernel>::run", Some("kernels")),
             ("niello_cortex_m_qemu::models::MODELS::run", None),
             ("core::fmt::write", None),
         ] {
