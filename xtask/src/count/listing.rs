@@ -160,7 +160,10 @@ mod tests {
     #[test]
     fn symbols_are_readable() {
         for (symbol, name) in [
-            ("niello_kernels::microkernels::block::h3e3d06240847075c (.llvm.14909)", "niello_kernels::microkernels::block"),
+            (
+                "niello_kernels::microkernels::block::h3e3d06240847075c (.llvm.14909)",
+                "niello_kernels::microkernels::block",
+            ),
             ("_$LT$a..B$u20$as$u20$c..D$GT$::run::h9992cdf659a18213", "<a::B as c::D>::run"),
             ("memcpy", "memcpy"),
         ] {
