@@ -48,12 +48,10 @@ fn run(arguments: &[String]) -> Result {
         // Property tests look for files of earlier failures, so the current directory must be visible.
         let stage = Stage::cargo(*name, &format!("+nightly miri test {what}"));
         // Tests compute powers of two, which are exact everywhere but in Miri, leak constants, and end with threads that wait.
-        let stage = stage.variable(
+        runner.run(stage.variable(
             "MIRIFLAGS",
             "-Zmiri-disable-isolation -Zmiri-deterministic-floats -Zmiri-ignore-leaks",
-        );
-        // The backtrace of a panic that a test expects takes Miri seconds.
-        runner.run(stage.variable("RUST_BACKTRACE", "0"))?;
+        ))?;
     }
     runner.finish()
 }

@@ -9,8 +9,8 @@ use niello_kernels::{
 };
 use std::{
     cell::Cell,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Mutex, MutexGuard},
+    panic::{AssertUnwindSafe, catch_unwind, set_hook},
+    sync::{Mutex, MutexGuard, Once},
 };
 
 /// The number of threads is one for the whole process, in which `cargo test` runs tests side by side.
@@ -183,6 +183,9 @@ impl Arena {
 
 /// Runs a kernel that must refuse: it says that it does not fit, not a byte of memory changes, and debug builds say so.
 pub(crate) fn refuses(what: &str, arena: &mut Arena, kernel: &dyn Kernel) {
+    // Without the backtrace, which takes Miri seconds and is of no use where a panic is expected.
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| set_hook(Box::new(|info| eprintln!("{info}"))));
     assert!(!arena.fits(kernel), "{what}");
     // Several threads ask a kernel about its scratch and its work before they ask whether it fits.
     if niello_kernels::threads::count() < 2 {
