@@ -17,7 +17,7 @@ pub(super) struct Filters {
     /// `s_in * s_w / s_out`.
     pub(super) multiplier: Vec<Multiplier>,
     /// `s_w`.
-    scale: Vec<f32>,
+    scale: Vec<f64>,
 }
 
 /// Scales of the input and the output of a convolution.
@@ -61,15 +61,13 @@ impl Filters {
         let mut correction = vec![];
         for (channel, (row, bias)) in rows.iter().zip(bias).enumerate() {
             let scale = scale_beside(row, *bias, scales);
-            let q: Vec<i8> = row.iter().map(|w| (w / scale).round().clamp(-127.0, 127.0) as i8).collect();
+            // In single precision; a scale below that is one of zeros.
+            let step = (scale as f32).max(f32::MIN_POSITIVE);
+            let q: Vec<i8> = row.iter().map(|w| (w / step).round().clamp(-127.0, 127.0) as i8).collect();
             let drift: f64 = expected_input.map_or(0.0, |mean| {
-                q.iter()
-                    .zip(row)
-                    .zip(mean)
-                    .map(|((q, w), m)| (*q as f64 * scale as f64 - *w as f64) * m)
-                    .sum()
+                q.iter().zip(row).zip(mean).map(|((q, w), m)| (*q as f64 * scale - *w as f64) * m).sum()
             });
-            let accumulator_scale = scales.input as f64 * scale as f64;
+            let accumulator_scale = scales.input as f64 * scale;
             let plain = (*bias as f64 / accumulator_scale).round();
             let bias = match &given {
                 Some(steps) => plain + steps[channel] as f64,
@@ -101,8 +99,8 @@ impl Filters {
         for multiplier in self.multiplier.iter_mut().filter(|m| m.mantissa != 0) {
             multiplier.shift -= 8;
         }
-        let low = |((row, scale), codes): ((&Vec<f32>, &f32), &mut Vec<i8>)| -> Vec<i8> {
-            let scale = *scale as f64 / 256.0;
+        let low = |((row, scale), codes): ((&Vec<f32>, &f64), &mut Vec<i8>)| -> Vec<i8> {
+            let scale = *scale / 256.0;
             let halves = row.iter().zip(codes.iter_mut()).map(|(w, high)| {
                 let code = (*w as f64 / scale).round().clamp(-32512.0, 32512.0) as i32;
                 *high = ((code + 128) >> 8) as i8;
@@ -130,13 +128,17 @@ const LARGEST_BIAS: f64 = (1 << 30) as f64;
 
 /// That scale, unless the bias would be too large at `s_in * s_w` then (training with weight decay, or pruning, leaves such filters behind):
 /// then that of the largest bias, which is that of a filter of zeros too, so that its bias is as exact as any.
-fn scale_beside(row: &[f32], bias: f32, scales: Scales) -> f32 {
+/// Single precision, but for filters of zeros, whose inputs may be so large that it ends above what their bias needs.
+fn scale_beside(row: &[f32], bias: f32, scales: Scales) -> f64 {
     let (input, output) = (scales.input as f64, scales.output as f64);
     let least = bias.abs() as f64 / (input * LARGEST_BIAS);
     // With nothing at all, the factor between scales is 1.
     let least = if holds_something(row) || bias != 0.0 { least } else { output / input };
+    if row.iter().all(|w| *w == 0.0) && least < f32::MIN_POSITIVE.into() {
+        return least;
+    }
     let least = least.clamp(f32::MIN_POSITIVE.into(), f32::MAX.into()) as f32;
-    if holds_something(row) { scale(row).max(least) } else { least }
+    if holds_something(row) { scale(row).max(least) } else { least }.into()
 }
 
 /// What rounding filters to 8 bits takes away, over what they hold: sums of squares.
@@ -189,15 +191,22 @@ mod tests {
     #[test]
     fn scales_leave_room_for_the_bias() {
         let scale_beside = |row: &[f32], bias| scale_beside(row, bias, Scales { input: 0.05, output: 0.25 });
-        assert_eq!(scale_beside(&[1.0, -2.54], 3.0), 0.02);
+        assert_eq!(scale_beside(&[1.0, -2.54], 3.0), f64::from(0.02f32));
         // 1 / (0.05 * 0.02) would be far below; a filter a million million times smaller gives way to its bias, as one of nothing does.
         for row in [[1e-12, -2.54e-12], [0.0, 0.0], [1e-40, -0.0]] {
             let scale = scale_beside(&row, 3.0);
             assert!(scale > 2e-14);
-            let bias = 3.0 / (0.05 * scale as f64);
+            let bias = 3.0 / (0.05 * scale);
             assert!((bias / LARGEST_BIAS - 1.0).abs() < 1e-6, "{row:?}: {bias}");
         }
         assert_eq!(scale_beside(&[0.0, 1e-40], 0.0), 5.0);
+    }
+
+    #[test]
+    fn filters_of_zeros_keep_their_bias_beside_inputs_of_any_size() {
+        let of_bias = |bias| super::scale_beside(&[0.0; 9], bias, Scales { input: 2.6e36, output: 5e-4 });
+        assert!((0.11f32 as f64 / (2.6e36f32 as f64 * of_bias(0.11)) / LARGEST_BIAS - 1.0).abs() < 1e-6);
+        assert!((2.6e36f32 as f64 * of_bias(0.0) / 5e-4f32 as f64 - 1.0).abs() < 1e-6);
     }
 
     #[test]
