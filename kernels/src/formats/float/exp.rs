@@ -104,9 +104,10 @@ mod tests {
     #[test]
     fn roots_are_the_processors() {
         let same = |x: f32| assert_eq!(sqrt(x).to_bits(), std::primitive::f32::sqrt(x).to_bits(), "{x:e}");
-        (0..=0x7f80_0000).step_by(4057).map(f32::from_bits).for_each(same);
+        let some = if cfg!(miri) { 4_000_037 } else { 4057 };
+        (0..=0x7f80_0000).step_by(some).map(f32::from_bits).for_each(same);
         // Squares and their neighbours, whose roots are all but in the middle.
-        for i in 1..5000u32 {
+        for i in 1..if cfg!(miri) { 50 } else { 5000u32 } {
             let square = (i * i) as f32;
             [square, square.next_up(), square.next_down()].into_iter().for_each(same);
         }
