@@ -202,7 +202,7 @@ impl<'w> GraphBuilder<'w> {
     /// A trained tensor; zeros (and a problem on the list) if it cannot be had.
     pub fn tensor(&mut self, name: &str, shape: &[usize], kind: Kind) -> Arc<[f32]> {
         let len = shape.iter().try_fold(1usize, |product, d| product.checked_mul(*d));
-        let Some(len) = len.filter(|len| *len <= i32::MAX as usize) else {
+        let Some(len) = len.filter(|len| *len <= ops::MAX_ELEMENTS) else {
             return self.problem(format!("`{name}`: {shape:?} is too large"), 0);
         };
         if self.first_error.is_some() {

@@ -121,7 +121,7 @@ fn check_finite(cx: &Lowering<'_>, rows: &[Vec<f32>], bias: &[f32]) -> Result<()
 }
 
 /// The largest number of elements of a tensor: `2^31 - 1`, which 32-bit cores can address.
-const MAX_ELEMENTS: usize = i32::MAX as usize;
+pub(crate) const MAX_ELEMENTS: usize = i32::MAX as usize;
 
 /// Whether a tensor of this shape can be: it has pixels and channels, and not too many.
 pub(crate) fn check_shape(shape: Shape) -> Result<(), String> {
