@@ -26,10 +26,10 @@ fn expected(program: &Program, isa: Isa, seed: u64) -> Vec<String> {
         .run_observed(&inputs, |i, view| {
             let step = &program.steps[i];
             // A device shows no result that a later step adds to.
-            if program.steps[i + 1..].iter().any(|later| later.writes == step.writes) {
+            if program.steps[i + 1..].iter().any(|later| later.writes() == step.writes()) {
                 return;
             }
-            lines.push(format!("{i} {} {:016x}", step.name, Checksum::of_codes(&view.tensor(step.writes))));
+            lines.push(format!("{i} {} {:016x}", step.name, Checksum::of_codes(&view.tensor(step.writes()))));
         })
         .expect("the input has the right size");
     lines.extend(outputs.iter().map(|o| format!("output {:016x}", Checksum::of_codes(o))));

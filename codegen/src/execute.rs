@@ -3,7 +3,7 @@
 use crate::{
     error::{Error, Result},
     graph::ValueId,
-    program::{Field, Program, Ref},
+    program::{Field, In, Program},
 };
 use niello_kernels::{Isa, Memory};
 use std::cell::Cell;
@@ -103,7 +103,7 @@ pub struct View<'a> {
 impl View<'_> {
     /// The current bytes of a tensor, dense NHWC.
     pub fn tensor(&self, id: ValueId) -> Vec<i8> {
-        let operand = Ref::new(id).bind(&self.program.bindings(0));
+        let operand = In::new(id).bind(&self.program.bindings(0));
         let Some(input) = self.memory.read(&operand) else { return vec![] };
         let [h, w, _] = input.shape();
         (0..h * w).flat_map(|p| input.pixel(p / w, p % w).iter()).collect()

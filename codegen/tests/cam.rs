@@ -52,7 +52,7 @@ fn int8(program: &Program, graph: &Graph, value: &str) -> [Vec<f32>; 3] {
     let mut seen = vec![];
     let outputs = Executor::new(program)
         .run_observed(&[&codes], |i, view| {
-            if program.steps[i].writes == id {
+            if program.steps[i].writes() == id {
                 seen = view.tensor(id);
             }
         })

@@ -106,7 +106,7 @@ fn observers_see_every_step_once_and_the_outputs_in_the_end() {
     let outputs = Executor::new(&program)
         .run_observed(&[&input], |i, view| {
             steps.push(i);
-            let id = program.steps[i].writes;
+            let id = program.steps[i].writes();
             last[id.0] = view.tensor(id);
             assert_eq!(last[id.0].len(), program.tensor(id).shape.len());
         })

@@ -58,7 +58,7 @@ fn log(program: &Program, seed: u64) -> String {
     let mut log = format!("case seed:{seed}\n");
     let outputs = Executor::new(program).run_observed(&inputs, |i, view| {
         let step = &program.steps[i];
-        let sum = Checksum::of_codes(&view.tensor(step.writes));
+        let sum = Checksum::of_codes(&view.tensor(step.writes()));
         log += &format!("layer {i} {} 1x1x1 {sum:016x}\n", step.name);
     });
     for (i, output) in outputs.unwrap().iter().enumerate() {

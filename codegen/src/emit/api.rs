@@ -8,7 +8,7 @@ use super::{
 use crate::{
     format::Format,
     graph::ValueId,
-    program::{Field, Program, Ref},
+    program::{Field, In, Program},
 };
 use niello_kernels::Float;
 use proc_macro2::{Ident, Literal, TokenStream};
@@ -54,7 +54,7 @@ pub(super) fn api(
     let layer_count = Literal::usize_unsuffixed(names.len());
     let layer_infos = program.steps.iter().enumerate().map(|(i, s)| {
         let (name, kind, macs) = (&s.name, s.kind, group_digits(s.macs as usize));
-        let output = Ref::new(s.writes).tokens(&program.bindings(i));
+        let output = In::new(s.writes).tokens(&program.bindings(i));
         quote!(LayerInfo { name: #name, kind: #kind, macs: #macs, output: #output })
     });
     let calls = names.iter().enumerate().map(|(i, name)| {

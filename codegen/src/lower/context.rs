@@ -290,16 +290,18 @@ impl Lowering<'_> {
         }
     }
 
-    /// Appends a kernel call that reads `reads` and writes `writes`.
-    pub fn push(&mut self, call: impl Call + 'static, reads: &[ValueId], writes: ValueId) -> Pushed<'_> {
+    /// Appends a kernel call, which has one operand that it writes.
+    pub fn push(&mut self, call: impl Call + 'static) -> Pushed<'_> {
         let node = &self.q.graph.nodes[self.node];
+        let call: Arc<dyn Call> = Arc::new(call);
+        let writes = call.writes()[0];
         self.drafts.push(Draft {
             node: self.node,
             layers: vec![node.name.clone()],
             kind: node.op.kind(),
-            call: Arc::new(call),
-            reads: reads.to_vec(),
+            reads: call.reads(),
             writes,
+            call,
             joins_operands: node.op.places_inputs(),
             scratch: 0,
             macs: self.q.graph.node_macs(node),

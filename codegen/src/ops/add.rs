@@ -5,7 +5,7 @@ use crate::{
     error::Result,
     format::{Mode, QParams},
     lower::{Lowering, Sums},
-    program::{Ref, kernel_call},
+    program::{In, Out, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
 use niello_kernels::{Float, Multiplier, OutputStage, Range, add::LEFT_SHIFT};
@@ -59,9 +59,9 @@ impl CommonScale {
 kernel_call! {
     /// Sum at a common scale.
     AddCall for Add by rows {
-        a: Ref,
-        b: Ref,
-        output: Ref,
+        a: In,
+        b: In,
+        output: Out,
         a_zero_point: i8,
         b_zero_point: i8,
         a_multiplier: Multiplier,
@@ -74,9 +74,9 @@ kernel_call! {
 kernel_call! {
     /// Sum in floating point.
     AddFloatCall for AddFloat by rows {
-        a: Ref,
-        b: Ref,
-        output: Ref,
+        a: In,
+        b: In,
+        output: Out,
         types: [Float; 3],
         range: Range,
     }
@@ -112,9 +112,9 @@ impl Op for Add {
         let (qa, qb, q) = (cx.qparams(a)?, cx.qparams(b)?, cx.qparams(output)?);
         let factors = CommonScale::new(cx, qa, qb, q)?;
         let call = AddCall {
-            a: Ref::new(a),
-            b: Ref::new(b),
-            output: Ref::new(output),
+            a: In::new(a),
+            b: In::new(b),
+            output: Out::new(output),
             a_zero_point: qa.zero_point,
             b_zero_point: qb.zero_point,
             a_multiplier: factors.a,
@@ -122,7 +122,7 @@ impl Op for Add {
             multiplier: factors.result,
             stage: cx.stage(q, self.clamp.min, self.clamp.max),
         };
-        cx.push(call, &[a, b], output).in_place(&[a, b]);
+        cx.push(call).in_place(&[a, b]);
         Ok(())
     }
 
@@ -130,8 +130,8 @@ impl Op for Add {
         let (a, b, output) = (cx.node().inputs[0], cx.node().inputs[1], cx.node().output());
         let types = [cx.float(a)?, cx.float(b)?, cx.float(output)?];
         let range = self.clamp.float_range();
-        let call = AddFloatCall { a: Ref::new(a), b: Ref::new(b), output: Ref::new(output), types, range };
-        cx.push(call, &[a, b], output).in_place(&[a, b]);
+        let call = AddFloatCall { a: In::new(a), b: In::new(b), output: Out::new(output), types, range };
+        cx.push(call).in_place(&[a, b]);
         Ok(())
     }
 }

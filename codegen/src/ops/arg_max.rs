@@ -5,7 +5,7 @@ use crate::{
     error::Result,
     format::Mode,
     lower::Lowering,
-    program::{Ref, kernel_call},
+    program::{In, Out, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
 use niello_kernels::Float;
@@ -34,16 +34,16 @@ impl ArgMax {
 kernel_call! {
     /// Labels.
     ArgMaxCall for ArgMax {
-        input: Ref,
-        output: Ref,
+        input: In,
+        output: Out,
     }
 }
 
 kernel_call! {
     /// The class of the largest number.
     ArgMaxFloatCall for ArgMaxFloat {
-        input: Ref,
-        output: Ref,
+        input: In,
+        output: Out,
         float: Float,
     }
 }
@@ -69,19 +69,15 @@ impl Op for ArgMax {
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let (input, output) = (cx.node().inputs[0], cx.node().output());
-        let call = ArgMaxCall { input: Ref::new(input), output: Ref::new(output) };
-        cx.push(call, &[input], output);
+        let call = ArgMaxCall { input: In::new(input), output: Out::new(output) };
+        cx.push(call);
         Ok(())
     }
 
     fn lower_float(&self, cx: &mut Lowering<'_>, _: Mode) -> Result<()> {
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let float = cx.float(input)?;
-        cx.push(
-            ArgMaxFloatCall { input: Ref::new(input), output: Ref::new(output), float },
-            &[input],
-            output,
-        );
+        cx.push(ArgMaxFloatCall { input: In::new(input), output: Out::new(output), float });
         Ok(())
     }
 }

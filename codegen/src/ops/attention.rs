@@ -5,7 +5,7 @@ use crate::{
     error::Result,
     format::Mode,
     lower::Lowering,
-    program::{Const, Ref, Scratch, kernel_call},
+    program::{Const, In, Out, Scratch, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
 use niello_kernels::{
@@ -186,10 +186,10 @@ impl Attention {
 kernel_call! {
     /// Attention, head by head.
     AttentionCall for Attention {
-        query: Ref,
-        key: Ref,
-        value: Ref,
-        output: Ref,
+        query: In,
+        key: In,
+        value: In,
+        output: Out,
         heads: u32,
         query_zero_point: i8,
         key_zero_point: i8,
@@ -209,10 +209,10 @@ kernel_call! {
 kernel_call! {
     /// Attention in floating point.
     AttentionFloatCall for AttentionFloat {
-        query: Ref,
-        key: Ref,
-        value: Ref,
-        output: Ref,
+        query: In,
+        key: In,
+        value: In,
+        output: Out,
         types: [Float; 4],
         heads: u32,
         shared: bool,
@@ -286,10 +286,10 @@ impl Op for Attention {
         let (rounds, bucket) = self.rounds_and_bucket();
         let rotations = self.rotations(width);
         let call = AttentionCall {
-            query: Ref::new(query),
-            key: Ref::new(key),
-            value: Ref::new(value),
-            output: Ref::new(output),
+            query: In::new(query),
+            key: In::new(key),
+            value: In::new(value),
+            output: Out::new(output),
             heads: self.heads as u32,
             query_zero_point: q.zero_point,
             key_zero_point: k.zero_point,
@@ -305,7 +305,7 @@ impl Op for Attention {
             scratch: Scratch,
         };
         let scratch = Kernel::scratch_bytes(tokens, rounds, bucket);
-        cx.push(call, &inputs, output).scratch(scratch).constant_bytes(2 * rotations.len());
+        cx.push(call).scratch(scratch).constant_bytes(2 * rotations.len());
         Ok(())
     }
 
@@ -317,10 +317,10 @@ impl Op for Attention {
         let (rounds, bucket) = self.rounds_and_bucket();
         let rotations = self.columns(width);
         let call = AttentionFloatCall {
-            query: Ref::new(query),
-            key: Ref::new(key),
-            value: Ref::new(value),
-            output: Ref::new(output),
+            query: In::new(query),
+            key: In::new(key),
+            value: In::new(value),
+            output: Out::new(output),
             types: [cx.float(query)?, cx.float(key)?, cx.float(value)?, cx.float(output)?],
             heads: self.heads as u32,
             shared: self.shared,
@@ -331,7 +331,7 @@ impl Op for Attention {
             scratch: Scratch,
         };
         let scratch = Kernel::scratch_bytes(tokens, rounds, bucket);
-        cx.push(call, &inputs, output).scratch(scratch).constant_bytes(4 * rotations.len());
+        cx.push(call).scratch(scratch).constant_bytes(4 * rotations.len());
         Ok(())
     }
 }

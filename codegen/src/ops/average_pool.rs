@@ -8,7 +8,7 @@ use crate::{
     error::Result,
     format::Mode,
     lower::Lowering,
-    program::{Ref, kernel_call},
+    program::{In, Out, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
 use niello_kernels::{AveragePool2dInt16, Float, Range};
@@ -76,8 +76,8 @@ impl AveragePool2d {
 kernel_call! {
     /// Average pooling.
     AveragePoolCall for AveragePool2d {
-        input: Ref,
-        output: Ref,
+        input: In,
+        output: Out,
         kernel: [u32; 2],
         stride: [u32; 2],
         padding: [u32; 2],
@@ -92,8 +92,8 @@ kernel_call! {
 kernel_call! {
     /// Average pooling in floating point.
     AveragePoolFloatCall for AveragePool2dFloat {
-        input: Ref,
-        output: Ref,
+        input: In,
+        output: Out,
         types: [Float; 2],
         kernel: [u32; 2],
         stride: [u32; 2],
@@ -143,8 +143,8 @@ impl Op for AveragePool2d {
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let padding = self.padding.map(|d| d as u32);
         let call = AveragePoolCall {
-            input: Ref::new(input),
-            output: Ref::new(output),
+            input: In::new(input),
+            output: Out::new(output),
             kernel: self.kernel.map(|d| d as u32),
             stride: self.stride.map(|d| d as u32),
             padding,
@@ -154,15 +154,15 @@ impl Op for AveragePool2d {
             min: i8::MIN,
             max: i8::MAX,
         };
-        cx.push(call, &[input], output);
+        cx.push(call);
         Ok(())
     }
 
     fn lower_float(&self, cx: &mut Lowering<'_>, _: Mode) -> Result<()> {
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let call = AveragePoolFloatCall {
-            input: Ref::new(input),
-            output: Ref::new(output),
+            input: In::new(input),
+            output: Out::new(output),
             types: [cx.float(input)?, cx.float(output)?],
             kernel: self.kernel.map(|d| d as u32),
             stride: self.stride.map(|d| d as u32),
@@ -171,7 +171,7 @@ impl Op for AveragePool2d {
             count_padding: self.count_padding,
             range: Range::ALL,
         };
-        cx.push(call, &[input], output);
+        cx.push(call);
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     format::Mode,
     lower::Lowering,
     ops::ConvParams,
-    program::{Const, Ref, kernel_call},
+    program::{Const, In, Out, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
 use niello_kernels::{Float, Range};
@@ -79,8 +79,8 @@ impl BatchNorm {
 kernel_call! {
     /// A factor and an offset per channel in floating point.
     ScaleFloatCall for ScaleFloat by rows {
-        input: Ref,
-        output: Ref,
+        input: In,
+        output: Out,
         types: [Float; 2],
         scale: Const<f32>,
         offset: Const<f32>,
@@ -127,15 +127,15 @@ impl Op for BatchNorm {
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let single = |values: &[f64]| -> Vec<f32> { values.iter().map(|v| *v as f32).collect() };
         let call = ScaleFloatCall {
-            input: Ref::new(input),
-            output: Ref::new(output),
+            input: In::new(input),
+            output: Out::new(output),
             types: [cx.float(input)?, cx.float(output)?],
             scale: cx.constant(&single(&self.factor)),
             offset: cx.constant(&single(&self.offset)),
             range: Range::ALL,
         };
         let bytes = 4 * (self.factor.len() + self.offset.len());
-        cx.push(call, &[input], output).in_place(&[input]).constant_bytes(bytes);
+        cx.push(call).in_place(&[input]).constant_bytes(bytes);
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     error::Result,
     format::Mode,
     lower::{Lowering, Sums},
-    program::{Ref, kernel_call},
+    program::{In, Out, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
 use niello_kernels::{Float, Multiplier, OutputStage, Range};
@@ -50,8 +50,8 @@ impl Clamp {
 kernel_call! {
     /// Clamp and rescale.
     RequantizeCall for Requantize by rows {
-        input: Ref,
-        output: Ref,
+        input: In,
+        output: Out,
         input_zero_point: i8,
         multiplier: Multiplier,
         stage: OutputStage,
@@ -61,8 +61,8 @@ kernel_call! {
 kernel_call! {
     /// Clamp in floating point.
     ClampFloatCall for ClampFloat by rows {
-        input: Ref,
-        output: Ref,
+        input: In,
+        output: Out,
         types: [Float; 2],
         range: Range,
     }
@@ -105,21 +105,21 @@ impl Op for Clamp {
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let (from, to) = (cx.qparams(input)?, cx.qparams(output)?);
         let call = RequantizeCall {
-            input: Ref::new(input),
-            output: Ref::new(output),
+            input: In::new(input),
+            output: Out::new(output),
             input_zero_point: from.zero_point,
             multiplier: cx.multiplier_for(from.scale as f64 / to.scale as f64, Sums::CODES)?,
             stage: cx.stage(to, self.min, self.max),
         };
-        cx.push(call, &[input], output).in_place(&[input]);
+        cx.push(call).in_place(&[input]);
         Ok(())
     }
 
     fn lower_float(&self, cx: &mut Lowering<'_>, _: Mode) -> Result<()> {
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let (types, range) = ([cx.float(input)?, cx.float(output)?], self.float_range());
-        let call = ClampFloatCall { input: Ref::new(input), output: Ref::new(output), types, range };
-        cx.push(call, &[input], output).in_place(&[input]);
+        let call = ClampFloatCall { input: In::new(input), output: Out::new(output), types, range };
+        cx.push(call).in_place(&[input]);
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     error::Result,
     format::Mode,
     lower::Lowering,
-    program::{Ref, kernel_call},
+    program::{In, Out, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
 
@@ -30,8 +30,8 @@ impl Concat {
 kernel_call! {
     /// A plain copy.
     CopyCall for Copy by rows {
-        input: Ref,
-        output: Ref,
+        input: In,
+        output: Out,
     }
 }
 
@@ -78,8 +78,8 @@ impl Op for Concat {
                 return Err(cx.error(format!("`{name}` is {}, the result {}", format.name(), whole.name())));
             }
             if !cx.is_placed(input) {
-                let call = CopyCall { input: Ref::new(input), output: Ref::channels(output, first, c) };
-                cx.push(call, &[input], output);
+                let call = CopyCall { input: In::new(input), output: Out::channels(output, first, c) };
+                cx.push(call);
             }
             first += c;
         }

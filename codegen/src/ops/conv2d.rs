@@ -13,7 +13,7 @@ use crate::{
     format::Mode,
     lower::Lowering,
     ops::ConvParams,
-    program::{Const, Ref, Scratch, kernel_call},
+    program::{Const, In, Out, Scratch, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
 use niello_kernels::{Gather, Layout, OutputStage, conv::scratch_bytes};
@@ -136,8 +136,8 @@ impl Conv2d {
         let shift: Vec<i8> = filters.multiplier.iter().map(|m| m.shift as i8).collect();
         let bytes = weights.len() + 9 * bias.len();
         let call = DepthwiseCall {
-            input: Ref::new(input),
-            output: Ref::new(output),
+            input: In::new(input),
+            output: Out::new(output),
             kernel: p.kernel.map(|d| d as u32),
             stride: p.stride.map(|d| d as u32),
             dilation: p.dilation.map(|d| d as u32),
@@ -149,7 +149,7 @@ impl Conv2d {
             input_zero_point: from.zero_point,
             stage: cx.stage(to, self.clamp.min, self.clamp.max),
         };
-        cx.push(call, &[input], output).constant_bytes(bytes);
+        cx.push(call).constant_bytes(bytes);
         Ok(())
     }
 }
@@ -157,8 +157,8 @@ impl Conv2d {
 kernel_call! {
     /// Dense or grouped convolution.
     Conv2dCall for Conv2d by rows {
-        input: Ref,
-        output: Ref,
+        input: In,
+        output: Out,
         kernel: [u32; 2],
         stride: [u32; 2],
         dilation: [u32; 2],
@@ -180,8 +180,8 @@ kernel_call! {
 kernel_call! {
     /// Depthwise convolution.
     DepthwiseCall for DepthwiseConv2d by rows {
-        input: Ref,
-        output: Ref,
+        input: In,
+        output: Out,
         kernel: [u32; 2],
         stride: [u32; 2],
         dilation: [u32; 2],
@@ -298,8 +298,8 @@ impl Op for Conv2d {
         let chunk = cx.pixels_per_pass(cx.target().chunk, 1, shape.area());
         let scratch = cx.scratch_of_threads(scratch_bytes(layout, gather, self.taps(), c, chunk));
         let call = Conv2dCall {
-            input: Ref::new(input),
-            output: Ref::new(output),
+            input: In::new(input),
+            output: Out::new(output),
             kernel: p.kernel.map(|d| d as u32),
             stride: p.stride.map(|d| d as u32),
             dilation: p.dilation.map(|d| d as u32),
@@ -316,7 +316,7 @@ impl Op for Conv2d {
             chunk: chunk as u32,
             scratch: Scratch,
         };
-        cx.push(call, &[input], output).scratch(scratch).constant_bytes(bytes);
+        cx.push(call).scratch(scratch).constant_bytes(bytes);
         Ok(())
     }
 

@@ -3,9 +3,8 @@
 use super::{conv2d::Conv2dCall, max_pool::MaxPoolCall};
 use crate::{
     error::Result,
-    graph::ValueId,
     lower::Lowering,
-    program::{ALIGNMENT, Bindings, Call, Location, TensorInfo},
+    program::{ALIGNMENT, Access, Bindings, Call, Inside, Location, TensorInfo},
 };
 use niello_kernels::{ConvMaxPool2d, Kernel, Region, Space};
 use proc_macro2::{Literal, TokenStream};
@@ -27,10 +26,10 @@ pub(super) fn fuse(cx: &mut Lowering<'_>, pool: MaxPoolCall) -> Result<()> {
     let producer = cx.take_draft::<Conv2dCall>(input).and_then(|draft| {
         let call =
             Arc::unwrap_or_clone((draft.call as Arc<dyn Any + Send + Sync>).downcast::<Conv2dCall>().ok()?);
-        Some((draft.layers, call, draft.reads, draft.scratch, draft.macs, draft.constant_bytes))
+        Some((draft.layers, call, draft.scratch, draft.macs, draft.constant_bytes))
     });
-    let Some((mut layers, conv, reads, scratch, macs, constant_bytes)) = producer else {
-        cx.push(pool, &[input], output);
+    let Some((mut layers, conv, scratch, macs, constant_bytes)) = producer else {
+        cx.push(pool);
         return Ok(());
     };
     let (kernel, stride, row) = (pool.kernel[0] as usize, pool.stride[0] as usize, map.w * map.c);
@@ -53,7 +52,7 @@ pub(super) fn fuse(cx: &mut Lowering<'_>, pool: MaxPoolCall) -> Result<()> {
     let scratch = [own, at, at + band, piece];
     let call = ConvMaxPoolCall { conv, pool, rows: rows as u32, scratch, threads: threads as u32 };
     let bytes = cx.scratch_of_threads(at + band + piece);
-    let pushed = cx.push(call, &reads, output).named(layers, "Conv2d+MaxPool2d");
+    let pushed = cx.push(call).named(layers, "Conv2d+MaxPool2d");
     pushed.scratch(bytes).constant_bytes(constant_bytes).macs(macs);
     Ok(())
 }
@@ -95,9 +94,19 @@ impl Call for ConvMaxPoolCall {
         vec![self.kernel(), self.conv.kernel(), self.pool.kernel()]
     }
 
-    fn operands(&self) -> Vec<(&'static str, ValueId)> {
+    fn operands(&self) -> Vec<Access> {
         let both = self.conv.operands().into_iter().chain(self.pool.operands());
-        both.filter(|(_, id)| *id != self.pool.input.value).collect()
+        both.filter(|access| access.value() != self.pool.input.value).collect()
+    }
+
+    fn inside<'p>(&'p self, b: &Bindings<'p>) -> Option<Inside<'p>> {
+        let [own, rows, piece, piece_len] = self.scratch.map(|bytes| bytes as u32);
+        let region = |from: u32, len: u32| Region { offset: b.scratch.offset + from, len };
+        Some(Inside {
+            calls: vec![&self.conv, &self.pool],
+            buffers: vec![(self.pool.input.value, region(rows, piece - rows))],
+            own: vec![region(0, own), region(piece, piece_len)],
+        })
     }
 
     fn bound(&self, b: &Bindings<'_>, show: &mut dyn FnMut(&dyn Kernel)) {

@@ -5,7 +5,7 @@ use crate::{
     error::Result,
     format::{Mode, QParams},
     lower::Lowering,
-    program::{Const, Ref, kernel_call},
+    program::{Const, In, Out, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
 use niello_kernels::{Float, float::half};
@@ -52,8 +52,8 @@ impl Embedding {
 kernel_call! {
     /// A row for each label.
     EmbeddingCall for Embedding by rows {
-        input: Ref,
-        output: Ref,
+        input: In,
+        output: Out,
         table: Const<i8>,
     }
 }
@@ -61,8 +61,8 @@ kernel_call! {
 kernel_call! {
     /// A row of numbers for each label.
     EmbeddingFloatCall for EmbeddingFloat {
-        input: Ref,
-        output: Ref,
+        input: In,
+        output: Out,
         float: Float,
         table: Const<f32>,
         halves: Const<u16>,
@@ -106,8 +106,8 @@ impl Op for Embedding {
         let to = cx.qparams(output)?;
         let table: Vec<i8> = self.table.iter().map(|v| to.quantize(*v)).collect();
         let call =
-            EmbeddingCall { input: Ref::new(input), output: Ref::new(output), table: cx.constant(&table) };
-        cx.push(call, &[input], output).constant_bytes(table.len());
+            EmbeddingCall { input: In::new(input), output: Out::new(output), table: cx.constant(&table) };
+        cx.push(call).constant_bytes(table.len());
         Ok(())
     }
 
@@ -122,8 +122,8 @@ impl Op for Embedding {
         let bytes = 4 * single.len() + 2 * halves.len();
         let (table, halves) = (cx.constant(single), cx.constant(&halves));
         let call =
-            EmbeddingFloatCall { input: Ref::new(input), output: Ref::new(output), float, table, halves };
-        cx.push(call, &[input], output).constant_bytes(bytes);
+            EmbeddingFloatCall { input: In::new(input), output: Out::new(output), float, table, halves };
+        cx.push(call).constant_bytes(bytes);
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     error::Result,
     format::Mode,
     lower::Lowering,
-    program::{Const, Ref, Scratch, kernel_call},
+    program::{Const, In, Out, Scratch, kernel_call},
     tensor::Shape,
 };
 use niello_kernels::{
@@ -17,8 +17,8 @@ use niello_kernels::{
 kernel_call! {
     /// Convolution in floating point.
     Conv2dFloatCall for Conv2dFloat by rows {
-        input: Ref,
-        output: Ref,
+        input: In,
+        output: Out,
         types: [Float; 2],
         kernel: [u32; 2],
         stride: [u32; 2],
@@ -133,8 +133,8 @@ impl Convolution<'_> {
         };
         let scratch = cx.scratch_of_threads(layer.scratch_bytes());
         let call = Conv2dFloatCall {
-            input: Ref::new(input),
-            output: Ref::new(output),
+            input: In::new(input),
+            output: Out::new(output),
             types,
             kernel: layer.kernel,
             stride: layer.stride,
@@ -151,7 +151,7 @@ impl Convolution<'_> {
             chunk: layer.chunk,
             scratch: Scratch,
         };
-        cx.push(call, &[input], output).scratch(scratch).constant_bytes(bytes);
+        cx.push(call).scratch(scratch).constant_bytes(bytes);
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     error::Result,
     format::Mode,
     lower::{Lowering, Sums},
-    program::{Ref, kernel_call},
+    program::{In, Out, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
 use niello_kernels::{Float, Multiplier, OutputStage, Range};
@@ -29,8 +29,8 @@ impl GlobalAveragePool {
 kernel_call! {
     /// Mean over the image.
     GlobalAveragePoolCall for GlobalAveragePool {
-        input: Ref,
-        output: Ref,
+        input: In,
+        output: Out,
         input_zero_point: i8,
         multiplier: Multiplier,
         stage: OutputStage,
@@ -40,8 +40,8 @@ kernel_call! {
 kernel_call! {
     /// Mean over the image in floating point.
     GlobalAveragePoolFloatCall for GlobalAveragePoolFloat {
-        input: Ref,
-        output: Ref,
+        input: In,
+        output: Out,
         types: [Float; 2],
         range: Range,
     }
@@ -84,13 +84,13 @@ impl Op for GlobalAveragePool {
         let multiplier = niello_kernels::GlobalAveragePool::multiplier(s_in, s_out, pixels);
         let multiplier = cx.fitting(multiplier, s_in / s_out / pixels as f64, sums)?;
         let call = GlobalAveragePoolCall {
-            input: Ref::new(input),
-            output: Ref::new(output),
+            input: In::new(input),
+            output: Out::new(output),
             input_zero_point: from.zero_point,
             multiplier,
             stage: cx.stage(to, Clamp::NONE.min, Clamp::NONE.max),
         };
-        cx.push(call, &[input], output);
+        cx.push(call);
         Ok(())
     }
 
@@ -98,8 +98,8 @@ impl Op for GlobalAveragePool {
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let (types, range) = ([cx.float(input)?, cx.float(output)?], Range::ALL);
         let call =
-            GlobalAveragePoolFloatCall { input: Ref::new(input), output: Ref::new(output), types, range };
-        cx.push(call, &[input], output);
+            GlobalAveragePoolFloatCall { input: In::new(input), output: Out::new(output), types, range };
+        cx.push(call);
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     error::Result,
     format::Mode,
     lower::Lowering,
-    program::{Ref, kernel_call},
+    program::{In, Out, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
 use niello_kernels::{Float, Range};
@@ -75,8 +75,8 @@ impl MaxPool2d {
 kernel_call! {
     /// Max pooling.
     MaxPoolCall for MaxPool2d by rows {
-        input: Ref,
-        output: Ref,
+        input: In,
+        output: Out,
         kernel: [u32; 2],
         stride: [u32; 2],
         padding: [u32; 2],
@@ -88,8 +88,8 @@ kernel_call! {
 kernel_call! {
     /// Max pooling in floating point.
     MaxPoolFloatCall for MaxPool2dFloat by rows {
-        input: Ref,
-        output: Ref,
+        input: In,
+        output: Out,
         types: [Float; 2],
         kernel: [u32; 2],
         stride: [u32; 2],
@@ -130,8 +130,8 @@ impl Op for MaxPool2d {
         }
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let call = MaxPoolCall {
-            input: Ref::new(input),
-            output: Ref::new(output),
+            input: In::new(input),
+            output: Out::new(output),
             kernel: self.kernel.map(|d| d as u32),
             stride: self.stride.map(|d| d as u32),
             padding: self.padding.map(|d| d as u32),
@@ -141,22 +141,22 @@ impl Op for MaxPool2d {
         if cx.takes_rows() {
             return conv_max_pool::fuse(cx, call);
         }
-        cx.push(call, &[input], output);
+        cx.push(call);
         Ok(())
     }
 
     fn lower_float(&self, cx: &mut Lowering<'_>, _: Mode) -> Result<()> {
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let call = MaxPoolFloatCall {
-            input: Ref::new(input),
-            output: Ref::new(output),
+            input: In::new(input),
+            output: Out::new(output),
             types: [cx.float(input)?, cx.float(output)?],
             kernel: self.kernel.map(|d| d as u32),
             stride: self.stride.map(|d| d as u32),
             padding: self.padding.map(|d| d as u32),
             range: Range::ALL,
         };
-        cx.push(call, &[input], output);
+        cx.push(call);
         Ok(())
     }
 }

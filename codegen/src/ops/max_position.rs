@@ -8,7 +8,7 @@ use crate::{
     error::Result,
     format::Mode,
     lower::Lowering,
-    program::{Ref, kernel_call},
+    program::{In, Out, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
 use niello_kernels::Float;
@@ -51,8 +51,8 @@ impl MaxPosition2d {
 kernel_call! {
     /// Positions of maxima.
     MaxPositionCall for MaxPosition2d by rows {
-        input: Ref,
-        output: Ref,
+        input: In,
+        output: Out,
         kernel: [u32; 2],
         stride: [u32; 2],
         padding: [u32; 2],
@@ -62,8 +62,8 @@ kernel_call! {
 kernel_call! {
     /// Positions of maxima in floating point.
     MaxPositionFloatCall for MaxPosition2dFloat by rows {
-        input: Ref,
-        output: Ref,
+        input: In,
+        output: Out,
         float: Float,
         kernel: [u32; 2],
         stride: [u32; 2],
@@ -104,27 +104,27 @@ impl Op for MaxPosition2d {
         }
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let call = MaxPositionCall {
-            input: Ref::new(input),
-            output: Ref::new(output),
+            input: In::new(input),
+            output: Out::new(output),
             kernel: self.pool.kernel.map(|d| d as u32),
             stride: self.pool.stride.map(|d| d as u32),
             padding: self.pool.padding.map(|d| d as u32),
         };
-        cx.push(call, &[input], output);
+        cx.push(call);
         Ok(())
     }
 
     fn lower_float(&self, cx: &mut Lowering<'_>, _: Mode) -> Result<()> {
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let call = MaxPositionFloatCall {
-            input: Ref::new(input),
-            output: Ref::new(output),
+            input: In::new(input),
+            output: Out::new(output),
             float: cx.float(input)?,
             kernel: self.pool.kernel.map(|d| d as u32),
             stride: self.pool.stride.map(|d| d as u32),
             padding: self.pool.padding.map(|d| d as u32),
         };
-        cx.push(call, &[input], output);
+        cx.push(call);
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     error::Result,
     format::{Format, Mode},
     lower::Lowering,
-    program::{Ref, kernel_call},
+    program::{In, Out, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
 use niello_kernels::Float;
@@ -50,9 +50,9 @@ impl MaxUnpool2d {
 kernel_call! {
     /// Max unpooling.
     MaxUnpoolCall for MaxUnpool2d by rows {
-        values: Ref,
-        positions: Ref,
-        output: Ref,
+        values: In,
+        positions: In,
+        output: Out,
         kernel: [u32; 2],
         cropped: u32,
         zero_point: i8,
@@ -62,9 +62,9 @@ kernel_call! {
 kernel_call! {
     /// Max unpooling in floating point.
     MaxUnpoolFloatCall for MaxUnpool2dFloat by rows {
-        values: Ref,
-        positions: Ref,
-        output: Ref,
+        values: In,
+        positions: In,
+        output: Out,
         float: Float,
         kernel: [u32; 2],
         cropped: u32,
@@ -113,14 +113,14 @@ impl Op for MaxUnpool2d {
             return Ok(());
         }
         let call = MaxUnpoolCall {
-            values: Ref::new(values),
-            positions: Ref::new(positions),
-            output: Ref::new(output),
+            values: In::new(values),
+            positions: In::new(positions),
+            output: Out::new(output),
             kernel: self.kernel.map(|d| d as u32),
             cropped: 0,
             zero_point: cx.qparams(values)?.zero_point,
         };
-        cx.push(call, &[values, positions], output);
+        cx.push(call);
         Ok(())
     }
 
@@ -130,14 +130,14 @@ impl Op for MaxUnpool2d {
             return Err(cx.error("positions must be labels, as an operator for positions makes them"));
         }
         let call = MaxUnpoolFloatCall {
-            values: Ref::new(values),
-            positions: Ref::new(positions),
-            output: Ref::new(output),
+            values: In::new(values),
+            positions: In::new(positions),
+            output: Out::new(output),
             float: cx.float(values)?,
             kernel: self.kernel.map(|d| d as u32),
             cropped: 0,
         };
-        cx.push(call, &[values, positions], output);
+        cx.push(call);
         Ok(())
     }
 }

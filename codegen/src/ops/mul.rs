@@ -5,7 +5,7 @@ use crate::{
     error::Result,
     format::Mode,
     lower::{Lowering, Sums},
-    program::{Ref, kernel_call},
+    program::{In, Out, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
 use niello_kernels::{Float, Multiplier, OutputStage, Range};
@@ -36,9 +36,9 @@ impl Mul {
 kernel_call! {
     /// Product.
     MulCall for Mul by rows {
-        a: Ref,
-        b: Ref,
-        output: Ref,
+        a: In,
+        b: In,
+        output: Out,
         a_zero_point: i8,
         b_zero_point: i8,
         multiplier: Multiplier,
@@ -49,9 +49,9 @@ kernel_call! {
 kernel_call! {
     /// Product in floating point.
     MulFloatCall for MulFloat {
-        a: Ref,
-        b: Ref,
-        output: Ref,
+        a: In,
+        b: In,
+        output: Out,
         types: [Float; 3],
         range: Range,
     }
@@ -86,16 +86,16 @@ impl Op for Mul {
         let multiplier =
             cx.multiplier_for((qa.scale * qb.scale / q.scale) as f64, Sums::narrow(255 * 255, 1))?;
         let call = MulCall {
-            a: Ref::new(a),
-            b: Ref::new(b),
-            output: Ref::new(output),
+            a: In::new(a),
+            b: In::new(b),
+            output: Out::new(output),
             a_zero_point: qa.zero_point,
             b_zero_point: qb.zero_point,
             multiplier,
             stage: cx.stage(q, self.clamp.min, self.clamp.max),
         };
         let own_size = if cx.graph().shape(a) == cx.graph().shape(b) { 2 } else { 1 };
-        cx.push(call, &[a, b], output).in_place(&[a, b][..own_size]);
+        cx.push(call).in_place(&[a, b][..own_size]);
         Ok(())
     }
 
@@ -103,9 +103,9 @@ impl Op for Mul {
         let (a, b, output) = (cx.node().inputs[0], cx.node().inputs[1], cx.node().output());
         let types = [cx.float(a)?, cx.float(b)?, cx.float(output)?];
         let range = self.clamp.float_range();
-        let call = MulFloatCall { a: Ref::new(a), b: Ref::new(b), output: Ref::new(output), types, range };
+        let call = MulFloatCall { a: In::new(a), b: In::new(b), output: Out::new(output), types, range };
         let own_size = if cx.graph().shape(a) == cx.graph().shape(b) { 2 } else { 1 };
-        cx.push(call, &[a, b], output).in_place(&[a, b][..own_size]);
+        cx.push(call).in_place(&[a, b][..own_size]);
         Ok(())
     }
 }

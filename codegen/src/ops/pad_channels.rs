@@ -5,7 +5,7 @@ use crate::{
     error::Result,
     format::Mode,
     lower::Lowering,
-    program::{Ref, kernel_call},
+    program::{In, Out, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
 
@@ -30,8 +30,8 @@ impl PadChannels {
 kernel_call! {
     /// A copy with zeros behind.
     PadChannelsCall for PadChannels by rows {
-        input: Ref,
-        output: Ref,
+        input: In,
+        output: Out,
         zero_point: i8,
     }
 }
@@ -67,16 +67,16 @@ impl Op for PadChannels {
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         // At 16 bits, a channel is two bytes and 0 is zeros.
         let zero_point = cx.codes(output)?.zero_point as i8;
-        let call = PadChannelsCall { input: Ref::new(input), output: Ref::new(output), zero_point };
-        cx.push(call, &[input], output);
+        let call = PadChannelsCall { input: In::new(input), output: Out::new(output), zero_point };
+        cx.push(call);
         Ok(())
     }
 
     fn lower_float(&self, cx: &mut Lowering<'_>, _: Mode) -> Result<()> {
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         // The bytes of 0 are zeros.
-        let call = PadChannelsCall { input: Ref::new(input), output: Ref::new(output), zero_point: 0 };
-        cx.push(call, &[input], output);
+        let call = PadChannelsCall { input: In::new(input), output: Out::new(output), zero_point: 0 };
+        cx.push(call);
         Ok(())
     }
 }

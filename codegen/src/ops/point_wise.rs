@@ -5,7 +5,7 @@ use crate::{
     error::Result,
     format::{Mode, QParams},
     lower::Lowering,
-    program::{Const, Ref, kernel_call},
+    program::{Const, In, Out, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
 use niello_kernels::Float;
@@ -82,8 +82,8 @@ pub(crate) fn table(f: impl Fn(f64) -> f64, from: QParams, to: QParams) -> [i8; 
 kernel_call! {
     /// A look-up per element.
     TableCall for Table by rows {
-        input: Ref,
-        output: Ref,
+        input: In,
+        output: Out,
         table: Const<i8>,
     }
 }
@@ -91,8 +91,8 @@ kernel_call! {
 kernel_call! {
     /// A function of one value in floating point.
     PointWiseFloatCall for PointWiseFloat by rows {
-        input: Ref,
-        output: Ref,
+        input: In,
+        output: Out,
         types: [Float; 2],
         function: niello_kernels::float::Function,
     }
@@ -154,8 +154,8 @@ impl Op for PointWise {
             Function::LeakyRelu(slope) => float::Function::LeakyRelu(slope as f32),
         };
         let types = [cx.float(input)?, cx.float(output)?];
-        let call = PointWiseFloatCall { input: Ref::new(input), output: Ref::new(output), types, function };
-        cx.push(call, &[input], output).in_place(&[input]);
+        let call = PointWiseFloatCall { input: In::new(input), output: Out::new(output), types, function };
+        cx.push(call).in_place(&[input]);
         Ok(())
     }
 }
@@ -165,8 +165,8 @@ pub(super) fn lower(cx: &mut Lowering<'_>, function: Function) -> Result<()> {
     let (input, output) = (cx.node().inputs[0], cx.node().output());
     let table = table(|x| function.eval(x), cx.qparams(input)?, cx.qparams(output)?);
     let table = cx.constant(&table);
-    let call = TableCall { input: Ref::new(input), output: Ref::new(output), table };
-    cx.push(call, &[input], output).constant_bytes(256).in_place(&[input]);
+    let call = TableCall { input: In::new(input), output: Out::new(output), table };
+    cx.push(call).constant_bytes(256).in_place(&[input]);
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use crate::{
     error::Result,
     format::Mode,
     lower::{Lowering, Sums},
-    program::{Const, Ref, kernel_call},
+    program::{Const, In, Out, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
 use niello_kernels::{Float, Multiplier, OutputStage};
@@ -33,8 +33,8 @@ impl PRelu {
 kernel_call! {
     /// A slope per channel.
     PReluCall for PRelu by rows {
-        input: Ref,
-        output: Ref,
+        input: In,
+        output: Out,
         slopes: Const<i8>,
         input_zero_point: i8,
         positive: Multiplier,
@@ -46,8 +46,8 @@ kernel_call! {
 kernel_call! {
     /// A slope per channel in floating point.
     PReluFloatCall for PReluFloat by rows {
-        input: Ref,
-        output: Ref,
+        input: In,
+        output: Out,
         types: [Float; 2],
         slopes: Const<f32>,
     }
@@ -101,15 +101,15 @@ impl Op for PRelu {
         let negative = cx.multiplier_for(factor * scale as f64, Sums::narrow(255 * 127, 1))?;
         let bytes = slopes.len();
         let call = PReluCall {
-            input: Ref::new(input),
-            output: Ref::new(output),
+            input: In::new(input),
+            output: Out::new(output),
             slopes: cx.constant(&slopes),
             input_zero_point: from.zero_point,
             positive,
             negative,
             stage: cx.stage(to, f32::NEG_INFINITY, f32::INFINITY),
         };
-        cx.push(call, &[input], output).constant_bytes(bytes).in_place(&[input]);
+        cx.push(call).constant_bytes(bytes).in_place(&[input]);
         Ok(())
     }
 
@@ -118,12 +118,12 @@ impl Op for PRelu {
         let c = cx.graph().shape(input).c;
         let slopes: Vec<f32> = self.slopes.iter().copied().cycle().take(c).collect();
         let call = PReluFloatCall {
-            input: Ref::new(input),
-            output: Ref::new(output),
+            input: In::new(input),
+            output: Out::new(output),
             types: [cx.float(input)?, cx.float(output)?],
             slopes: cx.constant(&slopes),
         };
-        cx.push(call, &[input], output).in_place(&[input]).constant_bytes(4 * slopes.len());
+        cx.push(call).in_place(&[input]).constant_bytes(4 * slopes.len());
         Ok(())
     }
 }

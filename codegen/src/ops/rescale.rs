@@ -5,7 +5,7 @@ use crate::{
     error::Result,
     format::{Codes, Format, Mode},
     lower::Lowering,
-    program::{Ref, kernel_call},
+    program::{In, Out, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
 use niello_kernels::{Bounds, Float, Width};
@@ -23,8 +23,8 @@ impl Rescale {
 kernel_call! {
     /// Another type.
     CastFloatCall for CastFloat by rows {
-        input: Ref,
-        output: Ref,
+        input: In,
+        output: Out,
         types: [Float; 2],
     }
 }
@@ -32,8 +32,8 @@ kernel_call! {
 kernel_call! {
     /// Codes of numbers.
     QuantizeFloatCall for QuantizeFloat by rows {
-        input: Ref,
-        output: Ref,
+        input: In,
+        output: Out,
         float: Float,
         width: Width,
         scale: f32,
@@ -44,8 +44,8 @@ kernel_call! {
 kernel_call! {
     /// Numbers of codes.
     DequantizeFloatCall for DequantizeFloat by rows {
-        input: Ref,
-        output: Ref,
+        input: In,
+        output: Out,
         width: Width,
         float: Float,
         scale: f32,
@@ -78,19 +78,19 @@ impl Op for Rescale {
 
     fn lower_float(&self, cx: &mut Lowering<'_>, _: Mode) -> Result<()> {
         let (from, to) = (cx.node().inputs[0], cx.node().output());
-        let (input, output) = (Ref::new(from), Ref::new(to));
+        let (input, output) = (In::new(from), Out::new(to));
         match (cx.format(from), cx.format(to)) {
             (Format::Float(a), Format::Float(b)) => {
-                cx.push(CastFloatCall { input, output, types: [a, b] }, &[from], to);
+                cx.push(CastFloatCall { input, output, types: [a, b] });
             }
             (Format::Float(float), _) => {
                 let Codes { width, scale, .. } = cx.codes(to)?;
                 let bounds = cx.codes(to)?.bounds(f32::NEG_INFINITY, f32::INFINITY);
-                cx.push(QuantizeFloatCall { input, output, float, width, scale, bounds }, &[from], to);
+                cx.push(QuantizeFloatCall { input, output, float, width, scale, bounds });
             }
             (_, _) => {
                 let (Codes { width, scale, zero_point }, float) = (cx.codes(from)?, cx.float(to)?);
-                cx.push(DequantizeFloatCall { input, output, width, float, scale, zero_point }, &[from], to);
+                cx.push(DequantizeFloatCall { input, output, width, float, scale, zero_point });
             }
         }
         Ok(())

@@ -6,7 +6,7 @@ use crate::{
     format::Mode,
     graph::{Graph, Node, Value, ValueId},
     lower::Lowering,
-    program::{Ref, kernel_call},
+    program::{In, Out, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
 use std::sync::Arc;
@@ -28,8 +28,8 @@ impl Reshape {
 kernel_call! {
     /// A copy from one shape to the other.
     ReshapeCall for Reshape {
-        input: Ref,
-        output: Ref,
+        input: In,
+        output: Out,
     }
 }
 
@@ -62,8 +62,8 @@ impl Op for Reshape {
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let (input, output) = (cx.node().inputs[0], cx.node().output());
-        let call = ReshapeCall { input: Ref::new(input), output: Ref::new(output) };
-        cx.push(call, &[input], output).in_place(&[input]);
+        let call = ReshapeCall { input: In::new(input), output: Out::new(output) };
+        cx.push(call).in_place(&[input]);
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use crate::{
     error::Result,
     format::Mode,
     lower::Lowering,
-    program::{Ref, kernel_call},
+    program::{In, Out, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
 use niello_kernels::{Float, resize::Corners};
@@ -74,16 +74,16 @@ impl Resize {
 kernel_call! {
     /// Nearest neighbour.
     ResizeNearestCall for ResizeNearest {
-        input: Ref,
-        output: Ref,
+        input: In,
+        output: Out,
     }
 }
 
 kernel_call! {
     /// Bilinear.
     ResizeBilinearCall for ResizeBilinear {
-        input: Ref,
-        output: Ref,
+        input: In,
+        output: Out,
         corners: Corners,
     }
 }
@@ -91,8 +91,8 @@ kernel_call! {
 kernel_call! {
     /// Bilinear resizing in floating point.
     ResizeBilinearFloatCall for ResizeBilinearFloat {
-        input: Ref,
-        output: Ref,
+        input: In,
+        output: Out,
         types: [Float; 2],
         corners: Corners,
     }
@@ -123,11 +123,11 @@ impl Op for Resize {
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let (value, result) = (cx.node().inputs[0], cx.node().output());
-        let (input, output) = (Ref::new(value), Ref::new(result));
+        let (input, output) = (In::new(value), Out::new(result));
         let corners = match self.mode {
             ResizeMode::Nearest => {
                 // At 16 bits, pixels have twice as many bytes.
-                cx.push(ResizeNearestCall { input, output }, &[value], result);
+                cx.push(ResizeNearestCall { input, output });
                 return Ok(());
             }
             ResizeMode::Bilinear => Corners::HalfPixel,
@@ -138,7 +138,7 @@ impl Op for Resize {
         if cx.has_int16() {
             int16::resize_bilinear(cx, corners);
         } else {
-            cx.push(ResizeBilinearCall { input, output, corners }, &[value], result);
+            cx.push(ResizeBilinearCall { input, output, corners });
         }
         Ok(())
     }
@@ -153,8 +153,8 @@ impl Op for Resize {
         };
         let types = [cx.float(value)?, cx.float(result)?];
         let call =
-            ResizeBilinearFloatCall { input: Ref::new(value), output: Ref::new(result), types, corners };
-        cx.push(call, &[value], result);
+            ResizeBilinearFloatCall { input: In::new(value), output: Out::new(result), types, corners };
+        cx.push(call);
         Ok(())
     }
 }

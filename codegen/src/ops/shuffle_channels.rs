@@ -5,7 +5,7 @@ use crate::{
     error::Result,
     format::Mode,
     lower::Lowering,
-    program::{Ref, kernel_call},
+    program::{In, Out, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
 use niello_kernels::Float;
@@ -34,8 +34,8 @@ impl ShuffleChannels {
 kernel_call! {
     /// Channel shuffle.
     ChannelShuffleCall for ChannelShuffle by rows {
-        input: Ref,
-        output: Ref,
+        input: In,
+        output: Out,
         groups: u32,
     }
 }
@@ -43,8 +43,8 @@ kernel_call! {
 kernel_call! {
     /// Channel shuffle in floating point.
     ChannelShuffleFloatCall for ChannelShuffleFloat by rows {
-        input: Ref,
-        output: Ref,
+        input: In,
+        output: Out,
         float: Float,
         groups: u32,
     }
@@ -86,20 +86,19 @@ impl Op for ShuffleChannels {
         }
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let call = ChannelShuffleCall {
-            input: Ref::new(input),
-            output: Ref::new(output),
+            input: In::new(input),
+            output: Out::new(output),
             groups: self.groups as u32,
         };
-        cx.push(call, &[input], output);
+        cx.push(call);
         Ok(())
     }
 
     fn lower_float(&self, cx: &mut Lowering<'_>, _: Mode) -> Result<()> {
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let (float, groups) = (cx.float(input)?, self.groups as u32);
-        let call =
-            ChannelShuffleFloatCall { input: Ref::new(input), output: Ref::new(output), float, groups };
-        cx.push(call, &[input], output);
+        let call = ChannelShuffleFloatCall { input: In::new(input), output: Out::new(output), float, groups };
+        cx.push(call);
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     error::Result,
     format::Mode,
     lower::Lowering,
-    program::Ref,
+    program::{In, Out},
     tensor::{Real, Shape, Tensor},
 };
 
@@ -54,8 +54,8 @@ impl Op for SliceChannels {
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let (input, output) = (cx.node().inputs[0], cx.node().output());
-        let part = Ref::channels(input, self.first, self.count);
-        cx.push(CopyCall { input: part, output: Ref::new(output) }, &[input], output);
+        let part = In::channels(input, self.first, self.count);
+        cx.push(CopyCall { input: part, output: Out::new(output) });
         Ok(())
     }
 

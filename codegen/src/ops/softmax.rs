@@ -5,7 +5,7 @@ use crate::{
     error::Result,
     format::{Mode, QParams},
     lower::Lowering,
-    program::{Ref, kernel_call},
+    program::{In, Out, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
 use niello_kernels::{Float, Multiplier};
@@ -30,8 +30,8 @@ impl Softmax {
 kernel_call! {
     /// Fixed-point softmax.
     SoftmaxCall for Softmax {
-        input: Ref,
-        output: Ref,
+        input: In,
+        output: Out,
         multiplier: Multiplier,
         min_difference: i32,
     }
@@ -40,8 +40,8 @@ kernel_call! {
 kernel_call! {
     /// Softmax in floating point.
     SoftmaxFloatCall for SoftmaxFloat {
-        input: Ref,
-        output: Ref,
+        input: In,
+        output: Out,
         types: [Float; 2],
     }
 }
@@ -76,16 +76,16 @@ impl Op for Softmax {
         let (multiplier, min_difference) = niello_kernels::Softmax::parameters(scale as f64)
             .ok_or_else(|| cx.error(format!("input scale {scale} is out of range")))?;
         let call =
-            SoftmaxCall { input: Ref::new(input), output: Ref::new(output), multiplier, min_difference };
-        cx.push(call, &[input], output);
+            SoftmaxCall { input: In::new(input), output: Out::new(output), multiplier, min_difference };
+        cx.push(call);
         Ok(())
     }
 
     fn lower_float(&self, cx: &mut Lowering<'_>, _: Mode) -> Result<()> {
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let types = [cx.float(input)?, cx.float(output)?];
-        let call = SoftmaxFloatCall { input: Ref::new(input), output: Ref::new(output), types };
-        cx.push(call, &[input], output);
+        let call = SoftmaxFloatCall { input: In::new(input), output: Out::new(output), types };
+        cx.push(call);
         Ok(())
     }
 }

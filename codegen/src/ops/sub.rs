@@ -5,7 +5,7 @@ use crate::{
     error::Result,
     format::Mode,
     lower::Lowering,
-    program::{Ref, kernel_call},
+    program::{In, Out, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
 use niello_kernels::{Float, Multiplier, OutputStage, Range};
@@ -36,9 +36,9 @@ impl Sub {
 kernel_call! {
     /// Difference at a common scale.
     SubCall for Sub by rows {
-        a: Ref,
-        b: Ref,
-        output: Ref,
+        a: In,
+        b: In,
+        output: Out,
         a_zero_point: i8,
         b_zero_point: i8,
         a_multiplier: Multiplier,
@@ -51,9 +51,9 @@ kernel_call! {
 kernel_call! {
     /// Difference in floating point.
     SubFloatCall for SubFloat {
-        a: Ref,
-        b: Ref,
-        output: Ref,
+        a: In,
+        b: In,
+        output: Out,
         types: [Float; 3],
         range: Range,
     }
@@ -79,9 +79,9 @@ impl Op for Sub {
         let (qa, qb, q) = (cx.qparams(a)?, cx.qparams(b)?, cx.qparams(output)?);
         let factors = CommonScale::new(cx, qa, qb, q)?;
         let call = SubCall {
-            a: Ref::new(a),
-            b: Ref::new(b),
-            output: Ref::new(output),
+            a: In::new(a),
+            b: In::new(b),
+            output: Out::new(output),
             a_zero_point: qa.zero_point,
             b_zero_point: qb.zero_point,
             a_multiplier: factors.a,
@@ -90,7 +90,7 @@ impl Op for Sub {
             stage: cx.stage(q, self.clamp.min, self.clamp.max),
         };
         let own_size = if cx.graph().shape(a) == cx.graph().shape(b) { 2 } else { 1 };
-        cx.push(call, &[a, b], output).in_place(&[a, b][..own_size]);
+        cx.push(call).in_place(&[a, b][..own_size]);
         Ok(())
     }
 
@@ -98,9 +98,9 @@ impl Op for Sub {
         let (a, b, output) = (cx.node().inputs[0], cx.node().inputs[1], cx.node().output());
         let types = [cx.float(a)?, cx.float(b)?, cx.float(output)?];
         let range = self.clamp.float_range();
-        let call = SubFloatCall { a: Ref::new(a), b: Ref::new(b), output: Ref::new(output), types, range };
+        let call = SubFloatCall { a: In::new(a), b: In::new(b), output: Out::new(output), types, range };
         let own_size = if cx.graph().shape(a) == cx.graph().shape(b) { 2 } else { 1 };
-        cx.push(call, &[a, b], output).in_place(&[a, b][..own_size]);
+        cx.push(call).in_place(&[a, b][..own_size]);
         Ok(())
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     format::Mode,
     lower::Lowering,
     ops::TransposedConvParams,
-    program::{Const, Ref, Scratch, kernel_call},
+    program::{Const, In, Out, Scratch, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
 use niello_kernels::{
@@ -94,8 +94,8 @@ impl TransposedConv2d {
 kernel_call! {
     /// Transposed convolution by output phases.
     TransposedConv2dCall for TransposedConv2d by rows {
-        input: Ref,
-        output: Ref,
+        input: In,
+        output: Out,
         kernel: [u32; 2],
         stride: [u32; 2],
         padding: [u32; 2],
@@ -203,8 +203,8 @@ impl Op for TransposedConv2d {
         let most_taps = phase_taps(p.kernel[0], p.stride[0], 0) * phase_taps(p.kernel[1], p.stride[1], 0);
         let scratch = cx.scratch_of_threads(scratch_bytes(layout, gather, most_taps, c, chunk));
         let call = TransposedConv2dCall {
-            input: Ref::new(input),
-            output: Ref::new(output),
+            input: In::new(input),
+            output: Out::new(output),
             kernel: p.kernel.map(|d| d as u32),
             stride: p.stride.map(|d| d as u32),
             padding: [p.padding[TOP] as u32, p.padding[LEFT] as u32],
@@ -219,7 +219,7 @@ impl Op for TransposedConv2d {
             chunk: chunk as u32,
             scratch: Scratch,
         };
-        cx.push(call, &[input], output).scratch(scratch).constant_bytes(bytes);
+        cx.push(call).scratch(scratch).constant_bytes(bytes);
         Ok(())
     }
 

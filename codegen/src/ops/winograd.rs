@@ -5,7 +5,7 @@ use crate::{
     error::Result,
     lower::Lowering,
     ops::ConvParams,
-    program::{Const, Ref, Scratch, kernel_call},
+    program::{Const, In, Out, Scratch, kernel_call},
     tensor::Shape,
 };
 use niello_kernels::{
@@ -16,8 +16,8 @@ use niello_kernels::{
 kernel_call! {
     /// Dense 3x3 convolution of stride 1 with transformed weights.
     WinogradCall for WinogradConv2d by rows {
-        input: Ref,
-        output: Ref,
+        input: In,
+        output: Out,
         padding: [u32; 2],
         splits: u32,
         weights: Const<i16>,
@@ -115,8 +115,8 @@ pub(super) fn lower(
     let chunk = cx.pixels_per_pass(TILE * default, TILE * GROUP, TILE * tiles) / TILE;
     let bytes = 2 * weights.len() + padded.bytes();
     let call = WinogradCall {
-        input: Ref::new(input),
-        output: Ref::new(output),
+        input: In::new(input),
+        output: Out::new(output),
         padding: [p.padding[0] as u32, p.padding[2] as u32],
         splits: splits as u32,
         weights: cx.constant(&weights),
@@ -129,7 +129,7 @@ pub(super) fn lower(
         scratch: Scratch,
     };
     let scratch = cx.scratch_of_threads(scratch_bytes(channels, splits, chunk));
-    cx.push(call, &[input], output).scratch(scratch).constant_bytes(bytes);
+    cx.push(call).scratch(scratch).constant_bytes(bytes);
     Ok(())
 }
 

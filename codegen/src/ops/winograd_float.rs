@@ -5,7 +5,7 @@ use crate::{
     error::Result,
     lower::Lowering,
     ops::ConvParams,
-    program::{Const, Ref, Scratch, kernel_call},
+    program::{Const, In, Out, Scratch, kernel_call},
     tensor::Shape,
 };
 use niello_kernels::{
@@ -16,8 +16,8 @@ use niello_kernels::{
 kernel_call! {
     /// Dense 3x3 convolution of stride 1 in halves, with transformed weights. Never part of a chain: where tiles begin decides about bits.
     WinogradFloatCall for WinogradConv2dFloat {
-        input: Ref,
-        output: Ref,
+        input: In,
+        output: Out,
         padding: [u32; 2],
         panel: u32,
         weights: Const<u16>,
@@ -82,8 +82,8 @@ pub(super) fn lower(
     let chunk = (cx.pixels_per_pass(TILE * default, TILE, TILE * tiles) / TILE).clamp(1, most);
     let bytes = 2 * weights.len() + 4 * bias.len();
     let call = WinogradFloatCall {
-        input: Ref::new(input),
-        output: Ref::new(output),
+        input: In::new(input),
+        output: Out::new(output),
         padding: [p.padding[0] as u32, p.padding[2] as u32],
         panel: panel as u32,
         weights: cx.constant(&weights),
@@ -93,7 +93,7 @@ pub(super) fn lower(
         scratch: Scratch,
     };
     let scratch = cx.scratch_of_threads(scratch_bytes(panel, c, chunk));
-    cx.push(call, &[input], output).scratch(scratch).constant_bytes(bytes);
+    cx.push(call).scratch(scratch).constant_bytes(bytes);
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use super::{Op, RangeRule, downcast, forward_eval, point_wise::table};
 use crate::{
     error::Result,
     lower::Lowering,
-    program::{Const, Ref, kernel_call},
+    program::{Const, In, Out, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
 
@@ -21,8 +21,8 @@ impl Abs {
 kernel_call! {
     /// A look-up per element.
     AbsCall for Table by rows {
-        input: Ref,
-        output: Ref,
+        input: In,
+        output: Out,
         table: Const<i8>,
     }
 }
@@ -53,8 +53,8 @@ impl Op for Abs {
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let table = table(f64::abs, cx.qparams(input)?, cx.qparams(output)?);
-        let call = AbsCall { input: Ref::new(input), output: Ref::new(output), table: cx.constant(&table) };
-        cx.push(call, &[input], output).constant_bytes(256).in_place(&[input]);
+        let call = AbsCall { input: In::new(input), output: Out::new(output), table: cx.constant(&table) };
+        cx.push(call).constant_bytes(256).in_place(&[input]);
         Ok(())
     }
 }

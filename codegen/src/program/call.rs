@@ -20,8 +20,14 @@ pub trait Call: Any + fmt::Debug + Send + Sync {
         vec![self.kernel()]
     }
 
-    /// Every operand that the kernel refers to outside its scratch, by the name of its field; what it writes is `output`.
-    fn operands(&self) -> Vec<(&'static str, ValueId)>;
+    /// Every operand that the kernel refers to outside its scratch, in the order of its fields.
+    fn operands(&self) -> Vec<Access>;
+
+    /// The kernels that it consists of and what lies in its scratch, for a kernel that consists of others.
+    fn inside<'p>(&'p self, bindings: &Bindings<'p>) -> Option<Inside<'p>> {
+        let _ = bindings;
+        None
+    }
 
     /// Shows the kernel, bound.
     fn bound(&self, bindings: &Bindings<'_>, show: &mut dyn FnMut(&dyn Kernel));
@@ -52,7 +58,45 @@ pub trait Call: Any + fmt::Debug + Send + Sync {
     }
 }
 
+/// A value that a kernel refers to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// It is read.
+    Read(ValueId),
+    /// It is written.
+    Write(ValueId),
+}
+
+impl Access {
+    /// The value.
+    pub fn value(self) -> ValueId {
+        let (Self::Read(value) | Self::Write(value)) = self;
+        value
+    }
+}
+
+/// Kernels that pass rows on to each other within one call, for [`verify`](super::verify()).
+#[derive(Debug)]
+pub struct Inside<'p> {
+    /// The kernels, in order.
+    pub calls: Vec<&'p dyn Call>,
+    /// Values between them, each with the part of the first thread's scratch that holds some of its rows.
+    pub buffers: Vec<(ValueId, Region)>,
+    /// The part of the first thread's scratch that the kernels use themselves, and others that hold no value.
+    pub own: Vec<Region>,
+}
+
 impl dyn Call {
+    /// The values that it reads, each once.
+    pub fn reads(&self) -> Vec<ValueId> {
+        distinct(self.operands().into_iter().filter(|access| matches!(access, Access::Read(_))))
+    }
+
+    /// The values that it writes, each once: one, in every program.
+    pub fn writes(&self) -> Vec<ValueId> {
+        distinct(self.operands().into_iter().filter(|access| matches!(access, Access::Write(_))))
+    }
+
     /// Whether the kernel computes anything: its operands lie in `mem`, its parameters fit together.
     pub fn fits(&self, bindings: &Bindings<'_>, mem: &Memory<'_>) -> bool {
         let mut fits = false;
@@ -64,6 +108,17 @@ impl dyn Call {
     pub fn run(&self, bindings: &Bindings<'_>, mem: &Memory<'_>, isa: Isa) {
         self.bound(bindings, &mut |kernel| kernel.run(mem, isa));
     }
+}
+
+/// The values of `all`, each once, in order.
+fn distinct(all: impl Iterator<Item = Access>) -> Vec<ValueId> {
+    let mut values = vec![];
+    for value in all.map(Access::value) {
+        if !values.contains(&value) {
+            values.push(value);
+        }
+    }
+    values
 }
 
 /// Where a call finds what it refers to.
@@ -87,22 +142,30 @@ pub trait Field {
     fn bind<'p>(&'p self, b: &Bindings<'p>) -> Self::Bound<'p>;
     /// Its expression in generated code.
     fn tokens(&self, b: &Bindings<'_>) -> TokenStream;
+    /// Whether it is an operand that the kernel writes: each call has one.
+    const WRITTEN: bool = false;
     /// The value that it refers to, if it is an operand.
-    fn value(&self) -> Option<ValueId> {
+    fn access(&self) -> Option<Access> {
         None
     }
 }
 
-/// A tensor operand: the whole of a value, or some of its channels.
+/// A tensor operand: the whole of a value, or some of its channels; see [`In`] and [`Out`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ref {
+pub struct Ref<const WRITTEN: bool> {
     /// The value.
     pub value: ValueId,
     /// First channel and number of channels, where not all.
     pub channels: Option<(usize, usize)>,
 }
 
-impl Ref {
+/// An operand that the kernel reads.
+pub type In = Ref<false>;
+
+/// An operand that the kernel writes.
+pub type Out = Ref<true>;
+
+impl<const WRITTEN: bool> Ref<WRITTEN> {
     /// All of `value`.
     pub fn new(value: ValueId) -> Self {
         Self { value, channels: None }
@@ -114,10 +177,11 @@ impl Ref {
     }
 }
 
-impl Field for Ref {
+impl<const WRITTEN: bool> Field for Ref<WRITTEN> {
     type Bound<'p> = Operand;
-    fn value(&self) -> Option<ValueId> {
-        Some(self.value)
+    const WRITTEN: bool = WRITTEN;
+    fn access(&self) -> Option<Access> {
+        Some(if WRITTEN { Access::Write(self.value) } else { Access::Read(self.value) })
     }
     fn bind<'p>(&'p self, b: &Bindings<'p>) -> Operand {
         let TensorInfo { shape, location: Location { space, offset, stride }, format, .. } =
@@ -293,6 +357,11 @@ macro_rules! kernel_call {
             $(pub(crate) $field: $ty,)*
         }
 
+        const _: () = assert!(
+            $(<$ty as $crate::program::Field>::WRITTEN as usize +)* 0 == 1,
+            "a call has one field of type `Out`"
+        );
+
         impl $name {
             /// The kernel, bound, for a call that makes it part of its own.
             #[allow(dead_code, reason = "few kernels are part of others")]
@@ -312,11 +381,8 @@ macro_rules! kernel_call {
                 stringify!($kernel)
             }
 
-            fn operands(&self) -> Vec<(&'static str, $crate::ValueId)> {
-                let fields = [
-                    $((stringify!($field), $crate::program::Field::value(&self.$field)),)*
-                ];
-                fields.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+            fn operands(&self) -> Vec<$crate::program::Access> {
+                [$($crate::program::Field::access(&self.$field)),*].into_iter().flatten().collect()
             }
 
             fn bound(

@@ -14,7 +14,7 @@ mod verify;
 
 pub use blob::{Blob, BlobBuilder, Const, Pod};
 pub(crate) use call::kernel_call;
-pub use call::{Bindings, Call, Field, Ref, Scratch};
+pub use call::{Access, Bindings, Call, Field, In, Inside, Out, Ref, Scratch};
 pub use choice::{Choice, Choices};
 pub(crate) use memory::MAX_BYTES;
 pub use memory::{ALIGNMENT, Location, MemoryPlan};
@@ -64,10 +64,10 @@ pub struct Step {
     pub kind: &'static str,
     /// The kernel and its parameters.
     pub call: Arc<dyn Call>,
-    /// Tensors read.
-    pub reads: Vec<ValueId>,
-    /// Tensor written.
-    pub writes: ValueId,
+    /// Tensors that the call reads.
+    pub(crate) reads: Vec<ValueId>,
+    /// The tensor that it writes.
+    pub(crate) writes: ValueId,
     /// Tensors whose memory the result may take over: the kernel reads each element before it writes it.
     pub in_place: Vec<ValueId>,
     /// Scratch bytes in the arena.
@@ -84,6 +84,16 @@ impl Step {
     /// The layer whose result it writes.
     pub fn layer(&self) -> &str {
         self.layers.last().map_or("", String::as_str)
+    }
+
+    /// The tensors that the call reads, each once.
+    pub fn reads(&self) -> &[ValueId] {
+        &self.reads
+    }
+
+    /// The tensor that it writes.
+    pub fn writes(&self) -> ValueId {
+        self.writes
     }
 }
 

@@ -1,35 +1,47 @@
 //! An independent check of a finished program's memory.
 //!
-//! It looks only at the program's steps and the operands that they are bound to, not at how the plan was made: each step reads and writes what
-//! its kernel refers to, no more and no less; for each tensor the bytes that it occupies and the steps between its first write and its last read; no byte may belong to
-//! two tensors at the same step, unless one is a slice of the other, or takes over from it in a step whose kernel may
-//! work in place. A slice of a concatenation must lie within it.
+//! It looks only at the program's calls and the operands that they are bound to, not at how the plan was made: for each tensor the bytes that it
+//! occupies and the steps between its first write and its last read; no byte may belong to two tensors at the same step, unless one is a slice of
+//! the other, or takes over from it in a step whose kernel may work in place. A slice of a concatenation must lie within it. Kernels that pass
+//! rows on within one call read what was written before, and its line buffers share no byte.
 
-use super::{Bindings, Field, Program, Ref, Step};
+use super::{Access, Bindings, Call, Field, In, Inside, Program, Step};
 use crate::{
     error::{Error, Result},
     graph::ValueId,
 };
 use niello_kernels::{Operand, Region, Space};
-use std::collections::BTreeSet;
 
 /// Checks that no two tensors that are live together share a byte, scratch included, and that all lie in the arena.
 pub fn verify(program: &Program) -> Result<()> {
     let fail = |message: String| {
         Err(Error::Invalid(format!("{}: memory plan is wrong (a bug in niello): {message}", program.name)))
     };
-    for s in &program.steps {
-        if let Err(what) = states_its_operands(s) {
+    let mut accesses = vec![];
+    for (i, s) in program.steps.iter().enumerate() {
+        let (reads, writes) = (s.call.reads(), s.call.writes());
+        let [writes] = writes[..] else {
+            return fail(format!("step `{}` does not write one tensor", s.name));
+        };
+        if !s.in_place.iter().all(|id| reads.contains(id)) {
+            return fail(format!(
+                "step `{}` takes over the memory of a tensor that it does not read",
+                s.name
+            ));
+        }
+        if let Err(what) =
+            s.call.inside(&program.bindings(i)).map_or(Ok(()), |inside| passes_rows(program, s, &inside))
+        {
             return fail(format!("step `{}` {what}", s.name));
         }
+        accesses.push(Accesses { reads, writes });
     }
-    if let Some(id) = program.outputs.iter().find(|id| !program.steps.iter().any(|s| s.writes == **id)) {
-        let slices = |s: &Step| is_slice(program, s.writes, *id);
-        if !program.steps.iter().any(slices) {
+    for id in &program.outputs {
+        if !accesses.iter().any(|a| a.writes == *id || is_slice(program, a.writes, *id)) {
             return fail(format!("nothing writes the output `{}`", program.tensor(*id).name));
         }
     }
-    let lives = lives(program);
+    let lives = lives(program, &accesses);
     for (i, a) in lives.iter().enumerate() {
         if a.operand.space == Space::Arena
             && a.operand.extent().is_none_or(|end| end > program.plan.arena_bytes)
@@ -54,7 +66,7 @@ pub fn verify(program: &Program) -> Result<()> {
         if len == 0 {
             continue;
         }
-        if offset as usize + len as usize > program.plan.arena_bytes {
+        if end(&s.scratch) > program.plan.arena_bytes {
             return fail(format!("scratch of `{}` lies outside the arena", s.name));
         }
         let region = Operand::arena(offset, [1, 1, len], len);
@@ -67,23 +79,65 @@ pub fn verify(program: &Program) -> Result<()> {
     Ok(())
 }
 
-/// Whether a step states what its kernel refers to: of a value that it does not, the plan knows nothing.
-fn states_its_operands(step: &Step) -> Result<(), &'static str> {
-    let operands = step.call.operands();
-    let ids = |of_output: bool| -> BTreeSet<ValueId> {
-        let named = operands.iter().filter(|(name, _)| (*name == "output") == of_output);
-        named.map(|(_, id)| *id).collect()
+/// What a call refers to.
+struct Accesses {
+    reads: Vec<ValueId>,
+    writes: ValueId,
+}
+
+/// Whether each kernel within a call reads operands of the call, or rows that one before it writes, and whether no two of the buffers share a byte.
+fn passes_rows(program: &Program, step: &Step, inside: &Inside<'_>) -> Result<(), String> {
+    let is_part = |part: ValueId, whole: ValueId| part == whole || is_slice(program, part, whole);
+    let buffer =
+        |id: ValueId| inside.buffers.iter().map(|(whole, _)| *whole).find(|whole| is_part(id, *whole));
+    let (reads, writes) = (step.call.reads(), step.call.writes());
+    // For each buffer, the kernels that write it.
+    let writers = |whole: ValueId| {
+        let writes = move |call: &&dyn Call| call.writes().iter().any(|id| is_part(*id, whole));
+        inside.calls.iter().enumerate().filter(move |(_, call)| writes(call)).map(|(i, _)| i)
     };
-    let reads: BTreeSet<ValueId> = step.reads.iter().copied().collect();
-    if ids(true) != BTreeSet::from([step.writes]) {
-        Err("writes another tensor than it states")
-    } else if ids(false) != reads {
-        Err("reads other tensors than it states")
-    } else if !step.in_place.iter().all(|id| reads.contains(id)) {
-        Err("takes over the memory of a tensor that it does not read")
-    } else {
-        Ok(())
+    for (i, call) in inside.calls.iter().enumerate() {
+        for access in call.operands() {
+            let id = access.value();
+            let name = &program.tensor(id).name;
+            let (of_call, verb) = match access {
+                Access::Read(_) => (&reads, "reads"),
+                Access::Write(_) => (&writes, "writes"),
+            };
+            match (buffer(id), access) {
+                (Some(_), Access::Write(_)) => {}
+                (Some(whole), Access::Read(_)) => {
+                    if writers(whole).max().is_none_or(|last| last >= i) {
+                        return Err(format!("reads rows of `{name}` before they are written"));
+                    }
+                }
+                (None, _) if of_call.iter().any(|whole| is_part(id, *whole)) => {}
+                (None, _) => return Err(format!("{verb} `{name}`, which is none of its operands")),
+            }
+        }
     }
+    let within = |r: &Region| r.offset >= step.scratch.offset && end(r) <= end(&step.scratch);
+    let regions: Vec<Region> = inside
+        .buffers
+        .iter()
+        .map(|(_, region)| *region)
+        .chain(inside.own.iter().copied())
+        .filter(|r| r.len > 0)
+        .collect();
+    for (i, a) in regions.iter().enumerate() {
+        if !within(a) {
+            return Err("has rows outside its scratch".into());
+        }
+        if regions[..i].iter().any(|b| (a.offset as usize) < end(b) && (b.offset as usize) < end(a)) {
+            return Err("has rows of two tensors in the same bytes".into());
+        }
+    }
+    Ok(())
+}
+
+/// The first byte behind a region.
+fn end(region: &Region) -> usize {
+    region.offset as usize + region.len as usize
 }
 
 struct Life<'p> {
@@ -94,17 +148,17 @@ struct Life<'p> {
     last: usize,
 }
 
-fn lives(program: &Program) -> Vec<Life<'_>> {
+fn lives<'p>(program: &'p Program, accesses: &[Accesses]) -> Vec<Life<'p>> {
     let slices_of = |id: ValueId| {
         (0..program.tensors.len()).map(ValueId).filter(move |v| *v == id || is_slice(program, *v, id))
     };
     let mut lives = vec![];
     for id in (0..program.tensors.len()).map(ValueId) {
         // A concatenation lives from the first write of any of its slices.
-        let writes = |s: &Step| slices_of(id).any(|v| v == s.writes);
-        let first = program.steps.iter().position(writes);
-        let reads = program.steps.iter().rposition(|s| s.reads.contains(&id));
-        let last_write = program.steps.iter().rposition(writes);
+        let writes = |a: &Accesses| slices_of(id).any(|v| v == a.writes);
+        let first = accesses.iter().position(writes);
+        let reads = accesses.iter().rposition(|a| a.reads.contains(&id));
+        let last_write = accesses.iter().rposition(writes);
         let given = program.inputs.contains(&id);
         let wanted = program.outputs.contains(&id);
         let Some(first) = first.or(given.then_some(0)) else { continue };
@@ -117,12 +171,12 @@ fn lives(program: &Program) -> Vec<Life<'_>> {
 /// Where a whole tensor lies.
 fn operand(program: &Program, id: ValueId) -> Operand {
     let (tensors, blob) = (&program.tensors, &program.blob);
-    Ref::new(id).bind(&Bindings { tensors, blob, scratch: Region::EMPTY })
+    In::new(id).bind(&Bindings { tensors, blob, scratch: Region::EMPTY })
 }
 
 /// Whether `new` is written over exactly the bytes of `old` by a kernel that may do so, in the last step that reads `old`.
 fn takes_over(program: &Program, new: &Life<'_>, old: &Life<'_>) -> bool {
-    let may = |s: &Step| s.writes == new.id && s.in_place.contains(&old.id);
+    let may = |s: &Step| s.call.writes() == [new.id] && s.in_place.contains(&old.id);
     same_bytes(&new.operand, &old.operand)
         && new.first == old.last
         && program.steps.get(new.first).is_some_and(may)

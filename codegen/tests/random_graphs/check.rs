@@ -468,8 +468,8 @@ fn run_apart(q: &QGraph, program: &Program, inputs: &[Vec<i8>], watch: bool) -> 
     // The step after which a value is whole, and the last one that reads it.
     let (mut whole, mut last) = (vec![0; count], vec![0; count]);
     for (i, step) in program.steps.iter().enumerate() {
-        step.reads.iter().for_each(|id| last[id.0] = i);
-        whole[step.writes.0] = i;
+        step.reads().iter().for_each(|id| last[id.0] = i);
+        whole[step.writes().0] = i;
     }
     for node in q.graph.nodes.iter().filter(|node| node.op.places_inputs()) {
         for id in &node.inputs {
@@ -480,7 +480,7 @@ fn run_apart(q: &QGraph, program: &Program, inputs: &[Vec<i8>], watch: bool) -> 
     let mut broken = None;
     let mut executor = Executor::with_isa(program, Isa::scalar());
     let outputs = executor.run_observed(&views(inputs), |i, view| {
-        let made = program.steps[i].writes;
+        let made = program.steps[i].writes();
         for id in (0..count).map(ValueId) {
             if whole[id.0] > i || broken.is_some() {
                 continue;
@@ -684,10 +684,10 @@ fn same_run(
     let isa = executor.isa().name();
     let mut differs = None;
     let last: Vec<_> = (0..program.steps.len())
-        .map(|i| program.steps[i + 1..].iter().all(|later| later.writes != program.steps[i].writes))
+        .map(|i| program.steps[i + 1..].iter().all(|later| later.writes() != program.steps[i].writes()))
         .collect();
     let outputs = executor.run_observed(&views(inputs), |i, view| {
-        let id = program.steps[i].writes;
+        let id = program.steps[i].writes();
         let (true, Some(expected), None) = (last[i], &expected.values[id.0], &differs) else { return };
         let parts = program.plan.slice_of.contains(&Some(id));
         if !parts && view.tensor(id) != *expected {

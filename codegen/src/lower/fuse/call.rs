@@ -4,7 +4,7 @@ use super::group::Group;
 use crate::{
     graph::ValueId,
     plan::Placement,
-    program::{ALIGNMENT, Bindings, Call, Field, Location, Ref, TensorInfo},
+    program::{ALIGNMENT, Access, Bindings, Call, Field, In, Inside, Location, TensorInfo},
 };
 use niello_kernels::{Frame, Kernel, Region, RowChain, Space, Stage, by_rows::RowStage, row_chain::Map};
 use proc_macro2::{Literal, TokenStream};
@@ -18,8 +18,6 @@ pub(super) struct ChainCall {
     group: Group,
     /// Values that lie in one of the maps in between, with its index among them and their first channel.
     inside: Vec<(ValueId, usize, usize)>,
-    /// What members refer to besides: whole maps, where they name parts of concatenations.
-    operands: Vec<(&'static str, ValueId)>,
     threads: u32,
 }
 
@@ -39,26 +37,30 @@ impl ChainCall {
                 Some((id, map, channel))
             })
             .collect();
-        let is_inside = |id: ValueId| inside.iter().any(|(inside, ..)| *inside == id);
-        let all = calls.iter().flat_map(|call| call.operands()).filter(|(_, id)| !is_inside(*id));
-        let operands = all.map(|(name, id)| (name, placement.root(id).0)).collect();
-        Self { calls, group, inside, operands, threads: threads.max(1) as u32 }
+        Self { calls, group, inside, threads: threads.max(1) as u32 }
+    }
+
+    /// The rows of each map in between that are in memory: a part of the step's scratch.
+    fn buffers(&self, b: &Bindings<'_>) -> Vec<Region> {
+        let mut offset = b.scratch.offset as usize + self.group.own;
+        let region = |(id, rows): &(ValueId, usize)| {
+            let tensor = &b.tensors[id.0];
+            let len = rows * tensor.shape.w * tensor.pixel_bytes();
+            let region = Region { offset: offset as u32, len: len as u32 };
+            offset += len.next_multiple_of(ALIGNMENT);
+            region
+        };
+        self.group.between.iter().map(region).collect()
     }
 
     /// Tensors, of which those in between lie in the step's scratch.
     fn tensors(&self, b: &Bindings<'_>) -> Vec<TensorInfo> {
         let mut tensors = b.tensors.to_vec();
-        let mut offset = b.scratch.offset as usize + self.group.own;
-        let mut maps = vec![];
-        for (id, rows) in &self.group.between {
-            let pixel = tensors[id.0].pixel_bytes();
-            maps.push((offset, pixel));
-            offset += (rows * tensors[id.0].shape.w * pixel).next_multiple_of(ALIGNMENT);
-        }
+        let buffers = self.buffers(b);
         for (id, map, channel) in &self.inside {
-            let (offset, pixel) = maps[*map];
-            let offset = (offset + channel * tensors[id.0].format.bytes()) as u32;
-            tensors[id.0].location = Location { space: Space::Arena, offset, stride: pixel as u32 };
+            let stride = b.tensors[self.group.between[*map].0.0].pixel_bytes() as u32;
+            let offset = buffers[*map].offset + (channel * b.tensors[id.0].format.bytes()) as u32;
+            tensors[id.0].location = Location { space: Space::Arena, offset, stride };
         }
         tensors
     }
@@ -87,8 +89,18 @@ impl Call for ChainCall {
         [self.kernel()].into_iter().chain(members).collect()
     }
 
-    fn operands(&self) -> Vec<(&'static str, ValueId)> {
-        self.operands.clone()
+    fn operands(&self) -> Vec<Access> {
+        let Group { inputs, output, .. } = &self.group;
+        inputs.iter().map(|id| Access::Read(*id)).chain([Access::Write(*output)]).collect()
+    }
+
+    fn inside<'p>(&'p self, b: &Bindings<'p>) -> Option<Inside<'p>> {
+        let maps = self.group.between.iter().map(|(id, _)| *id);
+        Some(Inside {
+            calls: self.calls.iter().map(|call| &**call).collect(),
+            buffers: maps.zip(self.buffers(b)).collect(),
+            own: vec![self.own(b)],
+        })
     }
 
     fn bound(&self, b: &Bindings<'_>, show: &mut dyn FnMut(&dyn Kernel)) {
@@ -102,7 +114,7 @@ impl Call for ChainCall {
             .map(|(kernel, (reads, writes))| Stage { kernel: &**kernel, reads: *reads, writes: *writes })
             .collect();
         let maps: Vec<Map> =
-            self.maps().map(|(id, rows)| Map { operand: Ref::new(id).bind(&inner), rows }).collect();
+            self.maps().map(|(id, rows)| Map { operand: In::new(id).bind(&inner), rows }).collect();
         let height = tensors[self.group.output.0].shape.h as u32;
         let frame = Frame {
             maps: &maps,
@@ -133,7 +145,7 @@ impl Call for ChainCall {
             quote!((Stage { kernel: #kernel, reads: [#first, #second], writes: #writes }, #rest))
         });
         let maps = self.maps().map(|(id, rows)| {
-            let (operand, rows) = (Ref::new(id).tokens(&inner), Literal::u32_unsuffixed(rows));
+            let (operand, rows) = (In::new(id).tokens(&inner), Literal::u32_unsuffixed(rows));
             quote!(Map { operand: #operand, rows: #rows })
         });
         let height = tensors[self.group.output.0].shape.h as u32;

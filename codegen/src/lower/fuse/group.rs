@@ -5,7 +5,7 @@ use crate::{
     graph::ValueId,
     lower::draft::Draft,
     plan::Placement,
-    program::{ALIGNMENT, Bindings, Blob, Field, Location, Ref, TensorInfo},
+    program::{ALIGNMENT, Bindings, Blob, Field, In, Location, TensorInfo},
     quantize::QGraph,
 };
 use niello_kernels::{
@@ -205,7 +205,7 @@ impl<'d> Drafts<'d> {
         let all: Vec<ValueId> = inputs.iter().chain(between).chain([&output]).copied().collect();
         let bindings = Bindings { tensors: self.tensors, blob: self.blob, scratch: Region::EMPTY };
         let maps: Vec<Map> =
-            all.iter().map(|id| Map { operand: Ref::new(*id).bind(&bindings), rows: 0 }).collect();
+            all.iter().map(|id| Map { operand: In::new(*id).bind(&bindings), rows: 0 }).collect();
         // A map of which nothing is read still has a row: none would mean that it is whole.
         let mut rows = vec![1; between.len()];
         // A thread may begin at any row, a single one begins at the first.

@@ -15,7 +15,7 @@ use crate::{
     graph::ValueId,
     lower::draft::Draft,
     plan::{self, Effort, Load, Placement, Use},
-    program::{Blob, MemoryPlan, TensorInfo},
+    program::{Blob, Call, MemoryPlan, TensorInfo},
     quantize::QGraph,
 };
 pub(crate) use group::unplaced;
@@ -147,18 +147,17 @@ fn chained(
     layers.dedup();
     let (macs, constant_bytes) =
         members.iter().fold((0, 0), |(macs, bytes), draft| (macs + draft.macs, bytes + draft.constant_bytes));
-    let Group { inputs, output, scratch, .. } = &group;
-    let (reads, writes, scratch) = (inputs.clone(), *output, *scratch);
+    let Group { output: writes, scratch, .. } = group;
     let node = members.last().expect("a group has members").node;
     let calls = members.into_iter().map(|draft| draft.call).collect();
-    let call = call::ChainCall::new(group, calls, placement, tensors.len(), threads);
+    let call: Arc<dyn Call> = Arc::new(call::ChainCall::new(group, calls, placement, tensors.len(), threads));
     Draft {
         node,
         layers,
         kind: "RowChain",
-        call: Arc::new(call),
-        reads,
+        reads: call.reads(),
         writes,
+        call,
         joins_operands: false,
         scratch,
         macs,

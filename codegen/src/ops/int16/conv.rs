@@ -9,15 +9,15 @@ use crate::{
         Clamp, ConvParams,
         filters::{Filters, Scales},
     },
-    program::{Const, Ref, kernel_call},
+    program::{Const, In, Out, kernel_call},
 };
 use niello_kernels::{Bounds, Width};
 
 kernel_call! {
     /// Convolution of either width.
     Conv2dInt16Call for Conv2dInt16 by rows {
-        input: Ref,
-        output: Ref,
+        input: In,
+        output: Out,
         widths: [Width; 2],
         kernel: [u32; 2],
         stride: [u32; 2],
@@ -92,8 +92,8 @@ pub(in crate::ops) fn conv2d(
     let shift: Vec<i8> = filters.multiplier.iter().map(|m| m.shift as i8).collect();
     let bytes = weights.len() + low.len() + 9 * filters.bias.len();
     let call = Conv2dInt16Call {
-        input: Ref::new(input),
-        output: Ref::new(output),
+        input: In::new(input),
+        output: Out::new(output),
         widths: [from.width, to.width],
         kernel: p.kernel.map(|d| d as u32),
         stride: p.stride.map(|d| d as u32),
@@ -109,7 +109,7 @@ pub(in crate::ops) fn conv2d(
         input_zero_point: from.zero_point,
         bounds: to.bounds(clamp.min, clamp.max),
     };
-    cx.push(call, &[input], output).constant_bytes(bytes);
+    cx.push(call).constant_bytes(bytes);
     Ok(())
 }
 

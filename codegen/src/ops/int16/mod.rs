@@ -9,16 +9,16 @@ use crate::{
     error::Result,
     format::Codes,
     lower::{Lowering, Sums},
-    program::{Const, Ref, kernel_call},
+    program::{Const, In, Out, kernel_call},
 };
 use niello_kernels::{Bounds, Multiplier, Rounding, Width, int16::ENTRIES, resize::Corners};
 
 kernel_call! {
     /// Sum of either width.
     AddInt16Call for AddInt16 by rows {
-        a: Ref,
-        b: Ref,
-        output: Ref,
+        a: In,
+        b: In,
+        output: Out,
         widths: [Width; 3],
         zero_points: [i32; 2],
         a_multiplier: Multiplier,
@@ -32,9 +32,9 @@ kernel_call! {
 kernel_call! {
     /// Product of either width.
     MulInt16Call for MulInt16 {
-        a: Ref,
-        b: Ref,
-        output: Ref,
+        a: In,
+        b: In,
+        output: Out,
         widths: [Width; 3],
         zero_points: [i32; 2],
         multiplier: Multiplier,
@@ -46,8 +46,8 @@ kernel_call! {
 kernel_call! {
     /// Another scale or width.
     RescaleInt16Call for RescaleInt16 by rows {
-        input: Ref,
-        output: Ref,
+        input: In,
+        output: Out,
         widths: [Width; 2],
         input_zero_point: i32,
         multiplier: Multiplier,
@@ -59,8 +59,8 @@ kernel_call! {
 kernel_call! {
     /// A function of one value of either width.
     TableInt16Call for TableInt16 by rows {
-        input: Ref,
-        output: Ref,
+        input: In,
+        output: Out,
         widths: [Width; 2],
         table: Const<i16>,
     }
@@ -69,8 +69,8 @@ kernel_call! {
 kernel_call! {
     /// Mean over the image, of either width.
     GlobalAveragePoolInt16Call for GlobalAveragePoolInt16 {
-        input: Ref,
-        output: Ref,
+        input: In,
+        output: Out,
         widths: [Width; 2],
         input_zero_point: i32,
         multiplier: Multiplier,
@@ -81,8 +81,8 @@ kernel_call! {
 kernel_call! {
     /// Max pooling of 16 bits.
     MaxPool2dInt16Call for MaxPool2dInt16 by rows {
-        input: Ref,
-        output: Ref,
+        input: In,
+        output: Out,
         kernel: [u32; 2],
         stride: [u32; 2],
         padding: [u32; 2],
@@ -93,8 +93,8 @@ kernel_call! {
 kernel_call! {
     /// Positions of maxima among 16 bits.
     MaxPositionInt16Call for MaxPosition2dInt16 by rows {
-        input: Ref,
-        output: Ref,
+        input: In,
+        output: Out,
         kernel: [u32; 2],
         stride: [u32; 2],
         padding: [u32; 2],
@@ -104,9 +104,9 @@ kernel_call! {
 kernel_call! {
     /// Max unpooling of 16 bits.
     MaxUnpoolInt16Call for MaxUnpool2dInt16 by rows {
-        values: Ref,
-        positions: Ref,
-        output: Ref,
+        values: In,
+        positions: In,
+        output: Out,
         kernel: [u32; 2],
         cropped: u32,
     }
@@ -115,8 +115,8 @@ kernel_call! {
 kernel_call! {
     /// Average pooling of 16 bits.
     AveragePoolInt16Call for AveragePool2dInt16 {
-        input: Ref,
-        output: Ref,
+        input: In,
+        output: Out,
         kernel: [u32; 2],
         stride: [u32; 2],
         padding: [u32; 2],
@@ -128,8 +128,8 @@ kernel_call! {
 kernel_call! {
     /// Bilinear resizing of 16 bits.
     ResizeBilinearInt16Call for ResizeBilinearInt16 {
-        input: Ref,
-        output: Ref,
+        input: In,
+        output: Out,
         corners: Corners,
     }
 }
@@ -137,8 +137,8 @@ kernel_call! {
 kernel_call! {
     /// Channel shuffle of 16 bits.
     ChannelShuffleInt16Call for ChannelShuffleInt16 by rows {
-        input: Ref,
-        output: Ref,
+        input: In,
+        output: Out,
         groups: u32,
     }
 }
@@ -146,8 +146,8 @@ kernel_call! {
 kernel_call! {
     /// A slope per channel, of either width.
     PReluInt16Call for PReluInt16 by rows {
-        input: Ref,
-        output: Ref,
+        input: In,
+        output: Out,
         widths: [Width; 2],
         slopes: Const<i16>,
         input_zero_point: i32,
@@ -172,9 +172,9 @@ pub(super) fn add(cx: &mut Lowering<'_>, clamp: Clamp) -> Result<()> {
     let (qa, qb, to) = (cx.codes(a)?, cx.codes(b)?, cx.codes(output)?);
     let common = 2.0 * f64::max(qa.scale as f64, qb.scale as f64);
     let call = AddInt16Call {
-        a: Ref::new(a),
-        b: Ref::new(b),
-        output: Ref::new(output),
+        a: In::new(a),
+        b: In::new(b),
+        output: Out::new(output),
         widths: [qa.width, qb.width, to.width],
         zero_points: [qa.zero_point, qb.zero_point],
         a_multiplier: cx.multiplier(qa.scale as f64 / common)?,
@@ -187,7 +187,7 @@ pub(super) fn add(cx: &mut Lowering<'_>, clamp: Clamp) -> Result<()> {
         bounds: to.bounds(clamp.min, clamp.max),
         rounding: cx.rounding(),
     };
-    cx.push(call, &[a, b], output).in_place(&[a, b]);
+    cx.push(call).in_place(&[a, b]);
     Ok(())
 }
 
@@ -197,16 +197,16 @@ pub(super) fn mul(cx: &mut Lowering<'_>, clamp: Clamp) -> Result<()> {
     let (qa, qb, to) = (cx.codes(a)?, cx.codes(b)?, cx.codes(output)?);
     let real = qa.scale as f64 * qb.scale as f64 / to.scale as f64;
     let call = MulInt16Call {
-        a: Ref::new(a),
-        b: Ref::new(b),
-        output: Ref::new(output),
+        a: In::new(a),
+        b: In::new(b),
+        output: Out::new(output),
         widths: [qa.width, qb.width, to.width],
         zero_points: [qa.zero_point, qb.zero_point],
         multiplier: cx.multiplier_for(real, Sums::of_int16(farthest(qa.width) * farthest(qb.width), 1))?,
         bounds: to.bounds(clamp.min, clamp.max),
         rounding: cx.rounding(),
     };
-    cx.push(call, &[a, b], output).in_place(&[a]);
+    cx.push(call).in_place(&[a]);
     Ok(())
 }
 
@@ -217,15 +217,15 @@ pub(super) fn rescale(cx: &mut Lowering<'_>, clamp: Clamp) -> Result<()> {
     let sums = Sums::of_int16(farthest(from.width), 1);
     let multiplier = cx.multiplier_for(from.scale as f64 / to.scale as f64, sums)?;
     let call = RescaleInt16Call {
-        input: Ref::new(input),
-        output: Ref::new(output),
+        input: In::new(input),
+        output: Out::new(output),
         widths: [from.width, to.width],
         input_zero_point: from.zero_point,
         multiplier,
         bounds: to.bounds(clamp.min, clamp.max),
         rounding: cx.rounding(),
     };
-    cx.push(call, &[input], output).in_place(&[input]);
+    cx.push(call).in_place(&[input]);
     Ok(())
 }
 
@@ -235,12 +235,12 @@ pub(super) fn point_wise(cx: &mut Lowering<'_>, function: Function) -> Result<()
     let (from, to) = (cx.codes(input)?, cx.codes(output)?);
     let entries = entries(|x| function.eval(x), from, to);
     let call = TableInt16Call {
-        input: Ref::new(input),
-        output: Ref::new(output),
+        input: In::new(input),
+        output: Out::new(output),
         widths: [from.width, to.width],
         table: cx.constant(&entries),
     };
-    cx.push(call, &[input], output).constant_bytes(2 * entries.len()).in_place(&[input]);
+    cx.push(call).constant_bytes(2 * entries.len()).in_place(&[input]);
     Ok(())
 }
 
@@ -284,14 +284,14 @@ pub(super) fn global_average_pool(cx: &mut Lowering<'_>) -> Result<()> {
     let real = from.scale as f64 / (to.scale as f64 * pixels);
     let multiplier = cx.multiplier_for(real, Sums::wide((pixels as i64 / 2).max(1)))?;
     let call = GlobalAveragePoolInt16Call {
-        input: Ref::new(input),
-        output: Ref::new(output),
+        input: In::new(input),
+        output: Out::new(output),
         widths: [from.width, to.width],
         input_zero_point: from.zero_point,
         multiplier,
         bounds: to.bounds(Clamp::NONE.min, Clamp::NONE.max),
     };
-    cx.push(call, &[input], output);
+    cx.push(call);
     Ok(())
 }
 
@@ -304,14 +304,14 @@ pub(super) fn max_pool(
 ) -> Result<()> {
     let (input, output) = (cx.node().inputs[0], cx.node().output());
     let call = MaxPool2dInt16Call {
-        input: Ref::new(input),
-        output: Ref::new(output),
+        input: In::new(input),
+        output: Out::new(output),
         kernel: kernel.map(|d| d as u32),
         stride: stride.map(|d| d as u32),
         padding: padding.map(|d| d as u32),
         bounds: cx.codes(output)?.bounds(Clamp::NONE.min, Clamp::NONE.max),
     };
-    cx.push(call, &[input], output);
+    cx.push(call);
     Ok(())
 }
 
@@ -319,26 +319,26 @@ pub(super) fn max_pool(
 pub(super) fn max_position(cx: &mut Lowering<'_>, pool: &MaxPool2d) {
     let (input, output) = (cx.node().inputs[0], cx.node().output());
     let call = MaxPositionInt16Call {
-        input: Ref::new(input),
-        output: Ref::new(output),
+        input: In::new(input),
+        output: Out::new(output),
         kernel: pool.kernel.map(|d| d as u32),
         stride: pool.stride.map(|d| d as u32),
         padding: pool.padding.map(|d| d as u32),
     };
-    cx.push(call, &[input], output);
+    cx.push(call);
 }
 
 /// Values back at their positions, which are labels.
 pub(super) fn max_unpool(cx: &mut Lowering<'_>, kernel: [usize; 2]) {
     let (values, positions, output) = (cx.node().inputs[0], cx.node().inputs[1], cx.node().output());
     let call = MaxUnpoolInt16Call {
-        values: Ref::new(values),
-        positions: Ref::new(positions),
-        output: Ref::new(output),
+        values: In::new(values),
+        positions: In::new(positions),
+        output: Out::new(output),
         kernel: kernel.map(|d| d as u32),
         cropped: 0,
     };
-    cx.push(call, &[values, positions], output);
+    cx.push(call);
 }
 
 /// Mean of each window.
@@ -346,29 +346,29 @@ pub(super) fn average_pool(cx: &mut Lowering<'_>, pool: &AveragePool2d) {
     let (input, output) = (cx.node().inputs[0], cx.node().output());
     let padding = pool.padding.map(|d| d as u32);
     let call = AveragePoolInt16Call {
-        input: Ref::new(input),
-        output: Ref::new(output),
+        input: In::new(input),
+        output: Out::new(output),
         kernel: pool.kernel.map(|d| d as u32),
         stride: pool.stride.map(|d| d as u32),
         padding,
         padding_end: padding,
         count_padding: pool.count_padding,
     };
-    cx.push(call, &[input], output);
+    cx.push(call);
 }
 
 /// Bilinear interpolation.
 pub(super) fn resize_bilinear(cx: &mut Lowering<'_>, corners: Corners) {
     let (input, output) = (cx.node().inputs[0], cx.node().output());
-    let call = ResizeBilinearInt16Call { input: Ref::new(input), output: Ref::new(output), corners };
-    cx.push(call, &[input], output);
+    let call = ResizeBilinearInt16Call { input: In::new(input), output: Out::new(output), corners };
+    cx.push(call);
 }
 
 /// Channels of several groups, in turn.
 pub(super) fn shuffle_channels(cx: &mut Lowering<'_>, groups: usize) {
     let (input, output) = (cx.node().inputs[0], cx.node().output());
-    let (from, to) = (Ref::new(input), Ref::new(output));
-    cx.push(ChannelShuffleInt16Call { input: from, output: to, groups: groups as u32 }, &[input], output);
+    let (from, to) = (In::new(input), Out::new(output));
+    cx.push(ChannelShuffleInt16Call { input: from, output: to, groups: groups as u32 });
 }
 
 /// `x` where not negative, else `slope * x`, with 16-bit slopes.
@@ -386,8 +386,8 @@ pub(super) fn prelu(cx: &mut Lowering<'_>, slopes: &[f32]) -> Result<()> {
     let products = Sums::of_int16(values * 32767, 1);
     let negative = cx.multiplier_for(factor * scale as f64, products)?;
     let call = PReluInt16Call {
-        input: Ref::new(input),
-        output: Ref::new(output),
+        input: In::new(input),
+        output: Out::new(output),
         widths: [from.width, to.width],
         slopes: cx.constant(&codes),
         input_zero_point: from.zero_point,
@@ -396,6 +396,6 @@ pub(super) fn prelu(cx: &mut Lowering<'_>, slopes: &[f32]) -> Result<()> {
         bounds: to.bounds(Clamp::NONE.min, Clamp::NONE.max),
         rounding: cx.rounding(),
     };
-    cx.push(call, &[input], output).constant_bytes(2 * codes.len()).in_place(&[input]);
+    cx.push(call).constant_bytes(2 * codes.len()).in_place(&[input]);
     Ok(())
 }
