@@ -109,6 +109,14 @@ pub struct Codes {
 }
 
 impl Codes {
+    /// The largest difference between a code and the zero point.
+    pub fn largest_difference(self) -> i64 {
+        match self.width {
+            Width::Int8 => 255,
+            Width::Int16 => 1 << 15,
+        }
+    }
+
     /// Zero point and clamp of an output with a fused activation of range `[min, max]`.
     pub fn bounds(self, min: f32, max: f32) -> Bounds {
         let (lowest, highest) = match self.width {

@@ -108,6 +108,14 @@ pub trait Op: Any + fmt::Debug + Send + Sync {
     /// When the numbers do not allow an exact integer meaning: the error names the layer and says why.
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()>;
 
+    /// Appends the kernel calls of `cx.node()`, of which operands, results or weights have 16 bits; as [`Op::lower`] for operators that move bytes.
+    ///
+    /// # Errors
+    /// As for [`Op::lower`].
+    fn lower_int16(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        self.lower(cx)
+    }
+
     /// Appends the kernel calls of `cx.node()` in floating point: results, and operands but for labels, are [`Lowering::float`].
     ///
     /// # Errors

@@ -286,6 +286,7 @@ impl Lowering<'_> {
         let node = &self.q.graph.nodes[self.node];
         match self.q.modes.get(&node.output()) {
             Some(mode) => node.op.lower_float(self, *mode),
+            None if self.has_int16() || self.has_wide_weights() => node.op.lower_int16(self),
             None => node.op.lower(self),
         }
     }

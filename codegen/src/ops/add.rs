@@ -1,6 +1,6 @@
 //! Element-wise sum.
 
-use super::{Clamp, Op, forward_eval, int16};
+use super::{Clamp, Op, forward_eval};
 use crate::{
     error::Result,
     format::{Mode, QParams},
@@ -8,7 +8,7 @@ use crate::{
     program::{In, Out, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
-use niello_kernels::{Float, Multiplier, OutputStage, Range, add::LEFT_SHIFT};
+use niello_kernels::{Bounds, Float, Multiplier, OutputStage, Range, Rounding, Width, add::LEFT_SHIFT};
 
 /// `clamp(a + b)`.
 #[derive(Clone, Copy, Debug)]
@@ -82,6 +82,22 @@ kernel_call! {
     }
 }
 
+kernel_call! {
+    /// Sum of either width.
+    AddInt16Call for AddInt16 by rows {
+        a: In,
+        b: In,
+        output: Out,
+        widths: [Width; 3],
+        zero_points: [i32; 2],
+        a_multiplier: Multiplier,
+        b_multiplier: Multiplier,
+        multiplier: Multiplier,
+        bounds: Bounds,
+        rounding: Rounding,
+    }
+}
+
 impl Op for Add {
     fn kind(&self) -> &'static str {
         "Add"
@@ -105,9 +121,6 @@ impl Op for Add {
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        if cx.has_int16() {
-            return int16::add(cx, self.clamp);
-        }
         let (a, b, output) = (cx.node().inputs[0], cx.node().inputs[1], cx.node().output());
         let (qa, qb, q) = (cx.qparams(a)?, cx.qparams(b)?, cx.qparams(output)?);
         let factors = CommonScale::new(cx, qa, qb, q)?;
@@ -121,6 +134,30 @@ impl Op for Add {
             b_multiplier: factors.b,
             multiplier: factors.result,
             stage: cx.stage(q, self.clamp.min, self.clamp.max),
+        };
+        cx.push(call).in_place(&[a, b]);
+        Ok(())
+    }
+
+    fn lower_int16(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        let (a, b, output) = (cx.node().inputs[0], cx.node().inputs[1], cx.node().output());
+        let (qa, qb, to) = (cx.codes(a)?, cx.codes(b)?, cx.codes(output)?);
+        let common = 2.0 * f64::max(qa.scale as f64, qb.scale as f64);
+        let call = AddInt16Call {
+            a: In::new(a),
+            b: In::new(b),
+            output: Out::new(output),
+            widths: [qa.width, qb.width, to.width],
+            zero_points: [qa.zero_point, qb.zero_point],
+            a_multiplier: cx.multiplier(qa.scale as f64 / common)?,
+            b_multiplier: cx.multiplier(qb.scale as f64 / common)?,
+            // A step of the coarser operand is 2^14.
+            multiplier: cx.multiplier_for(
+                common / ((1u64 << 15) as f64 * to.scale as f64),
+                Sums::of_int16(i32::MAX as i64, 1 << 13),
+            )?,
+            bounds: to.bounds(self.clamp.min, self.clamp.max),
+            rounding: cx.rounding(),
         };
         cx.push(call).in_place(&[a, b]);
         Ok(())

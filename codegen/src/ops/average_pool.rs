@@ -1,7 +1,7 @@
 //! Average pooling over windows.
 
 use super::{
-    Op, RangeRule, forward_eval, int16,
+    Op, RangeRule, forward_eval,
     window::{pooled, window},
 };
 use crate::{
@@ -104,6 +104,19 @@ kernel_call! {
     }
 }
 
+kernel_call! {
+    /// Average pooling of 16 bits.
+    AveragePoolInt16Call for AveragePool2dInt16 {
+        input: In,
+        output: Out,
+        kernel: [u32; 2],
+        stride: [u32; 2],
+        padding: [u32; 2],
+        padding_end: [u32; 2],
+        count_padding: bool,
+    }
+}
+
 impl Op for AveragePool2d {
     fn kind(&self) -> &'static str {
         "AveragePool2d"
@@ -136,10 +149,6 @@ impl Op for AveragePool2d {
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        if cx.has_int16() {
-            int16::average_pool(cx, self);
-            return Ok(());
-        }
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let padding = self.padding.map(|d| d as u32);
         let call = AveragePoolCall {
@@ -153,6 +162,22 @@ impl Op for AveragePool2d {
             zero_point: cx.qparams(input)?.zero_point,
             min: i8::MIN,
             max: i8::MAX,
+        };
+        cx.push(call);
+        Ok(())
+    }
+
+    fn lower_int16(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        let (input, output) = (cx.node().inputs[0], cx.node().output());
+        let padding = self.padding.map(|d| d as u32);
+        let call = AveragePoolInt16Call {
+            input: In::new(input),
+            output: Out::new(output),
+            kernel: self.kernel.map(|d| d as u32),
+            stride: self.stride.map(|d| d as u32),
+            padding,
+            padding_end: padding,
+            count_padding: self.count_padding,
         };
         cx.push(call);
         Ok(())

@@ -1,6 +1,6 @@
 //! Clamping activations: ReLU, ReLU6. Nearly always absorbed by the operator before.
 
-use super::{Op, downcast, forward_eval, int16};
+use super::{Op, downcast, forward_eval};
 use crate::{
     error::Result,
     format::Mode,
@@ -8,7 +8,7 @@ use crate::{
     program::{In, Out, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
-use niello_kernels::{Float, Multiplier, OutputStage, Range};
+use niello_kernels::{Bounds, Float, Multiplier, OutputStage, Range, Rounding, Width};
 
 /// `min(max(x, self.min), self.max)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -68,6 +68,26 @@ kernel_call! {
     }
 }
 
+kernel_call! {
+    /// Another scale or width.
+    RescaleInt16Call for RescaleInt16 by rows {
+        input: In,
+        output: Out,
+        widths: [Width; 2],
+        input_zero_point: i32,
+        multiplier: Multiplier,
+        bounds: Bounds,
+        rounding: Rounding,
+    }
+}
+
+impl Clamp {
+    /// As kernels take it.
+    pub(super) fn float_range(self) -> Range {
+        Range { least: self.min, most: self.max }
+    }
+}
+
 impl Op for Clamp {
     fn kind(&self) -> &'static str {
         "Clamp"
@@ -99,9 +119,6 @@ impl Op for Clamp {
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        if cx.has_int16() {
-            return int16::rescale(cx, *self);
-        }
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let (from, to) = (cx.qparams(input)?, cx.qparams(output)?);
         let call = RequantizeCall {
@@ -110,6 +127,24 @@ impl Op for Clamp {
             input_zero_point: from.zero_point,
             multiplier: cx.multiplier_for(from.scale as f64 / to.scale as f64, Sums::CODES)?,
             stage: cx.stage(to, self.min, self.max),
+        };
+        cx.push(call).in_place(&[input]);
+        Ok(())
+    }
+
+    fn lower_int16(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        let (input, output) = (cx.node().inputs[0], cx.node().output());
+        let (from, to) = (cx.codes(input)?, cx.codes(output)?);
+        let sums = Sums::of_int16(from.largest_difference(), 1);
+        let multiplier = cx.multiplier_for(from.scale as f64 / to.scale as f64, sums)?;
+        let call = RescaleInt16Call {
+            input: In::new(input),
+            output: Out::new(output),
+            widths: [from.width, to.width],
+            input_zero_point: from.zero_point,
+            multiplier,
+            bounds: to.bounds(self.min, self.max),
+            rounding: cx.rounding(),
         };
         cx.push(call).in_place(&[input]);
         Ok(())

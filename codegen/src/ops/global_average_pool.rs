@@ -1,6 +1,6 @@
 //! Mean over the image.
 
-use super::{Clamp, Op, forward_eval, int16};
+use super::{Clamp, Op, forward_eval};
 use crate::{
     error::Result,
     format::Mode,
@@ -8,7 +8,7 @@ use crate::{
     program::{In, Out, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
-use niello_kernels::{Float, Multiplier, OutputStage, Range};
+use niello_kernels::{Bounds, Float, Multiplier, OutputStage, Range, Width};
 
 /// `h x w x c` to `1 x 1 x c`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -47,6 +47,18 @@ kernel_call! {
     }
 }
 
+kernel_call! {
+    /// Mean over the image, of either width.
+    GlobalAveragePoolInt16Call for GlobalAveragePoolInt16 {
+        input: In,
+        output: Out,
+        widths: [Width; 2],
+        input_zero_point: i32,
+        multiplier: Multiplier,
+        bounds: Bounds,
+    }
+}
+
 impl Op for GlobalAveragePool {
     fn kind(&self) -> &'static str {
         "GlobalAveragePool"
@@ -72,9 +84,6 @@ impl Op for GlobalAveragePool {
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        if cx.has_int16() {
-            return int16::global_average_pool(cx);
-        }
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let (from, to) = (cx.qparams(input)?, cx.qparams(output)?);
         // The shape rule keeps the pixels below 2^23.
@@ -89,6 +98,24 @@ impl Op for GlobalAveragePool {
             input_zero_point: from.zero_point,
             multiplier,
             stage: cx.stage(to, Clamp::NONE.min, Clamp::NONE.max),
+        };
+        cx.push(call);
+        Ok(())
+    }
+
+    fn lower_int16(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        let (input, output) = (cx.node().inputs[0], cx.node().output());
+        let (from, to) = (cx.codes(input)?, cx.codes(output)?);
+        let pixels = cx.graph().shape(input).area() as f64;
+        let real = from.scale as f64 / (to.scale as f64 * pixels);
+        let multiplier = cx.multiplier_for(real, Sums::wide((pixels as i64 / 2).max(1)))?;
+        let call = GlobalAveragePoolInt16Call {
+            input: In::new(input),
+            output: Out::new(output),
+            widths: [from.width, to.width],
+            input_zero_point: from.zero_point,
+            multiplier,
+            bounds: to.bounds(Clamp::NONE.min, Clamp::NONE.max),
         };
         cx.push(call);
         Ok(())

@@ -1,7 +1,9 @@
 //! Max pooling.
 
 use super::{
-    Conv2d, Op, RangeRule, conv_max_pool, downcast, forward_eval, int16,
+    Clamp, Conv2d, Op, RangeRule,
+    conv::fuse_with_max_pool,
+    downcast, forward_eval,
     window::{pooled, window},
 };
 use crate::{
@@ -11,7 +13,7 @@ use crate::{
     program::{In, Out, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
-use niello_kernels::{Float, Range};
+use niello_kernels::{Bounds, Float, Range};
 
 /// Largest value of each window; padding takes no part.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -98,6 +100,18 @@ kernel_call! {
     }
 }
 
+kernel_call! {
+    /// Max pooling of 16 bits.
+    MaxPool2dInt16Call for MaxPool2dInt16 by rows {
+        input: In,
+        output: Out,
+        kernel: [u32; 2],
+        stride: [u32; 2],
+        padding: [u32; 2],
+        bounds: Bounds,
+    }
+}
+
 impl Op for MaxPool2d {
     fn kind(&self) -> &'static str {
         "MaxPool2d"
@@ -125,9 +139,6 @@ impl Op for MaxPool2d {
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        if cx.has_int16() {
-            return int16::max_pool(cx, self.kernel, self.stride, self.padding);
-        }
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let call = MaxPoolCall {
             input: In::new(input),
@@ -139,8 +150,22 @@ impl Op for MaxPool2d {
             max: i8::MAX,
         };
         if cx.takes_rows() {
-            return conv_max_pool::fuse(cx, call);
+            return fuse_with_max_pool(cx, call);
         }
+        cx.push(call);
+        Ok(())
+    }
+
+    fn lower_int16(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        let (input, output) = (cx.node().inputs[0], cx.node().output());
+        let call = MaxPool2dInt16Call {
+            input: In::new(input),
+            output: Out::new(output),
+            kernel: self.kernel.map(|d| d as u32),
+            stride: self.stride.map(|d| d as u32),
+            padding: self.padding.map(|d| d as u32),
+            bounds: cx.codes(output)?.bounds(Clamp::NONE.min, Clamp::NONE.max),
+        };
         cx.push(call);
         Ok(())
     }

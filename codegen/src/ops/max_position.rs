@@ -1,7 +1,7 @@
 //! Where in its window the largest value is: what max unpooling needs beside the values of a max pool.
 
 use super::{
-    MaxPool2d, Op, RangeRule, forward_eval, int16,
+    MaxPool2d, Op, RangeRule, forward_eval,
     window::{pooled, window},
 };
 use crate::{
@@ -71,6 +71,17 @@ kernel_call! {
     }
 }
 
+kernel_call! {
+    /// Positions of maxima among 16 bits.
+    MaxPositionInt16Call for MaxPosition2dInt16 by rows {
+        input: In,
+        output: Out,
+        kernel: [u32; 2],
+        stride: [u32; 2],
+        padding: [u32; 2],
+    }
+}
+
 impl Op for MaxPosition2d {
     fn kind(&self) -> &'static str {
         "MaxPosition2d"
@@ -98,12 +109,21 @@ impl Op for MaxPosition2d {
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        if cx.has_int16() {
-            int16::max_position(cx, &self.pool);
-            return Ok(());
-        }
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let call = MaxPositionCall {
+            input: In::new(input),
+            output: Out::new(output),
+            kernel: self.pool.kernel.map(|d| d as u32),
+            stride: self.pool.stride.map(|d| d as u32),
+            padding: self.pool.padding.map(|d| d as u32),
+        };
+        cx.push(call);
+        Ok(())
+    }
+
+    fn lower_int16(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        let (input, output) = (cx.node().inputs[0], cx.node().output());
+        let call = MaxPositionInt16Call {
             input: In::new(input),
             output: Out::new(output),
             kernel: self.pool.kernel.map(|d| d as u32),

@@ -1,6 +1,6 @@
 //! Max unpooling: values of a smaller map go back to where they were the largest.
 
-use super::{Op, RangeRule, forward_eval, int16};
+use super::{Op, RangeRule, forward_eval};
 use crate::{
     error::Result,
     format::{Format, Mode},
@@ -71,6 +71,25 @@ kernel_call! {
     }
 }
 
+kernel_call! {
+    /// Max unpooling of 16 bits.
+    MaxUnpoolInt16Call for MaxUnpool2dInt16 by rows {
+        values: In,
+        positions: In,
+        output: Out,
+        kernel: [u32; 2],
+        cropped: u32,
+    }
+}
+
+/// Whether the second operand holds positions.
+fn check_positions(cx: &Lowering<'_>) -> Result<()> {
+    match cx.codes(cx.node().inputs[1]) {
+        Ok(_) => Err(cx.error("positions must be labels, as an operator for positions makes them")),
+        Err(_) => Ok(()),
+    }
+}
+
 impl Op for MaxUnpool2d {
     fn kind(&self) -> &'static str {
         "MaxUnpool2d"
@@ -105,13 +124,7 @@ impl Op for MaxUnpool2d {
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let (values, positions, output) = (cx.node().inputs[0], cx.node().inputs[1], cx.node().output());
-        if cx.codes(positions).is_ok() {
-            return Err(cx.error("positions must be labels, as an operator for positions makes them"));
-        }
-        if cx.has_int16() {
-            int16::max_unpool(cx, self.kernel);
-            return Ok(());
-        }
+        check_positions(cx)?;
         let call = MaxUnpoolCall {
             values: In::new(values),
             positions: In::new(positions),
@@ -119,6 +132,20 @@ impl Op for MaxUnpool2d {
             kernel: self.kernel.map(|d| d as u32),
             cropped: 0,
             zero_point: cx.qparams(values)?.zero_point,
+        };
+        cx.push(call);
+        Ok(())
+    }
+
+    fn lower_int16(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        check_positions(cx)?;
+        let (values, positions, output) = (cx.node().inputs[0], cx.node().inputs[1], cx.node().output());
+        let call = MaxUnpoolInt16Call {
+            values: In::new(values),
+            positions: In::new(positions),
+            output: Out::new(output),
+            kernel: self.kernel.map(|d| d as u32),
+            cropped: 0,
         };
         cx.push(call);
         Ok(())

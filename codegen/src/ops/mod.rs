@@ -11,19 +11,13 @@ mod average_pool;
 mod batch_norm;
 mod clamp;
 mod concat;
-mod conv2d;
-mod conv_max_pool;
-mod conv_params;
+mod conv;
 mod embedding;
-mod filters;
-mod float;
 mod global_average_pool;
-mod int16;
 mod max_pool;
 mod max_position;
 mod max_unpool;
 mod mul;
-mod packing;
 mod pad_channels;
 mod point_wise;
 mod prelu;
@@ -36,10 +30,7 @@ mod softmax;
 mod sub;
 #[cfg(test)]
 mod testing;
-mod transposed_conv2d;
 mod window;
-mod winograd;
-mod winograd_float;
 #[cfg(test)]
 #[allow(unreachable_pub, reason = "it reads as an operator that is exported")]
 mod worked_example;
@@ -51,8 +42,7 @@ pub use average_pool::AveragePool2d;
 pub use batch_norm::{BatchNorm, BatchNormParams};
 pub use clamp::Clamp;
 pub use concat::Concat;
-pub use conv_params::{ConvParams, TransposedConvParams};
-pub use conv2d::Conv2d;
+pub use conv::{Conv2d, ConvParams, TransposedConv2d, TransposedConvParams};
 pub use embedding::Embedding;
 pub use global_average_pool::GlobalAveragePool;
 pub use max_pool::MaxPool2d;
@@ -69,13 +59,11 @@ pub use shuffle_channels::ShuffleChannels;
 pub use slice_channels::SliceChannels;
 pub use softmax::Softmax;
 pub use sub::Sub;
-pub use transposed_conv2d::TransposedConv2d;
 
 use crate::{
     error::Result,
     format::RangeRule,
     graph::Op,
-    lower::Lowering,
     tensor::{Real, Shape, Tensor},
 };
 use std::any::Any;
@@ -105,17 +93,6 @@ fn check_len(what: &str, found: usize, wanted: [usize; 4]) -> Result<(), String>
 fn check_numbers(what: &str, numbers: impl IntoIterator<Item = f64>) -> Result<(), String> {
     match numbers.into_iter().find(|x| !x.is_finite()) {
         Some(bad) => Err(format!("expected finite {what}, got {bad}")),
-        None => Ok(()),
-    }
-}
-
-/// Whether filters and biases are finite, as they are unless a batch norm that they were merged with carried them beyond single precision.
-fn check_finite(cx: &Lowering<'_>, rows: &[Vec<f32>], bias: &[f32]) -> Result<()> {
-    let is_bad = |(row, bias): (&Vec<f32>, &f32)| !bias.is_finite() || row.iter().any(|w| !w.is_finite());
-    match rows.iter().zip(bias).position(is_bad) {
-        Some(channel) => Err(cx.error(format!(
-            "the weights of output channel {channel}, merged with the batch norm behind them, are beyond single precision"
-        ))),
         None => Ok(()),
     }
 }

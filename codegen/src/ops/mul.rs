@@ -1,6 +1,6 @@
 //! Element-wise product.
 
-use super::{Clamp, Op, forward_eval, int16};
+use super::{Clamp, Op, forward_eval};
 use crate::{
     error::Result,
     format::Mode,
@@ -8,7 +8,7 @@ use crate::{
     program::{In, Out, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
-use niello_kernels::{Float, Multiplier, OutputStage, Range};
+use niello_kernels::{Bounds, Float, Multiplier, OutputStage, Range, Rounding, Width};
 
 /// `clamp(a * b)`; `b` has the shape of `a`, or one pixel (a factor for each channel), or fewer channels (one for each group of
 /// channels of each pixel; with one channel, for each pixel).
@@ -57,6 +57,20 @@ kernel_call! {
     }
 }
 
+kernel_call! {
+    /// Product of either width.
+    MulInt16Call for MulInt16 {
+        a: In,
+        b: In,
+        output: Out,
+        widths: [Width; 3],
+        zero_points: [i32; 2],
+        multiplier: Multiplier,
+        bounds: Bounds,
+        rounding: Rounding,
+    }
+}
+
 impl Op for Mul {
     fn kind(&self) -> &'static str {
         "Mul"
@@ -77,9 +91,6 @@ impl Op for Mul {
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        if cx.has_int16() {
-            return int16::mul(cx, self.clamp);
-        }
         let (a, b, output) = (cx.node().inputs[0], cx.node().inputs[1], cx.node().output());
         let (qa, qb, q) = (cx.qparams(a)?, cx.qparams(b)?, cx.qparams(output)?);
         // In single precision, as TensorFlow Lite derives it.
@@ -96,6 +107,25 @@ impl Op for Mul {
         };
         let own_size = if cx.graph().shape(a) == cx.graph().shape(b) { 2 } else { 1 };
         cx.push(call).in_place(&[a, b][..own_size]);
+        Ok(())
+    }
+
+    fn lower_int16(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        let (a, b, output) = (cx.node().inputs[0], cx.node().inputs[1], cx.node().output());
+        let (qa, qb, to) = (cx.codes(a)?, cx.codes(b)?, cx.codes(output)?);
+        let real = qa.scale as f64 * qb.scale as f64 / to.scale as f64;
+        let call = MulInt16Call {
+            a: In::new(a),
+            b: In::new(b),
+            output: Out::new(output),
+            widths: [qa.width, qb.width, to.width],
+            zero_points: [qa.zero_point, qb.zero_point],
+            multiplier: cx
+                .multiplier_for(real, Sums::of_int16(qa.largest_difference() * qb.largest_difference(), 1))?,
+            bounds: to.bounds(self.clamp.min, self.clamp.max),
+            rounding: cx.rounding(),
+        };
+        cx.push(call).in_place(&[a]);
         Ok(())
     }
 

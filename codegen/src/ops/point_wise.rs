@@ -1,14 +1,14 @@
 //! Functions of one value, lowered to 256-entry tables.
 
-use super::{Op, RangeRule, forward_eval, int16};
+use super::{Op, RangeRule, forward_eval};
 use crate::{
     error::Result,
-    format::{Mode, QParams},
+    format::{Codes, Mode, QParams},
     lower::Lowering,
     program::{Const, In, Out, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
-use niello_kernels::Float;
+use niello_kernels::{Float, Width, int16::ENTRIES};
 
 /// A function of one value.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -98,6 +98,16 @@ kernel_call! {
     }
 }
 
+kernel_call! {
+    /// A function of one value of either width.
+    TableInt16Call for TableInt16 by rows {
+        input: In,
+        output: Out,
+        widths: [Width; 2],
+        table: Const<i16>,
+    }
+}
+
 impl Op for PointWise {
     fn kind(&self) -> &'static str {
         match self.0 {
@@ -136,10 +146,11 @@ impl Op for PointWise {
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        if cx.has_int16() {
-            return int16::point_wise(cx, self.0);
-        }
         lower(cx, self.0)
+    }
+
+    fn lower_int16(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        lower_int16(cx, self.0)
     }
 
     fn lower_float(&self, cx: &mut Lowering<'_>, _: Mode) -> Result<()> {
@@ -168,6 +179,53 @@ pub(super) fn lower(cx: &mut Lowering<'_>, function: Function) -> Result<()> {
     let call = TableCall { input: In::new(input), output: Out::new(output), table };
     cx.push(call).constant_bytes(256).in_place(&[input]);
     Ok(())
+}
+
+/// The same, where operand or result has 16 bits.
+pub(super) fn lower_int16(cx: &mut Lowering<'_>, function: Function) -> Result<()> {
+    let (input, output) = (cx.node().inputs[0], cx.node().output());
+    let (from, to) = (cx.codes(input)?, cx.codes(output)?);
+    let entries = entries(|x| function.eval(x), from, to);
+    let call = TableInt16Call {
+        input: In::new(input),
+        output: Out::new(output),
+        widths: [from.width, to.width],
+        table: cx.constant(&entries),
+    };
+    cx.push(call).constant_bytes(2 * entries.len()).in_place(&[input]);
+    Ok(())
+}
+
+/// The table of `f` where operand or result has 16 bits. From 16 bits, each entry is moved by half of what the line misses halfway to the next one: TensorFlow Lite's
+/// `LUTPopulate`.
+fn entries(f: impl Fn(f64) -> f64, from: Codes, to: Codes) -> Vec<i16> {
+    let (from_scale, to_scale) = (from.scale as f64, to.scale as f64);
+    // What an entry stands for: a code of 16 bits, or one of 8 bits with eight more behind the point.
+    let code = |y: f64| match to.width {
+        Width::Int16 => y / to_scale,
+        Width::Int8 => 256.0 * (y / to_scale + to.zero_point as f64),
+    };
+    let least = match to.width {
+        Width::Int16 => -32767.0,
+        Width::Int8 => -32768.0,
+    };
+    let entry = |y: f64| y.round().clamp(least, 32767.0) as i16;
+    match from.width {
+        Width::Int8 => {
+            (0..256).map(|i| entry(code(f(from_scale * (i - 128 - from.zero_point) as f64)))).collect()
+        }
+        Width::Int16 => (0..ENTRIES as i32)
+            .map(|i| {
+                let at = |steps: f64| code(f(from_scale * 128.0 * (i as f64 - 256.0 + steps)));
+                let here = at(0.0).round();
+                if i + 1 == ENTRIES as i32 {
+                    return entry(here);
+                }
+                let line = ((at(1.0) + here) / 2.0).round();
+                entry(here - ((line - at(0.5).round()) / 2.0).round())
+            })
+            .collect(),
+    }
 }
 
 #[cfg(test)]

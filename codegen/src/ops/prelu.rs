@@ -1,6 +1,6 @@
 //! Leaky ReLU with trained slopes.
 
-use super::{Function, Op, forward_eval, int16, point_wise};
+use super::{Clamp, Function, Op, forward_eval, point_wise};
 use crate::{
     error::Result,
     format::Mode,
@@ -8,7 +8,7 @@ use crate::{
     program::{Const, In, Out, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
-use niello_kernels::{Float, Multiplier, OutputStage};
+use niello_kernels::{Bounds, Float, Multiplier, OutputStage, Rounding, Width};
 use std::sync::Arc;
 
 /// `x` where not negative, else `slope * x`.
@@ -53,6 +53,21 @@ kernel_call! {
     }
 }
 
+kernel_call! {
+    /// A slope per channel, of either width.
+    PReluInt16Call for PReluInt16 by rows {
+        input: In,
+        output: Out,
+        widths: [Width; 2],
+        slopes: Const<i16>,
+        input_zero_point: i32,
+        positive: Multiplier,
+        negative: Multiplier,
+        bounds: Bounds,
+        rounding: Rounding,
+    }
+}
+
 impl Op for PRelu {
     fn kind(&self) -> &'static str {
         "PRelu"
@@ -78,15 +93,7 @@ impl Op for PRelu {
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         if let [slope] = self.slopes[..] {
-            let function = Function::LeakyRelu(slope as f64);
-            return if cx.has_int16() {
-                int16::point_wise(cx, function)
-            } else {
-                point_wise::lower(cx, function)
-            };
-        }
-        if cx.has_int16() {
-            return int16::prelu(cx, &self.slopes);
+            return point_wise::lower(cx, Function::LeakyRelu(slope as f64));
         }
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let (from, to) = (cx.qparams(input)?, cx.qparams(output)?);
@@ -110,6 +117,37 @@ impl Op for PRelu {
             stage: cx.stage(to, f32::NEG_INFINITY, f32::INFINITY),
         };
         cx.push(call).constant_bytes(bytes).in_place(&[input]);
+        Ok(())
+    }
+
+    fn lower_int16(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        if let [slope] = self.slopes[..] {
+            return point_wise::lower_int16(cx, Function::LeakyRelu(slope as f64));
+        }
+        let (input, output) = (cx.node().inputs[0], cx.node().output());
+        let (from, to) = (cx.codes(input)?, cx.codes(output)?);
+        let largest = self.slopes.iter().fold(0f32, |m, s| m.max(s.abs()));
+        // Slopes of zero need a scale all the same.
+        let scale = if largest / 32767.0 >= f32::MIN_POSITIVE { largest / 32767.0 } else { 1.0 };
+        let codes: Vec<i16> =
+            self.slopes.iter().map(|s| (s / scale).round().clamp(-32767.0, 32767.0) as i16).collect();
+        let factor = from.scale as f64 / to.scale as f64;
+        let values = from.largest_difference();
+        let positive = cx.multiplier_for(factor, Sums::of_int16(values, 1))?;
+        let products = Sums::of_int16(values * 32767, 1);
+        let negative = cx.multiplier_for(factor * scale as f64, products)?;
+        let call = PReluInt16Call {
+            input: In::new(input),
+            output: Out::new(output),
+            widths: [from.width, to.width],
+            slopes: cx.constant(&codes),
+            input_zero_point: from.zero_point,
+            positive,
+            negative,
+            bounds: to.bounds(Clamp::NONE.min, Clamp::NONE.max),
+            rounding: cx.rounding(),
+        };
+        cx.push(call).constant_bytes(2 * codes.len()).in_place(&[input]);
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! Resizing to a given height and width.
 
-use super::{Op, RangeRule, forward_eval, int16};
+use super::{Op, RangeRule, forward_eval};
 use crate::{
     error::Result,
     format::Mode,
@@ -31,6 +31,15 @@ pub struct Resize {
 }
 
 impl Resize {
+    /// How positions are computed, if values are interpolated.
+    fn corners(&self) -> Option<Corners> {
+        match self.mode {
+            ResizeMode::Nearest => None,
+            ResizeMode::Bilinear => Some(Corners::HalfPixel),
+            ResizeMode::BilinearAligned => Some(Corners::Aligned),
+        }
+    }
+
     /// Lower and upper neighbour of output index `o`, and the weight of the upper one.
     fn position(&self, o: usize, size: usize, out: usize) -> (usize, usize, f64) {
         let at = match self.mode {
@@ -98,6 +107,15 @@ kernel_call! {
     }
 }
 
+kernel_call! {
+    /// Bilinear resizing of 16 bits.
+    ResizeBilinearInt16Call for ResizeBilinearInt16 {
+        input: In,
+        output: Out,
+        corners: Corners,
+    }
+}
+
 impl Op for Resize {
     fn kind(&self) -> &'static str {
         "Resize"
@@ -122,35 +140,31 @@ impl Op for Resize {
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        let (value, result) = (cx.node().inputs[0], cx.node().output());
-        let (input, output) = (In::new(value), Out::new(result));
-        let corners = match self.mode {
-            ResizeMode::Nearest => {
-                // At 16 bits, pixels have twice as many bytes.
-                cx.push(ResizeNearestCall { input, output });
-                return Ok(());
+        let (input, output) = (cx.node().inputs[0], cx.node().output());
+        let (from, to) = (In::new(input), Out::new(output));
+        match self.corners() {
+            Some(corners) => {
+                // Labels cannot be mixed.
+                cx.codes(input)?;
+                cx.push(ResizeBilinearCall { input: from, output: to, corners });
             }
-            ResizeMode::Bilinear => Corners::HalfPixel,
-            ResizeMode::BilinearAligned => Corners::Aligned,
-        };
-        // Labels cannot be mixed.
-        cx.codes(value)?;
-        if cx.has_int16() {
-            int16::resize_bilinear(cx, corners);
-        } else {
-            cx.push(ResizeBilinearCall { input, output, corners });
+            None => drop(cx.push(ResizeNearestCall { input: from, output: to })),
         }
         Ok(())
     }
 
+    fn lower_int16(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        // Bytes are moved: pixels have twice as many.
+        let Some(corners) = self.corners() else { return self.lower(cx) };
+        let (input, output) = (cx.node().inputs[0], cx.node().output());
+        cx.push(ResizeBilinearInt16Call { input: In::new(input), output: Out::new(output), corners });
+        Ok(())
+    }
+
     fn lower_float(&self, cx: &mut Lowering<'_>, _: Mode) -> Result<()> {
+        // Bytes are moved, whatever they mean.
+        let Some(corners) = self.corners() else { return self.lower(cx) };
         let (value, result) = (cx.node().inputs[0], cx.node().output());
-        let corners = match self.mode {
-            // Pixels are moved, whatever their bytes mean.
-            ResizeMode::Nearest => return self.lower(cx),
-            ResizeMode::Bilinear => Corners::HalfPixel,
-            ResizeMode::BilinearAligned => Corners::Aligned,
-        };
         let types = [cx.float(value)?, cx.float(result)?];
         let call =
             ResizeBilinearFloatCall { input: In::new(value), output: Out::new(result), types, corners };

@@ -1,6 +1,6 @@
 //! Channel shuffle: channels of several groups, in turn.
 
-use super::{Op, RangeRule, forward_eval, int16};
+use super::{Op, RangeRule, forward_eval};
 use crate::{
     error::Result,
     format::Mode,
@@ -50,6 +50,15 @@ kernel_call! {
     }
 }
 
+kernel_call! {
+    /// Channel shuffle of 16 bits.
+    ChannelShuffleInt16Call for ChannelShuffleInt16 by rows {
+        input: In,
+        output: Out,
+        groups: u32,
+    }
+}
+
 impl Op for ShuffleChannels {
     fn kind(&self) -> &'static str {
         "ShuffleChannels"
@@ -80,10 +89,6 @@ impl Op for ShuffleChannels {
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        if cx.has_int16() {
-            int16::shuffle_channels(cx, self.groups);
-            return Ok(());
-        }
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let call = ChannelShuffleCall {
             input: In::new(input),
@@ -91,6 +96,13 @@ impl Op for ShuffleChannels {
             groups: self.groups as u32,
         };
         cx.push(call);
+        Ok(())
+    }
+
+    fn lower_int16(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        let (input, output) = (cx.node().inputs[0], cx.node().output());
+        let (from, to) = (In::new(input), Out::new(output));
+        cx.push(ChannelShuffleInt16Call { input: from, output: to, groups: self.groups as u32 });
         Ok(())
     }
 

@@ -1,10 +1,11 @@
-//! What the operators' lowering to floating point shares.
+//! Convolutions in floating point.
 
-use super::Clamp;
+use super::{biases, check_finite, is_infinite};
 use crate::{
     error::Result,
     format::Mode,
     lower::Lowering,
+    ops::Clamp,
     program::{Const, In, Out, Scratch, kernel_call},
     tensor::Shape,
 };
@@ -37,23 +38,6 @@ kernel_call! {
     }
 }
 
-/// Whether a half is infinite: what was rounded to it is beyond half precision.
-pub(super) fn is_infinite(half: u16) -> bool {
-    half & 0x7fff == 0x7c00
-}
-
-/// Biases as kernels take them: a zero of either sign is the same bias, but would not be the same bits.
-pub(super) fn biases(bias: &[f32]) -> Vec<f32> {
-    bias.iter().map(|b| b + 0.0).collect()
-}
-
-impl Clamp {
-    /// As kernels take it.
-    pub(super) fn float_range(self) -> Range {
-        Range { least: self.min, most: self.max }
-    }
-}
-
 /// Filters and where their taps lie.
 pub(super) struct Convolution<'a> {
     pub(super) kernel: [usize; 2],
@@ -73,7 +57,7 @@ pub(super) struct Convolution<'a> {
 impl Convolution<'_> {
     /// Appends the call.
     pub(super) fn lower(&self, cx: &mut Lowering<'_>, mode: Mode) -> Result<()> {
-        super::check_finite(cx, self.rows, self.bias)?;
+        check_finite(cx, self.rows, self.bias)?;
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let types = [cx.float(input)?, cx.float(output)?];
         let taps = self.kernel[0] * self.kernel[1];

@@ -1,14 +1,14 @@
 //! Convolutions whose operands, results or weights have 16 bits.
 
-use super::farthest;
+use super::{
+    filters::{Filters, Scales},
+    params::ConvParams,
+};
 use crate::{
     error::Result,
     format::Codes,
     lower::{Lowering, Sums},
-    ops::{
-        Clamp, ConvParams,
-        filters::{Filters, Scales},
-    },
+    ops::Clamp,
     program::{Const, In, Out, kernel_call},
 };
 use niello_kernels::{Bounds, Width};
@@ -37,7 +37,7 @@ kernel_call! {
 
 /// Where the taps of a convolution lie.
 #[derive(Clone, Copy)]
-pub(in crate::ops) struct Taps {
+pub(super) struct Taps {
     kernel: [usize; 2],
     stride: [usize; 2],
     dilation: [usize; 2],
@@ -48,20 +48,20 @@ pub(in crate::ops) struct Taps {
 }
 
 impl Taps {
-    pub(in crate::ops) fn of(p: &ConvParams, depthwise: bool) -> Self {
+    pub(super) fn of(p: &ConvParams, depthwise: bool) -> Self {
         let (padding, groups) = ([p.padding[0], p.padding[2]], p.groups);
         let (kernel, stride, dilation) = (p.kernel, p.stride, p.dilation);
         Self { kernel, stride, dilation, padding, transposed: false, groups, depthwise }
     }
 
     /// Of a transposed convolution that crops `padding` rows and columns above and to the left.
-    pub(in crate::ops) fn transposed(kernel: [usize; 2], stride: [usize; 2], padding: [usize; 2]) -> Self {
+    pub(super) fn transposed(kernel: [usize; 2], stride: [usize; 2], padding: [usize; 2]) -> Self {
         Self { kernel, stride, dilation: [1; 2], padding, transposed: true, groups: 1, depthwise: false }
     }
 }
 
 /// A convolution; `rows` are its filters in the order `[out][kh][kw][in / groups]`.
-pub(in crate::ops) fn conv2d(
+pub(super) fn conv2d(
     cx: &mut Lowering<'_>,
     p: Taps,
     rows: &[Vec<f32>],
@@ -115,7 +115,7 @@ pub(in crate::ops) fn conv2d(
 
 /// Sums `bias + sum w (x - z)`; of weights of 16 bits, of which these are the upper half, 256 times as large.
 fn sums(weights: &[i8], bias: f64, from: Codes, is_wide: bool) -> Sums {
-    let sum: i64 = weights.iter().map(|w| (*w as i64).abs() * farthest(from.width)).sum();
+    let sum: i64 = weights.iter().map(|w| (*w as i64).abs() * from.largest_difference()).sum();
     let sum = (sum + bias.abs() as i64) << if is_wide { 8 } else { 0 };
     // Half a step of the input at the largest weight is noise.
     let fits = Sums::wide(64);

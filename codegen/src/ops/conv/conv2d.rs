@@ -1,18 +1,18 @@
 //! Convolution, with a fused activation; fully connected layers and depthwise convolution are special cases.
 
 use super::{
-    BatchNorm, Clamp, Op, check_len, downcast,
     filters::{Filters, fold_bias, rounding_noise},
-    float, forward_eval, int16,
+    float, int16,
     packing::Packed,
-    window::convolved,
+    params::ConvParams,
     winograd, winograd_float,
 };
 use crate::{
     error::Result,
     format::Mode,
+    graph::Op,
     lower::Lowering,
-    ops::ConvParams,
+    ops::{BatchNorm, Clamp, check_len, downcast, forward_eval, only, window::convolved},
     program::{Const, In, Out, Scratch, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
@@ -49,7 +49,7 @@ impl Conv2d {
         self.channels / self.params.groups
     }
 
-    pub(super) fn is_depthwise(&self) -> bool {
+    pub(in crate::ops) fn is_depthwise(&self) -> bool {
         self.params.groups > 1 && self.params.groups == self.channels && self.channels == self.params.out
     }
 
@@ -202,7 +202,7 @@ impl Op for Conv2d {
 
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let p = &self.params;
-        let s = super::only(inputs)?;
+        let s = only(inputs)?;
         if s.c != self.channels {
             return Err(format!("expected {} channels, got {s}", self.channels));
         }
@@ -263,10 +263,6 @@ impl Op for Conv2d {
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let expected = self.expected_input(cx);
-        if cx.has_int16() || cx.has_wide_weights() {
-            let taps = int16::Taps::of(&self.params, self.is_depthwise());
-            return int16::conv2d(cx, taps, &self.rows(), &self.bias, expected.as_deref(), self.clamp);
-        }
         let (from, to) = (cx.qparams(input)?, cx.qparams(output)?);
         let filters = Filters::quantize(cx, &self.rows(), &self.bias, from, to, expected.as_deref())?;
         if self.is_depthwise() {
@@ -318,6 +314,12 @@ impl Op for Conv2d {
         };
         cx.push(call).scratch(scratch).constant_bytes(bytes);
         Ok(())
+    }
+
+    fn lower_int16(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        let expected = self.expected_input(cx);
+        let taps = int16::Taps::of(&self.params, self.is_depthwise());
+        int16::conv2d(cx, taps, &self.rows(), &self.bias, expected.as_deref(), self.clamp)
     }
 
     fn lower_float(&self, cx: &mut Lowering<'_>, mode: Mode) -> Result<()> {

@@ -1,10 +1,10 @@
 //! Winograd's algorithm in half precision: which 3x3 convolutions take it in `f16-winograd`, and how.
 
-use super::{Clamp, float, winograd::is_suited};
+use super::{biases, check_finite, is_infinite, params::ConvParams, winograd::is_suited};
 use crate::{
     error::Result,
     lower::Lowering,
-    ops::ConvParams,
+    ops::Clamp,
     program::{Const, In, Out, Scratch, kernel_call},
     tensor::Shape,
 };
@@ -57,7 +57,7 @@ pub(super) fn lower(
     bias: &[f32],
     clamp: Clamp,
 ) -> Result<()> {
-    super::check_finite(cx, rows, bias)?;
+    check_finite(cx, rows, bias)?;
     let (input, output) = (cx.node().inputs[0], cx.node().output());
     let (c, panel, shape) = (cx.graph().shape(input).c, cx.target().float_panel, cx.graph().shape(output));
     let mut weights = vec![0u16; packed_len(panel, c, p.out)];
@@ -65,7 +65,7 @@ pub(super) fn lower(
         for i in 0..c {
             let g: [[f32; 3]; 3] = std::array::from_fn(|y| std::array::from_fn(|x| row[(3 * y + x) * c + i]));
             for (position, value) in filter(g).into_iter().enumerate() {
-                if float::is_infinite(value) {
+                if is_infinite(value) {
                     let message =
                         format!("a filter of input channel {i} is beyond half precision: use `f32`");
                     return Err(cx.error(message));
@@ -74,7 +74,7 @@ pub(super) fn lower(
             }
         }
     }
-    let mut bias = float::biases(bias);
+    let mut bias = biases(bias);
     bias.resize(p.out.next_multiple_of(panel), 0.0);
     let tiles = shape.h.div_ceil(4) * shape.w.div_ceil(4);
     let default = TILES.min(MOST_TILES);

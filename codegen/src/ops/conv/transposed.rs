@@ -1,17 +1,17 @@
 //! Transposed convolution, with a fused activation.
 
 use super::{
-    BatchNorm, Clamp, Op, check_len, downcast,
     filters::{Filters, rounding_noise},
-    float, forward_eval, int16,
+    float, int16,
     packing::Packed,
-    window::spread,
+    params::TransposedConvParams,
 };
 use crate::{
     error::Result,
     format::Mode,
+    graph::Op,
     lower::Lowering,
-    ops::TransposedConvParams,
+    ops::{BatchNorm, Clamp, check_len, downcast, forward_eval, only, window::spread},
     program::{Const, In, Out, Scratch, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
@@ -119,7 +119,7 @@ impl Op for TransposedConv2d {
 
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let p = &self.params;
-        let s = super::only(inputs)?;
+        let s = only(inputs)?;
         if s.c != self.channels {
             return Err(format!("expected {} channels, got {s}", self.channels));
         }
@@ -161,11 +161,6 @@ impl Op for TransposedConv2d {
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        if cx.has_int16() || cx.has_wide_weights() {
-            let p = &self.params;
-            let taps = int16::Taps::transposed(p.kernel, p.stride, [p.padding[TOP], p.padding[LEFT]]);
-            return int16::conv2d(cx, taps, &self.rows(), &self.bias, None, self.clamp);
-        }
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let (from, to) = (cx.qparams(input)?, cx.qparams(output)?);
         let filters = Filters::quantize(cx, &self.rows(), &self.bias, from, to, None)?;
@@ -221,6 +216,12 @@ impl Op for TransposedConv2d {
         };
         cx.push(call).scratch(scratch).constant_bytes(bytes);
         Ok(())
+    }
+
+    fn lower_int16(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        let p = &self.params;
+        let taps = int16::Taps::transposed(p.kernel, p.stride, [p.padding[TOP], p.padding[LEFT]]);
+        int16::conv2d(cx, taps, &self.rows(), &self.bias, None, self.clamp)
     }
 
     fn lower_float(&self, cx: &mut Lowering<'_>, mode: Mode) -> Result<()> {

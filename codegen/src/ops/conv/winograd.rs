@@ -1,10 +1,10 @@
 //! When a 3x3 convolution is lowered to Winograd's algorithm, and how.
 
-use super::{Clamp, filters::Filters, packing::Packed};
+use super::{filters::Filters, packing::Packed, params::ConvParams};
 use crate::{
     error::Result,
     lower::Lowering,
-    ops::ConvParams,
+    ops::Clamp,
     program::{Const, In, Out, Scratch, kernel_call},
     tensor::Shape,
 };

@@ -1,9 +1,10 @@
 //! Max pooling that takes a convolution's rows as they are computed: one kernel call for two nodes.
 
-use super::{conv2d::Conv2dCall, max_pool::MaxPoolCall};
+use super::conv2d::Conv2dCall;
 use crate::{
     error::Result,
     lower::Lowering,
+    ops::max_pool::MaxPoolCall,
     program::{ALIGNMENT, Access, Bindings, Call, Inside, Location, TensorInfo},
 };
 use niello_kernels::{ConvMaxPool2d, Kernel, Region, Space};
@@ -20,7 +21,7 @@ const PASSES: usize = 4;
 
 /// Appends the convolution that makes the node's input and the node's own `pool` as one step; or the pooling alone, where the
 /// convolution is a kernel that cannot pass its rows on.
-pub(super) fn fuse(cx: &mut Lowering<'_>, pool: MaxPoolCall) -> Result<()> {
+pub(in crate::ops) fn fuse(cx: &mut Lowering<'_>, pool: MaxPoolCall) -> Result<()> {
     let (input, output) = (cx.node().inputs[0], cx.node().output());
     let (map, pooled) = (cx.graph().shape(input), cx.graph().shape(output));
     let producer = cx.take_draft::<Conv2dCall>(input).and_then(|draft| {
