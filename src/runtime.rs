@@ -11,7 +11,7 @@ const CHECKOUT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/runtime");
 /// relative to the folder; else, where that is gone, the version of a registry.
 pub(crate) fn dependency(given: Option<&str>, folder: &Path) -> Result<String> {
     if let Some(text) = given {
-        check_dependency(text)?;
+        check_dependency("niello", text)?;
         return Ok(text.into());
     }
     let runtime = Path::new(CHECKOUT);

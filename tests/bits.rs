@@ -149,6 +149,8 @@ fn known() -> BTreeSet<String> {
                 continue;
             }
             let text = fs::read_to_string(&path).expect("source");
+            let code = |line: &&str| !line.trim_start().starts_with("//");
+            let text: String = text.lines().filter(code).map(|line| format!("{line}\n")).collect();
             known.extend(texts_of("kind", &text));
             known.extend(texts_of("kernel", &text).map(|name| format!("kernel {name}")));
             // `AddCall for Add by rows {`

@@ -40,6 +40,6 @@ pub mod weights;
 #[cfg(feature = "imaging")]
 pub use config::Config;
 pub use error::{Error, Result};
-pub use graph::{Graph, ValueId};
+pub use graph::{Graph, Op, ValueId};
 pub use import::GraphBuilder;
 pub use tensor::{Shape, Tensor};

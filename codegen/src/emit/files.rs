@@ -6,6 +6,7 @@ use crate::{
     program::{Program, names},
 };
 use std::{
+    collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering},
@@ -64,16 +65,37 @@ fn is_generated(path: &Path) -> bool {
     fs::read(path).is_ok_and(|text| begins(&text))
 }
 
-/// Whether `text` can be the value of a dependency in `Cargo.toml`.
+/// Lines of `Cargo.toml` for the crates with kernels that the program calls, besides `niello`.
+///
+/// # Errors
+/// A crate that is not listed, or whose line makes no sense.
+fn kernel_crates(program: &Program, options: &EmitOptions) -> Result<String> {
+    let kernels = program.steps.iter().flat_map(|step| step.call.kernels());
+    let homes: BTreeSet<&str> = kernels.filter_map(|kernel| Some(kernel.split_once("::")?.0)).collect();
+    let line = |home: &str| {
+        let found = options.kernel_crates.iter().find(|(name, _)| name.replace('-', "_") == home);
+        let (name, value) = found.ok_or_else(|| {
+            let message = format!(
+                "kernels of `{home}` are called: `Networks::kernel_crates` must say how Cargo.toml finds it"
+            );
+            Error::Invalid(format!("{}: {message}", program.name))
+        })?;
+        check_dependency(name, value)?;
+        Ok(format!("{name} = {value}\n"))
+    };
+    homes.into_iter().map(line).collect()
+}
+
+/// Whether `text` can be the value of dependency `name` in `Cargo.toml`.
 ///
 /// # Errors
 /// One that says what is wrong with it.
-pub fn check_dependency(text: &str) -> Result<()> {
+pub fn check_dependency(name: &str, text: &str) -> Result<()> {
     const EXAMPLE: &str = "expected e.g. \"0.1.0\" or { path = \"../niello/runtime\" }";
-    let invalid = |why: String| Error::Invalid(format!("dependency `niello = {text}`: {why}; {EXAMPLE}"));
-    let table: toml::Table = toml::from_str(&format!("niello = {text}\n"))
+    let invalid = |why: String| Error::Invalid(format!("dependency `{name} = {text}`: {why}; {EXAMPLE}"));
+    let table: toml::Table = toml::from_str(&format!("{name} = {text}\n"))
         .map_err(|e| invalid(e.message().trim().replace('\n', ", ")))?;
-    let value = table.get("niello").filter(|_| table.len() == 1);
+    let value = table.get(name).filter(|_| table.len() == 1);
     match value {
         Some(toml::Value::String(version)) if !version.trim().is_empty() => Ok(()),
         Some(toml::Value::Table(keys)) => {
@@ -108,7 +130,8 @@ const DEPENDENCY_KEYS: &[&str] = &[
 ];
 
 fn write(program: &Program, options: &EmitOptions, dir: &Path, dependency: &str, force: bool) -> Result<()> {
-    check_dependency(dependency)?;
+    check_dependency("niello", dependency)?;
+    let kernel_crates = kernel_crates(program, options)?;
     // The check of layers has a file of its own there.
     let generated = emit(program, &EmitOptions { layer_checks: LayerChecks::Beside, ..options.clone() })?;
     let c_api = options.c_api.as_deref().map(|prefix| c_api::c_api(program, options, prefix)).transpose()?;
@@ -119,7 +142,7 @@ fn write(program: &Program, options: &EmitOptions, dir: &Path, dependency: &str,
         "# {MARK} {}: changes are lost when it is written again.\n\n[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[features]\n# Detect instruction \
          sets at run time (hosts and Linux boards).\nstd = [\"niello/std\"]\n# Share each layer out among threads: `niello::kernels::threads::set`, and `threads` in the recipe.\nthreads = [\"niello/threads\"]\n# Compare the bytes of every layer on the \
          board: `check_layers`.\nlayer-checks = []\n# Watch the memory around the arena: `check_arena`.\ncanaries = [\"niello/canaries\"]\n# Log layers and the results of checks: `niello::trace`.\ndefmt = \
-         [\"niello/defmt\"]\n{c_features}\n[dependencies]\nniello = {dependency}\n\n[workspace]\n{c_profile}",
+         [\"niello/defmt\"]\n{c_features}\n[dependencies]\nniello = {dependency}\n{kernel_crates}\n[workspace]\n{c_profile}",
         env!("CARGO_PKG_VERSION")
     );
     // Naming a linker section counts as unsafe code, which `forbid` would not let anyone allow.
@@ -316,7 +339,7 @@ mod tests {
     fn dependencies_are_toml_that_cargo_takes() {
         for text in ["\"0.1\"", "{ path = \"../runtime\" }", "{ git = 'https://x.y/z', features = ['std'] }"]
         {
-            check_dependency(text).unwrap();
+            check_dependency("niello", text).unwrap();
         }
         for (text, expected) in [
             ("garbage [[", "dependency `niello = garbage [[`: "),
@@ -327,7 +350,7 @@ mod tests {
             ("{ pth = 'x' }", "no dependency has a key `pth`"),
             ("'1'\nother = '2'", "is neither"),
         ] {
-            let error = check_dependency(text).unwrap_err().to_string();
+            let error = check_dependency("niello", text).unwrap_err().to_string();
             assert!(error.contains(expected) && error.ends_with("runtime\" }"), "{text}: {error}");
         }
     }

@@ -46,6 +46,9 @@ pub struct EmitOptions {
     pub c_api: Option<String>,
     /// The linker section of a static arena, `ARENA`; absent: there is none, the model owns its arena.
     pub arena_section: Option<String>,
+    /// Crates with kernels of the network's own operators, for `Cargo.toml`: see
+    /// [`Networks::kernel_crates`](crate::import::network::Networks::kernel_crates).
+    pub kernel_crates: Vec<(String, String)>,
 }
 
 impl Default for EmitOptions {
@@ -59,6 +62,7 @@ impl Default for EmitOptions {
             weights_section: None,
             c_api: None,
             arena_section: None,
+            kernel_crates: vec![],
         }
     }
 }
@@ -253,7 +257,7 @@ fn layer_statics(program: &Program, names: &[Ident]) -> TokenStream {
         ));
         let kernel = step.call.kernel_type();
         let value = step.call.tokens(&program.bindings(i));
-        let is_chain = kernel.clone().into_iter().count() > 1;
+        let is_chain = step.call.kernels().len() > 1;
         let allowed = is_chain.then(|| {
             quote! {
                 #[allow(clippy::type_complexity, reason = "it names the kernels of a chain in order")]
@@ -334,8 +338,10 @@ fn imports(program: &Program, body: &TokenStream) -> TokenStream {
     ];
     let used = |h: &&&str| **h == "Kernel" || seen.contains(**h);
     let helpers = helpers.iter().filter(used).copied();
+    // Those of other crates are written with their paths.
+    let own = |kernel: &&str| !kernel.contains("::");
     let kernels: BTreeSet<&str> =
-        program.steps.iter().flat_map(|s| s.call.kernels()).chain(helpers).collect();
+        program.steps.iter().flat_map(|s| s.call.kernels()).filter(own).chain(helpers).collect();
     let kernels = kernels.iter().map(|k| format_ident!("{k}"));
     let corners = seen.contains("Corners").then(|| {
         quote!(

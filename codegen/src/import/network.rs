@@ -90,6 +90,12 @@ pub trait Networks: Sync {
         &[]
     }
 
+    /// Crates with kernels of these networks' own operators: names and values of dependencies, as in the `Cargo.toml` of a crate that is generated,
+    /// e.g. `("my-kernels", "{ version = \"1.2\" }")`. Paths are relative to that crate or absolute.
+    fn kernel_crates(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
     /// The network of that name; else an error that lists near matches.
     fn find(&self, name: &str) -> Result<&'static dyn Network> {
         let all = self.all();

@@ -21,35 +21,35 @@ use std::{
 
 /// Integers that are multiplied by a factor between scales.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Sums {
+pub struct Sums {
     /// The largest magnitude.
-    pub(crate) largest: i64,
+    pub largest: i64,
     /// Magnitudes below it follow from the rounding of operands to their codes alone; at least 1.
-    pub(crate) noise: i64,
+    pub noise: i64,
     /// Bits of the register that a left shift fills, without its sign.
-    pub(crate) bits: u32,
+    pub bits: u32,
     /// How many codes the result has.
-    pub(crate) codes: i64,
+    pub codes: i64,
 }
 
 impl Sums {
     /// In 32 bits, for a result of 8.
-    pub(crate) const fn narrow(largest: i64, noise: i64) -> Self {
+    pub const fn narrow(largest: i64, noise: i64) -> Self {
         Self { largest, noise, bits: 31, codes: 1 << 8 }
     }
 
     /// In 32 bits, for a result of 16.
-    pub(crate) const fn of_int16(largest: i64, noise: i64) -> Self {
+    pub const fn of_int16(largest: i64, noise: i64) -> Self {
         Self { largest, noise, bits: 31, codes: 1 << 16 }
     }
 
     /// In 64 bits, as `niello_kernels::int16::rescale` takes them: sums below `2^47`, factors below `2^15`.
-    pub(crate) const fn wide(noise: i64) -> Self {
+    pub const fn wide(noise: i64) -> Self {
         Self { largest: (1 << 47) - 1, noise, bits: 61, codes: 1 << 16 }
     }
 
     /// Differences between a code of 8 bits and a zero point.
-    pub(crate) const CODES: Self = Self::narrow(255, 1);
+    pub const CODES: Self = Self::narrow(255, 1);
 }
 
 /// What an operator sees while it is lowered.
@@ -113,7 +113,7 @@ impl Lowering<'_> {
     }
 
     /// Scratch for every thread, from that for one.
-    pub(crate) fn scratch_of_threads(&self, one: usize) -> usize {
+    pub fn scratch_of_threads(&self, one: usize) -> usize {
         match self.target.threads {
             0 | 1 => one,
             threads => part_of_scratch(one) * threads,
@@ -235,17 +235,12 @@ impl Lowering<'_> {
     ///
     /// # Errors
     /// Sums that do not fit, a factor that is out of range without that; the error names the layer.
-    pub(crate) fn multiplier_for(&self, real: f64, sums: Sums) -> Result<Multiplier> {
+    pub fn multiplier_for(&self, real: f64, sums: Sums) -> Result<Multiplier> {
         self.fitting(Multiplier::from_real(real), real, sums)
     }
 
     /// As [`Lowering::multiplier_for`], where `real` has been rounded to `multiplier`, if it has.
-    pub(crate) fn fitting(
-        &self,
-        multiplier: Option<Multiplier>,
-        real: f64,
-        sums: Sums,
-    ) -> Result<Multiplier> {
+    pub fn fitting(&self, multiplier: Option<Multiplier>, real: f64, sums: Sums) -> Result<Multiplier> {
         let Sums { largest, noise, bits, codes } = sums;
         let room = bits as i32 - (i64::BITS - largest.leading_zeros()) as i32;
         if room < 0 {

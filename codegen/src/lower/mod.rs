@@ -14,8 +14,8 @@ mod fuse;
 mod search;
 mod target;
 
-pub use context::Lowering;
-pub(crate) use context::Sums;
+pub use context::{Lowering, Sums};
+
 pub use draft::Pushed;
 pub(crate) use search::lower_quickly;
 pub use search::{lower, lower_apart};

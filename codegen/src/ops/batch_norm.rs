@@ -123,6 +123,10 @@ impl Op for BatchNorm {
         self.as_conv().lower(cx)
     }
 
+    fn lower_int16(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        self.as_conv().lower_int16(cx)
+    }
+
     fn lower_float(&self, cx: &mut Lowering<'_>, _: Mode) -> Result<()> {
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let single = |values: &[f64]| -> Vec<f32> { values.iter().map(|v| *v as f32).collect() };

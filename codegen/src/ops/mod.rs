@@ -50,7 +50,7 @@ pub use max_position::MaxPosition2d;
 pub use max_unpool::MaxUnpool2d;
 pub use mul::Mul;
 pub use pad_channels::PadChannels;
-pub use point_wise::{Function, PointWise};
+pub use point_wise::{Function, PointWise, lut};
 pub use prelu::PRelu;
 pub use rescale::Rescale;
 pub use reshape::Reshape;
@@ -69,7 +69,7 @@ use crate::{
 use std::any::Any;
 
 /// Downcasts an operator, for [`Op::absorb`].
-pub(crate) fn downcast<T: Op>(op: &dyn Op) -> Option<&T> {
+pub fn downcast<T: Op>(op: &dyn Op) -> Option<&T> {
     (op as &dyn Any).downcast_ref()
 }
 
@@ -143,7 +143,8 @@ fn repeated<T: Real>(second: &Tensor<T>, shape: Shape) -> impl Iterator<Item = T
     })
 }
 
-/// Forwards both precisions to a generic `eval`.
+/// Forwards both precisions of an [`Op`](crate::Op) to a generic `eval`, for an operator of one result.
+#[macro_export]
 macro_rules! forward_eval {
     () => {
         fn eval_f32(&self, inputs: &[&$crate::tensor::Tensor<f32>]) -> Vec<$crate::tensor::Tensor<f32>> {
@@ -154,4 +155,4 @@ macro_rules! forward_eval {
         }
     };
 }
-pub(crate) use forward_eval;
+pub use forward_eval;

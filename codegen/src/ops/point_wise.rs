@@ -68,10 +68,10 @@ impl PointWise {
     }
 }
 
-/// The table of `f` between two number formats: dequantise, evaluate, round half away from zero, clamp.
+/// The table of `f` between two number formats, for the codes from -128 on: dequantise, evaluate, round half away from zero, clamp.
 ///
 /// TensorFlow Lite's `LUTPopulate`: scales are `f32`, and so are the products.
-pub(crate) fn table(f: impl Fn(f64) -> f64, from: QParams, to: QParams) -> [i8; 256] {
+pub fn lut(f: impl Fn(f64) -> f64, from: QParams, to: QParams) -> [i8; 256] {
     std::array::from_fn(|i| {
         let x = from.scale * (i as i32 - 128 - from.zero_point as i32) as f32;
         let y = (f(x as f64) as f32 * (1.0 / to.scale)).round();
@@ -174,7 +174,7 @@ impl Op for PointWise {
 /// Lowers a node that applies `function` to every element.
 pub(super) fn lower(cx: &mut Lowering<'_>, function: Function) -> Result<()> {
     let (input, output) = (cx.node().inputs[0], cx.node().output());
-    let table = table(|x| function.eval(x), cx.qparams(input)?, cx.qparams(output)?);
+    let table = lut(|x| function.eval(x), cx.qparams(input)?, cx.qparams(output)?);
     let table = cx.constant(&table);
     let call = TableCall { input: In::new(input), output: Out::new(output), table };
     cx.push(call).constant_bytes(256).in_place(&[input]);
@@ -267,7 +267,7 @@ mod tests {
         // Input codes are halves from -64 to 63.5; output codes are 1/256 from 0.
         let (from, to) =
             (QParams { scale: 0.5, zero_point: 0 }, QParams { scale: 1.0 / 256.0, zero_point: -128 });
-        let table = table(|x| Function::Sigmoid.eval(x), from, to);
+        let table = lut(|x| Function::Sigmoid.eval(x), from, to);
         assert_eq!((table[0], table[128], table[255]), (-128, 0, 127));
         // 256 * sigmoid(0.5) = 159.35
         assert_eq!(table[129], 31);
@@ -309,7 +309,7 @@ mod tests {
             let from = QParams::from_range(-draw(0.5, 12.0), draw(0.5, 12.0));
             let largest = Function::HardSwish.eval(from.range().1 as f64) as f32;
             let to = QParams::from_range(-0.375, largest);
-            let mine = table(|x| Function::HardSwish.eval(x), from, to);
+            let mine = lut(|x| Function::HardSwish.eval(x), from, to);
             for (code, (mine, theirs)) in mine.into_iter().zip(hard_swish_of_litert(from, to)).enumerate() {
                 let exact = Function::HardSwish.eval(from.dequantize((code as i32 - 128) as i8) as f64);
                 let exact = exact / to.scale as f64 + to.zero_point as f64;

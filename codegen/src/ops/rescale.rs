@@ -76,6 +76,10 @@ impl Op for Rescale {
         super::Clamp::NONE.lower(cx)
     }
 
+    fn lower_int16(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        super::Clamp::NONE.lower_int16(cx)
+    }
+
     fn lower_float(&self, cx: &mut Lowering<'_>, _: Mode) -> Result<()> {
         let (from, to) = (cx.node().inputs[0], cx.node().output());
         let (input, output) = (In::new(from), Out::new(to));

@@ -1,6 +1,6 @@
 //! Absolute value: the worked example of `docs/adding-an-operator.md`, which shows this file as it is.
 
-use super::{Op, RangeRule, downcast, forward_eval, point_wise::table};
+use super::{Op, RangeRule, downcast, forward_eval, lut};
 use crate::{
     error::Result,
     lower::Lowering,
@@ -52,7 +52,7 @@ impl Op for Abs {
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let (input, output) = (cx.node().inputs[0], cx.node().output());
-        let table = table(f64::abs, cx.qparams(input)?, cx.qparams(output)?);
+        let table = lut(f64::abs, cx.qparams(input)?, cx.qparams(output)?);
         let call = AbsCall { input: In::new(input), output: Out::new(output), table: cx.constant(&table) };
         cx.push(call).constant_bytes(256).in_place(&[input]);
         Ok(())

@@ -74,6 +74,8 @@ pub struct Build {
     pub classes: Vec<String>,
     /// What the output is good for.
     pub task: Task,
+    /// Crates with kernels of the networks' own operators ([`Networks::kernel_crates`]).
+    pub kernel_crates: Vec<(String, String)>,
     /// What the calibration set shows that is probably not what is wanted.
     pub warnings: Vec<Warning>,
 }
@@ -168,7 +170,9 @@ pub fn build(recipe: &Recipe, networks: &dyn Networks, mut progress: impl FnMut(
     };
     let program = lower(&quantized, target, metadata)?;
     let warnings = ranges.map_or(vec![], |ranges| warnings::of_ranges(&quantized, &program, &ranges));
-    let build = Build { recipe, quantized, calibrated, program, preprocess, classes, task, warnings };
+    let kernel_crates = networks.kernel_crates();
+    let build =
+        Build { recipe, quantized, calibrated, program, preprocess, classes, task, kernel_crates, warnings };
     if let Some(board) = &board {
         board::check(&build.program, board, build.table_bytes())?;
     }
@@ -219,7 +223,9 @@ impl Build {
         let (weights_section, arena_section) = (target.weights_section.clone(), target.arena_section.clone());
         let lock = self.calibrated.as_ref().and_then(|c| c.lock.as_ref());
         let answers = lock.and_then(|lock| lock.answers.clone());
-        let plain = EmitOptions { weights_section, arena_section, answers, ..EmitOptions::default() };
+        let kernel_crates = self.kernel_crates.clone();
+        let plain =
+            EmitOptions { weights_section, arena_section, answers, kernel_crates, ..EmitOptions::default() };
         let Format::Int8(q) = input.format else { return plain };
         if self.task == Task::Generation {
             return plain;

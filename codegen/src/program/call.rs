@@ -37,8 +37,7 @@ pub trait Call: Any + fmt::Debug + Send + Sync {
 
     /// Its type there.
     fn kernel_type(&self) -> TokenStream {
-        let kernel = format_ident!("{}", self.kernel());
-        quote!(#kernel)
+        path(self.kernel())
     }
 
     /// Output rows that the kernel computes together: bands of other heights would compute rows in vain.
@@ -108,6 +107,23 @@ impl dyn Call {
     pub fn run(&self, bindings: &Bindings<'_>, mem: &Memory<'_>, isa: Isa) {
         self.bound(bindings, &mut |kernel| kernel.run(mem, isa));
     }
+}
+
+/// The path of a kernel in generated code.
+fn path(kernel: &str) -> TokenStream {
+    let parts = kernel.split("::").map(|part| format_ident!("{part}"));
+    quote!(#(#parts)::*)
+}
+
+/// The struct literal of a kernel, from the expressions of its fields.
+#[doc(hidden)]
+pub fn literal(kernel: &str, fields: &[(&str, TokenStream)]) -> TokenStream {
+    let kernel = path(kernel);
+    let fields = fields.iter().map(|(name, value)| {
+        let name = format_ident!("{name}");
+        quote!(#name: #value)
+    });
+    quote!(#kernel { #(#fields),* })
 }
 
 /// The values of `all`, each once, in order.
@@ -317,39 +333,87 @@ plain! {
     };
 }
 
-/// Declares the build-time mirror of a kernel: the same fields, operands and constants by reference. Kernels that compute some rows
-/// alone are declared `by rows`. Methods of [`Call`] that differ from their defaults follow in `with { … }`.
+/// Declares the build-time mirror of a kernel: the same fields, operands as [`In`] or [`Out`] and constants by reference. What a step reads and
+/// writes follows from it. Kernels that compute some rows alone are declared `by rows`. Methods of [`Call`] that differ from their defaults
+/// follow in `with { … }`.
+///
+/// A kernel is one of `niello-kernels`, by its name; or one of another crate, by its path from outside (`my_kernels::Gain`), which implements
+/// [`niello_kernels::Kernel`], the struct and its fields public. Generated code names that crate:
+/// [`Networks::kernel_crates`](crate::import::network::Networks::kernel_crates) says how its `Cargo.toml` finds it.
+///
+/// ```
+/// use niello_codegen::{Op, Result, Shape, Tensor, kernel_call, lower::Lowering, ops, program::{Const, In, Out}};
+///
+/// /// `|x|`.
+/// #[derive(Debug)]
+/// struct Abs;
+///
+/// kernel_call! {
+///     /// A look-up per element.
+///     AbsCall for Table by rows {
+///         input: In,
+///         output: Out,
+///         table: Const<i8>,
+///     }
+/// }
+///
+/// impl Op for Abs {
+///     fn kind(&self) -> &'static str { "Abs" }
+///     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> { Ok(inputs.to_vec()) }
+///     fn eval_f32(&self, inputs: &[&Tensor<f32>]) -> Vec<Tensor<f32>> { vec![inputs[0].map(f32::abs)] }
+///     fn eval_f64(&self, inputs: &[&Tensor<f64>]) -> Vec<Tensor<f64>> { vec![inputs[0].map(f64::abs)] }
+///     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+///         let (input, output) = (cx.node().inputs[0], cx.node().output());
+///         let table = ops::lut(f64::abs, cx.qparams(input)?, cx.qparams(output)?);
+///         let call = AbsCall { input: In::new(input), output: Out::new(output), table: cx.constant(&table) };
+///         cx.push(call).constant_bytes(256).in_place(&[input]);
+///         Ok(())
+///     }
+/// }
+/// ```
+#[macro_export]
 macro_rules! kernel_call {
     (
         $(#[$meta:meta])* $name:ident for $kernel:ident by rows { $($field:ident: $ty:ty),* $(,)? }
         $(with { $($method:item)* })?
     ) => {
-        $crate::program::kernel_call! {
+        $crate::kernel_call! {
             @declare [
                 fn by_rows<'p>(
                     &'p self,
                     b: &$crate::program::Bindings<'p>,
-                ) -> Option<Box<dyn niello_kernels::by_rows::RowStage + Sync + 'p>> {
-                    Some(Box::new(niello_kernels::$kernel {
+                ) -> Option<Box<dyn $crate::program::RowStage + Sync + 'p>> {
+                    Some(Box::new($crate::program::kernels::$kernel {
                         $($field: $crate::program::Field::bind(&self.$field, b),)*
                     }))
                 }
                 $($($method)*)?
             ]
-            $(#[$meta])* $name for $kernel { $($field: $ty),* }
+            $(#[$meta])* $name for [stringify!($kernel)] [$crate::program::kernels::$kernel] { $($field: $ty),* }
         }
     };
     (
         $(#[$meta:meta])* $name:ident for $kernel:ident { $($field:ident: $ty:ty),* $(,)? }
         $(with { $($method:item)* })?
     ) => {
-        $crate::program::kernel_call! {
-            @declare [$($($method)*)?] $(#[$meta])* $name for $kernel { $($field: $ty),* }
+        $crate::kernel_call! {
+            @declare [$($($method)*)?]
+            $(#[$meta])* $name for [stringify!($kernel)] [$crate::program::kernels::$kernel] { $($field: $ty),* }
+        }
+    };
+    (
+        $(#[$meta:meta])* $name:ident for $home:ident $(:: $kernel:ident)+ { $($field:ident: $ty:ty),* $(,)? }
+        $(with { $($method:item)* })?
+    ) => {
+        $crate::kernel_call! {
+            @declare [$($($method)*)?]
+            $(#[$meta])* $name for [concat!(stringify!($home) $(, "::", stringify!($kernel))+)] [$home $(:: $kernel)+]
+            { $($field: $ty),* }
         }
     };
     (
         @declare [$($method:item)*]
-        $(#[$meta:meta])* $name:ident for $kernel:ident { $($field:ident: $ty:ty),* }
+        $(#[$meta:meta])* $name:ident for [$text:expr] [$($kernel:tt)+] { $($field:ident: $ty:ty),* }
     ) => {
         $(#[$meta])*
         #[derive(Clone, Debug)]
@@ -368,9 +432,9 @@ macro_rules! kernel_call {
             pub(crate) fn with<R>(
                 &self,
                 b: &$crate::program::Bindings<'_>,
-                f: impl FnOnce(niello_kernels::$kernel) -> R,
+                f: impl FnOnce($($kernel)+) -> R,
             ) -> R {
-                f(niello_kernels::$kernel {
+                f($($kernel)+ {
                     $($field: $crate::program::Field::bind(&self.$field, b),)*
                 })
             }
@@ -378,7 +442,7 @@ macro_rules! kernel_call {
 
         impl $crate::program::Call for $name {
             fn kernel(&self) -> &'static str {
-                stringify!($kernel)
+                $text
             }
 
             fn operands(&self) -> Vec<$crate::program::Access> {
@@ -388,23 +452,19 @@ macro_rules! kernel_call {
             fn bound(
                 &self,
                 b: &$crate::program::Bindings<'_>,
-                show: &mut dyn FnMut(&dyn niello_kernels::Kernel),
+                show: &mut dyn FnMut(&dyn $crate::program::kernels::Kernel),
             ) {
                 self.with(b, |kernel| show(&kernel));
             }
 
-            fn tokens(&self, b: &$crate::program::Bindings<'_>) -> proc_macro2::TokenStream {
-                let fields = [$({
-                    let name = quote::format_ident!(stringify!($field));
-                    let value = $crate::program::Field::tokens(&self.$field, b);
-                    quote::quote!(#name: #value)
-                }),*];
-                let kernel = quote::format_ident!(stringify!($kernel));
-                quote::quote!(#kernel { #(#fields),* })
+            fn tokens(&self, b: &$crate::program::Bindings<'_>) -> $crate::program::TokenStream {
+                $crate::program::literal(
+                    $text,
+                    &[$((stringify!($field), $crate::program::Field::tokens(&self.$field, b))),*],
+                )
             }
 
             $($method)*
         }
     };
 }
-pub(crate) use kernel_call;

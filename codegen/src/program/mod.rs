@@ -13,12 +13,19 @@ mod samples;
 mod verify;
 
 pub use blob::{Blob, BlobBuilder, Const, Pod};
-pub(crate) use call::kernel_call;
+#[doc(hidden)]
+pub use call::literal;
 pub use call::{Access, Bindings, Call, Field, In, Inside, Out, Ref, Scratch};
 pub use choice::{Choice, Choices};
 pub(crate) use memory::MAX_BYTES;
 pub use memory::{ALIGNMENT, Location, MemoryPlan};
 pub use verify::verify;
+// What `kernel_call!` names.
+#[doc(hidden)]
+pub use {
+    crate::kernel_call, niello_kernels as kernels, niello_kernels::by_rows::RowStage,
+    proc_macro2::TokenStream,
+};
 
 use crate::{
     format::{Format, Mode},
