@@ -45,24 +45,24 @@ pub(crate) struct ModelArgs {
     /// Channels of the input
     #[arg(long, value_name = "N")]
     channels: Option<usize>,
-    /// How pictures become inputs: imagenet, unit, raw, window:CENTRE,WIDTH, hu:OFFSET, minmax, .., and options, e.g.
+    /// How images become inputs: imagenet, unit, raw, window:CENTRE,WIDTH, hu:OFFSET, minmax, .., and options, e.g.
     /// "unit resize=stretch" (docs/recipes.md); absent: the network's usual way
     #[arg(long, value_name = "TEXT")]
     preprocess: Option<String>,
-    /// How pictures get the input's size: none, stretch, area, shorter-side-crop, shorter-side-crop:RATIO
+    /// How images get the input's size: none, stretch, area, shorter-side-crop, shorter-side-crop:RATIO
     #[arg(long, value_name = "MODE")]
     resize: Option<String>,
     /// auto, or gray for networks of three channels too
     #[arg(long, value_name = "MODE")]
     colour: Option<String>,
-    /// normal, or inverted for pictures that show air white
+    /// normal, or inverted for images that show air white
     #[arg(long, value_name = "MODE")]
     polarity: Option<String>,
     /// Hounsfield units to 8 bits before everything else
     #[arg(long, value_name = "CENTRE,WIDTH", allow_hyphen_values = true)]
     window: Option<String>,
-    /// Pictures (folder or file; may be repeated) or a safetensors file of inputs that ranges are found on; absent: the
-    /// pictures that come with bundled weights
+    /// Images (folder or file; may be repeated) or a safetensors file of inputs that ranges are found on; absent: the
+    /// images that come with bundled weights
     #[arg(long, value_name = "PATH")]
     calibrate: Vec<PathBuf>,
     /// Calibration lock, as `niello calibrate` writes it; absent: the one beside the recipe, if there is one

@@ -92,7 +92,7 @@ fn reproduce(model: &str, shared: Option<&Path>) -> BTreeSet<String> {
                 let differences = check(&golden, &build.program, isa, &Codes::new(), |source| {
                     let Source::File(name) = source else { unreachable!("seeds need no file") };
                     let folder =
-                        shared.expect("own models have no pictures").join("data/ct/covid_ct/val/COVID");
+                        shared.expect("own models have no images").join("data/ct/covid_ct/val/COVID");
                     let input = build.input(&niello_imaging::load(folder.join(name))?)?;
                     Ok(vec![build.program.tensor(build.program.inputs[0]).quantize(&input.data)])
                 });

@@ -203,7 +203,7 @@ const PROGRAM: &str = r#"
 /* One arena for all. */
 EVERY_ALIGNED static int8_t arena[EVERY_ARENA_BYTES + GOOD_ARENA_BYTES + MADE_ARENA_BYTES];
 static int8_t input[EVERY_INPUT_LEN], probabilities[EVERY_OUTPUT0_LEN], labels[EVERY_OUTPUT1_LEN];
-static int8_t numbers[MADE_INPUT0_LEN], label[MADE_INPUT1_LEN], picture[MADE_OUTPUT_LEN];
+static int8_t numbers[MADE_INPUT0_LEN], label[MADE_INPUT1_LEN], made[MADE_OUTPUT_LEN];
 static int8_t image[GOOD_INPUT_LEN], scores[GOOD_OUTPUT_LEN];
 static uint16_t halves[HALF_INPUT_LEN], half_scores[HALF_OUTPUT_LEN];
 static float singles[SINGLE_INPUT_LEN], single_scores[SINGLE_OUTPUT_LEN];
@@ -234,8 +234,8 @@ int main(void)
     uint32_t layers = 0, layer = 99;
 
     EXPECT(every_self_test(arena, sizeof arena, INPUT, FIRST, SECOND) == EVERY_OK);
-    EXPECT(made_self_test(arena, sizeof arena, numbers, sizeof numbers, label, sizeof label, picture,
-                          sizeof picture) == MADE_OK);
+    EXPECT(made_self_test(arena, sizeof arena, numbers, sizeof numbers, label, sizeof label, made,
+                          sizeof made) == MADE_OK);
     EXPECT(every_check_layers(arena, sizeof arena, INPUT, FIRST, SECOND, &layer) == EVERY_OK && layer == 99);
     EXPECT(every_infer(arena, EVERY_ARENA_BYTES, INPUT, FIRST, SECOND) == EVERY_OK);
     EXPECT(every_infer_observed(arena, sizeof arena, INPUT, FIRST, SECOND, count, &layers) == EVERY_OK);

@@ -279,7 +279,7 @@ fn outputs_of(folder: &Path) -> (Vec<Vec<f32>>, f64) {
     (all.swap_remove(0), least)
 }
 
-/// What the folders of `../shared/cases` are tried by: here, or with the readers of pictures and weights.
+/// What the folders of `../shared/cases` are tried by: here, or with the readers of images and weights.
 const ELSEWHERE: &[&str] = &[
     "calibration_folder_with_dicomdir",
     "dicom_modality_lut_sequence",

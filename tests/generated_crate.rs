@@ -172,7 +172,7 @@ fn generated_crates_return_the_bytes_of_their_programs() {
     compare(&programs);
 }
 
-/// The side of the square pictures that networks get here, unless they take only others: then their own.
+/// The side of the square images that networks get here, unless they take only others: then their own.
 const SIDE: usize = 64;
 
 #[test]

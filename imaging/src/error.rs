@@ -1,11 +1,11 @@
-//! What can go wrong with pictures. Every error names the file, what was expected and what was found.
+//! What can go wrong with images. Every error names the file, what was expected and what was found.
 
 use std::path::{Path, PathBuf};
 
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// An error about a picture, a folder of them, or a pre-processing text.
+/// An error about an image, a folder of them, or a pre-processing text.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

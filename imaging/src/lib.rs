@@ -1,8 +1,8 @@
-//! Pictures in, pictures out: what stands between a file and a network's input, on the build machine.
+//! Images in, images out: what stands between a file and a network's input, on the build machine.
 //!
-//! * [`load`] reads PNG, JPEG, DICOM and NPY into a [`Picture`], which remembers whether its samples are 8-bit
+//! * [`load`] reads PNG, JPEG, DICOM and NPY into an [`Image`], which remembers whether its samples are 8-bit
 //!   intensities or real values (Hounsfield units).
-//! * [`Preprocess`] turns a picture into the `[H, W, C]` numbers that a network was trained with; it is written as one
+//! * [`Preprocess`] turns an image into the `[H, W, C]` numbers that a network was trained with; it is written as one
 //!   string (`window:-600,1500 resize=none`), the same in a recipe and on the command line.
 //! * [`write_label_png`], [`write_overlay_png`], [`write_legend_png`], [`write_heat_png`], [`write_grid_png`], [`write_npy`] put results on disk, whole or not at all.
 //! * [`metrics`] are the figures that compare label maps.
@@ -14,9 +14,9 @@
 mod colour;
 mod error;
 mod folder;
+mod image;
 pub mod metrics;
 mod palette;
-mod picture;
 mod preprocess;
 mod read;
 pub mod resize;
@@ -24,8 +24,8 @@ mod write;
 
 pub use error::{Error, Result};
 pub use folder::{Folder, list_folder, list_images};
+pub use image::{Image, MAX_SAMPLES, Samples};
 pub use palette::Palette;
-pub use picture::{MAX_SAMPLES, Picture, Samples};
 pub use preprocess::{Colour, Numbers, PlaneTable, Polarity, Preprocess, ResizeMode, Window};
 pub use read::{load, load_bytes};
 pub use write::{

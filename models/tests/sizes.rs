@@ -38,10 +38,10 @@ fn build_with(
 enum Output {
     /// Classes of every pixel.
     Map,
-    /// Classes of the picture.
+    /// Classes of the image.
     Vector,
-    /// A picture of this side, whatever the input.
-    Picture(usize),
+    /// An image of this side, whatever the input.
+    Image(usize),
 }
 
 /// The smallest sizes, and two that fit no power of two.
@@ -59,8 +59,8 @@ const ALLOWED: &[(&str, Output, [[usize; 2]; 3])] = &[
     ("resnet50", Output::Vector, [[1, 1], [33, 50], [7, 29]]),
     ("resnext50_32x4d", Output::Vector, [[1, 1], [33, 50], [7, 29]]),
     ("residual_attention_unet", Output::Map, [[32, 64], [64, 32], [16, 128]]),
-    ("dccgan_generator", Output::Picture(256), [[1, 1]; 3]),
-    ("shallow_cgan_generator", Output::Picture(28), [[1, 1]; 3]),
+    ("dccgan_generator", Output::Image(256), [[1, 1]; 3]),
+    ("shallow_cgan_generator", Output::Image(28), [[1, 1]; 3]),
     ("unet_plus_plus", Output::Map, [[16, 16], [16, 48], [32, 16]]),
     ("attention_unet", Output::Map, [[16, 16], [16, 48], [32, 16]]),
     ("deeplab_v3_plus", Output::Map, [[1, 1], [7, 29], [35, 18]]),
@@ -154,7 +154,7 @@ fn every_allowed_size_builds_and_runs() {
                 let expected = match output {
                     Output::Map => Shape::new(h, w, classes),
                     Output::Vector => Shape::new(1, 1, classes),
-                    Output::Picture(side) => Shape::new(side, side, 1),
+                    Output::Image(side) => Shape::new(side, side, 1),
                 };
                 assert_eq!(made.shape, expected, "{name} {size:?}");
                 assert!(made.data.iter().all(|v| v.is_finite()), "{name} {size:?}");

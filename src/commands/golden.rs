@@ -1,6 +1,6 @@
 //! `niello golden`.
 
-use crate::{args::BuildArgs, inputs::pictures, output, progress::Step, table};
+use crate::{args::BuildArgs, inputs::images, output, progress::Step, table};
 use clap::Args;
 use niello_codegen::{
     Error, Result,
@@ -22,7 +22,7 @@ pub(crate) struct GoldenCommand {
     /// Seed of an input of pseudo-random codes (may be repeated); absent, and without `--data`: 1
     #[arg(long, value_name = "N")]
     seed: Vec<u64>,
-    /// Picture that is an input, or a folder of such
+    /// Image that is an input, or a folder of such
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
     /// File to write; beside it, the bytes of inputs, layers and outputs, and float outputs, as `FILE.safetensors`
@@ -111,7 +111,7 @@ impl GoldenCommand {
         let seeds = if self.seed.is_empty() && self.data.is_none() { &[1][..] } else { &self.seed };
         let seeded = |seed: &u64| (Source::Seed(*seed), build.program.seeded_inputs(*seed));
         let mut inputs: Vec<Input> = seeds.iter().map(seeded).collect();
-        for file in self.data.iter().map(|p| pictures(p)).collect::<Result<Vec<_>>>()?.concat() {
+        for file in self.data.iter().map(|p| images(p)).collect::<Result<Vec<_>>>()?.concat() {
             inputs.push((Source::File(name(&file)), codes(build, &file)?));
         }
         Ok(inputs)
@@ -121,18 +121,18 @@ impl GoldenCommand {
         let golden = read(file)?;
         let bytes = beside(file);
         let bundle = if bytes.is_file() { Bundle::open(&bytes)? } else { Bundle::default() };
-        let files = self.data.iter().map(|p| pictures(p)).collect::<Result<Vec<_>>>()?.concat();
+        let files = self.data.iter().map(|p| images(p)).collect::<Result<Vec<_>>>()?.concat();
         let mut found: Vec<(Isa, Difference)> = vec![];
         let step = Step::new("checking", Isa::available().count() as u64);
         for isa in Isa::available() {
             let differences = check(&golden, &build.program, isa, &bundle.layers, |source| {
                 let wanted = source.name();
-                let picture = files.iter().find(|f| Source::File(name(f)).name() == wanted);
-                match (picture, bundle.input(source)) {
-                    (Some(picture), _) => codes(build, picture),
+                let image = files.iter().find(|f| Source::File(name(f)).name() == wanted);
+                match (image, bundle.input(source)) {
+                    (Some(image), _) => codes(build, image),
                     (None, Some(codes)) => Ok(codes),
                     (None, None) => Err(Error::Invalid(format!(
-                        "{wanted}: no such picture; say where it lies with `--data`"
+                        "{wanted}: no such image; say where it lies with `--data`"
                     ))),
                 }
             })?;
@@ -189,7 +189,7 @@ fn layer_index(program: &Program, layer: &str) -> Result<usize> {
     })
 }
 
-/// The codes of a picture.
+/// The codes of an image.
 fn codes(build: &Build, file: &Path) -> Result<Vec<Vec<i8>>> {
     Ok(vec![build.input_codes(&niello_imaging::load(file)?)?])
 }

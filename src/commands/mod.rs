@@ -29,7 +29,7 @@ pub(crate) enum Command {
     Compile(compile::Compile),
     /// Write the bytes of every layer to a file, or check a target or a device against one
     Golden(golden::GoldenCommand),
-    /// Run the int8 program on a picture (PNG, JPEG, DICOM, NPY)
+    /// Run the int8 program on an image (PNG, JPEG, DICOM, NPY)
     Run(run::Run),
     /// Compare int8 with float, layer by layer and at the output
     Verify(verify::Verify),

@@ -1,4 +1,4 @@
-//! A folder of small checkpoints and pictures, and the command line run in it.
+//! A folder of small checkpoints and images, and the command line run in it.
 
 #![allow(dead_code, reason = "each test program uses its part")]
 
@@ -184,7 +184,7 @@ impl Room {
     }
 }
 
-/// Smooth stripes and some noise: a picture that depends on its name.
+/// Smooth stripes and some noise: an image that depends on its name.
 pub(crate) fn gray(name: &str, side: usize) -> Vec<u8> {
     let noise = seeded_values(name).take(side * side);
     let phase = name.len() as f64;

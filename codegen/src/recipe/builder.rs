@@ -198,7 +198,7 @@ impl Recipe {
         self
     }
 
-    /// What a picture's samples become, options included if you like.
+    /// What an image's samples become, options included if you like.
     ///
     /// ```
     /// use niello_codegen::recipe::Recipe;
@@ -213,7 +213,7 @@ impl Recipe {
         self
     }
 
-    /// How a picture is brought to the input's size.
+    /// How an image is brought to the input's size.
     ///
     /// ```
     /// use niello_codegen::recipe::Recipe;
@@ -266,7 +266,7 @@ impl Recipe {
         self
     }
 
-    /// A folder of pictures, a picture, or a safetensors file of inputs to calibrate on.
+    /// A folder of images, an image, or a safetensors file of inputs to calibrate on.
     ///
     /// ```
     /// use niello_codegen::recipe::Recipe;
@@ -281,7 +281,7 @@ impl Recipe {
         self
     }
 
-    /// Pictures to calibrate on.
+    /// Images to calibrate on.
     ///
     /// ```
     /// use niello_codegen::recipe::Recipe;
@@ -350,7 +350,7 @@ impl Recipe {
         self
     }
 
-    /// Makes the class-activation map of all classes another output: what each place of the picture adds to each score. Only for
+    /// Makes the class-activation map of all classes another output: what each place of the image adds to each score. Only for
     /// networks that end in the mean over a map and a linear layer, or in the mean (see [`crate::passes::cam`]).
     ///
     /// ```

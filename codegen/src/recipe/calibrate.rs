@@ -12,7 +12,7 @@ use std::{
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Calibrate {
-    /// Pictures or tensors.
+    /// Images or tensors.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub images: Option<Images>,
     /// The calibration lock, relative to the recipe's folder; absent: the file of the recipe's name that ends in `.lock`, if there is one.
@@ -50,7 +50,7 @@ impl Calibrate {
     }
 }
 
-/// A folder of pictures, a list of pictures, or one safetensors file of inputs: written as a text or a list of texts,
+/// A folder of images, a list of images, or one safetensors file of inputs: written as a text or a list of texts,
 /// relative to the recipe's folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Images(Vec<PathBuf>);
@@ -108,8 +108,8 @@ impl<'de> Deserialize<'de> for Images {
 /// What a recipe's `calibrate.images` stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CalibrationSet {
-    /// Picture files; folders have been listed.
-    Pictures(Vec<PathBuf>),
+    /// Image files; folders have been listed.
+    Images(Vec<PathBuf>),
     /// A safetensors file of inputs.
     Tensors(PathBuf),
 }
@@ -136,7 +136,7 @@ impl Recipe {
         self.calibrate.images.as_ref().is_none_or(missing)
     }
 
-    /// DICOM files in the folders of the calibration set that hold no picture, and what each is: [`Recipe::calibration_set`] passes over them.
+    /// DICOM files in the folders of the calibration set that hold no image, and what each is: [`Recipe::calibration_set`] passes over them.
     #[cfg(feature = "imaging")]
     pub fn passed_over(&self) -> Vec<(PathBuf, &'static str)> {
         let folders = self.calibrate.images.iter().flat_map(Images::paths).map(|path| self.resolve(path));
@@ -150,7 +150,7 @@ impl Recipe {
     /// The calibration set, resolved; `None` if the recipe names none.
     ///
     /// # Errors
-    /// If a path does not exist, a folder has no pictures, or tensors and pictures are mixed.
+    /// If a path does not exist, a folder has no images, or tensors and images are mixed.
     pub fn calibration_set(&self) -> Result<Option<CalibrationSet>> {
         let Some(images) = &self.calibrate.images else { return Ok(None) };
         let paths: Vec<PathBuf> = images.paths().map(|path| self.resolve(path)).collect();
@@ -161,22 +161,22 @@ impl Recipe {
         {
             return exists(one).map(|()| Some(CalibrationSet::Tensors(one.clone())));
         }
-        let mut pictures = Vec::new();
+        let mut files = Vec::new();
         for path in paths {
             exists(&path)?;
             if is_tensors(&path) {
                 let message = "a safetensors file of inputs cannot be mixed with other calibration files";
                 return Err(Error::file(path, message));
             } else if path.is_dir() {
-                pictures.extend(list(&path)?);
+                files.extend(list(&path)?);
             } else {
-                pictures.push(path);
+                files.push(path);
             }
         }
-        if pictures.is_empty() {
-            return Err(Error::Invalid("recipe: `calibrate.images` names no picture".into()));
+        if files.is_empty() {
+            return Err(Error::Invalid("recipe: `calibrate.images` names no image".into()));
         }
-        Ok(Some(CalibrationSet::Pictures(pictures)))
+        Ok(Some(CalibrationSet::Images(files)))
     }
 }
 
@@ -202,5 +202,5 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>> {
 
 #[cfg(not(feature = "imaging"))]
 fn list(folder: &Path) -> Result<Vec<PathBuf>> {
-    Err(Error::file(folder, "folders of pictures need niello-codegen's feature `imaging`"))
+    Err(Error::file(folder, "folders of images need niello-codegen's feature `imaging`"))
 }

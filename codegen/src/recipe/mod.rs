@@ -57,7 +57,7 @@ pub struct Recipe {
     /// Class names, in the order of the outputs; empty: the network's own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub classes: Vec<String>,
-    /// The input and how pictures become it.
+    /// The input and how images become it.
     #[serde(default, skip_serializing_if = "is_default")]
     pub input: Input,
     /// How the ranges of the activations are found.

@@ -17,7 +17,7 @@ pub enum Numbers {
     Unit,
     /// `x`; real values as they are.
     Raw,
-    /// Hounsfield units through a window to 8 bits, then `x / 255`. A picture of 8-bit samples is taken as windowed.
+    /// Hounsfield units through a window to 8 bits, then `x / 255`. An image of 8-bit samples is taken as windowed.
     Window(Window),
     /// Hounsfield units plus an offset, negatives to 0.
     Hu {
@@ -27,8 +27,8 @@ pub enum Numbers {
     /// Smallest to largest sample of the slice stretched to 0..255 (a half up), then `x / 255`: the preparation of
     /// Anam-Net's data (`uint8(255 * mat2gray(frame))`).
     MinMax,
-    /// `(x / 255 - m) / s` with the mean and the (population) standard deviation of the resized picture itself, all
-    /// channels together; an even picture becomes zeros. MiniSeg's.
+    /// `(x / 255 - m) / s` with the mean and the (population) standard deviation of the resized image itself, all
+    /// channels together; an even image becomes zeros. MiniSeg's.
     Standardize,
     /// `x` less 104, 117, 123, planes in the order blue, green, red.
     Caffe,
@@ -42,7 +42,7 @@ pub enum Numbers {
 }
 
 impl Numbers {
-    /// How pictures are resized for it unless something else is asked for.
+    /// How images are resized for it unless something else is asked for.
     pub(super) fn usual_resize(&self) -> ResizeMode {
         match self {
             Numbers::ImageNet => ResizeMode::IMAGENET,
@@ -96,7 +96,7 @@ impl Numbers {
         !matches!(self, Numbers::Hu { .. } | Numbers::MinMax | Numbers::Standardize)
     }
 
-    /// The numbers of the 256 samples on a plane; `all` are the samples of the picture. Planes past the third are as
+    /// The numbers of the 256 samples on a plane; `all` are the samples of the image. Planes past the third are as
     /// the third.
     pub(super) fn table(&self, plane: usize, all: &[u8]) -> [f32; 256] {
         let plane = plane.min(2);

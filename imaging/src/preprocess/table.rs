@@ -5,14 +5,14 @@ use super::{Colour, Polarity, Preprocess};
 /// What one plane of a network's input is, as a function of an 8-bit sample.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlaneTable {
-    /// Which channel of an RGB picture it is made from; of a gray picture there is but one.
+    /// Which channel of an RGB image it is made from; of a gray image there is but one.
     pub source: usize,
     /// The network's number for each sample.
     pub numbers: [f32; 256],
 }
 
 impl Preprocess {
-    /// The tables of the network's `channels` planes, for firmware that gets 8-bit pictures of the right size and goes
+    /// The tables of the network's `channels` planes, for firmware that gets 8-bit images of the right size and goes
     /// to `int8` by a look-up: polarity and numbers, without resizing. `None` where a number depends on more than its
     /// own sample (`hu`, `minmax`, `standardize`), or where there are no numbers for so many planes.
     ///

@@ -28,7 +28,7 @@ const LEGIBLE: usize = 24;
 /// What has one value only, and what is not a number, is black.
 ///
 /// # Errors
-/// If `data` is not `h * w * c` long or empty, if the picture would pass [`MAX_SAMPLES`], or the file cannot be written.
+/// If `data` is not `h * w * c` long or empty, if the image would pass [`MAX_SAMPLES`], or the file cannot be written.
 pub fn write_grid_png(
     path: impl AsRef<Path>,
     data: &[f32],

@@ -1,11 +1,11 @@
-//! Letters on an RGB picture, from a font of 8x8 pixels, enlarged.
+//! Letters on an RGB image, from a font of 8x8 pixels, enlarged.
 
 use font8x8::{BASIC_FONTS, GREEK_FONTS, LATIN_FONTS, UnicodeFonts};
 
 /// Side of a letter before it is enlarged.
 pub(super) const SIDE: usize = 8;
 
-/// An RGB picture that is drawn on.
+/// An RGB image that is drawn on.
 pub(super) struct Canvas {
     pub(super) rgb: Vec<u8>,
     pub(super) h: usize,

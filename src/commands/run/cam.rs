@@ -1,4 +1,4 @@
-//! `niello run --cam`: where in the picture a class was seen.
+//! `niello run --cam`: where in the image a class was seen.
 
 use crate::output::writing;
 use niello_codegen::{
@@ -6,7 +6,7 @@ use niello_codegen::{
     passes::cam::{of_class, peak},
     pipeline::Build,
 };
-use niello_imaging::{Picture, write_heat_png};
+use niello_imaging::{Image, write_heat_png};
 use serde::Serialize;
 use std::path::Path;
 
@@ -47,9 +47,9 @@ impl Seen {
         }
     }
 
-    /// Writes the map over the picture.
-    pub(super) fn overlay(&self, build: &Build, picture: &Picture, path: &Path) -> Result<()> {
-        let gray = build.preprocess.view(picture, self.input)?;
+    /// Writes the map over the image.
+    pub(super) fn overlay(&self, build: &Build, image: &Image, path: &Path) -> Result<()> {
+        let gray = build.preprocess.view(image, self.input)?;
         let _writing = writing();
         Ok(write_heat_png(path, &gray, self.input, &self.values, self.map)?)
     }

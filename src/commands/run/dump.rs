@@ -106,7 +106,7 @@ impl Dump {
         Ok(Dumped { layer: layer.into(), shape, npy, png })
     }
 
-    /// Array and picture of a layer. What could lead to another folder becomes `_`.
+    /// Array and image of a layer. What could lead to another folder becomes `_`.
     fn files(&self, layer: &str) -> [PathBuf; 2] {
         let plain = |c: char| if c.is_alphanumeric() || "._-".contains(c) { c } else { '_' };
         let name: String = layer.chars().map(plain).collect();

@@ -7,7 +7,7 @@ use niello::kernels::memory::{Element, cells};
 pub(crate) enum Input {
     /// Codes that follow from a seed.
     Seed(u64),
-    /// Codes of a picture.
+    /// Codes of an image.
     Codes(&'static [u8]),
 }
 

@@ -40,7 +40,7 @@ impl Folder {
         model: &Model,
         build: &mut Build,
         own: &Target,
-        pictures: Option<&Path>,
+        images: Option<&Path>,
     ) -> Result<()> {
         let own = own.clone();
         match (&model.target, &model.board) {
@@ -52,7 +52,7 @@ impl Folder {
             }
         }
         let cases = match &model.golden {
-            Some(golden) => self.cases(model, build, golden, pictures)?,
+            Some(golden) => self.cases(model, build, golden, images)?,
             None => String::new(),
         };
         let layer_checks = if model.layer_checks { LayerChecks::Inline } else { LayerChecks::Absent };
@@ -96,17 +96,17 @@ impl Folder {
         Ok(())
     }
 
-    /// The cases of a golden file as expressions; the codes of pictures lie beside the module.
-    fn cases(&self, model: &Model, build: &Build, golden: &Path, pictures: Option<&Path>) -> Result<String> {
+    /// The cases of a golden file as expressions; the codes of images lie beside the module.
+    fn cases(&self, model: &Model, build: &Build, golden: &Path, images: Option<&Path>) -> Result<String> {
         let golden: Golden = fs::read_to_string(golden).map_err(Error::io("cannot read", golden))?.parse()?;
         let mut text = String::new();
         for (i, case) in golden.cases.iter().enumerate() {
             let name = case.source.name();
-            match (&case.source, pictures) {
+            match (&case.source, images) {
                 (Source::Seed(seed), _) => text += &format!("({name:?}, Seed({seed})), "),
-                (Source::File(file), Some(pictures)) => {
-                    let picture = niello_imaging::load(pictures.join(file))?;
-                    let codes: Vec<u8> = build.input_codes(&picture)?.iter().map(|c| *c as u8).collect();
+                (Source::File(file), Some(images)) => {
+                    let image = niello_imaging::load(images.join(file))?;
+                    let codes: Vec<u8> = build.input_codes(&image)?.iter().map(|c| *c as u8).collect();
                     let file = format!("{}.case{i}.bin", model.module());
                     self.put(&file, &codes)?;
                     text += &format!("({name:?}, Codes(include_bytes!({file:?}))), ");

@@ -1,7 +1,7 @@
 //! Plans: which models to write, for what, where.
 //!
 //! ```toml
-//! pictures = "../shared/data/ct/covid_ct/val/COVID"   # absent: cases of golden files that are pictures are left out
+//! images = "../shared/data/ct/covid_ct/val/COVID"   # absent: cases of golden files that are images are left out
 //!
 //! [[model]]
 //! folder = "bits"
@@ -28,8 +28,8 @@ pub(crate) const KERNELS: &str = "kernels";
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Plan {
-    /// The folder of the pictures that golden files name.
-    pub(crate) pictures: Option<PathBuf>,
+    /// The folder of the images that golden files name.
+    pub(crate) images: Option<PathBuf>,
     /// All models.
     #[serde(default)]
     pub(crate) model: Vec<Model>,
