@@ -10,7 +10,7 @@ use niello_codegen::{
     import::network::Networks,
     lower::TARGETS,
     pipeline::{Build, Progress, build},
-    recipe::{Head, Input, Numbers, Range, Recipe, Rounding},
+    recipe::{Head, Input, NumberFormat, RangeChoice, Recipe, Rounding},
     weights::wrapper_prefix,
 };
 use niello_models::Registry;
@@ -73,7 +73,7 @@ pub(crate) struct ModelArgs {
     recalibrate: bool,
     /// How ranges are chosen: auto, minmax, percentile, mse
     #[arg(long, value_name = "RULE")]
-    range: Option<Range>,
+    range: Option<RangeChoice>,
     /// Percentile of the rule of that name and of the candidates of auto, above 50 and up to 100
     #[arg(long, value_name = "P")]
     percentile: Option<f64>,
@@ -91,7 +91,7 @@ pub(crate) struct ModelArgs {
     cam_output: bool,
     /// Number format: int8, f16, f16-native, f16-winograd, f32
     #[arg(long, value_name = "FORMAT")]
-    format: Option<Numbers>,
+    format: Option<NumberFormat>,
     /// Layer that computes in f16 (may be repeated)
     #[arg(long, value_name = "LAYER")]
     f16: Vec<String>,
@@ -280,7 +280,7 @@ pub(crate) fn build_with_progress(recipe: &Recipe) -> Result<Build> {
     for (path, what) in recipe.passed_over() {
         progress::note(&format!("{}: passed over: {what}", path.display()));
     }
-    let int8 = recipe.format.numbers == Numbers::Int8;
+    let int8 = recipe.format.numbers == NumberFormat::Int8;
     let mut step = Some(Step::new(if int8 { "calibrating" } else { "reading weights" }, 0));
     let built = build(recipe, &Registry, |progress| match progress {
         Progress::Calibrating { done, total } => {
@@ -300,8 +300,8 @@ pub(crate) fn build_with_progress(recipe: &Recipe) -> Result<Build> {
     built
 }
 
-/// More than any network has.
-const MOST_CLASSES: usize = 1 << 14;
+/// The largest number of classes; more than any network has.
+const MAX_CLASSES: usize = 1 << 14;
 
 /// Names from a list, or from a number: the network's own if it has as many.
 fn class_names(network: &str, text: &str) -> Result<Vec<String>> {
@@ -310,9 +310,9 @@ fn class_names(network: &str, text: &str) -> Result<Vec<String>> {
     if !number {
         return Ok(text.split(',').map(|name| name.trim().to_string()).collect());
     }
-    let fits = |n: &usize| (1..=MOST_CLASSES).contains(n);
+    let fits = |n: &usize| (1..=MAX_CLASSES).contains(n);
     let Some(n) = text.parse::<usize>().ok().filter(fits) else {
-        return Err(Error::Invalid(format!("`--classes {text}`: expected 1 to {MOST_CLASSES} classes")));
+        return Err(Error::Invalid(format!("`--classes {text}`: expected 1 to {MAX_CLASSES} classes")));
     };
     let own = Registry.find(network)?.default_classes();
     Ok(if own.len() == n {

@@ -49,10 +49,10 @@ pub(crate) fn warn(text: &impl std::fmt::Display) {
     }
 }
 
-/// Before this nothing is said where no terminal is.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// From line to line.
-const PAUSE: Duration = Duration::from_secs(15);
+/// Time before the first line, where no terminal is.
+const FIRST_LINE_AFTER: Duration = Duration::from_secs(2);
+/// Time between lines.
+const LINE_INTERVAL: Duration = Duration::from_secs(15);
 
 /// A step that may take long; it ends when this is dropped.
 pub(crate) struct Step {
@@ -90,10 +90,10 @@ impl Step {
             let (sender, ended) = mpsc::channel();
             let (count, message) = (Arc::clone(&count), message.to_string());
             let lines = move || {
-                let mut pause = PATIENCE;
+                let mut pause = FIRST_LINE_AFTER;
                 while ended.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
                     eprintln!("{message}{}", count.text());
-                    pause = PAUSE;
+                    pause = LINE_INTERVAL;
                 }
             };
             (sender, thread::spawn(lines))

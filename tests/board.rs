@@ -104,7 +104,7 @@ fn weights_and_arena_lie_where_the_board_or_the_recipe_says() {
         compile(&["--board", "board.toml", "--weights-section", ".qspi.model", "--arena-section", ".dtcm"])
             .unwrap();
     assert_eq!(sections(&both), [".qspi.model", ".dtcm"]);
-    assert!(both.contains("pub static ARENA: Place<ARENA_BYTES>"), "{both}");
+    assert!(both.contains("pub static ARENA: ArenaCell<ARENA_BYTES>"), "{both}");
 
     room.write("board.toml", more);
     let error = compile(&["--board", "board.toml", "--weights-section", ".qspi"]).unwrap_err();

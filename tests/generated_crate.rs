@@ -62,7 +62,7 @@ fn driver(type_name: &str, crate_name: &str, program: &Program) -> String {
     format!(
         "use {crate_name} as m;
          use niello::kernels::memory::Element;
-         static MODEL: niello::TakeOnce<m::{type_name}> = niello::TakeOnce::new(m::{type_name}::new());
+         static MODEL: niello::StaticCell<m::{type_name}> = niello::StaticCell::new(m::{type_name}::new());
          fn main() {{
              let model = MODEL.take().unwrap();
              {buffers}

@@ -11,7 +11,7 @@ use niello_codegen::{
     format::{Format, QParams},
     passes::optimize,
     pipeline::{Build, build, import},
-    recipe::{Numbers, Range, Recipe},
+    recipe::{NumberFormat, RangeChoice, Recipe},
     report::report,
 };
 use niello_imaging::{
@@ -91,7 +91,7 @@ fn polsinelli_cnn_keeps_its_decisions() {
     let (train, held_out) = (folder("train"), folder("val"));
     let recipe = Recipe::new("polsinelli_cnn")
         .weights(shared.join("trained/polsinelli_cnn_covid_ct.safetensors"))
-        .range(Range::MinMax)
+        .range(RangeChoice::MinMax)
         .calibrate_on_files(&train);
     let build = build(&recipe, &Registry, |_| {}).unwrap();
     // Those that ranges were found on in a sweep only.
@@ -165,7 +165,7 @@ fn miniseg_keeps_its_masks() {
     let slices = list_images(shared.join("data/ct/covidnet"), false).unwrap();
     let recipe = Recipe::new("miniseg")
         .weights(shared.join("data/weights/miniseg_p1110_fold1.safetensors"))
-        .range(Range::MinMax)
+        .range(RangeChoice::MinMax)
         .min_sqnr_db(39.0)
         .calibrate_on(shared.join("data/ct/covidnet"));
     let build = build(&recipe, &Registry, |_| {}).unwrap();
@@ -265,7 +265,7 @@ fn half_precision_keeps_every_decision() {
         (weights(Recipe::new("polsinelli_cnn"), "trained/polsinelli_cnn_covid_ct.safetensors"), &patients),
     ] {
         // Emulated for a minute each where there are many images.
-        let formats = [Numbers::F16, Numbers::F16Native, Numbers::F16Winograd];
+        let formats = [NumberFormat::F16, NumberFormat::F16Native, NumberFormat::F16Winograd];
         for numbers in formats.into_iter().take(if images.len() > 10 { 2 } else { 3 }) {
             let mut recipe = recipe.clone();
             recipe.format.numbers = numbers;
@@ -300,7 +300,7 @@ fn half_precision_keeps_masks() {
     ] {
         let images: Vec<Image> = images.iter().map(|image| load(image).unwrap()).collect();
         let mut float: Vec<Vec<u8>> = vec![];
-        for numbers in [Numbers::F16, Numbers::F16Native, Numbers::F16Winograd] {
+        for numbers in [NumberFormat::F16, NumberFormat::F16Native, NumberFormat::F16Winograd] {
             let mut recipe = recipe.clone();
             recipe.format.numbers = numbers;
             let build = build(&recipe, &Registry, |_| {}).unwrap();

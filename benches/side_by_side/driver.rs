@@ -6,10 +6,10 @@
 // on a line, as many inferences are made after one that does not count, and their times are printed in milliseconds.
 
 use model::{INPUT_LEN, OUTPUT_LEN};
-use niello::{Model, TakeOnce};
+use niello::{Model, StaticCell};
 use std::{error::Error, io, time::Instant};
 
-static MODEL: TakeOnce<Network> = TakeOnce::new(Network::new());
+static MODEL: StaticCell<Network> = StaticCell::new(Network::new());
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -1,6 +1,8 @@
 //! Recipes: every key, and one clear error for whatever is wrong.
 
-use niello_codegen::recipe::{CalibrationSet, Head, Numbers, Range, RangeOverride, Recipe, Rounding};
+use niello_codegen::recipe::{
+    CalibrationSet, Head, NumberFormat, RangeChoice, RangeOverride, Recipe, Rounding,
+};
 use proptest::prelude::*;
 use std::fs;
 
@@ -62,12 +64,12 @@ fn full() -> Recipe {
         .polarity("normal")
         .window(-600.0, 1500.0)
         .calibrate_on("calibration/")
-        .range(Range::Auto)
+        .range(RangeChoice::Auto)
         .percentile(99.9)
         .bias_correction(false)
         .head(Head::Argmax)
         .cam()
-        .numbers(Numbers::Int8)
+        .numbers(NumberFormat::Int8)
         .rounding(Rounding::Single)
         .target("portable")
         .on_board("boards/small.toml")
@@ -239,8 +241,8 @@ fn calibration_sets_are_images_or_tensors() {
 
 #[test]
 fn names_are_the_same_in_flags() {
-    assert_eq!("mse".parse::<Range>().unwrap(), Range::Mse);
-    let error = "mes".parse::<Range>().unwrap_err().to_string();
+    assert_eq!("mse".parse::<RangeChoice>().unwrap(), RangeChoice::Mse);
+    let error = "mes".parse::<RangeChoice>().unwrap_err().to_string();
     assert_eq!(error, "no range `mes`; there are: auto, minmax, percentile, mse");
     for name in Head::NAMES {
         assert_eq!(name.parse::<Head>().unwrap().to_string(), *name);

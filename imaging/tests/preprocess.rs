@@ -73,7 +73,7 @@ fn the_table_is_the_pipeline_for_8_bit_samples() {
                 let Samples::U8(samples) = shown.samples() else { unreachable!() };
                 let looked_up: Vec<f32> = samples
                     .chunks(shown.channels())
-                    .flat_map(|p| tables.iter().map(|t| t.numbers[usize::from(p[t.source.min(p.len() - 1)])]))
+                    .flat_map(|p| tables.iter().map(|t| t.values[usize::from(p[t.source.min(p.len() - 1)])]))
                     .collect();
                 assert_eq!(apply(&text, &image, 3), looked_up, "{text}");
             }

@@ -22,7 +22,7 @@ pub(crate) struct GoldenCommand {
     /// Seed of an input of pseudo-random codes (may be repeated); absent, and without `--data`: 1
     #[arg(long, value_name = "N")]
     seed: Vec<u64>,
-    /// Image that is an input, or a folder of such
+    /// Image that is an input, or a folder of them
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
     /// File to write; beside it, the bytes of inputs, layers and outputs, and float outputs, as `FILE.safetensors`
@@ -37,8 +37,8 @@ pub(crate) struct GoldenCommand {
     /// Compare what a device printed (standard input) with this file; builds nothing
     #[arg(long, value_name = "FILE", conflicts_with_all = ["check", "dump", "out", "seed", "data"])]
     log: Option<PathBuf>,
-    /// Write the raw codes of one layer (by its index) of the first case to `--out`
-    #[arg(long, value_name = "INDEX", requires = "out")]
+    /// Write the raw codes of one layer (its index or name) of the first case to `--out`
+    #[arg(long, value_name = "LAYER", requires = "out")]
     dump: Option<String>,
     /// Print JSON
     #[arg(long)]

@@ -25,22 +25,22 @@
 //! stack = "8K"
 //! ```
 //!
-//! * `size`: numbers of bytes, also as `"512K"`.
+//! * `size`: byte sizes, also as `"512K"`.
 //! * `link`: the `memory.x` of a board.
 //! * `usage`: what a program takes of each memory, and whether it fits.
-//! * `live`: the step that needs the most memory.
+//! * `peak_memory`: the step that needs the most memory.
 //! * `elf`: the same figures of a linked file.
 //!
 //! `docs/adding-a-board.md` describes every key.
 
 mod elf;
 mod link;
-mod live;
+mod peak_memory;
 mod size;
 mod usage;
 
 pub use elf::elf_usage;
-pub use live::{Alive, Peak, peak};
+pub use peak_memory::{LiveTensor, PeakMemory, peak_memory};
 pub use size::Size;
 pub use usage::{MemoryUse, Part, Usage, check, usage};
 

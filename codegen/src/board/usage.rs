@@ -1,6 +1,6 @@
 //! What a program takes of a board's memories, and the error where that is too much.
 
-use super::{Board, Kind, peak};
+use super::{Board, Kind, peak_memory};
 use crate::{Error, Result, program::Program};
 use serde::Serialize;
 use std::{cmp::Reverse, collections::BTreeMap};
@@ -120,14 +120,14 @@ pub fn check(program: &Program, board: &Board, table_bytes: usize) -> Result<()>
         if holds("weights") {
             text += &format!("\n    heaviest layers: {}", heaviest(program).join(", "));
         }
-        if let Some(peak) = peak(program).filter(|_| holds("arena")) {
-            let alive: Vec<String> = peak.alive.iter().map(|a| format!("{} {}", a.name, a.bytes)).collect();
+        if let Some(peak) = peak_memory(program).filter(|_| holds("arena")) {
+            let live: Vec<String> = peak.live.iter().map(|a| format!("{} {}", a.name, a.bytes)).collect();
             text += &format!(
-                "\n    most is alive at layer `{}` ({}), {} bytes: {}",
+                "\n    peak at layer `{}` ({}), {} bytes live: {}",
                 peak.layer,
                 peak.kind,
                 peak.bytes(),
-                alive.join(", ")
+                live.join(", ")
             );
         }
     }

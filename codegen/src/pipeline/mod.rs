@@ -224,8 +224,7 @@ impl Build {
         if self.task == Task::Generation {
             return plain;
         }
-        let input_table =
-            tables.map(|t| t.iter().map(|plane| plane.numbers.map(|x| q.quantize(x))).collect());
+        let input_table = tables.map(|t| t.iter().map(|plane| plane.values.map(|x| q.quantize(x))).collect());
         EmitOptions { input_table, ..plain }
     }
 

@@ -3,7 +3,8 @@
 //! Long because every key has a method with an example that is run; there is nothing else in it.
 
 use super::{
-    Calibrate, Format, Head, Input, Numbers, Output, Range, RangeOverride, Recipe, Rounding, Target,
+    Calibrate, Format, Head, Input, NumberFormat, Output, RangeChoice, RangeOverride, Recipe, Rounding,
+    Target,
 };
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -298,23 +299,23 @@ impl Recipe {
     /// How the ranges of the activations are chosen.
     ///
     /// ```
-    /// use niello_codegen::recipe::{Range, Recipe};
+    /// use niello_codegen::recipe::{RangeChoice, Recipe};
     ///
-    /// let recipe = Recipe::new("anam_net").range(Range::Mse);
-    /// assert_eq!(recipe.calibrate.range, Range::Mse);
+    /// let recipe = Recipe::new("anam_net").range(RangeChoice::Mse);
+    /// assert_eq!(recipe.calibrate.range, RangeChoice::Mse);
     /// ```
     #[must_use]
-    pub fn range(mut self, range: Range) -> Self {
+    pub fn range(mut self, range: RangeChoice) -> Self {
         self.calibrate.range = range;
         self
     }
 
-    /// The percentile of [`Range::Percentile`] and [`Range::Auto`]; above 50, up to 100.
+    /// The percentile of [`RangeChoice::Percentile`] and [`RangeChoice::Auto`]; above 50, up to 100.
     ///
     /// ```
-    /// use niello_codegen::recipe::{Range, Recipe};
+    /// use niello_codegen::recipe::{RangeChoice, Recipe};
     ///
-    /// Recipe::new("anam_net").range(Range::Percentile).percentile(99.9).validate().unwrap();
+    /// Recipe::new("anam_net").range(RangeChoice::Percentile).percentile(99.9).validate().unwrap();
     /// ```
     #[must_use]
     pub fn percentile(mut self, percentile: f64) -> Self {
@@ -367,13 +368,13 @@ impl Recipe {
     /// The number format.
     ///
     /// ```
-    /// use niello_codegen::recipe::{Numbers, Recipe};
+    /// use niello_codegen::recipe::{NumberFormat, Recipe};
     ///
-    /// let recipe = Recipe::new("anam_net").numbers(Numbers::Int8);
+    /// let recipe = Recipe::new("anam_net").numbers(NumberFormat::Int8);
     /// assert_eq!(recipe.format.numbers.name(), "int8");
     /// ```
     #[must_use]
-    pub fn numbers(mut self, numbers: Numbers) -> Self {
+    pub fn numbers(mut self, numbers: NumberFormat) -> Self {
         self.format.numbers = numbers;
         self
     }

@@ -1,6 +1,6 @@
 //! `[calibrate]`: on what, and by which rule, the ranges of activations are found.
 
-use super::{Range, Recipe, ranges};
+use super::{RangeChoice, Recipe, ranges};
 use crate::{Error, Result};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::{
@@ -19,7 +19,7 @@ pub struct Calibrate {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lock: Option<PathBuf>,
     /// How the range of an activation is chosen.
-    pub range: Range,
+    pub range: RangeChoice,
     /// Percentile of `range = "percentile"`, and of the candidates of `auto`.
     pub percentile: f64,
     /// Whether biases are corrected for the mean error that rounded weights cause.
@@ -28,7 +28,13 @@ pub struct Calibrate {
 
 impl Default for Calibrate {
     fn default() -> Self {
-        Self { images: None, lock: None, range: Range::default(), percentile: 99.99, bias_correction: true }
+        Self {
+            images: None,
+            lock: None,
+            range: RangeChoice::default(),
+            percentile: 99.99,
+            bias_correction: true,
+        }
     }
 }
 

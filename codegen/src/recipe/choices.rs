@@ -64,7 +64,7 @@ choices! {
 
 choices! {
     /// A number format.
-    Numbers, "number format" {
+    NumberFormat, "number format" {
         /// 8-bit integers: activations per tensor with zero point, weights per channel without.
         #[default]
         Int8 = "int8",
@@ -79,7 +79,7 @@ choices! {
     }
 }
 
-impl Numbers {
+impl NumberFormat {
     /// How layers compute, if it is in floating point.
     pub fn mode(self) -> Option<Mode> {
         match self {
@@ -105,7 +105,7 @@ choices! {
 
 choices! {
     /// How the range of an activation is chosen.
-    Range, "range" {
+    RangeChoice, "range" {
         /// Per tensor, the one of the others that causes the least error.
         #[default]
         Auto = "auto",

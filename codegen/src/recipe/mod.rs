@@ -27,7 +27,7 @@ mod ranges;
 mod read;
 
 pub use calibrate::{Calibrate, CalibrationSet, Images};
-pub use choices::{Head, Numbers, Range, Rounding};
+pub use choices::{Head, NumberFormat, RangeChoice, Rounding};
 pub use input::Input;
 pub use ranges::RangeOverride;
 
@@ -102,7 +102,7 @@ pub struct Output {
 #[serde(deny_unknown_fields, default)]
 pub struct Format {
     /// The number format.
-    pub numbers: Numbers,
+    pub numbers: NumberFormat,
     /// The rounding of requantisation.
     pub rounding: Rounding,
     /// Layers that compute in half precision in memory, single precision in between.
@@ -157,7 +157,7 @@ impl Format {
     fn only_for_integers(&self) -> Option<&'static str> {
         let lists = [("int16", &self.int16), ("int16-weights", &self.int16_weights)];
         let named = lists.iter().find(|(_, layers)| !layers.is_empty()).map(|(key, _)| *key);
-        named.or(self.min_sqnr_db.map(|_| "min-sqnr-db")).filter(|_| self.numbers != Numbers::Int8)
+        named.or(self.min_sqnr_db.map(|_| "min-sqnr-db")).filter(|_| self.numbers != NumberFormat::Int8)
     }
 }
 
@@ -328,8 +328,8 @@ impl Recipe {
             let numbers = self.format.numbers;
             return Some(format!("`format.{key}` is for networks in int8, `format.numbers` is `{numbers}`"));
         }
-        if let Some(threads) = self.target.threads.filter(|n| !(1..=MOST_THREADS).contains(n)) {
-            return Some(format!("`target.threads` is {threads}, expected 1 to {MOST_THREADS}"));
+        if let Some(threads) = self.target.threads.filter(|n| !(1..=MAX_THREADS).contains(n)) {
+            return Some(format!("`target.threads` is {threads}, expected 1 to {MAX_THREADS}"));
         }
         if self.target.tuning.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
             return Some("`target.tuning` is empty, expected a file".into());
@@ -341,8 +341,8 @@ impl Recipe {
     }
 }
 
-/// More than a layer has rows to share out.
-const MOST_THREADS: usize = 64;
+/// The largest number of threads; more than a layer has rows.
+const MAX_THREADS: usize = 64;
 
 /// Whether linkers take it as the name of a section.
 fn is_section(name: &str) -> bool {

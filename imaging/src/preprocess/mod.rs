@@ -5,26 +5,26 @@
 //! 2. polarity;
 //! 3. colour: gray, or three planes;
 //! 4. resize and crop to the network's size;
-//! 5. numbers: each 8-bit sample becomes what the network was trained on.
+//! 5. normalization: each 8-bit sample becomes the real number that the network was trained on.
 //!
 //! Stage 5 of most pre-processings is a function of one 8-bit sample: [`Preprocess::table`].
 
-mod numbers;
+mod normalization;
 mod parse;
 mod resize_mode;
 mod table;
 mod window;
 
-pub use numbers::Numbers;
+pub use normalization::Normalization;
 pub use resize_mode::ResizeMode;
 pub use table::PlaneTable;
 pub use window::Window;
 
 use crate::{Error, Image, Result, Samples};
 
-/// What is done to an image before a network sees it.
+/// The pre-processing of an image before a network reads it.
 ///
-/// Written as text: the name of the numbers with its arguments, then options.
+/// Written as text: the name of a normalization with its arguments, then options.
 ///
 /// ```
 /// use niello_imaging::{Image, Preprocess, Samples};
@@ -38,9 +38,9 @@ use crate::{Error, Image, Result, Samples};
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Preprocess {
-    /// What the network's input numbers are.
-    pub numbers: Numbers,
-    /// How the image is brought to the network's size; `None` is the usual way of [`Preprocess::numbers`].
+    /// How samples become the network's real inputs.
+    pub normalization: Normalization,
+    /// How the image is brought to the network's size; `None` is the usual way of [`Preprocess::normalization`].
     pub resize: Option<ResizeMode>,
     /// Whether colour is kept.
     pub colour: Colour,
@@ -70,9 +70,15 @@ pub enum Polarity {
     Inverted,
 }
 
-impl From<Numbers> for Preprocess {
-    fn from(numbers: Numbers) -> Self {
-        Self { numbers, resize: None, colour: Colour::default(), polarity: Polarity::default(), window: None }
+impl From<Normalization> for Preprocess {
+    fn from(normalization: Normalization) -> Self {
+        Self {
+            normalization,
+            resize: None,
+            colour: Colour::default(),
+            polarity: Polarity::default(),
+            window: None,
+        }
     }
 }
 
@@ -88,7 +94,7 @@ impl Preprocess {
         let stored = self.polarise(stored).map_err(problem)?;
         let planes = self.colours(stored, channels).map_err(problem)?;
         let fitted = self.fit(&planes, size).map_err(problem)?;
-        self.numbers.numbers(fitted, planes.channels(), channels).map_err(problem)
+        self.normalization.normalize(fitted, planes.channels(), channels).map_err(problem)
     }
 
     /// The image as the network sees it, in gray, `[size[0], size[1]]`: the ground of an overlay. Real values that
@@ -98,12 +104,12 @@ impl Preprocess {
     /// If the image cannot be brought to `size`.
     pub fn view(&self, image: &Image, size: [usize; 2]) -> Result<Vec<u8>> {
         let problem = |message| Error::file(image.name(), message);
-        let (numbers, window) = match &self.numbers {
-            same @ (Numbers::MinMax | Numbers::Window(_)) => (same.clone(), self.window),
-            _ => (Numbers::Unit, Some(self.window.unwrap_or(Window::LUNG))),
+        let (normalization, window) = match &self.normalization {
+            same @ (Normalization::MinMax | Normalization::Window(_)) => (same.clone(), self.window),
+            _ => (Normalization::Unit, Some(self.window.unwrap_or(Window::LUNG))),
         };
-        let resize = Some(self.resize.unwrap_or_else(|| self.numbers.usual_resize()));
-        let shown = Preprocess { numbers, window, resize, ..self.clone() };
+        let resize = Some(self.resize.unwrap_or_else(|| self.normalization.usual_resize()));
+        let shown = Preprocess { normalization, window, resize, ..self.clone() };
         let gray = shown.intensities(&image.to_gray()).and_then(|p| shown.polarise(p)).map_err(problem)?;
         match shown.fit(&gray, size).map_err(problem)? {
             Samples::U8(v) => Ok(v),
@@ -117,7 +123,7 @@ impl Preprocess {
             (Samples::Real(v), Some(window)) => Samples::U8(window.apply(v)),
             (same, _) => same.clone(),
         };
-        Ok(image.with_samples(self.numbers.intensities(samples)?))
+        Ok(image.with_samples(self.normalization.intensities(samples)?))
     }
 
     /// Stage 2.
@@ -151,7 +157,7 @@ impl Preprocess {
 
     /// Stage 4.
     fn fit(&self, image: &Image, size: [usize; 2]) -> Result<Samples, String> {
-        let mode = self.resize.unwrap_or_else(|| self.numbers.usual_resize());
+        let mode = self.resize.unwrap_or_else(|| self.normalization.usual_resize());
         let shape = [image.height(), image.width(), image.channels()];
         Ok(match image.samples() {
             Samples::U8(v) => Samples::U8(mode.apply(v, shape, size)?),

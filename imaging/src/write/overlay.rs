@@ -24,7 +24,7 @@ pub fn write_overlay_png(
     write_atomic(path, &encode_png(path, &blended(path, gray, labels, palette)?, [h, w, 3], None)?)
 }
 
-/// What stands below an overlay.
+/// The legend below an overlay.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Legend<'a> {
     /// Class names, in the order of the classes.
@@ -35,12 +35,12 @@ pub struct Legend<'a> {
     pub caption: Option<&'a str>,
 }
 
-/// Sides below this are enlarged by a whole factor, so that there is room for words.
-const LEGIBLE: usize = 256;
+/// The shortest side, in pixels, that has room for words. Smaller images are enlarged by a whole factor.
+const MIN_SIDE: usize = 256;
 /// Pixels of the image's width for each pixel of a letter.
 const WIDTH_PER_SCALE: usize = 256;
-/// At most so many classes have a line; the others are counted.
-const MOST_LINES: usize = 12;
+/// Classes that have a line at most; the others are counted.
+const MAX_LINES: usize = 12;
 const PANEL: [u8; 3] = [22, 24, 28];
 const TEXT: [u8; 3] = [232, 234, 238];
 const DIM: [u8; 3] = [150, 156, 166];
@@ -66,9 +66,9 @@ pub fn write_legend_png(
     if h.checked_mul(w) != Some(gray.len()) || gray.is_empty() {
         return Err(Error::file(path, format!("an image of {h}x{w} cannot have {} pixels", gray.len())));
     }
-    let zoom = LEGIBLE.div_ceil(h.min(w)).max(1);
+    let zoom = MIN_SIDE.div_ceil(h.min(w)).max(1);
     let (tall, wide) = (h * zoom, w * zoom);
-    let scale = (wide.min(tall.max(LEGIBLE)) / WIDTH_PER_SCALE).clamp(1, 8);
+    let scale = (wide.min(tall.max(MIN_SIDE)) / WIDTH_PER_SCALE).clamp(1, 8);
     let (lines, more) = legend.lines(labels);
     let (letter, line, margin) = (SIDE * scale, 14 * scale, 8 * scale);
     let last = match (more, legend.caption) {
@@ -111,11 +111,11 @@ impl Legend<'_> {
     /// Classes that have a line, and how many have none.
     fn lines(&self, labels: &[u8]) -> (Vec<usize>, usize) {
         let mut lines: Vec<usize> = (0..self.names.len()).collect();
-        if lines.len() > MOST_LINES {
+        if lines.len() > MAX_LINES {
             let counts = crate::metrics::class_counts(labels, self.names.len());
             lines.retain(|class| counts[*class] > 0);
             lines.sort_by_key(|class| std::cmp::Reverse(counts[*class]));
-            lines.truncate(MOST_LINES);
+            lines.truncate(MAX_LINES);
         }
         let more = self.names.len() - lines.len();
         (lines, more)

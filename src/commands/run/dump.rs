@@ -4,7 +4,7 @@ use crate::output::{NewFolder, check_folder, check_writable, writing};
 use clap::{Args, ValueEnum};
 use niello_codegen::{
     Error, Result, Tensor, ValueId,
-    maps::{coded_maps, float_maps},
+    intermediates::{coded_intermediates, float_intermediates},
     pipeline::Build,
 };
 use niello_imaging::{GridScale, NpyData, write_grid_png, write_npy};
@@ -75,11 +75,11 @@ impl Dump {
         let maps = if wanted.is_empty() {
             vec![]
         } else if float {
-            float_maps(&build.quantized.graph, inputs, wanted)?
+            float_intermediates(&build.quantized.graph, inputs, wanted)?
         } else {
             let target = build.program.target.clone();
             build.retarget_apart(&target)?;
-            coded_maps(&build.program, inputs, wanted)?
+            coded_intermediates(&build.program, inputs, wanted)?
         };
         if self.layers.is_empty() {
             return Ok(vec![]);

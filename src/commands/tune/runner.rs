@@ -25,10 +25,10 @@ use std::{
 /// Measures programs.
 pub(super) struct Runner {
     rounds: usize,
-    place: Place,
+    device: Device,
 }
 
-enum Place {
+enum Device {
     Here(Isa),
     Command(Box<Shell>),
 }
@@ -67,7 +67,7 @@ impl Runner {
                 target.name, own.name
             )));
         }
-        Ok(Self { rounds, place: Place::Here(Isa::detect()) })
+        Ok(Self { rounds, device: Device::Here(Isa::detect()) })
     }
 
     /// A command for the shell.
@@ -103,14 +103,14 @@ impl Runner {
             emit: build.emit_options(),
             recipe,
         };
-        Ok(Self { rounds, place: Place::Command(Box::new(shell)) })
+        Ok(Self { rounds, device: Device::Command(Box::new(shell)) })
     }
 
     /// What costs are counted in, where that is known.
     pub(super) fn unit(&self) -> Option<String> {
-        match &self.place {
-            Place::Here(_) => Some("ns".into()),
-            Place::Command(shell) => shell.unit.clone(),
+        match &self.device {
+            Device::Here(_) => Some("ns".into()),
+            Device::Command(shell) => shell.unit.clone(),
         }
     }
 
@@ -120,21 +120,21 @@ impl Runner {
     /// A command that fails, or prints no costs or such of other layers.
     pub(super) fn measure(&self, programs: &[&Program]) -> Result<Vec<Costs>> {
         let step = Step::new("measuring", (programs.len() * self.rounds) as u64);
-        match &self.place {
-            Place::Here(isa) => alternate(programs, *isa, self.rounds, || step.advance()),
-            Place::Command(shell) => shell.measure(programs, self.rounds, &step),
+        match &self.device {
+            Device::Here(isa) => alternate(programs, *isa, self.rounds, || step.advance()),
+            Device::Command(shell) => shell.measure(programs, self.rounds, &step),
         }
     }
 }
 
 impl fmt::Display for Runner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.place {
-            Place::Here(isa) => {
+        match &self.device {
+            Device::Here(isa) => {
                 let n = threads::count();
                 write!(f, "this machine, {}, {n} thread{}", isa.name(), if n == 1 { "" } else { "s" })
             }
-            Place::Command(shell) => f.write_str(&shell.command),
+            Device::Command(shell) => f.write_str(&shell.command),
         }
     }
 }

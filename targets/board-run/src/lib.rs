@@ -38,7 +38,7 @@ macro_rules! firmware {
             let mut done = 2;
             loop {
                 STATE.store(done, Ordering::Relaxed);
-                // A sensor's samples go here: see `niello::numbers::apply_table`.
+                // A sensor's samples go here: see `niello::quantize::apply_table`.
                 MODEL.infer(black_box(INPUT), OUTPUT);
                 black_box(&*OUTPUT);
                 done = done.wrapping_add(1).max(2);

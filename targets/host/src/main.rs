@@ -6,7 +6,7 @@ mod score;
 
 use lexopt::prelude::*;
 use model::{AnamNet, INPUT_LEN, OUTPUT_LEN};
-use niello::{Model, TakeOnce};
+use niello::{Model, StaticCell};
 use niello_assets::CT_SLICES;
 use niello_imaging::{Image, Legend, Palette, Preprocess, Samples, metrics, write_legend_png};
 use score::{Answer, Scores};
@@ -20,7 +20,7 @@ mod model {
 }
 
 /// The model with its arena lies in `.bss`; nothing is allocated for it.
-static MODEL: TakeOnce<AnamNet> = TakeOnce::new(AnamNet::new());
+static MODEL: StaticCell<AnamNet> = StaticCell::new(AnamNet::new());
 
 const HELP: &str = "\
 Segments a lung-CT slice with Anam-Net in int8.

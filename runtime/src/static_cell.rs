@@ -8,22 +8,22 @@ use core::{
 /// A static that is handed out once, for exclusive use.
 ///
 /// ```
-/// use niello::TakeOnce;
-/// static BUFFER: TakeOnce<[i8; 4]> = TakeOnce::new([0; 4]);
+/// use niello::StaticCell;
+/// static BUFFER: StaticCell<[i8; 4]> = StaticCell::new([0; 4]);
 /// let buffer = BUFFER.take().unwrap();
 /// buffer[0] = 1;
 /// assert!(BUFFER.take().is_none());
 /// ```
-pub struct TakeOnce<T> {
+pub struct StaticCell<T> {
     taken: AtomicBool,
     value: UnsafeCell<T>,
 }
 
 // SAFETY: the value is reachable only through the one exclusive reference that `take` gives out; handing that to another
 // thread is what `T: Send` allows.
-unsafe impl<T: Send> Sync for TakeOnce<T> {}
+unsafe impl<T: Send> Sync for StaticCell<T> {}
 
-impl<T> TakeOnce<T> {
+impl<T> StaticCell<T> {
     /// Not taken yet.
     pub const fn new(value: T) -> Self {
         Self { taken: AtomicBool::new(false), value: UnsafeCell::new(value) }
