@@ -1,4 +1,4 @@
-//! What to build: a recipe, or the same by flags.
+//! The build: a recipe, or the same by flags.
 
 use crate::{
     overrides::{self, Override},
@@ -35,7 +35,7 @@ pub(crate) struct ModelArgs {
     /// The network's base number of channels, where it has one (Anam-Net: 64)
     #[arg(long, value_name = "N")]
     width: Option<usize>,
-    /// Class names in the order of the outputs, comma-separated; or only their number: then the network's own names,
+    /// Class names in the order of the outputs, comma-separated; or only their count: then the network's own names,
     /// where it has as many
     #[arg(long, value_name = "N|A,B,..")]
     classes: Option<String>,
@@ -83,7 +83,7 @@ pub(crate) struct ModelArgs {
     /// Another rule for one layer, or its range: LAYER=minmax, LAYER=percentile:99.9, LAYER=MIN,MAX (may be repeated)
     #[arg(long = "override", value_name = "LAYER=RANGE", value_parser = overrides::parse)]
     overrides: Vec<Override>,
-    /// What is computed from the last layer: logits, argmax, softmax, sigmoid
+    /// Operator behind the last layer: logits, argmax, softmax, sigmoid
     #[arg(long, value_name = "HEAD")]
     head: Option<Head>,
     /// Makes the class-activation map of all classes another output
@@ -113,7 +113,7 @@ pub(crate) struct ModelArgs {
     /// Layer whose weights have 16 bits (may be repeated)
     #[arg(long, value_name = "LAYER")]
     int16_weights: Vec<String>,
-    /// Decibels that the output's signal must be above the noise of quantisation on the calibration set: layers get 16 bits until it is
+    /// SQNR that the output must reach on the calibration set, in decibels: layers get 16 bits until it does
     #[arg(long, value_name = "DB")]
     min_sqnr_db: Option<f64>,
     #[arg(long, value_name = "NAME", help = target_help())]
@@ -147,7 +147,7 @@ fn size(text: &str) -> Result<[usize; 2], String> {
     let parse = |t: &str| t.parse::<usize>().ok().filter(|n| *n > 0);
     text.split_once(['x', 'X'])
         .and_then(|(h, w)| Some([parse(h)?, parse(w)?]))
-        .ok_or_else(|| format!("`{text}` is no size, expected e.g. 224x224"))
+        .ok_or_else(|| format!("`{text}` is not a size, expected e.g. 224x224"))
 }
 
 impl ModelArgs {
@@ -189,7 +189,7 @@ impl ModelArgs {
         input.size = self.input.or(input.size);
         input.channels = self.channels.or(input.channels);
         if self.preprocess.is_some() {
-            // The text says everything: options of the recipe's own pre-processing do not outlive it.
+            // The text replaces the recipe's pre-processing with all of its options.
             let (size, channels) = (input.size, input.channels);
             *input = Input { size, channels, preprocess: self.preprocess.clone(), ..Input::default() };
         }
@@ -238,7 +238,7 @@ impl ModelArgs {
     }
 }
 
-/// A recipe's file by its place, and flags: for commands that read nothing else by its place.
+/// A recipe's file by position, and flags: for commands with no other positional argument.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct BuildArgs {
     /// Recipe file, the same as `--recipe`

@@ -38,7 +38,7 @@ struct Cli {
 }
 
 impl Cli {
-    /// What clap does not see where one flag stands before the command and one behind it.
+    /// Checks conflicts that clap does not see between a flag before the command and one behind it.
     fn checked(self) -> Result<Self, clap::Error> {
         if self.quiet && self.verbose {
             let message = "the argument '--quiet' cannot be used with '--verbose'";
@@ -76,7 +76,11 @@ fn unknown_words(error: &clap::Error) -> ! {
     if error.use_stderr() && std::env::args_os().any(|word| word == "--json") {
         let text = error.to_string();
         let (text, _) = text.split_once("\n\nUsage:").unwrap_or((&text, ""));
-        report(text.trim_start_matches("error: ").trim(), Some("`--help` shows what there is"), true);
+        report(
+            text.trim_start_matches("error: ").trim(),
+            Some("`--help` lists the commands and flags"),
+            true,
+        );
         std::process::exit(error.exit_code());
     }
     error.exit()

@@ -2,7 +2,7 @@
 
 use niello_codegen::recipe::RangeOverride;
 
-/// What follows `--override`.
+/// The value of `--override`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Override {
     pub(crate) layer: String,

@@ -239,9 +239,9 @@ fn words_that_the_command_line_does_not_know() {
     assert_errors(
         2,
         &[
-            ("report --model anam_net --input 0x0".into(), &["`0x0` is no size, expected e.g. 224x224"]),
-            ("report --model anam_net --input 32".into(), &["`32` is no size"]),
-            ("report --model anam_net --input 99999999999999999999x1".into(), &["is no size"]),
+            ("report --model anam_net --input 0x0".into(), &["`0x0` is not a size, expected e.g. 224x224"]),
+            ("report --model anam_net --input 32".into(), &["`32` is not a size"]),
+            ("report --model anam_net --input 99999999999999999999x1".into(), &["is not a size"]),
             (
                 format!("report {CNN} --format f8"),
                 &["no number format `f8`; there are: int8, f16, f16-native, f16-winograd, f32"],
@@ -281,7 +281,7 @@ fn layers_classes_and_images_that_a_network_does_not_have() {
                 &["anam_net: no class-activation map: it needs one score"],
             ),
             ("verify --model anam_net --input 32x32".into(), &["anam_net reads images: give `--data`"]),
-            ("run --model anam_net --input 32x32".into(), &["anam_net reads an image: say which"]),
+            ("run --model anam_net --input 32x32".into(), &["anam_net reads an image: name one"]),
             (run(seeded, "--cam dgo"), &["no class `dgo`; known: cat, dog"]),
             (run(seeded, "--cam 2"), &["no class `2`; known: cat, dog"]),
             (run(seeded, "--overlay x.png"), &["classifies whole images", "--cam"]),

@@ -241,7 +241,7 @@ fn bytes_beside_a_golden_file_read_back() {
 #[test]
 fn a_log_is_compared_layer_by_layer() {
     let golden = golden("anam_net_tiny", "single");
-    // What a device prints is what a golden file says, without rows.
+    // A device prints the lines of a golden file, without rows.
     let text = golden.to_string();
     let log: String = text.lines().filter(|l| !l.starts_with("rows")).map(|l| format!("{l}\n")).collect();
     assert_eq!(golden.check_log(&log).expect("complete"), None);

@@ -94,7 +94,7 @@ fn a_generator_makes_an_image() {
     for (words, expected) in [
         (format!("run {net} --class Flu"), "no class `Flu`; known: Normal, Pneumonia, COVID"),
         (format!("run {net} --labels l.png"), "there is no label map"),
-        ("run --model w251_baseline_cnn --seeded".into(), "reads an image: say which"),
+        ("run --model w251_baseline_cnn --seeded".into(), "reads an image: name one"),
         ("run --model w251_baseline_cnn --seeded p.png --image x.png".into(), "are for generators"),
     ] {
         let output = room.niello(&words);
@@ -400,9 +400,9 @@ fn run_gives_the_probability_of_each_class() {
         assert!((sum - 1.0).abs() < 1e-5, "{sum}");
         let best = json["class"].as_str().unwrap();
         assert!(classes.iter().all(|c| number(&json["classes"], best) >= number(&json["classes"], c)));
-        assert_eq!(json["numbers"], "int8");
+        assert_eq!(json["format"], "int8");
         let float = room.json(&format!("run {CNN} {image} --float --json"));
-        assert_eq!((&float["numbers"], &float["class"]), (&"f32".into(), &json["class"]));
+        assert_eq!((&float["format"], &float["class"]), (&"f32".into(), &json["class"]));
         // An arg-max has no probabilities: it is sure.
         let arg_max = room.json(&format!("run {CNN} {image} --head argmax --json"));
         assert_eq!(arg_max["class"], json["class"]);

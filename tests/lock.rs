@@ -7,7 +7,7 @@ use niello_models::Registry;
 use std::{fs, path::Path, time::Instant};
 use support::Room;
 
-/// What a recipe with a lock makes, and where its ranges come from.
+/// The build of a recipe with a lock, and the source of its ranges.
 fn compiled(room: &Room, recipe: &str) -> (String, Vec<u8>, String) {
     let recipe = Recipe::from_file(room.path(recipe)).unwrap();
     let build = build(&recipe, &Registry, |_| {}).unwrap();

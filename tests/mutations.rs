@@ -48,7 +48,7 @@ impl Device {
         let members = "[workspace]\nmembers = [\"kernels\", \"runtime\", \"model\"]\nresolver = \"3\"\n\n";
         let package = "[package]\nname = \"device\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[dependencies]\nniello \
                        = { path = \"runtime\" }\nanam-net = { path = \"model\" }\n\n";
-        // What an optimiser makes of the kernels is for other tests, and here they are compiled three times.
+        // Optimised kernels are for other tests, and here they are compiled three times.
         let profile = "\n[profile.release]\nopt-level = 0\n";
         fs::write(device.path("Cargo.toml"), format!("{package}{members}{shared}{profile}"))
             .expect("writable");

@@ -25,7 +25,7 @@ use std::{
 };
 use support::{Room, shared, sweep};
 
-/// What the program answers, as real values.
+/// The program's answer, as real values.
 fn coded(build: &Build, image: &Image) -> Tensor<f32> {
     let program = &build.program;
     let codes = program.tensor(program.inputs[0]).quantize(&build.input(image).unwrap().data);

@@ -32,7 +32,7 @@ RIVALS = dict(
 IN_A_ROW = dict(squeezenet1_0=5, anam_net=1)
 # Threads of the engine before may still be waiting for work, actively, for a while.
 PAUSE_SECONDS = 0.05
-# What an answer must have in common with that of the float network to be one.
+# The least agreement with the float network's answer.
 EQUAL_CLASSES = 0.99
 
 

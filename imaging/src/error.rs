@@ -1,4 +1,4 @@
-//! What can go wrong with images. Every error names the file, what was expected and what was found.
+//! Errors about images. Each names the file, what was expected and what was found.
 
 use std::path::{Path, PathBuf};
 
@@ -16,15 +16,15 @@ pub enum Error {
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// A file's contents are not what they should be.
+    /// A file's contents are wrong.
     #[error("{}: {message}", path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// What was expected, and found.
+        /// Expected and found.
         message: String,
     },
     /// A pre-processing text or an argument that makes no sense.

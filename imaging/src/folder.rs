@@ -7,12 +7,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What lies in a folder.
+/// The contents of a folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Folder {
     /// Images, sorted by path.
     pub images: Vec<PathBuf>,
-    /// DICOM files that hold no image, sorted by path, and what each is ("a DICOMDIR, …").
+    /// DICOM files that hold no image, sorted by path, with a description of each ("a DICOMDIR, …").
     pub skipped: Vec<(PathBuf, &'static str)>,
 }
 
@@ -25,8 +25,8 @@ pub fn list_images(dir: impl AsRef<Path>, recursive: bool) -> Result<Vec<PathBuf
 }
 
 /// Images of a folder: names that end in `.png`, `.jpg`, `.jpeg`, `.npy`, `.dcm`, `.dicom`, `.ima` (any case), and DICOM
-/// files of any other name. Hidden files are left out. `recursive` also looks into its folders. What stands beside the images
-/// on a CD (a DICOMDIR, a structured report) is passed over, and listed.
+/// files of any other name. Hidden files are left out. `recursive` also looks into its folders. Other files
+/// of a CD (a DICOMDIR, a structured report) are skipped, and listed.
 ///
 /// # Errors
 /// If the folder cannot be read, or holds no image.
@@ -76,7 +76,7 @@ enum Kind {
 }
 
 fn kind(path: &Path) -> Kind {
-    // The head of an image; of what takes more, only reading it all could tell.
+    // Enough for the header of an image; a longer one is found only by reading all of it.
     const HEAD: u64 = 1 << 16;
     let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
     let named = matches!(extension.as_str(), "png" | "jpg" | "jpeg" | "npy" | "dcm" | "dicom" | "ima");

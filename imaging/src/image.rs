@@ -3,7 +3,7 @@
 use crate::{Error, Result, colour};
 use std::path::{Path, PathBuf};
 
-/// The largest image that is read: `h * w * c` samples (64 Mi). A header that claims more is refused before any
+/// The largest image that is read: `h * w * c` samples (64 Mi). A header that claims more is rejected before any
 /// memory is taken.
 pub const MAX_SAMPLES: usize = 1 << 26;
 
@@ -17,12 +17,12 @@ pub struct Image {
     samples: Samples,
 }
 
-/// What an image's samples are.
+/// The samples of an image.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Samples {
     /// Intensities, 0 black to 255 white; one channel or RGB.
     U8(Vec<u8>),
-    /// Real values: Hounsfield units from a CT, or whatever an NPY file holds. Never NaN or infinite.
+    /// Real values: Hounsfield units from a CT, or the values of an NPY file. Never NaN or infinite.
     Real(Vec<f32>),
 }
 
@@ -36,7 +36,7 @@ impl Samples {
 }
 
 impl Image {
-    /// An image from its samples. `name` is what errors call it, the file's path as a rule.
+    /// An image from its samples. `name` is its name in errors, usually the file's path.
     ///
     /// # Errors
     /// If a side is zero, if the number of samples is not `h * w * c` or passes [`MAX_SAMPLES`], if an 8-bit image
@@ -68,7 +68,7 @@ impl Image {
         Ok(Self { name, h, w, c, samples })
     }
 
-    /// What errors call it.
+    /// Its name in errors.
     pub fn name(&self) -> &Path {
         &self.name
     }
@@ -105,14 +105,14 @@ impl Image {
         Image { name: self.name.clone(), c: 1, samples, ..*self }
     }
 
-    /// The same image with other values, as many.
+    /// The same image with other samples.
     pub(crate) fn with_samples(&self, samples: Samples) -> Image {
         debug_assert_eq!(samples.len(), self.samples.len());
         Image { name: self.name.clone(), samples, ..*self }
     }
 }
 
-/// `64 (1x64x64 as height, width, channels)`, with what to do where the first axis may be the channels.
+/// `64 (1x64x64 as height, width, channels)`, with advice where the first axis may be the channels.
 pub(crate) fn channels([h, w, c]: [usize; 3]) -> String {
     let advice = if h < c {
         "; an array [C, H, W] is saved as numpy.moveaxis(a, 0, -1), [1, H, W] as a[0]"

@@ -216,7 +216,7 @@ fn dicom_functional_groups_hold_the_rescale_of_enhanced_files() {
     }
 }
 
-/// What counts is how the elements are written, as for pydicom.
+/// The encoding of the elements counts, as for pydicom.
 #[test]
 fn dicom_with_the_other_uncompressed_syntax_in_its_header_is_read() {
     for explicit in [true, false] {

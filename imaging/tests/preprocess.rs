@@ -1,4 +1,4 @@
-//! What each pre-processing makes of an image.
+//! The result of each pre-processing.
 
 mod common;
 

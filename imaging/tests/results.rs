@@ -1,4 +1,4 @@
-//! What is written can be read, and looks as promised.
+//! Written files can be read, and look as promised.
 
 mod common;
 

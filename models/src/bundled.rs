@@ -1,4 +1,4 @@
-//! What comes with the project (`niello-assets`, in `models/assets/`), as the code generator takes it.
+//! The bundled files (`niello-assets`, in `models/assets/`), as the code generator takes them.
 
 pub use niello_assets::*;
 

@@ -33,7 +33,7 @@ fn build_with(
     Registry.find(name).unwrap().build(&options, weights)
 }
 
-/// What a network puts out.
+/// The output of a network.
 #[derive(Clone, Copy)]
 enum Output {
     /// Classes of every pixel.

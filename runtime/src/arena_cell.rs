@@ -1,4 +1,4 @@
-//! An arena in a memory of the linker's choice. Only where the target can swap a flag atomically, as `StaticCell`.
+//! An arena in a memory of the linker's choice. Needs an atomic swap, as `StaticCell` does.
 
 use crate::Arena;
 use core::{
@@ -51,7 +51,7 @@ pub struct ArenaCell<const N: usize> {
 }
 
 impl<const N: usize> ArenaCell<N> {
-    /// Of `memory`, not taken yet.
+    /// A cell of `memory`, not taken yet.
     ///
     /// # Safety
     /// No other place refers to `memory`.

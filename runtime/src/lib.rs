@@ -1,16 +1,16 @@
-//! The runtime of generated models: what firmware calls.
+//! The runtime of generated models, which firmware calls.
 //!
 //! A generated crate holds its weights in one aligned static, its layers in statics of kernel parameters, and a model
 //! type that owns an arena. It depends on this crate and on `niello-kernels`, and on nothing else; nothing allocates,
 //! nothing panics.
 //!
-//! * [`Arena`], [`Aligned`]: memory; with the feature `canaries` an arena tells when it was written over. `StaticCell` hands out a model that lives in a `static` (where a flag can be swapped
+//! * [`Arena`], [`Aligned`]: memory; with the feature `canaries` an arena detects that it was written over. `StaticCell` hands out a model that lives in a `static` (where a flag can be swapped
 //!   atomically: not on Armv6-M).
 //! * [`Observer`]: sees each layer's result (profiling, bit-exact regression tests); costs nothing when unused.
 //! * [`self_test`]: known-answer test from a seed, checksums for answers.
 //! * [`weights`]: a check of all constants in small portions, for a task in the background.
 //! * `trace` (feature `defmt`): logs layers and the results of checks over defmt.
-//! * [`quantize`]: between real numbers and codes.
+//! * [`quantize`]: conversion between real numbers and elements of inputs and outputs.
 #![no_std]
 #[cfg(feature = "std")]
 extern crate std;

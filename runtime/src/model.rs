@@ -64,7 +64,7 @@ impl<const N: usize> Arena<N> {
         }
     }
 
-    /// Shared cells over the whole arena: what inferences begin with.
+    /// Shared cells over the whole arena, for inferences.
     pub fn cells(&mut self) -> &[Cell<i8>] {
         #[cfg(feature = "canaries")]
         if self.is_unused() {
@@ -73,7 +73,7 @@ impl<const N: usize> Arena<N> {
         Cell::from_mut(&mut self.bytes[..]).as_slice_of_cells()
     }
 
-    /// Writes the pattern around it anew: for an arena in memory that held anything before, or to go on after an error. Does nothing without
+    /// Writes the pattern around it anew: for an arena in memory with arbitrary contents, or to go on after an error. Does nothing without
     /// the feature `canaries`.
     pub fn arm(&mut self) {
         #[cfg(feature = "canaries")]
@@ -91,7 +91,7 @@ impl<const N: usize> Arena<N> {
         if !self.is_unused() {
             for (canaries, error) in [(&self.before, ArenaError::Before), (&self.behind, ArenaError::Behind)]
             {
-                // What the compiler saw being written is not what lies there now.
+                // The compiler must not assume the last value that it saw written.
                 if *core::hint::black_box(canaries) != CANARIES {
                     return Err(error);
                 }
@@ -113,7 +113,7 @@ impl<const N: usize> Default for Arena<N> {
     }
 }
 
-/// What every generated model can tell and do, for code that is generic over models.
+/// The common interface of generated models, for code that is generic over them.
 pub trait Model {
     /// The network's name.
     const NAME: &'static str;
@@ -127,7 +127,7 @@ pub trait Model {
     const OUTPUTS: &'static [TensorInfo];
     /// The layers, in order of execution.
     const LAYERS: &'static [LayerInfo];
-    /// Where it comes from and how its numbers are rounded.
+    /// Its origin and its rounding.
     const METADATA: Metadata;
 }
 
@@ -144,7 +144,7 @@ pub struct Metadata {
     pub target: &'static str,
     /// Class names, in channel order.
     pub classes: &'static [&'static str],
-    /// How the input is prepared, in a recipe's words.
+    /// The pre-processing of the input, in a recipe's words.
     pub preprocess: &'static str,
     /// Name and SHA-256 of every source file.
     pub sources: &'static [(&'static str, &'static str)],

@@ -1,4 +1,4 @@
-//! Exclusive use of a static. Only where the target can swap a flag atomically: not on Armv6-M (Cortex-M0).
+//! Exclusive use of a static. Needs an atomic swap, which Armv6-M (Cortex-M0) does not have.
 
 use core::{
     cell::UnsafeCell,
@@ -24,7 +24,7 @@ pub struct StaticCell<T> {
 unsafe impl<T: Send> Sync for StaticCell<T> {}
 
 impl<T> StaticCell<T> {
-    /// Not taken yet.
+    /// A cell of `value`, not taken yet.
     pub const fn new(value: T) -> Self {
         Self { taken: AtomicBool::new(false), value: UnsafeCell::new(value) }
     }

@@ -34,7 +34,7 @@ pub(crate) struct GoldenCommand {
     /// Run the program of `--target` against this file, on each instruction set of this machine
     #[arg(long, value_name = "FILE", conflicts_with = "dump")]
     check: Option<PathBuf>,
-    /// Compare what a device printed (standard input) with this file; builds nothing
+    /// Compare the output of a device (standard input) with this file; builds nothing
     #[arg(long, value_name = "FILE", conflicts_with_all = ["check", "dump", "out", "seed", "data"])]
     log: Option<PathBuf>,
     /// Write the raw codes of one layer (its index or name) of the first case to `--out`
@@ -166,11 +166,11 @@ impl GoldenCommand {
 fn read(path: &Path) -> Result<Golden> {
     let bytes = std::fs::read(path).map_err(Error::io("cannot read", path))?;
     let text = String::from_utf8(bytes)
-        .map_err(|_| Error::file(path, "expected a golden file, found bytes that are no text"))?;
+        .map_err(|_| Error::file(path, "expected a golden file, found bytes that are not text"))?;
     text.parse().map_err(|e: Error| Error::file(path, e.to_string()))
 }
 
-/// Where the bytes of a golden file lie.
+/// The path of the bytes of a golden file.
 fn beside(golden: &Path) -> PathBuf {
     let mut name = golden.as_os_str().to_owned();
     name.push(".safetensors");

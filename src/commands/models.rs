@@ -26,7 +26,7 @@ struct Entry {
     classes: Vec<&'static str>,
     parameters: usize,
     macs: u64,
-    /// How images become inputs; absent where none do.
+    /// The pre-processing of images; absent where there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     preprocess: Option<&'static str>,
     bundled_weights: bool,

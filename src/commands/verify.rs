@@ -48,14 +48,14 @@ struct Verified {
     #[serde(skip_serializing_if = "Option::is_none")]
     ranges: Option<String>,
     layers: Vec<LayerComparison>,
-    /// What the images show that is probably not what is wanted.
+    /// Warnings about the result.
     warnings: Vec<Warning>,
     output: Output,
 }
 
 #[derive(Serialize)]
 struct Output {
-    /// Signal to quantisation noise of the network's output.
+    /// SQNR of the network's output.
     sqnr_db: Option<f64>,
     /// Cosine of the angle between both outputs.
     cosine: Option<f64>,
@@ -65,7 +65,7 @@ struct Output {
     /// Dice of int8 against float by class, pixels of all images pooled (segmentation).
     #[serde(skip_serializing_if = "Option::is_none")]
     dice: Option<ByClass<Option<f64>>>,
-    /// The least Dice of any image, by class.
+    /// The smallest Dice of any image, by class.
     #[serde(skip_serializing_if = "Option::is_none")]
     worst_dice: Option<ByClass<Option<f64>>>,
 }

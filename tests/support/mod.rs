@@ -19,7 +19,7 @@ use std::{
 /// Tensors of a checkpoint: shape and values by name.
 pub(crate) type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
 
-/// Seeded weights that remember what was asked for.
+/// Seeded weights that remember the requests.
 #[derive(Default)]
 struct Recorder(Tensors);
 
@@ -150,7 +150,7 @@ impl Room {
         command
     }
 
-    /// What a command that works prints.
+    /// The output of a command that succeeds.
     pub(crate) fn text(&self, words: &str) -> String {
         let output = self.niello(words);
         let errors = String::from_utf8(output.stderr).unwrap();
@@ -158,7 +158,7 @@ impl Room {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// What a command that works prints, as JSON.
+    /// The output of a command that succeeds, as JSON.
     pub(crate) fn json(&self, words: &str) -> Value {
         let text = self.text(words);
         serde_json::from_str(&text).unwrap_or_else(|e| panic!("niello {words}: {e}\n{text}"))

@@ -1,4 +1,4 @@
-//! What a linked file takes of a board's memories.
+//! The memory of a board that a linked file takes.
 
 use super::{Board, Usage};
 use crate::{Error, Result};

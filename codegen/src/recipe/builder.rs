@@ -199,7 +199,7 @@ impl Recipe {
         self
     }
 
-    /// What an image's samples become, options included if you like.
+    /// The pre-processing of images, options included if you like.
     ///
     /// ```
     /// use niello_codegen::recipe::Recipe;
@@ -337,7 +337,7 @@ impl Recipe {
         self
     }
 
-    /// What the last layer is turned into.
+    /// The operator behind the last layer.
     ///
     /// ```
     /// use niello_codegen::recipe::{Head, Recipe};
@@ -435,7 +435,7 @@ impl Recipe {
         self
     }
 
-    /// What the first output's signal must be above the noise of quantisation, in decibels: layers get 16 bits until it is.
+    /// The SQNR that the first output must reach, in decibels: layers get 16 bits until it does.
     ///
     /// ```
     /// use niello_codegen::recipe::Recipe;

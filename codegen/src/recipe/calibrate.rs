@@ -1,4 +1,4 @@
-//! `[calibrate]`: on what, and by which rule, the ranges of activations are found.
+//! `[calibrate]`: the inputs and the rule that the ranges of activations are found with.
 
 use super::{RangeChoice, Recipe, ranges};
 use crate::{Error, Result};
@@ -111,7 +111,7 @@ impl<'de> Deserialize<'de> for Images {
     }
 }
 
-/// What a recipe's `calibrate.images` stands for.
+/// The inputs that a recipe's `calibrate.images` names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CalibrationSet {
     /// Image files; folders have been listed.
@@ -121,7 +121,7 @@ pub enum CalibrationSet {
 }
 
 impl Recipe {
-    /// Where the recipe's calibration lock lies or would lie, resolved; `None` for a recipe without a file that names none.
+    /// The path of the recipe's calibration lock, whether it exists or not, resolved; `None` for a recipe without a file that names none.
     pub fn lock_path(&self) -> Option<PathBuf> {
         match &self.calibrate.lock {
             Some(path) => Some(self.resolve(path)),
@@ -142,11 +142,11 @@ impl Recipe {
         self.calibrate.images.as_ref().is_none_or(missing)
     }
 
-    /// DICOM files in the folders of the calibration set that hold no image, and what each is: [`Recipe::calibration_set`] passes over them.
+    /// DICOM files in the folders of the calibration set that hold no image, with a description of each: [`Recipe::calibration_set`] passes over them.
     #[cfg(feature = "imaging")]
     pub fn passed_over(&self) -> Vec<(PathBuf, &'static str)> {
         let folders = self.calibrate.images.iter().flat_map(Images::paths).map(|path| self.resolve(path));
-        // What is wrong with a folder is said by those who use it.
+        // A folder that cannot be listed is an error of those who use it.
         let skipped = |folder: PathBuf| {
             niello_imaging::list_folder(folder, true).map(|f| f.skipped).unwrap_or_default()
         };

@@ -1,4 +1,4 @@
-//! The words of a recipe that stand for one of few things.
+//! The enumerated values of a recipe.
 
 use crate::format::Mode;
 use serde::{Deserialize, Serialize};
@@ -48,9 +48,9 @@ macro_rules! choices {
 }
 
 choices! {
-    /// What a network's last layer is turned into.
+    /// The operator behind a network's last layer.
     Head, "output head" {
-        /// As it is.
+        /// None: the scores.
         #[default]
         Logits = "logits",
         /// The class of the largest value, per pixel.
@@ -106,14 +106,14 @@ choices! {
 choices! {
     /// How the range of an activation is chosen.
     RangeChoice, "range" {
-        /// Per tensor, the one of the others that causes the least error.
+        /// Per tensor, the one of the others with the smallest error.
         #[default]
         Auto = "auto",
         /// Smallest to largest value seen.
         MinMax = "minmax",
         /// Without the values beyond a percentile.
         Percentile = "percentile",
-        /// The range of the least mean square error.
+        /// The range with the smallest mean squared error.
         Mse = "mse",
     }
 }

@@ -14,7 +14,7 @@
 //! ```
 //!
 //! [`Recipe::from_file`] reads one, [`Recipe::new`] begins one in Rust. `docs/recipes.md` describes every key. This
-//! module knows what a recipe says, not how it is carried out.
+//! module reads and checks recipes; it does not carry them out.
 
 mod board;
 mod builder;
@@ -38,7 +38,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What to build, from what, and how.
+/// A build: the network, its weights, and all choices.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recipe {
@@ -47,7 +47,7 @@ pub struct Recipe {
     /// Its weights (safetensors), relative to the recipe's folder; absent: those that are bundled with the network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weights: Option<PathBuf>,
-    /// Weights from a seed, to measure what needs no training: sizes, speed, bits. Without a calibration set, two seeded
+    /// Weights from a seed, for figures that need no training: sizes, speed, bits. Without a calibration set, two seeded
     /// inputs are one.
     #[serde(default, skip_serializing_if = "is_default")]
     pub seeded: bool,
@@ -63,7 +63,7 @@ pub struct Recipe {
     /// How the ranges of the activations are found.
     #[serde(default, skip_serializing_if = "is_default")]
     pub calibrate: Calibrate,
-    /// What comes out.
+    /// The outputs.
     #[serde(default, skip_serializing_if = "is_default")]
     pub output: Output,
     /// The arithmetic.
@@ -90,7 +90,7 @@ pub struct Recipe {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Output {
-    /// What is computed from the last layer.
+    /// The operator behind the last layer.
     pub head: Head,
     /// Whether the class-activation map of all classes is another output.
     #[serde(skip_serializing_if = "is_default")]
@@ -123,8 +123,7 @@ pub struct Format {
     /// Layers whose weights have 16 bits.
     #[serde(rename = "int16-weights", skip_serializing_if = "Vec::is_empty")]
     pub int16_weights: Vec<String>,
-    /// What the signal of the first output must be above the noise of quantisation on the calibration set, in decibels: results
-    /// and weights get 16 bits until it is.
+    /// The SQNR that the first output must reach on the calibration set, in decibels: results and weights get 16 bits until it does.
     #[serde(rename = "min-sqnr-db", skip_serializing_if = "Option::is_none")]
     pub min_sqnr_db: Option<f64>,
 }
@@ -286,7 +285,7 @@ impl Recipe {
         Ok(())
     }
 
-    /// What can be said of a recipe without its files.
+    /// Checks a recipe without its files.
     ///
     /// # Errors
     /// One that names the key, what was expected and what was found.

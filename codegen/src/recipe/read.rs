@@ -1,4 +1,4 @@
-//! Between recipes and their text.
+//! The text of recipes.
 
 use super::Recipe;
 use crate::{

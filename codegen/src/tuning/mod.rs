@@ -14,10 +14,10 @@ pub use file::{TunedLayer, TuningFile};
 
 use crate::{graph::Graph, program::Choices};
 
-/// What lowering is asked for.
+/// The choices that lowering is to make.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tuning {
-    /// Where it comes from, for errors: a file.
+    /// Its source, for errors: a file.
     pub source: String,
     /// Layers that are not lowered as by default.
     pub choices: Choices,

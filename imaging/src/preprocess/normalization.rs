@@ -42,7 +42,7 @@ pub enum Normalization {
 }
 
 impl Normalization {
-    /// How images are resized for it unless something else is asked for.
+    /// The default resizing.
     pub(super) fn usual_resize(&self) -> ResizeMode {
         match self {
             Normalization::ImageNet => ResizeMode::IMAGENET,
@@ -116,7 +116,7 @@ impl Normalization {
         std::array::from_fn(|x| number(x as f32))
     }
 
-    /// Which of three colour channels a plane is made from.
+    /// The colour channel, of three, that a plane is made from.
     pub(super) fn source(&self, plane: usize) -> usize {
         if *self == Normalization::Caffe { 2usize.saturating_sub(plane) } else { plane }
     }

@@ -12,7 +12,7 @@ pub use bilinear::bilinear;
 pub use crop::{centre_crop, cover};
 
 mod sample {
-    /// What can be resized: 8-bit samples, rounded as the original library rounds, or real ones.
+    /// Samples that can be resized: 8-bit ones, rounded as the original library rounds, or real ones.
     pub trait Sample: Copy + Default {
         /// The value.
         fn to_f32(self) -> f32;

@@ -7,7 +7,7 @@ use std::path::Path;
 /// Colours of a heat map from low to high, equally far apart: dark violet, vermilion, yellow. The brightness rises all along, so
 /// that it can be read without seeing the colours.
 const COLOURS: [[f32; 3]; 3] = [[48.0, 18.0, 92.0], [213.0, 94.0, 0.0], [252.0, 240.0, 120.0]];
-/// How opaque the largest value lies on the image; the smallest is invisible.
+/// The opacity of the largest value over the image; the smallest is invisible.
 const OPACITY: f32 = 0.75;
 
 /// Writes `gray` (`[h, w]`, see [`crate::Preprocess::view`]) as an RGB PNG with `map` (`[map_size[0], map_size[1]]`) over it, brought to

@@ -73,7 +73,7 @@ fn glyph(letter: char) -> [u8; SIDE] {
     find(letter).or_else(|| find('?')).unwrap_or_default()
 }
 
-/// How much of an enlarged pixel is ink.
+/// The share of ink in an enlarged pixel.
 fn coverage(rows: &[u8; SIDE], dy: usize, dx: usize, scale: usize) -> f32 {
     if scale == 1 {
         return f32::from(rows[dy] >> dx & 1);

@@ -1,4 +1,4 @@
-//! Which activation stands behind a layer.
+//! The activation behind a layer.
 
 use niello_codegen::{GraphBuilder, ValueId, ops::PRelu, weights::Kind};
 

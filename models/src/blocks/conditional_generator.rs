@@ -1,4 +1,4 @@
-//! What the generators of the MIDS W251 (2021) project share: Mirza and Osindero, arXiv 1411.1784; written in Keras there.
+//! The common part of the generators of the MIDS W251 (2021) project: Mirza and Osindero, arXiv 1411.1784; written in Keras there.
 
 use crate::options::Chosen;
 use niello_codegen::{
@@ -7,7 +7,7 @@ use niello_codegen::{
     weights::WeightSource,
 };
 
-/// Numbers of an embedded label.
+/// Length of an embedded label.
 const EMBEDDING: usize = 50;
 const LEAKY: PointWise = PointWise(Function::LeakyRelu(0.2));
 

@@ -124,7 +124,7 @@ fn initial_block(b: &mut GraphBuilder<'_>, x: ValueId) -> ValueId {
     Activation::SharedPRelu.apply(b, &name("out_activation"), "initial_block", x)
 }
 
-/// What a downsampling block leaves for the upsampling block of its size.
+/// The max positions and the size of a downsampling block, for the upsampling block of that size.
 #[derive(Clone, Copy)]
 struct Pooled {
     positions: ValueId,

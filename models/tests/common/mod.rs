@@ -1,4 +1,4 @@
-//! What the golden tests and the tests on shared data both need.
+//! Helpers of the golden tests and the tests on shared data.
 #![allow(dead_code, reason = "each test binary uses a part")]
 
 use niello_codegen::{

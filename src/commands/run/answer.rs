@@ -1,4 +1,4 @@
-//! What `niello run` says of an image.
+//! The output of `niello run`.
 
 use super::{cam::Seen, dump::Dumped};
 use crate::{output::ByClass, table};
@@ -6,16 +6,16 @@ use niello_imaging::metrics;
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// What is printed.
+/// The printed result.
 #[derive(Serialize)]
 pub(super) struct Answer {
-    /// What was read; absent where an image was made from drawn numbers.
+    /// The file that was read; absent where an image was made from drawn numbers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) image: Option<PathBuf>,
     pub(super) network: String,
-    pub(super) numbers: &'static str,
+    pub(super) format: &'static str,
     pub(super) milliseconds: f64,
-    /// Probability of each class; or its share of the lung, or of the image where the classes know of no lung.
+    /// Probability of each class; or its share of the lung, or of the image if no classes are of the lung.
     pub(super) classes: ByClass<f64>,
     /// The most probable class of the image.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -26,7 +26,7 @@ pub(super) struct Answer {
     /// Percent of abnormal lung: abnormal / (abnormal + normal).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) abnormal_percent: Option<f64>,
-    /// Where a class was seen.
+    /// The place where a class was seen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) cam: Option<Seen>,
     /// Maps that were written.
@@ -56,7 +56,7 @@ impl Answer {
     /// For people.
     pub(super) fn text(&self) -> String {
         let of = self.image.as_ref().map_or_else(|| "made".into(), |path| path.display().to_string());
-        let mut text = format!("{of} ({}, {}, {:.1} ms)\n", self.network, self.numbers, self.milliseconds);
+        let mut text = format!("{of} ({}, {}, {:.1} ms)\n", self.network, self.format, self.milliseconds);
         let of_lung = self.abnormal_percent.is_some();
         let rows: Vec<Vec<String>> = self
             .classes

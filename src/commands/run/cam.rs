@@ -10,11 +10,11 @@ use niello_imaging::{Image, write_heat_png};
 use serde::Serialize;
 use std::path::Path;
 
-/// Where the class-activation map of a class is largest.
+/// The maximum of a class-activation map.
 #[derive(Serialize)]
 pub(super) struct Seen {
     class: String,
-    /// What the place adds to the class's score, times the number of places.
+    /// The contribution of the place to the class's score, times the number of places.
     value: f32,
     /// Row and column of the map.
     cell: [usize; 2],

@@ -61,7 +61,7 @@ pub(crate) struct Run {
     /// Write the output's real values, [h, w, c]
     #[arg(long, value_name = "NPY")]
     npy: Option<PathBuf>,
-    /// Say where in the image this class (its name or index) was seen: where its class-activation map is largest
+    /// Print the place in the image where this class (its name or index) was seen: the maximum of its class-activation map
     #[arg(long, value_name = "CLASS")]
     cam: Option<String>,
     #[command(flatten)]
@@ -90,7 +90,7 @@ impl Run {
             return self.generate(&recipe);
         }
         let Some(path) = &self.source else {
-            return Err(Error::Invalid(format!("{} reads an image: say which", recipe.network)));
+            return Err(Error::Invalid(format!("{} reads an image: name one", recipe.network)));
         };
         if self.class.is_some() || self.image.is_some() {
             let message = "`--class` and `--image` are for generators";
@@ -128,7 +128,7 @@ impl Run {
                 answer.classes = ByClass::new(&names, probabilities.iter().map(|p| *p as f64));
                 answer.class = names.get(build.class(&output.data)).cloned();
             }
-            // Went its own way above.
+            // Handled above.
             Task::Generation => {}
             Task::Segmentation => {
                 let labels = build.labels(output);
@@ -150,7 +150,7 @@ impl Run {
         if self.json { output::json(&answer) } else { Ok(answer.text()) }
     }
 
-    /// One inference, and what can be said of it for any network.
+    /// One inference, with the part of the answer that every network has.
     fn infer(&self, build: &Build, inputs: &[Tensor<f32>]) -> Result<(Answer, Vec<Tensor<f32>>)> {
         let step = Step::new("running", 0);
         let start = Instant::now();
@@ -160,7 +160,7 @@ impl Run {
         let answer = Answer {
             image: self.source.clone(),
             network: build.program.metadata.network.clone(),
-            numbers: if self.float { "f32" } else { "int8" },
+            format: if self.float { "f32" } else { "int8" },
             milliseconds,
             classes: ByClass::default(),
             class: None,

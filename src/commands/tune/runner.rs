@@ -1,4 +1,4 @@
-//! Where programs are measured: on this machine, or by a command of the user's.
+//! Runners of programs: this machine, or a command of the user's.
 
 use crate::{
     output::{temporary, writing},
@@ -33,7 +33,7 @@ enum Device {
     Command(Box<Shell>),
 }
 
-/// A command and what it is given.
+/// A command and its inputs.
 struct Shell {
     command: String,
     unit: Option<String>,
@@ -48,7 +48,7 @@ struct Shell {
 impl Drop for Shell {
     fn drop(&mut self) {
         if self.temporary {
-            // What cannot be removed lies among temporary files.
+            // A folder that cannot be removed lies among temporary files.
             let _ = fs::remove_dir_all(&self.folder);
         }
     }
@@ -63,7 +63,7 @@ impl Runner {
         let (target, own) = (Target::find(&build.program.target)?, Target::find("host")?);
         if target.layout != own.layout && target.layout != Layout::SCALAR {
             return Err(Error::Invalid(format!(
-                "this machine runs `{}` by plain kernels, whose times say nothing: give a `--runner`, or `--target {}`",
+                "this machine runs `{}` by plain kernels, whose times mean nothing: give a `--runner`, or `--target {}`",
                 target.name, own.name
             )));
         }
@@ -106,7 +106,7 @@ impl Runner {
         Ok(Self { rounds, device: Device::Command(Box::new(shell)) })
     }
 
-    /// What costs are counted in, where that is known.
+    /// The unit of costs, if it is known.
     pub(super) fn unit(&self) -> Option<String> {
         match &self.device {
             Device::Here(_) => Some("ns".into()),
@@ -114,10 +114,10 @@ impl Runner {
         }
     }
 
-    /// The least costs of each program.
+    /// The minimum costs of each program.
     ///
     /// # Errors
-    /// A command that fails, or prints no costs or such of other layers.
+    /// A command that fails, or prints no costs, or costs of other layers.
     pub(super) fn measure(&self, programs: &[&Program]) -> Result<Vec<Costs>> {
         let step = Step::new("measuring", (programs.len() * self.rounds) as u64);
         match &self.device {
@@ -177,7 +177,7 @@ impl Shell {
         ])
     }
 
-    /// What the command prints.
+    /// The output of the command.
     fn run(&self) -> Result<String> {
         let failed = |why: String| Error::Invalid(format!("runner: `{}` {why}", self.command));
         let output = Command::new("sh")

@@ -24,7 +24,7 @@ pub(crate) use work::each_model;
 static ARENA: StaticCell<niello::Arena<ARENA_BYTES>> = StaticCell::new(niello::Arena::new());
 static BUFFERS: StaticCell<Buffers> = StaticCell::new(Buffers::new());
 
-/// What to do.
+/// The task.
 enum Work {
     Repeat(usize),
     Layers,

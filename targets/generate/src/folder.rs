@@ -1,4 +1,4 @@
-//! One folder: what is compiled into one program.
+//! One folder: the models of one program.
 
 use crate::{kernels, list, plan::Model};
 use niello_codegen::{
@@ -16,7 +16,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A folder and what has been written there.
+/// A folder and the files that were written there.
 pub(crate) struct Folder {
     path: PathBuf,
     /// Lines of the list, by module.
@@ -31,7 +31,7 @@ impl Folder {
         Self { path, entries: BTreeMap::new(), board: None }
     }
 
-    /// Writes a model. `build` gets its target, and stays what other models are made from; `own` is the target of the recipe.
+    /// Writes a model. `build` gets its target, and is left as it was for other models; `own` is the target of the recipe.
     ///
     /// # Errors
     /// A target or board that there is not, a model that does not fit, files that cannot be read or written.
@@ -117,7 +117,7 @@ impl Folder {
         Ok(text)
     }
 
-    /// Writes what belongs to all models: their list, the board's memory map.
+    /// Writes the files of all models: their list, the board's memory map.
     ///
     /// # Errors
     /// As [`Folder::model`].
@@ -131,7 +131,7 @@ impl Folder {
         }
     }
 
-    /// Writes a file unless it is there with the same bytes: what was compiled from it stays valid.
+    /// Writes a file unless it is there with the same bytes: results of compiling it stay valid.
     fn put(&self, file: &str, bytes: &[u8]) -> Result<()> {
         let path = self.path.join(file);
         if fs::read(&path).is_ok_and(|there| there == bytes) {

@@ -70,7 +70,7 @@ fn run() -> Result<()> {
     Ok(())
 }
 
-/// What models of the same recipe and rounding share.
+/// The common part of models of the same recipe and rounding.
 fn quantized(model: &Model) -> Result<Build> {
     let mut recipe = Recipe::from_file(&model.recipe)?;
     if let Some(rounding) = &model.rounding {

@@ -1,4 +1,4 @@
-//! What programs for small Linux boards share: images in, label maps out, one model per thread.
+//! The common part of programs for small Linux boards: images in, label maps out, one model per thread.
 //!
 //! A program brings a generated model, implements [`Network`] for it and calls [`main`]:
 //!

@@ -1,4 +1,4 @@
-//! What is printed.
+//! The printed report.
 
 use crate::{Network, Segmented};
 use niello::kernels::Isa;

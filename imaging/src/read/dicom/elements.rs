@@ -67,7 +67,7 @@ struct Header {
     length: Option<usize>,
 }
 
-/// What an undefined length has opened, and whether the elements inside are explicit.
+/// An open sequence or item of undefined length, and whether the elements inside are explicit.
 #[derive(Clone, Copy, PartialEq)]
 enum Open {
     Sequence { explicit: bool },

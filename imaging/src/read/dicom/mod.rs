@@ -37,7 +37,7 @@ pub(super) fn read(name: &Path, bytes: &[u8]) -> Result<Image> {
     })
 }
 
-/// What a DICOM file is that holds no image, from its first bytes; `whole` if they are all. `None` if it may hold one.
+/// A description of a DICOM file without an image, from its first bytes; `whole` if they are all. `None` if it may hold one.
 pub(crate) fn without_image(start: &[u8], whole: bool) -> Option<&'static str> {
     let mut reader = Elements::new(start, 132, true);
     let mut class = String::new();
@@ -290,13 +290,13 @@ impl Table {
         Ok(Self { first, bits: bits.into(), entries })
     }
 
-    /// What a stored value stands for; those beyond the table are as its ends.
+    /// The output for a stored value; values beyond the table are clamped to its ends.
     fn value(&self, stored: i32) -> f32 {
         f32::from(self.entries[(stored - self.first).clamp(0, self.entries.len() as i32 - 1) as usize])
     }
 }
 
-/// How a sample lies in its word (PS3.5, section 8.1.1).
+/// The position of a sample in its word (PS3.5, section 8.1.1).
 struct Format {
     /// 1 or 2.
     bytes: usize,

@@ -1,6 +1,6 @@
 //! Colours of a JPEG file to RGB, in the fixed point of libjpeg (`jdcolor.c`) and, for the four inks, of PIL (`Convert.c`).
 
-/// What the components of a file are.
+/// The colour space of a file's components.
 pub(super) enum Colours {
     Gray,
     Rgb,

@@ -115,7 +115,7 @@ impl<'a> Bits<'a> {
     }
 }
 
-/// What a scan header says.
+/// A scan header.
 pub(super) struct Scan<'a> {
     /// Coefficients, in zigzag order.
     pub range: RangeInclusive<usize>,
@@ -129,7 +129,7 @@ pub(super) struct Scan<'a> {
     pub ac: &'a [Option<Huffman>; 4],
 }
 
-/// What goes from block to block.
+/// The state between blocks.
 #[derive(Default)]
 struct State {
     /// The DC coefficient before, of each component of the scan.

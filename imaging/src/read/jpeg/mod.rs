@@ -35,7 +35,7 @@ pub(super) fn read(name: &Path, bytes: &[u8]) -> Result<Image> {
     Image::new(name, [frame.h, frame.w, c], Samples::U8(data))
 }
 
-/// What is wrong with a file.
+/// An error in a file.
 pub(super) enum Problem {
     Damaged(String),
     Unsupported(String),
@@ -61,7 +61,7 @@ struct Decoder<'a> {
     adobe: Option<u8>,
 }
 
-/// What a frame header says, with the coefficients of all scans.
+/// A frame header, with the coefficients of all scans.
 pub(super) struct Frame {
     h: usize,
     w: usize,
@@ -157,7 +157,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// What a marker's length covers.
+    /// The payload of a marker segment.
     fn segment(&mut self) -> Result<&'a [u8], Problem> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         let length = rest.first_chunk().map(|length| usize::from(u16::from_be_bytes(*length)));
@@ -329,7 +329,7 @@ impl Frame {
         upsample::upsample(&samples, width, component.size, factors, [self.h, self.w])
     }
 
-    /// What the components are, as libjpeg tells it.
+    /// The colour space of the components, by libjpeg's rules.
     fn colours(&self, adobe: Option<u8>, jfif: bool) -> colour::Colours {
         use colour::Colours::*;
         let ids: Vec<u8> = self.components.iter().map(|c| c.id).collect();
