@@ -1,4 +1,4 @@
-//! Everything that reads a file from outside, as functions of bytes: read (`true`) or refused, never a panic, and what is read is
+//! Everything that reads a file from outside, as functions of bytes: read (`true`) or rejected, never a panic, and a value is
 //! the same once it is written and read again. The fuzz targets call them, and `codegen/tests/seeds.rs` does with every seed.
 
 use niello_codegen::{
@@ -153,7 +153,7 @@ pub(crate) fn board(bytes: &[u8]) -> bool {
     text(bytes).is_some_and(|text| Board::parse("board.toml", text).is_ok())
 }
 
-/// A tuning file, or what a runner prints.
+/// A tuning file, or the output of a runner.
 pub(crate) fn tuning(bytes: &[u8]) -> bool {
     let Some(text) = text(bytes) else { return false };
     if let Ok(costs) = Costs::parse(text) {

@@ -157,7 +157,9 @@ impl ModelArgs {
             (Some(path), _) => Recipe::from_file(path)?,
             (None, Some(name)) => Recipe::new(name.clone()),
             (None, None) => {
-                return Err(Error::Invalid("say what to build: `--recipe FILE` or `--model NAME`".into()));
+                return Err(Error::Invalid(
+                    "nothing to build: give `--recipe FILE` or `--model NAME`".into(),
+                ));
             }
         };
         if let Some(name) = &self.model {
@@ -277,8 +279,8 @@ pub(crate) fn build_with_progress(recipe: &Recipe) -> Result<Build> {
             "every tensor's name begins with `{prefix}`, as wrappers write them: read without it"
         ));
     }
-    for (path, what) in recipe.passed_over() {
-        progress::note(&format!("{}: passed over: {what}", path.display()));
+    for (path, what) in recipe.skipped_files() {
+        progress::note(&format!("{}: skipped: {what}", path.display()));
     }
     let int8 = recipe.format.numbers == NumberFormat::Int8;
     let mut step = Some(Step::new(if int8 { "calibrating" } else { "reading weights" }, 0));
@@ -303,7 +305,7 @@ pub(crate) fn build_with_progress(recipe: &Recipe) -> Result<Build> {
 /// The largest number of classes; more than any network has.
 const MAX_CLASSES: usize = 1 << 14;
 
-/// Names from a list, or from a number: the network's own if it has as many.
+/// Names from a list, or from a count: the network's own if it has as many.
 fn class_names(network: &str, text: &str) -> Result<Vec<String>> {
     let text = text.trim();
     let number = text.starts_with(|c: char| c.is_ascii_digit() || c == '-') && text.parse::<f64>().is_ok();

@@ -9,7 +9,7 @@ pub(crate) fn images(path: &Path) -> Result<Vec<PathBuf>> {
     if path.is_dir() {
         let folder = niello_imaging::list_folder(path, true)?;
         for (path, what) in &folder.skipped {
-            progress::note(&format!("{}: passed over: {what}", path.display()));
+            progress::note(&format!("{}: skipped: {what}", path.display()));
         }
         return Ok(folder.images);
     }

@@ -1,4 +1,4 @@
-//! Whatever is wrong ends in one clear error that names the file and what was expected; nothing is half-written.
+//! Every mistake ends in one clear error that names the file and what was expected; nothing is half-written.
 
 mod support;
 
@@ -64,7 +64,7 @@ fn error(room: &Room, words: &str, code: i32) -> String {
     text
 }
 
-/// Commands and what their errors must say.
+/// Commands and the words of their errors.
 fn assert_errors(code: i32, table: &[(String, &[&str])]) {
     let room = room();
     for (words, expected) in table {
@@ -183,7 +183,7 @@ fn recipes_and_flags_that_make_no_sense() {
             ),
             (
                 format!("golden {CNN} --check cnn.safetensors"),
-                &["cnn.safetensors: expected a golden file, found bytes that are no text"],
+                &["cnn.safetensors: expected a golden file, found bytes that are not text"],
             ),
             (
                 format!("compile {CNN} --out made --runtime garbage[["),
@@ -316,7 +316,7 @@ fn a_folder_made_for_a_crate_that_cannot_be_built_goes_again() {
         "compile --model w251_baseline_cnn --weights nan.safetensors --calibrate images --out a/b/c",
         1,
     );
-    // One that was there stays, with what is in it.
+    // A folder that was there stays, with its contents.
     room.write("there/notes.txt", "mine");
     error(
         &room,

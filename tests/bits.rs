@@ -44,7 +44,7 @@ const OWN: [&str; 9] = [
 /// Recipes of trained weights in the shared data.
 const TRAINED: [&str; 2] = ["w251_cnn", "w251_squeezenet"];
 
-/// Those that a model is recorded in.
+/// The roundings that a model is recorded in.
 fn roundings(model: &str) -> &'static [&'static str] {
     if FLOATS.contains(&model) { &ROUNDINGS[..1] } else { &ROUNDINGS }
 }
@@ -208,7 +208,7 @@ fn another_program_differs_at_a_layer_a_row_and_an_element() {
     let original = program_of(&recipe);
     let inputs = [(Source::Seed(1), original.seeded_inputs(1))];
     let (golden, layers) = record(&original, &inputs).expect("an input that fits");
-    // The same network with another range in the middle of it: what comes before stays the same.
+    // The same network with another range in the middle of it: layers before it stay the same.
     let range = RangeOverride { min: Some(-1.0), max: Some(3.0), ..RangeOverride::default() };
     let other = program_of(&recipe.override_range("conv3_block", range));
     let none = |_: &Source| unreachable!("no case of a file");

@@ -1,4 +1,4 @@
-//! Boards on the command line: what fits, by how much something does not, and the report of each memory.
+//! Boards on the command line: models that fit, bytes that are missing otherwise, and the report of each memory.
 
 mod support;
 
@@ -19,7 +19,7 @@ fn board(flash: u64) -> String {
     )
 }
 
-/// `niello COMMAND` on the small network: whether it went well, what it printed, what it complained of.
+/// `niello COMMAND` on the small network: whether it succeeded, its output, its errors.
 fn niello(room: &Room, command: &str, args: &[&str]) -> (bool, String, String) {
     let mut niello = std::process::Command::new(env!("CARGO_BIN_EXE_niello"));
     let output = niello

@@ -1,4 +1,4 @@
-//! `niello compile --c-api`: the header says what the source does, C compilers take it, misuse gets its code, tests can fail,
+//! `niello compile --c-api`: the header agrees with the source, C compilers take it, misuse gets its code, tests can fail,
 //! and several models link into one program.
 
 #[allow(dead_code, reason = "each test program uses its part")]
@@ -17,7 +17,7 @@ use support::Room;
 /// A small network without files.
 const SMALL: &str = "--model anam_net --seeded --width 4 --input 16x16 --target portable";
 
-/// `niello compile` of the small network into a folder: whether it went well, what it complained of.
+/// `niello compile` of the small network into a folder: whether it succeeded, its errors.
 fn compile(room: &Room, folder: &str, flags: &[&str]) -> (bool, String) {
     let mut niello = Command::new(env!("CARGO_BIN_EXE_niello"));
     niello.current_dir(room.path(".")).arg("compile").args(SMALL.split(' ')).args(["--out", folder]);
@@ -59,7 +59,7 @@ fn the_header_declares_what_the_source_defines() {
     for name in functions.iter().map(|f| format!("{f}(")).chain(constants.map(|c| format!("#define {c} "))) {
         assert!(header.contains(&name), "no `{name}` in\n{header}");
     }
-    // A number, and a float as C's single precision.
+    // An element, and a float as C's single precision.
     assert!(header.contains("#define ANAM_NET_INPUT_LEN 256\n"), "{header}");
     let scale = header.lines().find_map(|line| line.strip_prefix("#define ANAM_NET_INPUT_SCALE "));
     assert!(scale.is_some_and(|scale| scale.ends_with('f')), "{scale:?}");
@@ -142,7 +142,7 @@ fn misuse_and_damage_are_told_and_models_share_a_program() {
         check_syntax(&path);
         let (header, upper) = (read(path), name.to_uppercase());
         assert!(header.starts_with(&format!("/* anam_net, {format}, as a library for C.")), "{header}");
-        // The example at the top is what the program below does.
+        // The program below does the same as the example at the top.
         let example = format!(
             " *     static {element} input[{upper}_INPUT_LEN], output[{upper}_OUTPUT_LEN];\n *\n *     if ({name}_self_test(arena, \
              sizeof arena, input, {upper}_INPUT_LEN, output, {upper}_OUTPUT_LEN) != {upper}_OK)\n"
@@ -182,7 +182,7 @@ fn misuse_and_damage_are_told_and_models_share_a_program() {
     assert_eq!(printed, "47 checks\n");
 }
 
-/// Prints what is not as expected and how many things were.
+/// Prints the failed expectations and the number of those that held.
 const PROGRAM: &str = r#"
 #include "damaged.h"
 #include "every.h"

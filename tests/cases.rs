@@ -1,4 +1,4 @@
-//! Strangers' files, shrunk: what public bug reports of this trade describe, at what this project does with it. `../shared/cases` holds the
+//! Shrunk files of public bug reports of this field, and the result of this project on each. `../shared/cases` holds the
 //! originals; the tests here make inputs of their own, and the last ones take those too.
 
 mod support;
@@ -289,7 +289,7 @@ const ELSEWHERE: &[&str] = &[
     "npy_leading_axis_window_gray",
     "resize_area_one_side_up_one_down",
     "safetensors_index_json",
-    // Those for which the tests above make what `describe.md` describes, and `docs/arithmetic.md` has the figures.
+    // Folders whose `describe.md` the tests above follow; `docs/arithmetic.md` has the figures.
     "bn_negative_variance_in_floats",
     "f16_overflow_is_silent",
     "hard_swish_table_against_litert",

@@ -1,4 +1,4 @@
-//! Every command on small seeded networks: what it prints, its JSON, the files that it writes.
+//! Every command on small seeded networks: its output, its JSON, the files that it writes.
 
 mod support;
 
@@ -482,7 +482,7 @@ fn run_dumps_the_map_of_any_layer() {
         assert!(grid.height() * grid.width() >= int8.len(), "{layer}: {c} channels have room");
     }
     assert_eq!(map("maps/int8/sigmoid.npy"), map("out.npy"));
-    // The concatenation holds what was written into it.
+    // The concatenation holds the parts that were written into it.
     let ((_, whole), (_, first), (_, last)) =
         (map("maps/int8/upconv1.concat.npy"), map("maps/int8/upsample1.npy"), map("maps/int8/conv1.npy"));
     for ((whole, first), last) in whole.chunks(32).zip(first.chunks(16)).zip(last.chunks(16)) {

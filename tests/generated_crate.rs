@@ -81,7 +81,7 @@ fn driver(type_name: &str, crate_name: &str, program: &Program) -> String {
     )
 }
 
-/// Writes a crate for every program, builds them together, and compares what each prints with what the program computes, on every
+/// Writes a crate for every program, builds them together, and compares the output of each with the results of the program, on every
 /// instruction set.
 fn compare(programs: &[(String, Program)]) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -192,7 +192,7 @@ fn what_does_not_match_is_listed_with_what_mends_it() {
     room.text("calibrate named.toml");
     room.write("images.lock", fs::read(room.path("named.lock")).unwrap());
     refused("`network`: w251_baseline_cnn, made with every_operator");
-    // `calibrate` mends it, whatever was there.
+    // `calibrate` replaces any file.
     room.text("calibrate images.toml");
     assert_eq!(fs::read_to_string(room.path("images.lock")).unwrap(), lock);
 }

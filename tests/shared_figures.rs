@@ -278,8 +278,8 @@ fn half_precision_keeps_every_decision() {
     }
 }
 
-/// Masks are float's but for single pixels. (In `f32`, the golden vectors say more.) MiniSeg's lesions are small, and rounding moves their borders: its
-/// first levels stay in single precision.
+/// Masks are float's but for single pixels. (In `f32`, the golden vectors say more.) MiniSeg's lesions are small, and rounding moves their borders:
+/// its first levels stay in single precision.
 #[test]
 #[ignore = "emulates half precision for minutes: cargo xtask accuracy"]
 fn half_precision_keeps_masks() {
@@ -330,7 +330,7 @@ fn half_precision_keeps_masks() {
 fn run_segments_every_kind_of_image() {
     let Some(shared) = shared() else { return };
     let room = Room::new();
-    // Calibrated once, on one slice of half the size, with a lock: what is tested is the way from file to shares.
+    // Calibrated once, on one slice of half the size, with a lock: the test covers the way from file to shares.
     let images = [
         ("dicom/1-10.dcm", "stretch"),
         ("dicom/1-30.dcm", "stretch"),

@@ -37,7 +37,7 @@ EQUAL_CLASSES = 0.99
 
 
 class Engine:
-    """A process that infers when it is told to."""
+    """A process that infers on request."""
 
     def __init__(self, name, command, log):
         self.name = name

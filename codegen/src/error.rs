@@ -88,10 +88,10 @@ impl Error {
     }
 }
 
-/// The text of a file; `expected` says in errors what it should be.
+/// The text of a file; `expected` is its description in errors.
 pub(crate) fn read_text(path: &Path, expected: &str) -> Result<String> {
     String::from_utf8(fs::read(path).map_err(Error::io("cannot read", path))?)
-        .map_err(|_| Error::file(path, format!("expected {expected}, found bytes that are no text")))
+        .map_err(|_| Error::file(path, format!("expected {expected}, found bytes that are not text")))
 }
 
 /// A value from TOML; errors begin with `name` and the line.

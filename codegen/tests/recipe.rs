@@ -211,7 +211,7 @@ fn calibration_sets_are_images_or_tensors() {
         let images = CalibrationSet::Images(vec![at("images/a.dcm"), at("images/b.png")]);
         assert_eq!(set(new().calibrate_on("images")).unwrap(), Some(images.clone()));
 
-        // What a CD has beside its slices is passed over and told; by name, it is taken for an image.
+        // What a CD has beside its slices is skipped and listed; by name, it is taken for an image.
         let directory: Vec<u8> = [
             &[0; 128][..],
             b"DICM\x02\0\x02\0UI\x14\x001.2.840.10008.1.3.10",
@@ -221,9 +221,12 @@ fn calibration_sets_are_images_or_tensors() {
         fs::write(at("images/DICOMDIR"), directory).unwrap();
         let recipe = new().calibrate_on("images").base_dir(dir.path());
         assert_eq!(recipe.calibration_set().unwrap(), Some(images));
-        assert_eq!(recipe.passed_over(), [(at("images/DICOMDIR"), "a DICOMDIR, the directory of a medium")]);
+        assert_eq!(
+            recipe.skipped_files(),
+            [(at("images/DICOMDIR"), "a DICOMDIR, the directory of a medium")]
+        );
         let named = new().calibrate_on("images/DICOMDIR").base_dir(dir.path());
-        assert_eq!(named.passed_over(), []);
+        assert_eq!(named.skipped_files(), []);
         let CalibrationSet::Images(files) = named.calibration_set().unwrap().unwrap() else { panic!() };
         let error = niello_imaging::load(&files[0]).unwrap_err().to_string();
         assert!(error.contains("a DICOMDIR, the directory of a medium: it holds no image"), "{error}");

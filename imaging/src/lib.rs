@@ -4,7 +4,8 @@
 //!   intensities or real values (Hounsfield units).
 //! * [`Preprocess`] turns an image into the real input `[H, W, C]` that a network was trained with; it is written as one
 //!   string (`window:-600,1500 resize=none`), the same in a recipe and on the command line.
-//! * [`write_label_png`], [`write_overlay_png`], [`write_legend_png`], [`write_heat_png`], [`write_grid_png`], [`write_npy`] put results on disk, whole or not at all.
+//! * [`write_label_png`], [`write_overlay_png`], [`write_legend_png`], [`write_heat_png`], [`write_grid_png`], [`write_npy`] put results on disk,
+//!   whole or not at all.
 //! * [`metrics`] are the figures that compare label maps.
 //!
 //! Nothing here knows of graphs or quantisation, and nothing of it reaches firmware: a board takes the 256-entry

@@ -43,7 +43,7 @@ fn every_prefix_of_a_file_is_an_error_with_its_name() {
     for (name, bytes) in good_files() {
         load_bytes(name, &bytes).unwrap();
         for length in 0..bytes.len() {
-            // A PNG without its last chunk is a whole image; what counts is that what comes back is the image.
+            // A PNG without its last chunk is a whole image: the result must be the image.
             if let Ok(image) = load_bytes(name, &bytes[..length]) {
                 assert_eq!(
                     image,

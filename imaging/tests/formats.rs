@@ -167,7 +167,7 @@ fn dicom_modality_tables_are_applied() {
             }
         }
     }
-    // Low is white: turned around within what the table can give.
+    // Low is white: inverted within the table's range.
     let table = sequence(
         true,
         false,

@@ -106,7 +106,7 @@ fn misfits_are_errors_that_name_the_image() {
     }
 }
 
-/// Axes that are not height, width and channels are refused, whatever the values: nothing of such an array is ever stretched.
+/// Axes that are not height, width and channels are rejected for any values: such an array is never resized.
 #[test]
 fn arrays_with_other_axes_are_refused_or_read_as_documented() {
     let texts = [

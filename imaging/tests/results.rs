@@ -175,7 +175,7 @@ fn a_folder_lists_its_images_in_order() {
     assert_eq!(list_images(dir.path(), true).unwrap(), all);
 }
 
-/// The folder of a CD: what is not an image is passed over and named, whatever it is called; by itself it is an error.
+/// The folder of a CD: files without an image are skipped and listed, under any name; by themselves they are errors.
 #[test]
 fn a_folder_with_a_dicomdir_is_its_images() {
     let dir = tempfile::tempdir().unwrap();
@@ -194,7 +194,7 @@ fn a_folder_with_a_dicomdir_is_its_images() {
         ("IM0001", slice.bytes()),
         ("slice.000", slice.bytes()),
         ("slice.img", slice.bytes()),
-        // An image of a kind that is not read is an error of its own, not passed over.
+        // An image of a kind that is not read is an error of its own, not skipped.
         ("compressed", Dicom { syntax: "1.2.840.10008.1.2.4.90", ..slice.clone() }.bytes()),
         ("DICOMDIR", of("1.2.840.10008.1.3.10")),
         ("report.dcm", of("1.2.840.10008.5.1.4.1.1.88.11")),

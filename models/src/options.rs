@@ -1,4 +1,4 @@
-//! Checks what a user chose against what a network allows.
+//! Checks a user's options against the rules of a network.
 
 use niello_codegen::{
     Error, Result, Shape,

@@ -1,4 +1,4 @@
-//! Networks that make images: what they are calibrated on, what they refuse, int8 beside float.
+//! Networks that make images: their calibration, their errors, int8 beside float.
 
 mod common;
 

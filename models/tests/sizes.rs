@@ -1,4 +1,4 @@
-//! Input sizes, channels and class counts that a network allows work; others are errors that say what is allowed.
+//! Input sizes, channels and class counts that a network allows work; others are errors that name the rule.
 
 mod common;
 
@@ -40,7 +40,7 @@ enum Output {
     Map,
     /// Classes of the image.
     Vector,
-    /// An image of this side, whatever the input.
+    /// An image of this side, for any input.
     Image(usize),
 }
 
@@ -105,8 +105,8 @@ const PARAMETERS: &[(&str, usize)] = &[
     ),
 ];
 
-/// A size too small or not a multiple, and what the error must say.
-const REFUSED: &[(&str, [usize; 2], &str)] = &[
+/// A size that is too small or not a multiple, and the words of the error.
+const REJECTED: &[(&str, [usize; 2], &str)] = &[
     ("anam_net", [24, 16], "input height must be a multiple of 16"),
     ("anam_net", [16, 0], "input width must be a multiple of 16"),
     ("anam_net_paper", [16, 8], "input width must be a multiple of 16"),
@@ -182,7 +182,7 @@ fn squeezenets_run_at_torchvisions_smallest_sizes() {
 
 #[test]
 fn a_size_that_a_network_cannot_take_is_an_error_with_the_rule() {
-    for (name, size, rule) in REFUSED.iter().copied() {
+    for (name, size, rule) in REJECTED.iter().copied() {
         let message = build(name, size, 1, 3).unwrap_err().to_string();
         assert!(message.starts_with(&format!("{name}: {rule}")), "{message}");
     }

@@ -4,8 +4,8 @@
 //! type that owns an arena. It depends on this crate and on `niello-kernels`, and on nothing else; nothing allocates,
 //! nothing panics.
 //!
-//! * [`Arena`], [`Aligned`]: memory; with the feature `canaries` an arena detects that it was written over. `StaticCell` hands out a model that lives in a `static` (where a flag can be swapped
-//!   atomically: not on Armv6-M).
+//! * [`Arena`], [`Aligned`]: memory; with the feature `canaries` an arena detects that it was written over. `StaticCell` hands out a model that lives
+//!   in a `static` (where a flag can be swapped atomically: not on Armv6-M).
 //! * [`Observer`]: sees each layer's result (profiling, bit-exact regression tests); costs nothing when unused.
 //! * [`self_test`]: known-answer test from a seed, checksums for answers.
 //! * [`weights`]: a check of all constants in small portions, for a task in the background.
@@ -22,7 +22,7 @@ pub mod constants;
 #[cfg(any(target_os = "none", test))]
 #[cfg_attr(
     not(target_os = "none"),
-    allow(dead_code, unreachable_pub, reason = "tests of what touches no hardware")
+    allow(dead_code, unreachable_pub, reason = "tests of the part that touches no hardware")
 )]
 mod hot_code;
 pub mod model;

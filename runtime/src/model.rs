@@ -25,7 +25,7 @@ pub struct Arena<const N: usize> {
 #[cfg(feature = "canaries")]
 type Canaries = [u32; 16];
 
-/// After the first inference. Neither zeros nor a small number nor an address.
+/// The pattern after the first inference. Neither zeros nor a small number nor an address.
 #[cfg(feature = "canaries")]
 const CANARIES: Canaries = [0x5aa5_c33c; 16];
 
@@ -82,10 +82,10 @@ impl<const N: usize> Arena<N> {
         }
     }
 
-    /// Whether what lies around it is untouched since its first inference. Without the feature `canaries` nothing is known, and it always is.
+    /// Checks that the words around it are untouched since its first inference. Without the feature `canaries` it always succeeds.
     ///
     /// # Errors
-    /// It was written over; from then on always, until [`Arena::arm`]. What the last inferences returned is not to be trusted.
+    /// Memory around it was written over; from then on always, until [`Arena::arm`]. The results of the last inferences may be wrong.
     pub fn check(&self) -> Result<(), ArenaError> {
         #[cfg(feature = "canaries")]
         if !self.is_unused() {

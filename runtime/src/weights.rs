@@ -6,7 +6,7 @@ use core::{fmt, hint::black_box};
 /// Constants of one layer, behind those of the block before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WeightBlock {
-    /// Index of the layer that reads them; of several, the first. The number of layers: the table that makes an input of samples.
+    /// Index of the layer that reads them; of several, the first. The number of layers stands for the input table.
     pub layer: u32,
     /// Byte behind the last one, a multiple of 4, counted from the first one of all parts.
     pub end: u32,
@@ -118,8 +118,8 @@ impl WeightCheck {
         Self { block: block as usize, at: at as usize, sum: WeightSum { words, sums } }
     }
 
-    /// Reads up to `bytes` more bytes of `parts`, of which no block has bytes of both: whole words, at least one. `true`: all blocks have been read since the beginning, and the
-    /// next call begins again.
+    /// Reads up to `bytes` more bytes of `parts`, of which no block has bytes of both: whole words, at least one. `true`: all blocks have been read
+    /// since the beginning, and the next call begins again.
     ///
     /// # Errors
     /// A block with another sum. The next call goes on with the block behind it, or begins again behind the last.

@@ -46,7 +46,7 @@ impl Calibrate {
         let mut recipe = self.model.recipe()?;
         let path = self.out.clone().or_else(|| recipe.lock_path()).ok_or_else(|| {
             Error::Invalid(
-                "say where to write the lock: `--recipe FILE` (then it lies beside it) or `--out FILE`"
+                "no place for the lock: give `--recipe FILE` (the lock lies beside it) or `--out FILE`"
                     .into(),
             )
         })?;

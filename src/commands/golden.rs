@@ -70,7 +70,7 @@ impl GoldenCommand {
         }
         let Some(file) = self.out.clone().or_else(|| self.check.clone()) else {
             return Err(Error::Invalid(
-                "say what to do: `--out FILE`, `--check FILE` or `--log FILE`".into(),
+                "nothing to do: give `--out FILE`, `--check FILE` or `--log FILE`".into(),
             ));
         };
         if let Some(out) = &self.out {
@@ -131,9 +131,9 @@ impl GoldenCommand {
                 match (image, bundle.input(source)) {
                     (Some(image), _) => codes(build, image),
                     (None, Some(codes)) => Ok(codes),
-                    (None, None) => Err(Error::Invalid(format!(
-                        "{wanted}: no such image; say where it lies with `--data`"
-                    ))),
+                    (None, None) => {
+                        Err(Error::Invalid(format!("{wanted}: no such image; give its path with `--data`")))
+                    }
                 }
             })?;
             found.extend(differences.into_iter().map(|d| (isa, d)));

@@ -197,7 +197,7 @@ pub(crate) fn gray(name: &str, side: usize) -> Vec<u8> {
         .collect()
 }
 
-/// Whether everything is tried, `cargo xtask test --sweep`, or what a push should take.
+/// Whether all cases run (`cargo xtask test --sweep`), or those of a push.
 pub(crate) fn sweep() -> bool {
     std::env::var_os("NIELLO_SWEEP").is_some()
 }

@@ -53,8 +53,8 @@ impl Lock {
     /// Reads a lock's file.
     ///
     /// # Errors
-    /// A file that cannot be read, is cut off, has been edited, or was written by a newer niello; impossible numbers. Each says which command
-    /// mends it.
+    /// A file that cannot be read, is cut off, has been edited, or was written by a newer niello; impossible numbers. Each error names the command
+    /// that mends it.
     pub fn from_file(path: &Path) -> Result<Self> {
         let text = crate::error::read_text(path, "a calibration lock (text)")?;
         Self::parse(path, &text)
@@ -81,7 +81,7 @@ impl Lock {
     /// Whether it was made of the same things as a build is now; `inputs` is `None` where there are no calibration inputs to compare with.
     ///
     /// # Errors
-    /// One text that lists everything that differs, and says what mends it.
+    /// One text that lists all differences, and the remedy.
     pub fn check(&self, now: &Origin, inputs: Option<&str>) -> Result<(), String> {
         let mut changes = vec![];
         let (then_weights, now_weights) = (&self.origin.weights, &now.weights);

@@ -351,7 +351,7 @@ impl Recipe {
         self
     }
 
-    /// Makes the class-activation map of all classes another output: what each place of the image adds to each score. Only for
+    /// Makes the class-activation map of all classes another output: the contribution of each place of the image to each score. Only for
     /// networks that end in the mean over a map and a linear layer, or in the mean (see [`crate::passes::cam`]).
     ///
     /// ```

@@ -142,9 +142,9 @@ impl Recipe {
         self.calibrate.images.as_ref().is_none_or(missing)
     }
 
-    /// DICOM files in the folders of the calibration set that hold no image, with a description of each: [`Recipe::calibration_set`] passes over them.
+    /// DICOM files in the folders of the calibration set that hold no image, with a description of each: [`Recipe::calibration_set`] skips them.
     #[cfg(feature = "imaging")]
-    pub fn passed_over(&self) -> Vec<(PathBuf, &'static str)> {
+    pub fn skipped_files(&self) -> Vec<(PathBuf, &'static str)> {
         let folders = self.calibrate.images.iter().flat_map(Images::paths).map(|path| self.resolve(path));
         // A folder that cannot be listed is an error of those who use it.
         let skipped = |folder: PathBuf| {

@@ -242,7 +242,7 @@ impl Recipe {
         self.weights.as_ref().map(|path| self.resolve(path))
     }
 
-    /// Every file and folder that the recipe names, resolved, and its lock: what a build script watches. With a lock, calibration inputs
+    /// Every file and folder that the recipe names, resolved, and its lock: the files that a build script watches. With a lock, calibration inputs
     /// only where they are.
     pub fn files(&self) -> Vec<PathBuf> {
         let lock = self.used_lock();

@@ -6,8 +6,8 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 impl Recipe {
     /// Those keys as `section.key`, with their values, for a network of `classes` classes whose `inputs` are made by `preprocess`.
-    /// Keys that are as by default have no entry. Files are left out, their contents are hashed; so are the target, which changes no byte of a result,
-    /// and the rounding, on which only the answers of the self-test depend.
+    /// Keys that are as by default have no entry. Files are left out, their contents are hashed; so are the target, which changes no byte of a
+    /// result, and the rounding, on which only the answers of the self-test depend.
     pub(crate) fn pins(
         &self,
         classes: usize,

@@ -13,11 +13,11 @@ pub struct Costs {
 }
 
 impl Costs {
-    /// Parses the output of a runner: lines `layer NAME COST`, where `NAME` is a step's ([`crate::program::names`]), and, at most, `total COST`. Other lines are ignored. Of a layer that is
-    /// there several times, and of several totals, the smallest cost counts.
+    /// Parses the output of a runner: lines `layer NAME COST`, where `NAME` is a step's ([`crate::program::names`]), and, at most, `total COST`.
+    /// Other lines are ignored. Of a layer that is there several times, and of several totals, the smallest cost counts.
     ///
     /// # Errors
-    /// A cost that is no whole number, no layer at all.
+    /// A cost that is not a whole number; no layer at all.
     pub fn parse(text: &str) -> Result<Self> {
         let mut costs = Self::default();
         for line in text.lines() {

@@ -17,7 +17,7 @@ pub fn other_algorithms(made: &Choices) -> Choices {
     made.iter().filter_map(|(layer, choice)| Some((layer.clone(), other(choice)?))).collect()
 }
 
-/// `asked`, which lowering made `made` of, with other numbers of pixels per pass: those given, else multiples of each
+/// `asked`, which lowering made `made` of, with other counts of pixels per pass: those given, else multiples of each
 /// layer's own.
 pub fn other_pixels(asked: &Choices, made: &Choices, pixels: &[usize]) -> Vec<Choices> {
     let tunable = || made.iter().filter_map(|(layer, choice)| Some((layer, choice.pixels?)));
@@ -75,7 +75,7 @@ pub fn pick(default: &Costs, candidates: &[(Choices, Costs)], margin: f64) -> Ve
     picks
 }
 
-/// The picks that still pay when their combination is measured beside the default, with what they cost there.
+/// The picks that still pay when their combination is measured beside the default, with their costs there.
 pub fn confirm(picks: &[Pick], default: &Costs, combined: &Costs, margin: f64) -> Vec<Pick> {
     let confirmed = picks.iter().filter_map(|pick| {
         let layers: BTreeSet<&str> = pick.layers.iter().map(String::as_str).collect();

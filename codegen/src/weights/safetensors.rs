@@ -259,7 +259,7 @@ fn is_integer(dtype: Dtype) -> bool {
     )
 }
 
-/// Little-endian elements as `f32`; `None` for types that have no plain meaning as one number.
+/// Little-endian elements as `f32`; `None` for types that are not plain numbers.
 fn decode(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
     fn each<const N: usize>(bytes: &[u8], convert: impl Fn([u8; N]) -> f32) -> Vec<f32> {
         bytes.as_chunks::<N>().0.iter().map(|chunk| convert(*chunk)).collect()

@@ -11,7 +11,7 @@ impl Preprocess {
     /// Reads the text form.
     ///
     /// # Errors
-    /// If a word is unknown or an argument is not what it should be; the error lists what there is.
+    /// If a word is unknown or an argument is wrong; the error lists the alternatives.
     pub fn parse(text: &str) -> Result<Self> {
         let mut words = text.split_whitespace();
         let first = words.next().unwrap_or_default();

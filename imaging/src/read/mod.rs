@@ -1,4 +1,4 @@
-//! Readers, one file per format. The format is told by the first bytes; the extension plays no part.
+//! Readers, one file per format. The first bytes determine the format; the extension plays no part.
 
 mod dicom;
 mod jpeg;
@@ -26,7 +26,7 @@ pub fn load(path: impl AsRef<Path>) -> Result<Image> {
     load_bytes(path, &bytes)
 }
 
-/// [`load`] of a file's bytes; `name` is what errors call it.
+/// [`load`] of a file's bytes; `name` is its name in errors.
 ///
 /// # Errors
 /// As [`load`].

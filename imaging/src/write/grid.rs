@@ -7,7 +7,7 @@ use std::path::Path;
 /// How the values of a map become gray levels: the smallest is black, the largest white.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum GridScale {
-    /// Smallest and largest of each channel: shows what is in every one of them.
+    /// Smallest and largest of each channel: shows the structure of every channel.
     #[default]
     Channel,
     /// Smallest and largest of the whole map: shows which channels are strong.

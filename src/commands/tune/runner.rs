@@ -192,7 +192,7 @@ impl Shell {
         if !output.status.success() {
             return Err(failed(format!("failed, {}", output.status)));
         }
-        String::from_utf8(output.stdout).map_err(|_| failed("printed bytes that are no text".into()))
+        String::from_utf8(output.stdout).map_err(|_| failed("printed bytes that are not text".into()))
     }
 }
 

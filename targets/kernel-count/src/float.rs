@@ -36,7 +36,7 @@ impl Floats {
     }
 }
 
-/// A number between 1/8 and 2, of either sign.
+/// A value between 1/8 and 2, of either sign.
 fn half(random: &mut Random) -> u16 {
     0x3000 | random.below(1 << 12) as u16 | (random.below(2) << 15) as u16
 }

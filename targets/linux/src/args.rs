@@ -32,7 +32,7 @@ impl Args {
             if input.is_dir() {
                 let folder = niello_imaging::list_folder(input, false)?;
                 for (path, what) in &folder.skipped {
-                    eprintln!("note: {}: passed over: {what}", path.display());
+                    eprintln!("note: {}: skipped: {what}", path.display());
                 }
                 images.extend(folder.images);
             } else {

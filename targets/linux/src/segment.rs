@@ -29,7 +29,7 @@ impl Segmented {
 }
 
 /// Segments `images` on `threads` threads. Results come in the order of the images, and labels do not depend on
-/// the number of threads. With `out`, writes `NAME_mask.png` (class numbers, with the palette's colours) and
+/// the number of threads. With `out`, writes `NAME_mask.png` (class indices, with the palette's colours) and
 /// `NAME_overlay.png` (with a legend below) there.
 ///
 /// # Errors

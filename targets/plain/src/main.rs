@@ -25,7 +25,7 @@ use model::EveryOperator as Net;
 use model::{INPUT_LEN, OUTPUT_LEN};
 use niello::kernels::memory::Element as _;
 
-/// A number of the model's input and output.
+/// An element of the model's input and output.
 #[cfg(not(feature = "float"))]
 type Number = i8;
 #[cfg(feature = "float")]

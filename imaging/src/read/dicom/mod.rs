@@ -92,7 +92,7 @@ struct DataSet<'a> {
 
 impl<'a> DataSet<'a> {
     fn read(bytes: &'a [u8]) -> Result<Self, Problem> {
-        // The file meta group is explicit, whatever follows it.
+        // The file meta group is always explicit.
         let mut reader = Elements::new(bytes, 132, true);
         let mut set = Self { elements: BTreeMap::new() };
         while reader.next_group() == Some(2) {
@@ -113,7 +113,7 @@ impl<'a> DataSet<'a> {
             }
             None => return Err("the file does not name its transfer syntax (0002,0010)".to_string().into()),
         }
-        // Some writers name the other one: what counts is what is there, as for pydicom.
+        // Some writers name the other one: the elements decide, as for pydicom.
         reader.explicit = reader.looks_explicit();
         if let Some(group) = reader.next_group().filter(|group| group & 0xff == 0 && *group > 0) {
             return Err(format!(
@@ -186,8 +186,8 @@ impl<'a> DataSet<'a> {
         Image::new(name, [h, w, c], samples).map_err(Problem::Error)
     }
 
-    /// Transformed values. `MONOCHROME1` (low is white) is turned around within the range of what the transformation is given,
-    /// or of what a table gives, except for CT, whose values are Hounsfield units however they are shown.
+    /// Transformed values. `MONOCHROME1` (low is white) is inverted within the range of the stored values,
+    /// or of a table's outputs, except for CT, whose values are Hounsfield units however they are shown.
     fn monochrome(&self, format: &Format, data: &[u8], low_is_white: bool) -> Result<Samples, Problem> {
         let ct = self.text(MODALITY).as_deref() == Some("CT");
         let turned = low_is_white && !ct;

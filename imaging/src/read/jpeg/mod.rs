@@ -1,12 +1,12 @@
 //! JPEG (ITU-T T.81, JFIF): baseline, extended and progressive, Huffman codes, 8 bits.
 //!
 //! Decoded to the bit as libjpeg-turbo does it with its defaults, and therefore PIL and OpenCV: the accurate integer IDCT,
-//! chroma interpolated ("fancy upsampling") but for what is at most two samples wide, colours in 16-bit fixed point. What libjpeg
-//! guesses at (a scan that ends early, a progressive file without its last scans) is an error here.
+//! chroma interpolated ("fancy upsampling") except where at most two samples wide, colours in 16-bit fixed point. Files that libjpeg
+//! completes by guessing (a scan that ends early, a progressive file without its last scans) are errors here.
 //!
 //! Not a crate, as pre-processing is to give the same bits as where a network was trained: over 5554 files of all samplings,
 //! jpeg-decoder 0.3.2 differs from libjpeg-turbo 3.1 by up to 4, in images of at most 4 columns by up to 112, zune-jpeg 0.5.16 by up to 62
-//! and 110, this by nothing; libjpeg-turbo-rs 0.9.0 follows it too, but panics on valid files with inks.
+//! and 110, this one not at all; libjpeg-turbo-rs 0.9.0 follows it too, but panics on valid files with inks.
 
 mod colour;
 mod entropy;
