@@ -1,4 +1,4 @@
-//! Everything that reads a file from outside, as functions of bytes: read (`true`) or refused, never a panic, and what is read is
+//! Everything that reads a file from outside, as functions of bytes: read (`true`) or rejected, never a panic, and a value is
 //! the same once it is written and read again. The fuzz targets call them, and `codegen/tests/seeds.rs` does with every seed.
 
 use niello_codegen::{
@@ -18,7 +18,7 @@ pub(crate) type Reader = fn(&[u8]) -> bool;
 
 /// Every reader with its name, which is that of its target and of its folder of seeds.
 pub(crate) const READERS: [(&str, Reader); 14] = [
-    ("picture", picture),
+    ("image", image),
     ("dicom", dicom),
     ("jpeg", jpeg),
     ("png", png),
@@ -34,9 +34,9 @@ pub(crate) const READERS: [(&str, Reader); 14] = [
     ("bundle", bundle),
 ];
 
-/// A picture of any format, then pre-processing.
-pub(crate) fn picture(bytes: &[u8]) -> bool {
-    let Ok(picture) = load_bytes("picture", bytes) else { return false };
+/// An image of any format, then pre-processing.
+pub(crate) fn image(bytes: &[u8]) -> bool {
+    let Ok(image) = load_bytes("image", bytes) else { return false };
     for text in [
         "minmax resize=area",
         "imagenet window=-600,1500",
@@ -44,37 +44,37 @@ pub(crate) fn picture(bytes: &[u8]) -> bool {
         "raw resize=area colour=gray",
     ] {
         let preprocess = Preprocess::parse(text).expect("a pre-processing");
-        let _ = preprocess.apply(&picture, [8, 8], 3);
-        let _ = preprocess.apply(&picture, [picture.height(), 9], 1);
-        let _ = preprocess.view(&picture, [8, 8]);
+        let _ = preprocess.apply(&image, [8, 8], 3);
+        let _ = preprocess.apply(&image, [image.height(), 9], 1);
+        let _ = preprocess.view(&image, [8, 8]);
     }
     true
 }
 
 /// With the first bytes of a format, so that no run is spent on another.
-fn picture_of(magic: &[u8], at: usize, bytes: &[u8]) -> bool {
+fn image_of(magic: &[u8], at: usize, bytes: &[u8]) -> bool {
     let mut bytes = bytes.to_vec();
     bytes.resize(bytes.len().max(at + magic.len()), 0);
     bytes[at..at + magic.len()].copy_from_slice(magic);
-    picture(&bytes)
+    image(&bytes)
 }
 
 pub(crate) fn dicom(bytes: &[u8]) -> bool {
     // A preamble with the start of another format is one of that.
     let start = bytes.len().min(8);
-    picture_of(b"DICM", 128, &[&[0; 8][..start], &bytes[start..]].concat())
+    image_of(b"DICM", 128, &[&[0; 8][..start], &bytes[start..]].concat())
 }
 
 pub(crate) fn jpeg(bytes: &[u8]) -> bool {
-    picture_of(b"\xff\xd8\xff", 0, bytes)
+    image_of(b"\xff\xd8\xff", 0, bytes)
 }
 
 pub(crate) fn png(bytes: &[u8]) -> bool {
-    picture_of(b"\x89PNG\r\n\x1a\n", 0, bytes)
+    image_of(b"\x89PNG\r\n\x1a\n", 0, bytes)
 }
 
 pub(crate) fn npy(bytes: &[u8]) -> bool {
-    picture_of(b"\x93NUMPY", 0, bytes)
+    image_of(b"\x93NUMPY", 0, bytes)
 }
 
 /// A text, or nothing.
@@ -85,12 +85,12 @@ fn text(bytes: &[u8]) -> Option<&str> {
 pub(crate) fn preprocess(bytes: &[u8]) -> bool {
     let Some(Ok(preprocess)) = text(bytes).map(Preprocess::parse) else { return false };
     assert_eq!(Preprocess::parse(&preprocess.to_string()).expect("read again"), preprocess);
-    let picture =
+    let image =
         load_bytes("p.npy", b"\x93NUMPY\x01\0\x34\0{'descr':'|u1','fortran_order':False,'shape':(1,2),}abA")
             .ok();
     for channels in [1, 3] {
         let _ = preprocess.table(channels);
-        let _ = picture.as_ref().map(|picture| preprocess.apply(picture, [3, 5], channels));
+        let _ = image.as_ref().map(|image| preprocess.apply(image, [3, 5], channels));
     }
     true
 }
@@ -153,7 +153,7 @@ pub(crate) fn board(bytes: &[u8]) -> bool {
     text(bytes).is_some_and(|text| Board::parse("board.toml", text).is_ok())
 }
 
-/// A tuning file, or what a runner prints.
+/// A tuning file, or the output of a runner.
 pub(crate) fn tuning(bytes: &[u8]) -> bool {
     let Some(text) = text(bytes) else { return false };
     if let Ok(costs) = Costs::parse(text) {

@@ -1,4 +1,4 @@
-//! What to build: a recipe, or the same by flags.
+//! The build: a recipe, or the same by flags.
 
 use crate::{
     overrides::{self, Override},
@@ -10,7 +10,7 @@ use niello_codegen::{
     import::network::Networks,
     lower::TARGETS,
     pipeline::{Build, Progress, build},
-    recipe::{Head, Input, Numbers, Range, Recipe, Rounding},
+    recipe::{Head, Input, NumberFormat, RangeChoice, Recipe, Rounding},
     weights::wrapper_prefix,
 };
 use niello_models::Registry;
@@ -35,7 +35,7 @@ pub(crate) struct ModelArgs {
     /// The network's base number of channels, where it has one (Anam-Net: 64)
     #[arg(long, value_name = "N")]
     width: Option<usize>,
-    /// Class names in the order of the outputs, comma-separated; or only their number: then the network's own names,
+    /// Class names in the order of the outputs, comma-separated; or only their count: then the network's own names,
     /// where it has as many
     #[arg(long, value_name = "N|A,B,..")]
     classes: Option<String>,
@@ -45,24 +45,24 @@ pub(crate) struct ModelArgs {
     /// Channels of the input
     #[arg(long, value_name = "N")]
     channels: Option<usize>,
-    /// How pictures become inputs: imagenet, unit, raw, window:CENTRE,WIDTH, hu:OFFSET, minmax, .., and options, e.g.
+    /// How images become inputs: imagenet, unit, raw, window:CENTRE,WIDTH, hu:OFFSET, minmax, .., and options, e.g.
     /// "unit resize=stretch" (docs/recipes.md); absent: the network's usual way
     #[arg(long, value_name = "TEXT")]
     preprocess: Option<String>,
-    /// How pictures get the input's size: none, stretch, area, shorter-side-crop, shorter-side-crop:RATIO
+    /// How images get the input's size: none, stretch, area, shorter-side-crop, shorter-side-crop:RATIO
     #[arg(long, value_name = "MODE")]
     resize: Option<String>,
     /// auto, or gray for networks of three channels too
     #[arg(long, value_name = "MODE")]
     colour: Option<String>,
-    /// normal, or inverted for pictures that show air white
+    /// normal, or inverted for images that show air white
     #[arg(long, value_name = "MODE")]
     polarity: Option<String>,
     /// Hounsfield units to 8 bits before everything else
     #[arg(long, value_name = "CENTRE,WIDTH", allow_hyphen_values = true)]
     window: Option<String>,
-    /// Pictures (folder or file; may be repeated) or a safetensors file of inputs that ranges are found on; absent: the
-    /// pictures that come with bundled weights
+    /// Images (folder or file; may be repeated) or a safetensors file of inputs that ranges are found on; absent: the
+    /// images that come with bundled weights
     #[arg(long, value_name = "PATH")]
     calibrate: Vec<PathBuf>,
     /// Calibration lock, as `niello calibrate` writes it; absent: the one beside the recipe, if there is one
@@ -73,7 +73,7 @@ pub(crate) struct ModelArgs {
     recalibrate: bool,
     /// How ranges are chosen: auto, minmax, percentile, mse
     #[arg(long, value_name = "RULE")]
-    range: Option<Range>,
+    range: Option<RangeChoice>,
     /// Percentile of the rule of that name and of the candidates of auto, above 50 and up to 100
     #[arg(long, value_name = "P")]
     percentile: Option<f64>,
@@ -83,7 +83,7 @@ pub(crate) struct ModelArgs {
     /// Another rule for one layer, or its range: LAYER=minmax, LAYER=percentile:99.9, LAYER=MIN,MAX (may be repeated)
     #[arg(long = "override", value_name = "LAYER=RANGE", value_parser = overrides::parse)]
     overrides: Vec<Override>,
-    /// What is computed from the last layer: logits, argmax, softmax, sigmoid
+    /// Operator behind the last layer: logits, argmax, softmax, sigmoid
     #[arg(long, value_name = "HEAD")]
     head: Option<Head>,
     /// Makes the class-activation map of all classes another output
@@ -91,7 +91,7 @@ pub(crate) struct ModelArgs {
     cam_output: bool,
     /// Number format: int8, f16, f16-native, f16-winograd, f32
     #[arg(long, value_name = "FORMAT")]
-    format: Option<Numbers>,
+    format: Option<NumberFormat>,
     /// Layer that computes in f16 (may be repeated)
     #[arg(long, value_name = "LAYER")]
     f16: Vec<String>,
@@ -113,7 +113,7 @@ pub(crate) struct ModelArgs {
     /// Layer whose weights have 16 bits (may be repeated)
     #[arg(long, value_name = "LAYER")]
     int16_weights: Vec<String>,
-    /// Decibels that the output's signal must be above the noise of quantisation on the calibration set: layers get 16 bits until it is
+    /// SQNR that the output must reach on the calibration set, in decibels: layers get 16 bits until it does
     #[arg(long, value_name = "DB")]
     min_sqnr_db: Option<f64>,
     #[arg(long, value_name = "NAME", help = target_help())]
@@ -147,7 +147,7 @@ fn size(text: &str) -> Result<[usize; 2], String> {
     let parse = |t: &str| t.parse::<usize>().ok().filter(|n| *n > 0);
     text.split_once(['x', 'X'])
         .and_then(|(h, w)| Some([parse(h)?, parse(w)?]))
-        .ok_or_else(|| format!("`{text}` is no size, expected e.g. 224x224"))
+        .ok_or_else(|| format!("`{text}` is not a size, expected e.g. 224x224"))
 }
 
 impl ModelArgs {
@@ -157,7 +157,9 @@ impl ModelArgs {
             (Some(path), _) => Recipe::from_file(path)?,
             (None, Some(name)) => Recipe::new(name.clone()),
             (None, None) => {
-                return Err(Error::Invalid("say what to build: `--recipe FILE` or `--model NAME`".into()));
+                return Err(Error::Invalid(
+                    "nothing to build: give `--recipe FILE` or `--model NAME`".into(),
+                ));
             }
         };
         if let Some(name) = &self.model {
@@ -189,7 +191,7 @@ impl ModelArgs {
         input.size = self.input.or(input.size);
         input.channels = self.channels.or(input.channels);
         if self.preprocess.is_some() {
-            // The text says everything: options of the recipe's own pre-processing do not outlive it.
+            // The text replaces the recipe's pre-processing with all of its options.
             let (size, channels) = (input.size, input.channels);
             *input = Input { size, channels, preprocess: self.preprocess.clone(), ..Input::default() };
         }
@@ -238,7 +240,7 @@ impl ModelArgs {
     }
 }
 
-/// A recipe's file by its place, and flags: for commands that read nothing else by its place.
+/// A recipe's file by position, and flags: for commands with no other positional argument.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct BuildArgs {
     /// Recipe file, the same as `--recipe`
@@ -277,10 +279,10 @@ pub(crate) fn build_with_progress(recipe: &Recipe) -> Result<Build> {
             "every tensor's name begins with `{prefix}`, as wrappers write them: read without it"
         ));
     }
-    for (path, what) in recipe.passed_over() {
-        progress::note(&format!("{}: passed over: {what}", path.display()));
+    for (path, what) in recipe.skipped_files() {
+        progress::note(&format!("{}: skipped: {what}", path.display()));
     }
-    let int8 = recipe.format.numbers == Numbers::Int8;
+    let int8 = recipe.format.numbers == NumberFormat::Int8;
     let mut step = Some(Step::new(if int8 { "calibrating" } else { "reading weights" }, 0));
     let built = build(recipe, &Registry, |progress| match progress {
         Progress::Calibrating { done, total } => {
@@ -300,19 +302,19 @@ pub(crate) fn build_with_progress(recipe: &Recipe) -> Result<Build> {
     built
 }
 
-/// More than any network has.
-const MOST_CLASSES: usize = 1 << 14;
+/// The largest number of classes; more than any network has.
+const MAX_CLASSES: usize = 1 << 14;
 
-/// Names from a list, or from a number: the network's own if it has as many.
+/// Names from a list, or from a count: the network's own if it has as many.
 fn class_names(network: &str, text: &str) -> Result<Vec<String>> {
     let text = text.trim();
     let number = text.starts_with(|c: char| c.is_ascii_digit() || c == '-') && text.parse::<f64>().is_ok();
     if !number {
         return Ok(text.split(',').map(|name| name.trim().to_string()).collect());
     }
-    let fits = |n: &usize| (1..=MOST_CLASSES).contains(n);
+    let fits = |n: &usize| (1..=MAX_CLASSES).contains(n);
     let Some(n) = text.parse::<usize>().ok().filter(fits) else {
-        return Err(Error::Invalid(format!("`--classes {text}`: expected 1 to {MOST_CLASSES} classes")));
+        return Err(Error::Invalid(format!("`--classes {text}`: expected 1 to {MAX_CLASSES} classes")));
     };
     let own = Registry.find(network)?.default_classes();
     Ok(if own.len() == n {

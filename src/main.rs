@@ -21,7 +21,7 @@ use std::{
 /// Turns a trained CNN into static no_std Rust, checked layer by layer against float.
 ///
 /// Figures go to standard output, progress and errors to standard error. Exit status: 0 done, 1 an error, 2 a command
-/// line that makes no sense, 130 interrupted.
+/// line that is wrong, 130 interrupted.
 #[derive(Parser)]
 #[command(name = "niello", version = env!("NIELLO_VERSION"), propagate_version = true, max_term_width = 100)]
 #[command(after_help = "Example:\n  niello run --model anam_net slice.png --overlay overlay.png\n\n\
@@ -38,7 +38,7 @@ struct Cli {
 }
 
 impl Cli {
-    /// What clap does not see where one flag stands before the command and one behind it.
+    /// Checks conflicts that clap does not see between a flag before the command and one behind it.
     fn checked(self) -> Result<Self, clap::Error> {
         if self.quiet && self.verbose {
             let message = "the argument '--quiet' cannot be used with '--verbose'";
@@ -71,12 +71,16 @@ fn main() -> ExitCode {
     }
 }
 
-/// Ends the program: a command line that makes no sense, help, or the version.
+/// Ends the program: a wrong command line, help, or the version.
 fn unknown_words(error: &clap::Error) -> ! {
     if error.use_stderr() && std::env::args_os().any(|word| word == "--json") {
         let text = error.to_string();
         let (text, _) = text.split_once("\n\nUsage:").unwrap_or((&text, ""));
-        report(text.trim_start_matches("error: ").trim(), Some("`--help` shows what there is"), true);
+        report(
+            text.trim_start_matches("error: ").trim(),
+            Some("`--help` lists the commands and flags"),
+            true,
+        );
         std::process::exit(error.exit_code());
     }
     error.exit()

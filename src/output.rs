@@ -1,4 +1,4 @@
-//! What commands give back: JSON, and files.
+//! The output of commands: JSON, and files.
 
 use niello_codegen::{Error, Result};
 use serde::{Serialize, Serializer};
@@ -63,7 +63,7 @@ static WRITING: Mutex<()> = Mutex::new(());
 /// Temporary folders, which an interrupt removes.
 static TEMPORARY: Mutex<Vec<PathBuf>> = Mutex::new(vec![]);
 
-/// As long as the result lives, Ctrl-C waits.
+/// Makes Ctrl-C wait as long as the result lives.
 pub(crate) fn writing() -> MutexGuard<'static, ()> {
     WRITING.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -73,11 +73,11 @@ pub(crate) fn temporary(folder: &Path) {
     TEMPORARY.lock().unwrap_or_else(PoisonError::into_inner).push(folder.into());
 }
 
-/// What Ctrl-C does: waits for files that are being written, removes temporary folders, ends the program as shells expect it.
+/// Handles Ctrl-C: waits for files that are being written, removes temporary folders, ends the program as shells expect it.
 pub(crate) fn interrupted() -> ! {
     let _writing = writing();
     for folder in TEMPORARY.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-        // What cannot be removed lies among temporary files.
+        // A folder that cannot be removed lies among temporary files.
         let _ = fs::remove_dir_all(folder);
     }
     std::process::exit(130)
@@ -91,7 +91,7 @@ pub(crate) struct NewFolder {
 }
 
 impl NewFolder {
-    /// Makes `path` and what is missing above it, and tries to write there.
+    /// Makes `path` with its missing parents, and tries to write there.
     pub(crate) fn at(path: &Path) -> Result<Self> {
         let missing = path.ancestors().take_while(|p| !p.as_os_str().is_empty() && !p.exists());
         let folder = Self { made: missing.map(Path::to_path_buf).collect() };
@@ -108,7 +108,7 @@ impl NewFolder {
 impl Drop for NewFolder {
     fn drop(&mut self) {
         for folder in &self.made {
-            // Only empty ones: what is in a folder by now is not ours to remove.
+            // Only empty ones: files that are in a folder by now are not ours to remove.
             let _ = fs::remove_dir(folder);
         }
     }

@@ -2,7 +2,7 @@
 
 use niello_codegen::recipe::RangeOverride;
 
-/// What follows `--override`.
+/// The value of `--override`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Override {
     pub(crate) layer: String,
@@ -30,12 +30,12 @@ pub(crate) fn parse(text: &str) -> Result<Override, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use niello_codegen::recipe::Range;
+    use niello_codegen::recipe::RangeChoice;
 
     #[test]
     fn rules_and_ranges_are_told_apart() {
         for (text, layer, range) in [
-            ("conv1=minmax", "conv1", RangeOverride::rule(Range::MinMax)),
+            ("conv1=minmax", "conv1", RangeOverride::rule(RangeChoice::MinMax)),
             ("a.0=percentile:99.5", "a.0", RangeOverride::percentile(99.5)),
             ("a=b=-1,3.5", "a=b", RangeOverride::fixed(-1.0, 3.5)),
         ] {

@@ -1,4 +1,4 @@
-//! What is said on standard error while something takes long: a bar on a terminal, plain lines elsewhere.
+//! Progress of long steps on standard error: a bar on a terminal, plain lines elsewhere.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::{
@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How much is said.
+/// The amount of messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 #[repr(u8)]
 pub(crate) enum Verbosity {
@@ -26,7 +26,7 @@ pub(crate) enum Verbosity {
 
 static VERBOSITY: AtomicU8 = AtomicU8::new(Verbosity::Normal as u8);
 
-/// Sets how much is said.
+/// Sets the amount of messages.
 pub(crate) fn set(verbosity: Verbosity) {
     VERBOSITY.store(verbosity as u8, Ordering::Relaxed);
 }
@@ -42,17 +42,17 @@ pub(crate) fn note(text: &str) {
     }
 }
 
-/// One line about something that is probably not what is wanted.
+/// One line about something that is probably not intended.
 pub(crate) fn warn(text: &impl std::fmt::Display) {
     if says(Verbosity::Normal) {
         eprintln!("warning: {text}");
     }
 }
 
-/// Before this nothing is said where no terminal is.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// From line to line.
-const PAUSE: Duration = Duration::from_secs(15);
+/// Time before the first line, where no terminal is.
+const FIRST_LINE_AFTER: Duration = Duration::from_secs(2);
+/// Time between lines.
+const LINE_INTERVAL: Duration = Duration::from_secs(15);
 
 /// A step that may take long; it ends when this is dropped.
 pub(crate) struct Step {
@@ -63,7 +63,7 @@ pub(crate) struct Step {
     lines: Option<(Sender<()>, JoinHandle<()>)>,
 }
 
-/// So much of so much; of 0 where that is not known.
+/// Items done, of a total, which is 0 if it is not known.
 #[derive(Default)]
 struct Count {
     done: AtomicU64,
@@ -71,7 +71,7 @@ struct Count {
 }
 
 impl Count {
-    /// What follows the message in a line.
+    /// The text behind the message in a line.
     fn text(&self) -> String {
         match (self.done.load(Ordering::Relaxed), self.total.load(Ordering::Relaxed)) {
             (_, 0) => " ..".into(),
@@ -90,10 +90,10 @@ impl Step {
             let (sender, ended) = mpsc::channel();
             let (count, message) = (Arc::clone(&count), message.to_string());
             let lines = move || {
-                let mut pause = PATIENCE;
+                let mut pause = FIRST_LINE_AFTER;
                 while ended.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
                     eprintln!("{message}{}", count.text());
-                    pause = PAUSE;
+                    pause = LINE_INTERVAL;
                 }
             };
             (sender, thread::spawn(lines))

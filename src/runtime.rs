@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 /// The runtime of the checkout that this program was built from.
 const CHECKOUT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/runtime");
 
-/// The value of the dependency in the `Cargo.toml` of `folder`: what is given; else the runtime of this program's checkout, by a path
+/// The value of the dependency in the `Cargo.toml` of `folder`: the given one; else the runtime of this program's checkout, by a path
 /// relative to the folder; else, where that is gone, the version of a registry.
 pub(crate) fn dependency(given: Option<&str>, folder: &Path) -> Result<String> {
     if let Some(text) = given {

@@ -1,10 +1,10 @@
-//! Whatever is wrong ends in one clear error that names the file and what was expected; nothing is half-written.
+//! Every mistake ends in one clear error that names the file and what was expected; nothing is half-written.
 
 mod support;
 
 use support::{Room, safetensors, tensors};
 
-const CNN: &str = "--model w251_baseline_cnn --weights cnn.safetensors --input 32x32 --calibrate pictures";
+const CNN: &str = "--model w251_baseline_cnn --weights cnn.safetensors --input 32x32 --calibrate images";
 
 fn room() -> Room {
     let room = Room::new();
@@ -25,13 +25,13 @@ fn room() -> Room {
     let fc = other.remove("fc2.bias").unwrap();
     other.insert("fc2.bais".into(), fc);
     room.write("misspelt.safetensors", safetensors(&other));
-    room.png("pictures/a.png", 32);
+    room.png("images/a.png", 32);
     room.png("large/a.png", 48);
     room.npy("hu/a.npy", 32);
     room.npy("hu/large.npy", 48);
-    room.write("none/readme.txt", "no picture");
-    room.write("text.png", "no picture either");
-    let mut cut = std::fs::read(room.path("pictures/a.png")).unwrap();
+    room.write("none/readme.txt", "no image");
+    room.write("text.png", "no image either");
+    let mut cut = std::fs::read(room.path("images/a.png")).unwrap();
     cut.truncate(cut.len() / 2);
     room.write("cut.png", cut);
     room.write("file", "a file where a folder is expected");
@@ -43,7 +43,7 @@ fn room() -> Room {
     room.write(
         "layer.toml",
         "network = 'w251_baseline_cnn'\nweights = 'cnn.safetensors'\n[input]\nsize = [32, 32]\n\
-        [calibrate]\nimages = 'pictures'\n[overrides.fc9]\nrange = 'mse'\n",
+        [calibrate]\nimages = 'images'\n[overrides.fc9]\nrange = 'mse'\n",
     );
     room
 }
@@ -64,7 +64,7 @@ fn error(room: &Room, words: &str, code: i32) -> String {
     text
 }
 
-/// Commands and what their errors must say.
+/// Commands and the words of their errors.
 fn assert_errors(code: i32, table: &[(String, &[&str])]) {
     let room = room();
     for (words, expected) in table {
@@ -96,9 +96,9 @@ fn weights_that_do_not_fit() {
                 &["`fc2.bias`: missing, expected shape [50]", "`fc2.bais`", "hint: "],
             ),
             (report("lost.safetensors"), &["lost.safetensors", "No such file"]),
-            (report("pictures"), &["cannot read", "pictures"]),
+            (report("images"), &["cannot read", "images"]),
             (
-                "report --model squeezenet1_1 --weights cnn.safetensors --calibrate pictures --input 32x32"
+                "report --model squeezenet1_1 --weights cnn.safetensors --calibrate images --input 32x32"
                     .into(),
                 &["cnn.safetensors: weights do not fit squeezenet1_1", "`features.0.weight`", "more"],
             ),
@@ -110,7 +110,7 @@ fn weights_that_do_not_fit() {
 }
 
 #[test]
-fn pictures_that_do_not_fit() {
+fn images_that_do_not_fit() {
     let no_resize = CNN.replace("--calibrate", "--resize none --calibrate");
     assert_errors(
         1,
@@ -123,18 +123,18 @@ fn pictures_that_do_not_fit() {
                     .into(),
                 &["large/a.png", "48x48"],
             ),
-            // 8-bit pictures have no Hounsfield units; three planes are wanted of one that has none.
-            (format!("run {CNN} --preprocess hu:1024 pictures/a.png"), &["pictures/a.png", "8-bit"]),
+            // 8-bit images have no Hounsfield units; three planes are wanted of one that has none.
+            (format!("run {CNN} --preprocess hu:1024 images/a.png"), &["images/a.png", "8-bit"]),
             (format!("run {CNN} --preprocess unit hu/a.npy"), &["hu/a.npy", "window"]),
             (format!("run {CNN} text.png"), &["text.png", "PNG, JPEG, DICOM"]),
             (format!("run {CNN} cut.png"), &["cut.png"]),
             (format!("run {CNN} lost.png"), &["lost.png", "No such file"]),
-            (format!("run {CNN} pictures"), &["pictures"]),
-            (format!("verify {CNN} --data none"), &["none: expected PNG, JPEG, DICOM or NPY pictures"]),
-            (format!("verify {CNN} --data lost"), &["lost: expected a picture or a folder of pictures"]),
+            (format!("run {CNN} images"), &["images"]),
+            (format!("verify {CNN} --data none"), &["none: expected PNG, JPEG, DICOM or NPY images"]),
+            (format!("verify {CNN} --data lost"), &["lost: expected an image or a folder of images"]),
             (
                 "report --model w251_baseline_cnn --weights cnn.safetensors --calibrate none".into(),
-                &["none: expected PNG, JPEG, DICOM or NPY pictures, found none"],
+                &["none: expected PNG, JPEG, DICOM or NPY images, found none"],
             ),
             ("report --model w251_baseline_cnn --weights cnn.safetensors --calibrate lost".into(), &["lost"]),
             (
@@ -183,7 +183,7 @@ fn recipes_and_flags_that_make_no_sense() {
             ),
             (
                 format!("golden {CNN} --check cnn.safetensors"),
-                &["cnn.safetensors: expected a golden file, found bytes that are no text"],
+                &["cnn.safetensors: expected a golden file, found bytes that are not text"],
             ),
             (
                 format!("compile {CNN} --out made --runtime garbage[["),
@@ -204,7 +204,7 @@ fn recipes_and_flags_that_make_no_sense() {
                 "report --model anam_net --input 40x40".into(),
                 &["input height must be a multiple of 16", "got 40"],
             ),
-            (format!("run {CNN} pictures/a.png --labels labels.png"), &["there is no label map"]),
+            (format!("run {CNN} images/a.png --labels labels.png"), &["there is no label map"]),
             (
                 "report --model unet_small_lung --weights cnn.safetensors --head argmax".into(),
                 &["cnn.safetensors: weights do not fit unet_small_lung"],
@@ -239,9 +239,9 @@ fn words_that_the_command_line_does_not_know() {
     assert_errors(
         2,
         &[
-            ("report --model anam_net --input 0x0".into(), &["`0x0` is no size, expected e.g. 224x224"]),
-            ("report --model anam_net --input 32".into(), &["`32` is no size"]),
-            ("report --model anam_net --input 99999999999999999999x1".into(), &["is no size"]),
+            ("report --model anam_net --input 0x0".into(), &["`0x0` is not a size, expected e.g. 224x224"]),
+            ("report --model anam_net --input 32".into(), &["`32` is not a size"]),
+            ("report --model anam_net --input 99999999999999999999x1".into(), &["is not a size"]),
             (
                 format!("report {CNN} --format f8"),
                 &["no number format `f8`; there are: int8, f16, f16-native, f16-winograd, f32"],
@@ -259,9 +259,9 @@ fn words_that_the_command_line_does_not_know() {
 }
 
 #[test]
-fn layers_classes_and_pictures_that_a_network_does_not_have() {
+fn layers_classes_and_images_that_a_network_does_not_have() {
     let seeded = "--model squeezenet1_1 --seeded --classes cat,dog --input 32x32";
-    let run = |net: &str, rest: &str| format!("run {net} pictures/a.png {rest}");
+    let run = |net: &str, rest: &str| format!("run {net} images/a.png {rest}");
     assert_errors(
         1,
         &[
@@ -280,11 +280,11 @@ fn layers_classes_and_pictures_that_a_network_does_not_have() {
                 run("--model anam_net --input 32x32", "--cam 0"),
                 &["anam_net: no class-activation map: it needs one score"],
             ),
-            ("verify --model anam_net --input 32x32".into(), &["anam_net reads pictures: give `--data`"]),
-            ("run --model anam_net --input 32x32".into(), &["anam_net reads a picture: say which"]),
+            ("verify --model anam_net --input 32x32".into(), &["anam_net reads images: give `--data`"]),
+            ("run --model anam_net --input 32x32".into(), &["anam_net reads an image: name one"]),
             (run(seeded, "--cam dgo"), &["no class `dgo`; known: cat, dog"]),
             (run(seeded, "--cam 2"), &["no class `2`; known: cat, dog"]),
-            (run(seeded, "--overlay x.png"), &["classifies whole pictures", "--cam"]),
+            (run(seeded, "--overlay x.png"), &["classifies whole images", "--cam"]),
         ],
     );
 }
@@ -297,16 +297,13 @@ fn places_that_cannot_be_written() {
             (format!("compile {CNN} --out file"), &["cannot create file", "hint: "]),
             (format!("compile {CNN} --out file/below"), &["cannot create file/below", "hint: "]),
             (
-                format!("run {CNN} pictures/a.png --dump fc2.relu --dump-to file"),
+                format!("run {CNN} images/a.png --dump fc2.relu --dump-to file"),
                 &["cannot create file", "hint: "],
             ),
-            (format!("run {CNN} pictures/a.png --npy file/x.npy"), &["cannot write file/x.npy"]),
-            (format!("run {CNN} pictures/a.png --npy lost/x.npy"), &["cannot write lost/x.npy"]),
-            (format!("run {CNN} pictures/a.png --npy pictures"), &["pictures: expected the name of a file"]),
-            (
-                "run --model anam_net pictures/a.png --labels x.png --overlay lost/x.png".into(),
-                &["lost/x.png"],
-            ),
+            (format!("run {CNN} images/a.png --npy file/x.npy"), &["cannot write file/x.npy"]),
+            (format!("run {CNN} images/a.png --npy lost/x.npy"), &["cannot write lost/x.npy"]),
+            (format!("run {CNN} images/a.png --npy images"), &["images: expected the name of a file"]),
+            ("run --model anam_net images/a.png --labels x.png --overlay lost/x.png".into(), &["lost/x.png"]),
         ],
     );
 }
@@ -316,14 +313,14 @@ fn a_folder_made_for_a_crate_that_cannot_be_built_goes_again() {
     let room = room();
     error(
         &room,
-        "compile --model w251_baseline_cnn --weights nan.safetensors --calibrate pictures --out a/b/c",
+        "compile --model w251_baseline_cnn --weights nan.safetensors --calibrate images --out a/b/c",
         1,
     );
-    // One that was there stays, with what is in it.
+    // A folder that was there stays, with its contents.
     room.write("there/notes.txt", "mine");
     error(
         &room,
-        "compile --model w251_baseline_cnn --weights nan.safetensors --calibrate pictures --out there/new",
+        "compile --model w251_baseline_cnn --weights nan.safetensors --calibrate images --out there/new",
         1,
     );
     // A file of the crate cannot be replaced: none of the others is written either.

@@ -44,7 +44,7 @@ const OWN: [&str; 9] = [
 /// Recipes of trained weights in the shared data.
 const TRAINED: [&str; 2] = ["w251_cnn", "w251_squeezenet"];
 
-/// Those that a model is recorded in.
+/// The roundings that a model is recorded in.
 fn roundings(model: &str) -> &'static [&'static str] {
     if FLOATS.contains(&model) { &ROUNDINGS[..1] } else { &ROUNDINGS }
 }
@@ -92,7 +92,7 @@ fn reproduce(model: &str, shared: Option<&Path>) -> BTreeSet<String> {
                 let differences = check(&golden, &build.program, isa, &Codes::new(), |source| {
                     let Source::File(name) = source else { unreachable!("seeds need no file") };
                     let folder =
-                        shared.expect("own models have no pictures").join("data/ct/covid_ct/val/COVID");
+                        shared.expect("own models have no images").join("data/ct/covid_ct/val/COVID");
                     let input = build.input(&niello_imaging::load(folder.join(name))?)?;
                     Ok(vec![build.program.tensor(build.program.inputs[0]).quantize(&input.data)])
                 });
@@ -210,7 +210,7 @@ fn another_program_differs_at_a_layer_a_row_and_an_element() {
     let original = program_of(&recipe);
     let inputs = [(Source::Seed(1), original.seeded_inputs(1))];
     let (golden, layers) = record(&original, &inputs).expect("an input that fits");
-    // The same network with another range in the middle of it: what comes before stays the same.
+    // The same network with another range in the middle of it: layers before it stay the same.
     let range = RangeOverride { min: Some(-1.0), max: Some(3.0), ..RangeOverride::default() };
     let other = program_of(&recipe.override_range("conv3_block", range));
     let none = |_: &Source| unreachable!("no case of a file");
@@ -243,7 +243,7 @@ fn bytes_beside_a_golden_file_read_back() {
 #[test]
 fn a_log_is_compared_layer_by_layer() {
     let golden = golden("anam_net_tiny", "single");
-    // What a device prints is what a golden file says, without rows.
+    // A device prints the lines of a golden file, without rows.
     let text = golden.to_string();
     let log: String = text.lines().filter(|l| !l.starts_with("rows")).map(|l| format!("{l}\n")).collect();
     assert_eq!(golden.check_log(&log).expect("complete"), None);

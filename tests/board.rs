@@ -1,4 +1,4 @@
-//! Boards on the command line: what fits, by how much something does not, and the report of each memory.
+//! Boards on the command line: models that fit, bytes that are missing otherwise, and the report of each memory.
 
 mod support;
 
@@ -19,7 +19,7 @@ fn board(flash: u64) -> String {
     )
 }
 
-/// `niello COMMAND` on the small network: whether it went well, what it printed, what it complained of.
+/// `niello COMMAND` on the small network: whether it succeeded, its output, its errors.
 fn niello(room: &Room, command: &str, args: &[&str]) -> (bool, String, String) {
     let mut niello = std::process::Command::new(env!("CARGO_BIN_EXE_niello"));
     let output = niello
@@ -104,7 +104,7 @@ fn weights_and_arena_lie_where_the_board_or_the_recipe_says() {
         compile(&["--board", "board.toml", "--weights-section", ".qspi.model", "--arena-section", ".dtcm"])
             .unwrap();
     assert_eq!(sections(&both), [".qspi.model", ".dtcm"]);
-    assert!(both.contains("pub static ARENA: Place<ARENA_BYTES>"), "{both}");
+    assert!(both.contains("pub static ARENA: ArenaCell<ARENA_BYTES>"), "{both}");
 
     room.write("board.toml", more);
     let error = compile(&["--board", "board.toml", "--weights-section", ".qspi"]).unwrap_err();

@@ -1,4 +1,4 @@
-//! `niello compile --c-api`: the header says what the source does, C compilers take it, misuse gets its code, tests can fail,
+//! `niello compile --c-api`: the header agrees with the source, C compilers take it, misuse gets its code, tests can fail,
 //! and several models link into one program.
 
 #[allow(dead_code, reason = "each test program uses its part")]
@@ -17,7 +17,7 @@ use support::Room;
 /// A small network without files.
 const SMALL: &str = "--model anam_net --seeded --width 4 --input 16x16 --target portable";
 
-/// `niello compile` of the small network into a folder: whether it went well, what it complained of.
+/// `niello compile` of the small network into a folder: whether it succeeded, its errors.
 fn compile(room: &Room, folder: &str, flags: &[&str]) -> (bool, String) {
     let mut niello = Command::new(env!("CARGO_BIN_EXE_niello"));
     niello.current_dir(room.path(".")).arg("compile").args(SMALL.split(' ')).args(["--out", folder]);
@@ -34,7 +34,7 @@ fn read(path: PathBuf) -> String {
     fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-/// What a command printed; it must succeed.
+/// The output of a command, which must succeed.
 fn run(command: &mut Command) -> String {
     let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -59,7 +59,7 @@ fn the_header_declares_what_the_source_defines() {
     for name in functions.iter().map(|f| format!("{f}(")).chain(constants.map(|c| format!("#define {c} "))) {
         assert!(header.contains(&name), "no `{name}` in\n{header}");
     }
-    // A number, and a float as C's single precision.
+    // An element, and a float as C's single precision.
     assert!(header.contains("#define ANAM_NET_INPUT_LEN 256\n"), "{header}");
     let scale = header.lines().find_map(|line| line.strip_prefix("#define ANAM_NET_INPUT_SCALE "));
     assert!(scale.is_some_and(|scale| scale.ends_with('f')), "{scale:?}");
@@ -142,7 +142,7 @@ fn misuse_and_damage_are_told_and_models_share_a_program() {
         check_syntax(&path);
         let (header, upper) = (read(path), name.to_uppercase());
         assert!(header.starts_with(&format!("/* anam_net, {format}, as a library for C.")), "{header}");
-        // The example at the top is what the program below does.
+        // The program below does the same as the example at the top.
         let example = format!(
             " *     static {element} input[{upper}_INPUT_LEN], output[{upper}_OUTPUT_LEN];\n *\n *     if ({name}_self_test(arena, \
              sizeof arena, input, {upper}_INPUT_LEN, output, {upper}_OUTPUT_LEN) != {upper}_OK)\n"
@@ -182,7 +182,7 @@ fn misuse_and_damage_are_told_and_models_share_a_program() {
     assert_eq!(printed, "47 checks\n");
 }
 
-/// Prints what is not as expected and how many things were.
+/// Prints the failed expectations and the number of those that held.
 const PROGRAM: &str = r#"
 #include "damaged.h"
 #include "every.h"
@@ -203,7 +203,7 @@ const PROGRAM: &str = r#"
 /* One arena for all. */
 EVERY_ALIGNED static int8_t arena[EVERY_ARENA_BYTES + GOOD_ARENA_BYTES + MADE_ARENA_BYTES];
 static int8_t input[EVERY_INPUT_LEN], probabilities[EVERY_OUTPUT0_LEN], labels[EVERY_OUTPUT1_LEN];
-static int8_t numbers[MADE_INPUT0_LEN], label[MADE_INPUT1_LEN], picture[MADE_OUTPUT_LEN];
+static int8_t numbers[MADE_INPUT0_LEN], label[MADE_INPUT1_LEN], made[MADE_OUTPUT_LEN];
 static int8_t image[GOOD_INPUT_LEN], scores[GOOD_OUTPUT_LEN];
 static uint16_t halves[HALF_INPUT_LEN], half_scores[HALF_OUTPUT_LEN];
 static float singles[SINGLE_INPUT_LEN], single_scores[SINGLE_OUTPUT_LEN];
@@ -234,8 +234,8 @@ int main(void)
     uint32_t layers = 0, layer = 99;
 
     EXPECT(every_self_test(arena, sizeof arena, INPUT, FIRST, SECOND) == EVERY_OK);
-    EXPECT(made_self_test(arena, sizeof arena, numbers, sizeof numbers, label, sizeof label, picture,
-                          sizeof picture) == MADE_OK);
+    EXPECT(made_self_test(arena, sizeof arena, numbers, sizeof numbers, label, sizeof label, made,
+                          sizeof made) == MADE_OK);
     EXPECT(every_check_layers(arena, sizeof arena, INPUT, FIRST, SECOND, &layer) == EVERY_OK && layer == 99);
     EXPECT(every_infer(arena, EVERY_ARENA_BYTES, INPUT, FIRST, SECOND) == EVERY_OK);
     EXPECT(every_infer_observed(arena, sizeof arena, INPUT, FIRST, SECOND, count, &layers) == EVERY_OK);

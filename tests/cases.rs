@@ -1,4 +1,4 @@
-//! Strangers' files, shrunk: what public bug reports of this trade describe, at what this project does with it. `../shared/cases` holds the
+//! Shrunk files of public bug reports of this field, and the result of this project on each. `../shared/cases` holds the
 //! originals; the tests here make inputs of their own, and the last ones take those too.
 
 mod support;
@@ -240,7 +240,7 @@ fn samples(path: &Path, graph: &Graph) -> Vec<Vec<Tensor<f32>>> {
         .collect()
 }
 
-/// Every output of a described network, for every target, with the least SQNR of the outputs.
+/// Every output of a described network, for every target, with the smallest SQNR of the outputs.
 fn outputs_of(folder: &Path) -> (Vec<Vec<f32>>, f64) {
     let net: Value = serde_json::from_slice(&fs::read(folder.join("net.json")).unwrap()).unwrap();
     assert_eq!(net["options"]["method"], "auto", "{folder:?}");
@@ -254,7 +254,7 @@ fn outputs_of(folder: &Path) -> (Vec<Vec<f32>>, f64) {
     let calibration = calibrate(&graph, set.into_iter().map(Ok::<_, Error>), |_| {}).unwrap();
     let test = samples(&folder.join("test.safetensors"), &graph);
     let q = quantize(graph, &calibration, &options).unwrap();
-    let (mut all, mut least) = (vec![], f64::INFINITY);
+    let (mut all, mut min) = (vec![], f64::INFINITY);
     for target in TARGETS {
         let program = lower_apart(&q, target, Metadata::default()).unwrap();
         let result = verify(&q.graph, &program, [Ok(test[0].clone())], |_, pair| {
@@ -264,7 +264,7 @@ fn outputs_of(folder: &Path) -> (Vec<Vec<f32>>, f64) {
         .unwrap();
         let names: Vec<&str> = program.outputs.iter().map(|id| &*program.tensor(*id).name).collect();
         for layer in result.layers.iter().filter(|layer| names.contains(&&*layer.name)) {
-            least = least.min(layer.sqnr_db.unwrap_or(f64::INFINITY));
+            min = min.min(layer.sqnr_db.unwrap_or(f64::INFINITY));
         }
         let codes: Vec<Vec<i8>> = program
             .inputs
@@ -276,10 +276,10 @@ fn outputs_of(folder: &Path) -> (Vec<Vec<f32>>, f64) {
         Executor::new(&program).run(&codes).unwrap();
     }
     assert!(all.iter().all(|outputs| *outputs == all[0]), "{folder:?}: targets differ");
-    (all.swap_remove(0), least)
+    (all.swap_remove(0), min)
 }
 
-/// What the folders of `../shared/cases` are tried by: here, or with the readers of pictures and weights.
+/// The tests of the folders of `../shared/cases`: here, or with the readers of images and weights.
 const ELSEWHERE: &[&str] = &[
     "calibration_folder_with_dicomdir",
     "dicom_modality_lut_sequence",
@@ -289,7 +289,7 @@ const ELSEWHERE: &[&str] = &[
     "npy_leading_axis_window_gray",
     "resize_area_one_side_up_one_down",
     "safetensors_index_json",
-    // Those for which the tests above make what `describe.md` describes, and `docs/arithmetic.md` has the figures.
+    // Folders whose `describe.md` the tests above follow; `docs/arithmetic.md` has the figures.
     "bn_negative_variance_in_floats",
     "f16_overflow_is_silent",
     "hard_swish_table_against_litert",
@@ -347,8 +347,8 @@ fn the_shared_cases_give_what_is_right() {
             }
             "concat_shares_the_coarser_scale" => {
                 let net: Value = serde_json::from_slice(&fs::read(folder.join("net.json")).unwrap()).unwrap();
-                let (_, least) = outputs_of(&folder);
-                assert!(least >= net["min_sqnr"].as_f64().unwrap(), "{least} dB");
+                let (_, min) = outputs_of(&folder);
+                assert!(min >= net["min_sqnr"].as_f64().unwrap(), "{min} dB");
             }
             "concat_input_with_sigmoid" | "plan_concat_times_its_part" => {
                 let (outputs, _) = outputs_of(&folder);

@@ -1,4 +1,4 @@
-//! Every command on small seeded networks: what it prints, its JSON, the files that it writes.
+//! Every command on small seeded networks: its output, its JSON, the files that it writes.
 
 mod support;
 
@@ -7,12 +7,12 @@ use serde_json::Value;
 use std::{collections::BTreeSet, process::Stdio, thread, time::Duration};
 use support::{Room, keys};
 
-/// A classifier of 3 classes, with pictures to calibrate on.
+/// A classifier of 3 classes, with images to calibrate on.
 const CNN: &str = "--model w251_baseline_cnn --weights cnn.safetensors --classes Normal,Pneumonia,COVID --input 32x32 \
-                   --calibrate pictures";
+                   --calibrate images";
 
 /// A segmentation with the bundled weights.
-const ANAM: &str = "--model anam_net --input 32x32 --calibrate hu --calibrate pictures";
+const ANAM: &str = "--model anam_net --input 32x32 --calibrate hu --calibrate images";
 
 /// A segmentation of one class.
 const LUNG: &str = "--model unet_small_lung --weights lung.safetensors --input 32x32 --calibrate hu";
@@ -21,8 +21,8 @@ fn room() -> Room {
     let room = Room::new();
     room.checkpoint("cnn.safetensors", "w251_baseline_cnn", 3);
     room.checkpoint("lung.safetensors", "unet_small_lung", 1);
-    room.png("pictures/a.png", 32);
-    room.jpeg("pictures/b.jpg", 32);
+    room.png("images/a.png", 32);
+    room.jpeg("images/b.jpg", 32);
     room.npy("hu/a.npy", 32);
     room.dicom("hu/b.dcm", 32);
     room
@@ -78,12 +78,12 @@ fn inspect_shows_graphs_and_checkpoints() {
 }
 
 #[test]
-fn a_generator_makes_a_picture() {
+fn a_generator_makes_an_image() {
     let room = Room::new();
     let net = "--model shallow_cgan_generator --seeded";
     let json = room.json(&format!("run {net} --seed 7 --class covid --image made.png --npy made.npy --json"));
     assert_eq!(json["class"], "COVID");
-    assert!(json.get("picture").is_none());
+    assert!(json.get("image").is_none());
     let made = load(room.path("made.png")).unwrap();
     assert_eq!((made.height(), made.width(), made.channels()), (28, 28, 1));
     room.text(&format!("run {net} --seed 8 --class 2 --image other.png"));
@@ -94,7 +94,7 @@ fn a_generator_makes_a_picture() {
     for (words, expected) in [
         (format!("run {net} --class Flu"), "no class `Flu`; known: Normal, Pneumonia, COVID"),
         (format!("run {net} --labels l.png"), "there is no label map"),
-        ("run --model w251_baseline_cnn --seeded".into(), "reads a picture: say which"),
+        ("run --model w251_baseline_cnn --seeded".into(), "reads an image: name one"),
         ("run --model w251_baseline_cnn --seeded p.png --image x.png".into(), "are for generators"),
     ] {
         let output = room.niello(&words);
@@ -120,20 +120,20 @@ fn report_keeps_its_contract() {
 #[test]
 fn verify_of_a_classifier_keeps_its_contract() {
     let room = room();
-    let command = format!("verify {CNN} --data pictures");
+    let command = format!("verify {CNN} --data images");
     let json = room.json(&format!("{command} --json"));
     assert_layers_have(&json, &["name", "sqnr_db", "cosine", "max_lsb", "saturated"]);
     assert!(number(&json, "output.sqnr_db") > 10.0);
     assert_eq!(number(&json, "output.top1_agreement"), 1.0);
     assert!(json["output"].get("dice").is_none());
-    assert_eq!(json["pictures"], 2);
-    assert!(room.text(&command).contains("same class on 100.0 % of the pictures"));
+    assert_eq!(json["images"], 2);
+    assert!(room.text(&command).contains("same class on 100.0 % of the images"));
 }
 
 #[test]
 fn verify_of_a_segmentation_gives_dice_by_class() {
     let room = room();
-    let text = room.text(&format!("verify {ANAM} --data pictures --json"));
+    let text = room.text(&format!("verify {ANAM} --data images --json"));
     let json: Value = serde_json::from_str(&text).unwrap();
     let classes = ["background", "abnormal lung", "normal lung"];
     assert_eq!(keys(&json["output"]["dice"]), BTreeSet::from(classes));
@@ -143,7 +143,7 @@ fn verify_of_a_segmentation_gives_dice_by_class() {
     assert!(at.is_sorted(), "{text}");
     let json = room.json(&format!("verify {LUNG} --data hu/a.npy --json"));
     assert_eq!(keys(&json["output"]["dice"]), BTreeSet::from(["lung", "not lung"]));
-    assert_eq!(json["pictures"], 1);
+    assert_eq!(json["images"], 1);
 }
 
 #[test]
@@ -264,7 +264,7 @@ fn a_recipe_may_stand_alone() {
 }
 
 #[test]
-fn a_picture_comes_through_standard_input() {
+fn an_image_comes_through_standard_input() {
     let room = room();
     let run = |path: &str, input: Stdio| {
         let output = room.command(&format!("run {CNN} {path} --json")).stdin(input).output().unwrap();
@@ -273,11 +273,11 @@ fn a_picture_comes_through_standard_input() {
         let json: Value = serde_json::from_slice(&output.stdout).unwrap();
         json["classes"].clone()
     };
-    let file = || std::fs::File::open(room.path("pictures/a.png")).unwrap();
-    assert_eq!(run("-", file().into()), run("pictures/a.png", Stdio::null()));
+    let file = || std::fs::File::open(room.path("images/a.png")).unwrap();
+    assert_eq!(run("-", file().into()), run("images/a.png", Stdio::null()));
     let alone = "run --model w251_baseline_cnn --weights cnn.safetensors --classes 3 --input 32x32 -";
     let output = room.command(alone).stdin(file()).output().unwrap();
-    assert!(String::from_utf8_lossy(&output.stderr).contains("give pictures to `--calibrate`"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("give images to `--calibrate`"));
 }
 
 #[test]
@@ -359,18 +359,18 @@ fn flags_and_recipe_say_the_same() {
         "network = 'w251_baseline_cnn'\nweights = '../cnn.safetensors'\nclasses = ['a', 'b', 'c']\n\
          [input]\nsize = [32, 48]\nchannels = 1\npreprocess = 'unit'\nresize = 'stretch'\ncolour = 'gray'\n\
          polarity = 'inverted'\nwindow = '-600,1500'\n\
-         [calibrate]\nimages = ['../pictures', '../hu/a.npy']\nrange = 'percentile'\npercentile = 99.5\n\
+         [calibrate]\nimages = ['../images', '../hu/a.npy']\nrange = 'percentile'\npercentile = 99.5\n\
          bias_correction = false\n[output]\nhead = 'softmax'\n[format]\nnumbers = 'int8'\nrounding = 'single'\n\
          [target]\nname = 'portable'\n[overrides.'fc2.relu']\nmin = -4.0\nmax = 3.5\n[overrides.fc3]\nrange = 'mse'\n",
     );
     let recipe = "--recipe recipes/cnn.toml";
     let model =
         "--model w251_baseline_cnn --weights cnn.safetensors --classes a,b,c --input 32x48 --channels 1";
-    let picture = "--resize stretch --colour gray --polarity inverted --window -600,1500";
-    let rest = "--calibrate pictures --calibrate hu/a.npy --range percentile --percentile 99.5 \
+    let image = "--resize stretch --colour gray --polarity inverted --window -600,1500";
+    let rest = "--calibrate images --calibrate hu/a.npy --range percentile --percentile 99.5 \
                 --bias-correction false --override fc2.relu=-4,3.5 --override fc3=mse --head softmax --format int8 \
                 --rounding single --target portable";
-    let flags = format!("{model} --preprocess unit {picture} {rest}");
+    let flags = format!("{model} --preprocess unit {image} {rest}");
     let report = room.text(&format!("report {recipe} --json"));
     assert_eq!(report, room.text(&format!("report {flags} --json")));
     assert!(report.contains("\"rounding\": \"Single\""));
@@ -389,8 +389,8 @@ fn flags_and_recipe_say_the_same() {
 #[test]
 fn run_gives_the_probability_of_each_class() {
     let room = room();
-    for picture in ["pictures/a.png", "pictures/b.jpg"] {
-        let text = room.text(&format!("run {CNN} {picture} --json"));
+    for image in ["images/a.png", "images/b.jpg"] {
+        let text = room.text(&format!("run {CNN} {image} --json"));
         let json: Value = serde_json::from_str(&text).unwrap();
         let classes = ["Normal", "Pneumonia", "COVID"];
         assert_eq!(keys(&json["classes"]), BTreeSet::from(classes));
@@ -400,29 +400,29 @@ fn run_gives_the_probability_of_each_class() {
         assert!((sum - 1.0).abs() < 1e-5, "{sum}");
         let best = json["class"].as_str().unwrap();
         assert!(classes.iter().all(|c| number(&json["classes"], best) >= number(&json["classes"], c)));
-        assert_eq!(json["numbers"], "int8");
-        let float = room.json(&format!("run {CNN} {picture} --float --json"));
-        assert_eq!((&float["numbers"], &float["class"]), (&"f32".into(), &json["class"]));
+        assert_eq!(json["format"], "int8");
+        let float = room.json(&format!("run {CNN} {image} --float --json"));
+        assert_eq!((&float["format"], &float["class"]), (&"f32".into(), &json["class"]));
         // An arg-max has no probabilities: it is sure.
-        let arg_max = room.json(&format!("run {CNN} {picture} --head argmax --json"));
+        let arg_max = room.json(&format!("run {CNN} {image} --head argmax --json"));
         assert_eq!(arg_max["class"], json["class"]);
         assert_eq!(number(&arg_max["classes"], best), 1.0);
-        let softmax = room.json(&format!("run {CNN} {picture} --head softmax --json"));
+        let softmax = room.json(&format!("run {CNN} {image} --head softmax --json"));
         assert!((number(&softmax["classes"], best) - number(&json["classes"], best)).abs() < 0.02);
     }
-    assert!(room.text(&format!("run {CNN} pictures/a.png")).contains("\nclass: "));
-    // Without a calibration set, on the picture itself; the number of classes names them.
+    assert!(room.text(&format!("run {CNN} images/a.png")).contains("\nclass: "));
+    // Without a calibration set, on the image itself; the number of classes names them.
     let alone = "--model w251_baseline_cnn --weights cnn.safetensors --classes 3 --input 32x32";
-    let json = room.json(&format!("run {alone} pictures/a.png --json"));
+    let json = room.json(&format!("run {alone} images/a.png --json"));
     assert_eq!(json["classes"].as_object().unwrap().len(), 3);
 }
 
 #[test]
 fn run_takes_each_format_and_writes_labels_overlay_and_values() {
     let room = room();
-    for (i, picture) in ["pictures/a.png", "pictures/b.jpg", "hu/a.npy", "hu/b.dcm"].into_iter().enumerate() {
+    for (i, image) in ["images/a.png", "images/b.jpg", "hu/a.npy", "hu/b.dcm"].into_iter().enumerate() {
         let files = format!("--labels {i}.labels.png --overlay {i}.overlay.png --npy {i}.npy");
-        let json = room.json(&format!("run {ANAM} {picture} {files} --json"));
+        let json = room.json(&format!("run {ANAM} {image} {files} --json"));
         let labels = load(room.path(&format!("{i}.labels.png"))).unwrap();
         assert_eq!([labels.height(), labels.width(), labels.channels()], [32, 32, 3], "a palette is colours");
         let overlay = load(room.path(&format!("{i}.overlay.png"))).unwrap();
@@ -438,7 +438,7 @@ fn run_takes_each_format_and_writes_labels_overlay_and_values() {
         }
         let names = ["background", "abnormal lung", "normal lung"];
         for (name, count) in names.iter().zip(counts) {
-            assert_eq!(number(&json["pixels"], name), count / 1024.0, "{picture}: {name}");
+            assert_eq!(number(&json["pixels"], name), count / 1024.0, "{image}: {name}");
         }
         let [_, abnormal, normal] = counts;
         if abnormal + normal > 0.0 {
@@ -449,7 +449,7 @@ fn run_takes_each_format_and_writes_labels_overlay_and_values() {
         assert!(keys(&json["classes"]) == BTreeSet::from(names));
     }
     let text = room.text(&format!("run {LUNG} hu/b.dcm"));
-    assert!(text.contains("not lung") && text.contains("of the picture"), "{text}");
+    assert!(text.contains("not lung") && text.contains("of the image"), "{text}");
 }
 
 #[test]
@@ -465,9 +465,9 @@ fn run_dumps_the_map_of_any_layer() {
         room.text(&format!("run {LUNG} hu/a.npy{flags} --dump-to maps/float --dump-scale map --float"));
     assert!(text.contains("pool1 16x16x16: maps/float/pool1.npy, maps/float/pool1.png\n"), "{text}");
     let map = |file: &str| {
-        let picture = load(room.path(file)).unwrap();
-        let Samples::Real(values) = picture.samples() else { panic!("{file}: float32") };
-        (picture.channels(), values.clone())
+        let image = load(room.path(file)).unwrap();
+        let Samples::Real(values) = image.samples() else { panic!("{file}: float32") };
+        (image.channels(), values.clone())
     };
     for layer in layers {
         let ((c, int8), (_, float)) =
@@ -482,7 +482,7 @@ fn run_dumps_the_map_of_any_layer() {
         assert!(grid.height() * grid.width() >= int8.len(), "{layer}: {c} channels have room");
     }
     assert_eq!(map("maps/int8/sigmoid.npy"), map("out.npy"));
-    // The concatenation holds what was written into it.
+    // The concatenation holds the parts that were written into it.
     let ((_, whole), (_, first), (_, last)) =
         (map("maps/int8/upconv1.concat.npy"), map("maps/int8/upsample1.npy"), map("maps/int8/conv1.npy"));
     for ((whole, first), last) in whole.chunks(32).zip(first.chunks(16)).zip(last.chunks(16)) {
@@ -496,17 +496,17 @@ const SQUEEZE: &str = "--model squeezenet1_1 --seeded --classes cat,dog,none --i
 #[test]
 fn run_says_where_a_class_was_seen() {
     let room = room();
-    room.png("pictures/large.png", 64);
-    let picture = "pictures/large.png";
-    let json = room
-        .json(&format!("run {SQUEEZE} {picture} --cam none --overlay heat.png --dump classifier.2 --json"));
+    room.png("images/large.png", 64);
+    let image = "images/large.png";
+    let json =
+        room.json(&format!("run {SQUEEZE} {image} --cam none --overlay heat.png --dump classifier.2 --json"));
     let seen = &json["cam"];
     assert_eq!((&seen["class"], &seen["map"]), (&"none".into(), &serde_json::json!([3, 3])));
     let heat = load(room.path("heat.png")).unwrap();
     assert_eq!([heat.height(), heat.width(), heat.channels()], [64, 64, 3]);
     // The map is the layer before the mean: the place is where its channel is largest, the first of equal ones.
-    let picture_of = load(room.path("classifier.2.npy")).unwrap();
-    let Samples::Real(map) = picture_of.samples() else { panic!("float32") };
+    let image_of = load(room.path("classifier.2.npy")).unwrap();
+    let Samples::Real(map) = image_of.samples() else { panic!("float32") };
     let of_none: Vec<f32> = map.chunks(3).map(|p| p[2]).collect();
     let largest = of_none.iter().copied().fold(f32::MIN, f32::max);
     assert!(largest > 0.0);
@@ -516,12 +516,12 @@ fn run_says_where_a_class_was_seen() {
     let middle = |cell: usize| (2 * cell + 1) * 64 / 6;
     assert_eq!(seen["pixel"], serde_json::json!([middle(at / 3), middle(at % 3)]));
     // The same by index, in float, and the scores as without the map.
-    assert_eq!(room.json(&format!("run {SQUEEZE} {picture} --cam 2 --json"))["cam"], *seen);
-    let float = room.json(&format!("run {SQUEEZE} {picture} --cam none --float --json"));
+    assert_eq!(room.json(&format!("run {SQUEEZE} {image} --cam 2 --json"))["cam"], *seen);
+    let float = room.json(&format!("run {SQUEEZE} {image} --cam none --float --json"));
     assert!((number(&float, "cam.value") - f64::from(largest)).abs() < 0.05 * f64::from(largest));
-    let plain = room.json(&format!("run {SQUEEZE} {picture} --json"));
+    let plain = room.json(&format!("run {SQUEEZE} {image} --json"));
     assert_eq!((&plain["classes"], plain.get("cam")), (&json["classes"], None));
-    let text = room.text(&format!("run {SQUEEZE} {picture} --cam none"));
+    let text = room.text(&format!("run {SQUEEZE} {image} --cam none"));
     assert!(text.contains("\nnone: largest at row "), "{text}");
 }
 

@@ -1,4 +1,4 @@
-//! What build scripts call, in process.
+//! The functions for build scripts, in process.
 
 use niello_codegen::{Config, recipe::Recipe};
 use niello_models::Registry;

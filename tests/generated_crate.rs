@@ -62,7 +62,7 @@ fn driver(type_name: &str, crate_name: &str, program: &Program) -> String {
     format!(
         "use {crate_name} as m;
          use niello::kernels::memory::Element;
-         static MODEL: niello::TakeOnce<m::{type_name}> = niello::TakeOnce::new(m::{type_name}::new());
+         static MODEL: niello::StaticCell<m::{type_name}> = niello::StaticCell::new(m::{type_name}::new());
          fn main() {{
              let model = MODEL.take().unwrap();
              {buffers}
@@ -81,7 +81,7 @@ fn driver(type_name: &str, crate_name: &str, program: &Program) -> String {
     )
 }
 
-/// Writes a crate for every program, builds them together, and compares what each prints with what the program computes, on every
+/// Writes a crate for every program, builds them together, and compares the output of each with the results of the program, on every
 /// instruction set.
 fn compare(programs: &[(String, Program)]) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -172,7 +172,7 @@ fn generated_crates_return_the_bytes_of_their_programs() {
     compare(&programs);
 }
 
-/// The side of the square pictures that networks get here, unless they take only others: then their own.
+/// The side of the square images that networks get here, unless they take only others: then their own.
 const SIDE: usize = 64;
 
 #[test]

@@ -7,7 +7,7 @@ use niello_models::Registry;
 use std::{fs, path::Path, time::Instant};
 use support::Room;
 
-/// What a recipe with a lock makes, and where its ranges come from.
+/// The build of a recipe with a lock, and the source of its ranges.
 fn compiled(room: &Room, recipe: &str) -> (String, Vec<u8>, String) {
     let recipe = Recipe::from_file(room.path(recipe)).unwrap();
     let build = build(&recipe, &Registry, |_| {}).unwrap();
@@ -192,7 +192,7 @@ fn what_does_not_match_is_listed_with_what_mends_it() {
     room.text("calibrate named.toml");
     room.write("images.lock", fs::read(room.path("named.lock")).unwrap());
     refused("`network`: w251_baseline_cnn, made with every_operator");
-    // `calibrate` mends it, whatever was there.
+    // `calibrate` replaces any file.
     room.text("calibrate images.toml");
     assert_eq!(fs::read_to_string(room.path("images.lock")).unwrap(), lock);
 }

@@ -41,14 +41,14 @@ impl Device {
         )
         .expect("a folder to write to");
         device.edit("model/Cargo.toml", "\n[workspace]\n", "");
-        // The copies inherit what they inherit at home; their own tests stay there.
+        // The copies inherit the same keys as the originals; their tests are left out.
         let manifest = fs::read_to_string(root.join("Cargo.toml")).expect("a manifest");
         let shared = &manifest[manifest.find("[workspace.package]").expect("a workspace")..];
         let shared = &shared[..shared.find("[profile.release]").expect("profiles")];
         let members = "[workspace]\nmembers = [\"kernels\", \"runtime\", \"model\"]\nresolver = \"3\"\n\n";
         let package = "[package]\nname = \"device\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[dependencies]\nniello \
                        = { path = \"runtime\" }\nanam-net = { path = \"model\" }\n\n";
-        // What an optimiser makes of the kernels is for other tests, and here they are compiled three times.
+        // Optimised kernels are for other tests, and here they are compiled three times.
         let profile = "\n[profile.release]\nopt-level = 0\n";
         fs::write(device.path("Cargo.toml"), format!("{package}{members}{shared}{profile}"))
             .expect("writable");
@@ -98,7 +98,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Prints what `niello golden --log` reads, for the seeds of the golden file.
+/// Prints lines that `niello golden --log` reads, for the seeds of the golden file.
 fn driver(program: &Program) -> String {
     let type_name = emit(program, &EmitOptions::default()).expect("emits").type_name;
     format!(

@@ -11,11 +11,11 @@ use niello_codegen::{
     format::{Format, QParams},
     passes::optimize,
     pipeline::{Build, build, import},
-    recipe::{Numbers, Range, Recipe},
+    recipe::{NumberFormat, RangeChoice, Recipe},
     report::report,
 };
 use niello_imaging::{
-    Picture, Samples, list_images, load,
+    Image, Samples, list_images, load,
     metrics::{DiceCounts, dice},
 };
 use niello_models::{Registry, bundled::CT_SLICES};
@@ -25,17 +25,17 @@ use std::{
 };
 use support::{Room, shared, sweep};
 
-/// What the program answers, as real values.
-fn coded(build: &Build, picture: &Picture) -> Tensor<f32> {
+/// The program's answer, as real values.
+fn coded(build: &Build, image: &Image) -> Tensor<f32> {
     let program = &build.program;
-    let codes = program.tensor(program.inputs[0]).quantize(&build.input(picture).unwrap().data);
+    let codes = program.tensor(program.inputs[0]).quantize(&build.input(image).unwrap().data);
     let outputs = Executor::new(program).run(&[&codes]).unwrap();
     program.tensor(program.outputs[0]).dequantize(&outputs[0])
 }
 
-/// Share of pictures with the same class in int8 and float, and the output's SQNR in decibels.
-fn agreement(build: &Build, pictures: &[PathBuf]) -> (f64, f64) {
-    let inputs = pictures.iter().map(|p| Ok(vec![build.input(&load(p).unwrap()).unwrap()]));
+/// Share of images with the same class in int8 and float, and the output's SQNR in decibels.
+fn agreement(build: &Build, images: &[PathBuf]) -> (f64, f64) {
+    let inputs = images.iter().map(|p| Ok(vec![build.input(&load(p).unwrap()).unwrap()]));
     let mut same = 0;
     let result = verify(&build.quantized.graph, &build.program, inputs, |_, pair| {
         same += usize::from(build.class(&pair.float[0].data) == build.class(&pair.coded[0].data));
@@ -45,7 +45,7 @@ fn agreement(build: &Build, pictures: &[PathBuf]) -> (f64, f64) {
     (same as f64 / result.inputs as f64, result.output.sqnr_db().unwrap())
 }
 
-/// The samples of an 8-bit picture.
+/// The samples of an 8-bit image.
 fn samples(path: &Path) -> Vec<u8> {
     match load(path).unwrap().samples() {
         Samples::U8(v) => v.clone(),
@@ -91,7 +91,7 @@ fn polsinelli_cnn_keeps_its_decisions() {
     let (train, held_out) = (folder("train"), folder("val"));
     let recipe = Recipe::new("polsinelli_cnn")
         .weights(shared.join("trained/polsinelli_cnn_covid_ct.safetensors"))
-        .range(Range::MinMax)
+        .range(RangeChoice::MinMax)
         .calibrate_on_files(&train);
     let build = build(&recipe, &Registry, |_| {}).unwrap();
     // Those that ranges were found on in a sweep only.
@@ -122,7 +122,7 @@ fn ranked(values: &[f32]) -> Vec<usize> {
     order
 }
 
-/// On scikit-image's sample pictures, if `NIELLO_SKIMAGE` names its folder `skimage/data`; else only that the weights load. Compared where
+/// On scikit-image's sample images, if `NIELLO_SKIMAGE` names its folder `skimage/data`; else only that the weights load. Compared where
 /// float's fifth score leads the sixth by a step of int8 or more.
 #[test]
 fn imagenet_squeezenet_keeps_its_five_best_classes() {
@@ -132,12 +132,12 @@ fn imagenet_squeezenet_keeps_its_five_best_classes() {
     let graph = import(&recipe, &Registry).unwrap().graph;
     assert_eq!(graph.parameters(), 1_248_424);
     let Some(folder) = std::env::var_os("NIELLO_SKIMAGE").map(PathBuf::from) else {
-        println!("skipped: NIELLO_SKIMAGE names no folder of pictures");
+        println!("skipped: NIELLO_SKIMAGE names no folder of images");
         return;
     };
-    let pictures = PHOTOGRAPHS.map(|name| folder.join(name));
-    let build = build(&recipe.calibrate_on_files(&pictures), &Registry, |_| {}).unwrap();
-    let inputs = pictures.iter().map(|p| Ok(vec![build.input(&load(p).unwrap()).unwrap()]));
+    let images = PHOTOGRAPHS.map(|name| folder.join(name));
+    let build = build(&recipe.calibrate_on_files(&images), &Registry, |_| {}).unwrap();
+    let inputs = images.iter().map(|p| Ok(vec![build.input(&load(p).unwrap()).unwrap()]));
     let Format::Int8(QParams { scale, .. }) = build.program.tensor(build.program.outputs[0]).format else {
         panic!("labels")
     };
@@ -165,7 +165,7 @@ fn miniseg_keeps_its_masks() {
     let slices = list_images(shared.join("data/ct/covidnet"), false).unwrap();
     let recipe = Recipe::new("miniseg")
         .weights(shared.join("data/weights/miniseg_p1110_fold1.safetensors"))
-        .range(Range::MinMax)
+        .range(RangeChoice::MinMax)
         .min_sqnr_db(39.0)
         .calibrate_on(shared.join("data/ct/covidnet"));
     let build = build(&recipe, &Registry, |_| {}).unwrap();
@@ -173,9 +173,9 @@ fn miniseg_keeps_its_masks() {
     println!("{wide} of {} results have 16 bits", build.quantized.formats.len());
     let mut pooled = DiceCounts::default();
     for slice in &slices {
-        let picture = load(slice).unwrap();
-        let mask = build.labels(&coded(&build, &picture));
-        let input = build.input(&picture).unwrap();
+        let image = load(slice).unwrap();
+        let mask = build.labels(&coded(&build, &image));
+        let input = build.input(&image).unwrap();
         let float = build.labels(&build.quantized.graph.eval_f32(&[input]).unwrap()[0]);
         let pixels = float.iter().filter(|label| **label == 1).count();
         println!("{}: Dice {:?}, {pixels} pixels", slice.display(), dice(&mask, &float, 1, None));
@@ -196,8 +196,8 @@ fn unet_small_lung_keeps_its_masks() {
     recipe = recipe.calibrate_on_files(&slices);
     let build = build(&recipe, &Registry, |_| {}).unwrap();
     for slice in &slices {
-        let picture = load(slice).unwrap();
-        let mask = build.labels(&coded(&build, &picture));
+        let image = load(slice).unwrap();
+        let mask = build.labels(&coded(&build, &image));
         // The stored masks are PyTorch's in float, packed row by row, the first pixel in the highest bit.
         let packed = slice.to_str().unwrap().replace(".npy", "_lungmask.npy");
         let packed = std::fs::read(packed).unwrap();
@@ -247,7 +247,7 @@ fn anam_net_keeps_its_classes() {
     }
 }
 
-/// In half precision, classifiers decide as float does, on every picture.
+/// In half precision, classifiers decide as float does, on every image.
 #[test]
 fn half_precision_keeps_every_decision() {
     let Some(shared) = shared() else { return };
@@ -259,27 +259,27 @@ fn half_precision_keeps_every_decision() {
     }
     let weights = |recipe: Recipe, file: &str| recipe.weights(shared.join(file));
     let squeezenet = Recipe::new("squeezenet1_0").input_size(224, 224).preprocess("imagenet");
-    for (recipe, pictures) in [
+    for (recipe, images) in [
         (weights(squeezenet, "data/weights/w251_squeezenet1_0_covidx.safetensors"), &slices),
         (weights(Recipe::new("w251_baseline_cnn"), "data/weights/w251_baseline_cnn.safetensors"), &slices),
         (weights(Recipe::new("polsinelli_cnn"), "trained/polsinelli_cnn_covid_ct.safetensors"), &patients),
     ] {
-        // Emulated for a minute each where there are many pictures.
-        let formats = [Numbers::F16, Numbers::F16Native, Numbers::F16Winograd];
-        for numbers in formats.into_iter().take(if pictures.len() > 10 { 2 } else { 3 }) {
+        // Emulated for a minute each where there are many images.
+        let formats = [NumberFormat::F16, NumberFormat::F16Native, NumberFormat::F16Winograd];
+        for numbers in formats.into_iter().take(if images.len() > 10 { 2 } else { 3 }) {
             let mut recipe = recipe.clone();
             recipe.format.numbers = numbers;
             let build = build(&recipe, &Registry, |_| {}).unwrap();
-            let (same, sqnr) = agreement(&build, pictures);
-            println!("{} {numbers}: {} pictures, same {same}, {sqnr:.1} dB", recipe.network, pictures.len());
-            assert!(pictures.len() >= 7);
+            let (same, sqnr) = agreement(&build, images);
+            println!("{} {numbers}: {} images, same {same}, {sqnr:.1} dB", recipe.network, images.len());
+            assert!(images.len() >= 7);
             assert_eq!(same, 1.0, "{} {numbers}", recipe.network);
         }
     }
 }
 
-/// Masks are float's but for single pixels. (In `f32`, the golden vectors say more.) MiniSeg's lesions are small, and rounding moves their borders: its
-/// first levels stay in single precision.
+/// Masks are float's but for single pixels. (In `f32`, the golden vectors say more.) MiniSeg's lesions are small, and rounding moves their borders:
+/// its first levels stay in single precision.
 #[test]
 #[ignore = "emulates half precision for minutes: cargo xtask accuracy"]
 fn half_precision_keeps_masks() {
@@ -293,25 +293,25 @@ fn half_precision_keeps_masks() {
     let layers = optimize(import(&miniseg, &Registry).unwrap().graph).nodes.into_iter().map(|node| node.name);
     miniseg.format.f32 = layers.filter(|name| first.iter().any(|f| name.starts_with(f))).collect();
     let mut beyond = vec![];
-    for (recipe, pictures) in [
+    for (recipe, images) in [
         (miniseg, covid),
         (weights("unet_small_lung", "data/weights/unet_small_lung.safetensors"), vec![lung]),
         (Recipe::new("anam_net").input_size(256, 256).resize("stretch"), vec![slice]),
     ] {
-        let pictures: Vec<Picture> = pictures.iter().map(|picture| load(picture).unwrap()).collect();
+        let images: Vec<Image> = images.iter().map(|image| load(image).unwrap()).collect();
         let mut float: Vec<Vec<u8>> = vec![];
-        for numbers in [Numbers::F16, Numbers::F16Native, Numbers::F16Winograd] {
+        for numbers in [NumberFormat::F16, NumberFormat::F16Native, NumberFormat::F16Winograd] {
             let mut recipe = recipe.clone();
             recipe.format.numbers = numbers;
             let build = build(&recipe, &Registry, |_| {}).unwrap();
             if float.is_empty() {
-                let input = |picture| vec![build.input(picture).unwrap()];
-                let reference = |picture| build.quantized.graph.eval_f32(&input(picture)).unwrap();
-                float = pictures.iter().map(|picture| build.labels(&reference(picture)[0])).collect();
+                let input = |image| vec![build.input(image).unwrap()];
+                let reference = |image| build.quantized.graph.eval_f32(&input(image)).unwrap();
+                float = images.iter().map(|image| build.labels(&reference(image)[0])).collect();
             }
             let mut pooled = vec![DiceCounts::default(); build.label_names().len()];
-            for (picture, float) in pictures.iter().zip(&float) {
-                let ours = build.labels(&coded(&build, picture));
+            for (image, float) in images.iter().zip(&float) {
+                let ours = build.labels(&coded(&build, image));
                 pooled.iter_mut().zip(0..).for_each(|(counts, class)| counts.add(&ours, float, class, None));
             }
             for (name, counts) in build.label_names().iter().zip(&pooled) {
@@ -327,11 +327,11 @@ fn half_precision_keeps_masks() {
 }
 
 #[test]
-fn run_segments_every_kind_of_picture() {
+fn run_segments_every_kind_of_image() {
     let Some(shared) = shared() else { return };
     let room = Room::new();
-    // Calibrated once, on one slice of half the size, with a lock: what is tested is the way from file to shares.
-    let pictures = [
+    // Calibrated once, on one slice of half the size, with a lock: the test covers the way from file to shares.
+    let images = [
         ("dicom/1-10.dcm", "stretch"),
         ("dicom/1-30.dcm", "stretch"),
         ("dicom/1-50.dcm", "stretch"),
@@ -342,17 +342,17 @@ fn run_segments_every_kind_of_picture() {
     let slice = shared.join("trained/anam_val/val_05_image.png");
     let slice = slice.canonicalize().unwrap();
     let all =
-        pictures.map(|(file, resize)| (shared.join("data/ct").join(file).canonicalize().unwrap(), resize));
+        images.map(|(file, resize)| (shared.join("data/ct").join(file).canonicalize().unwrap(), resize));
     let model = "--model anam_net --input 256x256";
     room.text(&format!("calibrate {model} --resize stretch --calibrate {} --out anam.lock", slice.display()));
-    for (picture, resize) in all.iter().chain([&(slice.clone(), "stretch")]) {
+    for (image, resize) in all.iter().chain([&(slice.clone(), "stretch")]) {
         let json = room.json(&format!(
             "run {model} --resize {resize} --lock anam.lock {} --overlay o.png --labels l.png --json",
-            picture.display()
+            image.display()
         ));
-        println!("{}: {json}", picture.display());
+        println!("{}: {json}", image.display());
         let background = json["pixels"]["background"].as_f64().unwrap();
-        assert!((0.4..0.99).contains(&background), "{}: {background}", picture.display());
+        assert!((0.4..0.99).contains(&background), "{}: {background}", image.display());
         let lung: f64 =
             ["abnormal lung", "normal lung"].iter().map(|c| json["classes"][*c].as_f64().unwrap()).sum();
         assert!((lung - 1.0).abs() < 1e-9);

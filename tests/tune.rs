@@ -1,4 +1,4 @@
-//! `niello tune`: what is measured steers what is written, and what is written steers the build.
+//! `niello tune`: measurements decide the tuning file, and the file decides the build.
 
 mod support;
 
@@ -61,7 +61,7 @@ fn tune(room: &Room, model: &str, more: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// What a command says that fails.
+/// The message of a command that fails.
 fn error(room: &Room, words: &str) -> String {
     let output = room.niello(words);
     assert_eq!(output.status.code(), Some(1), "{words}");

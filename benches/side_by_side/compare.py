@@ -32,12 +32,12 @@ RIVALS = dict(
 IN_A_ROW = dict(squeezenet1_0=5, anam_net=1)
 # Threads of the engine before may still be waiting for work, actively, for a while.
 PAUSE_SECONDS = 0.05
-# What an answer must have in common with that of the float network to be one.
+# The least agreement with the float network's answer.
 EQUAL_CLASSES = 0.99
 
 
 class Engine:
-    """A process that infers when it is told to."""
+    """A process that infers on request."""
 
     def __init__(self, name, command, log):
         self.name = name

@@ -1,15 +1,15 @@
-// A generated model that infers when it is told to. `compare.py` speaks with it as with `engines.py`:
+// A generated model that infers on request. `compare.py` speaks with it as with `engines.py`:
 //
 //     program THREADS INPUT OUTPUT
 //
-// INPUT holds the model's input as `f32`, NHWC; the answer is written to OUTPUT likewise. For each number that comes in
+// INPUT holds the model's input as `f32`, NHWC; the answer is written to OUTPUT likewise. For each number N that comes in
 // on a line, as many inferences are made after one that does not count, and their times are printed in milliseconds.
 
 use model::{INPUT_LEN, OUTPUT_LEN};
-use niello::{Model, TakeOnce};
+use niello::{Model, StaticCell};
 use std::{error::Error, io, time::Instant};
 
-static MODEL: TakeOnce<Network> = TakeOnce::new(Network::new());
+static MODEL: StaticCell<Network> = StaticCell::new(Network::new());
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -81,8 +81,8 @@ def squeezenet1_0(weights):
 
     def fire(name, x):
         x = conv(name + ".squeeze", x)
-        halves = [conv(name + ".expand1x1", x), conv(name + ".expand3x3", x, pad=1)]
-        return net.add(Layer("concat", name, halves))
+        parts = [conv(name + ".expand1x1", x), conv(name + ".expand3x3", x, pad=1)]
+        return net.add(Layer("concat", name, parts))
 
     x = conv("features.0", "input", stride=2)
     for index in range(2, 13):

@@ -71,9 +71,9 @@ def write(net, ranges, folder):
 
 
 def int8_weights(layer):
-    """Weights as int8, and what they were multiplied by, for each output channel."""
-    most = 31 if layer.kernel == 3 and layer.stride == 1 else 127
-    scales = most / np.abs(layer.weight).max(axis=(1, 2, 3))
+    """Weights as int8, and their factor for each output channel."""
+    limit = 31 if layer.kernel == 3 and layer.stride == 1 else 127
+    scales = limit / np.abs(layer.weight).max(axis=(1, 2, 3))
     return np.rint(layer.weight * scales[:, None, None, None]).astype(np.int8), scales
 
 

@@ -25,7 +25,7 @@ niello = {{ path = "{runtime}", features = ["threads"] }}
 
 
 def build(net, weights, inputs, folder, threads):
-    """Builds the program for that many threads. Returns its file."""
+    """Builds the program for the number of threads. Returns its file."""
     save_file(weights, folder / "weights.safetensors")
     save_file({f"slice{i}": x for i, x in enumerate(inputs)}, folder / "inputs.safetensors")
     folder = folder / f"niello-{threads}"

@@ -1,4 +1,4 @@
-"""Float ONNX, what its values range over, and int8 ONNX by onnxruntime's quantiser."""
+"""Float ONNX, the ranges of its values, and int8 ONNX by onnxruntime's quantiser."""
 
 import logging
 

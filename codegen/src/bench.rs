@@ -1,4 +1,4 @@
-//! How long a program takes on this machine, layer by layer.
+//! The time of a program on this machine, layer by layer.
 
 use crate::{error::Result, execute::Executor, program::Program, tuning::Costs};
 use niello_kernels::{Isa, peak};
@@ -37,7 +37,7 @@ pub struct Timing {
     pub threads: usize,
     /// Instruction set.
     pub isa: String,
-    /// What its multiply instructions reach here and now, on registers: see [`peak`]. Absent for sets without vectors.
+    /// The rate of its multiply instructions alone, on registers, measured here and now: see [`peak`]. Absent for sets without vectors.
     pub peak_macs_per_second: Option<f64>,
     /// Layers in order of execution.
     pub layers: Vec<LayerTime>,
@@ -89,7 +89,7 @@ pub fn bench(program: &Program, isa: Isa, repetitions: usize) -> Result<Timing> 
     })
 }
 
-/// The least time of each step of each program over some rounds, in nanoseconds. In a round every program has its turn, so that
+/// The minimum time of each step of each program over some rounds, in nanoseconds. In a round every program has its turn, so that
 /// changes of the clock and other programs meet all of them alike; `done` is called after each turn. No total is given: on a machine
 /// that does other things too, a step has an undisturbed turn sooner than a whole inference.
 ///

@@ -124,8 +124,8 @@ impl<'n> Config<'n> {
         if recipe.target.known_boards.is_empty() {
             recipe.target.known_boards = self.networks.boards();
         }
-        for (path, what) in recipe.passed_over() {
-            tell(format_args!("warning={}: passed over: {what}", path.display()));
+        for (path, what) in recipe.skipped_files() {
+            tell(format_args!("warning={}: skipped: {what}", path.display()));
         }
         let build = build(&recipe, self.networks, |_| {})?;
         self.write(&build, stem)?;

@@ -1,4 +1,4 @@
-//! What can go wrong before flashing. Every error names the file, tensor or layer, and what was expected.
+//! Errors before flashing. Each names the file, tensor or layer, what was expected and what was found.
 
 use serde::de::DeserializeOwned;
 use std::{
@@ -20,21 +20,21 @@ pub enum Error {
         action: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// A file's contents are not what they should be.
+    /// A file's contents are wrong.
     #[error("{}: {message}", path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// What was expected, and found.
+        /// Expected and found.
         message: String,
     },
     /// Weights do not fit the architecture; one line per tensor.
     #[error("{source_name}: weights do not fit {network}:{}", listed(problems))]
     Weights {
-        /// Where the weights came from.
+        /// The source of the weights.
         source_name: String,
         /// The architecture.
         network: String,
@@ -48,7 +48,7 @@ pub enum Error {
         layer: String,
         /// Its operator.
         kind: &'static str,
-        /// What was expected, and found.
+        /// Expected and found.
         message: String,
     },
     /// Anything else that the user asked for and cannot be had.
@@ -56,7 +56,7 @@ pub enum Error {
     Invalid(String),
 }
 
-/// One line each, up to what one looks at.
+/// One line each, up to a readable number.
 fn listed(problems: &[String]) -> String {
     const SHOWN: usize = 12;
     let mut text: String = problems.iter().take(SHOWN).map(|p| format!("\n  {p}")).collect();
@@ -88,10 +88,10 @@ impl Error {
     }
 }
 
-/// The text of a file; `expected` says in errors what it should be.
+/// The text of a file; `expected` is its description in errors.
 pub(crate) fn read_text(path: &Path, expected: &str) -> Result<String> {
     String::from_utf8(fs::read(path).map_err(Error::io("cannot read", path))?)
-        .map_err(|_| Error::file(path, format!("expected {expected}, found bytes that are no text")))
+        .map_err(|_| Error::file(path, format!("expected {expected}, found bytes that are not text")))
 }
 
 /// A value from TOML; errors begin with `name` and the line.

@@ -19,9 +19,9 @@ pub mod execute;
 pub mod format;
 pub mod graph;
 pub mod import;
+pub mod intermediates;
 pub mod lock;
 pub mod lower;
-pub mod maps;
 pub mod ops;
 pub mod passes;
 #[cfg(feature = "imaging")]

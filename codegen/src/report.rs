@@ -1,4 +1,4 @@
-//! What a program needs: shapes, multiply-accumulates, bytes, the arena.
+//! The figures of a program: shapes, multiply-accumulates, bytes, the arena.
 
 use crate::program::{Choices, Program};
 use niello_kernels::Space;
@@ -17,7 +17,7 @@ pub struct LayerReport {
     pub macs: u64,
     /// Bytes of its constants.
     pub weights_bytes: usize,
-    /// Where its result lies: `arena`, `output 0`, ….
+    /// The memory of its result: `arena`, `output 0`, ….
     pub space: String,
     /// Byte offset there.
     pub offset: u32,

@@ -38,7 +38,7 @@ const ROOMS: &[&str] = &[
     "lock",
     "report",
     "bench",
-    "maps",
+    "intermediates",
     "board",
     "recipe",
     "emit",

@@ -3,7 +3,7 @@
 mod common;
 
 use niello_codegen::{
-    board::{Board, check, elf_usage, peak, usage},
+    board::{Board, check, elf_usage, peak_memory, usage},
     format::{Format, Mode},
     lower::{Target, lower},
     passes::optimize,
@@ -94,8 +94,8 @@ fn a_program_fits_to_the_byte() {
 
     let message = check(&program, &board(flash, ram - 5), 256).unwrap_err().to_string();
     assert!(message.contains("RAM: 5 bytes too many") && !message.contains("FLASH:"), "{message}");
-    let layer = peak(&program).unwrap().layer;
-    assert!(message.contains(&format!("most is alive at layer `{layer}`")), "{message}");
+    let layer = peak_memory(&program).unwrap().layer;
+    assert!(message.contains(&format!("peak at layer `{layer}`")), "{message}");
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn inputs_and_outputs_are_counted_in_bytes() {
 fn the_peak_is_the_lower_bound_of_the_plan() {
     for graph in [common::anam_like(), common::branching()] {
         let program = common::program(graph, "portable");
-        assert_eq!(peak(&program).unwrap().bytes(), program.plan.lower_bound_bytes as u64);
+        assert_eq!(peak_memory(&program).unwrap().bytes(), program.plan.lower_bound_bytes as u64);
     }
 }
 

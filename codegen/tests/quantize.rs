@@ -75,7 +75,7 @@ fn ranges_that_are_none_are_errors() {
         let message = with_overrides(&[("up", RangeMethod::Fixed { min, max })]).unwrap_err().to_string();
         assert!(message.contains("range override for `up`: expected two finite numbers"), "{message}");
     }
-    for percent in [f64::NAN, 12.0, 100.5] {
+    for percent in [f64::NAN, 12.0, 50.0, 100.5] {
         let message = with_overrides(&[("up", RangeMethod::Percentile(percent))]).unwrap_err().to_string();
         assert!(message.contains("expected a percentile"), "{message}");
     }

@@ -1,6 +1,8 @@
 //! Recipes: every key, and one clear error for whatever is wrong.
 
-use niello_codegen::recipe::{CalibrationSet, Head, Numbers, Range, RangeOverride, Recipe, Rounding};
+use niello_codegen::recipe::{
+    CalibrationSet, Head, NumberFormat, RangeChoice, RangeOverride, Recipe, Rounding,
+};
 use proptest::prelude::*;
 use std::fs;
 
@@ -62,12 +64,12 @@ fn full() -> Recipe {
         .polarity("normal")
         .window(-600.0, 1500.0)
         .calibrate_on("calibration/")
-        .range(Range::Auto)
+        .range(RangeChoice::Auto)
         .percentile(99.9)
         .bias_correction(false)
         .head(Head::Argmax)
         .cam()
-        .numbers(Numbers::Int8)
+        .numbers(NumberFormat::Int8)
         .rounding(Rounding::Single)
         .target("portable")
         .on_board("boards/small.toml")
@@ -190,10 +192,10 @@ fn files_are_relative_to_the_recipes_folder_and_errors_name_them() {
 }
 
 #[test]
-fn calibration_sets_are_pictures_or_tensors() {
+fn calibration_sets_are_images_or_tensors() {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);
-    fs::create_dir(at("pictures")).unwrap();
+    fs::create_dir(at("images")).unwrap();
     let set = |recipe: Recipe| recipe.base_dir(dir.path()).calibration_set();
     let new = || Recipe::new("anam_net");
     assert_eq!(set(new()).unwrap(), None);
@@ -202,39 +204,39 @@ fn calibration_sets_are_pictures_or_tensors() {
 
     #[cfg(feature = "imaging")]
     {
-        let error = set(new().calibrate_on("pictures")).unwrap_err().to_string();
+        let error = set(new().calibrate_on("images")).unwrap_err().to_string();
         assert!(error.contains("found none"), "{error}");
-        fs::write(at("pictures/b.png"), "").unwrap();
-        fs::write(at("pictures/a.dcm"), "").unwrap();
-        let pictures = CalibrationSet::Pictures(vec![at("pictures/a.dcm"), at("pictures/b.png")]);
-        assert_eq!(set(new().calibrate_on("pictures")).unwrap(), Some(pictures.clone()));
+        fs::write(at("images/b.png"), "").unwrap();
+        fs::write(at("images/a.dcm"), "").unwrap();
+        let images = CalibrationSet::Images(vec![at("images/a.dcm"), at("images/b.png")]);
+        assert_eq!(set(new().calibrate_on("images")).unwrap(), Some(images.clone()));
 
-        // What a CD has beside its slices is passed over and told; by name, it is taken for a picture.
+        // What a CD has beside its slices is skipped and listed; by name, it is taken for an image.
         let directory: Vec<u8> = [
             &[0; 128][..],
             b"DICM\x02\0\x02\0UI\x14\x001.2.840.10008.1.3.10",
             b"\x08\0\x05\0CS\x0a\0ISO_IR 100",
         ]
         .concat();
-        fs::write(at("pictures/DICOMDIR"), directory).unwrap();
-        let recipe = new().calibrate_on("pictures").base_dir(dir.path());
-        assert_eq!(recipe.calibration_set().unwrap(), Some(pictures));
+        fs::write(at("images/DICOMDIR"), directory).unwrap();
+        let recipe = new().calibrate_on("images").base_dir(dir.path());
+        assert_eq!(recipe.calibration_set().unwrap(), Some(images));
         assert_eq!(
-            recipe.passed_over(),
-            [(at("pictures/DICOMDIR"), "a DICOMDIR, the directory of a medium")]
+            recipe.skipped_files(),
+            [(at("images/DICOMDIR"), "a DICOMDIR, the directory of a medium")]
         );
-        let named = new().calibrate_on("pictures/DICOMDIR").base_dir(dir.path());
-        assert_eq!(named.passed_over(), []);
-        let CalibrationSet::Pictures(files) = named.calibration_set().unwrap().unwrap() else { panic!() };
+        let named = new().calibrate_on("images/DICOMDIR").base_dir(dir.path());
+        assert_eq!(named.skipped_files(), []);
+        let CalibrationSet::Images(files) = named.calibration_set().unwrap().unwrap() else { panic!() };
         let error = niello_imaging::load(&files[0]).unwrap_err().to_string();
-        assert!(error.contains("a DICOMDIR, the directory of a medium: it holds no picture"), "{error}");
+        assert!(error.contains("a DICOMDIR, the directory of a medium: it holds no image"), "{error}");
     }
 
     fs::write(at("inputs.safetensors"), "").unwrap();
     fs::write(at("c.npy"), "").unwrap();
     let tensors = CalibrationSet::Tensors(at("inputs.safetensors"));
     assert_eq!(set(new().calibrate_on("inputs.safetensors")).unwrap(), Some(tensors));
-    let one = CalibrationSet::Pictures(vec![at("c.npy")]);
+    let one = CalibrationSet::Images(vec![at("c.npy")]);
     assert_eq!(set(new().calibrate_on("c.npy")).unwrap(), Some(one));
     let error = set(new().calibrate_on_files(["c.npy", "inputs.safetensors"])).unwrap_err().to_string();
     assert!(error.contains("cannot be mixed"), "{error}");
@@ -242,8 +244,8 @@ fn calibration_sets_are_pictures_or_tensors() {
 
 #[test]
 fn names_are_the_same_in_flags() {
-    assert_eq!("mse".parse::<Range>().unwrap(), Range::Mse);
-    let error = "mes".parse::<Range>().unwrap_err().to_string();
+    assert_eq!("mse".parse::<RangeChoice>().unwrap(), RangeChoice::Mse);
+    let error = "mes".parse::<RangeChoice>().unwrap_err().to_string();
     assert_eq!(error, "no range `mes`; there are: auto, minmax, percentile, mse");
     for name in Head::NAMES {
         assert_eq!(name.parse::<Head>().unwrap().to_string(), *name);

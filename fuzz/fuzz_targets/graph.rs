@@ -1,4 +1,4 @@
-//! A graph's bytes: what they make is refused with a reason, or is within the bounds of its number formats on every instruction set.
+//! Graphs from bytes: each is rejected with a reason, or its results are within the bounds of its number formats on every instruction set.
 #![no_main]
 
 #[path = "../../codegen/tests/random_graphs/mod.rs"]

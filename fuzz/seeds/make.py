@@ -17,7 +17,7 @@ def save(target, name, data):
     (folder / name).write_bytes(data if isinstance(data, bytes) else data.encode())
 
 
-def picture(array, **options):
+def image(array, **options):
     out = io.BytesIO()
     Image.fromarray(array).save(out, **options)
     return out.getvalue()
@@ -62,16 +62,16 @@ def slice_elements(h, w, pixels):
     ]
 
 
-def pictures():
+def images():
     gray = (np.arange(64).reshape(8, 8) * 4).astype(np.uint8)
     rgb = np.stack([gray, gray.T, 255 - gray], -1)
     rgba = np.concatenate([rgb, gray[..., None]], -1)
-    save("png", "good_gray.png", picture(gray, format="PNG"))
-    save("png", "good_rgba.png", picture(rgba, format="PNG"))
-    save("png", "good_16.png", picture(gray.astype(np.uint16) * 257, format="PNG"))
-    save("jpeg", "good_gray.jpg", picture(gray, format="JPEG"))
-    save("jpeg", "good_rgb_420.jpg", picture(rgb, format="JPEG", quality=80, subsampling=2))
-    save("jpeg", "good_progressive.jpg", picture(rgb, format="JPEG", progressive=True))
+    save("png", "good_gray.png", image(gray, format="PNG"))
+    save("png", "good_rgba.png", image(rgba, format="PNG"))
+    save("png", "good_16.png", image(gray.astype(np.uint16) * 257, format="PNG"))
+    save("jpeg", "good_gray.jpg", image(gray, format="JPEG"))
+    save("jpeg", "good_rgb_420.jpg", image(rgb, format="JPEG", quality=80, subsampling=2))
+    save("jpeg", "good_progressive.jpg", image(rgb, format="JPEG", progressive=True))
     save("npy", "good_hu.npy", npy(gray.astype(np.int16) - 1024))
     save("npy", "good_f64.npy", npy(rgb.astype(np.float64)))
     save("npy", "bad_fortran.npy", npy(gray.astype(np.float32), "F"))
@@ -84,13 +84,13 @@ def pictures():
         save("dicom", f"bad_{name}_short.dcm", dicom(explicit, syntax, slice_elements(8, 8, pixels[:-2])))
     save("dicom", "bad_jpeg2000.dcm", dicom(True, "1.2.840.10008.1.2.4.90", slice_elements(8, 8, b"")))
     save("dicom", "good_mismatched_syntax.dcm", dicom(False, "1.2.840.10008.1.2.1", slice_elements(8, 8, pixels)))
-    save("png", "bad_truncated.png", picture(gray, format="PNG")[:60])
-    save("jpeg", "bad_truncated.jpg", picture(rgb, format="JPEG")[:-20])
-    save("picture", "bad_text.png", "not a picture")
-    save("picture", "bad_empty", b"")
+    save("png", "bad_truncated.png", image(gray, format="PNG")[:60])
+    save("jpeg", "bad_truncated.jpg", image(rgb, format="JPEG")[:-20])
+    save("image", "bad_text.png", "not an image")
+    save("image", "bad_empty", b"")
 
 
-def more_pictures():
+def more_images():
     gray = (np.arange(64).reshape(8, 8) * 4).astype(np.uint8)
     rgb = np.stack([gray, gray.T, 255 - gray], -1)
     explicit = "1.2.840.10008.1.2.1"
@@ -111,11 +111,11 @@ def more_pictures():
     empty = [e for e in slice_elements(8, 8, pixels) if e[0] not in ((0x28, 0x10), (0x28, 0x11))]
     save("dicom", "bad_no_rows.dcm", dicom(True, explicit, empty))
     save("dicom", "bad_table.dcm", dicom(True, explicit, [e if e[1] != "SQ" else (e[0], "SQ", lut[:20]) for e in with_lut]))
-    save("jpeg", "good_422_odd.jpg", picture(np.tile(rgb, (1, 2, 1))[:5, :9], format="JPEG", subsampling=1, optimize=True))
-    save("jpeg", "good_restart.jpg", picture(np.tile(rgb, (3, 3, 1)), format="JPEG", restart_marker_blocks=2, optimize=True))
-    save("jpeg", "good_trailer.jpg", picture(gray, format="JPEG", optimize=True) + b"\xff\xda and more")
+    save("jpeg", "good_422_odd.jpg", image(np.tile(rgb, (1, 2, 1))[:5, :9], format="JPEG", subsampling=1, optimize=True))
+    save("jpeg", "good_restart.jpg", image(np.tile(rgb, (3, 3, 1)), format="JPEG", restart_marker_blocks=2, optimize=True))
+    save("jpeg", "good_trailer.jpg", image(gray, format="JPEG", optimize=True) + b"\xff\xda and more")
     save("jpeg", "good_cmyk.jpg", cmyk(rgb))
-    save("jpeg", "bad_arithmetic.jpg", picture(gray, format="JPEG", optimize=True).replace(b"\xff\xc0", b"\xff\xc9"))
+    save("jpeg", "bad_arithmetic.jpg", image(gray, format="JPEG", optimize=True).replace(b"\xff\xc0", b"\xff\xc9"))
     palette = io.BytesIO()
     Image.fromarray(rgb).quantize(8).save(palette, "PNG")
     save("png", "good_palette.png", palette.getvalue())
@@ -229,8 +229,8 @@ def recipes():
     save("recipe", "bad_utf8.toml", b'network = "\xff"\n')
 
 
-pictures()
-more_pictures()
+images()
+more_images()
 checkpoints()
 bundles()
 texts()

@@ -1,11 +1,11 @@
-//! What can go wrong with pictures. Every error names the file, what was expected and what was found.
+//! Errors about images. Each names the file, what was expected and what was found.
 
 use std::path::{Path, PathBuf};
 
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// An error about a picture, a folder of them, or a pre-processing text.
+/// An error about an image, a folder of them, or a pre-processing text.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -16,15 +16,15 @@ pub enum Error {
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// A file's contents are not what they should be.
+    /// A file's contents are wrong.
     #[error("{}: {message}", path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// What was expected, and found.
+        /// Expected and found.
         message: String,
     },
     /// A pre-processing text or an argument that makes no sense.

@@ -1,4 +1,4 @@
-//! The pictures of a folder.
+//! The images of a folder.
 
 use crate::{Error, Result, read};
 use std::{
@@ -7,29 +7,29 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What lies in a folder.
+/// The contents of a folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Folder {
-    /// Pictures, sorted by path.
-    pub pictures: Vec<PathBuf>,
-    /// DICOM files that hold no picture, sorted by path, and what each is ("a DICOMDIR, …").
+    /// Images, sorted by path.
+    pub images: Vec<PathBuf>,
+    /// DICOM files that hold no image, sorted by path, with a description of each ("a DICOMDIR, …").
     pub skipped: Vec<(PathBuf, &'static str)>,
 }
 
-/// [`Folder::pictures`] of [`list_folder`].
+/// [`Folder::images`] of [`list_folder`].
 ///
 /// # Errors
 /// As [`list_folder`].
 pub fn list_images(dir: impl AsRef<Path>, recursive: bool) -> Result<Vec<PathBuf>> {
-    Ok(list_folder(dir, recursive)?.pictures)
+    Ok(list_folder(dir, recursive)?.images)
 }
 
-/// Pictures of a folder: names that end in `.png`, `.jpg`, `.jpeg`, `.npy`, `.dcm`, `.dicom`, `.ima` (any case), and DICOM
-/// files of any other name. Hidden files are left out. `recursive` also looks into its folders. What stands beside the pictures
-/// on a CD (a DICOMDIR, a structured report) is passed over, and listed.
+/// Images of a folder: names that end in `.png`, `.jpg`, `.jpeg`, `.npy`, `.dcm`, `.dicom`, `.ima` (any case), and DICOM
+/// files of any other name. Hidden files are left out. `recursive` also looks into its folders. Other files
+/// of a CD (a DICOMDIR, a structured report) are skipped, and listed.
 ///
 /// # Errors
-/// If the folder cannot be read, or holds no picture.
+/// If the folder cannot be read, or holds no image.
 pub fn list_folder(dir: impl AsRef<Path>, recursive: bool) -> Result<Folder> {
     let dir = dir.as_ref();
     let mut found = Folder::default();
@@ -47,17 +47,17 @@ pub fn list_folder(dir: impl AsRef<Path>, recursive: bool) -> Result<Folder> {
                 folders.push(path);
             } else if !is_folder && path.is_file() {
                 match kind(&path) {
-                    Kind::Picture => found.pictures.push(path),
-                    Kind::Pictureless(what) => found.skipped.push((path, what)),
+                    Kind::Image => found.images.push(path),
+                    Kind::WithoutImage(what) => found.skipped.push((path, what)),
                     Kind::Other => {}
                 }
             }
         }
     }
-    found.pictures.sort();
+    found.images.sort();
     found.skipped.sort();
-    if found.pictures.is_empty() {
-        let mut message = "expected PNG, JPEG, DICOM or NPY pictures, found none in it".to_string();
+    if found.images.is_empty() {
+        let mut message = "expected PNG, JPEG, DICOM or NPY images, found none in it".to_string();
         if recursive {
             message += " or in its folders";
         }
@@ -70,21 +70,21 @@ pub fn list_folder(dir: impl AsRef<Path>, recursive: bool) -> Result<Folder> {
 }
 
 enum Kind {
-    Picture,
-    Pictureless(&'static str),
+    Image,
+    WithoutImage(&'static str),
     Other,
 }
 
 fn kind(path: &Path) -> Kind {
-    // The head of a picture; of what takes more, only reading it all could tell.
+    // Enough for the header of an image; a longer one is found only by reading all of it.
     const HEAD: u64 = 1 << 16;
     let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
     let named = matches!(extension.as_str(), "png" | "jpg" | "jpeg" | "npy" | "dcm" | "dicom" | "ima");
     let mut head = Vec::new();
     let read = fs::File::open(path).and_then(|f| f.take(HEAD).read_to_end(&mut head));
     if read.is_ok() && read::is_dicom(&head) {
-        return read::without_picture(&head, (head.len() as u64) < HEAD)
-            .map_or(Kind::Picture, Kind::Pictureless);
+        return read::without_image(&head, (head.len() as u64) < HEAD)
+            .map_or(Kind::Image, Kind::WithoutImage);
     }
-    if named { Kind::Picture } else { Kind::Other }
+    if named { Kind::Image } else { Kind::Other }
 }

@@ -1,6 +1,6 @@
 //! Class colours.
 
-/// Colours of classes, and how opaque they lie on a picture.
+/// Colours of classes, and how opaque they lie on an image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Palette {
     /// RGB per class; later classes begin again after class 0.

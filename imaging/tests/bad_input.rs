@@ -1,4 +1,4 @@
-//! Whatever the bytes, one error that names the file; never a panic, never half a picture.
+//! Whatever the bytes, one error that names the file; never a panic, never half an image.
 
 mod common;
 
@@ -43,10 +43,10 @@ fn every_prefix_of_a_file_is_an_error_with_its_name() {
     for (name, bytes) in good_files() {
         load_bytes(name, &bytes).unwrap();
         for length in 0..bytes.len() {
-            // A PNG without its last chunk is a whole picture; what counts is that what comes back is the picture.
-            if let Ok(picture) = load_bytes(name, &bytes[..length]) {
+            // A PNG without its last chunk is a whole image: the result must be the image.
+            if let Ok(image) = load_bytes(name, &bytes[..length]) {
                 assert_eq!(
-                    picture,
+                    image,
                     load_bytes(name, &bytes).unwrap(),
                     "{name}, {length} of {} bytes",
                     bytes.len()
@@ -139,12 +139,12 @@ fn errors_say_what_was_expected_and_found() {
         (
             "report.dcm",
             ct().class("1.2.840.10008.5.1.4.1.1.88.11").bytes(),
-            "a DICOM structured report: it holds no picture",
+            "a DICOM structured report: it holds no image",
         ),
         (
             "DICOMDIR",
             ct().class("1.2.840.10008.1.3.10").bytes(),
-            "a DICOMDIR, the directory of a medium: it holds no picture",
+            "a DICOMDIR, the directory of a medium: it holds no image",
         ),
         ("wide.dcm", ct().with((0x28, 2), "US", Some(&[9])).bytes(), "has 1 bytes, expected 2"),
     ] {

@@ -3,20 +3,20 @@
 mod common;
 
 use common::{Dicom, checksum, jpeg, npy, png, sequence};
-use niello_imaging::{Picture, Samples, load_bytes};
+use niello_imaging::{Image, Samples, load_bytes};
 
-fn shape(p: &Picture) -> [usize; 3] {
+fn shape(p: &Image) -> [usize; 3] {
     [p.height(), p.width(), p.channels()]
 }
 
-fn u8s(p: &Picture) -> &[u8] {
+fn u8s(p: &Image) -> &[u8] {
     match p.samples() {
         Samples::U8(v) => v,
         Samples::Real(_) => panic!("real values"),
     }
 }
 
-fn reals(p: &Picture) -> &[f32] {
+fn reals(p: &Image) -> &[f32] {
     match p.samples() {
         Samples::Real(v) => v,
         Samples::U8(_) => panic!("8-bit samples"),
@@ -49,23 +49,23 @@ fn png_of_every_kind_becomes_8_bit_gray_or_rgb() {
         ),
     ];
     for (name, bytes, expected_shape, expected) in cases {
-        let picture = load_bytes(name, &bytes).unwrap();
-        assert_eq!(shape(&picture), expected_shape, "{name}");
-        assert_eq!(u8s(&picture), expected, "{name}");
+        let image = load_bytes(name, &bytes).unwrap();
+        assert_eq!(shape(&image), expected_shape, "{name}");
+        assert_eq!(u8s(&image), expected, "{name}");
     }
 }
 
 #[test]
 fn jpeg_keeps_gray_gray_and_colour_rgb() {
     let gray: Vec<u8> = (0..64).map(|i| i * 3).collect();
-    let picture = load_bytes("gray", &jpeg(&gray, 8, 8, jpeg_encoder::ColorType::Luma)).unwrap();
-    assert_eq!(shape(&picture), [8, 8, 1]);
-    assert!(u8s(&picture).iter().zip(&gray).all(|(a, b)| a.abs_diff(*b) <= 2));
+    let image = load_bytes("gray", &jpeg(&gray, 8, 8, jpeg_encoder::ColorType::Luma)).unwrap();
+    assert_eq!(shape(&image), [8, 8, 1]);
+    assert!(u8s(&image).iter().zip(&gray).all(|(a, b)| a.abs_diff(*b) <= 2));
 
     let rgb = [200, 40, 90].repeat(17 * 9);
-    let picture = load_bytes("rgb", &jpeg(&rgb, 17, 9, jpeg_encoder::ColorType::Rgb)).unwrap();
-    assert_eq!(shape(&picture), [9, 17, 3]);
-    assert!(u8s(&picture).iter().zip(&rgb).all(|(a, b)| a.abs_diff(*b) <= 3));
+    let image = load_bytes("rgb", &jpeg(&rgb, 17, 9, jpeg_encoder::ColorType::Rgb)).unwrap();
+    assert_eq!(shape(&image), [9, 17, 3]);
+    assert!(u8s(&image).iter().zip(&rgb).all(|(a, b)| a.abs_diff(*b) <= 3));
 }
 
 #[test]
@@ -82,8 +82,8 @@ fn npy_of_every_element_type_is_read() {
         (">f4", [0.25f32, -3.5].iter().flat_map(|v| v.to_be_bytes()).collect(), &[0.25, -3.5]),
     ];
     for (descr, data, expected) in cases {
-        let picture = load_bytes(descr, &npy(descr, "(1, 2)", &data)).unwrap();
-        assert_eq!((shape(&picture), reals(&picture)), ([1, 2, 1], expected), "{descr}");
+        let image = load_bytes(descr, &npy(descr, "(1, 2)", &data)).unwrap();
+        assert_eq!((shape(&image), reals(&image)), ([1, 2, 1], expected), "{descr}");
     }
     let rgba = load_bytes("rgba", &npy("|u1", "(1, 2, 4)", &[1, 2, 3, 9, 4, 5, 6, 9])).unwrap();
     assert_eq!((shape(&rgba), u8s(&rgba)), ([1, 2, 3], &[1, 2, 3, 4, 5, 6][..]));
@@ -93,14 +93,14 @@ fn npy_of_every_element_type_is_read() {
 fn dicom_samples_are_rescaled_whatever_their_representation() {
     for explicit in [true, false] {
         let unsigned = Dicom::ct(explicit, [1, 3], false, &[0, 1024, 65535]);
-        let picture = load_bytes("unsigned", &unsigned.bytes()).unwrap();
-        assert_eq!((shape(&picture), reals(&picture)), ([1, 3, 1], &[-1024.0, 0.0, 64511.0][..]));
+        let image = load_bytes("unsigned", &unsigned.bytes()).unwrap();
+        assert_eq!((shape(&image), reals(&image)), ([1, 3, 1], &[-1024.0, 0.0, 64511.0][..]));
 
         let signed = Dicom::ct(explicit, [3, 1], true, &[0xfc18, 0, 5])
             .with((0x28, 0x1052), "DS", Some(b"0.5 "))
             .with((0x28, 0x1053), "DS", Some(b" 2.5"));
-        let picture = load_bytes("signed", &signed.bytes()).unwrap();
-        assert_eq!((shape(&picture), reals(&picture)), ([3, 1, 1], &[-2499.5, 0.5, 13.0][..]));
+        let image = load_bytes("signed", &signed.bytes()).unwrap();
+        assert_eq!((shape(&image), reals(&image)), ([3, 1, 1], &[-2499.5, 0.5, 13.0][..]));
     }
 }
 
@@ -167,7 +167,7 @@ fn dicom_modality_tables_are_applied() {
             }
         }
     }
-    // Low is white: turned around within what the table can give.
+    // Low is white: inverted within the table's range.
     let table = sequence(
         true,
         false,
@@ -216,7 +216,7 @@ fn dicom_functional_groups_hold_the_rescale_of_enhanced_files() {
     }
 }
 
-/// What counts is how the elements are written, as for pydicom.
+/// The encoding of the elements counts, as for pydicom.
 #[test]
 fn dicom_with_the_other_uncompressed_syntax_in_its_header_is_read() {
     for explicit in [true, false] {
@@ -263,12 +263,12 @@ fn dicom_sequences_of_undefined_length_are_passed_over() {
         sequence.extend([end(0x0d), end(0xdd)].concat());
         let file =
             Dicom::ct(explicit, [1, 2], false, &[1024, 1025]).with((0x8, 0x1140), "SQ*", Some(&sequence));
-        let picture = load_bytes("sequence", &file.bytes()).unwrap();
-        assert_eq!(reals(&picture), [0.0, 1.0], "explicit: {explicit}");
+        let image = load_bytes("sequence", &file.bytes()).unwrap();
+        assert_eq!(reals(&image), [0.0, 1.0], "explicit: {explicit}");
     }
 }
 
-/// `tests/vectors/jpeg.py` asked libjpeg-turbo: narrow pictures, every chroma sampling, progressive, restart markers, trailers.
+/// `tests/vectors/jpeg.py` asked libjpeg-turbo: narrow images, every chroma sampling, progressive, restart markers, trailers.
 #[test]
 fn jpeg_is_libjpeg_turbos_to_the_bit() {
     let mut rest: &[u8] = include_bytes!("vectors/jpeg.bin");
@@ -276,10 +276,10 @@ fn jpeg_is_libjpeg_turbos_to_the_bit() {
     while let Some((head, tail)) = rest.split_first_chunk::<15>() {
         let word = |at: usize| usize::from(u16::from_le_bytes([head[at], head[at + 1]]));
         let (bytes, after) = tail.split_at(word(0));
-        let picture = load_bytes("a.jpg", bytes).unwrap_or_else(|e| panic!("file {files}: {e}"));
-        assert_eq!(shape(&picture), [word(3), word(5), head[2].into()], "file {files}");
+        let image = load_bytes("a.jpg", bytes).unwrap_or_else(|e| panic!("file {files}: {e}"));
+        assert_eq!(shape(&image), [word(3), word(5), head[2].into()], "file {files}");
         let expected = u64::from_le_bytes(*head[7..].first_chunk().unwrap());
-        assert_eq!(checksum(u8s(&picture)), expected, "file {files}, {}x{}", word(3), word(5));
+        assert_eq!(checksum(u8s(&image)), expected, "file {files}, {}x{}", word(3), word(5));
         (rest, files) = (after, files + 1);
     }
     assert!(rest.is_empty() && files > 100, "{files} files");

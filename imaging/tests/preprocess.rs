@@ -1,30 +1,30 @@
-//! What each pre-processing makes of a picture.
+//! The result of each pre-processing.
 
 mod common;
 
 use common::{noise, npy};
-use niello_imaging::{Picture, Preprocess, Samples, load_bytes};
+use niello_imaging::{Image, Preprocess, Samples, load_bytes};
 
-fn gray(samples: &[u8]) -> Picture {
-    Picture::new("gray.png", [1, samples.len(), 1], Samples::U8(samples.to_vec())).unwrap()
+fn gray(samples: &[u8]) -> Image {
+    Image::new("gray.png", [1, samples.len(), 1], Samples::U8(samples.to_vec())).unwrap()
 }
 
-fn rgb(samples: &[u8]) -> Picture {
-    Picture::new("rgb.png", [1, samples.len() / 3, 3], Samples::U8(samples.to_vec())).unwrap()
+fn rgb(samples: &[u8]) -> Image {
+    Image::new("rgb.png", [1, samples.len() / 3, 3], Samples::U8(samples.to_vec())).unwrap()
 }
 
-fn hu(values: &[f32]) -> Picture {
-    Picture::new("slice.dcm", [1, values.len(), 1], Samples::Real(values.to_vec())).unwrap()
+fn hu(values: &[f32]) -> Image {
+    Image::new("slice.dcm", [1, values.len(), 1], Samples::Real(values.to_vec())).unwrap()
 }
 
-fn apply(text: &str, picture: &Picture, channels: usize) -> Vec<f32> {
-    Preprocess::parse(text).unwrap().apply(picture, [1, picture.width()], channels).unwrap()
+fn apply(text: &str, image: &Image, channels: usize) -> Vec<f32> {
+    Preprocess::parse(text).unwrap().apply(image, [1, image.width()], channels).unwrap()
 }
 
 #[test]
 fn numbers_are_as_documented() {
     let unit = |v: &[u8]| v.iter().map(|v| f32::from(*v) / 255.0).collect::<Vec<f32>>();
-    for (text, picture, channels, expected) in [
+    for (text, image, channels, expected) in [
         ("unit", gray(&[0, 51, 255]), 1, vec![0.0, 0.2, 1.0]),
         ("unit polarity=inverted", gray(&[0, 204, 255]), 1, vec![1.0, 0.2, 0.0]),
         ("unit", gray(&[51]), 3, vec![0.2; 3]),
@@ -51,10 +51,10 @@ fn numbers_are_as_documented() {
         ("unit window=0,2", hu(&[-1.0, 1.0]), 1, vec![0.0, 1.0]),
         ("raw window=0,2 polarity=inverted", hu(&[-1.0, 1.0]), 3, vec![255.0, 255.0, 255.0, 0.0, 0.0, 0.0]),
     ] {
-        let found = apply(text, &picture, channels);
+        let found = apply(text, &image, channels);
         let close =
             found.len() == expected.len() && found.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-6);
-        assert!(close, "{text} of {:?}: {found:?}, expected {expected:?}", picture.samples());
+        assert!(close, "{text} of {:?}: {found:?}, expected {expected:?}", image.samples());
     }
 }
 
@@ -68,14 +68,14 @@ fn the_table_is_the_pipeline_for_8_bit_samples() {
         for text in [text.to_string(), format!("{text} polarity=inverted"), format!("{text} colour=gray")] {
             let preprocess = Preprocess::parse(&text).unwrap();
             let tables = preprocess.table(3).unwrap();
-            for picture in [gray(&every), rgb(&colours)] {
-                let shown = if text.contains("colour=gray") { picture.to_gray() } else { picture.clone() };
+            for image in [gray(&every), rgb(&colours)] {
+                let shown = if text.contains("colour=gray") { image.to_gray() } else { image.clone() };
                 let Samples::U8(samples) = shown.samples() else { unreachable!() };
                 let looked_up: Vec<f32> = samples
                     .chunks(shown.channels())
-                    .flat_map(|p| tables.iter().map(|t| t.numbers[usize::from(p[t.source.min(p.len() - 1)])]))
+                    .flat_map(|p| tables.iter().map(|t| t.values[usize::from(p[t.source.min(p.len() - 1)])]))
                     .collect();
-                assert_eq!(apply(&text, &picture, 3), looked_up, "{text}");
+                assert_eq!(apply(&text, &image, 3), looked_up, "{text}");
             }
         }
     }
@@ -86,27 +86,27 @@ fn the_table_is_the_pipeline_for_8_bit_samples() {
 }
 
 #[test]
-fn misfits_are_errors_that_name_the_picture() {
-    for (text, picture, size, channels, words) in [
-        ("unit", gray(&[1, 2]), [2, 2], 1, "expected a picture of 2x2"),
+fn misfits_are_errors_that_name_the_image() {
+    for (text, image, size, channels, words) in [
+        ("unit", gray(&[1, 2]), [2, 2], 1, "expected an image of 2x2"),
         ("unit", hu(&[1.0]), [1, 1], 1, "add a window"),
         ("hu:0", gray(&[1]), [1, 1], 1, "needs Hounsfield units"),
         ("hu:0 window=0,2", hu(&[1.0]), [1, 1], 1, "needs Hounsfield units"),
         ("imagenet", gray(&[1]), [1, 1], 1, "not made for 1 input channels"),
         ("mean-std:1,2,3,4,5,6", gray(&[1]), [1, 1], 1, "not made for 1 input channels"),
-        ("raw", rgb(&[1, 2, 3]), [1, 1], 2, "2 input channels, the picture 3"),
+        ("raw", rgb(&[1, 2, 3]), [1, 1], 2, "2 input channels, the image 3"),
         ("hu:0 polarity=inverted", hu(&[1.0]), [1, 1], 1, "give a window"),
         ("raw resize=stretch", gray(&[1]), [0, 1], 1, "cannot be resized"),
         ("raw resize=shorter-side-crop", gray(&[1; 9000]), [224, 224], 1, "too long and thin"),
     ] {
         let preprocess = Preprocess::parse(text).unwrap();
-        let error = preprocess.apply(&picture, size, channels).unwrap_err().to_string();
-        let name = picture.name().display().to_string();
+        let error = preprocess.apply(&image, size, channels).unwrap_err().to_string();
+        let name = image.name().display().to_string();
         assert!(error.starts_with(&name) && error.contains(words), "{text}: {error}");
     }
 }
 
-/// Axes that are not height, width and channels are refused, whatever the values: nothing of such an array is ever stretched.
+/// Axes that are not height, width and channels are rejected for any values: such an array is never resized.
 #[test]
 fn arrays_with_other_axes_are_refused_or_read_as_documented() {
     let texts = [
@@ -166,7 +166,7 @@ fn a_leading_channel_axis_is_said_to_be_one() {
         ("|u1", "(1, 8, 6)", " 6 (1x8x6"),
         ("|u1", "(3, 8, 8)", "numpy.moveaxis(a, 0, -1)"),
         ("<i2", "(3, 8, 8)", "numpy.moveaxis(a, 0, -1)"),
-        ("<f4", "(1, 1, 4, 6)", "save one picture of it, a[0]"),
+        ("<f4", "(1, 1, 4, 6)", "save one image of it, a[0]"),
     ] {
         let data = [0; 8 * 8 * 3 * 2];
         let length = match (descr, shape) {
@@ -186,9 +186,8 @@ fn a_leading_channel_axis_is_said_to_be_one() {
 
 #[test]
 fn the_view_is_what_the_network_sees_in_gray() {
-    let view = |text: &str, picture: &Picture| {
-        Preprocess::parse(text).unwrap().view(picture, [1, picture.width()]).unwrap()
-    };
+    let view =
+        |text: &str, image: &Image| Preprocess::parse(text).unwrap().view(image, [1, image.width()]).unwrap();
     assert_eq!(view("unit", &gray(&[1, 2])), [1, 2]);
     assert_eq!(view("minmax", &gray(&[1, 2])), [0, 255]);
     assert_eq!(view("caffe polarity=inverted", &rgb(&[255, 0, 0])), [179]);

@@ -1,15 +1,15 @@
-//! Resizing against Pillow 11.0 and OpenCV 5.0: their results for a computed picture, as checksums.
+//! Resizing against Pillow 11.0 and OpenCV 5.0: their results for a computed image, as checksums.
 
 mod common;
 
 use common::{checksum, noise};
 use niello_imaging::{
-    Picture, Preprocess, Samples,
+    Image, Preprocess, Samples,
     resize::{area, bilinear, centre_crop, cover},
 };
 
-/// The picture that both libraries were given: `(37 x + 91 y + 13 x y + 50 c) mod 256`.
-fn picture(h: usize, w: usize, c: usize) -> Vec<u8> {
+/// The image that both libraries were given: `(37 x + 91 y + 13 x y + 50 c) mod 256`.
+fn image(h: usize, w: usize, c: usize) -> Vec<u8> {
     let sample = |i: usize| {
         let (y, x, k) = (i / c / w, i / c % w, i % c);
         ((37 * x + 91 * y + 13 * x * y + 50 * k) % 256) as u8
@@ -19,7 +19,7 @@ fn picture(h: usize, w: usize, c: usize) -> Vec<u8> {
 
 #[test]
 fn bilinear_is_pils_to_the_bit() {
-    let small = bilinear(&picture(5, 7, 1), [5, 7, 1], [3, 4]);
+    let small = bilinear(&image(5, 7, 1), [5, 7, 1], [3, 4]);
     assert_eq!(small, [61, 128, 127, 163, 151, 142, 148, 140, 106, 125, 142, 131]);
     for (shape, size, expected) in [
         ([5, 7, 1], [9, 13], 0x737d_199b_7bf1_a7ff),
@@ -30,13 +30,13 @@ fn bilinear_is_pils_to_the_bit() {
         ([33, 20, 3], [11, 20], 0x1f89_4640_38d4_3485),
     ] {
         let [h, w, c] = shape;
-        assert_eq!(checksum(&bilinear(&picture(h, w, c), shape, size)), expected, "{shape:?} to {size:?}");
+        assert_eq!(checksum(&bilinear(&image(h, w, c), shape, size)), expected, "{shape:?} to {size:?}");
     }
 }
 
 #[test]
 fn bilinear_of_real_values_is_pils_mode_f() {
-    let real: Vec<f32> = picture(5, 7, 1).iter().map(|v| f32::from(*v) - 100.25).collect();
+    let real: Vec<f32> = image(5, 7, 1).iter().map(|v| f32::from(*v) - 100.25).collect();
     let expected: [f32; 12] = [
         -38.95068, 27.29857, 26.635715, 62.164967, 51.088623, 42.123333, 47.67889, 39.363758, 5.484693,
         25.252857, 41.252857, 30.30102,
@@ -48,9 +48,9 @@ fn bilinear_of_real_values_is_pils_mode_f() {
 
 #[test]
 fn area_is_opencvs() {
-    let halved = area(&picture(8, 8, 1), [8, 8, 1], [4, 4]);
+    let halved = area(&image(8, 8, 1), [8, 8, 1], [4, 4]);
     assert_eq!(halved, [67, 154, 113, 136, 134, 145, 156, 103, 137, 136, 135, 134, 140, 127, 178, 165]);
-    let oblong = area(&picture(6, 8, 1), [6, 8, 1], [3, 2]);
+    let oblong = area(&image(6, 8, 1), [6, 8, 1], [3, 2]);
     assert_eq!(oblong, [111, 125, 140, 130, 137, 135]);
     for (shape, size, expected) in [
         ([40, 30, 3], [20, 15], 0xc7a1_76ba_9bdb_d279),
@@ -60,7 +60,7 @@ fn area_is_opencvs() {
         ([30, 30, 1], [10, 10], 0x82b0_7a2e_a2cc_59aa),
     ] {
         let [h, w, c] = shape;
-        assert_eq!(checksum(&area(&picture(h, w, c), shape, size)), expected, "{shape:?} to {size:?}");
+        assert_eq!(checksum(&area(&image(h, w, c), shape, size)), expected, "{shape:?} to {size:?}");
     }
     // A mean of 2.5: up where both sides are halved, else to even.
     assert_eq!(area(&[2u8, 3, 2, 3], [2, 2, 1], [1, 1]), [3]);
@@ -91,8 +91,8 @@ fn every_mode_is_its_librarys_to_the_bit() {
             "cover" => {
                 let text = format!("raw resize=shorter-side-crop:{oh}/{ow}");
                 let preprocess = Preprocess::parse(&text).unwrap();
-                let picture = Picture::new("noise", shape, Samples::U8(image)).unwrap();
-                let found = preprocess.apply(&picture, [ow, ow], c).unwrap();
+                let stored = Image::new("noise", shape, Samples::U8(image)).unwrap();
+                let found = preprocess.apply(&stored, [ow, ow], c).unwrap();
                 found.iter().map(|v| *v as u8).collect()
             }
             other => panic!("{other}"),
@@ -107,7 +107,7 @@ fn every_mode_is_its_librarys_to_the_bit() {
 }
 
 #[test]
-fn an_even_picture_stays_even() {
+fn an_even_image_stays_even() {
     for size in [[1, 1], [3, 50], [50, 3], [31, 31]] {
         assert!(bilinear(&[77u8; 20 * 10 * 3], [20, 10, 3], size).iter().all(|v| *v == 77));
         assert!(area(&[77u8; 20 * 10 * 3], [20, 10, 3], size).iter().all(|v| *v == 77));

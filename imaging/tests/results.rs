@@ -1,4 +1,4 @@
-//! What is written can be read, and looks as promised.
+//! Written files can be read, and look as promised.
 
 mod common;
 
@@ -44,18 +44,18 @@ fn a_legend_stands_below_the_overlay() {
     let names =
         ["background", "abnormal lung", "a name that is much too long for any line"].map(String::from);
     let (labels, palette) = ([0, 1, 2, 1], Palette { alpha: 1.0, ..Palette::default() });
-    let picture = |legend: &Legend<'_>| {
+    let image = |legend: &Legend<'_>| {
         write_legend_png(&path, &[9; 4], &labels, [2, 2], &palette, legend).unwrap();
-        let picture = load(&path).unwrap();
-        let Samples::U8(rgb) = picture.samples().clone() else { panic!("8 bits") };
-        (picture.height(), picture.width(), rgb)
+        let image = load(&path).unwrap();
+        let Samples::U8(rgb) = image.samples().clone() else { panic!("8 bits") };
+        (image.height(), image.width(), rgb)
     };
-    let (bare, wide, rgb) = picture(&Legend::default());
-    assert_eq!((bare, wide), (256, 256), "small pictures are enlarged");
+    let (bare, wide, rgb) = image(&Legend::default());
+    assert_eq!((bare, wide), (256, 256), "small images are enlarged");
     assert_eq!((&rgb[..3], &rgb[3 * 255..3 * 256]), (&[9; 3][..], &palette.colour(1)[..]));
     let shares = [0.25, 0.5, 0.25];
-    let (named, _, _) = picture(&Legend { names: &names, ..Legend::default() });
-    let (full, wide, rgb) = picture(&Legend { names: &names, shares: Some(&shares), caption: Some("net") });
+    let (named, _, _) = image(&Legend { names: &names, ..Legend::default() });
+    let (full, wide, rgb) = image(&Legend { names: &names, shares: Some(&shares), caption: Some("net") });
     assert_eq!((named, full, wide), (256 + 16 + 3 * 14 - 6, 256 + 16 + 4 * 14 - 6, 256));
     // The colour of a class is in the legend, letters are bright.
     let below = &rgb[3 * 256 * 256..];
@@ -63,11 +63,11 @@ fn a_legend_stands_below_the_overlay() {
     assert!(below.chunks(3).filter(|p| p[0] > 200).count() > 300);
     // Many classes: those that are there, the largest first.
     let many: Vec<String> = (0..40).map(|i| format!("class {i}")).collect();
-    let (few, _, _) = picture(&Legend { names: &many, ..Legend::default() });
+    let (few, _, _) = image(&Legend { names: &many, ..Legend::default() });
     assert_eq!(few, 256 + 16 + 4 * 14 - 6, "three classes and the number of the others");
     let error =
         write_legend_png(&path, &[1], &[0], [1, 2], &palette, &Legend::default()).unwrap_err().to_string();
-    assert!(error.contains("a picture of 1x2 cannot have 1 pixels"), "{error}");
+    assert!(error.contains("an image of 1x2 cannot have 1 pixels"), "{error}");
 }
 
 #[test]
@@ -102,9 +102,9 @@ fn a_grid_shows_every_channel_in_its_cell() {
     let map: Vec<f32> = (0..w).flat_map(|i| [i as f32, -0.5 * i as f32, 7.0]).collect();
     let pixels = |scale| {
         write_grid_png(&path, &map, [h, w, c], scale).unwrap();
-        let picture = load(&path).unwrap();
-        assert_eq!([picture.height(), picture.width(), picture.channels()], [5, 24, 1]);
-        let Samples::U8(gray) = picture.samples() else { panic!("8 bits") };
+        let image = load(&path).unwrap();
+        assert_eq!([image.height(), image.width(), image.channels()], [5, 24, 1]);
+        let Samples::U8(gray) = image.samples() else { panic!("8 bits") };
         gray.clone()
     };
     let level = |v: f64| v.round() as u8;
@@ -126,9 +126,9 @@ fn small_maps_are_enlarged_and_spare_cells_are_white() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("grid.png");
     write_grid_png(&path, &[0.0, f32::NAN, 1.0], [1, 1, 3], GridScale::Map).unwrap();
-    let picture = load(&path).unwrap();
-    assert_eq!([picture.height(), picture.width()], [49, 49]);
-    let Samples::U8(gray) = picture.samples() else { panic!("8 bits") };
+    let image = load(&path).unwrap();
+    assert_eq!([image.height(), image.width()], [49, 49]);
+    let Samples::U8(gray) = image.samples() else { panic!("8 bits") };
     let at = |y: usize, x: usize| gray[y * 49 + x];
     assert_eq!([at(0, 0), at(23, 23), at(0, 25), at(48, 0), at(25, 25)], [0, 0, 0, 255, 255]);
     let error = write_grid_png(&path, &[1.0], [1, 1, 2], GridScale::Map).unwrap_err().to_string();
@@ -140,9 +140,9 @@ fn arrays_survive_a_round_trip() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.npy");
     write_npy(&path, NpyData::F32(&[1.5, -2.0, 0.0, 7.0, 8.0, 9.0]), &[1, 2, 3]).unwrap();
-    let picture = load(&path).unwrap();
-    assert_eq!([picture.height(), picture.width(), picture.channels()], [1, 2, 3]);
-    assert_eq!(picture.samples(), &Samples::Real(vec![1.5, -2.0, 0.0, 7.0, 8.0, 9.0]));
+    let image = load(&path).unwrap();
+    assert_eq!([image.height(), image.width(), image.channels()], [1, 2, 3]);
+    assert_eq!(image.samples(), &Samples::Real(vec![1.5, -2.0, 0.0, 7.0, 8.0, 9.0]));
     write_npy(&path, NpyData::U8(&[1, 255]), &[2, 1]).unwrap();
     assert_eq!(load(&path).unwrap().samples(), &Samples::U8(vec![1, 255]));
     write_npy(&path, NpyData::I8(&[-128, 127]), &[2, 1]).unwrap();
@@ -152,7 +152,7 @@ fn arrays_survive_a_round_trip() {
 }
 
 #[test]
-fn a_folder_lists_its_pictures_in_order() {
+fn a_folder_lists_its_images_in_order() {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);
     fs::create_dir(at("deeper")).unwrap();
@@ -175,9 +175,9 @@ fn a_folder_lists_its_pictures_in_order() {
     assert_eq!(list_images(dir.path(), true).unwrap(), all);
 }
 
-/// The folder of a CD: what is not a picture is passed over and named, whatever it is called; by itself it is an error.
+/// The folder of a CD: files without an image are skipped and listed, under any name; by themselves they are errors.
 #[test]
-fn a_folder_with_a_dicomdir_is_its_pictures() {
+fn a_folder_with_a_dicomdir_is_its_images() {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);
     let slice = Dicom::ct(true, [2, 2], false, &[0; 4]);
@@ -194,7 +194,7 @@ fn a_folder_with_a_dicomdir_is_its_pictures() {
         ("IM0001", slice.bytes()),
         ("slice.000", slice.bytes()),
         ("slice.img", slice.bytes()),
-        // A picture of a kind that is not read is an error of its own, not passed over.
+        // An image of a kind that is not read is an error of its own, not skipped.
         ("compressed", Dicom { syntax: "1.2.840.10008.1.2.4.90", ..slice.clone() }.bytes()),
         ("DICOMDIR", of("1.2.840.10008.1.3.10")),
         ("report.dcm", of("1.2.840.10008.5.1.4.1.1.88.11")),
@@ -206,7 +206,7 @@ fn a_folder_with_a_dicomdir_is_its_pictures() {
         fs::write(at(name), bytes).unwrap();
     }
     let folder = list_folder(dir.path(), false).unwrap();
-    assert_eq!(folder.pictures, ["IM0001", "compressed", "slice.000", "slice.IMA", "slice.img"].map(at));
+    assert_eq!(folder.images, ["IM0001", "compressed", "slice.000", "slice.IMA", "slice.img"].map(at));
     let skipped: Vec<_> = folder
         .skipped
         .iter()
@@ -214,7 +214,7 @@ fn a_folder_with_a_dicomdir_is_its_pictures() {
         .collect();
     let expected = [
         ("DICOMDIR", "a DICOMDIR, the directory of a medium"),
-        ("ecg", "a DICOM file without a picture"),
+        ("ecg", "a DICOM file without an image"),
         ("long", "a DICOM structured report"),
         ("report.dcm", "a DICOM structured report"),
         ("state", "a DICOM presentation state"),
@@ -222,10 +222,10 @@ fn a_folder_with_a_dicomdir_is_its_pictures() {
     assert_eq!(skipped, expected);
     for path in folder.skipped.iter().map(|(path, _)| path) {
         let error = load(path).unwrap_err().to_string();
-        assert!(error.contains("it holds no picture"), "{error}");
+        assert!(error.contains("it holds no image"), "{error}");
     }
-    for picture in ["slice.IMA", "IM0001", "slice.000", "slice.img", "compressed"] {
-        fs::remove_file(at(picture)).unwrap();
+    for image in ["slice.IMA", "IM0001", "slice.000", "slice.img", "compressed"] {
+        fs::remove_file(at(image)).unwrap();
     }
     let error = list_folder(dir.path(), true).unwrap_err().to_string();
     assert!(error.contains("found none in it or in its folders; DICOMDIR is a DICOMDIR"), "{error}");

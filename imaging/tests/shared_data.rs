@@ -4,7 +4,7 @@ mod common;
 
 use common::shared;
 use dicom_object::Tag;
-use niello_imaging::{Picture, Preprocess, Samples, list_images, load};
+use niello_imaging::{Image, Preprocess, Samples, list_images, load};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -26,13 +26,13 @@ fn golden(path: &Path, name: &str) -> ([usize; 3], Vec<f32>) {
 fn inputs_of_the_w251_networks_are_their_goldens() {
     let Some(shared) = shared() else { return };
     let folder = shared.join("data/ct/covidnet");
-    let picture = load(folder.join("IMG-0001-00040.jpg")).unwrap();
+    let image = load(folder.join("IMG-0001-00040.jpg")).unwrap();
     for (file, text) in [
         ("golden_w251_squeezenet_IMG40.safetensors", "imagenet"),
         ("golden_w251_baseline_cnn_IMG40.safetensors", "raw resize=area"),
     ] {
         let ([h, w, c], expected) = golden(&folder.join(file), "input");
-        let found = Preprocess::parse(text).unwrap().apply(&picture, [h, w], c).unwrap();
+        let found = Preprocess::parse(text).unwrap().apply(&image, [h, w], c).unwrap();
         assert_eq!(found.len(), expected.len());
         let wrong = found.iter().zip(&expected).filter(|(a, b)| a != b).count();
         assert_eq!(wrong, 0, "{file}: {wrong} of {} differ", found.len());
@@ -40,7 +40,7 @@ fn inputs_of_the_w251_networks_are_their_goldens() {
 }
 
 #[test]
-fn every_shared_picture_is_read() {
+fn every_shared_image_is_read() {
     let Some(shared) = shared() else { return };
     let mut read = 0;
     for folder in ["data/ct", "trained"] {
@@ -50,15 +50,15 @@ fn every_shared_picture_is_read() {
                 assert!(error.contains("found shape [32768]"), "{error}");
                 continue;
             }
-            let picture = load(&path).unwrap();
-            let pixels = picture.height() * picture.width();
+            let image = load(&path).unwrap();
+            let pixels = image.height() * image.width();
             assert!(pixels >= 100 * 100, "{}: {pixels} pixels", path.display());
             let stretched = Preprocess::parse("minmax resize=stretch").unwrap();
-            assert_eq!(stretched.apply(&picture, [32, 32], 3).unwrap().len(), 32 * 32 * 3);
+            assert_eq!(stretched.apply(&image, [32, 32], 3).unwrap().len(), 32 * 32 * 3);
             read += 1;
         }
     }
-    assert!(read >= 100, "{read} pictures");
+    assert!(read >= 100, "{read} images");
 }
 
 #[test]
@@ -75,12 +75,9 @@ fn dicom_values_are_those_of_an_independent_reader() {
             let stored = if signed { f64::from(stored as i16) } else { f64::from(stored) };
             (stored * slope + intercept) as f32
         });
-        let picture = load(&path).unwrap();
-        assert_eq!(
-            (picture.height() as f64, picture.width() as f64),
-            (number(0x28, 0x10), number(0x28, 0x11))
-        );
-        let Samples::Real(found) = picture.samples() else { panic!("8-bit samples") };
+        let image = load(&path).unwrap();
+        assert_eq!((image.height() as f64, image.width() as f64), (number(0x28, 0x10), number(0x28, 0x11)));
+        let Samples::Real(found) = image.samples() else { panic!("8-bit samples") };
         assert!(found.iter().copied().eq(expected), "{}", path.display());
         let air = found.iter().filter(|v| **v < -900.0).count();
         assert!(air > found.len() / 20, "{}: a chest CT has air", path.display());
@@ -90,7 +87,7 @@ fn dicom_values_are_those_of_an_independent_reader() {
 #[test]
 fn a_ct_slice_enters_every_kind_of_network() {
     let Some(shared) = shared() else { return };
-    let slice: Picture = load(shared.join("data/ct/hu/lung1_z24.npy")).unwrap();
+    let slice: Image = load(shared.join("data/ct/hu/lung1_z24.npy")).unwrap();
     for (text, size, channels, range) in [
         ("window:-600,1500", [512, 512], 1, 0.0..=1.0),
         ("hu:1024", [512, 512], 1, 0.0..=2509.0),
@@ -133,17 +130,17 @@ fn case_npy_leading_axis_window_gray() {
 #[test]
 fn case_resize_area_one_side_up_one_down() {
     let Some((folder, right)) = case("resize_area_one_side_up_one_down") else { return };
-    let picture = load(folder.join("area.png")).unwrap();
-    assert_eq!(Preprocess::parse("raw resize=area").unwrap().apply(&picture, [3, 4], 1).unwrap(), right);
+    let image = load(folder.join("area.png")).unwrap();
+    assert_eq!(Preprocess::parse("raw resize=area").unwrap().apply(&image, [3, 4], 1).unwrap(), right);
 }
 
 #[test]
 fn case_jpeg_422_last_column() {
     let Some((folder, right)) = case("jpeg_422_last_column") else { return };
-    let picture = load(folder.join("jpeg422.jpg")).unwrap();
-    let Samples::U8(samples) = picture.samples() else { panic!("real values") };
+    let image = load(folder.join("jpeg422.jpg")).unwrap();
+    let Samples::U8(samples) = image.samples() else { panic!("real values") };
     let found: Vec<f32> = samples
-        .chunks_exact(picture.width() * 3)
+        .chunks_exact(image.width() * 3)
         .flat_map(|row| row[row.len() - 3..].iter().map(|v| f32::from(*v)))
         .collect();
     assert_eq!(found, right);
@@ -152,8 +149,8 @@ fn case_jpeg_422_last_column() {
 #[test]
 fn case_jpeg_bytes_after_the_end() {
     let Some((folder, _)) = case("jpeg_bytes_after_the_end") else { return };
-    let picture = load(folder.join("trailer.jpg")).unwrap();
-    let mut shape = [picture.height(), picture.width(), picture.channels()];
+    let image = load(folder.join("trailer.jpg")).unwrap();
+    let mut shape = [image.height(), image.width(), image.channels()];
     shape[..2].sort_unstable();
     assert_eq!(shape, [40, 56, 3]);
 }
@@ -161,8 +158,8 @@ fn case_jpeg_bytes_after_the_end() {
 #[test]
 fn case_dicom_modality_lut_sequence() {
     let Some((folder, right)) = case("dicom_modality_lut_sequence") else { return };
-    let picture = load(folder.join("ct.dcm")).unwrap();
-    let Samples::Real(found) = picture.samples() else { panic!("8 bits") };
+    let image = load(folder.join("ct.dcm")).unwrap();
+    let Samples::Real(found) = image.samples() else { panic!("8 bits") };
     assert_eq!(found[..right.len()], right);
 }
 
@@ -172,12 +169,12 @@ fn case_dicom_shared_groups_without_rescale() {
     let path = folder.join("mr.dcm");
     let object = dicom_object::open_file(&path).unwrap();
     let bytes = object.element(Tag(0x7fe0, 0x10)).unwrap().to_bytes().unwrap().into_owned();
-    let picture = load(&path).unwrap();
-    let found: Vec<f32> = match picture.samples() {
+    let image = load(&path).unwrap();
+    let found: Vec<f32> = match image.samples() {
         Samples::Real(v) => v.clone(),
         Samples::U8(v) => v.iter().map(|v| f32::from(*v)).collect(),
     };
-    assert_eq!(found.len() % picture.width(), 0);
+    assert_eq!(found.len() % image.width(), 0);
     let width = bytes.len() / found.len();
     let stored =
         bytes.chunks_exact(width).map(|b| b.iter().rev().fold(0, |w: u32, b| w << 8 | u32::from(*b)) as f32);

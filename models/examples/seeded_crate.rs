@@ -87,7 +87,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn driver(type_name: &str) -> String {
     format!(
         "use seeded as m;
-static MODEL: niello::TakeOnce<m::{type_name}> = niello::TakeOnce::new(m::{type_name}::new());
+static MODEL: niello::StaticCell<m::{type_name}> = niello::StaticCell::new(m::{type_name}::new());
 fn main() {{
     let repeat: usize = std::env::args().nth(1).map_or(1, |n| n.parse().expect(\"a number\"));
     let model = MODEL.take().expect(\"taken once\");

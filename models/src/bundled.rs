@@ -1,4 +1,4 @@
-//! What comes with the project (`niello-assets`, in `models/assets/`), as the code generator takes it.
+//! The bundled files (`niello-assets`, in `models/assets/`), as the code generator takes them.
 
 pub use niello_assets::*;
 
@@ -12,7 +12,7 @@ pub fn anam_net_weights() -> Result<SafeTensorsFile> {
     SafeTensorsFile::from_bytes(ANAM_NET_WEIGHTS.name, ANAM_NET_WEIGHTS.bytes.to_vec())
 }
 
-/// Anam-Net's trained weights, the slices to calibrate them on, and what that gives.
+/// Anam-Net's trained weights, the slices to calibrate them on, and the lock.
 pub fn anam_net() -> Bundled {
     Bundled {
         weights: (ANAM_NET_WEIGHTS.name, ANAM_NET_WEIGHTS.bytes),

@@ -12,7 +12,7 @@ use niello_codegen::{
     weights::{Kind, WeightSource},
 };
 
-/// A graph in which each operator lowers to a step of its own: what the tests of bits and of generated code run, on every target.
+/// A graph in which each operator lowers to a step of its own, for the tests of bits and of generated code on every target.
 /// It is found by its name and not listed.
 ///
 /// Input `[h, w, 3]`, sides from 4 up; output probabilities `[1, 1, classes]`. The value `labels`, a map of class indices, is good
@@ -127,7 +127,7 @@ fn tokens(b: &mut GraphBuilder<'_>, x: ValueId) -> ValueId {
     b.add_op("seen.tanh", PointWise(Function::Tanh), &[seen])
 }
 
-/// Another shape, the class of each pixel, and what a table says of it.
+/// Another shape, the class of each pixel, and its row in a table.
 fn labels(b: &mut GraphBuilder<'_>, x: ValueId) -> ValueId {
     let x = b.reshape("reshape", x, Shape::new(2, 2 * TOKENS[0], TOKENS[1] * WIDTH / 4));
     let labels = b.add_op("labels", ArgMax, &[x]);

@@ -1,8 +1,8 @@
 //! Published networks, as their authors' checkpoints name them.
 //!
 //! * [`networks`]: one file per network; [`Registry`] finds them by name.
-//! * `blocks`: what several networks share (convolution with batch norm, Anam-Net's AD block, SqueezeNet's Fire module).
-//! * [`EveryOperator`]: what tests of all operators run; no published network.
+//! * `blocks`: blocks of several networks (convolution with batch norm, Anam-Net's AD block, SqueezeNet's Fire module).
+//! * [`EveryOperator`]: a network for tests of all operators; not a published one.
 //! * [`bundled`]: small trained weights and test slices that come with the project.
 //!
 //! A network is a unit struct that implements [`Network`]. Every layer with weights bears its checkpoint module's name,

@@ -1,34 +1,34 @@
-//! Checks what a user chose against what a network allows.
+//! Checks a user's options against the rules of a network.
 
 use niello_codegen::{
     Error, Result, Shape,
     import::network::{Network, NetworkOptions},
 };
 
-/// Which heights and widths a network takes.
+/// The heights and widths that a network takes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Sides {
-    /// Any multiple of this (each halving must come out even).
+    /// Any multiple of this (each halving must be exact).
     MultipleOf(usize),
     /// Any from this on (below, a map would vanish).
     AtLeast(usize),
-    /// This one only (a network that reads a vector has nothing to choose).
+    /// This one only (for a network that reads a vector).
     Exactly(usize),
-    /// Any from `least` on that lies `above` a multiple of `unit` (so that two maps come out at one size).
+    /// Any from `min` on that lies `above` a multiple of `unit` (so that two maps get the same size).
     Above {
         /// The multiple.
         unit: usize,
-        /// The least and the most above it.
+        /// The minimum and maximum above it.
         above: [usize; 2],
         /// The smallest.
-        least: usize,
+        min: usize,
     },
 }
 
 /// The largest side, channel count or class count: far beyond any board, and no product of sizes overflows.
-const LARGEST: usize = 1 << 14;
+const MAX_OPTION: usize = 1 << 14;
 
-/// What a network is built with.
+/// The options that a network is built with.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Chosen {
     /// Input shape.
@@ -39,10 +39,10 @@ pub(crate) struct Chosen {
     pub(crate) width: Option<usize>,
 }
 
-/// The options, with `network`'s own values where nothing was chosen.
+/// The options, with `network`'s defaults for the rest.
 ///
 /// # Errors
-/// Names the network, the option, what it allows and what was asked for.
+/// The network, the option, its rule and the value.
 pub(crate) fn choose(network: &dyn Network, options: &NetworkOptions, sides: Sides) -> Result<Chosen> {
     let default = network.default_input();
     let [h, w] = options.input_size.unwrap_or([default.h, default.w]);
@@ -51,20 +51,20 @@ pub(crate) fn choose(network: &dyn Network, options: &NetworkOptions, sides: Sid
             Sides::MultipleOf(n) => (value >= n && value.is_multiple_of(n), format!("a multiple of {n}")),
             Sides::AtLeast(n) => (value >= n, format!("at least {n}")),
             Sides::Exactly(n) => (value == n, format!("exactly {n}")),
-            Sides::Above { unit, above: [from, to], least } => (
-                value >= least && (from..=to).contains(&(value % unit)),
-                format!("at least {least}, and {from} to {to} above a multiple of {unit}"),
+            Sides::Above { unit, above: [from, to], min } => (
+                value >= min && (from..=to).contains(&(value % unit)),
+                format!("at least {min}, and {from} to {to} above a multiple of {unit}"),
             ),
         };
-        check(network, &format!("input {side}"), fits && value <= LARGEST, &rule, value)?;
+        check(network, &format!("input {side}"), fits && value <= MAX_OPTION, &rule, value)?;
     }
     let channels = options.input_channels.unwrap_or(default.c);
     let classes = options.classes.unwrap_or(network.default_classes().len());
     for (what, value) in [("number of input channels", channels), ("number of classes", classes)] {
-        check(network, what, (1..=LARGEST).contains(&value), "at least 1", value)?;
+        check(network, what, (1..=MAX_OPTION).contains(&value), "at least 1", value)?;
     }
     if let (Some(width), Some(unit)) = (options.width, network.width_unit()) {
-        let fits = width >= unit && width.is_multiple_of(unit) && width <= LARGEST;
+        let fits = width >= unit && width.is_multiple_of(unit) && width <= MAX_OPTION;
         check(network, "width", fits, &format!("a multiple of {unit}"), width)?;
     }
     Ok(Chosen { input: Shape::new(h, w, channels), classes, width: options.width })
@@ -75,7 +75,7 @@ fn check(network: &dyn Network, what: &str, fits: bool, rule: &str, found: usize
         return Ok(());
     }
     let name = network.name();
-    Err(Error::Invalid(format!("{name}: {what} must be {rule} (and at most {LARGEST}), got {found}")))
+    Err(Error::Invalid(format!("{name}: {what} must be {rule} (and at most {MAX_OPTION}), got {found}")))
 }
 
 #[cfg(test)]

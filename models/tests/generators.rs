@@ -1,4 +1,4 @@
-//! Networks that make pictures: what they are calibrated on, what they refuse, int8 beside float.
+//! Networks that make images: their calibration, their errors, int8 beside float.
 
 mod common;
 
@@ -10,7 +10,7 @@ use niello_codegen::{
     pipeline::{Build, Task, build},
     recipe::{Head, Recipe},
 };
-use niello_imaging::{Picture, Samples};
+use niello_imaging::{Image, Samples};
 use niello_models::Registry;
 use safetensors::tensor::{Dtype, TensorView};
 use std::path::{Path, PathBuf};
@@ -39,7 +39,7 @@ fn write(name: &str, tensors: &[(&str, &[usize])]) -> PathBuf {
 }
 
 #[test]
-fn a_picture_comes_from_numbers_and_a_label() {
+fn an_image_comes_from_numbers_and_a_label() {
     let build = made(&seeded()).unwrap();
     assert_eq!((build.task, build.classes.len()), (Task::Generation, 3));
     let [numbers, label] = build.program.inputs[..] else { panic!("two inputs") };
@@ -98,10 +98,10 @@ fn what_a_generator_cannot_do_is_an_error() {
     let message = |result: Result<Build>| result.err().unwrap().to_string();
     assert!(message(made(&seeded().head(Head::Argmax))).contains("output head `argmax` means nothing"));
     assert!(message(made(&seeded().preprocess("unit"))).contains("nothing to pre-process"));
-    let pictures = made(&seeded().calibrate_on(common::tests_folder().join("../assets")));
-    assert!(message(pictures).contains("reads no pictures"));
+    let images = made(&seeded().calibrate_on(common::tests_folder().join("../assets")));
+    assert!(message(images).contains("reads no images"));
     let build = made(&seeded()).unwrap();
-    let picture = Picture::new("p", [2, 2, 1], Samples::U8(vec![0; 4])).unwrap();
-    let refused: Result<_, Error> = build.input(&picture);
-    assert!(refused.unwrap_err().to_string().contains("makes pictures and reads none"));
+    let image = Image::new("p", [2, 2, 1], Samples::U8(vec![0; 4])).unwrap();
+    let refused: Result<_, Error> = build.input(&image);
+    assert!(refused.unwrap_err().to_string().contains("makes images and reads none"));
 }

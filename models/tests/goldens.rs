@@ -70,7 +70,7 @@ const PARTS: &[Part] = &[Part {
     without: ("layer1", "layer1.1"),
 }];
 
-/// Which part.
+/// The part.
 struct Part {
     case: &'static str,
     /// Input of the whole network with which `from` has the golden's input size.
@@ -125,7 +125,7 @@ fn build(network: &str, golden: &Golden, input: &Tensor<f32>) -> Graph {
     part.into_iter().fold(graph, |graph, part| part.of(graph))
 }
 
-/// What the golden calls `output`, `logits`, and the `values` and `indices` of a max pool, by our value names.
+/// The golden's `output`, `logits`, and `values` and `indices` of a max pool, by our value names.
 fn with_golden_names(graph: &Graph, mut all: BTreeMap<String, Tensor<f64>>) -> BTreeMap<String, Tensor<f64>> {
     let output = all[&graph.values[graph.outputs[0].0].name].clone();
     if graph.name == "w251_baseline_cnn" {

@@ -1,4 +1,4 @@
-//! Input sizes, channels and class counts that a network allows work; others are errors that say what is allowed.
+//! Input sizes, channels and class counts that a network allows work; others are errors that name the rule.
 
 mod common;
 
@@ -33,15 +33,15 @@ fn build_with(
     Registry.find(name).unwrap().build(&options, weights)
 }
 
-/// What a network puts out.
+/// The output of a network.
 #[derive(Clone, Copy)]
 enum Output {
     /// Classes of every pixel.
     Map,
-    /// Classes of the picture.
+    /// Classes of the image.
     Vector,
-    /// A picture of this side, whatever the input.
-    Picture(usize),
+    /// An image of this side, for any input.
+    Image(usize),
 }
 
 /// The smallest sizes, and two that fit no power of two.
@@ -59,8 +59,8 @@ const ALLOWED: &[(&str, Output, [[usize; 2]; 3])] = &[
     ("resnet50", Output::Vector, [[1, 1], [33, 50], [7, 29]]),
     ("resnext50_32x4d", Output::Vector, [[1, 1], [33, 50], [7, 29]]),
     ("residual_attention_unet", Output::Map, [[32, 64], [64, 32], [16, 128]]),
-    ("dccgan_generator", Output::Picture(256), [[1, 1]; 3]),
-    ("shallow_cgan_generator", Output::Picture(28), [[1, 1]; 3]),
+    ("dccgan_generator", Output::Image(256), [[1, 1]; 3]),
+    ("shallow_cgan_generator", Output::Image(28), [[1, 1]; 3]),
     ("unet_plus_plus", Output::Map, [[16, 16], [16, 48], [32, 16]]),
     ("attention_unet", Output::Map, [[16, 16], [16, 48], [32, 16]]),
     ("deeplab_v3_plus", Output::Map, [[1, 1], [7, 29], [35, 18]]),
@@ -105,8 +105,8 @@ const PARAMETERS: &[(&str, usize)] = &[
     ),
 ];
 
-/// A size too small or not a multiple, and what the error must say.
-const REFUSED: &[(&str, [usize; 2], &str)] = &[
+/// A size that is too small or not a multiple, and the words of the error.
+const REJECTED: &[(&str, [usize; 2], &str)] = &[
     ("anam_net", [24, 16], "input height must be a multiple of 16"),
     ("anam_net", [16, 0], "input width must be a multiple of 16"),
     ("anam_net_paper", [16, 8], "input width must be a multiple of 16"),
@@ -154,7 +154,7 @@ fn every_allowed_size_builds_and_runs() {
                 let expected = match output {
                     Output::Map => Shape::new(h, w, classes),
                     Output::Vector => Shape::new(1, 1, classes),
-                    Output::Picture(side) => Shape::new(side, side, 1),
+                    Output::Image(side) => Shape::new(side, side, 1),
                 };
                 assert_eq!(made.shape, expected, "{name} {size:?}");
                 assert!(made.data.iter().all(|v| v.is_finite()), "{name} {size:?}");
@@ -182,7 +182,7 @@ fn squeezenets_run_at_torchvisions_smallest_sizes() {
 
 #[test]
 fn a_size_that_a_network_cannot_take_is_an_error_with_the_rule() {
-    for (name, size, rule) in REFUSED.iter().copied() {
+    for (name, size, rule) in REJECTED.iter().copied() {
         let message = build(name, size, 1, 3).unwrap_err().to_string();
         assert!(message.starts_with(&format!("{name}: {rule}")), "{message}");
     }

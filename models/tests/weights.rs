@@ -1,4 +1,4 @@
-//! Weights that do not fit are refused with the tensor's name, what was expected and what was found.
+//! Weights that do not fit are rejected with the tensor's name, what was expected and what was found.
 
 mod common;
 
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
 
-/// Zeros that remember what was asked for.
+/// Zeros that remember the requests.
 #[derive(Default)]
 struct Recorder(Tensors);
 

@@ -1,4 +1,4 @@
-//! What C code hands over, checked before any reference is made of it: for the C API of generated crates.
+//! Buffers of C code, checked before references are made of them: for the C API of generated crates.
 
 use crate::Arena;
 
@@ -10,7 +10,7 @@ pub struct Buffer {
     len: usize,
     /// Bytes that the model uses.
     needed: usize,
-    /// What the address must be a multiple of.
+    /// The alignment that the address must have.
     align: usize,
     /// Whether it may be larger.
     arena: bool,
@@ -37,7 +37,7 @@ impl Buffer {
         self.address.is_multiple_of(self.align)
     }
 
-    /// Where the used bytes end; `None` if they would go round the end of the address space.
+    /// The address behind the used bytes; `None` if they would go round the end of the address space.
     fn end(&self) -> Option<usize> {
         self.address.checked_add(self.needed)
     }
@@ -55,7 +55,7 @@ pub enum Misuse {
     Null,
     /// A length is not that of the model; an arena may be larger.
     Length,
-    /// The arena, or a buffer of numbers, is not aligned.
+    /// The arena, or a buffer of f16 or f32, is not aligned.
     Alignment,
     /// Two buffers overlap, of which one is written.
     Overlap,
@@ -75,7 +75,7 @@ pub enum Misuse {
 /// assert_eq!(check(&[arena, Buffer::new(&raw const output, 2, 3)], &[]), Err(Misuse::Length));
 /// ```
 pub fn check(written: &[Buffer], read: &[Buffer]) -> Result<(), Misuse> {
-    // What is only read comes last: it is compared with what is written, not with itself.
+    // Buffers that are only read come last: they are compared with written ones, not with each other.
     let all = || written.iter().chain(read);
     if all().any(|buffer| buffer.address == 0) {
         return Err(Misuse::Null);

@@ -36,7 +36,7 @@ pub const fn i32s<const N: usize>(
     unsafe { core::slice::from_raw_parts(weights.0.as_ptr().add(offset).cast(), len) }
 }
 
-/// `len` numbers in half precision at byte `offset`, which must be even; see [`i32s`].
+/// `len` f16 values at byte `offset`, which must be even; see [`i32s`].
 pub const fn u16s<const N: usize>(
     weights: &'static crate::Aligned<N>,
     offset: usize,
@@ -48,7 +48,7 @@ pub const fn u16s<const N: usize>(
     unsafe { core::slice::from_raw_parts(weights.0.as_ptr().add(offset).cast(), len) }
 }
 
-/// `len` numbers in single precision at byte `offset`; see [`i32s`].
+/// `len` f32 values at byte `offset`; see [`i32s`].
 pub const fn f32s<const N: usize>(
     weights: &'static crate::Aligned<N>,
     offset: usize,

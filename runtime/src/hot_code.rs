@@ -13,9 +13,9 @@ unsafe extern "C" {
 ///
 /// Call it once, before the first inference and before anything else that lies in the section.
 ///
-/// The RAM may be cached: where a core of Armv7-M or of the main extension of Armv8-M (M7, M55, M85) has its data cache enabled, what was
-/// copied is cleaned to where instructions are fetched from, and where it has its instruction cache enabled, that is invalidated. Caches
-/// that are enabled later are invalidated by whoever enables them, as the architecture wants it. Other architectures get barriers at most:
+/// The RAM may be cached: where a core of Armv7-M or of the main extension of Armv8-M (M7, M55, M85) has its data cache enabled, the copied
+/// lines are cleaned to the point of unification, and where it has its instruction cache enabled, that is invalidated. Caches
+/// that are enabled later are invalidated by whoever enables them, as the architecture requires. Other architectures get barriers at most:
 /// there, clean and invalidate caches after the call.
 ///
 /// # Safety
@@ -52,8 +52,8 @@ mod register {
     pub(super) const DCCMVAU: usize = 0xe000_ef64;
 }
 
-/// Makes what was written from `start` to `end` what is fetched there, as far as caches are enabled. The registers of a core without them
-/// are only read.
+/// Makes instruction fetches see the words that were written from `start` to `end`, as far as caches are enabled. The registers of a core
+/// without caches are only read.
 ///
 /// # Safety
 /// The core is one of Armv7-M or of the main extension of Armv8-M, and this is privileged code.
@@ -67,14 +67,14 @@ unsafe fn synchronise_caches(start: usize, end: usize) {
     };
     let configuration = read(CCR);
     if configuration & DATA_CACHE != 0 {
-        // What was copied has left the store buffer.
+        // The copied words have left the store buffer.
         barriers();
         for line in lines(start, end, read(CTR)) {
             write(DCCMVAU, line as u32);
         }
     }
     if configuration & INSTRUCTION_CACHE != 0 {
-        // What was cleaned is there before it could be fetched.
+        // The cleaned lines are in memory before they are fetched.
         barriers();
         write(ICIALLU, 0);
     }
@@ -88,7 +88,7 @@ fn lines(start: usize, end: usize, cache_type: u32) -> impl Iterator<Item = usiz
         .take_while(move |line| *line < end)
 }
 
-/// What was written, and maintenance, is complete before more instructions are fetched.
+/// Completes writes and cache maintenance before more instructions are fetched.
 #[inline(always)]
 fn barriers() {
     #[cfg(target_arch = "arm")]
@@ -112,7 +112,7 @@ mod tests {
         assert_eq!(m7(0x2000_0010, 0x2000_0050), [0x2000_0000, 0x2000_0020, 0x2000_0040]);
         assert_eq!(m7(0x2000_0020, 0x2000_0040), [0x2000_0020]);
         assert_eq!(m7(0x2000_0020, 0x2000_0020), [] as [usize; 0]);
-        // A core that says nothing: word by word.
+        // A core that does not report its line size: word by word.
         assert_eq!(lines(8, 16, 0).collect::<Vec<_>>(), [8, 12]);
     }
 }

@@ -25,7 +25,7 @@ pub struct Arena<const N: usize> {
 #[cfg(feature = "canaries")]
 type Canaries = [u32; 16];
 
-/// After the first inference. Neither zeros nor a small number nor an address.
+/// The pattern after the first inference. Neither zeros nor a small number nor an address.
 #[cfg(feature = "canaries")]
 const CANARIES: Canaries = [0x5aa5_c33c; 16];
 
@@ -64,7 +64,7 @@ impl<const N: usize> Arena<N> {
         }
     }
 
-    /// Shared cells over the whole arena: what inferences begin with.
+    /// Shared cells over the whole arena, for inferences.
     pub fn cells(&mut self) -> &[Cell<i8>] {
         #[cfg(feature = "canaries")]
         if self.is_unused() {
@@ -73,7 +73,7 @@ impl<const N: usize> Arena<N> {
         Cell::from_mut(&mut self.bytes[..]).as_slice_of_cells()
     }
 
-    /// Writes the pattern around it anew: for an arena in memory that held anything before, or to go on after an error. Does nothing without
+    /// Writes the pattern around it anew: for an arena in memory with arbitrary contents, or to go on after an error. Does nothing without
     /// the feature `canaries`.
     pub fn arm(&mut self) {
         #[cfg(feature = "canaries")]
@@ -82,16 +82,16 @@ impl<const N: usize> Arena<N> {
         }
     }
 
-    /// Whether what lies around it is untouched since its first inference. Without the feature `canaries` nothing is known, and it always is.
+    /// Checks that the words around it are untouched since its first inference. Without the feature `canaries` it always succeeds.
     ///
     /// # Errors
-    /// It was written over; from then on always, until [`Arena::arm`]. What the last inferences returned is not to be trusted.
+    /// Memory around it was written over; from then on always, until [`Arena::arm`]. The results of the last inferences may be wrong.
     pub fn check(&self) -> Result<(), ArenaError> {
         #[cfg(feature = "canaries")]
         if !self.is_unused() {
             for (canaries, error) in [(&self.before, ArenaError::Before), (&self.behind, ArenaError::Behind)]
             {
-                // What the compiler saw being written is not what lies there now.
+                // The compiler must not assume the last value that it saw written.
                 if *core::hint::black_box(canaries) != CANARIES {
                     return Err(error);
                 }
@@ -113,7 +113,7 @@ impl<const N: usize> Default for Arena<N> {
     }
 }
 
-/// What every generated model can tell and do, for code that is generic over models.
+/// The common interface of generated models, for code that is generic over them.
 pub trait Model {
     /// The network's name.
     const NAME: &'static str;
@@ -127,7 +127,7 @@ pub trait Model {
     const OUTPUTS: &'static [TensorInfo];
     /// The layers, in order of execution.
     const LAYERS: &'static [LayerInfo];
-    /// Where it comes from and how its numbers are rounded.
+    /// Its origin and its rounding.
     const METADATA: Metadata;
 }
 
@@ -144,7 +144,7 @@ pub struct Metadata {
     pub target: &'static str,
     /// Class names, in channel order.
     pub classes: &'static [&'static str],
-    /// How the input is prepared, in a recipe's words.
+    /// The pre-processing of the input, in a recipe's words.
     pub preprocess: &'static str,
     /// Name and SHA-256 of every source file.
     pub sources: &'static [(&'static str, &'static str)],

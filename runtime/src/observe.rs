@@ -2,7 +2,7 @@
 
 use crate::kernels::{Memory, Operand, memory::In};
 
-/// What is known of a layer before it runs.
+/// A layer, as known before it runs.
 #[derive(Clone, Copy, Debug)]
 pub struct LayerInfo {
     /// The checkpoint's name, or several joined by `+`, as one word (docs/bit-exactness.md).
@@ -11,7 +11,7 @@ pub struct LayerInfo {
     pub kind: &'static str,
     /// Multiply-accumulates.
     pub macs: u64,
-    /// Where its result lies.
+    /// The operand of its result.
     pub output: Operand,
 }
 
@@ -36,7 +36,7 @@ impl<F: FnMut(usize, &LayerInfo, Output<'_>)> Observer for F {
 pub struct Output<'a>(Option<In<'a>>);
 
 impl<'a> Output<'a> {
-    /// The tensor at `operand`; what generated code calls.
+    /// The tensor at `operand`, for generated code.
     pub fn new(mem: &Memory<'a>, operand: &Operand) -> Self {
         Self(mem.read(operand))
     }

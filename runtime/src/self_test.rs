@@ -6,23 +6,23 @@ use crate::{
 };
 use core::fmt;
 
-/// Why a self-test failed.
+/// The failure of a self-test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SelfTestError {
     /// The constants are not those that the model was built with.
     Weights {
-        /// What was built.
+        /// The checksum at build time.
         expected: u64,
-        /// What is in flash.
+        /// The checksum in flash.
         found: u64,
     },
     /// The answer differs.
     Output {
         /// Index of the output.
         index: usize,
-        /// What was built.
+        /// The checksum at build time.
         expected: u64,
-        /// What came out.
+        /// The checksum of the result.
         found: u64,
     },
     /// The result of a layer differs: the first one that does.
@@ -31,9 +31,9 @@ pub enum SelfTestError {
         index: usize,
         /// The layer's name.
         name: &'static str,
-        /// What was built.
+        /// The checksum at build time.
         expected: u64,
-        /// What came out.
+        /// The checksum of the result.
         found: u64,
     },
 }
@@ -61,31 +61,31 @@ impl core::error::Error for SelfTestError {}
 pub struct Checksum(u64);
 
 impl Checksum {
-    /// Of nothing.
+    /// The checksum of no data.
     pub const fn new() -> Self {
         Self(0xcbf2_9ce4_8422_2325)
     }
 
-    /// One more byte.
+    /// Adds a byte.
     #[inline]
     pub const fn add(&mut self, byte: u8) {
         self.0 = (self.0 ^ byte as u64).wrapping_mul(0x0000_0100_0000_01b3);
     }
 
-    /// Of all bytes so far.
+    /// The checksum of all bytes so far.
     pub const fn value(self) -> u64 {
         self.0
     }
 
-    /// Of a slice.
+    /// The checksum of a slice.
     pub fn of(bytes: &[u8]) -> u64 {
         let mut sum = Self::new();
-        // Constants are known to the compiler; what lies in memory is asked for.
+        // The compiler knows constants; `black_box` makes it read memory.
         core::hint::black_box(bytes).iter().for_each(|b| sum.add(*b));
         sum.value()
     }
 
-    /// Of codes, or of the bytes of numbers.
+    /// The checksum of elements, by their bytes.
     pub fn of_codes<E: Element>(codes: &[E]) -> u64 {
         let mut sum = Self::new();
         memory::bytes(codes).iter().for_each(|c| sum.add(*c as u8));
@@ -109,7 +109,7 @@ impl Codes {
         Self(seed)
     }
 
-    /// Fills `codes` with the next ones, or with the numbers that [`Element::from_code`] makes of them.
+    /// Fills `codes` with the next ones, converted by [`Element::from_code`].
     pub fn fill<E: Element>(&mut self, codes: &mut [E]) {
         codes.iter_mut().for_each(|c| *c = E::from_code(self.next_code()));
     }
@@ -124,7 +124,7 @@ impl Codes {
     }
 }
 
-/// An observer that compares every layer's checksum with what was built, and keeps the first difference.
+/// An observer that compares every layer's checksum with the expected one, and keeps the first difference.
 ///
 /// ```
 /// use niello::self_test::LayerChecks;
@@ -143,12 +143,12 @@ pub struct LayerChecks<'a> {
 }
 
 impl<'a> LayerChecks<'a> {
-    /// One checksum for each layer, in order of execution; layers that observers are not shown are not compared.
+    /// `expected` has one checksum for each layer, in order of execution; layers that observers do not see are not compared.
     pub const fn new(expected: &'a [u64]) -> Self {
         Self { expected, seen: 0, first: None }
     }
 
-    /// What was found so far.
+    /// The result so far.
     ///
     /// # Errors
     /// The first layer whose result differed; the last index where layers are missing.

@@ -1,10 +1,10 @@
-//! Logging over [defmt](https://defmt.ferrous-systems.com): what ran, with which result. Feature `defmt`.
+//! Logging over [defmt](https://defmt.ferrous-systems.com): layers and results of checks. Feature `defmt`.
 //!
-//! defmt sends indices of format strings and raw arguments; the text stays in the ELF file on the host. Which levels are
-//! compiled in is said by `DEFMT_LOG` at build time, and only errors are without it: `DEFMT_LOG=niello=debug` shows layers.
+//! defmt sends indices of format strings and raw arguments; the text stays in the ELF file on the host. `DEFMT_LOG` at build
+//! time decides which levels are compiled in; without it, only errors are: `DEFMT_LOG=niello=debug` shows layers.
 //!
 //! Lines for layers have the form that `niello golden --log` reads, so that a decoded log (`defmt-print --log-format '{s}'`)
-//! can be held against a golden file.
+//! can be compared with a golden file.
 
 use crate::{
     Elements, LayerInfo, Metadata, Observer, Output, SelfTestError, TensorInfo, WeightsError,
@@ -47,7 +47,7 @@ impl Observer for Trace {
     }
 }
 
-/// Logs how a check of a model ended, at level `info`, or `error` where it failed. Whether it passed.
+/// Logs how a check of a model ended, at level `info`, or `error` where it failed. Returns whether it passed.
 pub fn check(name: &str, result: Result<(), SelfTestError>) -> bool {
     match &result {
         Ok(()) => defmt::info!("{=str} ok", name),

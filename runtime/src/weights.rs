@@ -1,4 +1,4 @@
-//! Weights that rot: a check of all constants in small portions, for a task in the background.
+//! Bit errors in flash: a check of all constants in small portions, for a background task.
 
 use crate::LayerInfo;
 use core::{fmt, hint::black_box};
@@ -6,7 +6,7 @@ use core::{fmt, hint::black_box};
 /// Constants of one layer, behind those of the block before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WeightBlock {
-    /// Index of the layer that reads them; of several, the first. The number of layers: the table that makes an input of samples.
+    /// Index of the layer that reads them; of several, the first. The number of layers stands for the input table.
     pub layer: u32,
     /// Byte behind the last one, a multiple of 4, counted from the first one of all parts.
     pub end: u32,
@@ -25,9 +25,9 @@ pub struct WeightsError {
     pub offset: usize,
     /// Bytes of the block.
     pub len: usize,
-    /// What was built.
+    /// The sum at build time.
     pub expected: u64,
-    /// What is in flash.
+    /// The sum in flash.
     pub found: u64,
 }
 
@@ -54,12 +54,12 @@ pub struct WeightSum {
 }
 
 impl WeightSum {
-    /// Of nothing.
+    /// The sum of no data.
     pub const fn new() -> Self {
         Self { words: 0, sums: 0 }
     }
 
-    /// More bytes; such as do not fill a last word are left out.
+    /// Adds bytes; an incomplete last word is left out.
     pub fn add(&mut self, bytes: &[i8]) {
         for word in bytes.as_chunks::<4>().0 {
             let word = u32::from_le_bytes(word.map(|byte| byte as u8));
@@ -68,14 +68,14 @@ impl WeightSum {
         }
     }
 
-    /// Of all words so far. An error `d` in the word that `n` words follow changes it by `d * (n + 1 + 2^32)`, which is never a multiple
+    /// The sum of all words so far. An error `d` in the word that `n` words follow changes it by `d * (n + 1 + 2^32)`, which is never a multiple
     /// of 2^64: `d` is none of 2^32, and the factor, below 1.5 * 2^32, is none of 2^33.
     pub const fn value(self) -> u64 {
         self.sums.wrapping_add(self.words << 32)
     }
 }
 
-/// How far a check has come. It is small, and zeros are a check that has not begun.
+/// The progress of a check. It is small, and zeros are a check that has not begun.
 ///
 /// ```
 /// use niello::{LayerInfo, kernels::Operand, weights::{WeightBlock, WeightCheck, WeightSum}};
@@ -118,8 +118,8 @@ impl WeightCheck {
         Self { block: block as usize, at: at as usize, sum: WeightSum { words, sums } }
     }
 
-    /// Reads up to `bytes` more bytes of `parts`, of which no block has bytes of both: whole words, at least one. `true`: all blocks have been read since the beginning, and the
-    /// next call begins again.
+    /// Reads up to `bytes` more bytes of `parts`, of which no block has bytes of both: whole words, at least one. `true`: all blocks have been read
+    /// since the beginning, and the next call begins again.
     ///
     /// # Errors
     /// A block with another sum. The next call goes on with the block behind it, or begins again behind the last.
@@ -130,7 +130,7 @@ impl WeightCheck {
         layers: &'static [LayerInfo],
         bytes: usize,
     ) -> Result<bool, WeightsError> {
-        // Constants are known to the compiler; what lies in memory is asked for.
+        // The compiler knows constants; `black_box` makes it read memory.
         let [first, second] = black_box(parts);
         let mut left = (bytes / 4).max(1) * 4;
         while let Some(block) = blocks.get(self.block) {
@@ -209,7 +209,7 @@ mod tests {
     }
 
     /// As weights and a table.
-    fn halves(weights: &[i8; 512]) -> [&[i8]; 2] {
+    fn parts(weights: &[i8; 512]) -> [&[i8]; 2] {
         let (first, second) = weights.split_at(ENDS[2]);
         [first, second]
     }
@@ -223,7 +223,7 @@ mod tests {
             for round in 0..2 {
                 let mut calls = 1;
                 check = WeightCheck::from_words(check.to_words());
-                while !check.next(halves(&weights), &blocks, &LAYERS, portion).unwrap() {
+                while !check.next(parts(&weights), &blocks, &LAYERS, portion).unwrap() {
                     calls += 1;
                 }
                 assert!(calls >= 512usize.div_ceil(portion.max(4)), "round {round}: {calls} calls");
@@ -233,7 +233,7 @@ mod tests {
                 weights[bit / 8] ^= 1 << (bit % 8);
                 let (mut errors, mut owner) = (0, 0);
                 loop {
-                    match check.next(halves(&weights), &blocks, &LAYERS, portion) {
+                    match check.next(parts(&weights), &blocks, &LAYERS, portion) {
                         Ok(false) => {}
                         Ok(true) => break,
                         Err(error) => {

@@ -1,4 +1,4 @@
-//! What is handed to a defmt logger: every layer that an observer sees, once and with its numbers; how checks ended.
+//! Records of a defmt logger: every layer that an observer sees, once and with its figures; results of checks.
 //!
 //! Frames hold arguments in binary: integers little-endian (`usize` as 32 bits), strings behind their length. Needs
 //! `DEFMT_LOG=trace` at build time, which the checkout's cargo configuration sets.

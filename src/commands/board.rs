@@ -3,7 +3,7 @@
 use crate::table;
 use niello_codegen::board::Usage;
 
-/// One line for each part of each memory, and what does not fit.
+/// One line for each part of each memory, and the bytes that do not fit.
 pub(crate) fn render(usage: &Usage) -> String {
     let mut rows = vec![];
     for memory in usage.memories.iter().filter(|m| m.used > 0) {

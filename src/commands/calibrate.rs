@@ -9,17 +9,17 @@ use niello_codegen::{Error, Result, emit::write_files, lock::Lock};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
-/// Write what calibration decides to a lock beside the recipe: builds then need no calibration inputs, and take seconds
+/// Write the results of calibration to a lock beside the recipe: builds then need no calibration inputs, and take seconds
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  niello calibrate --recipe covid.toml            # writes covid.lock\n  \
                   niello calibrate --recipe covid.toml --check    # does calibrating again give the same?"
 )]
 pub(crate) struct Calibrate {
-    /// Where to write; absent: the recipe's `calibrate.lock`, or the recipe's name with `.lock`
+    /// File to write; absent: the recipe's `calibrate.lock`, or the recipe's name with `.lock`
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Write nothing: exit with 1 unless the lock that is there is what calibrating gives
+    /// Write nothing: exit with 1 unless calibrating gives the lock that is there
     #[arg(long)]
     check: bool,
     /// Print JSON
@@ -46,7 +46,7 @@ impl Calibrate {
         let mut recipe = self.model.recipe()?;
         let path = self.out.clone().or_else(|| recipe.lock_path()).ok_or_else(|| {
             Error::Invalid(
-                "say where to write the lock: `--recipe FILE` (then it lies beside it) or `--out FILE`"
+                "no place for the lock: give `--recipe FILE` (the lock lies beside it) or `--out FILE`"
                     .into(),
             )
         })?;
@@ -98,7 +98,7 @@ impl Calibrate {
 /// Whether two locks are the same.
 ///
 /// # Errors
-/// What differs, the first lines of it.
+/// The differences, the first lines of them.
 fn check(there: &Lock, now: &Lock, path: &Path) -> Result<()> {
     const SHOWN: usize = 8;
     let (there, now) = (there.to_text(), now.to_text());

@@ -46,7 +46,7 @@ struct Compiled {
     #[serde(skip_serializing_if = "Option::is_none")]
     header: Option<PathBuf>,
     type_name: String,
-    /// What weights are packed for.
+    /// The target that weights are packed for.
     target: String,
     arena_bytes: usize,
     flash_bytes: usize,

@@ -1,6 +1,6 @@
 //! `niello golden`.
 
-use crate::{args::BuildArgs, inputs::pictures, output, progress::Step, table};
+use crate::{args::BuildArgs, inputs::images, output, progress::Step, table};
 use clap::Args;
 use niello_codegen::{
     Error, Result,
@@ -22,7 +22,7 @@ pub(crate) struct GoldenCommand {
     /// Seed of an input of pseudo-random codes (may be repeated); absent, and without `--data`: 1
     #[arg(long, value_name = "N")]
     seed: Vec<u64>,
-    /// Picture that is an input, or a folder of such
+    /// Image that is an input, or a folder of them
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
     /// File to write; beside it, the bytes of inputs, layers and outputs, and float outputs, as `FILE.safetensors`
@@ -34,11 +34,11 @@ pub(crate) struct GoldenCommand {
     /// Run the program of `--target` against this file, on each instruction set of this machine
     #[arg(long, value_name = "FILE", conflicts_with = "dump")]
     check: Option<PathBuf>,
-    /// Compare what a device printed (standard input) with this file; builds nothing
+    /// Compare the output of a device (standard input) with this file; builds nothing
     #[arg(long, value_name = "FILE", conflicts_with_all = ["check", "dump", "out", "seed", "data"])]
     log: Option<PathBuf>,
-    /// Write the raw codes of one layer (by its index) of the first case to `--out`
-    #[arg(long, value_name = "INDEX", requires = "out")]
+    /// Write the raw codes of one layer (its index or name) of the first case to `--out`
+    #[arg(long, value_name = "LAYER", requires = "out")]
     dump: Option<String>,
     /// Print JSON
     #[arg(long)]
@@ -70,7 +70,7 @@ impl GoldenCommand {
         }
         let Some(file) = self.out.clone().or_else(|| self.check.clone()) else {
             return Err(Error::Invalid(
-                "say what to do: `--out FILE`, `--check FILE` or `--log FILE`".into(),
+                "nothing to do: give `--out FILE`, `--check FILE` or `--log FILE`".into(),
             ));
         };
         if let Some(out) = &self.out {
@@ -111,7 +111,7 @@ impl GoldenCommand {
         let seeds = if self.seed.is_empty() && self.data.is_none() { &[1][..] } else { &self.seed };
         let seeded = |seed: &u64| (Source::Seed(*seed), build.program.seeded_inputs(*seed));
         let mut inputs: Vec<Input> = seeds.iter().map(seeded).collect();
-        for file in self.data.iter().map(|p| pictures(p)).collect::<Result<Vec<_>>>()?.concat() {
+        for file in self.data.iter().map(|p| images(p)).collect::<Result<Vec<_>>>()?.concat() {
             inputs.push((Source::File(name(&file)), codes(build, &file)?));
         }
         Ok(inputs)
@@ -121,19 +121,19 @@ impl GoldenCommand {
         let golden = read(file)?;
         let bytes = beside(file);
         let bundle = if bytes.is_file() { Bundle::open(&bytes)? } else { Bundle::default() };
-        let files = self.data.iter().map(|p| pictures(p)).collect::<Result<Vec<_>>>()?.concat();
+        let files = self.data.iter().map(|p| images(p)).collect::<Result<Vec<_>>>()?.concat();
         let mut found: Vec<(Isa, Difference)> = vec![];
         let step = Step::new("checking", Isa::available().count() as u64);
         for isa in Isa::available() {
             let differences = check(&golden, &build.program, isa, &bundle.layers, |source| {
                 let wanted = source.name();
-                let picture = files.iter().find(|f| Source::File(name(f)).name() == wanted);
-                match (picture, bundle.input(source)) {
-                    (Some(picture), _) => codes(build, picture),
+                let image = files.iter().find(|f| Source::File(name(f)).name() == wanted);
+                match (image, bundle.input(source)) {
+                    (Some(image), _) => codes(build, image),
                     (None, Some(codes)) => Ok(codes),
-                    (None, None) => Err(Error::Invalid(format!(
-                        "{wanted}: no such picture; say where it lies with `--data`"
-                    ))),
+                    (None, None) => {
+                        Err(Error::Invalid(format!("{wanted}: no such image; give its path with `--data`")))
+                    }
                 }
             })?;
             found.extend(differences.into_iter().map(|d| (isa, d)));
@@ -166,11 +166,11 @@ impl GoldenCommand {
 fn read(path: &Path) -> Result<Golden> {
     let bytes = std::fs::read(path).map_err(Error::io("cannot read", path))?;
     let text = String::from_utf8(bytes)
-        .map_err(|_| Error::file(path, "expected a golden file, found bytes that are no text"))?;
+        .map_err(|_| Error::file(path, "expected a golden file, found bytes that are not text"))?;
     text.parse().map_err(|e: Error| Error::file(path, e.to_string()))
 }
 
-/// Where the bytes of a golden file lie.
+/// The path of the bytes of a golden file.
 fn beside(golden: &Path) -> PathBuf {
     let mut name = golden.as_os_str().to_owned();
     name.push(".safetensors");
@@ -189,7 +189,7 @@ fn layer_index(program: &Program, layer: &str) -> Result<usize> {
     })
 }
 
-/// The codes of a picture.
+/// The codes of an image.
 fn codes(build: &Build, file: &Path) -> Result<Vec<Vec<i8>>> {
     Ok(vec![build.input_codes(&niello_imaging::load(file)?)?])
 }

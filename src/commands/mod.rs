@@ -23,13 +23,13 @@ pub(crate) enum Command {
     Models(models::Models),
     /// Show a network layer by layer, or the tensors of a checkpoint
     Inspect(inspect::Inspect),
-    /// Write what calibration decides to a lock beside the recipe, which builds then read
+    /// Write the results of calibration to a lock beside the recipe, which builds then read
     Calibrate(calibrate::Calibrate),
     /// Write a network as a no_std crate
     Compile(compile::Compile),
     /// Write the bytes of every layer to a file, or check a target or a device against one
     Golden(golden::GoldenCommand),
-    /// Run the int8 program on a picture (PNG, JPEG, DICOM, NPY)
+    /// Run the int8 program on an image (PNG, JPEG, DICOM, NPY)
     Run(run::Run),
     /// Compare int8 with float, layer by layer and at the output
     Verify(verify::Verify),
@@ -45,11 +45,11 @@ pub(crate) enum Command {
     Man(manual::Man),
 }
 
-/// What a command has done.
+/// The result of a command.
 pub(crate) struct Done {
-    /// What is to be printed.
+    /// The text to print.
     pub(crate) text: String,
-    /// What is wrong with it: the exit status says so.
+    /// A failure beside it, which the exit status reports.
     pub(crate) failure: Option<Error>,
 }
 
@@ -60,7 +60,7 @@ impl From<String> for Done {
 }
 
 impl Command {
-    /// Does what is asked.
+    /// Runs the command.
     pub(crate) fn run(self) -> Result<Done> {
         let text = match self {
             Command::Models(c) => c.run(),
@@ -97,16 +97,16 @@ impl Command {
     }
 }
 
-/// What to do about an error, where that is clear.
+/// Advice on an error, where it is clear.
 pub(crate) fn hint(error: &Error) -> Option<&'static str> {
     match error {
-        Error::Weights { .. } => Some("`niello inspect --tensors FILE` lists what a checkpoint holds"),
+        Error::Weights { .. } => Some("`niello inspect --tensors FILE` lists the tensors of a checkpoint"),
         Error::Io { action: "cannot create", .. } => Some("choose another folder with `--out`"),
         Error::Invalid(text) if text.starts_with("range override") => {
             Some("`niello inspect --optimized` lists the layers that have a range")
         }
         Error::Invalid(text) if text.starts_with("--dump") => Some(
-            "`niello inspect --optimized` lists the layers; what is merged with the next layer has no result",
+            "`niello inspect --optimized` lists the layers; a layer that is merged with the next has no result",
         ),
         Error::File { message, .. } if message.ends_with("niello did not write it") => {
             Some("choose another folder with `--out`, or replace the file with `--force`")

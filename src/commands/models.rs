@@ -26,7 +26,7 @@ struct Entry {
     classes: Vec<&'static str>,
     parameters: usize,
     macs: u64,
-    /// How pictures become inputs; absent where none do.
+    /// The pre-processing of images; absent where there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     preprocess: Option<&'static str>,
     bundled_weights: bool,
@@ -73,7 +73,7 @@ impl Models {
             table::render(&["network", "input", "classes", "parameters", "MACs", "bundled"], &rows);
         for e in &entries {
             text += &format!("\n{}: {}\n  {}\n", e.name, e.summary, e.source);
-            let preprocess = e.preprocess.unwrap_or("reads no pictures");
+            let preprocess = e.preprocess.unwrap_or("reads no images");
             text += &format!("  classes: {}\n  preprocess: {preprocess}\n", e.classes.join(", "));
         }
         Ok(text)

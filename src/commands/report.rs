@@ -30,7 +30,7 @@ pub(crate) struct ReportCommand {
     model: BuildArgs,
 }
 
-/// A report with where its ranges come from, and what it takes of a board.
+/// A report with the source of its ranges, and its use of a board.
 #[derive(Serialize)]
 struct Whole<'a> {
     #[serde(flatten)]
@@ -48,7 +48,7 @@ impl ReportCommand {
         if self.elf.is_some() && board.is_none() {
             return Err(Error::Invalid("`--elf` needs the memories of a board: give `--board`".into()));
         }
-        // A report shows what does not fit, too.
+        // A report also shows a model that does not fit.
         recipe.target.name = recipe.target_name(board.as_ref()).into();
         recipe.target.board = None;
         let build = build_with_progress(&recipe)?;

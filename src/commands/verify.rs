@@ -2,7 +2,7 @@
 
 use crate::{
     args::BuildArgs,
-    inputs::pictures,
+    inputs::images,
     output::{self, ByClass},
     progress::Step,
     table,
@@ -29,7 +29,7 @@ use std::path::PathBuf;
                         --input 224x224 \\\n    --preprocess imagenet --calibrate slices/ --data slices/ --format int8 --json"
 )]
 pub(crate) struct Verify {
-    /// Pictures to compare on: a folder, or one picture; for a generator a safetensors file of inputs (absent: drawn ones)
+    /// Images to compare on: a folder, or one image; for a generator a safetensors file of inputs (absent: drawn ones)
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
     /// Print JSON
@@ -42,30 +42,30 @@ pub(crate) struct Verify {
 #[derive(Serialize)]
 struct Verified {
     network: String,
-    pictures: usize,
+    images: usize,
     format: &'static str,
     /// The lock that the ranges come from, or that they were calibrated.
     #[serde(skip_serializing_if = "Option::is_none")]
     ranges: Option<String>,
     layers: Vec<LayerComparison>,
-    /// What the pictures show that is probably not what is wanted.
+    /// Warnings about the result.
     warnings: Vec<Warning>,
     output: Output,
 }
 
 #[derive(Serialize)]
 struct Output {
-    /// Signal to quantisation noise of the network's output.
+    /// SQNR of the network's output.
     sqnr_db: Option<f64>,
     /// Cosine of the angle between both outputs.
     cosine: Option<f64>,
-    /// Share of pictures with the same class (classification).
+    /// Share of images with the same class (classification).
     #[serde(skip_serializing_if = "Option::is_none")]
     top1_agreement: Option<f64>,
-    /// Dice of int8 against float by class, pixels of all pictures pooled (segmentation).
+    /// Dice of int8 against float by class, pixels of all images pooled (segmentation).
     #[serde(skip_serializing_if = "Option::is_none")]
     dice: Option<ByClass<Option<f64>>>,
-    /// The least Dice of any picture, by class.
+    /// The smallest Dice of any image, by class.
     #[serde(skip_serializing_if = "Option::is_none")]
     worst_dice: Option<ByClass<Option<f64>>>,
 }
@@ -91,9 +91,9 @@ impl Verify {
         let recipe = self.model.recipe()?;
         let generates = Registry.find(&recipe.network)?.generates();
         let files = match &self.data {
-            Some(data) if !generates => pictures(data)?,
+            Some(data) if !generates => images(data)?,
             None if !generates => {
-                return Err(Error::Invalid(format!("{} reads pictures: give `--data`", recipe.network)));
+                return Err(Error::Invalid(format!("{} reads images: give `--data`", recipe.network)));
             }
             _ => vec![],
         };
@@ -138,7 +138,7 @@ impl Verify {
         let verified = Verified {
             warnings: of_verification(&result, &outputs),
             network: build.program.metadata.network.clone(),
-            pictures: result.inputs,
+            images: result.inputs,
             format: build.program.format(),
             ranges: build.calibrated.as_ref().map(Calibrated::summary),
             layers: result.layers,
@@ -169,11 +169,9 @@ impl Verified {
             &["layer", "operator", "format", "SQNR dB", "cosine", "max LSB", "saturated"],
             &rows,
         );
-        let plural = if self.pictures == 1 { "" } else { "s" };
-        text += &format!(
-            "\n{} on {} picture{plural}, {} against float\n",
-            self.network, self.pictures, self.format
-        );
+        let plural = if self.images == 1 { "" } else { "s" };
+        text +=
+            &format!("\n{} on {} image{plural}, {} against float\n", self.network, self.images, self.format);
         for warning in &self.warnings {
             text += &format!("warning: {warning}\n");
         }
@@ -184,12 +182,12 @@ impl Verified {
             text += &format!("output SQNR {db:.1} dB\n");
         }
         if let Some(share) = self.output.top1_agreement {
-            text += &format!("same class on {:.1} % of the pictures\n", 100.0 * share);
+            text += &format!("same class on {:.1} % of the images\n", 100.0 * share);
         }
         if let (Some(dice), Some(worst)) = (&self.output.dice, &self.output.worst_dice) {
             for ((class, dice), (_, worst)) in dice.0.iter().zip(&worst.0) {
                 let (dice, worst) = (table::optional(*dice, 4), table::optional(*worst, 4));
-                text += &format!("Dice {class}: {dice} (worst picture {worst})\n");
+                text += &format!("Dice {class}: {dice} (worst image {worst})\n");
             }
         }
         text

@@ -5,7 +5,9 @@ use std::{env, process::exit};
 fn main() {
     println!("cargo::rerun-if-env-changed=NIELLO_GENERATED");
     let Ok(folder) = env::var("NIELLO_GENERATED") else {
-        eprintln!("error: NIELLO_GENERATED names no folder of generated models; `cargo xtask generate` writes them");
+        eprintln!(
+            "error: NIELLO_GENERATED names no folder of generated models; `cargo xtask generate` writes them"
+        );
         exit(1)
     };
     println!("cargo::rerun-if-changed={folder}/memory.x");

@@ -8,7 +8,7 @@ import collections
 import subprocess
 import sys
 
-# Where qemu-aarch64 puts position-independent programs.
+# The base address of position-independent programs under qemu-aarch64.
 BASE = 0x5500000000
 
 

@@ -6,7 +6,9 @@ use std::{env, fs, path::PathBuf, process::exit};
 fn main() -> std::io::Result<()> {
     println!("cargo::rerun-if-env-changed=NIELLO_GENERATED");
     if env::var_os("NIELLO_GENERATED").is_none() {
-        eprintln!("error: NIELLO_GENERATED names no folder of generated models; `cargo xtask generate` writes them");
+        eprintln!(
+            "error: NIELLO_GENERATED names no folder of generated models; `cargo xtask generate` writes them"
+        );
         exit(1)
     }
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));

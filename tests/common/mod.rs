@@ -1,4 +1,4 @@
-//! Small networks with seeded weights, quantised on seeded inputs: what the end-to-end tests stand on.
+//! Small networks with seeded weights, quantised on seeded inputs, for the end-to-end tests.
 
 use niello_codegen::{
     Graph, GraphBuilder, Shape, Tensor,

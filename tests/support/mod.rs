@@ -1,4 +1,4 @@
-//! A folder of small checkpoints and pictures, and the command line run in it.
+//! A folder of small checkpoints and images, and the command line run in it.
 
 #![allow(dead_code, reason = "each test program uses its part")]
 
@@ -19,7 +19,7 @@ use std::{
 /// Tensors of a checkpoint: shape and values by name.
 pub(crate) type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
 
-/// Seeded weights that remember what was asked for.
+/// Seeded weights that remember the requests.
 #[derive(Default)]
 struct Recorder(Tensors);
 
@@ -150,7 +150,7 @@ impl Room {
         command
     }
 
-    /// What a command that works prints.
+    /// The output of a command that succeeds.
     pub(crate) fn text(&self, words: &str) -> String {
         let output = self.niello(words);
         let errors = String::from_utf8(output.stderr).unwrap();
@@ -158,7 +158,7 @@ impl Room {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// What a command that works prints, as JSON.
+    /// The output of a command that succeeds, as JSON.
     pub(crate) fn json(&self, words: &str) -> Value {
         let text = self.text(words);
         serde_json::from_str(&text).unwrap_or_else(|e| panic!("niello {words}: {e}\n{text}"))
@@ -184,7 +184,7 @@ impl Room {
     }
 }
 
-/// Smooth stripes and some noise: a picture that depends on its name.
+/// Smooth stripes and some noise: an image that depends on its name.
 pub(crate) fn gray(name: &str, side: usize) -> Vec<u8> {
     let noise = seeded_values(name).take(side * side);
     let phase = name.len() as f64;
@@ -197,7 +197,7 @@ pub(crate) fn gray(name: &str, side: usize) -> Vec<u8> {
         .collect()
 }
 
-/// Whether everything is tried, `cargo xtask test --sweep`, or what a push should take.
+/// Whether all cases run (`cargo xtask test --sweep`), or those of a push.
 pub(crate) fn sweep() -> bool {
     std::env::var_os("NIELLO_SWEEP").is_some()
 }

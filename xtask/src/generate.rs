@@ -110,8 +110,8 @@ fn text(models: &[Model]) -> String {
     let mut text = String::from("# Written by `cargo xtask`.\n");
     // Writing to a string cannot fail.
     if let Some(shared) = shared() {
-        let pictures = shared.join("data/ct/covid_ct/val/COVID");
-        let _ = writeln!(text, "pictures = {:?}", pictures.to_string_lossy());
+        let images = shared.join("data/ct/covid_ct/val/COVID");
+        let _ = writeln!(text, "images = {:?}", images.to_string_lossy());
     }
     let mut seen: Vec<&Model> = vec![];
     for model in models {

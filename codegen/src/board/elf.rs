@@ -1,4 +1,4 @@
-//! What a linked file takes of a board's memories.
+//! The memory of a board that a linked file takes.
 
 use super::{Board, Usage};
 use crate::{Error, Result};
@@ -9,7 +9,7 @@ use object::{
 use std::path::Path;
 
 /// The figures of the ELF file at `path`: sections by address, constants and arenas of models by their symbols
-/// (`WEIGHTS`, `ARENA`). The stack is in no file: it is what the board sets aside.
+/// (`WEIGHTS`, `ARENA`). The stack is in no file: it is the board's reserve.
 ///
 /// # Errors
 /// A file that cannot be read, is no ELF, or has a section outside the board's memories.

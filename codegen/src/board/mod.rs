@@ -1,4 +1,4 @@
-//! Boards: a text says what memories a machine has, what lies where, and how much the firmware needs beside the model.
+//! Boards: the memories of a machine, the part that lies in each, and the needs of the firmware beside the model, as a text.
 //!
 //! ```toml
 //! name = "stm32f446"
@@ -25,22 +25,22 @@
 //! stack = "8K"
 //! ```
 //!
-//! * `size`: numbers of bytes, also as `"512K"`.
+//! * `size`: byte sizes, also as `"512K"`.
 //! * `link`: the `memory.x` of a board.
-//! * `usage`: what a program takes of each memory, and whether it fits.
-//! * `live`: the step that needs the most memory.
+//! * `usage`: the bytes that a program takes of each memory, and whether it fits.
+//! * `peak_memory`: the step that needs the most memory.
 //! * `elf`: the same figures of a linked file.
 //!
 //! `docs/adding-a-board.md` describes every key.
 
 mod elf;
 mod link;
-mod live;
+mod peak_memory;
 mod size;
 mod usage;
 
 pub use elf::elf_usage;
-pub use live::{Alive, Peak, peak};
+pub use peak_memory::{LiveTensor, PeakMemory, peak_memory};
 pub use size::Size;
 pub use usage::{MemoryUse, Part, Usage, check, usage};
 
@@ -67,9 +67,9 @@ pub struct Board {
     pub os: Option<String>,
     /// The memories.
     pub memory: Vec<Memory>,
-    /// What lies where.
+    /// The memory of each part.
     pub place: Place,
-    /// What the firmware needs beside the model.
+    /// Bytes for the firmware beside the model.
     pub reserve: Reserve,
 }
 
@@ -79,7 +79,7 @@ pub struct Board {
 pub struct Memory {
     /// Name, as in linker scripts.
     pub name: String,
-    /// What it can hold.
+    /// Flash or RAM.
     pub kind: Kind,
     /// First address.
     #[serde(default)]
@@ -88,7 +88,7 @@ pub struct Memory {
     pub length: Size,
 }
 
-/// What a memory can hold.
+/// The kind of a memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {

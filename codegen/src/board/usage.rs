@@ -1,11 +1,11 @@
-//! What a program takes of a board's memories, and the error where that is too much.
+//! The memory of a board that a program takes, and the error where that is too much.
 
-use super::{Board, Kind, peak};
+use super::{Board, Kind, peak_memory};
 use crate::{Error, Result, program::Program};
 use serde::Serialize;
 use std::{cmp::Reverse, collections::BTreeMap};
 
-/// The memories of a board with what is in them.
+/// The use of a board's memories.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Usage {
     /// The board.
@@ -19,7 +19,7 @@ pub struct Usage {
 pub struct MemoryUse {
     /// Its name.
     pub name: String,
-    /// What it can hold.
+    /// Flash or RAM.
     #[serde(skip)]
     pub kind: Kind,
     /// Its bytes.
@@ -77,7 +77,7 @@ impl MemoryUse {
     }
 }
 
-/// What `program` will take: its constants, arena, inputs and outputs, and what the board sets aside for code and stack.
+/// The memory that `program` will take: its constants, arena, inputs and outputs, and the board's reserves for code and stack.
 /// `table_bytes` are tables that the generated source holds beside the constants.
 pub fn usage(program: &Program, board: &Board, table_bytes: usize) -> Usage {
     let mut usage = Usage::empty(board);
@@ -99,7 +99,7 @@ pub fn usage(program: &Program, board: &Board, table_bytes: usize) -> Usage {
 /// Whether `program` fits `board`.
 ///
 /// # Errors
-/// One that says by how many bytes it does not, in which memory, and what weighs most.
+/// The bytes that are missing, by memory, with the heaviest layers and the step at the peak.
 pub fn check(program: &Program, board: &Board, table_bytes: usize) -> Result<()> {
     let usage = usage(program, board, table_bytes);
     if usage.fits() {
@@ -120,14 +120,14 @@ pub fn check(program: &Program, board: &Board, table_bytes: usize) -> Result<()>
         if holds("weights") {
             text += &format!("\n    heaviest layers: {}", heaviest(program).join(", "));
         }
-        if let Some(peak) = peak(program).filter(|_| holds("arena")) {
-            let alive: Vec<String> = peak.alive.iter().map(|a| format!("{} {}", a.name, a.bytes)).collect();
+        if let Some(peak) = peak_memory(program).filter(|_| holds("arena")) {
+            let live: Vec<String> = peak.live.iter().map(|a| format!("{} {}", a.name, a.bytes)).collect();
             text += &format!(
-                "\n    most is alive at layer `{}` ({}), {} bytes: {}",
+                "\n    peak at layer `{}` ({}), {} bytes live: {}",
                 peak.layer,
                 peak.kind,
                 peak.bytes(),
-                alive.join(", ")
+                live.join(", ")
             );
         }
     }

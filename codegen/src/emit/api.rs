@@ -113,7 +113,7 @@ pub(super) fn api(
                 Self::infer_in(&mut self.arena, #(#arguments,)* observer);
             }
 
-            #[doc = " As [`Self::infer_observed`], in an arena of the caller's, wherever it lies: see `niello::Place`."]
+            #[doc = " As [`Self::infer_observed`], in an arena of the caller's, wherever it lies: see `niello::ArenaCell`."]
             #[doc = " Models that do not run at the same time may share one."]
             pub fn infer_in(arena: &mut Arena<ARENA_BYTES>, #(#parameters,)* observer: &mut impl Observer) {
                 let inputs = [#(bytes(#input_names)),*];

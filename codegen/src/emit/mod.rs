@@ -226,12 +226,12 @@ fn placed_arena(section: &str) -> TokenStream {
     quote! {
         #[allow(unsafe_code, reason = "the section is one of memory that can be written, as the recipe says")]
         #[unsafe(link_section = #section)]
-        static ARENA_MEMORY: ArenaMemory<ARENA_BYTES> = ArenaMemory::new();
+        static ARENA_MEMORY: UninitArena<ARENA_BYTES> = UninitArena::new();
 
         #about
         #[allow(unsafe_code, reason = "a promise about the static above, which is private")]
         // SAFETY: nothing else refers to ARENA_MEMORY.
-        pub static ARENA: Place<ARENA_BYTES> = unsafe { Place::new(&ARENA_MEMORY) };
+        pub static ARENA: ArenaCell<ARENA_BYTES> = unsafe { ArenaCell::new(&ARENA_MEMORY) };
     }
 }
 
@@ -242,7 +242,7 @@ fn input_table(tables: &[[i8; 256]]) -> TokenStream {
         quote!([#(#values),*])
     });
     quote! {
-        #[doc = " From 8-bit samples to codes of the input, one table per channel; see [`niello::numbers::apply_table`]."]
+        #[doc = " From 8-bit samples to codes of the input, one table per channel; see [`niello::quantize::apply_table`]."]
         pub static INPUT_TABLE: [[i8; 256]; #n] = [#(#rows),*];
     }
 }
@@ -359,9 +359,9 @@ fn imports(program: &Program, body: &TokenStream) -> TokenStream {
             use niello::kernels::row_chain::Map;
         )
     });
-    let places = seen.contains("ArenaMemory").then(|| {
+    let places = seen.contains("UninitArena").then(|| {
         quote!(
-            use niello::{ArenaMemory, Place};
+            use niello::{ArenaCell, UninitArena};
         )
     });
     quote! {

@@ -20,11 +20,11 @@ pub(super) fn harmless(text: &str) -> String {
 
 /// Whether generated code may name a type or a trait so: a kernel or what it is made of, the runtime's, the prelude's.
 pub(super) fn is_named_by_models(name: &str) -> bool {
-    const NAMES: &str = "Add Aligned Arena ArenaError ArenaMemory ArgMax Attention Bounds Buffer CStr ChannelShuffle Checksum Codes Copy Corners \
+    const NAMES: &str = "Add Aligned Arena ArenaCell ArenaError ArgMax Attention Bounds Buffer CStr ChannelShuffle Checksum Codes Copy Corners \
         Default Elements Embedding Err F16 Float Frame Function Gather Isa Kernel LayerInfo Layout Map Memory Metadata Misuse Model Mul \
-        Multiplier None Observer Ok Operand Option Output OutputStage PRelu PadChannels Place Range Region Requantize Reshape \
+        Multiplier None Observer Ok Operand Option Output OutputStage PRelu PadChannels Range Region Requantize Reshape \
         ResizeBilinear ResizeNearest Result Rounding RowChain SelfTestError Send Sized Softmax Some Space Stage Status Sub Sync Table \
-        TensorInfo Watch WeightBlock WeightCheck WeightsError Width";
+        TensorInfo UninitArena Watch WeightBlock WeightCheck WeightsError Width";
     // Kernels of several dimensions and formats.
     ["2d", "Float", "Int16"].iter().any(|kind| name.ends_with(kind))
         || NAMES.split_whitespace().any(|taken| taken == name)

@@ -1,7 +1,7 @@
-//! Calibration locks: what calibration decided, written once, read by every build.
+//! Calibration locks: the results of calibration, written once, read by every build.
 //!
-//! A lock lies beside its recipe (`covid.toml`, `covid.lock`). It holds the range of every tensor, what bias correction adds, the layers
-//! that an error budget gave 16 bits, and the answers of the self-test; and what all this was made of: hashes of the weights and of the
+//! A lock lies beside its recipe (`covid.toml`, `covid.lock`). It holds the range of every tensor, bias corrections, the layers
+//! that an error budget gave 16 bits, and the answers of the self-test; and the origin of all this: hashes of the weights and of the
 //! calibration inputs, and the keys of the recipe that matter. A build with a lock reads no calibration input and runs no float network,
 //! and makes the same bytes. The text is TOML, one line per tensor; `docs/recipes.md` describes it for users.
 
@@ -21,7 +21,7 @@ use std::{
     path::Path,
 };
 
-/// What a lock was made of.
+/// The origin of a lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     /// Version of niello.
@@ -34,14 +34,14 @@ pub struct Origin {
     pub recipe: BTreeMap<String, String>,
 }
 
-/// What calibration decided about a network.
+/// The results of calibrating a network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Lock {
-    /// What it was made of.
+    /// Its origin.
     pub origin: Origin,
     /// By the name of a tensor, unless its operator fixes its format.
     pub ranges: BTreeMap<String, ValueRange>,
-    /// What an error budget gave 16 bits.
+    /// The results and weights that an error budget gave 16 bits.
     pub wide: Wide,
     /// By the name of a layer: the steps that bias correction adds to each bias.
     pub corrections: BTreeMap<String, Vec<i32>>,
@@ -53,8 +53,8 @@ impl Lock {
     /// Reads a lock's file.
     ///
     /// # Errors
-    /// A file that cannot be read, is cut off, has been edited, or was written by a newer niello; impossible numbers. Each says which command
-    /// mends it.
+    /// A file that cannot be read, is cut off, has been edited, or was written by a newer niello; impossible numbers. Each error names the command
+    /// that mends it.
     pub fn from_file(path: &Path) -> Result<Self> {
         let text = crate::error::read_text(path, "a calibration lock (text)")?;
         Self::parse(path, &text)
@@ -73,7 +73,7 @@ impl Lock {
         text::render(self)
     }
 
-    /// SHA-256 of what it decides, as its last line has it: to tell which lock a build used.
+    /// SHA-256 of its text without the last line, which holds it: it identifies the lock that a build used.
     pub fn checksum(&self) -> String {
         text::checksum(&self.to_text()).unwrap_or_default()
     }
@@ -81,7 +81,7 @@ impl Lock {
     /// Whether it was made of the same things as a build is now; `inputs` is `None` where there are no calibration inputs to compare with.
     ///
     /// # Errors
-    /// One text that lists everything that differs, and says what mends it.
+    /// One text that lists all differences, and the remedy.
     pub fn check(&self, now: &Origin, inputs: Option<&str>) -> Result<(), String> {
         let mut changes = vec![];
         let (then_weights, now_weights) = (&self.origin.weights, &now.weights);
@@ -164,7 +164,7 @@ impl Lock {
     }
 }
 
-/// What mends a lock that cannot be used.
+/// The remedy for a lock that cannot be used.
 const MEND: &str = "make it again with `niello calibrate`, or build without it (`--recalibrate`)";
 
 fn other_network(what: String) -> Error {

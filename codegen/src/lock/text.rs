@@ -1,4 +1,4 @@
-//! Between locks and their text: TOML with one line per tensor, and a hash of all lines in the last one.
+//! The text of locks: TOML with one line per tensor, and a hash of all lines in the last one.
 
 use super::{Lock, MEND, Origin};
 use crate::{precision::int16::Wide, quantize::ranges::ValueRange, weights::sha256_of};
@@ -11,7 +11,7 @@ use std::{
 /// The version of the format.
 const FORMAT: i64 = 1;
 
-/// What the last line begins with.
+/// The beginning of the last line.
 const SEAL: &str = "# sha256 of the lines above: ";
 
 /// The text as serde reads it.

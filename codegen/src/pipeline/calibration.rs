@@ -11,7 +11,7 @@ use crate::{
         int16::{self, Wide},
     },
     quantize::{QGraph, QuantizeOptions, RangeMethod, calibrate::calibrate, ranges::Ranges, with_ranges},
-    recipe::{Range, RangeOverride, Recipe, Rounding},
+    recipe::{RangeChoice, RangeOverride, Recipe, Rounding},
 };
 use std::path::Path;
 
@@ -187,10 +187,10 @@ fn wide(recipe: &Recipe) -> Wide {
 }
 
 fn options(recipe: &Recipe) -> QuantizeOptions {
-    let method = |range: Range, percentile: f64| match range {
-        Range::MinMax => RangeMethod::MinMax,
-        Range::Percentile => RangeMethod::Percentile(percentile),
-        Range::Mse => RangeMethod::LeastSquares,
+    let method = |range: RangeChoice, percentile: f64| match range {
+        RangeChoice::MinMax => RangeMethod::MinMax,
+        RangeChoice::Percentile => RangeMethod::Percentile(percentile),
+        RangeChoice::Mse => RangeMethod::LeastSquares,
         _ => RangeMethod::Auto(percentile),
     };
     let default = &recipe.calibrate;

@@ -10,7 +10,7 @@ use crate::{
     tensor::Shape,
     weights::{NamedTensor, read_tensors, seeded_values, sha256_of},
 };
-use niello_imaging::{Picture, Preprocess};
+use niello_imaging::{Image, Preprocess};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -103,11 +103,11 @@ pub(super) fn calibration_inputs<'a>(
 ) -> Result<Inputs<'a>> {
     let labels = if graph.inputs.iter().any(|id| graph.holds_labels(*id)) { classes.max(1) } else { 1 };
     match recipe.calibration_set()? {
-        Some(CalibrationSet::Pictures(_)) if network.generates() => Err(Error::Invalid(format!(
-            "{}: reads no pictures: calibrate on a safetensors file of inputs, or name none for drawn ones",
+        Some(CalibrationSet::Images(_)) if network.generates() => Err(Error::Invalid(format!(
+            "{}: reads no images: calibrate on a safetensors file of inputs, or name none for drawn ones",
             network.name()
         ))),
-        Some(CalibrationSet::Pictures(files)) => Ok(Inputs::Pictures { files, preprocess }),
+        Some(CalibrationSet::Images(files)) => Ok(Inputs::Pictures { files, preprocess }),
         Some(CalibrationSet::Tensors(path)) => {
             let samples = read_samples(&path, graph)?;
             let bytes = std::fs::read(&path).map_err(Error::io("cannot read", &path))?;
@@ -120,7 +120,7 @@ pub(super) fn calibration_inputs<'a>(
                 Ok(Inputs::Bundled { files: bundled.calibration, preprocess })
             }
             _ => Err(Error::Invalid(
-                "int8 needs sample inputs to find the ranges of activations: give a folder of pictures or a \
+                "int8 needs sample inputs to find the ranges of activations: give a folder of images or a \
                  safetensors file of inputs (`[calibrate] images` in a recipe, `--calibrate`)"
                     .into(),
             )),
@@ -212,8 +212,8 @@ fn as_input(path: &Path, name: &str, tensor: &NamedTensor, shape: Shape) -> Resu
     })
 }
 
-pub(super) fn picture_input(picture: &Picture, preprocess: &Preprocess, shape: Shape) -> Result<Tensor<f32>> {
-    let data = preprocess.apply(picture, [shape.h, shape.w], shape.c)?;
+pub(super) fn picture_input(image: &Image, preprocess: &Preprocess, shape: Shape) -> Result<Tensor<f32>> {
+    let data = preprocess.apply(image, [shape.h, shape.w], shape.c)?;
     Tensor::new(shape, data).ok_or_else(|| Error::Invalid("pre-processing made another size".into()))
 }
 
@@ -227,21 +227,21 @@ impl Build {
     ///
     /// # Errors
     /// A picture that the pre-processing cannot take; a network that takes none.
-    pub fn input(&self, picture: &Picture) -> Result<Tensor<f32>> {
+    pub fn input(&self, image: &Image) -> Result<Tensor<f32>> {
         if self.task == Task::Generation {
             let name = &self.program.metadata.network;
-            let message = format!("{name} makes pictures and reads none: give it numbers and a label");
+            let message = format!("{name} makes images and reads none: give it numbers and a label");
             return Err(Error::Invalid(message));
         }
-        picture_input(picture, &self.preprocess, self.input_shape())
+        picture_input(image, &self.preprocess, self.input_shape())
     }
 
     /// A picture as the codes that the program takes.
     ///
     /// # Errors
     /// As [`Build::input`].
-    pub fn input_codes(&self, picture: &Picture) -> Result<Vec<i8>> {
-        let input = self.input(picture)?;
+    pub fn input_codes(&self, image: &Image) -> Result<Vec<i8>> {
+        let input = self.input(image)?;
         Ok(self.program.tensor(self.program.inputs[0]).quantize(&input.data))
     }
 

@@ -184,9 +184,9 @@ fn check_generator(recipe: &Recipe, network: &dyn Network) -> Result<()> {
     let input = &recipe.input;
     let prepared = [&input.preprocess, &input.resize, &input.colour, &input.polarity, &input.window];
     let message = if prepared.iter().any(|key| key.is_some()) {
-        "makes pictures and reads none: there is nothing to pre-process".into()
+        "makes images and reads none: there is nothing to pre-process".into()
     } else if recipe.output.head != Head::Logits {
-        format!("makes pictures, no scores: output head `{}` means nothing", recipe.output.head)
+        format!("makes images, no scores: output head `{}` means nothing", recipe.output.head)
     } else {
         return Ok(());
     };
@@ -230,8 +230,7 @@ impl Build {
         if self.task == Task::Generation {
             return plain;
         }
-        let input_table =
-            tables.map(|t| t.iter().map(|plane| plane.numbers.map(|x| q.quantize(x))).collect());
+        let input_table = tables.map(|t| t.iter().map(|plane| plane.values.map(|x| q.quantize(x))).collect());
         EmitOptions { input_table, ..plain }
     }
 

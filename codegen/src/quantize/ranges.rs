@@ -110,9 +110,9 @@ fn check_method(method: RangeMethod) -> Result<(), String> {
             Err(format!("expected two finite numbers in order, got {min} and {max}"))
         }
         RangeMethod::Auto(percent) | RangeMethod::Percentile(percent)
-            if !(50.0..=100.0).contains(&percent) =>
+            if !(percent > 50.0 && percent <= 100.0) =>
         {
-            Err(format!("expected a percentile from 50 to 100, got {percent}"))
+            Err(format!("expected a percentile above 50 and up to 100, got {percent}"))
         }
         _ => Ok(()),
     }

@@ -3,7 +3,8 @@
 //! Long because every key has a method with an example that is run; there is nothing else in it.
 
 use super::{
-    Calibrate, Format, Head, Input, Numbers, Output, Range, RangeOverride, Recipe, Rounding, Target,
+    Calibrate, Format, Head, Input, NumberFormat, Output, RangeChoice, RangeOverride, Recipe, Rounding,
+    Target,
 };
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -198,7 +199,7 @@ impl Recipe {
         self
     }
 
-    /// What a picture's samples become, options included if you like.
+    /// The pre-processing of images, options included if you like.
     ///
     /// ```
     /// use niello_codegen::recipe::Recipe;
@@ -213,7 +214,7 @@ impl Recipe {
         self
     }
 
-    /// How a picture is brought to the input's size.
+    /// How an image is brought to the input's size.
     ///
     /// ```
     /// use niello_codegen::recipe::Recipe;
@@ -266,7 +267,7 @@ impl Recipe {
         self
     }
 
-    /// A folder of pictures, a picture, or a safetensors file of inputs to calibrate on.
+    /// A folder of images, an image, or a safetensors file of inputs to calibrate on.
     ///
     /// ```
     /// use niello_codegen::recipe::Recipe;
@@ -281,7 +282,7 @@ impl Recipe {
         self
     }
 
-    /// Pictures to calibrate on.
+    /// Images to calibrate on.
     ///
     /// ```
     /// use niello_codegen::recipe::Recipe;
@@ -298,23 +299,23 @@ impl Recipe {
     /// How the ranges of the activations are chosen.
     ///
     /// ```
-    /// use niello_codegen::recipe::{Range, Recipe};
+    /// use niello_codegen::recipe::{RangeChoice, Recipe};
     ///
-    /// let recipe = Recipe::new("anam_net").range(Range::Mse);
-    /// assert_eq!(recipe.calibrate.range, Range::Mse);
+    /// let recipe = Recipe::new("anam_net").range(RangeChoice::Mse);
+    /// assert_eq!(recipe.calibrate.range, RangeChoice::Mse);
     /// ```
     #[must_use]
-    pub fn range(mut self, range: Range) -> Self {
+    pub fn range(mut self, range: RangeChoice) -> Self {
         self.calibrate.range = range;
         self
     }
 
-    /// The percentile of [`Range::Percentile`] and [`Range::Auto`]; above 50, up to 100.
+    /// The percentile of [`RangeChoice::Percentile`] and [`RangeChoice::Auto`]; above 50, up to 100.
     ///
     /// ```
-    /// use niello_codegen::recipe::{Range, Recipe};
+    /// use niello_codegen::recipe::{RangeChoice, Recipe};
     ///
-    /// Recipe::new("anam_net").range(Range::Percentile).percentile(99.9).validate().unwrap();
+    /// Recipe::new("anam_net").range(RangeChoice::Percentile).percentile(99.9).validate().unwrap();
     /// ```
     #[must_use]
     pub fn percentile(mut self, percentile: f64) -> Self {
@@ -336,7 +337,7 @@ impl Recipe {
         self
     }
 
-    /// What the last layer is turned into.
+    /// The operator behind the last layer.
     ///
     /// ```
     /// use niello_codegen::recipe::{Head, Recipe};
@@ -350,7 +351,7 @@ impl Recipe {
         self
     }
 
-    /// Makes the class-activation map of all classes another output: what each place of the picture adds to each score. Only for
+    /// Makes the class-activation map of all classes another output: the contribution of each place of the image to each score. Only for
     /// networks that end in the mean over a map and a linear layer, or in the mean (see [`crate::passes::cam`]).
     ///
     /// ```
@@ -367,13 +368,13 @@ impl Recipe {
     /// The number format.
     ///
     /// ```
-    /// use niello_codegen::recipe::{Numbers, Recipe};
+    /// use niello_codegen::recipe::{NumberFormat, Recipe};
     ///
-    /// let recipe = Recipe::new("anam_net").numbers(Numbers::Int8);
+    /// let recipe = Recipe::new("anam_net").numbers(NumberFormat::Int8);
     /// assert_eq!(recipe.format.numbers.name(), "int8");
     /// ```
     #[must_use]
-    pub fn numbers(mut self, numbers: Numbers) -> Self {
+    pub fn numbers(mut self, numbers: NumberFormat) -> Self {
         self.format.numbers = numbers;
         self
     }
@@ -434,7 +435,7 @@ impl Recipe {
         self
     }
 
-    /// What the first output's signal must be above the noise of quantisation, in decibels: layers get 16 bits until it is.
+    /// The SQNR that the first output must reach, in decibels: layers get 16 bits until it does.
     ///
     /// ```
     /// use niello_codegen::recipe::Recipe;

@@ -1,6 +1,6 @@
-//! `[calibrate]`: on what, and by which rule, the ranges of activations are found.
+//! `[calibrate]`: the inputs and the rule that the ranges of activations are found with.
 
-use super::{Range, Recipe, ranges};
+use super::{RangeChoice, Recipe, ranges};
 use crate::{Error, Result};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::{
@@ -12,14 +12,14 @@ use std::{
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Calibrate {
-    /// Pictures or tensors.
+    /// Images or tensors.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub images: Option<Images>,
     /// The calibration lock, relative to the recipe's folder; absent: the file of the recipe's name that ends in `.lock`, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lock: Option<PathBuf>,
     /// How the range of an activation is chosen.
-    pub range: Range,
+    pub range: RangeChoice,
     /// Percentile of `range = "percentile"`, and of the candidates of `auto`.
     pub percentile: f64,
     /// Whether biases are corrected for the mean error that rounded weights cause.
@@ -28,7 +28,13 @@ pub struct Calibrate {
 
 impl Default for Calibrate {
     fn default() -> Self {
-        Self { images: None, lock: None, range: Range::default(), percentile: 99.99, bias_correction: true }
+        Self {
+            images: None,
+            lock: None,
+            range: RangeChoice::default(),
+            percentile: 99.99,
+            bias_correction: true,
+        }
     }
 }
 
@@ -50,7 +56,7 @@ impl Calibrate {
     }
 }
 
-/// A folder of pictures, a list of pictures, or one safetensors file of inputs: written as a text or a list of texts,
+/// A folder of images, a list of images, or one safetensors file of inputs: written as a text or a list of texts,
 /// relative to the recipe's folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Images(Vec<PathBuf>);
@@ -105,17 +111,17 @@ impl<'de> Deserialize<'de> for Images {
     }
 }
 
-/// What a recipe's `calibrate.images` stands for.
+/// The inputs that a recipe's `calibrate.images` names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CalibrationSet {
-    /// Picture files; folders have been listed.
-    Pictures(Vec<PathBuf>),
+    /// Image files; folders have been listed.
+    Images(Vec<PathBuf>),
     /// A safetensors file of inputs.
     Tensors(PathBuf),
 }
 
 impl Recipe {
-    /// Where the recipe's calibration lock lies or would lie, resolved; `None` for a recipe without a file that names none.
+    /// The path of the recipe's calibration lock, whether it exists or not, resolved; `None` for a recipe without a file that names none.
     pub fn lock_path(&self) -> Option<PathBuf> {
         match &self.calibrate.lock {
             Some(path) => Some(self.resolve(path)),
@@ -136,11 +142,11 @@ impl Recipe {
         self.calibrate.images.as_ref().is_none_or(missing)
     }
 
-    /// DICOM files in the folders of the calibration set that hold no picture, and what each is: [`Recipe::calibration_set`] passes over them.
+    /// DICOM files in the folders of the calibration set that hold no image, with a description of each: [`Recipe::calibration_set`] skips them.
     #[cfg(feature = "imaging")]
-    pub fn passed_over(&self) -> Vec<(PathBuf, &'static str)> {
+    pub fn skipped_files(&self) -> Vec<(PathBuf, &'static str)> {
         let folders = self.calibrate.images.iter().flat_map(Images::paths).map(|path| self.resolve(path));
-        // What is wrong with a folder is said by those who use it.
+        // A folder that cannot be listed is an error of those who use it.
         let skipped = |folder: PathBuf| {
             niello_imaging::list_folder(folder, true).map(|f| f.skipped).unwrap_or_default()
         };
@@ -150,7 +156,7 @@ impl Recipe {
     /// The calibration set, resolved; `None` if the recipe names none.
     ///
     /// # Errors
-    /// If a path does not exist, a folder has no pictures, or tensors and pictures are mixed.
+    /// If a path does not exist, a folder has no images, or tensors and images are mixed.
     pub fn calibration_set(&self) -> Result<Option<CalibrationSet>> {
         let Some(images) = &self.calibrate.images else { return Ok(None) };
         let paths: Vec<PathBuf> = images.paths().map(|path| self.resolve(path)).collect();
@@ -161,22 +167,22 @@ impl Recipe {
         {
             return exists(one).map(|()| Some(CalibrationSet::Tensors(one.clone())));
         }
-        let mut pictures = Vec::new();
+        let mut files = Vec::new();
         for path in paths {
             exists(&path)?;
             if is_tensors(&path) {
                 let message = "a safetensors file of inputs cannot be mixed with other calibration files";
                 return Err(Error::file(path, message));
             } else if path.is_dir() {
-                pictures.extend(list(&path)?);
+                files.extend(list(&path)?);
             } else {
-                pictures.push(path);
+                files.push(path);
             }
         }
-        if pictures.is_empty() {
-            return Err(Error::Invalid("recipe: `calibrate.images` names no picture".into()));
+        if files.is_empty() {
+            return Err(Error::Invalid("recipe: `calibrate.images` names no image".into()));
         }
-        Ok(Some(CalibrationSet::Pictures(pictures)))
+        Ok(Some(CalibrationSet::Images(files)))
     }
 }
 
@@ -202,5 +208,5 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>> {
 
 #[cfg(not(feature = "imaging"))]
 fn list(folder: &Path) -> Result<Vec<PathBuf>> {
-    Err(Error::file(folder, "folders of pictures need niello-codegen's feature `imaging`"))
+    Err(Error::file(folder, "folders of images need niello-codegen's feature `imaging`"))
 }

@@ -1,4 +1,4 @@
-//! The words of a recipe that stand for one of few things.
+//! The enumerated values of a recipe.
 
 use crate::format::Mode;
 use serde::{Deserialize, Serialize};
@@ -48,9 +48,9 @@ macro_rules! choices {
 }
 
 choices! {
-    /// What a network's last layer is turned into.
+    /// The operator behind a network's last layer.
     Head, "output head" {
-        /// As it is.
+        /// None: the scores.
         #[default]
         Logits = "logits",
         /// The class of the largest value, per pixel.
@@ -64,7 +64,7 @@ choices! {
 
 choices! {
     /// A number format.
-    Numbers, "number format" {
+    NumberFormat, "number format" {
         /// 8-bit integers: activations per tensor with zero point, weights per channel without.
         #[default]
         Int8 = "int8",
@@ -79,7 +79,7 @@ choices! {
     }
 }
 
-impl Numbers {
+impl NumberFormat {
     /// How layers compute, if it is in floating point.
     pub fn mode(self) -> Option<Mode> {
         match self {
@@ -105,15 +105,15 @@ choices! {
 
 choices! {
     /// How the range of an activation is chosen.
-    Range, "range" {
-        /// Per tensor, the one of the others that causes the least error.
+    RangeChoice, "range" {
+        /// Per tensor, the one of the others with the smallest error.
         #[default]
         Auto = "auto",
         /// Smallest to largest value seen.
         MinMax = "minmax",
         /// Without the values beyond a percentile.
         Percentile = "percentile",
-        /// The range of the least mean square error.
+        /// The range with the smallest mean squared error.
         Mse = "mse",
     }
 }

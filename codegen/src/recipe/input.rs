@@ -1,4 +1,4 @@
-//! `[input]`: size, channels, and how a picture becomes the input.
+//! `[input]`: size, channels, and how an image becomes the input.
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
@@ -12,7 +12,7 @@ pub struct Input {
     /// Channels; absent: the network's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channels: Option<usize>,
-    /// What a picture's samples become: `unit`, `window:-600,1500`, …; absent: `unit`.
+    /// The pre-processing of an image: `unit`, `window:-600,1500`, …; absent: `unit`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preprocess: Option<String>,
     /// `none`, `stretch`, `area`, `shorter-side-crop`, `shorter-side-crop:RATIO`.

@@ -14,7 +14,7 @@
 //! ```
 //!
 //! [`Recipe::from_file`] reads one, [`Recipe::new`] begins one in Rust. `docs/recipes.md` describes every key. This
-//! module knows what a recipe says, not how it is carried out.
+//! module reads and checks recipes; it does not carry them out.
 
 mod board;
 mod builder;
@@ -27,7 +27,7 @@ mod ranges;
 mod read;
 
 pub use calibrate::{Calibrate, CalibrationSet, Images};
-pub use choices::{Head, Numbers, Range, Rounding};
+pub use choices::{Head, NumberFormat, RangeChoice, Rounding};
 pub use input::Input;
 pub use ranges::RangeOverride;
 
@@ -38,7 +38,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What to build, from what, and how.
+/// A build: the network, its weights, and all choices.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recipe {
@@ -47,7 +47,7 @@ pub struct Recipe {
     /// Its weights (safetensors), relative to the recipe's folder; absent: those that are bundled with the network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weights: Option<PathBuf>,
-    /// Weights from a seed, to measure what needs no training: sizes, speed, bits. Without a calibration set, two seeded
+    /// Weights from a seed, for figures that need no training: sizes, speed, bits. Without a calibration set, two seeded
     /// inputs are one.
     #[serde(default, skip_serializing_if = "is_default")]
     pub seeded: bool,
@@ -57,13 +57,13 @@ pub struct Recipe {
     /// Class names, in the order of the outputs; empty: the network's own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub classes: Vec<String>,
-    /// The input and how pictures become it.
+    /// The input and how images become it.
     #[serde(default, skip_serializing_if = "is_default")]
     pub input: Input,
     /// How the ranges of the activations are found.
     #[serde(default, skip_serializing_if = "is_default")]
     pub calibrate: Calibrate,
-    /// What comes out.
+    /// The outputs.
     #[serde(default, skip_serializing_if = "is_default")]
     pub output: Output,
     /// The arithmetic.
@@ -90,7 +90,7 @@ pub struct Recipe {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Output {
-    /// What is computed from the last layer.
+    /// The operator behind the last layer.
     pub head: Head,
     /// Whether the class-activation map of all classes is another output.
     #[serde(skip_serializing_if = "is_default")]
@@ -102,7 +102,7 @@ pub struct Output {
 #[serde(deny_unknown_fields, default)]
 pub struct Format {
     /// The number format.
-    pub numbers: Numbers,
+    pub numbers: NumberFormat,
     /// The rounding of requantisation.
     pub rounding: Rounding,
     /// Layers that compute in half precision in memory, single precision in between.
@@ -123,8 +123,7 @@ pub struct Format {
     /// Layers whose weights have 16 bits.
     #[serde(rename = "int16-weights", skip_serializing_if = "Vec::is_empty")]
     pub int16_weights: Vec<String>,
-    /// What the signal of the first output must be above the noise of quantisation on the calibration set, in decibels: results
-    /// and weights get 16 bits until it is.
+    /// The SQNR that the first output must reach on the calibration set, in decibels: results and weights get 16 bits until it does.
     #[serde(rename = "min-sqnr-db", skip_serializing_if = "Option::is_none")]
     pub min_sqnr_db: Option<f64>,
 }
@@ -157,7 +156,7 @@ impl Format {
     fn only_for_integers(&self) -> Option<&'static str> {
         let lists = [("int16", &self.int16), ("int16-weights", &self.int16_weights)];
         let named = lists.iter().find(|(_, layers)| !layers.is_empty()).map(|(key, _)| *key);
-        named.or(self.min_sqnr_db.map(|_| "min-sqnr-db")).filter(|_| self.numbers != Numbers::Int8)
+        named.or(self.min_sqnr_db.map(|_| "min-sqnr-db")).filter(|_| self.numbers != NumberFormat::Int8)
     }
 }
 
@@ -243,7 +242,7 @@ impl Recipe {
         self.weights.as_ref().map(|path| self.resolve(path))
     }
 
-    /// Every file and folder that the recipe names, resolved, and its lock: what a build script watches. With a lock, calibration inputs
+    /// Every file and folder that the recipe names, resolved, and its lock: the files that a build script watches. With a lock, calibration inputs
     /// only where they are.
     pub fn files(&self) -> Vec<PathBuf> {
         let lock = self.used_lock();
@@ -286,7 +285,7 @@ impl Recipe {
         Ok(())
     }
 
-    /// What can be said of a recipe without its files.
+    /// Checks a recipe without its files.
     ///
     /// # Errors
     /// One that names the key, what was expected and what was found.
@@ -328,8 +327,8 @@ impl Recipe {
             let numbers = self.format.numbers;
             return Some(format!("`format.{key}` is for networks in int8, `format.numbers` is `{numbers}`"));
         }
-        if let Some(threads) = self.target.threads.filter(|n| !(1..=MOST_THREADS).contains(n)) {
-            return Some(format!("`target.threads` is {threads}, expected 1 to {MOST_THREADS}"));
+        if let Some(threads) = self.target.threads.filter(|n| !(1..=MAX_THREADS).contains(n)) {
+            return Some(format!("`target.threads` is {threads}, expected 1 to {MAX_THREADS}"));
         }
         if self.target.tuning.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
             return Some("`target.tuning` is empty, expected a file".into());
@@ -341,8 +340,8 @@ impl Recipe {
     }
 }
 
-/// More than a layer has rows to share out.
-const MOST_THREADS: usize = 64;
+/// The largest number of threads; more than a layer has rows.
+const MAX_THREADS: usize = 64;
 
 /// Whether linkers take it as the name of a section.
 fn is_section(name: &str) -> bool {

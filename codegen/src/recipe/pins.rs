@@ -1,13 +1,13 @@
-//! The keys of a recipe on which calibration depends: what a [`crate::lock`] was made of.
+//! The keys of a recipe on which calibration depends; they are part of the origin of a [`crate::lock`].
 
 use super::{Calibrate, Recipe, Target};
 use crate::tensor::Shape;
 use std::{collections::BTreeMap, path::PathBuf};
 
 impl Recipe {
-    /// Those keys as `section.key`, with their values, for a network of so many `classes` and these `inputs`, which are made by `preprocess`.
-    /// Keys that are as by default have no entry. Files are left out, their contents are hashed; so are the target, which changes no byte of a result,
-    /// and the rounding, on which only the answers of the self-test depend.
+    /// Those keys as `section.key`, with their values, for a network of `classes` classes whose `inputs` are made by `preprocess`.
+    /// Keys that are as by default have no entry. Files are left out, their contents are hashed; so are the target, which changes no byte of a
+    /// result, and the rounding, on which only the answers of the self-test depend.
     pub(crate) fn pins(
         &self,
         classes: usize,
@@ -21,7 +21,7 @@ impl Recipe {
         recipe.base_dir = PathBuf::new();
         recipe.calibrate = Calibrate { images: None, lock: None, ..recipe.calibrate };
         recipe.format.rounding = Default::default();
-        // As it turns out to be, whatever says so.
+        // The resolved value, whichever key decides it.
         recipe.input = Default::default();
         let mut pins = BTreeMap::new();
         // A recipe that could be read can be written.

@@ -1,6 +1,6 @@
 //! `[overrides."layer"]`: the range of one tensor.
 
-use super::Range;
+use super::RangeChoice;
 use serde::{Deserialize, Serialize};
 
 /// A rule for one tensor, or its range itself.
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub struct RangeOverride {
     /// Another rule.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub range: Option<Range>,
+    pub range: Option<RangeChoice>,
     /// Another percentile.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub percentile: Option<f64>,
@@ -23,13 +23,13 @@ pub struct RangeOverride {
 
 impl RangeOverride {
     /// A rule.
-    pub fn rule(range: Range) -> Self {
+    pub fn rule(range: RangeChoice) -> Self {
         Self { range: Some(range), ..Self::default() }
     }
 
     /// The percentile rule with its percentile.
     pub fn percentile(percentile: f64) -> Self {
-        Self { range: Some(Range::Percentile), percentile: Some(percentile), ..Self::default() }
+        Self { range: Some(RangeChoice::Percentile), percentile: Some(percentile), ..Self::default() }
     }
 
     /// The range itself, in real values.
@@ -47,7 +47,9 @@ impl RangeOverride {
                     .map(|_| format!("`{key}`: `percentile` has no meaning beside `min` and `max`"))
             }
             (Some(range), None, None) => match self.percentile {
-                Some(p) if matches!(range, Range::Percentile | Range::Auto) => percentile_problem(key, p),
+                Some(p) if matches!(range, RangeChoice::Percentile | RangeChoice::Auto) => {
+                    percentile_problem(key, p)
+                }
                 Some(_) => Some(format!("`{key}`: `percentile` has no meaning for range = \"{range}\"")),
                 None => None,
             },

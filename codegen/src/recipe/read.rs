@@ -1,4 +1,4 @@
-//! Between recipes and their text.
+//! The text of recipes.
 
 use super::Recipe;
 use crate::{
@@ -40,7 +40,7 @@ impl Recipe {
     /// The recipe's text; [`Recipe::parse`] gives the same recipe back.
     ///
     /// # Errors
-    /// If a path is no text (not UTF-8), or a number too large for TOML.
+    /// If a path is not UTF-8, or a number too large for TOML.
     pub fn to_toml(&self) -> Result<String> {
         toml::to_string(self)
             .map_err(|e| Error::Invalid(format!("recipe of `{}`: cannot be written: {e}", self.network)))

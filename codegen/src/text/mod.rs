@@ -1,4 +1,4 @@
-//! Words for people: what a misspelt name may have been meant to be.
+//! Suggestions for misspelt names.
 
 mod suggest;
 

@@ -1,23 +1,23 @@
-//! What an inference costs, as a whole and layer by layer.
+//! The cost of an inference, as a whole and layer by layer.
 
 use crate::{Error, Result, program::names::step_layers};
 use std::collections::BTreeMap;
 
-/// Costs in whatever a runner counts: nanoseconds, instructions.
+/// Costs in the unit of the runner: nanoseconds, instructions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Costs {
-    /// Of the whole inference; absent: the sum of the layers.
+    /// The cost of the whole inference; absent: the sum of the layers.
     pub total: Option<u64>,
-    /// Of the steps, by their layers.
+    /// The costs of the steps, by their layers.
     pub steps: BTreeMap<Vec<String>, u64>,
 }
 
 impl Costs {
-    /// From what a runner prints: lines `layer NAME COST`, where `NAME` is a step's ([`crate::program::names`]), and, at most, `total COST`. Other lines are ignored. Of a layer that is
-    /// there several times, and of several totals, the smallest cost counts.
+    /// Parses the output of a runner: lines `layer NAME COST`, where `NAME` is a step's ([`crate::program::names`]), and, at most, `total COST`.
+    /// Other lines are ignored. Of a layer that is there several times, and of several totals, the smallest cost counts.
     ///
     /// # Errors
-    /// A cost that is no whole number, no layer at all.
+    /// A cost that is not a whole number; no layer at all.
     pub fn parse(text: &str) -> Result<Self> {
         let mut costs = Self::default();
         for line in text.lines() {
@@ -56,7 +56,7 @@ impl Costs {
         other.steps.iter().for_each(|(layers, cost)| self.add_step(layers.clone(), *cost));
     }
 
-    /// Of the whole inference; saturates.
+    /// The cost of the whole inference; saturates.
     pub fn total(&self) -> u64 {
         self.total.unwrap_or_else(|| self.steps.values().copied().fold(0, u64::saturating_add))
     }

@@ -9,7 +9,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::Path};
 
-/// What `niello tune` writes and a recipe's `target.tuning` names.
+/// A tuning file, as `niello tune` writes it and a recipe's `target.tuning` names it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TuningFile {
@@ -17,10 +17,10 @@ pub struct TuningFile {
     pub network: String,
     /// The target that choices are for.
     pub target: String,
-    /// Where costs were measured.
+    /// The device that costs were measured on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runner: Option<String>,
-    /// What costs are counted in.
+    /// The unit of the costs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
     /// Cost of an inference with every choice by default.
@@ -50,12 +50,12 @@ pub struct TunedLayer {
     /// Cost of the layer as chosen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<u64>,
-    /// Other layers that both costs include, where they cannot be told apart.
+    /// Other layers that both costs include, where they cannot be separated.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub with: Vec<String>,
 }
 
-/// What stands above the choices.
+/// The comment above the choices.
 const HEADER: &str = "# Written by `niello tune`; a recipe names it as `tuning` of its `[target]`. Choices change speed and scratch, never a result.\n";
 
 impl TuningFile {

@@ -1,9 +1,9 @@
 //! Choices that change the speed and the scratch of a layer and never its bytes: how many pixels a pass takes, which of two
 //! algorithms computes it.
 //!
-//! Lowering has a default for each. A [`Tuning`] names layers that are lowered otherwise; a program tells what could be
-//! chosen and what was ([`Choices`]). [`search`] says which programs a tuner measures and what it keeps, [`TuningFile`] is how it is
-//! kept; `docs/tuning.md` describes both.
+//! Lowering has a default for each. A [`Tuning`] names layers that are lowered otherwise; a program lists the possible
+//! choices and the made ones ([`Choices`]). [`search`] selects the programs that a tuner measures and the choices that it keeps, [`TuningFile`] is
+//! how it is kept; `docs/tuning.md` describes both.
 
 mod costs;
 mod file;
@@ -14,10 +14,10 @@ pub use file::{TunedLayer, TuningFile};
 
 use crate::{graph::Graph, program::Choices};
 
-/// What lowering is asked for.
+/// The choices that lowering is to make.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tuning {
-    /// Where it comes from, for errors: a file.
+    /// Its source, for errors: a file.
     pub source: String,
     /// Layers that are not lowered as by default.
     pub choices: Choices,
@@ -27,7 +27,7 @@ impl Tuning {
     /// Everything by default.
     pub const NONE: Self = Self { source: String::new(), choices: Choices::new() };
 
-    /// Whether `made`, what lowering came to choose in `graph`, has all that is asked for.
+    /// Whether `made`, the choices of lowering in `graph`, has all of these choices.
     ///
     /// # Errors
     /// The first layer that is unknown or has no such choice.

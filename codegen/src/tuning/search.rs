@@ -1,4 +1,4 @@
-//! Which programs to measure, and which choices to keep.
+//! The search: programs to measure, and choices to keep.
 //!
 //! A candidate makes the same choice in every layer that has it, so that there are as many programs as choices and not as many
 //! as combinations. Layers are then decided one by one, each by its own cost. Costs of some layers come in one: those of a fused step, those
@@ -17,7 +17,7 @@ pub fn other_algorithms(made: &Choices) -> Choices {
     made.iter().filter_map(|(layer, choice)| Some((layer.clone(), other(choice)?))).collect()
 }
 
-/// `asked`, which lowering made `made` of, with other numbers of pixels per pass: those given, else multiples of each
+/// `asked`, which lowering made `made` of, with other counts of pixels per pass: those given, else multiples of each
 /// layer's own.
 pub fn other_pixels(asked: &Choices, made: &Choices, pixels: &[usize]) -> Vec<Choices> {
     let tunable = || made.iter().filter_map(|(layer, choice)| Some((layer, choice.pixels?)));
@@ -43,9 +43,9 @@ pub fn other_pixels(asked: &Choices, made: &Choices, pixels: &[usize]) -> Vec<Ch
 /// Layers that get other choices than by default.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pick {
-    /// All whose cost is in `before` and `after`, in the order of their names.
+    /// All layers whose cost is in `before` and `after`, in the order of their names.
     pub layers: Vec<String>,
-    /// Of some of them.
+    /// Choices of some of them.
     pub choices: Choices,
     /// Cost by default.
     pub before: u64,
@@ -75,7 +75,7 @@ pub fn pick(default: &Costs, candidates: &[(Choices, Costs)], margin: f64) -> Ve
     picks
 }
 
-/// The picks that still pay when their combination is measured beside the default, with what they cost there.
+/// The picks that still pay when their combination is measured beside the default, with their costs there.
 pub fn confirm(picks: &[Pick], default: &Costs, combined: &Costs, margin: f64) -> Vec<Pick> {
     let confirmed = picks.iter().filter_map(|pick| {
         let layers: BTreeSet<&str> = pick.layers.iter().map(String::as_str).collect();
@@ -85,7 +85,7 @@ pub fn confirm(picks: &[Pick], default: &Costs, combined: &Costs, margin: f64) -
     confirmed.collect()
 }
 
-/// What all picks ask for.
+/// The choices of all picks.
 pub fn combined(picks: &[Pick]) -> Choices {
     picks.iter().flat_map(|pick| pick.choices.clone()).collect()
 }

@@ -1,10 +1,10 @@
-//! Where weights come from: a checkpoint file, or a seed.
+//! Sources of weights: a checkpoint file, or a seed.
 //!
 //! * [`SafeTensorsFile`]: a checkpoint, tensors by their original names; one file, or an index and its shards.
 //! * [`Seeded`]: synthetic weights that any implementation can regenerate bit for bit.
-//! * [`Zeros`]: for what depends on shapes only.
+//! * [`Zeros`]: for figures that depend on shapes only.
 //!
-//! A source answers one [`Request`] per tensor; what is wrong with a tensor comes back as one line without its name, and
+//! A source answers one [`Request`] per tensor; an error about a tensor comes back as one line without its name, and
 //! [`crate::GraphBuilder`] collects those lines into one error.
 
 mod other_formats;
@@ -19,18 +19,18 @@ pub use seeded::{Seeded, seeded_input, seeded_values};
 pub use sharded::shards;
 pub use zeros::Zeros;
 
-/// What a builder asks for.
+/// A tensor that a builder requests.
 #[derive(Clone, Debug)]
 pub struct Request<'a> {
     /// The checkpoint's tensor name.
     pub name: &'a str,
     /// PyTorch's shape.
     pub shape: &'a [usize],
-    /// What it is for.
+    /// Its role.
     pub kind: Kind,
 }
 
-/// What a tensor is for; a seeded source draws from a range that suits it.
+/// The role of a tensor; a seeded source draws from a range that suits it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// Convolution, `[out, in / groups, kh, kw]`.
@@ -59,10 +59,10 @@ pub enum Kind {
 
 /// Tensors by name.
 pub trait WeightSource {
-    /// Where the tensors come from, for error messages.
+    /// The name of the source, for error messages.
     fn describe(&self) -> String;
 
-    /// The tensor as `f32`, in C order; else one line that says what is wrong, without the tensor's name.
+    /// The tensor as `f32`, in C order; else one line that describes the error, without the tensor's name.
     fn load(&mut self, request: &Request<'_>) -> Result<Vec<f32>, String>;
 
     /// Names that were never asked for, except those that a network is known to leave unused.

@@ -1,4 +1,4 @@
-//! Files that people take for safetensors, told by their contents: what each is, and how it becomes safetensors.
+//! Files that are taken for safetensors: their format, recognised by their contents, and the way to safetensors.
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ const ONNX: &str = "import onnx, safetensors.numpy as s; weights = onnx.load('w.
                     s.save_file({w.name: onnx.numpy_helper.to_array(w).copy() for w in weights}, 'w.safetensors')";
 const TFLITE: &str = "the float network that it was converted from; niello quantizes it itself";
 
-/// What a file is, if it is known, and what to do with it: one sentence.
+/// The format of a file, if it is known, and the way to safetensors: one sentence.
 pub(super) fn advice(name: &Path, bytes: &[u8]) -> Option<String> {
     let convert = |code: &str| match code.contains('`') {
         true => format!("convert it: `{code}"),
@@ -47,7 +47,7 @@ pub(super) fn advice(name: &Path, bytes: &[u8]) -> Option<String> {
         _ if is_text(bytes, b"{") => ("a JSON text", "give the file of weights that lies beside it".into()),
         _ if name.extension().is_some_and(|e| e.eq_ignore_ascii_case("bin")) => (
             "a .bin file that is no PyTorch checkpoint",
-            "raw numbers tell neither names nor shapes: save them with safetensors.numpy.save_file({name: array, …}, 'w.safetensors')".into(),
+            "raw numbers have neither names nor shapes: save them with safetensors.numpy.save_file({name: array, …}, 'w.safetensors')".into(),
         ),
         _ => return None,
     };
@@ -60,7 +60,7 @@ pub(super) fn is_text(bytes: &[u8], start: &[u8]) -> bool {
     bytes.trim_ascii_start().starts_with(start) && !bytes.iter().take(256).any(|b| *b == 0)
 }
 
-/// What a zip archive holds; of one that shows no names, what its own name says.
+/// The contents of a zip archive, by the names in it, or by its own name if it shows none.
 fn archive(name: &Path, bytes: &[u8], convert: impl Fn(&str) -> String) -> (&'static str, String) {
     let members = members(bytes);
     let called = |endings: [&str; 3]| {

@@ -26,14 +26,14 @@ pub struct SafeTensorsFile {
     /// Of several files.
     sha256: Option<String>,
     requested: BTreeSet<String>,
-    /// What every tensor's name begins with, if it is what wrappers add.
+    /// The prefix of every tensor's name, if wrappers added it.
     prefix: String,
 }
 
-/// What wrappers of PyTorch put before every name: `DataParallel` and `torch.compile`.
+/// Prefixes that wrappers of PyTorch put before every name: `DataParallel` and `torch.compile`.
 const WRAPPERS: &[&str] = &["module.", "_orig_mod."];
 
-/// What wrappers put before all of these names; empty if there is one without it.
+/// The wrappers' prefix of all of these names; empty if there is one without it.
 fn prefix<'a>(names: impl Iterator<Item = &'a String>) -> String {
     let mut names: Vec<&str> = names.map(String::as_str).collect();
     let mut found = String::new();
@@ -47,7 +47,7 @@ fn prefix<'a>(names: impl Iterator<Item = &'a String>) -> String {
     found
 }
 
-/// What wrappers put before the name of every tensor in a checkpoint, of which only the header (or the index) is read. Networks find their
+/// The wrappers' prefix of every tensor's name in a checkpoint, of which only the header (or the index) is read. Networks find their
 /// tensors without it.
 pub fn wrapper_prefix(path: &Path) -> Option<String> {
     let mut file = std::fs::File::open(path).ok()?;
@@ -63,7 +63,7 @@ pub fn wrapper_prefix(path: &Path) -> Option<String> {
     Some(prefix(names.iter())).filter(|prefix| !prefix.is_empty())
 }
 
-/// Where a tensor lies in the file; `bytes` is within it and as long as `dtype` and `shape` say.
+/// The place of a tensor in the file; `bytes` is within it and as long as `dtype` and `shape` say.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     dtype: Dtype,
@@ -117,7 +117,7 @@ impl SafeTensorsFile {
     pub fn from_bytes(name: impl Into<PathBuf>, bytes: Vec<u8>) -> Result<Self> {
         let name = name.into();
         let entries = parse(&bytes).map_err(|message| {
-            // What is no header, or none that fits, may be something else.
+            // A file without a header that fits may have another format.
             Error::file(&name, other_format(&name, &bytes).unwrap_or(message))
         })?;
         Ok(Self::with_entries(name, bytes, entries, None))
@@ -133,7 +133,7 @@ impl SafeTensorsFile {
         Self { name, bytes, entries, sha256, requested: BTreeSet::new(), prefix }
     }
 
-    /// SHA-256 of the whole file, in hexadecimal. Of several files: of what `sha256sum` prints for all shards in the order of their names.
+    /// SHA-256 of the whole file, in hexadecimal. Of several files: of the output of `sha256sum` for all shards in the order of their names.
     pub fn sha256(&self) -> String {
         self.sha256.clone().unwrap_or_else(|| sha256_of(&self.bytes))
     }
@@ -233,7 +233,7 @@ fn parse(bytes: &[u8]) -> Result<BTreeMap<String, Entry>, String> {
     Ok(metadata.offset_keys().into_iter().filter_map(entry).collect())
 }
 
-/// What a file is that is not safetensors, if that is known. A header that lies within the file is one, however it begins.
+/// The format of a file that is not safetensors, if it is known. A header that lies within the file is one, however it begins.
 fn other_format(name: &Path, bytes: &[u8]) -> Option<String> {
     let length = bytes.first_chunk().map(|length| u64::from_le_bytes(*length));
     if length.is_some_and(|length| length <= bytes.len() as u64 - 8) {
@@ -259,7 +259,7 @@ fn is_integer(dtype: Dtype) -> bool {
     )
 }
 
-/// Little-endian elements as `f32`; `None` for types that have no plain meaning as one number.
+/// Little-endian elements as `f32`; `None` for types that are not plain numbers.
 fn decode(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
     fn each<const N: usize>(bytes: &[u8], convert: impl Fn([u8; N]) -> f32) -> Vec<f32> {
         bytes.as_chunks::<N>().0.iter().map(|chunk| convert(*chunk)).collect()

@@ -1,4 +1,4 @@
-//! Zeros: for what depends on shapes only.
+//! Zeros: for figures that depend on shapes only.
 
 use super::{Request, WeightSource};
 

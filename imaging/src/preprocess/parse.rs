@@ -1,21 +1,21 @@
-//! The text form of a pre-processing: `NUMBERS[:ARGUMENTS] [resize=…] [colour=…] [polarity=…] [window=…]`.
+//! The text form of a pre-processing: `NAME[:ARGUMENTS] [resize=…] [colour=…] [polarity=…] [window=…]`.
 
-use super::{Colour, Numbers, Polarity, Preprocess, ResizeMode, Window};
+use super::{Colour, Normalization, Polarity, Preprocess, ResizeMode, Window};
 use crate::{Error, Result};
 use std::{fmt, str::FromStr};
 
-const NUMBERS: &str =
+const NAMES: &str =
     "imagenet, unit, raw, window:CENTRE,WIDTH, hu:OFFSET, minmax, standardize, caffe, mean-std:M,S";
 
 impl Preprocess {
     /// Reads the text form.
     ///
     /// # Errors
-    /// If a word is unknown or an argument is not what it should be; the error lists what there is.
+    /// If a word is unknown or an argument is wrong; the error lists the alternatives.
     pub fn parse(text: &str) -> Result<Self> {
         let mut words = text.split_whitespace();
         let first = words.next().unwrap_or_default();
-        let mut preprocess = Self::from(parse_numbers(first)?);
+        let mut preprocess = Self::from(parse_normalization(first)?);
         for word in words {
             let (key, value) = word.split_once('=').ok_or_else(|| {
                 Error::Invalid(format!(
@@ -80,14 +80,16 @@ impl FromStr for Preprocess {
 impl fmt::Display for Preprocess {
     /// The text form; [`Preprocess::parse`] gives the same back.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.numbers.name())?;
-        match &self.numbers {
-            Numbers::Window(w) => write!(f, ":{},{}", w.centre(), w.width())?,
-            Numbers::Hu { offset } => write!(f, ":{offset}")?,
-            Numbers::MeanStd { mean, std } if *mean == [mean[0]; 3] && *std == [std[0]; 3] => {
+        f.write_str(self.normalization.name())?;
+        match &self.normalization {
+            Normalization::Window(w) => write!(f, ":{},{}", w.centre(), w.width())?,
+            Normalization::Hu { offset } => write!(f, ":{offset}")?,
+            Normalization::MeanStd { mean, std } if *mean == [mean[0]; 3] && *std == [std[0]; 3] => {
                 write!(f, ":{},{}", mean[0], std[0])?;
             }
-            Numbers::MeanStd { mean: [a, b, c], std: [x, y, z] } => write!(f, ":{a},{b},{c},{x},{y},{z}")?,
+            Normalization::MeanStd { mean: [a, b, c], std: [x, y, z] } => {
+                write!(f, ":{a},{b},{c},{x},{y},{z}")?
+            }
             _ => {}
         }
         match self.resize {
@@ -111,27 +113,27 @@ impl fmt::Display for Preprocess {
 }
 
 /// `NAME[:ARGUMENTS]`
-fn parse_numbers(word: &str) -> Result<Numbers> {
+fn parse_normalization(word: &str) -> Result<Normalization> {
     let (name, arguments) = match word.split_once(':') {
         Some((name, arguments)) => (name, Some(arguments)),
         None => (word, None),
     };
     let wrong =
         |expected: &str| Error::Invalid(format!("pre-processing: expected `{expected}`, found `{word}`"));
-    let numbers = match name {
-        "imagenet" => Numbers::ImageNet,
-        "unit" => Numbers::Unit,
-        "raw" => Numbers::Raw,
-        "minmax" => Numbers::MinMax,
-        "standardize" => Numbers::Standardize,
-        "caffe" => Numbers::Caffe,
+    let normalization = match name {
+        "imagenet" => Normalization::ImageNet,
+        "unit" => Normalization::Unit,
+        "raw" => Normalization::Raw,
+        "minmax" => Normalization::MinMax,
+        "standardize" => Normalization::Standardize,
+        "caffe" => Normalization::Caffe,
         "window" => {
             let window = arguments.and_then(parse_window);
-            return window.map(Numbers::Window).ok_or_else(|| wrong("window:CENTRE,WIDTH"));
+            return window.map(Normalization::Window).ok_or_else(|| wrong("window:CENTRE,WIDTH"));
         }
         "hu" => {
             return match arguments.and_then(floats).as_deref() {
-                Some([offset]) => Ok(Numbers::Hu { offset: *offset }),
+                Some([offset]) => Ok(Normalization::Hu { offset: *offset }),
                 _ => Err(wrong("hu:OFFSET")),
             };
         }
@@ -144,14 +146,14 @@ fn parse_numbers(word: &str) -> Result<Numbers> {
             if std.contains(&0.0) {
                 return Err(wrong("mean-std:M,S with S other than 0"));
             }
-            return Ok(Numbers::MeanStd { mean, std });
+            return Ok(Normalization::MeanStd { mean, std });
         }
         _ => {
             let found = if word.is_empty() { "nothing".to_string() } else { format!("`{word}`") };
-            return Err(Error::Invalid(format!("pre-processing: expected one of {NUMBERS}; found {found}")));
+            return Err(Error::Invalid(format!("pre-processing: expected one of {NAMES}; found {found}")));
         }
     };
-    if arguments.is_some() { Err(wrong(name)) } else { Ok(numbers) }
+    if arguments.is_some() { Err(wrong(name)) } else { Ok(normalization) }
 }
 
 /// `CENTRE,WIDTH`

@@ -1,8 +1,8 @@
-//! The ways to bring a picture to the network's size.
+//! The ways to bring an image to the network's size.
 
 use crate::resize::{Sample, area, bilinear, centre_crop, cover};
 
-/// How a picture is brought to the network's size.
+/// How an image is brought to the network's size.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ResizeMode {
     /// Not at all: another size is an error.
@@ -35,7 +35,7 @@ impl ResizeMode {
         match self {
             ResizeMode::None if [h, w] == size => Ok(data.to_vec()),
             ResizeMode::None => Err(format!(
-                "expected a picture of {}x{} (height x width) as the network's, found {h}x{w}; crop it, or allow \
+                "expected an image of {}x{} (height x width) as the network's, found {h}x{w}; crop it, or allow \
                  resize=stretch, area or shorter-side-crop",
                 size[0], size[1]
             )),
@@ -46,7 +46,7 @@ impl ResizeMode {
                 let [rh, rw] = cover([h, w], wanted);
                 if rh.saturating_mul(rw).saturating_mul(c) > crate::MAX_SAMPLES {
                     return Err(format!(
-                        "a {h}x{w} picture is too long and thin to be resized to cover {}x{}",
+                        "a {h}x{w} image is too long and thin to be resized to cover {}x{}",
                         wanted[0], wanted[1]
                     ));
                 }

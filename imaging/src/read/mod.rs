@@ -1,16 +1,16 @@
-//! Readers, one file per format. The format is told by the first bytes; the extension plays no part.
+//! Readers, one file per format. The first bytes determine the format; the extension plays no part.
 
 mod dicom;
 mod jpeg;
 mod npy;
 mod png;
 
-pub(crate) use dicom::without_picture;
+pub(crate) use dicom::without_image;
 
-use crate::{Error, Picture, Result};
+use crate::{Error, Image, Result};
 use std::{fs, path::Path};
 
-/// Reads a PNG, JPEG, DICOM or NPY picture.
+/// Reads a PNG, JPEG, DICOM or NPY image.
 ///
 /// | format | samples |
 /// |---|---|
@@ -20,17 +20,17 @@ use std::{fs, path::Path};
 ///
 /// # Errors
 /// If the file cannot be read, is damaged, is none of these, or passes [`crate::MAX_SAMPLES`].
-pub fn load(path: impl AsRef<Path>) -> Result<Picture> {
+pub fn load(path: impl AsRef<Path>) -> Result<Image> {
     let path = path.as_ref();
     let bytes = fs::read(path).map_err(Error::io("cannot read", path))?;
     load_bytes(path, &bytes)
 }
 
-/// [`load`] of a file's bytes; `name` is what errors call it.
+/// [`load`] of a file's bytes; `name` is its name in errors.
 ///
 /// # Errors
 /// As [`load`].
-pub fn load_bytes(name: impl AsRef<Path>, bytes: &[u8]) -> Result<Picture> {
+pub fn load_bytes(name: impl AsRef<Path>, bytes: &[u8]) -> Result<Image> {
     let name = name.as_ref();
     if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
         png::read(name, bytes)

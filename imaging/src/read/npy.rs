@@ -4,14 +4,14 @@
 //! grammar compiler and big integers into every build script.
 
 use crate::{
-    Error, Picture, Result, Samples,
-    picture::{self, sample_count},
+    Error, Image, Result, Samples,
+    image::{self, sample_count},
 };
 use std::path::Path;
 
 /// Two or three dimensions (`[H, W]`, `[H, W, C]`), C order. 8 bits have up to four channels; of real values a network takes
 /// as many as it has itself, which pre-processing checks.
-pub(super) fn read(name: &Path, bytes: &[u8]) -> Result<Picture> {
+pub(super) fn read(name: &Path, bytes: &[u8]) -> Result<Image> {
     let fail = |message: String| Error::file(name, message);
     let (header, data) = split(bytes).map_err(|m| fail(format!("damaged NPY: {m}")))?;
     let header = Header::parse(header).map_err(|m| fail(format!("damaged NPY header: {m}")))?;
@@ -22,8 +22,7 @@ pub(super) fn read(name: &Path, bytes: &[u8]) -> Result<Picture> {
         [h, w] => [h, w, 1],
         [h, w, c] => [h, w, c],
         _ => {
-            let advice =
-                if header.shape.len() > 3 { "; save one picture of it, a[0] for example" } else { "" };
+            let advice = if header.shape.len() > 3 { "; save one image of it, a[0] for example" } else { "" };
             return Err(fail(format!(
                 "expected an array [H, W] or [H, W, C], found shape {:?}{advice}",
                 header.shape
@@ -52,15 +51,15 @@ pub(super) fn read(name: &Path, bytes: &[u8]) -> Result<Picture> {
             1 | 3 => c,
             _ => {
                 return Err(fail(format!(
-                    "an 8-bit picture has 1 or 3 channels, found {}",
-                    picture::channels([h, w, c])
+                    "an 8-bit image has 1 or 3 channels, found {}",
+                    image::channels([h, w, c])
                 )));
             }
         };
-        return Picture::new(name, [h, w, keep], Samples::U8(super::keep_channels(data.to_vec(), c, keep)));
+        return Image::new(name, [h, w, keep], Samples::U8(super::keep_channels(data.to_vec(), c, keep)));
     }
     let values = data.chunks_exact(element.size).map(|b| element.read(b)).collect();
-    Picture::new(name, [h, w, c], Samples::Real(values))
+    Image::new(name, [h, w, c], Samples::Real(values))
 }
 
 /// Header text and array bytes.

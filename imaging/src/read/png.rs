@@ -1,11 +1,11 @@
 //! PNG, through the `png` crate.
 
-use crate::{Error, Picture, Result, Samples, picture::sample_count};
+use crate::{Error, Image, Result, Samples, image::sample_count};
 use png::{BitDepth, ColorType, Decoder, Limits, Transformations};
 use std::{io::Cursor, path::Path};
 
 /// Palettes and low depths expanded to 8 bits; 16 bits rounded to 8; alpha dropped.
-pub(super) fn read(name: &Path, bytes: &[u8]) -> Result<Picture> {
+pub(super) fn read(name: &Path, bytes: &[u8]) -> Result<Image> {
     let broken = |e: png::DecodingError| Error::file(name, format!("damaged PNG: {e}"));
     let mut decoder = Decoder::new_with_limits(Cursor::new(bytes), Limits { bytes: 1 << 28 });
     decoder.set_transformations(Transformations::EXPAND);
@@ -34,7 +34,7 @@ pub(super) fn read(name: &Path, bytes: &[u8]) -> Result<Picture> {
         _ => 3,
     };
     let samples = super::keep_channels(data, colour.samples(), c);
-    Picture::new(name, [h, w, c], Samples::U8(samples))
+    Image::new(name, [h, w, c], Samples::U8(samples))
 }
 
 /// `round(v / 257)`: 0 stays black, 65535 becomes 255.

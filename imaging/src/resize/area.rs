@@ -9,7 +9,7 @@ use super::Sample;
 
 /// Resizes `[h, w, c]` to `[size[0], size[1], c]`.
 ///
-/// On 8-bit pictures an exact half rounds to even, except when both sides are halved: then up, as OpenCV's fast path.
+/// On 8-bit images an exact half rounds to even, except when both sides are halved: then up, as OpenCV's fast path.
 pub fn area<T: Sample>(data: &[T], [h, w, c]: [usize; 3], size: [usize; 2]) -> Vec<T> {
     let mut out = Vec::with_capacity(size[0] * size[1] * c);
     let at = |y: usize, x: usize, channel: usize| data[(y * w + x) * c + channel];
@@ -23,7 +23,7 @@ pub fn area<T: Sample>(data: &[T], [h, w, c]: [usize; 3], size: [usize; 2]) -> V
         }
     } else if h % size[0] == 0 && w % size[1] == 0 {
         let (down, across) = (h / size[0], w / size[1]);
-        // The fast path is for pictures, of one, three or four channels.
+        // The fast path is for images, of one, three or four channels.
         let halved = down == 2 && across == 2 && matches!(c, 1 | 3 | 4);
         let mut block = Vec::with_capacity(down * across);
         for i in 0..size[0] * size[1] * c {

@@ -2,10 +2,10 @@
 //! torchvision's `Resize` on PIL images. Source: Pillow, `src/libImaging/Resample.c`.
 //!
 //! Two passes, across and then down. A result pixel is a weighted sum of the source pixels around its centre; the
-//! weights are a triangle that widens with the reduction, which is what keeps fine structures from aliasing. On 8-bit
-//! pictures the weights are integers with 22 fractional bits and each pass rounds to 8 bits.
+//! weights are a triangle that widens with the reduction, which keeps fine structures from aliasing. On 8-bit
+//! images the weights are integers with 22 fractional bits and each pass rounds to 8 bits.
 //!
-//! Pillow goes across first up to version 12.1. Version 12.2 goes down first where a picture is over a hundred times as tall as
+//! Pillow goes across first up to version 12.1. Version 12.2 goes down first where an image is over a hundred times as tall as
 //! wide, version 13 where that is less work, which moves about a fifth of the samples by one. The networks at hand were trained
 //! before either.
 

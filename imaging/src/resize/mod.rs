@@ -1,6 +1,6 @@
 //! Resizing as the libraries do it that the networks were trained with.
 //!
-//! Pictures are `[H, W, C]` slices, channels innermost. All sizes must be at least 1 and the slice must have `h * w * c`
+//! Images are `[H, W, C]` slices, channels innermost. All sizes must be at least 1 and the slice must have `h * w * c`
 //! elements; anything else is a mistake of the caller (the functions return what they can and do not panic).
 
 mod area;
@@ -12,7 +12,7 @@ pub use bilinear::bilinear;
 pub use crop::{centre_crop, cover};
 
 mod sample {
-    /// What can be resized: 8-bit samples, rounded as the original library rounds, or real ones.
+    /// Samples that can be resized: 8-bit ones, rounded as the original library rounds, or real ones.
     pub trait Sample: Copy + Default {
         /// The value.
         fn to_f32(self) -> f32;

@@ -8,7 +8,7 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-/// Writes a file under another name beside `path`, then renames it. After an error, what was at `path` before is still
+/// Writes a file under another name beside `path`, then renames it. After an error, the previous file at `path` is still
 /// there, and nothing is left behind.
 ///
 /// # Errors
@@ -27,7 +27,7 @@ pub fn write_atomic(path: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
         file.sync_all()
     });
     written.and_then(|()| fs::rename(&temporary, path)).map_err(|source| {
-        // Best effort: the first error is the one to tell.
+        // Best effort: the first error is the one to report.
         let _ = fs::remove_file(&temporary);
         Error::Io { action: "cannot write", path: path.to_path_buf(), source }
     })

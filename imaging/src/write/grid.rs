@@ -7,7 +7,7 @@ use std::path::Path;
 /// How the values of a map become gray levels: the smallest is black, the largest white.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum GridScale {
-    /// Smallest and largest of each channel: shows what is in every one of them.
+    /// Smallest and largest of each channel: shows the structure of every channel.
     #[default]
     Channel,
     /// Smallest and largest of the whole map: shows which channels are strong.
@@ -18,17 +18,17 @@ pub enum GridScale {
 const SEPARATOR: usize = 1;
 /// Their gray level.
 const SEPARATOR_GRAY: u8 = 255;
-/// Maps of fewer pixels a side are enlarged to about this, by a whole factor.
-const LEGIBLE: usize = 24;
+/// The longest side, in pixels, that a map is enlarged to.
+const MAX_ENLARGED: usize = 24;
 
 /// Writes a map `[h, w, c]`, channels innermost, as a gray PNG: a grid of its channels, row by row from the top left, as
 /// near to a square as it gets, with white lines of one pixel between them. Cells behind the last channel are white. Maps
-/// of fewer than 24 pixels a side are enlarged by a whole factor.
+/// whose longer side has at most 12 pixels are enlarged by a whole factor, to at most 24.
 ///
-/// What has one value only, and what is not a number, is black.
+/// NaN is black, and so is a channel (or map) of one value only.
 ///
 /// # Errors
-/// If `data` is not `h * w * c` long or empty, if the picture would pass [`MAX_SAMPLES`], or the file cannot be written.
+/// If `data` is not `h * w * c` long or empty, if the image would pass [`MAX_SAMPLES`], or the file cannot be written.
 pub fn write_grid_png(
     path: impl AsRef<Path>,
     data: &[f32],
@@ -41,7 +41,7 @@ pub fn write_grid_png(
         let message = format!("a map of {h}x{w}x{c} cannot have {} values", data.len());
         return Err(Error::file(path, message));
     }
-    let zoom = (LEGIBLE / h.max(w)).max(1);
+    let zoom = (MAX_ENLARGED / h.max(w)).max(1);
     let columns = columns([h * zoom, w * zoom], c);
     let height = c.div_ceil(columns) * (h * zoom + SEPARATOR) - SEPARATOR;
     let width = columns * (w * zoom + SEPARATOR) - SEPARATOR;
@@ -71,7 +71,7 @@ fn columns([h, w]: [usize; 2], c: usize) -> usize {
     (1..=c).min_by_key(|n| side(*n)).unwrap_or(1)
 }
 
-/// Smallest and largest; values that are not numbers are left out.
+/// Smallest and largest value; NaN is left out.
 fn range(values: impl Iterator<Item = f32>) -> (f64, f64) {
     let (min, max) =
         values.fold((f32::INFINITY, f32::NEG_INFINITY), |(min, max), v| (min.min(v), max.max(v)));

@@ -1,4 +1,4 @@
-//! A map over the picture that it was made from.
+//! A map over the image that it was made from.
 
 use super::{encode_png, write_atomic};
 use crate::{Error, Result, resize};
@@ -7,11 +7,11 @@ use std::path::Path;
 /// Colours of a heat map from low to high, equally far apart: dark violet, vermilion, yellow. The brightness rises all along, so
 /// that it can be read without seeing the colours.
 const COLOURS: [[f32; 3]; 3] = [[48.0, 18.0, 92.0], [213.0, 94.0, 0.0], [252.0, 240.0, 120.0]];
-/// How opaque the largest value lies on the picture; the smallest is invisible.
+/// The opacity of the largest value over the image; the smallest is invisible.
 const OPACITY: f32 = 0.75;
 
 /// Writes `gray` (`[h, w]`, see [`crate::Preprocess::view`]) as an RGB PNG with `map` (`[map_size[0], map_size[1]]`) over it, brought to
-/// the picture's size bilinearly: its smallest value leaves the picture as it is, its largest lies on it in bright yellow. A map of one
+/// the image's size bilinearly: its smallest value leaves the image as it is, its largest lies on it in bright yellow. A map of one
 /// value leaves all of it as it is.
 ///
 /// # Errors
@@ -24,7 +24,7 @@ pub fn write_heat_png(
     map_size: [usize; 2],
 ) -> Result<()> {
     let path = path.as_ref();
-    for (what, len, [h, w]) in [("picture", gray.len(), [h, w]), ("map", map.len(), map_size)] {
+    for (what, len, [h, w]) in [("image", gray.len(), [h, w]), ("map", map.len(), map_size)] {
         if len == 0 || h.checked_mul(w) != Some(len) {
             return Err(Error::file(path, format!("a {what} of {h}x{w} cannot have {len} pixels")));
         }

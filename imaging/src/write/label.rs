@@ -4,7 +4,7 @@ use super::{encode_png, write_atomic};
 use crate::{Palette, Result};
 use std::path::Path;
 
-/// Writes a label map `[h, w]` as PNG, samples equal to class numbers: indexed with the palette's colours, or gray
+/// Writes a label map `[h, w]` as PNG, samples equal to class indices: indexed with the palette's colours, or gray
 /// without one.
 ///
 /// # Errors

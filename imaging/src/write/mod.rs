@@ -18,11 +18,11 @@ pub use overlay::{Legend, write_legend_png, write_overlay_png};
 use crate::{Error, Result};
 use std::path::Path;
 
-/// A PNG file's bytes. `palette` makes an indexed picture of one channel.
+/// A PNG file's bytes. `palette` makes an indexed image of one channel.
 fn encode_png(path: &Path, data: &[u8], [h, w, c]: [usize; 3], palette: Option<Vec<u8>>) -> Result<Vec<u8>> {
     let problem = |message: String| Error::file(path, message);
     if h.checked_mul(w).and_then(|n| n.checked_mul(c)) != Some(data.len()) || data.is_empty() {
-        return Err(problem(format!("a {h}x{w}x{c} picture cannot have {} samples", data.len())));
+        return Err(problem(format!("a {h}x{w}x{c} image cannot have {} samples", data.len())));
     }
     let side =
         |n: usize| u32::try_from(n).map_err(|_| problem(format!("a side of {n} is too large for PNG")));

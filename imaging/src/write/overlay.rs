@@ -1,4 +1,4 @@
-//! Label maps over the picture that they were found in.
+//! Label maps over the image that they were found in.
 
 use super::{
     encode_png,
@@ -24,7 +24,7 @@ pub fn write_overlay_png(
     write_atomic(path, &encode_png(path, &blended(path, gray, labels, palette)?, [h, w, 3], None)?)
 }
 
-/// What stands below an overlay.
+/// The legend below an overlay.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Legend<'a> {
     /// Class names, in the order of the classes.
@@ -35,21 +35,21 @@ pub struct Legend<'a> {
     pub caption: Option<&'a str>,
 }
 
-/// Sides below this are enlarged by a whole factor, so that there is room for words.
-const LEGIBLE: usize = 256;
-/// Pixels of the picture's width for each pixel of a letter.
+/// The shortest side, in pixels, that has room for words. Smaller images are enlarged by a whole factor.
+const MIN_SIDE: usize = 256;
+/// Pixels of the image's width for each pixel of a letter.
 const WIDTH_PER_SCALE: usize = 256;
-/// At most so many classes have a line; the others are counted.
-const MOST_LINES: usize = 12;
+/// Classes that have a line at most; the others are counted.
+const MAX_LINES: usize = 12;
 const PANEL: [u8; 3] = [22, 24, 28];
 const TEXT: [u8; 3] = [232, 234, 238];
 const DIM: [u8; 3] = [150, 156, 166];
 const FRAME: [u8; 3] = [96, 102, 112];
 
-/// As [`write_overlay_png`], with a legend below: a line for each class with its colour, its name and its share in percent. Pictures of
-/// fewer than 256 pixels a side are enlarged by a whole factor, and letters grow with the picture.
+/// As [`write_overlay_png`], with a legend below: a line for each class with its colour, its name and its share in percent. Images of
+/// fewer than 256 pixels a side are enlarged by a whole factor, and letters grow with the image.
 ///
-/// Where there are more than 12 classes, those that are in the picture have a line, the largest first if those are too many as well.
+/// Where there are more than 12 classes, those that are in the image have a line, the largest first if those are too many as well.
 ///
 /// # Errors
 /// As [`write_overlay_png`].
@@ -64,11 +64,11 @@ pub fn write_legend_png(
     let path = path.as_ref();
     let rgb = blended(path, gray, labels, palette)?;
     if h.checked_mul(w) != Some(gray.len()) || gray.is_empty() {
-        return Err(Error::file(path, format!("a picture of {h}x{w} cannot have {} pixels", gray.len())));
+        return Err(Error::file(path, format!("an image of {h}x{w} cannot have {} pixels", gray.len())));
     }
-    let zoom = LEGIBLE.div_ceil(h.min(w)).max(1);
+    let zoom = MIN_SIDE.div_ceil(h.min(w)).max(1);
     let (tall, wide) = (h * zoom, w * zoom);
-    let scale = (wide.min(tall.max(LEGIBLE)) / WIDTH_PER_SCALE).clamp(1, 8);
+    let scale = (wide.min(tall.max(MIN_SIDE)) / WIDTH_PER_SCALE).clamp(1, 8);
     let (lines, more) = legend.lines(labels);
     let (letter, line, margin) = (SIDE * scale, 14 * scale, 8 * scale);
     let last = match (more, legend.caption) {
@@ -111,11 +111,11 @@ impl Legend<'_> {
     /// Classes that have a line, and how many have none.
     fn lines(&self, labels: &[u8]) -> (Vec<usize>, usize) {
         let mut lines: Vec<usize> = (0..self.names.len()).collect();
-        if lines.len() > MOST_LINES {
+        if lines.len() > MAX_LINES {
             let counts = crate::metrics::class_counts(labels, self.names.len());
             lines.retain(|class| counts[*class] > 0);
             lines.sort_by_key(|class| std::cmp::Reverse(counts[*class]));
-            lines.truncate(MOST_LINES);
+            lines.truncate(MAX_LINES);
         }
         let more = self.names.len() - lines.len();
         (lines, more)
@@ -137,7 +137,7 @@ impl Canvas {
 /// Every pixel under the colour of its class.
 fn blended(path: &Path, gray: &[u8], labels: &[u8], palette: &Palette) -> Result<Vec<u8>> {
     if gray.len() != labels.len() {
-        let message = format!("a picture of {} pixels, but {} labels", gray.len(), labels.len());
+        let message = format!("an image of {} pixels, but {} labels", gray.len(), labels.len());
         return Err(Error::file(path, message));
     }
     Ok(gray.iter().zip(labels).flat_map(|(g, class)| palette.blend(*g, *class)).collect())

@@ -1,11 +1,11 @@
-//! Letters on an RGB picture, from a font of 8x8 pixels, enlarged.
+//! Letters on an RGB image, from a font of 8x8 pixels, enlarged.
 
 use font8x8::{BASIC_FONTS, GREEK_FONTS, LATIN_FONTS, UnicodeFonts};
 
 /// Side of a letter before it is enlarged.
 pub(super) const SIDE: usize = 8;
 
-/// An RGB picture that is drawn on.
+/// An RGB image that is drawn on.
 pub(super) struct Canvas {
     pub(super) rgb: Vec<u8>,
     pub(super) h: usize,
@@ -18,7 +18,7 @@ impl Canvas {
         Self { rgb: colour.repeat(h * w), h, w }
     }
 
-    /// A pixel, mixed from what is there and `colour`; outside nothing happens.
+    /// Blends `colour` over a pixel; outside nothing happens.
     fn mix(&mut self, y: usize, x: usize, colour: [u8; 3], alpha: f32) {
         if y >= self.h || x >= self.w {
             return;
@@ -35,7 +35,7 @@ impl Canvas {
     }
 
     /// A line of text, its top left at `[y, x]`, letters `SIDE * scale` high. Edges are smooth: the letters' pixels are taken as samples
-    /// that are interpolated bilinearly, and what lies above one half is ink.
+    /// that are interpolated bilinearly, and values above one half are ink.
     pub(super) fn text(&mut self, [y, x]: [usize; 2], text: &str, scale: usize, colour: [u8; 3]) {
         for (i, letter) in text.chars().enumerate() {
             let rows = glyph(letter);
@@ -57,7 +57,7 @@ pub(super) fn width(text: &str, scale: usize) -> usize {
     text.chars().count() * SIDE * scale
 }
 
-/// The text, or its beginning with two dots behind it, in at most so many pixels.
+/// The text, or its beginning with two dots behind it, in at most `pixels` pixels.
 pub(super) fn fitted(text: &str, scale: usize, pixels: usize) -> String {
     let letters = pixels / (SIDE * scale);
     if text.chars().count() <= letters {
@@ -73,7 +73,7 @@ fn glyph(letter: char) -> [u8; SIDE] {
     find(letter).or_else(|| find('?')).unwrap_or_default()
 }
 
-/// How much of an enlarged pixel is ink.
+/// The share of ink in an enlarged pixel.
 fn coverage(rows: &[u8; SIDE], dy: usize, dx: usize, scale: usize) -> f32 {
     if scale == 1 {
         return f32::from(rows[dy] >> dx & 1);

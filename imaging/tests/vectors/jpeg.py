@@ -68,8 +68,8 @@ def files():
 def main():
     out = b""
     for count, data in enumerate(files(), 1):
-        picture = Image.open(io.BytesIO(data))
-        array = np.asarray(picture if picture.mode == "L" else picture.convert("RGB"))
+        opened = Image.open(io.BytesIO(data))
+        array = np.asarray(opened if opened.mode == "L" else opened.convert("RGB"))
         h, w, c = (*array.shape, 1)[:3]
         out += struct.pack("<HBHHQ", len(data), c, h, w, checksum(array)) + data
     print(count, "files,", len(out), "bytes")

@@ -16,7 +16,7 @@ pub struct Asset {
 }
 
 impl Asset {
-    /// Where the file lies in the source tree that this crate was built from; that tree may be gone by now, while
+    /// The path of the file in the source tree that this crate was built from; that tree may be gone by now, while
     /// [`Asset::bytes`] is always there.
     pub fn path(&self) -> PathBuf {
         [env!("CARGO_MANIFEST_DIR"), self.name].iter().collect()
@@ -41,7 +41,7 @@ pub static ANAM_NET_WEIGHTS: Asset = asset!("anam_net/weights.f16.safetensors");
 /// Ranges of [`ANAM_NET_WEIGHTS`] at 512x512, calibrated on [`CT_SLICES`] (text).
 pub static ANAM_NET_LOCK: Asset = asset!("anam_net/anam_net.lock");
 
-/// What [`ANAM_NET_WEIGHTS`] were trained on, what they reach, and where they fail (Markdown).
+/// The training data of [`ANAM_NET_WEIGHTS`], their figures and their failures (Markdown).
 pub static ANAM_NET_CARD: Asset = asset!("anam_net/CARD.md");
 
 /// `input_u8` (`[128, 128]`) and PyTorch's `logits_f32` (`[3, 128, 128]`) of the same weights before rounding to `f16`.
@@ -59,7 +59,7 @@ pub struct CtSlice {
     pub image: Asset,
     /// True classes: 0 background, 1 abnormal lung, 2 normal lung; 255 is not to be scored.
     pub label: Asset,
-    /// What PyTorch answered in `f32`.
+    /// PyTorch's answer in `f32`.
     pub reference: Asset,
 }
 

@@ -1,4 +1,4 @@
-//! Which activation stands behind a layer.
+//! The activation behind a layer.
 
 use niello_codegen::{GraphBuilder, ValueId, ops::PRelu, weights::Kind};
 
@@ -21,7 +21,7 @@ impl Activation {
     }
 }
 
-/// PReLU with so many slopes, `MODULE.weight`, as a value named `value`.
+/// PReLU with `slopes` slopes, `MODULE.weight`, as a value named `value`.
 pub(crate) fn prelu(
     b: &mut GraphBuilder<'_>,
     module: &str,

@@ -1,4 +1,4 @@
-//! What the generators of the MIDS W251 (2021) project share: Mirza and Osindero, arXiv 1411.1784; written in Keras there.
+//! The common part of the generators of the MIDS W251 (2021) project: Mirza and Osindero, arXiv 1411.1784; written in Keras there.
 
 use crate::options::Chosen;
 use niello_codegen::{
@@ -7,7 +7,7 @@ use niello_codegen::{
     weights::WeightSource,
 };
 
-/// Numbers of an embedded label.
+/// Length of an embedded label.
 const EMBEDDING: usize = 50;
 const LEAKY: PointWise = PointWise(Function::LeakyRelu(0.2));
 
@@ -26,7 +26,7 @@ pub(crate) struct ConditionalGenerator {
 
 impl ConditionalGenerator {
     /// Inputs `input` (`[1, 1, n]`, the latent numbers) and `label` (`[1, 1, 1]`); then `label_embedding`, `label_dense`,
-    /// `latent_dense`, `upN`, `out`: a picture of one channel in -1..=1. All convolutions pad or crop as TensorFlow's `SAME`.
+    /// `latent_dense`, `upN`, `out`: an image of one channel in -1..=1. All convolutions pad or crop as TensorFlow's `SAME`.
     pub(crate) fn build(&self, name: &str, chosen: Chosen, weights: &mut dyn WeightSource) -> Result<Graph> {
         let [side, channels] = self.first;
         let mut b = GraphBuilder::new(name, weights);
@@ -52,7 +52,7 @@ impl ConditionalGenerator {
         let after = self.last_kernel - 1 - before;
         let padding = [before, after, before, after];
         let x = b.conv2d("out", x, ConvParams { padding, ..ConvParams::new(1, self.last_kernel) });
-        let picture = b.add_op("tanh", PointWise(Function::Tanh), &[x]);
-        b.finish(&[picture])
+        let image = b.add_op("tanh", PointWise(Function::Tanh), &[x]);
+        b.finish(&[image])
     }
 }

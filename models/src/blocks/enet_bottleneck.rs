@@ -11,9 +11,9 @@ use niello_codegen::{GraphBuilder, ValueId, ops::ConvParams};
 /// The convolution between the two 1x1 ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Middle {
-    /// 3x3 with so many pixels from one tap to the next.
+    /// 3x3 with this dilation.
     Dilated(usize),
-    /// So many rows of one pixel, then as many columns, each with batch norm and activation.
+    /// `n` by 1, then 1 by `n`, each with batch norm and activation.
     Asymmetric(usize),
 }
 

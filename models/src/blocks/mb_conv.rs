@@ -8,7 +8,7 @@ use niello_codegen::{
     ops::{BatchNormParams, Clamp, ConvParams, Function, GlobalAveragePool, PointWise},
 };
 
-/// What convolutions of a network have in common.
+/// The common parameters of a network's convolutions.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Style {
     /// Batch norm's constant.
@@ -22,7 +22,7 @@ pub(crate) struct Style {
 /// An inverted residual.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MbConv {
-    /// How many times wider the middle is.
+    /// The expansion ratio: channels of the middle over channels of the input.
     pub(crate) ratio: usize,
     /// Side of the depthwise kernel.
     pub(crate) kernel: usize,

@@ -1,4 +1,4 @@
-//! What several networks share. Each block names its layers as the checkpoints do.
+//! Blocks of several networks. Each block names its layers as the checkpoints do.
 
 mod activation;
 mod ad_block;

@@ -1,4 +1,4 @@
-//! What ResNets and ResNeXts share: He et al., CVPR 2016, arXiv 1512.03385; Xie et al., CVPR 2017, arXiv 1611.05431; names as
+//! The blocks of ResNets and ResNeXts: He et al., CVPR 2016, arXiv 1512.03385; Xie et al., CVPR 2017, arXiv 1611.05431; names as
 //! in torchvision's `resnet.py`.
 
 use crate::options::Chosen;
@@ -8,7 +8,7 @@ use niello_codegen::{
     weights::WeightSource,
 };
 
-/// Which block a network repeats.
+/// The block that a network repeats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Block {
     /// Two 3x3 convolutions.
@@ -43,7 +43,7 @@ const WIDTHS: [usize; 4] = [64, 128, 256, 512];
 /// Blocks of one width.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stage<'d> {
-    /// Which.
+    /// The block.
     pub(crate) block: Block,
     /// Channels, before a bottleneck widens them.
     pub(crate) width: usize,

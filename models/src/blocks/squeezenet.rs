@@ -1,4 +1,4 @@
-//! What SqueezeNets share: everything but the table of layers.
+//! SqueezeNets: everything but the table of layers.
 //!
 //! Iandola et al., arXiv 1602.07360; names as in torchvision's `squeezenet.py`.
 

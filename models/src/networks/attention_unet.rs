@@ -12,7 +12,7 @@ use niello_codegen::{
     weights::WeightSource,
 };
 
-/// Attention U-Net: what the decoder knows gates every skip connection; 34,877,551 parameters.
+/// Attention U-Net: the decoder's features gate every skip connection; 34,877,551 parameters.
 ///
 /// Input `[h, w, 1]` in 0..=1, sides multiples of 16. Output logits `[h, w, classes]`.
 #[derive(Clone, Copy, Debug, Default)]

@@ -65,7 +65,7 @@ impl Network for DeepLabV3Plus {
     }
 
     fn summary(&self) -> &'static str {
-        "DeepLabV3+ on ResNet-101: segments pictures; dilated convolutions, 59.3 M parameters"
+        "DeepLabV3+ on ResNet-101: segments images; dilated convolutions, 59.3 M parameters"
     }
 
     fn source(&self) -> &'static str {

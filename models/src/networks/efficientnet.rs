@@ -111,13 +111,11 @@ impl Network for EfficientNet {
 
     fn summary(&self) -> &'static str {
         match self.style {
-            Style { lite: true, .. } => {
-                "EfficientNet-Lite: classifies pictures; inverted residuals with ReLU6"
-            }
+            Style { lite: true, .. } => "EfficientNet-Lite: classifies images; inverted residuals with ReLU6",
             Style { tf_same: true, .. } => {
-                "EfficientNet, padded as in TensorFlow: classifies pictures; inverted residuals with squeeze-and-excitation"
+                "EfficientNet, padded as in TensorFlow: classifies images; inverted residuals with squeeze-and-excitation"
             }
-            _ => "EfficientNet: classifies pictures; inverted residuals with squeeze-and-excitation",
+            _ => "EfficientNet: classifies images; inverted residuals with squeeze-and-excitation",
         }
     }
 

@@ -16,7 +16,7 @@ use niello_codegen::{
 /// ENet: 349,140 parameters with one input channel and three classes.
 ///
 /// Input `[h, w, c]`, sides multiples of 8, up to 15 channels. Output logits `[h, w, classes]`. The encoder has PReLUs with one slope
-/// each, the decoder ReLUs. Both variants have the same tensors, so weights do not tell them apart.
+/// each, the decoder ReLUs. Both variants have the same tensors, so weights do not distinguish them.
 #[derive(Clone, Copy, Debug)]
 pub struct ENet {
     name: &'static str,
@@ -124,7 +124,7 @@ fn initial_block(b: &mut GraphBuilder<'_>, x: ValueId) -> ValueId {
     Activation::SharedPRelu.apply(b, &name("out_activation"), "initial_block", x)
 }
 
-/// What a downsampling block leaves for the upsampling block of its size.
+/// The max positions and the size of a downsampling block, for the upsampling block of that size.
 #[derive(Clone, Copy)]
 struct Pooled {
     positions: ValueId,

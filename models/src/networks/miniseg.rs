@@ -13,7 +13,7 @@ use niello_codegen::{
 
 /// MiniSeg: 82,666 parameters with two classes.
 ///
-/// Input `[h, w, 3]` minus the mean, over the deviation of its training set (the picture's own do), sides multiples of 16. Output
+/// Input `[h, w, 3]` minus the mean, over the deviation of its training set (the image's own do), sides multiples of 16. Output
 /// logits `[h, w, classes]`. The auxiliary heads of training (`pred2` to `pred4`) are left out.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MiniSeg;

@@ -56,7 +56,7 @@ impl Network for PolsinelliCnn {
     }
 
     fn build(&self, options: &NetworkOptions, weights: &mut dyn WeightSource) -> Result<Graph> {
-        let chosen = choose(self, options, Sides::Above { unit: 16, above: [1, 4], least: 33 })?;
+        let chosen = choose(self, options, Sides::Above { unit: 16, above: [1, 4], min: 33 })?;
         let mut b = GraphBuilder::new(self.name(), weights);
         let x = b.input("input", chosen.input);
         let x = b.conv2d("conv1", x, ConvParams::new(64, 3).stride(2));

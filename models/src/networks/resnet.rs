@@ -28,7 +28,7 @@ impl ResNet {
     /// Basic blocks.
     pub const RESNET18: Self = Self {
         name: "resnet18",
-        summary: "ResNet-18: classifies pictures; residual blocks, 11.2 M parameters",
+        summary: "ResNet-18: classifies images; residual blocks, 11.2 M parameters",
         source: "He et al., CVPR 2016, arXiv 1512.03385; torchvision resnet18",
         block: Block::Basic,
         repeats: [2, 2, 2, 2],
@@ -36,7 +36,7 @@ impl ResNet {
     /// Basic blocks.
     pub const RESNET34: Self = Self {
         name: "resnet34",
-        summary: "ResNet-34: classifies pictures; residual blocks, 21.3 M parameters",
+        summary: "ResNet-34: classifies images; residual blocks, 21.3 M parameters",
         source: "He et al., CVPR 2016, arXiv 1512.03385; torchvision resnet34",
         block: Block::Basic,
         repeats: [3, 4, 6, 3],
@@ -44,7 +44,7 @@ impl ResNet {
     /// Bottlenecks.
     pub const RESNET50: Self = Self {
         name: "resnet50",
-        summary: "ResNet-50: classifies pictures; residual blocks, 23.5 M parameters",
+        summary: "ResNet-50: classifies images; residual blocks, 23.5 M parameters",
         source: "He et al., CVPR 2016, arXiv 1512.03385; torchvision resnet50",
         block: Block::Bottleneck { groups: 1, per_group: 64 },
         repeats: [3, 4, 6, 3],
@@ -52,7 +52,7 @@ impl ResNet {
     /// Bottlenecks with 32 groups.
     pub const RESNEXT50: Self = Self {
         name: "resnext50_32x4d",
-        summary: "ResNeXt-50 32x4d: classifies pictures; residual blocks with 32 groups, 23.0 M parameters",
+        summary: "ResNeXt-50 32x4d: classifies images; residual blocks with 32 groups, 23.0 M parameters",
         source: "Xie et al., CVPR 2017, arXiv 1611.05431; torchvision resnext50_32x4d",
         block: Block::Bottleneck { groups: 32, per_group: 4 },
         repeats: [3, 4, 6, 3],

@@ -10,7 +10,8 @@ use niello_codegen::{
     weights::WeightSource,
 };
 
-/// Makes pictures of 28 x 28 pixels: two transposed convolutions; 1,168,986 parameters. Published are the shapes only; the kernels are inferred from them.
+/// Makes images of 28 x 28 pixels: two transposed convolutions; 1,168,986 parameters. Published are the shapes only; the kernels are inferred from
+/// them.
 ///
 /// Inputs `[1, 1, 100]`, latent numbers of the standard normal distribution, and `[1, 1, 1]`, the label of a class. Output
 /// `[28, 28, 1]` in -1..=1. Tensor names are ours, weights in PyTorch's layout.
@@ -26,7 +27,7 @@ impl Network for ShallowCganGenerator {
     }
 
     fn summary(&self) -> &'static str {
-        "shallow conditional GAN: makes pictures of a class, 28x28; transposed convolutions, 1.2 M parameters"
+        "shallow conditional GAN: makes images of a class, 28x28; transposed convolutions, 1.2 M parameters"
     }
 
     fn source(&self) -> &'static str {

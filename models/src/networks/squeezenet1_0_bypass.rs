@@ -44,7 +44,7 @@ impl Network for SqueezeNet1_0Bypass {
     }
 
     fn summary(&self) -> &'static str {
-        "SqueezeNet 1.0 with simple bypass: classifies pictures; residual sums around every other Fire module"
+        "SqueezeNet 1.0 with simple bypass: classifies images; residual sums around every other Fire module"
     }
 
     fn source(&self) -> &'static str {

@@ -57,7 +57,7 @@ impl Network for SqueezeNet1_0Caffe {
     }
 
     fn summary(&self) -> &'static str {
-        "SqueezeNet 1.0 as in Caffe: classifies pictures (ImageNet); the last convolution pads its map"
+        "SqueezeNet 1.0 as in Caffe: classifies images (ImageNet); the last convolution pads its map"
     }
 
     fn source(&self) -> &'static str {

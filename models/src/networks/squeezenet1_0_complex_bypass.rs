@@ -47,7 +47,7 @@ impl Network for SqueezeNet1_0ComplexBypass {
     }
 
     fn summary(&self) -> &'static str {
-        "SqueezeNet 1.0 with complex bypass: classifies pictures; residual sums and 1x1 convolutions around the Fire modules"
+        "SqueezeNet 1.0 with complex bypass: classifies images; residual sums and 1x1 convolutions around the Fire modules"
     }
 
     fn source(&self) -> &'static str {

@@ -43,7 +43,7 @@ impl Network for SqueezeNet1_1 {
     }
 
     fn summary(&self) -> &'static str {
-        "SqueezeNet 1.1: classifies pictures; earlier pooling than 1.0, 0.72 M parameters"
+        "SqueezeNet 1.1: classifies images; earlier pooling than 1.0, 0.72 M parameters"
     }
 
     fn source(&self) -> &'static str {

@@ -11,12 +11,12 @@ use niello_codegen::{
     quantize::{QuantizeOptions, calibrate::calibrate, quantize},
 };
 
-/// Decibels that a network's output must be above the noise of quantisation.
-const ENOUGH: f64 = 20.0;
+/// The SQNR that a network's output must reach, in decibels.
+const MIN_SQNR_DB: f64 = 20.0;
 
-/// Ranges come from the very input, and float reads what the input's codes stand for, so that this is rounding inside the network
-/// alone: weights, activations, sums. Rounding random inputs would move maxima of nearly equal values to other pixels, and with them
-/// all that unpooling puts there, whatever widths the network has.
+/// Ranges come from the same input, and float reads the dequantized input, so that this is rounding inside the network alone:
+/// weights, activations, sums. Rounding random inputs would move maxima of nearly equal values to other pixels, and with them
+/// all results of unpooling, in networks of any width.
 #[test]
 fn outputs_are_20_decibels_above_the_noise_of_8_bits_or_get_16_where_it_matters() {
     for (case, network) in CASES.iter().copied().filter(|(case, _)| sweep() || !LARGE.contains(case)) {
@@ -32,11 +32,11 @@ fn outputs_are_20_decibels_above_the_noise_of_8_bits_or_get_16_where_it_matters(
         };
         let inputs: Vec<Tensor<f32>> = program.inputs.iter().zip(&inputs).map(as_coded).collect();
         let result = verify(&q.graph, &program, [Ok(inputs.clone())], |_, _| Ok(())).unwrap();
-        let narrow = result.output.sqnr_db().unwrap_or(f64::INFINITY);
-        println!("{case}: {narrow:.1} dB");
-        if narrow < ENOUGH {
+        let int8 = result.output.sqnr_db().unwrap_or(f64::INFINITY);
+        println!("{case}: {int8:.1} dB");
+        if int8 < MIN_SQNR_DB {
             let values = q.graph.values.len();
-            let choice = int16::choose(&mut q, &calibration, &[inputs], ENOUGH)
+            let choice = int16::choose(&mut q, &calibration, &[inputs], MIN_SQNR_DB)
                 .unwrap_or_else(|e| panic!("{case}: {e}"));
             let wide = &choice.wide;
             println!(
@@ -45,7 +45,7 @@ fn outputs_are_20_decibels_above_the_noise_of_8_bits_or_get_16_where_it_matters(
                 wide.activations.len(),
                 wide.weights.len()
             );
-            assert!(choice.sqnr_db >= ENOUGH, "{case}");
+            assert!(choice.sqnr_db >= MIN_SQNR_DB, "{case}");
         }
     }
 }

@@ -30,8 +30,8 @@ fn as_golden(graph: &Graph, output: &Tensor<f32>) -> Tensor<f64> {
     output
 }
 
-/// Positions of maxima, and hashes: what follows from which of two nearly equal numbers is the larger one. Rounding moves it, and with it all that
-/// unpooling puts there, or what a token sees.
+/// Positions of maxima, and hashes: results that depend on the larger one of two nearly equal values. Rounding may change it, and then the
+/// positions of unpooling, or the tokens that attention compares.
 fn decides(node: &Node) -> bool {
     let op: &dyn Any = &*node.op;
     op.is::<MaxPosition2d>() || op.downcast_ref::<Attention>().is_some_and(|op| op.hashing.is_some())

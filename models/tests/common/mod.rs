@@ -1,4 +1,4 @@
-//! What the golden tests and the tests on shared data both need.
+//! Helpers of the golden tests and the tests on shared data.
 #![allow(dead_code, reason = "each test binary uses a part")]
 
 use niello_codegen::{
@@ -193,7 +193,7 @@ pub(crate) fn tests_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")
 }
 
-/// Whether everything is tried, `cargo xtask test --sweep`, or what a push should take.
+/// Whether all cases run (`cargo xtask test --sweep`), or those of a push.
 pub(crate) fn sweep() -> bool {
     std::env::var_os("NIELLO_SWEEP").is_some()
 }

@@ -1,4 +1,4 @@
-//! What `niello run` says of a picture.
+//! The output of `niello run`.
 
 use super::{cam::Seen, dump::Dumped};
 use crate::{output::ByClass, table};
@@ -6,27 +6,27 @@ use niello_imaging::metrics;
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// What is printed.
+/// The printed result.
 #[derive(Serialize)]
 pub(super) struct Answer {
-    /// What was read; absent where a picture was made from drawn numbers.
+    /// The file that was read; absent where an image was made from drawn numbers.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) picture: Option<PathBuf>,
+    pub(super) image: Option<PathBuf>,
     pub(super) network: String,
-    pub(super) numbers: &'static str,
+    pub(super) format: &'static str,
     pub(super) milliseconds: f64,
-    /// Probability of each class; or its share of the lung, or of the picture where the classes know of no lung.
+    /// Probability of each class; or its share of the lung, or of the image if no classes are of the lung.
     pub(super) classes: ByClass<f64>,
-    /// The most probable class of the picture.
+    /// The most probable class of the image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) class: Option<String>,
-    /// Share of the picture of each class.
+    /// Share of the image of each class.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) pixels: Option<ByClass<f64>>,
     /// Percent of abnormal lung: abnormal / (abnormal + normal).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) abnormal_percent: Option<f64>,
-    /// Where a class was seen.
+    /// The place where a class was seen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) cam: Option<Seen>,
     /// Maps that were written.
@@ -55,8 +55,8 @@ impl Answer {
 
     /// For people.
     pub(super) fn text(&self) -> String {
-        let of = self.picture.as_ref().map_or_else(|| "made".into(), |path| path.display().to_string());
-        let mut text = format!("{of} ({}, {}, {:.1} ms)\n", self.network, self.numbers, self.milliseconds);
+        let of = self.image.as_ref().map_or_else(|| "made".into(), |path| path.display().to_string());
+        let mut text = format!("{of} ({}, {}, {:.1} ms)\n", self.network, self.format, self.milliseconds);
         let of_lung = self.abnormal_percent.is_some();
         let rows: Vec<Vec<String>> = self
             .classes
@@ -79,8 +79,8 @@ impl Answer {
         text += &match (&self.class, of_lung) {
             _ if rows.is_empty() => String::new(),
             (Some(_), _) => table::render(&["class", "probability"], &rows),
-            (None, true) => table::render(&["class", "of the picture", "of the lung"], &rows),
-            (None, false) => table::render(&["class", "of the picture"], &rows),
+            (None, true) => table::render(&["class", "of the image", "of the lung"], &rows),
+            (None, false) => table::render(&["class", "of the image"], &rows),
         };
         if let Some(class) = &self.class {
             text += &format!("\nclass: {class}\n");

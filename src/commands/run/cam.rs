@@ -1,4 +1,4 @@
-//! `niello run --cam`: where in the picture a class was seen.
+//! `niello run --cam`: where in the image a class was seen.
 
 use crate::output::writing;
 use niello_codegen::{
@@ -6,15 +6,15 @@ use niello_codegen::{
     passes::cam::{of_class, peak},
     pipeline::Build,
 };
-use niello_imaging::{Picture, write_heat_png};
+use niello_imaging::{Image, write_heat_png};
 use serde::Serialize;
 use std::path::Path;
 
-/// Where the class-activation map of a class is largest.
+/// The maximum of a class-activation map.
 #[derive(Serialize)]
 pub(super) struct Seen {
     class: String,
-    /// What the place adds to the class's score, times the number of places.
+    /// The contribution of the place to the class's score, times the number of places.
     value: f32,
     /// Row and column of the map.
     cell: [usize; 2],
@@ -47,9 +47,9 @@ impl Seen {
         }
     }
 
-    /// Writes the map over the picture.
-    pub(super) fn overlay(&self, build: &Build, picture: &Picture, path: &Path) -> Result<()> {
-        let gray = build.preprocess.view(picture, self.input)?;
+    /// Writes the map over the image.
+    pub(super) fn overlay(&self, build: &Build, image: &Image, path: &Path) -> Result<()> {
+        let gray = build.preprocess.view(image, self.input)?;
         let _writing = writing();
         Ok(write_heat_png(path, &gray, self.input, &self.values, self.map)?)
     }

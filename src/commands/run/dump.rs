@@ -4,14 +4,14 @@ use crate::output::{NewFolder, check_folder, check_writable, writing};
 use clap::{Args, ValueEnum};
 use niello_codegen::{
     Error, Result, Tensor, ValueId,
-    maps::{coded_maps, float_maps},
+    intermediates::{coded_intermediates, float_intermediates},
     pipeline::Build,
 };
 use niello_imaging::{GridScale, NpyData, write_grid_png, write_npy};
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// Which maps are written, and how.
+/// Flags of the maps to write.
 #[derive(Args)]
 pub(crate) struct Dump {
     /// Write the result of this layer as LAYER.npy (float32, [h, w, c]) and LAYER.png, a grid of its channels; may be
@@ -21,7 +21,7 @@ pub(crate) struct Dump {
     /// Folder of these files
     #[arg(long = "dump-to", value_name = "FOLDER", default_value = ".", requires = "layers")]
     folder: PathBuf,
-    /// What is black and white in a grid: the smallest and largest value of each channel, or of the whole map
+    /// Range from black to white in a grid: the smallest and largest value of each channel, or of the whole map
     #[arg(long = "dump-scale", value_name = "RANGE", default_value = "channel", requires = "layers")]
     scale: Scale,
 }
@@ -75,11 +75,11 @@ impl Dump {
         let maps = if wanted.is_empty() {
             vec![]
         } else if float {
-            float_maps(&build.quantized.graph, inputs, wanted)?
+            float_intermediates(&build.quantized.graph, inputs, wanted)?
         } else {
             let target = build.program.target.clone();
             build.retarget_apart(&target)?;
-            coded_maps(&build.program, inputs, wanted)?
+            coded_intermediates(&build.program, inputs, wanted)?
         };
         if self.layers.is_empty() {
             return Ok(vec![]);
@@ -106,7 +106,7 @@ impl Dump {
         Ok(Dumped { layer: layer.into(), shape, npy, png })
     }
 
-    /// Array and picture of a layer. What could lead to another folder becomes `_`.
+    /// Array and image of a layer. Characters that could lead to another folder become `_`.
     fn files(&self, layer: &str) -> [PathBuf; 2] {
         let plain = |c: char| if c.is_alphanumeric() || "._-".contains(c) { c } else { '_' };
         let name: String = layer.chars().map(plain).collect();

@@ -6,19 +6,19 @@ use niello_codegen::{Error, Result, recipe::Recipe};
 use niello_imaging::write_label_png;
 
 impl Run {
-    /// A picture from numbers and a class.
+    /// An image from numbers and a class.
     pub(super) fn generate(&self, recipe: &Recipe) -> Result<String> {
         if self.labels.is_some() || self.overlay.is_some() {
-            let message = "makes pictures: there is no label map; `--image` writes the picture";
+            let message = "makes images: there is no label map; `--image` writes the image";
             return Err(Error::Invalid(format!("{} {message}", recipe.network)));
         }
         if self.cam.is_some() {
-            let message = "makes pictures: it sees no class in any";
+            let message = "makes images: it sees no class in any";
             return Err(Error::Invalid(format!("{} {message}", recipe.network)));
         }
         let build = crate::args::build_with_progress(recipe)?;
         let class = self.class.as_deref().map_or(Ok(0), |class| class_index(&build.classes, class))?;
-        let inputs = match &self.picture {
+        let inputs = match &self.source {
             Some(path) => {
                 let mut samples = build.samples(path)?;
                 let sample = samples.pop().filter(|_| samples.is_empty());
@@ -29,7 +29,7 @@ impl Run {
         let dumped = self.dump.find(&build)?;
         let (mut answer, outputs) = self.infer(&build, &inputs)?;
         let output = &outputs[0];
-        if self.picture.is_none() {
+        if self.source.is_none() {
             answer.class = build.classes.get(class).cloned();
         }
         self.write_values(output)?;

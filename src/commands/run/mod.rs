@@ -18,7 +18,7 @@ use niello_codegen::{
     import::network::Networks,
     pipeline::{Build, Task},
 };
-use niello_imaging::{Legend, NpyData, Palette, Picture, write_label_png, write_legend_png, write_npy};
+use niello_imaging::{Image, Legend, NpyData, Palette, write_label_png, write_legend_png, write_npy};
 use niello_models::Registry;
 use std::{
     io::{self, Read},
@@ -26,41 +26,42 @@ use std::{
     time::Instant,
 };
 
-/// Run the int8 program on a picture
+/// Run the int8 program on an image
 #[derive(Args)]
 #[command(after_help = "Examples:\n  niello run --model anam_net slice.dcm --overlay overlay.png\n  \
                         niello run --recipe covid.toml slice.png --json\n  \
                         niello run --model squeezenet1_1 --weights W.safetensors photo.png --cam 3 --overlay seen.png\n  \
                         niello run --model anam_net slice.dcm --dump conv1_block --dump up_1 --dump-to maps\n  \
                         niello run --model dccgan_generator --weights W.safetensors --seed 7 --class COVID --image made.png\n\n\
-                        Prints the probability of each class, or for a segmentation its share of the picture, and of \
+                        Prints the probability of each class, or for a segmentation its share of the image, and of \
                         the lung where the classes are called abnormal and normal (JSON: `pixels` and `classes`).\n\n\
                         Without `--calibrate`, and for weights that do not come with the network, ranges are found on \
-                        the picture itself.\n\n\
-                        A generator reads no picture: it makes one from numbers that follow from `--seed`, or that are in a \
+                        the image itself.\n\n\
+                        A generator reads no image: it makes one from numbers that follow from `--seed`, or that are in a \
                         safetensors file (one tensor for each input), and from a class.")]
 pub(crate) struct Run {
     /// PNG, JPEG, DICOM or NPY, or `-` for standard input; for a generator a safetensors file of its inputs, or nothing
-    picture: Option<PathBuf>,
-    /// Seed of the numbers that a generator makes a picture from
+    #[arg(value_name = "IMAGE")]
+    source: Option<PathBuf>,
+    /// Seed of the numbers that a generator makes an image from
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// Class, by name or index, that a generator makes a picture of; absent: the first
+    /// Class, by name or index, that a generator makes an image of; absent: the first
     #[arg(long, value_name = "CLASS")]
     class: Option<String>,
-    /// Write the picture that a generator made, its whole range from black to white
+    /// Write the image that a generator made, its whole range from black to white
     #[arg(long, value_name = "PNG")]
     image: Option<PathBuf>,
     /// Write the label map
     #[arg(long, value_name = "PNG")]
     labels: Option<PathBuf>,
-    /// Write the picture with the classes in colour over it and a legend with their shares below, or with `--cam` the map of that class
+    /// Write the image with the classes in colour over it and a legend with their shares below, or with `--cam` the map of that class
     #[arg(long, value_name = "PNG")]
     overlay: Option<PathBuf>,
     /// Write the output's real values, [h, w, c]
     #[arg(long, value_name = "NPY")]
     npy: Option<PathBuf>,
-    /// Say where in the picture this class (its name or index) was seen: where its class-activation map is largest
+    /// Print the place in the image where this class (its name or index) was seen: the maximum of its class-activation map
     #[arg(long, value_name = "CLASS")]
     cam: Option<String>,
     #[command(flatten)]
@@ -88,18 +89,18 @@ impl Run {
         if Registry.find(&recipe.network)?.generates() {
             return self.generate(&recipe);
         }
-        let Some(path) = &self.picture else {
-            return Err(Error::Invalid(format!("{} reads a picture: say which", recipe.network)));
+        let Some(path) = &self.source else {
+            return Err(Error::Invalid(format!("{} reads an image: name one", recipe.network)));
         };
         if self.class.is_some() || self.image.is_some() {
             let message = "`--class` and `--image` are for generators";
-            return Err(Error::Invalid(format!("{} makes no pictures: {message}", recipe.network)));
+            return Err(Error::Invalid(format!("{} makes no images: {message}", recipe.network)));
         }
         let piped = path.as_os_str() == "-";
-        let picture = if piped { read_input()? } else { niello_imaging::load(path)? };
+        let image = if piped { read_input()? } else { niello_imaging::load(path)? };
         if recipe.calibrate.images.is_none() && recipe.weights.is_some() {
             if piped {
-                let message = "standard input: ranges cannot be found on it: give pictures to `--calibrate`";
+                let message = "standard input: ranges cannot be found on it: give images to `--calibrate`";
                 return Err(Error::Invalid(message.into()));
             }
             let path = std::path::absolute(path).map_err(Error::io("cannot find", path))?;
@@ -112,12 +113,12 @@ impl Run {
         if build.task == Task::Classification && wants_labels {
             let name = &build.program.name;
             let message = format!(
-                "{name} classifies whole pictures: there is no label map, only one of a class (`--cam`)"
+                "{name} classifies whole images: there is no label map, only one of a class (`--cam`)"
             );
             return Err(Error::Invalid(message));
         }
         let dumped = self.dump.find(&build)?;
-        let inputs = [build.input(&picture)?];
+        let inputs = [build.input(&image)?];
         let (mut answer, outputs) = self.infer(&build, &inputs)?;
         let output = &outputs[0];
         let names = build.label_names();
@@ -127,7 +128,7 @@ impl Run {
                 answer.classes = ByClass::new(&names, probabilities.iter().map(|p| *p as f64));
                 answer.class = names.get(build.class(&output.data)).cloned();
             }
-            // Went its own way above.
+            // Handled above.
             Task::Generation => {}
             Task::Segmentation => {
                 let labels = build.labels(output);
@@ -136,20 +137,20 @@ impl Run {
                     answer.pixels.iter().flat_map(|p| &p.0).map(|(_, share)| *share).collect();
                 let caption = answer.abnormal_percent.map(|p| format!("{p:.2} % of the lung abnormal"));
                 let legend = Legend { names: &names, shares: Some(&shares), caption: caption.as_deref() };
-                self.write_maps(&build, &picture, &labels, [output.shape.h, output.shape.w], &legend)?;
+                self.write_maps(&build, &image, &labels, [output.shape.h, output.shape.w], &legend)?;
             }
         }
         self.write_values(output)?;
         if let (Some(class), Some(map)) = (class, outputs.last()) {
             let seen = Seen::new(&build, class, map);
-            self.overlay.iter().try_for_each(|path| seen.overlay(&build, &picture, path))?;
+            self.overlay.iter().try_for_each(|path| seen.overlay(&build, &image, path))?;
             answer.cam = Some(seen);
         }
         answer.dumps = self.dump.write(build, &dumped, &inputs, self.float)?;
         if self.json { output::json(&answer) } else { Ok(answer.text()) }
     }
 
-    /// One inference, and what can be said of it for any network.
+    /// One inference, with the part of the answer that every network has.
     fn infer(&self, build: &Build, inputs: &[Tensor<f32>]) -> Result<(Answer, Vec<Tensor<f32>>)> {
         let step = Step::new("running", 0);
         let start = Instant::now();
@@ -157,9 +158,9 @@ impl Run {
         let milliseconds = start.elapsed().as_secs_f64() * 1e3;
         drop(step);
         let answer = Answer {
-            picture: self.picture.clone(),
+            image: self.source.clone(),
             network: build.program.metadata.network.clone(),
-            numbers: if self.float { "f32" } else { "int8" },
+            format: if self.float { "f32" } else { "int8" },
             milliseconds,
             classes: ByClass::default(),
             class: None,
@@ -181,7 +182,7 @@ impl Run {
     fn write_maps(
         &self,
         build: &Build,
-        picture: &Picture,
+        image: &Image,
         labels: &[u8],
         size: [usize; 2],
         legend: &Legend<'_>,
@@ -191,15 +192,15 @@ impl Run {
             write_label_png(path, labels, size, Some(&Palette::default()))?;
         }
         if let Some(path) = &self.overlay {
-            let gray = build.preprocess.view(picture, size)?;
+            let gray = build.preprocess.view(image, size)?;
             write_legend_png(path, &gray, labels, size, &Palette::default(), legend)?;
         }
         Ok(())
     }
 }
 
-/// The picture in standard input.
-fn read_input() -> Result<Picture> {
+/// The image in standard input.
+fn read_input() -> Result<Image> {
     const NAME: &str = "standard input";
     let mut bytes = vec![];
     io::stdin().lock().read_to_end(&mut bytes).map_err(Error::io("cannot read", NAME))?;

@@ -1,11 +1,11 @@
-//! What `niello tune` prints.
+//! The output of `niello tune`.
 
 use crate::table;
 use niello_codegen::{program::Choice, tuning::TuningFile};
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// What was found.
+/// The result of tuning.
 #[derive(Serialize)]
 pub(super) struct Found<'a> {
     pub(super) file: &'a PathBuf,
@@ -48,7 +48,7 @@ impl Found<'_> {
             text += &table::render(&["layer", "choice", "before", "after", "gain"], &rows);
         }
         if file.layer.values().any(|t| !t.with.is_empty()) {
-            text += "* with layers that cannot be told apart from it\n";
+            text += "* together with layers that cannot be measured apart from it\n";
         }
         let unit = file.unit.as_deref().map_or(String::new(), |unit| format!(" {unit}"));
         let left_out = match self.left_out {

@@ -35,7 +35,7 @@ pub(crate) struct Tune {
     /// absent: this machine measures
     #[arg(long, value_name = "COMMAND")]
     runner: Option<String>,
-    /// What the runner's costs are counted in, for the file
+    /// Unit of the runner's costs, for the file
     #[arg(long, value_name = "NAME", requires = "runner")]
     unit: Option<String>,
     /// Folder that models are written to for the runner, and that stays; absent: a temporary one
@@ -50,10 +50,10 @@ pub(crate) struct Tune {
     /// Measurements of each program, of which the smallest counts; absent: 20 on this machine, 1 of a runner
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rounds: Option<u32>,
-    /// What a choice must gain in its layer, in per cent
+    /// Least gain of a choice in its layer, in per cent
     #[arg(long, value_name = "PERCENT", default_value_t = 3.0, value_parser = percent)]
     margin: f64,
-    /// The largest arena that choices may lead to, in bytes; absent: what the board has, or any
+    /// The largest arena that choices may lead to, in bytes; absent: the memory of the board, or any
     #[arg(long, value_name = "BYTES")]
     arena: Option<usize>,
     /// Print JSON
@@ -68,10 +68,10 @@ fn percent(text: &str) -> Result<f64, String> {
     found.ok_or_else(|| format!("`{text}`: expected a number from 0 to below 100"))
 }
 
-/// A program with what it was asked for.
+/// A program with the choices that it was built for.
 type Candidate = (Choices, Program);
 
-/// Choices that were measured together, and what their program takes.
+/// Choices that were measured together, and the cost of their program.
 struct Combination {
     picks: Vec<Pick>,
     arena_bytes: usize,
@@ -84,7 +84,7 @@ impl Tune {
     pub(crate) fn run(self) -> Result<String> {
         output::check_writable(&self.out)?;
         let mut recipe = self.model.recipe()?;
-        // What is compared with is the default, not what an earlier run found.
+        // The baseline is the default, not the result of an earlier run.
         recipe.target.tuning = None;
         set_threads(&recipe)?;
         let build = build_with_progress(&recipe)?;
@@ -167,7 +167,7 @@ impl Tune {
                 left_out += 1;
                 continue;
             };
-            // Where lowering limits the pixels, that is what was measured.
+            // Lowering may limit the pixels; the limited number was measured.
             choices.retain(|layer, choice| {
                 let made = program.choices[layer];
                 choice.pixels = choice.pixels.and(made.pixels);
@@ -185,8 +185,8 @@ impl Tune {
     fn lower(&self, build: &Build, choices: &Choices) -> Option<Program> {
         let tuning = Tuning { source: "tuning".into(), choices: choices.clone() };
         let program = build.tuned(tuning).ok()?;
-        let most = self.arena.unwrap_or(usize::MAX).max(build.program.plan.arena_bytes);
-        (program.plan.arena_bytes <= most).then_some(program)
+        let max = self.arena.unwrap_or(usize::MAX).max(build.program.plan.arena_bytes);
+        (program.plan.arena_bytes <= max).then_some(program)
     }
 
     /// Measures picks together beside the default until all of them pay; `None` if nothing is left.
@@ -194,8 +194,8 @@ impl Tune {
         while !picks.is_empty() {
             let Some(program) = self.lower(build, &combined(&picks)) else {
                 // Each fits alone: the one that gains least makes room.
-                let least = (0..picks.len()).min_by_key(|i| picks[*i].before - picks[*i].after);
-                least.map(|i| picks.remove(i));
+                let smallest = (0..picks.len()).min_by_key(|i| picks[*i].before - picks[*i].after);
+                smallest.map(|i| picks.remove(i));
                 continue;
             };
             let costs = runner.measure(&[&build.program, &program])?;
@@ -213,7 +213,7 @@ impl Tune {
     }
 }
 
-/// What the file says of each layer.
+/// The entries of the file, by layer.
 fn layers(picks: &[Pick]) -> BTreeMap<String, TunedLayer> {
     let of_pick = |pick: &Pick| {
         let tuned = pick.choices.iter().map(|(layer, choice)| {

@@ -1,4 +1,4 @@
-//! Where programs are measured: on this machine, or by a command of the user's.
+//! Runners of programs: this machine, or a command of the user's.
 
 use crate::{
     output::{temporary, writing},
@@ -25,15 +25,15 @@ use std::{
 /// Measures programs.
 pub(super) struct Runner {
     rounds: usize,
-    place: Place,
+    device: Device,
 }
 
-enum Place {
+enum Device {
     Here(Isa),
     Command(Box<Shell>),
 }
 
-/// A command and what it is given.
+/// A command and its inputs.
 struct Shell {
     command: String,
     unit: Option<String>,
@@ -48,7 +48,7 @@ struct Shell {
 impl Drop for Shell {
     fn drop(&mut self) {
         if self.temporary {
-            // What cannot be removed lies among temporary files.
+            // A folder that cannot be removed lies among temporary files.
             let _ = fs::remove_dir_all(&self.folder);
         }
     }
@@ -63,11 +63,11 @@ impl Runner {
         let (target, own) = (Target::find(&build.program.target)?, Target::find("host")?);
         if target.layout != own.layout && target.layout != Layout::SCALAR {
             return Err(Error::Invalid(format!(
-                "this machine runs `{}` by plain kernels, whose times say nothing: give a `--runner`, or `--target {}`",
+                "this machine runs `{}` by plain kernels, whose times mean nothing: give a `--runner`, or `--target {}`",
                 target.name, own.name
             )));
         }
-        Ok(Self { rounds, place: Place::Here(Isa::detect()) })
+        Ok(Self { rounds, device: Device::Here(Isa::detect()) })
     }
 
     /// A command for the shell.
@@ -103,38 +103,38 @@ impl Runner {
             emit: build.emit_options(),
             recipe,
         };
-        Ok(Self { rounds, place: Place::Command(Box::new(shell)) })
+        Ok(Self { rounds, device: Device::Command(Box::new(shell)) })
     }
 
-    /// What costs are counted in, where that is known.
+    /// The unit of costs, if it is known.
     pub(super) fn unit(&self) -> Option<String> {
-        match &self.place {
-            Place::Here(_) => Some("ns".into()),
-            Place::Command(shell) => shell.unit.clone(),
+        match &self.device {
+            Device::Here(_) => Some("ns".into()),
+            Device::Command(shell) => shell.unit.clone(),
         }
     }
 
-    /// The least costs of each program.
+    /// The minimum costs of each program.
     ///
     /// # Errors
-    /// A command that fails, or prints no costs or such of other layers.
+    /// A command that fails, or prints no costs, or costs of other layers.
     pub(super) fn measure(&self, programs: &[&Program]) -> Result<Vec<Costs>> {
         let step = Step::new("measuring", (programs.len() * self.rounds) as u64);
-        match &self.place {
-            Place::Here(isa) => alternate(programs, *isa, self.rounds, || step.advance()),
-            Place::Command(shell) => shell.measure(programs, self.rounds, &step),
+        match &self.device {
+            Device::Here(isa) => alternate(programs, *isa, self.rounds, || step.advance()),
+            Device::Command(shell) => shell.measure(programs, self.rounds, &step),
         }
     }
 }
 
 impl fmt::Display for Runner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.place {
-            Place::Here(isa) => {
+        match &self.device {
+            Device::Here(isa) => {
                 let n = threads::count();
                 write!(f, "this machine, {}, {n} thread{}", isa.name(), if n == 1 { "" } else { "s" })
             }
-            Place::Command(shell) => f.write_str(&shell.command),
+            Device::Command(shell) => f.write_str(&shell.command),
         }
     }
 }
@@ -177,7 +177,7 @@ impl Shell {
         ])
     }
 
-    /// What the command prints.
+    /// The output of the command.
     fn run(&self) -> Result<String> {
         let failed = |why: String| Error::Invalid(format!("runner: `{}` {why}", self.command));
         let output = Command::new("sh")
@@ -192,7 +192,7 @@ impl Shell {
         if !output.status.success() {
             return Err(failed(format!("failed, {}", output.status)));
         }
-        String::from_utf8(output.stdout).map_err(|_| failed("printed bytes that are no text".into()))
+        String::from_utf8(output.stdout).map_err(|_| failed("printed bytes that are not text".into()))
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a case of a golden file runs a model on. The firmware in `../cortex-m-qemu` uses it too.
+//! The input of a case of a golden file. The firmware in `../cortex-m-qemu` uses it too.
 
 use niello::kernels::memory::{Element, cells};
 
@@ -7,12 +7,12 @@ use niello::kernels::memory::{Element, cells};
 pub(crate) enum Input {
     /// Codes that follow from a seed.
     Seed(u64),
-    /// Codes of a picture.
+    /// Codes of an image.
     Codes(&'static [u8]),
 }
 
 impl Input {
-    /// What inputs are filled with, one after the other.
+    /// The values that fill the inputs, one after the other.
     pub(crate) fn source(&self) -> Filler<'_> {
         match self {
             Self::Seed(seed) => Filler::Seed(niello::self_test::Codes::new(*seed)),
@@ -21,7 +21,7 @@ impl Input {
     }
 }
 
-/// What is left to fill inputs with.
+/// The remaining values for inputs.
 pub(crate) enum Filler<'a> {
     Seed(niello::self_test::Codes),
     Codes(&'a [u8]),

@@ -21,12 +21,12 @@ use std::process::ExitCode;
 /// Runs a model on every case if `Some` layer is to be shown with its bytes too, and says whether its own checks passed.
 type Run = fn(Option<usize>) -> bool;
 
-/// The list of models, from what the generator says about each.
+/// The list of models, from the generator's entries.
 macro_rules! each_model {
     ($({ $name:literal, $module:ident::$network:ident, arena: $arena:ident,
         inputs: [$($input:ident: [$in:ty; $in_len:ident]),*], outputs: [$($output:ident: [$out:ty; $out_len:ident]),*],
         cases: [$($case:expr),* $(,)?] })*) => {
-        /// Every model by name, and what runs it.
+        /// Every model by name, and the function that runs it.
         pub(crate) const MODELS: &[(&str, crate::Run)] = &[$(($name, |dump| {
             let mut model = Box::new($module::$network::new());
             $(let mut $input = [<$in as niello::kernels::memory::Element>::ZERO; $module::$in_len];)*

@@ -1,4 +1,4 @@
-//! What the firmware of boards shares.
+//! The common part of the firmware of boards.
 //!
 //! With the feature `defmt` it also logs how it goes, over RTT.
 #![no_std]
@@ -10,7 +10,7 @@ pub use log::{inferred, tested};
 use core::panic::PanicInfo;
 
 /// The whole program around the generated module `model`, whose model has this type: tests itself once, then infers for
-/// ever. The static `STATE` tells a debugger how it went.
+/// ever. A debugger reads the result in the static `STATE`.
 #[macro_export]
 macro_rules! firmware {
     ($model:ident) => {
@@ -38,7 +38,7 @@ macro_rules! firmware {
             let mut done = 2;
             loop {
                 STATE.store(done, Ordering::Relaxed);
-                // A sensor's samples go here: see `niello::numbers::apply_table`.
+                // A sensor's samples go here: see `niello::quantize::apply_table`.
                 MODEL.infer(black_box(INPUT), OUTPUT);
                 black_box(&*OUTPUT);
                 done = done.wrapping_add(1).max(2);

@@ -1,4 +1,4 @@
-//! What is said where a probe listens; nothing without the feature `defmt`.
+//! Messages for a debug probe; none without the feature `defmt`.
 
 use niello::SelfTestError;
 

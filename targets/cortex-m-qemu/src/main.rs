@@ -1,7 +1,7 @@
 //! Runs one of its generated models and prints a checksum of every layer's result over semihosting. Which one, semihosting's command
 //! line says: `NAME`, or `NAME INDEX` for the bytes of a layer too; without a name it prints all names.
 //!
-//! Every line is what `niello golden --log` reads, or a measurement. The program ends with an error if a self-test fails.
+//! Every line is a measurement, or one that `niello golden --log` reads. The program ends with an error if a self-test fails.
 #![no_std]
 #![no_main]
 
@@ -30,12 +30,12 @@ struct Buffers<const ARENA: usize, I, O> {
     outputs: O,
 }
 
-/// The list of models, from what the generator says about each.
+/// The list of models, from the generator's entries.
 macro_rules! each_model {
     ($({ $name:literal, $module:ident::$network:ident, arena: $arena:ident,
         inputs: [$($input:ident: [$in:ty; $in_len:ident]),*], outputs: [$($output:ident: [$out:ty; $out_len:ident]),*],
         cases: [$($case:expr),* $(,)?] })*) => {
-        /// What models write to: one runs at a time.
+        /// The memory that models write to: one runs at a time.
         union Memory {
             $($module: core::mem::ManuallyDrop<crate::Buffers<
                 { crate::own_arena!($arena, $module) },
@@ -46,7 +46,7 @@ macro_rules! each_model {
 
         static mut MEMORY: core::mem::MaybeUninit<Memory> = core::mem::MaybeUninit::zeroed();
 
-        /// Every model by name, and what runs it. Only one may run, and once: it has all of the memory.
+        /// Every model by name, and the function that runs it. Only one may run, and once: it has all of the memory.
         pub(crate) const MODELS: &[(&str, unsafe fn(Option<usize>) -> bool)] = &[$(($name, {
             unsafe fn run(dump: Option<usize>) -> bool {
                 // SAFETY: nothing else refers to it, as the caller promises; zeros are a value of every buffer.
@@ -142,7 +142,7 @@ fn main() -> ! {
     }
 }
 
-/// What damaged code comes to.
+/// Damaged code ends here.
 #[exception]
 unsafe fn HardFault(frame: &ExceptionFrame) -> ! {
     hprintln!("fault at {:#x}", frame.pc());

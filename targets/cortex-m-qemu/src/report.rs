@@ -1,9 +1,9 @@
-//! What is read and printed: the command line, layers, checks, the stack's high-water mark, the class.
+//! Input and output: the command line, layers, checks, the stack's high-water mark, the class.
 
 use core::fmt::Display;
 use cortex_m_semihosting::{hprint, hprintln, syscall1};
 
-/// What the emulator was told to run, or nothing.
+/// The command line of the emulator, or nothing.
 pub(crate) fn command_line(buffer: &mut [u8]) -> &str {
     let mut block = [buffer.as_mut_ptr() as usize, buffer.len()];
     // SAFETY: the debugger writes into the buffer, whose place and length the block names, and its own length into the block.
@@ -22,7 +22,7 @@ pub(crate) fn layer(index: usize, info: &niello::LayerInfo, result: &niello::Out
     }
 }
 
-/// How a check ended: whether well.
+/// Prints the result of a check. Returns whether it passed.
 pub(crate) fn check<E: Display>(name: &str, result: Result<(), E>) -> bool {
     match &result {
         Ok(()) => hprintln!("{} ok", name),
@@ -34,14 +34,14 @@ pub(crate) fn check<E: Display>(name: &str, result: Result<(), E>) -> bool {
 unsafe extern "C" {
     /// End of the stack's memory, lowest address; cortex-m-rt paints from here to the stack pointer at start.
     static mut _stack_end: u32;
-    /// Where the stack begins, highest address.
+    /// The highest address of the stack.
     static mut _stack_start: u32;
 }
 
-/// What cortex-m-rt's `paint-stack` fills the stack with.
+/// The pattern that cortex-m-rt's `paint-stack` fills the stack with.
 const PAINT: u32 = 0xcccc_cccc;
 
-/// The most bytes of stack that were in use at any time since the start.
+/// The peak use of the stack since the start, in bytes.
 pub(crate) fn stack_bytes() -> usize {
     let (end, start) = (&raw const _stack_end, &raw const _stack_start);
     let mut word = end;

@@ -9,14 +9,14 @@ mod models {
 #[path = "../../count/src/work.rs"]
 mod work;
 
-use models::{ARENA_BYTES, Buffers};
-pub(crate) use work::each_model;
 use core::{arch::asm, panic::PanicInfo};
 use cortex_m_rt::entry;
 use cortex_m_semihosting::{
     debug::{EXIT_FAILURE, EXIT_SUCCESS, exit},
     hprint, hprintln,
 };
+use models::{ARENA_BYTES, Buffers};
+pub(crate) use work::each_model;
 
 #[entry]
 fn main() -> ! {

@@ -16,15 +16,15 @@ mod models {
 mod work;
 
 use models::{ARENA_BYTES, Buffers};
-use niello::TakeOnce;
+use niello::StaticCell;
 use std::{process::ExitCode, str::FromStr};
 pub(crate) use work::each_model;
 
 /// Statics: neither fits a stack.
-static ARENA: TakeOnce<niello::Arena<ARENA_BYTES>> = TakeOnce::new(niello::Arena::new());
-static BUFFERS: TakeOnce<Buffers> = TakeOnce::new(Buffers::new());
+static ARENA: StaticCell<niello::Arena<ARENA_BYTES>> = StaticCell::new(niello::Arena::new());
+static BUFFERS: StaticCell<Buffers> = StaticCell::new(Buffers::new());
 
-/// What to do.
+/// The task.
 enum Work {
     Repeat(usize),
     Layers,

@@ -1,4 +1,4 @@
-//! What is counted. Programs differ in what a mark is and where lines go.
+//! The counted work. Programs differ in their marks and their output.
 
 use crate::models::{ARENA_BYTES, Buffers, Network};
 use core::fmt::Arguments;

@@ -1,4 +1,4 @@
-//! A generated model that logs over defmt: what it is, every layer of two inferences, how its checks ended. Ends with an
+//! A generated model that logs over defmt: its metadata, every layer of two inferences, the results of its checks. Ends with an
 //! error if a check fails.
 #![no_std]
 #![no_main]
@@ -65,6 +65,6 @@ fn end(ok: bool) -> ! {
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    // Text between frames would spoil them, and the logger may be what panicked.
+    // Text between frames would spoil them, and the logger itself may have panicked.
     end(false)
 }

@@ -1,4 +1,4 @@
-//! One folder: what is compiled into one program.
+//! One folder: the models of one program.
 
 use crate::{kernels, list, plan::Model};
 use niello_codegen::{
@@ -16,7 +16,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A folder and what has been written there.
+/// A folder and the files that were written there.
 pub(crate) struct Folder {
     path: PathBuf,
     /// Lines of the list, by module.
@@ -31,7 +31,7 @@ impl Folder {
         Self { path, entries: BTreeMap::new(), board: None }
     }
 
-    /// Writes a model. `build` gets its target, and stays what other models are made from; `own` is the target of the recipe.
+    /// Writes a model. `build` gets its target, and is left as it was for other models; `own` is the target of the recipe.
     ///
     /// # Errors
     /// A target or board that there is not, a model that does not fit, files that cannot be read or written.
@@ -40,7 +40,7 @@ impl Folder {
         model: &Model,
         build: &mut Build,
         own: &Target,
-        pictures: Option<&Path>,
+        images: Option<&Path>,
     ) -> Result<()> {
         let own = own.clone();
         match (&model.target, &model.board) {
@@ -52,7 +52,7 @@ impl Folder {
             }
         }
         let cases = match &model.golden {
-            Some(golden) => self.cases(model, build, golden, pictures)?,
+            Some(golden) => self.cases(model, build, golden, images)?,
             None => String::new(),
         };
         let layer_checks = if model.layer_checks { LayerChecks::Inline } else { LayerChecks::Absent };
@@ -96,17 +96,17 @@ impl Folder {
         Ok(())
     }
 
-    /// The cases of a golden file as expressions; the codes of pictures lie beside the module.
-    fn cases(&self, model: &Model, build: &Build, golden: &Path, pictures: Option<&Path>) -> Result<String> {
+    /// The cases of a golden file as expressions; the codes of images lie beside the module.
+    fn cases(&self, model: &Model, build: &Build, golden: &Path, images: Option<&Path>) -> Result<String> {
         let golden: Golden = fs::read_to_string(golden).map_err(Error::io("cannot read", golden))?.parse()?;
         let mut text = String::new();
         for (i, case) in golden.cases.iter().enumerate() {
             let name = case.source.name();
-            match (&case.source, pictures) {
+            match (&case.source, images) {
                 (Source::Seed(seed), _) => text += &format!("({name:?}, Seed({seed})), "),
-                (Source::File(file), Some(pictures)) => {
-                    let picture = niello_imaging::load(pictures.join(file))?;
-                    let codes: Vec<u8> = build.input_codes(&picture)?.iter().map(|c| *c as u8).collect();
+                (Source::File(file), Some(images)) => {
+                    let image = niello_imaging::load(images.join(file))?;
+                    let codes: Vec<u8> = build.input_codes(&image)?.iter().map(|c| *c as u8).collect();
                     let file = format!("{}.case{i}.bin", model.module());
                     self.put(&file, &codes)?;
                     text += &format!("({name:?}, Codes(include_bytes!({file:?}))), ");
@@ -117,7 +117,7 @@ impl Folder {
         Ok(text)
     }
 
-    /// Writes what belongs to all models: their list, the board's memory map.
+    /// Writes the files of all models: their list, the board's memory map.
     ///
     /// # Errors
     /// As [`Folder::model`].
@@ -131,7 +131,7 @@ impl Folder {
         }
     }
 
-    /// Writes a file unless it is there with the same bytes: what was compiled from it stays valid.
+    /// Writes a file unless it is there with the same bytes: results of compiling it stay valid.
     fn put(&self, file: &str, bytes: &[u8]) -> Result<()> {
         let path = self.path.join(file);
         if fs::read(&path).is_ok_and(|there| there == bytes) {

@@ -1,4 +1,4 @@
-//! `models.rs`: the modules of a folder, and what programs have to know about each.
+//! `models.rs`: the modules of a folder, and the properties of each that programs need.
 //!
 //! ```text
 //! mod anam_net_tiny_single { include!("anam_net_tiny_single.rs"); }
@@ -9,7 +9,7 @@
 //! }
 //! ```
 //!
-//! Each program says in a macro of that name what it makes of the list. `arena: placed` stands for a model whose arena lies in a section
+//! Each program expands the list with a macro of that name. `arena: placed` stands for a model whose arena lies in a section
 //! of its board.
 
 use niello_codegen::{

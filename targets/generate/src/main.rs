@@ -3,7 +3,7 @@
 //! Firmware and programs for emulated cores need no code generator then: their build scripts take the folder from `NIELLO_GENERATED`.
 //! `cargo xtask generate` writes the plan ([`plan`]) and calls this program.
 //!
-//! A folder holds for each model its source, its weights and the codes of its pictures, for firmware also `memory.x`, and `models.rs`:
+//! A folder holds for each model its source, its weights and the codes of its images, for firmware also `memory.x`, and `models.rs`:
 //! all modules, and one call of `crate::each_model!` that lists them ([`list`]).
 #![forbid(unsafe_code)]
 
@@ -60,7 +60,7 @@ fn run() -> Result<()> {
                     none.insert((build, own))
                 }
             };
-            folder.model(model, build, own, plan.pictures.as_deref())?;
+            folder.model(model, build, own, plan.images.as_deref())?;
         }
     }
     for (name, folder) in folders {
@@ -70,7 +70,7 @@ fn run() -> Result<()> {
     Ok(())
 }
 
-/// What models of the same recipe and rounding share.
+/// The common part of models of the same recipe and rounding.
 fn quantized(model: &Model) -> Result<Build> {
     let mut recipe = Recipe::from_file(&model.recipe)?;
     if let Some(rounding) = &model.rounding {

@@ -1,7 +1,7 @@
-//! Plans: which models to write, for what, where.
+//! Plans: the models to write, their targets and folders.
 //!
 //! ```toml
-//! pictures = "../shared/data/ct/covid_ct/val/COVID"   # absent: cases of golden files that are pictures are left out
+//! images = "../shared/data/ct/covid_ct/val/COVID"   # absent: cases of golden files that are images are left out
 //!
 //! [[model]]
 //! folder = "bits"
@@ -24,12 +24,12 @@ use std::{
 /// In place of a recipe: the layers of [`crate::kernels`].
 pub(crate) const KERNELS: &str = "kernels";
 
-/// What to write.
+/// The models to write.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Plan {
-    /// The folder of the pictures that golden files name.
-    pub(crate) pictures: Option<PathBuf>,
+    /// The folder of the images that golden files name.
+    pub(crate) images: Option<PathBuf>,
     /// All models.
     #[serde(default)]
     pub(crate) model: Vec<Model>,
@@ -39,15 +39,15 @@ pub(crate) struct Plan {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Model {
-    /// Where it is written, below the output folder.
+    /// Its folder, below the output folder.
     pub(crate) folder: String,
-    /// What programs call it.
+    /// Its name in programs.
     pub(crate) name: String,
     /// The recipe's path, or [`KERNELS`].
     pub(crate) recipe: String,
     /// Another rounding than the recipe's.
     pub(crate) rounding: Option<String>,
-    /// What weights are packed for.
+    /// The target that weights are packed for.
     pub(crate) target: Option<String>,
     /// The board's file: its packing and places, and its memory map in the folder.
     pub(crate) board: Option<String>,

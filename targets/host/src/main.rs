@@ -6,9 +6,9 @@ mod score;
 
 use lexopt::prelude::*;
 use model::{AnamNet, INPUT_LEN, OUTPUT_LEN};
-use niello::{Model, TakeOnce};
+use niello::{Model, StaticCell};
 use niello_assets::CT_SLICES;
-use niello_imaging::{Legend, Palette, Picture, Preprocess, Samples, metrics, write_legend_png};
+use niello_imaging::{Image, Legend, Palette, Preprocess, Samples, metrics, write_legend_png};
 use score::{Answer, Scores};
 use std::{error::Error, path::PathBuf, process::ExitCode, time::Instant};
 
@@ -20,7 +20,7 @@ mod model {
 }
 
 /// The model with its arena lies in `.bss`; nothing is allocated for it.
-static MODEL: TakeOnce<AnamNet> = TakeOnce::new(AnamNet::new());
+static MODEL: StaticCell<AnamNet> = StaticCell::new(AnamNet::new());
 
 const HELP: &str = "\
 Segments a lung-CT slice with Anam-Net in int8.
@@ -75,7 +75,7 @@ impl Args {
 /// A slice with its classes by a radiologist's label and by the float network, where they are known.
 struct Slice {
     name: String,
-    picture: Picture,
+    image: Image,
     label: Option<Vec<u8>>,
     float: Option<Vec<u8>>,
 }
@@ -110,7 +110,7 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let mut answer = Answer::new(args.repetitions.max(1));
     for (i, slice) in slices.iter().enumerate() {
         eprintln!("segmenting {} ({} of {})", slice.name, i + 1, slices.len());
-        let real = preprocess.apply(&slice.picture, [h, w], c)?;
+        let real = preprocess.apply(&slice.image, [h, w], c)?;
         for (code, x) in input.iter_mut().zip(&real) {
             *code = AnamNet::INPUTS[0].quantize(*x);
         }
@@ -123,7 +123,7 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         let int8 = labels(&output);
         let float = slice.float.clone().map_or_else(|| float_labels(real), |labels| Ok(Some(labels)))?;
         if i == 0 {
-            let gray = preprocess.view(&slice.picture, [h, w])?;
+            let gray = preprocess.view(&slice.image, [h, w])?;
             let names: Vec<String> = AnamNet::METADATA.classes.iter().map(|name| name.to_string()).collect();
             let counts = metrics::class_counts(&int8, names.len());
             let shares: Vec<f64> = counts.iter().map(|n| *n as f64 / int8.len() as f64).collect();
@@ -141,31 +141,31 @@ fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The given picture, or the bundled ones.
+/// The given image, or the bundled ones.
 fn slices(args: &Args) -> Result<Vec<Slice>, Box<dyn Error>> {
     let Some(path) = &args.slice else {
         return CT_SLICES
             .iter()
             .map(|s| {
-                let picture = niello_imaging::load_bytes(s.image.name, s.image.bytes)?;
+                let image = niello_imaging::load_bytes(s.image.name, s.image.bytes)?;
                 let label = codes(&niello_imaging::load_bytes(s.label.name, s.label.bytes)?)?;
                 let float = codes(&niello_imaging::load_bytes(s.reference.name, s.reference.bytes)?)?;
-                Ok(Slice { name: s.name.into(), picture, label: Some(label), float: Some(float) })
+                Ok(Slice { name: s.name.into(), image, label: Some(label), float: Some(float) })
             })
             .collect();
     };
     let label = args.label.as_ref().map(|p| codes(&niello_imaging::load(p)?)).transpose()?;
-    let picture = niello_imaging::load(path)?;
+    let image = niello_imaging::load(path)?;
     if let Some(label) = &label
-        && label.len() != picture.height() * picture.width()
+        && label.len() != image.height() * image.width()
     {
-        return Err("the label has another size than the picture".into());
+        return Err("the label has another size than the image".into());
     }
-    Ok(vec![Slice { name: path.display().to_string(), picture, label, float: None }])
+    Ok(vec![Slice { name: path.display().to_string(), image, label, float: None }])
 }
 
 /// The samples of a label map.
-fn codes(label: &Picture) -> Result<Vec<u8>, Box<dyn Error>> {
+fn codes(label: &Image) -> Result<Vec<u8>, Box<dyn Error>> {
     match label.samples() {
         Samples::U8(codes) if label.channels() == 1 => Ok(codes.clone()),
         _ => Err(format!("{}: expected a gray 8-bit image of classes", label.name().display()).into()),

@@ -1,4 +1,4 @@
-//! What is printed: shares, Dice, time, memory.
+//! The printed figures: shares, Dice, time, memory.
 
 use crate::{abnormal_percent, model::AnamNet};
 use niello::{Model, kernels::Isa};
@@ -10,7 +10,7 @@ const CLASSES: &[&str] = AnamNet::METADATA.classes;
 /// Not scored.
 const IGNORE: Option<u8> = Some(255);
 
-/// How one slice came out.
+/// The result of one slice.
 pub(crate) struct Scores {
     name: String,
     /// By int8, by float.
@@ -45,7 +45,7 @@ impl Scores {
     }
 }
 
-/// All slices, and what the model costs.
+/// All slices, and the costs of the model.
 pub(crate) struct Answer {
     pub(crate) times: Vec<f64>,
     pub(crate) overlay: Option<PathBuf>,
@@ -67,7 +67,7 @@ impl Answer {
         times[times.len() / 2]
     }
 
-    /// The least agreement of any slice with float, by class.
+    /// The smallest agreement of any slice with float, by class.
     fn worst(&self, class: usize) -> Option<f64> {
         self.slices.iter().filter_map(|s| s.counts[class].dice()).min_by(f64::total_cmp)
     }

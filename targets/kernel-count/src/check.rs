@@ -13,7 +13,7 @@ use niello::kernels::{
 
 /// Layers of each kind.
 const CASES: u32 = 150;
-/// Where input, second input, output and scratch lie.
+/// The offsets of input, second input, output and scratch.
 const PLACES: [u32; 4] = [0, 64 << 10, 128 << 10, 1024 << 10];
 
 /// Runs a layer of one kind on both, and says whether they are equal.
@@ -92,7 +92,7 @@ fn convolution(random: &mut Random, buffers: &mut Buffers) -> bool {
     let taps = (kernel[0] * kernel[1]) as usize;
     let (segments, k) = gather.segments(taps, cin as usize);
     let (padded, len) = (layout.padded_k(k), layout.packed_len(cout as usize, segments, k));
-    // What pads the reduction is zero.
+    // The padding of the reduction is zero.
     for group in 0..groups as usize {
         for (channel, segment) in (0..cout as usize).flat_map(|c| (0..segments).map(move |s| (c, s))) {
             for at in k..padded {

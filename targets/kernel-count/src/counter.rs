@@ -4,10 +4,10 @@
 const CSR: *mut u32 = 0xe000_e010 as *mut u32;
 const RVR: *mut u32 = 0xe000_e014 as *mut u32;
 const CVR: *mut u32 = 0xe000_e018 as *mut u32;
-/// Where the counter, which counts down, begins.
+/// The initial value of the counter, which counts down.
 const TOP: u32 = 0x00ff_ffff;
 
-/// How many instructions a tick takes.
+/// Instructions per tick.
 pub(crate) struct Counter {
     per_tick: u32,
 }

@@ -16,7 +16,7 @@ pub(crate) const FLOAT_WEIGHTS: usize = 16 << 10;
 /// Biases.
 pub(crate) const FLOAT_BIASES: usize = 256;
 
-/// Numbers of either type.
+/// Values of either type.
 #[repr(C, align(4))]
 pub(crate) struct Floats {
     pub(crate) single: [f32; FLOAT_WEIGHTS],
@@ -36,7 +36,7 @@ impl Floats {
     }
 }
 
-/// A number between 1/8 and 2, of either sign.
+/// A value between 1/8 and 2, of either sign.
 fn half(random: &mut Random) -> u16 {
     0x3000 | random.below(1 << 12) as u16 | (random.below(2) << 15) as u16
 }
@@ -83,7 +83,7 @@ pub(crate) fn convolution(random: &mut Random, buffers: &mut Buffers) -> bool {
     let output = view(512 << 10, out, groups * cout, bytes[1], random.below(2));
     fill(random, &mut buffers.arena, &input, types[0]);
     let Buffers { arena, floats, .. } = buffers;
-    let halves = random.below(2) == 0;
+    let f16 = random.below(2) == 0;
     let layer = Conv2dFloat {
         input,
         output,
@@ -95,8 +95,8 @@ pub(crate) fn convolution(random: &mut Random, buffers: &mut Buffers) -> bool {
         transposed,
         groups,
         panel: 4,
-        weights: if halves { &[] } else { &floats.single },
-        halves: if halves { &floats.half } else { &[] },
+        weights: if f16 { &[] } else { &floats.single },
+        halves: if f16 { &floats.half } else { &[] },
         bias: &floats.bias,
         range: if random.below(2) == 0 { Range::ALL } else { Range { least: 0.0, most: 6.0 } },
         native: false,

@@ -1,6 +1,6 @@
 //! A small generator.
 
-/// A linear congruence; the upper bits are what it gives.
+/// A linear congruential generator, of which the upper bits are used.
 pub(crate) struct Random(pub(crate) u32);
 
 impl Random {

@@ -22,34 +22,34 @@ pub struct Args {
 }
 
 impl Args {
-    /// The pictures, folders listed in the order of names.
+    /// The images, folders listed in the order of names.
     ///
     /// # Errors
-    /// A folder that cannot be read, no picture, two pictures whose results would have the same name.
-    pub fn pictures(&self) -> Result<Vec<PathBuf>, Box<dyn Error>> {
-        let mut pictures = Vec::new();
+    /// A folder that cannot be read, no image, two images whose results would have the same name.
+    pub fn images(&self) -> Result<Vec<PathBuf>, Box<dyn Error>> {
+        let mut images = Vec::new();
         for input in &self.inputs {
             if input.is_dir() {
                 let folder = niello_imaging::list_folder(input, false)?;
                 for (path, what) in &folder.skipped {
-                    eprintln!("note: {}: passed over: {what}", path.display());
+                    eprintln!("note: {}: skipped: {what}", path.display());
                 }
-                pictures.extend(folder.pictures);
+                images.extend(folder.images);
             } else {
-                pictures.push(input.clone());
+                images.push(input.clone());
             }
         }
-        if pictures.is_empty() {
-            return Err("no picture in the folders given".into());
+        if images.is_empty() {
+            return Err("no image in the folders given".into());
         }
         let mut stems = HashMap::new();
-        for picture in &pictures {
-            if let Some(other) = stems.insert(picture.file_stem(), picture) {
-                let (a, b) = (other.display(), picture.display());
+        for image in &images {
+            if let Some(other) = stems.insert(image.file_stem(), image) {
+                let (a, b) = (other.display(), image.display());
                 return Err(format!("{a} and {b} would be written to the same files").into());
             }
         }
-        Ok(pictures)
+        Ok(images)
     }
 
     /// The number of threads, at least one.

@@ -1,9 +1,9 @@
-//! What programs for small Linux boards share: pictures in, label maps out, one model per thread.
+//! The common part of programs for small Linux boards: images in, label maps out, one model per thread.
 //!
 //! A program brings a generated model, implements [`Network`] for it and calls [`main`]:
 //!
 //! * [`Args`]: the command line.
-//! * [`segment()`]: pictures to label maps, in the order of the pictures, the same for any number of threads.
+//! * [`segment()`]: images to label maps, in the order of the images, the same for any number of threads.
 //! * `recipe` (feature `build`): Anam-Net as a static crate, for build scripts.
 #![forbid(unsafe_code)]
 
@@ -22,7 +22,7 @@ pub use segment::{Segmented, segment};
 use clap::Parser;
 use std::{error::Error, process::ExitCode, time::Instant};
 
-/// The program: reads the command line, segments, writes pictures, prints.
+/// The program: reads the command line, segments, writes images, prints.
 pub fn main<N: Network>() -> ExitCode {
     match run::<N>(&Args::parse()) {
         Ok(()) => ExitCode::SUCCESS,
@@ -34,10 +34,10 @@ pub fn main<N: Network>() -> ExitCode {
 }
 
 fn run<N: Network>(args: &Args) -> Result<(), Box<dyn Error>> {
-    let pictures = args.pictures()?;
+    let images = args.images()?;
     std::fs::create_dir_all(&args.out).map_err(|e| format!("cannot create {}: {e}", args.out.display()))?;
     let start = Instant::now();
-    let slices = segment::<N>(&pictures, args.threads(), Some(&args.out))?;
+    let slices = segment::<N>(&images, args.threads(), Some(&args.out))?;
     let seconds = start.elapsed().as_secs_f64();
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report::json::<N>(&slices, args.threads(), seconds))?);

@@ -1,4 +1,4 @@
-//! What a program implements for its generated model.
+//! The trait that a program implements for its generated model.
 
 use niello::Model;
 

@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-/// What a thread needs besides the model.
+/// The stack of a thread besides the model, in bytes.
 const STACK: usize = 8 << 20;
 
 /// Does `work` for every job, on at most `threads` threads; results in the order of the jobs.

@@ -1,4 +1,4 @@
-//! What is printed.
+//! The printed report.
 
 use crate::{Network, Segmented};
 use niello::kernels::Isa;
@@ -15,7 +15,7 @@ pub(crate) fn print<N: Network>(slices: &[Segmented], threads: usize, seconds: f
             .map(|(c, name)| format!("{name} {:.2} %", 100.0 * slice.share(c)))
             .collect();
         let ms = slice.time.as_secs_f64() * 1e3;
-        println!("{}: {} ({ms:.0} ms)", slice.picture.display(), shares.join(", "));
+        println!("{}: {} ({ms:.0} ms)", slice.image.display(), shares.join(", "));
         if let Some(percent) = abnormal_percent(slice) {
             println!("  abnormal share of the lung {percent:.2} %");
         }
@@ -39,7 +39,7 @@ pub(crate) fn json<N: Network>(slices: &[Segmented], threads: usize, seconds: f6
             let shares: Map<String, Value> =
                 classes.map(|(c, name)| (name.to_string(), json!(slice.share(c)))).collect();
             json!({
-                "picture": slice.picture,
+                "image": slice.image,
                 "shares": shares,
                 "abnormal_percent": abnormal_percent(slice),
                 "ms": slice.time.as_secs_f64() * 1e3,

@@ -1,4 +1,4 @@
-//! Pictures to label maps.
+//! Images to label maps.
 
 use crate::{Network, pool};
 use niello_imaging::{Legend, Palette, Preprocess, metrics, write_label_png, write_legend_png};
@@ -8,11 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// One picture's result.
+/// One image's result.
 #[derive(Clone, Debug)]
 pub struct Segmented {
-    /// The picture.
-    pub picture: PathBuf,
+    /// The image.
+    pub image: PathBuf,
     /// The class of each pixel of the network's input, `[H, W]`.
     pub labels: Vec<u8>,
     /// Pixels of each class.
@@ -28,22 +28,22 @@ impl Segmented {
     }
 }
 
-/// Segments `pictures` on `threads` threads. Results come in the order of the pictures, and labels do not depend on
-/// the number of threads. With `out`, writes `NAME_mask.png` (class numbers, with the palette's colours) and
+/// Segments `images` on `threads` threads. Results come in the order of the images, and labels do not depend on
+/// the number of threads. With `out`, writes `NAME_mask.png` (class indices, with the palette's colours) and
 /// `NAME_overlay.png` (with a legend below) there.
 ///
 /// # Errors
-/// The first picture, in order, that cannot be read or written; a thread that cannot be started.
+/// The first image, in order, that cannot be read or written; a thread that cannot be started.
 pub fn segment<N: Network>(
-    pictures: &[PathBuf],
+    images: &[PathBuf],
     threads: usize,
     out: Option<&Path>,
 ) -> Result<Vec<Segmented>, Box<dyn Error>> {
     let preprocess = Preprocess::parse(N::METADATA.preprocess)?;
-    let one = |model: &mut N, picture: &PathBuf| {
-        slice(model, picture, &preprocess, out).map_err(|error| error.to_string())
+    let one = |model: &mut N, image: &PathBuf| {
+        slice(model, image, &preprocess, out).map_err(|error| error.to_string())
     };
-    let results = pool::run(pictures, threads, one)?;
+    let results = pool::run(images, threads, one)?;
     Ok(results.into_iter().collect::<Result<_, String>>()?)
 }
 
@@ -57,8 +57,8 @@ fn slice<N: Network>(
         return Err("the network has no input or no output".into());
     };
     let [h, w, channels] = input.shape;
-    let picture = niello_imaging::load(path)?;
-    let real = preprocess.apply(&picture, [h, w], channels)?;
+    let image = niello_imaging::load(path)?;
+    let real = preprocess.apply(&image, [h, w], channels)?;
     let codes: Vec<i8> = real.iter().map(|x| input.quantize(*x)).collect();
     let mut scores = vec![0; output.shape.iter().product()];
     let start = Instant::now();
@@ -68,12 +68,12 @@ fn slice<N: Network>(
     let time = start.elapsed();
     let labels = labels(&scores, output.shape[2]);
     let counts = metrics::class_counts(&labels, output.shape[2]);
-    let segmented = Segmented { picture: path.into(), labels, counts, time };
+    let segmented = Segmented { image: path.into(), labels, counts, time };
     if let Some(out) = out {
         let [h, w, _] = output.shape;
         let palette = Palette::default();
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-        let gray = preprocess.view(&picture, [h, w])?;
+        let gray = preprocess.view(&image, [h, w])?;
         let labels = &segmented.labels;
         write_label_png(out.join(format!("{stem}_mask.png")), labels, [h, w], Some(&palette))?;
         let names: Vec<String> = N::METADATA.classes.iter().map(|name| name.to_string()).collect();

@@ -51,7 +51,7 @@ impl Network for Sign {
     }
 }
 
-fn pictures(folder: &std::path::Path) -> Vec<PathBuf> {
+fn images(folder: &std::path::Path) -> Vec<PathBuf> {
     (0..7u8)
         .map(|i| {
             let path = folder.join(format!("{i}.png"));
@@ -65,13 +65,13 @@ fn pictures(folder: &std::path::Path) -> Vec<PathBuf> {
 #[test]
 fn results_come_in_order_and_do_not_depend_on_the_number_of_threads() {
     let folder = tempfile::tempdir().unwrap();
-    let pictures = pictures(folder.path());
+    let images = images(folder.path());
     let [one, three] = [1, 3].map(|threads| {
         let out = folder.path().join(format!("out{threads}"));
         fs::create_dir(&out).unwrap();
-        let slices = segment::<Sign>(&pictures, threads, Some(&out)).unwrap();
-        assert!(slices.iter().map(|s| &s.picture).eq(&pictures));
-        let files: Vec<Vec<u8>> = pictures
+        let slices = segment::<Sign>(&images, threads, Some(&out)).unwrap();
+        assert!(slices.iter().map(|s| &s.image).eq(&images));
+        let files: Vec<Vec<u8>> = images
             .iter()
             .flat_map(|p| ["mask", "overlay"].map(|kind| (p.file_stem().unwrap().to_str().unwrap(), kind)))
             .map(|(stem, kind)| fs::read(out.join(format!("{stem}_{kind}.png"))).unwrap())
@@ -83,11 +83,11 @@ fn results_come_in_order_and_do_not_depend_on_the_number_of_threads() {
 }
 
 #[test]
-fn the_first_picture_that_cannot_be_read_is_named() {
+fn the_first_image_that_cannot_be_read_is_named() {
     let folder = tempfile::tempdir().unwrap();
-    let mut pictures = pictures(folder.path());
-    pictures.insert(2, folder.path().join("absent.png"));
-    pictures.push(folder.path().join("also-absent.png"));
-    let error = segment::<Sign>(&pictures, 3, None).unwrap_err().to_string();
+    let mut images = images(folder.path());
+    images.insert(2, folder.path().join("absent.png"));
+    images.push(folder.path().join("also-absent.png"));
+    let error = segment::<Sign>(&images, 3, None).unwrap_err().to_string();
     assert!(error.contains("/absent.png"), "{error}");
 }

@@ -25,7 +25,7 @@ use model::EveryOperator as Net;
 use model::{INPUT_LEN, OUTPUT_LEN};
 use niello::kernels::memory::Element as _;
 
-/// A number of the model's input and output.
+/// An element of the model's input and output.
 #[cfg(not(feature = "float"))]
 type Number = i8;
 #[cfg(feature = "float")]
@@ -55,7 +55,7 @@ fn main() -> ! {
 #[cfg(feature = "float")]
 fn winograd() {
     use winograd::{AnamNet, INPUT_LEN, OUTPUT_LEN};
-    static MODEL: niello::TakeOnce<AnamNet> = niello::TakeOnce::new(AnamNet::new());
+    static MODEL: niello::StaticCell<AnamNet> = niello::StaticCell::new(AnamNet::new());
     let mut output = [Number::ZERO; OUTPUT_LEN];
     if let Some(model) = MODEL.take() {
         model.infer(black_box(&[Number::ZERO; INPUT_LEN]), &mut output);

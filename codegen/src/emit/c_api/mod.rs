@@ -270,7 +270,7 @@ pub unsafe extern "C" fn @name@_prepare(
     }
     // SAFETY: checked: neither is null, both are as long as the types, and they do not overlap.
     let (samples, input): (&[u8; INPUT_LEN], &mut [i8; INPUT_LEN]) = unsafe { (&*samples.cast(), &mut *input.cast()) };
-    niello::numbers::apply_table(&crate::INPUT_TABLE, samples, input);
+    niello::quantize::apply_table(&crate::INPUT_TABLE, samples, input);
     Status::@NAME@_OK
 }
 "#;

@@ -1,7 +1,7 @@
 //! Data elements of a DICOM file, one after the other (PS3.5, sections 7.1 and 7.5; PS3.10, section 7).
 //!
-//! A slice needs a dozen elements of the top level. This walks over them without recursion and without taking memory
-//! for what a header claims: a general DICOM library trusts lengths of up to 4 GiB and calls itself for each nested
+//! A slice needs a dozen elements of the top level. This walks over them without recursion and without allocating the
+//! length that a header claims: a general DICOM library trusts lengths of up to 4 GiB and calls itself for each nested
 //! sequence, which damaged files turn into an abort. `tests/shared_data.rs` compares with one.
 
 /// Group and element number.
@@ -67,7 +67,7 @@ struct Header {
     length: Option<usize>,
 }
 
-/// What an undefined length has opened, and whether the elements inside are explicit.
+/// An open sequence or item of undefined length, and whether the elements inside are explicit.
 #[derive(Clone, Copy, PartialEq)]
 enum Open {
     Sequence { explicit: bool },
@@ -105,7 +105,7 @@ impl<'a> Elements<'a> {
         Ok(Some(Element { tag, value, explicit }))
     }
 
-    /// Whether the next element names its value representation, whatever the file says of itself.
+    /// Whether the next element names its value representation, regardless of the transfer syntax.
     pub(super) fn looks_explicit(&self) -> bool {
         let vr = self.bytes.get(self.at + 4..self.at + 6);
         vr.is_some_and(|vr| REPRESENTATIONS.chunks_exact(2).any(|known| known == vr))

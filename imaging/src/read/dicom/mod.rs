@@ -3,7 +3,7 @@
 
 mod elements;
 
-use crate::{Error, Picture, Result, Samples, picture::sample_count};
+use crate::{Error, Image, Result, Samples, image::sample_count};
 use elements::{Element, Elements, PIXEL_DATA, Tag, show};
 use std::{collections::BTreeMap, path::Path};
 
@@ -30,15 +30,15 @@ const SHARED_GROUPS: Tag = (0x5200, 0x9229);
 const FRAME_GROUPS: Tag = (0x5200, 0x9230);
 
 /// One frame, as its modality transformation makes it.
-pub(super) fn read(name: &Path, bytes: &[u8]) -> Result<Picture> {
-    DataSet::read(bytes).and_then(|set| set.picture(name)).map_err(|message| match message {
+pub(super) fn read(name: &Path, bytes: &[u8]) -> Result<Image> {
+    DataSet::read(bytes).and_then(|set| set.image(name)).map_err(|message| match message {
         Problem::Text(message) => Error::file(name, format!("DICOM: {message}")),
         Problem::Error(error) => error,
     })
 }
 
-/// What a DICOM file is that holds no picture, from its first bytes; `whole` if they are all. `None` if it may hold one.
-pub(crate) fn without_picture(start: &[u8], whole: bool) -> Option<&'static str> {
+/// A description of a DICOM file without an image, from its first bytes; `whole` if they are all. `None` if it may hold one.
+pub(crate) fn without_image(start: &[u8], whole: bool) -> Option<&'static str> {
     let mut reader = Elements::new(start, 132, true);
     let mut class = String::new();
     while reader.next_group() == Some(2) {
@@ -47,7 +47,7 @@ pub(crate) fn without_picture(start: &[u8], whole: bool) -> Option<&'static str>
             class = text(element.value.unwrap_or_default());
         }
     }
-    if let Some(kind) = pictureless(&class) {
+    if let Some(kind) = imageless(&class) {
         return Some(kind);
     }
     reader.explicit = reader.looks_explicit();
@@ -55,14 +55,14 @@ pub(crate) fn without_picture(start: &[u8], whole: bool) -> Option<&'static str>
     loop {
         match reader.next() {
             Ok(Some(element)) if element.tag != ROWS && element.tag != PIXEL_DATA => empty = false,
-            Ok(None) if whole && !empty => return Some("a DICOM file without a picture"),
+            Ok(None) if whole && !empty => return Some("a DICOM file without an image"),
             _ => return None,
         }
     }
 }
 
-/// Storage classes of files without pictures (PS3.4, B.5; PS3.10, 8.6).
-fn pictureless(class: &str) -> Option<&'static str> {
+/// Storage classes of files without images (PS3.4, B.5; PS3.10, 8.6).
+fn imageless(class: &str) -> Option<&'static str> {
     let stored = class.strip_prefix("1.2.840.10008.5.1.4.1.1.");
     match (class, stored) {
         ("1.2.840.10008.1.3.10", _) => Some("a DICOMDIR, the directory of a medium"),
@@ -92,14 +92,14 @@ struct DataSet<'a> {
 
 impl<'a> DataSet<'a> {
     fn read(bytes: &'a [u8]) -> Result<Self, Problem> {
-        // The file meta group is explicit, whatever follows it.
+        // The file meta group is always explicit.
         let mut reader = Elements::new(bytes, 132, true);
         let mut set = Self { elements: BTreeMap::new() };
         while reader.next_group() == Some(2) {
             set.elements.extend(reader.next()?.map(|element| (element.tag, element)));
         }
-        if let Some(kind) = set.text(SOP_CLASS).as_deref().and_then(pictureless) {
-            return Err(format!("this is {kind}: it holds no picture").into());
+        if let Some(kind) = set.text(SOP_CLASS).as_deref().and_then(imageless) {
+            return Err(format!("this is {kind}: it holds no image").into());
         }
         match set.text(TRANSFER_SYNTAX).as_deref() {
             Some("1.2.840.10008.1.2" | "1.2.840.10008.1.2.1") => {}
@@ -113,7 +113,7 @@ impl<'a> DataSet<'a> {
             }
             None => return Err("the file does not name its transfer syntax (0002,0010)".to_string().into()),
         }
-        // Some writers name the other one: what counts is what is there, as for pydicom.
+        // Some writers name the other one: the elements decide, as for pydicom.
         reader.explicit = reader.looks_explicit();
         if let Some(group) = reader.next_group().filter(|group| group & 0xff == 0 && *group > 0) {
             return Err(format!(
@@ -148,7 +148,7 @@ impl<'a> DataSet<'a> {
         self.elements.get(&tag).map(|element| element.value.unwrap_or_default())
     }
 
-    fn picture(&self, name: &Path) -> Result<Picture, Problem> {
+    fn image(&self, name: &Path) -> Result<Image, Problem> {
         if let Some(frames) = self.text(FRAMES).filter(|f| !f.is_empty() && f.parse() != Ok(1)) {
             return Err(format!("expected one slice, found {frames} frames").into());
         }
@@ -172,7 +172,7 @@ impl<'a> DataSet<'a> {
         };
         let data = self.value(PIXEL_DATA).ok_or("no pixel data (7fe0,0010)".to_string())?;
         let (expected, length) = (count * format.bytes, data.len());
-        // Padding behind it is harmless, but not another picture of that size: then the header is wrong.
+        // Padding behind it is harmless, but not another image of that size: then the header is wrong.
         let data = data.get(..expected).filter(|_| length < (2 * expected).max(3)).ok_or_else(|| {
             let bits = format.bytes * 8;
             format!("{h}x{w}x{c} samples of {bits} bits take {expected} bytes, found {length}")
@@ -183,11 +183,11 @@ impl<'a> DataSet<'a> {
             Some(1) => Samples::U8((0..count).map(|i| data[i % 3 * (h * w) + i / 3]).collect()),
             Some(other) => return Err(format!("the planar configuration is {other}, expected 0 or 1").into()),
         };
-        Picture::new(name, [h, w, c], samples).map_err(Problem::Error)
+        Image::new(name, [h, w, c], samples).map_err(Problem::Error)
     }
 
-    /// Transformed values. `MONOCHROME1` (low is white) is turned around within the range of what the transformation is given,
-    /// or of what a table gives, except for CT, whose values are Hounsfield units however they are shown.
+    /// Transformed values. `MONOCHROME1` (low is white) is inverted within the range of the stored values,
+    /// or of a table's outputs, except for CT, whose values are Hounsfield units however they are shown.
     fn monochrome(&self, format: &Format, data: &[u8], low_is_white: bool) -> Result<Samples, Problem> {
         let ct = self.text(MODALITY).as_deref() == Some("CT");
         let turned = low_is_white && !ct;
@@ -241,7 +241,7 @@ impl<'a> DataSet<'a> {
 
     fn required(&self, tag: Tag, what: &str) -> Result<u16, String> {
         self.number(tag)?
-            .ok_or_else(|| format!("no {what} {}: it holds no picture that could be read", show(tag)))
+            .ok_or_else(|| format!("no {what} {}: it holds no image that could be read", show(tag)))
     }
 
     fn decimal(&self, tag: Tag, what: &str) -> Result<Option<f64>, String> {
@@ -290,13 +290,13 @@ impl Table {
         Ok(Self { first, bits: bits.into(), entries })
     }
 
-    /// What a stored value stands for; those beyond the table are as its ends.
+    /// The output for a stored value; values beyond the table are clamped to its ends.
     fn value(&self, stored: i32) -> f32 {
         f32::from(self.entries[(stored - self.first).clamp(0, self.entries.len() as i32 - 1) as usize])
     }
 }
 
-/// How a sample lies in its word (PS3.5, section 8.1.1).
+/// The position of a sample in its word (PS3.5, section 8.1.1).
 struct Format {
     /// 1 or 2.
     bytes: usize,

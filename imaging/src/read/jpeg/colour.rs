@@ -1,6 +1,6 @@
 //! Colours of a JPEG file to RGB, in the fixed point of libjpeg (`jdcolor.c`) and, for the four inks, of PIL (`Convert.c`).
 
-/// What the components of a file are.
+/// The colour space of a file's components.
 pub(super) enum Colours {
     Gray,
     Rgb,
@@ -36,7 +36,7 @@ fn ycc([y, cb, cr]: [u8; 3]) -> [u8; 3] {
     [red, green, blue].map(|v| v.clamp(0, 255) as u8)
 }
 
-/// Inverted inks to RGB: what black leaves, less what each ink takes of that.
+/// Inverted inks to RGB: the light that black leaves, less the share that each ink absorbs.
 fn inks(inverted: [u8; 3], black: u8) -> [u8; 3] {
     let left = u32::from(black);
     inverted.map(|v| {

@@ -5,15 +5,15 @@ use std::ops::RangeInclusive;
 
 /// A code: for each length the first code, and where its values begin.
 pub(super) struct Huffman {
-    /// Value and length of what starts with a byte, 0 for longer codes.
+    /// Value and length of the code that starts with a byte, 0 for longer codes.
     short: [(u8, u8); 256],
-    /// Of each length: the code behind its last one, and what is added to a code for its value's index.
+    /// For each length: the code behind its last one, and the offset from a code to its value's index.
     lengths: [(u32, i32); 17],
     values: Vec<u8>,
 }
 
 impl Huffman {
-    /// From the number of codes of each length and their values; `None` if there are more codes than a length has.
+    /// A table from the number of codes of each length and their values; `None` if there are more codes than a length has.
     pub(super) fn new(counts: &[u8; 16], values: &[u8]) -> Option<Self> {
         let (mut code, mut index) = (0u32, 0usize);
         let mut table = Self { short: [(0, 0); 256], lengths: [(0, 0); 17], values: values.to_vec() };
@@ -115,7 +115,7 @@ impl<'a> Bits<'a> {
     }
 }
 
-/// What a scan header says.
+/// A scan header.
 pub(super) struct Scan<'a> {
     /// Coefficients, in zigzag order.
     pub range: RangeInclusive<usize>,
@@ -129,7 +129,7 @@ pub(super) struct Scan<'a> {
     pub ac: &'a [Option<Huffman>; 4],
 }
 
-/// What goes from block to block.
+/// The state between blocks.
 #[derive(Default)]
 struct State {
     /// The DC coefficient before, of each component of the scan.
@@ -264,7 +264,7 @@ impl Scan<'_> {
             let new = match size {
                 0 if zeros == 15 => 0,
                 0 => {
-                    // This block counts too; what is left of it is refined below.
+                    // This block counts too; its remaining coefficients are refined below.
                     state.run = (1 << zeros) + bits.take(zeros.into())?;
                     break;
                 }

@@ -1,6 +1,6 @@
 //! The accurate integer IDCT of libjpeg (`jidctint.c`; Loeffler, Ligtenberg and Moschytz, ICASSP 1989).
 
-/// Where the coefficients of the zigzag order lie in a block.
+/// The positions in a block of the coefficients in zigzag order.
 pub(super) const ZIGZAG: [usize; 64] = [
     0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7,
     14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39,

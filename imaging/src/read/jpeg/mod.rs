@@ -1,25 +1,25 @@
 //! JPEG (ITU-T T.81, JFIF): baseline, extended and progressive, Huffman codes, 8 bits.
 //!
 //! Decoded to the bit as libjpeg-turbo does it with its defaults, and therefore PIL and OpenCV: the accurate integer IDCT,
-//! chroma interpolated ("fancy upsampling") but for what is at most two samples wide, colours in 16-bit fixed point. What libjpeg
-//! guesses at (a scan that ends early, a progressive file without its last scans) is an error here.
+//! chroma interpolated ("fancy upsampling") except where at most two samples wide, colours in 16-bit fixed point. Files that libjpeg
+//! completes by guessing (a scan that ends early, a progressive file without its last scans) are errors here.
 //!
 //! Not a crate, as pre-processing is to give the same bits as where a network was trained: over 5554 files of all samplings,
-//! jpeg-decoder 0.3.2 differs from libjpeg-turbo 3.1 by up to 4, in pictures of at most 4 columns by up to 112, zune-jpeg 0.5.16 by up to 62
-//! and 110, this by nothing; libjpeg-turbo-rs 0.9.0 follows it too, but panics on valid files with inks.
+//! jpeg-decoder 0.3.2 differs from libjpeg-turbo 3.1 by up to 4, in images of at most 4 columns by up to 112, zune-jpeg 0.5.16 by up to 62
+//! and 110, this one not at all; libjpeg-turbo-rs 0.9.0 follows it too, but panics on valid files with inks.
 
 mod colour;
 mod entropy;
 mod idct;
 mod upsample;
 
-use crate::{Error, Picture, Result, Samples, picture::sample_count};
+use crate::{Error, Image, Result, Samples, image::sample_count};
 use entropy::{Huffman, Scan};
 use std::path::Path;
 
-/// Gray files stay gray, everything else becomes RGB. A truncated file is an error, not a half-gray picture; what follows the
+/// Gray files stay gray, everything else becomes RGB. A truncated file is an error, not a half-gray image; what follows the
 /// end marker is not looked at.
-pub(super) fn read(name: &Path, bytes: &[u8]) -> Result<Picture> {
+pub(super) fn read(name: &Path, bytes: &[u8]) -> Result<Image> {
     let mut decoder = Decoder::new(name, bytes);
     let frame = match decoder.frame() {
         Ok(frame) => frame,
@@ -32,10 +32,10 @@ pub(super) fn read(name: &Path, bytes: &[u8]) -> Result<Picture> {
     };
     let planes: Vec<Vec<u8>> = frame.components.iter().map(|component| frame.plane(component)).collect();
     let (c, data) = colour::interleave(planes, frame.colours(decoder.adobe, decoder.jfif));
-    Picture::new(name, [frame.h, frame.w, c], Samples::U8(data))
+    Image::new(name, [frame.h, frame.w, c], Samples::U8(data))
 }
 
-/// What is wrong with a file.
+/// An error in a file.
 pub(super) enum Problem {
     Damaged(String),
     Unsupported(String),
@@ -61,7 +61,7 @@ struct Decoder<'a> {
     adobe: Option<u8>,
 }
 
-/// What a frame header says, with the coefficients of all scans.
+/// A frame header, with the coefficients of all scans.
 pub(super) struct Frame {
     h: usize,
     w: usize,
@@ -96,7 +96,7 @@ impl<'a> Decoder<'a> {
         Self { name, bytes, at: 2, quant, dc, ac, restart: 0, jfif: false, adobe: None }
     }
 
-    /// The whole picture: all segments up to the end marker.
+    /// The whole image: all segments up to the end marker.
     fn frame(&mut self) -> Result<Frame, Problem> {
         let mut frame = None;
         loop {
@@ -153,11 +153,11 @@ impl<'a> Decoder<'a> {
                 self.at += skipped + 2;
                 Ok(rest[skipped + 1])
             }
-            None => damaged("the file ends before the picture does (no end marker)"),
+            None => damaged("the file ends before the image does (no end marker)"),
         }
     }
 
-    /// What a marker's length covers.
+    /// The payload of a marker segment.
     fn segment(&mut self) -> Result<&'a [u8], Problem> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         let length = rest.first_chunk().map(|length| usize::from(u16::from_be_bytes(*length)));
@@ -274,7 +274,7 @@ impl Frame {
             return Err(Problem::Unsupported(format!("{bits} bits a sample")));
         }
         if h == 0 {
-            return Err(Problem::Unsupported("its height behind the picture (DNL)".into()));
+            return Err(Problem::Unsupported("its height behind the image (DNL)".into()));
         }
         let n = described.len() / 3;
         if !matches!(n, 1 | 3 | 4) {
@@ -316,7 +316,7 @@ impl Frame {
         Ok(Self { h, w, progressive, max, components })
     }
 
-    /// All samples of a component, at the size of the picture.
+    /// All samples of a component, at the size of the image.
     fn plane(&self, component: &Component) -> Vec<u8> {
         let width = component.stride * 8;
         let mut samples = vec![0; component.coefficients.len() * 64];
@@ -329,7 +329,7 @@ impl Frame {
         upsample::upsample(&samples, width, component.size, factors, [self.h, self.w])
     }
 
-    /// What the components are, as libjpeg tells it.
+    /// The colour space of the components, by libjpeg's rules.
     fn colours(&self, adobe: Option<u8>, jfif: bool) -> colour::Colours {
         use colour::Colours::*;
         let ids: Vec<u8> = self.components.iter().map(|c| c.id).collect();

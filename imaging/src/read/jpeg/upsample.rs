@@ -14,7 +14,7 @@ pub(super) fn upsample(
     let mut out = Vec::with_capacity(full[0] * full[1]);
     for y in 0..full[0] {
         let near = y / factors[0];
-        // The row on the other side of this one; beyond the picture the last row again.
+        // The row on the other side of this one; beyond the image the last row again.
         let far = if y % 2 == 0 { near.saturating_sub(1) } else { (near + 1).min(size[0] - 1) };
         let sums =
             || row(near).iter().zip(row(far)).map(|(near, far)| 3 * u32::from(*near) + u32::from(*far));

@@ -1,17 +1,17 @@
-//! Between real numbers and what inputs and outputs consist of.
+//! Quantization of inputs and dequantization of outputs.
 
 use crate::{F16, kernels::memory::Element};
 
-/// What the elements of an input or output are.
+/// The element type of an input or output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Elements {
     /// `i8`: codes, `real = scale * (code - zero_point)`.
     Codes,
-    /// `i8`: indices of classes, as unsigned bytes.
+    /// `i8`: class indices, as unsigned bytes.
     Labels,
-    /// [`F16`]: numbers in half precision.
+    /// [`F16`]: half precision.
     F16,
-    /// `f32`: numbers in single precision.
+    /// `f32`: single precision.
     F32,
 }
 
@@ -22,15 +22,15 @@ pub struct TensorInfo {
     pub name: &'static str,
     /// Height, width, channels; elements lie in this order, channels innermost.
     pub shape: [usize; 3],
-    /// What the elements are.
+    /// The element type.
     pub elements: Elements,
-    /// Of codes; 0 for labels, 1 for numbers.
+    /// The scale of codes; 0 for labels, 1 for f16 and f32.
     pub scale: f32,
-    /// The code of 0; 0 for labels and numbers.
+    /// The code of 0; 0 for labels, f16 and f32.
     pub zero_point: i8,
 }
 
-/// A type of elements: what a real number is in it, and back. An `i8` may be a code or a label, as the [`TensorInfo`] says.
+/// An element type with its conversions from and to real numbers. An `i8` is a code or a label, as the [`TensorInfo`] says.
 pub trait Number: Element {
     /// See [`TensorInfo::quantize`].
     fn from_real(x: f32, info: &TensorInfo) -> Self;
@@ -45,7 +45,7 @@ impl Number for i8 {
             return x as u8 as i8;
         }
         let scaled = x / info.scale;
-        // The fraction is exact; values too large for i32 saturate and are clamped below, what is no number becomes 0.
+        // The fraction is exact; values too large for i32 saturate and are clamped below, NaN becomes 0.
         let whole = scaled as i32;
         let fraction = scaled - whole as f32;
         let nearest = whole.saturating_add((fraction >= 0.5) as i32 - (fraction <= -0.5) as i32);
@@ -81,9 +81,9 @@ impl Number for f32 {
 }
 
 impl TensorInfo {
-    /// What stands for a real number in an array of the input; needs floating point. In codes the nearest one, ties away from zero,
-    /// clamped, and for what is no number the code of 0; in half precision the nearest one; in single precision itself. The array's type
-    /// says which: the same line of firmware fills the input of a model in any format.
+    /// The element that stands for a real number; needs floating point. A code is the nearest one, ties away from zero, clamped, and the code
+    /// of 0 for NaN; an f16 is the nearest one; an f32 is the number itself. The array's type decides: the same line of firmware fills the
+    /// input of a model in any format.
     ///
     /// ```
     /// # use niello::{Elements, F16, TensorInfo};
@@ -152,14 +152,14 @@ mod tests {
     }
 
     #[test]
-    fn labels_and_numbers_are_not_scaled() {
+    fn labels_and_floats_are_not_scaled() {
         let info = |elements, scale| TensorInfo { name: "x", shape: [1; 3], elements, scale, zero_point: 0 };
         let labels = info(Elements::Labels, 0.0);
         assert_eq!((labels.quantize::<i8>(200.0), labels.dequantize(-56i8)), (-56, 200.0));
-        let halves = info(Elements::F16, 1.0);
-        assert_eq!((halves.quantize(0.1), halves.dequantize(F16(0x3c00))), (F16(0x2e66), 1.0));
-        let singles = info(Elements::F32, 1.0);
-        assert_eq!((singles.quantize::<f32>(0.3), singles.dequantize(-7.25f32)), (0.3, -7.25));
+        let f16 = info(Elements::F16, 1.0);
+        assert_eq!((f16.quantize(0.1), f16.dequantize(F16(0x3c00))), (F16(0x2e66), 1.0));
+        let f32 = info(Elements::F32, 1.0);
+        assert_eq!((f32.quantize::<f32>(0.3), f32.dequantize(-7.25f32)), (0.3, -7.25));
     }
 
     #[test]

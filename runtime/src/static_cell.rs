@@ -1,4 +1,4 @@
-//! Exclusive use of a static. Only where the target can swap a flag atomically: not on Armv6-M (Cortex-M0).
+//! Exclusive use of a static. Needs an atomic swap, which Armv6-M (Cortex-M0) does not have.
 
 use core::{
     cell::UnsafeCell,
@@ -8,23 +8,23 @@ use core::{
 /// A static that is handed out once, for exclusive use.
 ///
 /// ```
-/// use niello::TakeOnce;
-/// static BUFFER: TakeOnce<[i8; 4]> = TakeOnce::new([0; 4]);
+/// use niello::StaticCell;
+/// static BUFFER: StaticCell<[i8; 4]> = StaticCell::new([0; 4]);
 /// let buffer = BUFFER.take().unwrap();
 /// buffer[0] = 1;
 /// assert!(BUFFER.take().is_none());
 /// ```
-pub struct TakeOnce<T> {
+pub struct StaticCell<T> {
     taken: AtomicBool,
     value: UnsafeCell<T>,
 }
 
 // SAFETY: the value is reachable only through the one exclusive reference that `take` gives out; handing that to another
 // thread is what `T: Send` allows.
-unsafe impl<T: Send> Sync for TakeOnce<T> {}
+unsafe impl<T: Send> Sync for StaticCell<T> {}
 
-impl<T> TakeOnce<T> {
-    /// Not taken yet.
+impl<T> StaticCell<T> {
+    /// A cell of `value`, not taken yet.
     pub const fn new(value: T) -> Self {
         Self { taken: AtomicBool::new(false), value: UnsafeCell::new(value) }
     }

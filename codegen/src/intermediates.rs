@@ -1,4 +1,4 @@
-//! Intermediate maps of one inference: what a layer makes, in real values.
+//! Intermediate activations of one inference, in real values.
 
 use crate::{
     error::{Error, Result},
@@ -8,37 +8,46 @@ use crate::{
     tensor::Tensor,
 };
 
-/// The values `wanted`, in that order, as the float reference computes them.
+/// The activations `wanted`, in that order, as the float reference computes them.
 ///
 /// # Errors
-/// Inputs that do not fit the graph, a value that it does not make.
-pub fn float_maps(graph: &Graph, inputs: &[Tensor<f32>], wanted: &[ValueId]) -> Result<Vec<Tensor<f32>>> {
-    let mut maps = Maps::new(wanted);
-    graph.observe_f32(inputs, |id, tensor| maps.see(id, || tensor.clone()))?;
-    maps.finish(|id| format!("{}: `{}` is not computed", graph.name, graph.values[id.0].name))
+/// Inputs that do not fit the graph, a value that it does not compute.
+pub fn float_intermediates(
+    graph: &Graph,
+    inputs: &[Tensor<f32>],
+    wanted: &[ValueId],
+) -> Result<Vec<Tensor<f32>>> {
+    let mut collected = Collected::new(wanted);
+    graph.observe_f32(inputs, |id, tensor| collected.see(id, || tensor.clone()))?;
+    collected.finish(|id| format!("{}: `{}` is not computed", graph.name, graph.values[id.0].name))
 }
 
-/// The same as a program computes them: what its codes stand for. The program must have a step for each of them
+/// The same as a program computes them: its codes, dequantized. The program must have a step for each of them
 /// ([`crate::lower::lower_apart`] makes one that does); a concatenation whose operands are written in place has none of its own
 /// and is taken when the last of them is there.
 ///
 /// # Errors
 /// Inputs that do not fit the program, a value that is never whole in memory.
-pub fn coded_maps(program: &Program, inputs: &[Tensor<f32>], wanted: &[ValueId]) -> Result<Vec<Tensor<f32>>> {
+pub fn coded_intermediates(
+    program: &Program,
+    inputs: &[Tensor<f32>],
+    wanted: &[ValueId],
+) -> Result<Vec<Tensor<f32>>> {
     let codes: Vec<Vec<i8>> =
         program.inputs.iter().zip(inputs).map(|(id, t)| program.tensor(*id).quantize(&t.data)).collect();
     let views: Vec<&[i8]> = codes.iter().map(|c| &c[..]).collect();
-    let mut maps = Maps::new(wanted);
+    let mut collected = Collected::new(wanted);
     for (id, codes) in program.inputs.iter().zip(&codes) {
-        maps.see(*id, || program.tensor(*id).dequantize(codes));
+        collected.see(*id, || program.tensor(*id).dequantize(codes));
     }
     let whole_after: Vec<Option<usize>> = wanted.iter().map(|id| whole_after(program, *id)).collect();
     Executor::new(program).run_observed(&views, |step, view| {
         for (id, _) in wanted.iter().zip(&whole_after).filter(|(_, after)| **after == Some(step)) {
-            maps.see(*id, || program.tensor(*id).dequantize(&view.tensor(*id)));
+            collected.see(*id, || program.tensor(*id).dequantize(&view.tensor(*id)));
         }
     })?;
-    maps.finish(|id| format!("{}: the result of `{}` is not kept", program.name, program.tensor(id).name))
+    collected
+        .finish(|id| format!("{}: the result of `{}` is not kept", program.name, program.tensor(id).name))
 }
 
 /// The last step that writes to `value`, or to a slice of it.
@@ -49,25 +58,25 @@ fn whole_after(program: &Program, value: ValueId) -> Option<usize> {
     program.steps.iter().rposition(|step| is_part(step.writes))
 }
 
-/// Maps that were asked for, as far as they have been seen.
-struct Maps<'a> {
+/// The wanted activations, as far as they have been computed.
+struct Collected<'a> {
     wanted: &'a [ValueId],
     found: Vec<Option<Tensor<f32>>>,
 }
 
-impl<'a> Maps<'a> {
+impl<'a> Collected<'a> {
     fn new(wanted: &'a [ValueId]) -> Self {
         Self { wanted, found: vec![None; wanted.len()] }
     }
 
-    fn see(&mut self, id: ValueId, map: impl Fn() -> Tensor<f32>) {
+    fn see(&mut self, id: ValueId, tensor: impl Fn() -> Tensor<f32>) {
         for (_, found) in self.wanted.iter().zip(&mut self.found).filter(|(wanted, _)| **wanted == id) {
-            *found = Some(map());
+            *found = Some(tensor());
         }
     }
 
     fn finish(self, missing: impl Fn(ValueId) -> String) -> Result<Vec<Tensor<f32>>> {
         let all = self.wanted.iter().zip(self.found);
-        all.map(|(id, map)| map.ok_or_else(|| Error::Invalid(missing(*id)))).collect()
+        all.map(|(id, tensor)| tensor.ok_or_else(|| Error::Invalid(missing(*id)))).collect()
     }
 }

@@ -1,15 +1,15 @@
-//! A picture as it was stored: 8-bit intensities or real values.
+//! An image as it was stored: 8-bit intensities or real values.
 
 use crate::{Error, Result, colour};
 use std::path::{Path, PathBuf};
 
-/// The largest picture that is read: `h * w * c` samples (64 Mi). A header that claims more is refused before any
+/// The largest image that is read: `h * w * c` samples (64 Mi). A header that claims more is rejected before any
 /// memory is taken.
 pub const MAX_SAMPLES: usize = 1 << 26;
 
-/// A picture, `[h, w, c]`, channels innermost.
+/// An image, `[h, w, c]`, channels innermost.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Picture {
+pub struct Image {
     name: PathBuf,
     h: usize,
     w: usize,
@@ -17,12 +17,12 @@ pub struct Picture {
     samples: Samples,
 }
 
-/// What a picture's samples are.
+/// The samples of an image.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Samples {
     /// Intensities, 0 black to 255 white; one channel or RGB.
     U8(Vec<u8>),
-    /// Real values: Hounsfield units from a CT, or whatever an NPY file holds. Never NaN or infinite.
+    /// Real values: Hounsfield units from a CT, or the values of an NPY file. Never NaN or infinite.
     Real(Vec<f32>),
 }
 
@@ -35,11 +35,11 @@ impl Samples {
     }
 }
 
-impl Picture {
-    /// A picture from its samples. `name` is what errors call it, the file's path as a rule.
+impl Image {
+    /// An image from its samples. `name` is its name in errors, usually the file's path.
     ///
     /// # Errors
-    /// If a side is zero, if the number of samples is not `h * w * c` or passes [`MAX_SAMPLES`], if an 8-bit picture
+    /// If a side is zero, if the number of samples is not `h * w * c` or passes [`MAX_SAMPLES`], if an 8-bit image
     /// has other than 1 or 3 channels, or if a real sample is not finite.
     pub fn new(name: impl Into<PathBuf>, [h, w, c]: [usize; 3], samples: Samples) -> Result<Self> {
         let name = name.into();
@@ -47,12 +47,12 @@ impl Picture {
         if samples.len() != count {
             return Err(Error::file(
                 name,
-                format!("a {h}x{w}x{c} picture has {count} samples, found {}", samples.len()),
+                format!("a {h}x{w}x{c} image has {count} samples, found {}", samples.len()),
             ));
         }
         match &samples {
             Samples::U8(_) if c != 1 && c != 3 => {
-                let message = format!("an 8-bit picture has 1 or 3 channels, found {c} ({h}x{w}x{c})");
+                let message = format!("an 8-bit image has 1 or 3 channels, found {c} ({h}x{w}x{c})");
                 return Err(Error::file(name, message));
             }
             Samples::Real(v) => {
@@ -68,7 +68,7 @@ impl Picture {
         Ok(Self { name, h, w, c, samples })
     }
 
-    /// What errors call it.
+    /// Its name in errors.
     pub fn name(&self) -> &Path {
         &self.name
     }
@@ -94,7 +94,7 @@ impl Picture {
     }
 
     /// One channel of it: the luma of RGB (as PIL's mode `L`), the mean of several real channels.
-    pub fn to_gray(&self) -> Picture {
+    pub fn to_gray(&self) -> Image {
         let samples = match &self.samples {
             same if self.c == 1 => same.clone(),
             Samples::U8(v) => Samples::U8(colour::luma(v)),
@@ -102,17 +102,17 @@ impl Picture {
                 Samples::Real(v.chunks_exact(self.c).map(|p| p.iter().sum::<f32>() / self.c as f32).collect())
             }
         };
-        Picture { name: self.name.clone(), c: 1, samples, ..*self }
+        Image { name: self.name.clone(), c: 1, samples, ..*self }
     }
 
-    /// The same picture with other values, as many.
-    pub(crate) fn with_samples(&self, samples: Samples) -> Picture {
+    /// The same image with other samples.
+    pub(crate) fn with_samples(&self, samples: Samples) -> Image {
         debug_assert_eq!(samples.len(), self.samples.len());
-        Picture { name: self.name.clone(), samples, ..*self }
+        Image { name: self.name.clone(), samples, ..*self }
     }
 }
 
-/// `64 (1x64x64 as height, width, channels)`, with what to do where the first axis may be the channels.
+/// `64 (1x64x64 as height, width, channels)`, with advice where the first axis may be the channels.
 pub(crate) fn channels([h, w, c]: [usize; 3]) -> String {
     let advice = if h < c {
         "; an array [C, H, W] is saved as numpy.moveaxis(a, 0, -1), [1, H, W] as a[0]"

@@ -1,4 +1,4 @@
-//! An arena in a memory of the linker's choice. Only where the target can swap a flag atomically, as `TakeOnce`.
+//! An arena in a memory of the linker's choice. Needs an atomic swap, as `StaticCell` does.
 
 use crate::Arena;
 use core::{
@@ -8,54 +8,54 @@ use core::{
 };
 
 /// Memory of an arena, for a static in any section, also one that no start-up code initialises (`NOLOAD`: tightly coupled
-/// memory, external RAM). [`Place`] hands it out.
+/// memory, external RAM). [`ArenaCell`] hands it out.
 #[repr(transparent)]
-pub struct ArenaMemory<const N: usize>(UnsafeCell<MaybeUninit<Arena<N>>>);
+pub struct UninitArena<const N: usize>(UnsafeCell<MaybeUninit<Arena<N>>>);
 
-// SAFETY: the memory is reachable only through a `Place`, which gives out one exclusive reference; bytes may go to any
+// SAFETY: the memory is reachable only through a `ArenaCell`, which gives out one exclusive reference; bytes may go to any
 // thread.
-unsafe impl<const N: usize> Sync for ArenaMemory<N> {}
+unsafe impl<const N: usize> Sync for UninitArena<N> {}
 
-impl<const N: usize> ArenaMemory<N> {
+impl<const N: usize> UninitArena<N> {
     /// Not initialised.
     pub const fn new() -> Self {
         Self(UnsafeCell::new(MaybeUninit::uninit()))
     }
 }
 
-impl<const N: usize> Default for ArenaMemory<N> {
+impl<const N: usize> Default for UninitArena<N> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-/// Hands out an [`ArenaMemory`] once, for exclusive use. The flag lies here, in ordinary `.bss`, because memory that is not
+/// Hands out an [`UninitArena`] once, for exclusive use. The flag lies here, in ordinary `.bss`, because memory that is not
 /// initialised cannot hold one.
 ///
 /// ```
-/// use niello::{ArenaMemory, Place};
+/// use niello::{UninitArena, ArenaCell};
 ///
 /// // On a board: #[unsafe(link_section = ".dtcm")]
-/// static MEMORY: ArenaMemory<1024> = ArenaMemory::new();
+/// static MEMORY: UninitArena<1024> = UninitArena::new();
 /// // SAFETY: no other place refers to MEMORY.
-/// static ARENA: Place<1024> = unsafe { Place::new(&MEMORY) };
+/// static ARENA: ArenaCell<1024> = unsafe { ArenaCell::new(&MEMORY) };
 ///
 /// let arena = ARENA.take().unwrap();
 /// // covid::Squeezenet1_0::infer_in(arena, &input, &mut output, &mut ());
 /// assert!(arena.cells().iter().all(|c| c.get() == 0));
 /// assert!(ARENA.take().is_none());
 /// ```
-pub struct Place<const N: usize> {
+pub struct ArenaCell<const N: usize> {
     taken: AtomicBool,
-    memory: &'static ArenaMemory<N>,
+    memory: &'static UninitArena<N>,
 }
 
-impl<const N: usize> Place<N> {
-    /// Of `memory`, not taken yet.
+impl<const N: usize> ArenaCell<N> {
+    /// A cell of `memory`, not taken yet.
     ///
     /// # Safety
     /// No other place refers to `memory`.
-    pub const unsafe fn new(memory: &'static ArenaMemory<N>) -> Self {
+    pub const unsafe fn new(memory: &'static UninitArena<N>) -> Self {
         Self { taken: AtomicBool::new(false), memory }
     }
 

@@ -1,4 +1,4 @@
-//! `picture` of `readers.rs`.
+//! `image` of `readers.rs`.
 #![no_main]
 
 #[path = "../readers.rs"]
@@ -6,5 +6,5 @@
 mod readers;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    readers::picture(bytes);
+    readers::image(bytes);
 });

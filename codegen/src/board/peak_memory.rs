@@ -7,33 +7,33 @@ use std::collections::{BTreeMap, btree_map::Entry};
 
 /// A step and the tensors that it cannot do without.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Peak {
+pub struct PeakMemory {
     /// The layer.
     pub layer: String,
     /// Its operator.
     pub kind: String,
-    /// Tensors in the arena, largest first; scratch last.
-    pub alive: Vec<Alive>,
+    /// Tensors that are live in the arena, largest first; scratch last.
+    pub live: Vec<LiveTensor>,
 }
 
 /// A tensor, or scratch, in use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Alive {
+pub struct LiveTensor {
     /// The tensor's name, or `scratch`.
     pub name: String,
     /// Its bytes.
     pub bytes: u64,
 }
 
-impl Peak {
+impl PeakMemory {
     /// All bytes.
     pub fn bytes(&self) -> u64 {
-        self.alive.iter().map(|a| a.bytes).sum()
+        self.live.iter().map(|a| a.bytes).sum()
     }
 }
 
 /// The step with the largest sum of live bytes; `None` for a program without steps.
-pub fn peak(program: &Program) -> Option<Peak> {
+pub fn peak_memory(program: &Program) -> Option<PeakMemory> {
     let root = |mut id: ValueId| {
         while let Some(parent) = program.plan.slice_of[id.0] {
             id = parent;
@@ -54,19 +54,19 @@ pub fn peak(program: &Program) -> Option<Peak> {
     }
     let at = |index: usize| {
         // A result that takes over its operand's memory is one block with it.
-        let mut blocks: BTreeMap<u32, Alive> = BTreeMap::new();
+        let mut blocks: BTreeMap<u32, LiveTensor> = BTreeMap::new();
         for id in used.iter().filter(|(_, u)| (u.0..=u.1).contains(&index)).map(|(id, _)| ValueId(*id)) {
             let tensor = program.tensor(id);
-            let alive = Alive { name: tensor.name.clone(), bytes: tensor.bytes() as u64 };
-            blocks.entry(tensor.location.offset).or_insert(alive);
+            let live = LiveTensor { name: tensor.name.clone(), bytes: tensor.bytes() as u64 };
+            blocks.entry(tensor.location.offset).or_insert(live);
         }
         let step = &program.steps[index];
-        let mut alive: Vec<Alive> = blocks.into_values().collect();
-        alive.sort_by_key(|a| std::cmp::Reverse(a.bytes));
+        let mut live: Vec<LiveTensor> = blocks.into_values().collect();
+        live.sort_by_key(|a| std::cmp::Reverse(a.bytes));
         if step.scratch.len > 0 {
-            alive.push(Alive { name: "scratch".into(), bytes: step.scratch.len.into() });
+            live.push(LiveTensor { name: "scratch".into(), bytes: step.scratch.len.into() });
         }
-        Peak { layer: step.name.clone(), kind: step.kind.into(), alive }
+        PeakMemory { layer: step.name.clone(), kind: step.kind.into(), live }
     };
     (0..program.steps.len()).map(at).reduce(|a, b| if b.bytes() > a.bytes() { b } else { a })
 }

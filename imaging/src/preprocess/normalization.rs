@@ -1,4 +1,4 @@
-//! What a network's input numbers are, as its training made them.
+//! Normalization: from samples to the real inputs of a network, as its training had them.
 
 use super::{ResizeMode, Window};
 use crate::Samples;
@@ -8,16 +8,16 @@ const IMAGENET_STD: [f32; 3] = [0.229, 0.224, 0.225];
 /// Blue, green, red.
 const CAFFE_MEAN: [f32; 3] = [104.0, 117.0, 123.0];
 
-/// What a network's input numbers are. `x` is an 8-bit sample; all arithmetic is in `f32`, in the order written.
+/// How samples become a network's real inputs. `x` is an 8-bit sample; all arithmetic is in `f32`, in the order written.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Numbers {
+pub enum Normalization {
     /// `(x / 255 - mean) / std` with ImageNet's statistics, RGB.
     ImageNet,
     /// `x / 255`.
     Unit,
     /// `x`; real values as they are.
     Raw,
-    /// Hounsfield units through a window to 8 bits, then `x / 255`. A picture of 8-bit samples is taken as windowed.
+    /// Hounsfield units through a window to 8 bits, then `x / 255`. An image of 8-bit samples is taken as windowed.
     Window(Window),
     /// Hounsfield units plus an offset, negatives to 0.
     Hu {
@@ -27,8 +27,8 @@ pub enum Numbers {
     /// Smallest to largest sample of the slice stretched to 0..255 (a half up), then `x / 255`: the preparation of
     /// Anam-Net's data (`uint8(255 * mat2gray(frame))`).
     MinMax,
-    /// `(x / 255 - m) / s` with the mean and the (population) standard deviation of the resized picture itself, all
-    /// channels together; an even picture becomes zeros. MiniSeg's.
+    /// `(x / 255 - m) / s` with the mean and the (population) standard deviation of the resized image itself, all
+    /// channels together; an even image becomes zeros. MiniSeg's.
     Standardize,
     /// `x` less 104, 117, 123, planes in the order blue, green, red.
     Caffe,
@@ -41,11 +41,11 @@ pub enum Numbers {
     },
 }
 
-impl Numbers {
-    /// How pictures are resized for it unless something else is asked for.
+impl Normalization {
+    /// The default resizing.
     pub(super) fn usual_resize(&self) -> ResizeMode {
         match self {
-            Numbers::ImageNet => ResizeMode::IMAGENET,
+            Normalization::ImageNet => ResizeMode::IMAGENET,
             _ => ResizeMode::None,
         }
     }
@@ -53,36 +53,36 @@ impl Numbers {
     /// The name in texts.
     pub(super) fn name(&self) -> &'static str {
         match self {
-            Numbers::ImageNet => "imagenet",
-            Numbers::Unit => "unit",
-            Numbers::Raw => "raw",
-            Numbers::Window(_) => "window",
-            Numbers::Hu { .. } => "hu",
-            Numbers::MinMax => "minmax",
-            Numbers::Standardize => "standardize",
-            Numbers::Caffe => "caffe",
-            Numbers::MeanStd { .. } => "mean-std",
+            Normalization::ImageNet => "imagenet",
+            Normalization::Unit => "unit",
+            Normalization::Raw => "raw",
+            Normalization::Window(_) => "window",
+            Normalization::Hu { .. } => "hu",
+            Normalization::MinMax => "minmax",
+            Normalization::Standardize => "standardize",
+            Normalization::Caffe => "caffe",
+            Normalization::MeanStd { .. } => "mean-std",
         }
     }
 
-    /// Samples of the kind that [`Numbers::numbers`] expects.
+    /// Samples of the kind that [`Normalization::normalize`] expects.
     pub(super) fn intensities(&self, samples: Samples) -> Result<Samples, String> {
         match (self, samples) {
-            (Numbers::Hu { offset }, Samples::Real(v)) => {
+            (Normalization::Hu { offset }, Samples::Real(v)) => {
                 Ok(Samples::Real(v.iter().map(|hu| (hu + offset).max(0.0)).collect()))
             }
-            (Numbers::Hu { .. }, Samples::U8(_)) => {
+            (Normalization::Hu { .. }, Samples::U8(_)) => {
                 let message =
                     "`hu` needs Hounsfield units (DICOM, or an NPY of real values), found 8-bit samples";
                 Err(message.into())
             }
-            (Numbers::Window(window), Samples::Real(v)) => Ok(Samples::U8(window.apply(&v))),
-            (Numbers::MinMax, Samples::Real(v)) => Ok(Samples::U8(min_max(&v))),
-            (Numbers::MinMax, Samples::U8(v)) => {
+            (Normalization::Window(window), Samples::Real(v)) => Ok(Samples::U8(window.apply(&v))),
+            (Normalization::MinMax, Samples::Real(v)) => Ok(Samples::U8(min_max(&v))),
+            (Normalization::MinMax, Samples::U8(v)) => {
                 Ok(Samples::U8(min_max(&v.into_iter().map(f32::from).collect::<Vec<_>>())))
             }
             (_, Samples::U8(v)) => Ok(Samples::U8(v)),
-            (Numbers::Raw, Samples::Real(v)) => Ok(Samples::Real(v)),
+            (Normalization::Raw, Samples::Real(v)) => Ok(Samples::Real(v)),
             (other, Samples::Real(_)) => Err(format!(
                 "`{}` needs 8-bit samples, found real values (Hounsfield units?); add a window, window=-600,1500 for \
                  example",
@@ -91,22 +91,24 @@ impl Numbers {
         }
     }
 
-    /// Whether a number depends on nothing but its own 8-bit sample.
+    /// Whether a real input depends on its own 8-bit sample only.
     pub(super) fn is_per_sample(&self) -> bool {
-        !matches!(self, Numbers::Hu { .. } | Numbers::MinMax | Numbers::Standardize)
+        !matches!(self, Normalization::Hu { .. } | Normalization::MinMax | Normalization::Standardize)
     }
 
-    /// The numbers of the 256 samples on a plane; `all` are the samples of the picture. Planes past the third are as
+    /// The real inputs for the 256 samples on a plane; `all` are the samples of the image. Planes past the third are as
     /// the third.
     pub(super) fn table(&self, plane: usize, all: &[u8]) -> [f32; 256] {
         let plane = plane.min(2);
         let number: Box<dyn Fn(f32) -> f32> = match self {
-            Numbers::Raw | Numbers::Hu { .. } => Box::new(|x| x),
-            Numbers::Unit | Numbers::Window(_) | Numbers::MinMax => Box::new(|x| x / 255.0),
-            Numbers::ImageNet => Box::new(move |x| (x / 255.0 - IMAGENET_MEAN[plane]) / IMAGENET_STD[plane]),
-            Numbers::MeanStd { mean, std } => Box::new(move |x| (x / 255.0 - mean[plane]) / std[plane]),
-            Numbers::Caffe => Box::new(move |x| x - CAFFE_MEAN[plane]),
-            Numbers::Standardize => {
+            Normalization::Raw | Normalization::Hu { .. } => Box::new(|x| x),
+            Normalization::Unit | Normalization::Window(_) | Normalization::MinMax => Box::new(|x| x / 255.0),
+            Normalization::ImageNet => {
+                Box::new(move |x| (x / 255.0 - IMAGENET_MEAN[plane]) / IMAGENET_STD[plane])
+            }
+            Normalization::MeanStd { mean, std } => Box::new(move |x| (x / 255.0 - mean[plane]) / std[plane]),
+            Normalization::Caffe => Box::new(move |x| x - CAFFE_MEAN[plane]),
+            Normalization::Standardize => {
                 let (mean, std) = statistics(all);
                 Box::new(move |x| (x / 255.0 - mean) / std)
             }
@@ -114,16 +116,16 @@ impl Numbers {
         std::array::from_fn(|x| number(x as f32))
     }
 
-    /// Which of three colour channels a plane is made from.
+    /// The colour channel, of three, that a plane is made from.
     pub(super) fn source(&self, plane: usize) -> usize {
-        if *self == Numbers::Caffe { 2usize.saturating_sub(plane) } else { plane }
+        if *self == Normalization::Caffe { 2usize.saturating_sub(plane) } else { plane }
     }
 
-    /// Whether the numbers are made for that many planes.
+    /// Whether it is defined for that many planes.
     pub(super) fn check_planes(&self, channels: usize) -> Result<(), String> {
         let fits = match self {
-            Numbers::ImageNet | Numbers::Caffe => channels == 3,
-            Numbers::MeanStd { mean, std } => {
+            Normalization::ImageNet | Normalization::Caffe => channels == 3,
+            Normalization::MeanStd { mean, std } => {
                 channels == 3 || (channels == 1 && mean.iter().all(|m| *m == mean[0]) && *std == [std[0]; 3])
             }
             _ => channels > 0,
@@ -133,7 +135,7 @@ impl Numbers {
     }
 
     /// Stage 5: `c` channels of samples to `channels` planes; a single channel is repeated.
-    pub(super) fn numbers(&self, samples: Samples, c: usize, channels: usize) -> Result<Vec<f32>, String> {
+    pub(super) fn normalize(&self, samples: Samples, c: usize, channels: usize) -> Result<Vec<f32>, String> {
         self.check_planes(channels)?;
         let source = |plane: usize| if c == 1 { 0 } else { self.source(plane).min(c - 1) };
         match samples {
