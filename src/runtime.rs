@@ -21,7 +21,7 @@ pub(crate) fn dependency(given: Option<&str>, folder: &Path) -> Result<String> {
     }
     let version = concat!("\"", env!("CARGO_PKG_VERSION"), "\"");
     progress::note(&format!(
-        "the crate depends on `niello = {version}` from a registry: this program's checkout is gone; `--runtime` names another"
+        "the crate depends on `niello = {version}` from a registry, as this program's checkout is not there; `--runtime` names another"
     ));
     Ok(version.into())
 }

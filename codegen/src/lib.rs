@@ -7,6 +7,11 @@
 //!
 //! Modules stand in one order, and each imports only from those before it: `docs/architecture.md` has the list, `tests/arrows.rs` holds the
 //! sources to it.
+//!
+//! # Features
+//!
+//! * `imaging` (default): recipes from files (`Config`, `pipeline`), and calibration on folders of images.
+//! * `c-api`: functions for C with a header, [`emit::EmitOptions::c_api`].
 
 pub mod bench;
 pub mod board;

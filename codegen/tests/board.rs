@@ -190,6 +190,7 @@ fn places_of_a_board_become_sections_of_the_model() {
 #[test]
 fn every_board_of_the_tree_is_one() {
     let targets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../targets");
+    let embedded = targets.join("../models/boards");
     let mut found = 0;
     for folder in fs::read_dir(targets).unwrap().map(|e| e.unwrap().path()) {
         let name = folder.file_name().unwrap().to_string_lossy().into_owned();
@@ -199,6 +200,13 @@ fn every_board_of_the_tree_is_one() {
         for (name, file) in own.chain(more) {
             let board = Board::from_file(&file).unwrap();
             assert_eq!(board.name, name, "{}", file.display());
+            let linked = fs::read(embedded.join(&name).with_extension("toml")).unwrap_or_default();
+            assert_eq!(
+                linked,
+                fs::read(&file).unwrap(),
+                "models/boards/{name}.toml is no link to {}",
+                file.display()
+            );
             assert_eq!(board.memory_x().is_ok(), board.os.is_none(), "{}", file.display());
             found += 1;
         }

@@ -20,6 +20,11 @@
 //! Every index is checked by `get`, or proven where the compiler can see it; nothing divides by what could be zero. `cargo xtask images` builds
 //! firmware with these kernels for every Cortex-M and refuses an image that has a function of `core::panicking`. An object file of its own may still refer
 //! to one, from helpers of `core::array` that were not inlined there.
+//!
+//! # Features
+//!
+//! * `std`: detection of instruction sets at run time (hosts and Linux boards), and [`bench`].
+//! * `threads`: a layer on several threads, where [`schedule::threads`] is told to (Linux). Includes `std`.
 #![no_std]
 #![cfg_attr(not(test), warn(missing_docs))]
 #[cfg(feature = "std")]

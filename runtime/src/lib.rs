@@ -11,6 +11,13 @@
 //! * [`weights`]: a check of all constants in small portions, for a task in the background.
 //! * `trace` (feature `defmt`): logs layers and the results of checks over defmt.
 //! * [`quantize`]: conversion between real numbers and elements of inputs and outputs.
+//!
+//! # Features
+//!
+//! * `std`: detection of instruction sets at run time (hosts and Linux boards).
+//! * `threads`: one inference on several threads, where `kernels::threads::set` asks for them (Linux). Includes `std`.
+//! * `canaries`: words around every arena that show when other code wrote over them ([`Arena::check`]).
+//! * `defmt`: logs of layers and checks over defmt (`trace`).
 #![no_std]
 #[cfg(feature = "std")]
 extern crate std;

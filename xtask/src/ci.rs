@@ -8,7 +8,7 @@
 use crate::{
     Command, Result, c,
     cortex_m::root,
-    count, defmt, generate, images, lints, no_std,
+    count, defmt, generate, images, lints, no_std, package,
     stage::{Runner, Stage},
     test,
 };
@@ -35,6 +35,7 @@ fn run(arguments: &[String]) -> Result {
             let targets = Part::start("--targets", "target/ci-targets.log")?;
             host(&mut runner)?;
             let tests = Part::start("--tests", "target/ci-tests.log")?;
+            package::stages(&mut runner)?;
             // In this order, so that the log ends with the test runner's summary.
             runner.part("waiting for the targets", TARGETS_BUDGET);
             let targets = targets.finish();
@@ -47,6 +48,7 @@ fn run(arguments: &[String]) -> Result {
             format(&mut runner)?;
             host(&mut runner)?;
             test::tests(&mut runner, false, &[])?;
+            package::stages(&mut runner)?;
             runner.finish()
         }
         ["--tests"] => {
@@ -85,13 +87,18 @@ fn format(runner: &mut Runner) -> Result {
 const DOCUMENTATION: &str =
     "doc --workspace --exclude niello-cli --features niello-codegen/c-api --no-deps --lib --bins --examples";
 
+/// The documentation of everything, without a warning.
+pub(crate) fn documentation(runner: &mut Runner) -> Result {
+    runner.part("documentation", 120);
+    let documentation = Stage::cargo("documentation", DOCUMENTATION);
+    runner.run(documentation.variable("RUSTDOCFLAGS", "-D warnings"))
+}
+
 /// What concerns this machine, all but the tests.
 fn host(runner: &mut Runner) -> Result {
     lints::stages(runner)?;
     no_std::stages(runner)?;
-    runner.part("documentation", 120);
-    let documentation = Stage::cargo("documentation", DOCUMENTATION);
-    runner.run(documentation.variable("RUSTDOCFLAGS", "-D warnings"))?;
+    documentation(runner)?;
     test::doc_tests(runner)?;
     runner.part("tests, built", 180);
     runner.run(Stage::cargo("tests, built", "test --workspace --lib --bins --tests --no-run --quiet"))

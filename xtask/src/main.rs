@@ -18,7 +18,9 @@ mod lints;
 mod miri;
 mod networks;
 mod no_std;
+mod package;
 mod races;
+mod release;
 mod setup;
 mod stage;
 mod test;
@@ -45,6 +47,8 @@ const COMMANDS: &[Command] = &[
     count::COMMAND,
     setup::COMMAND,
     no_std::COMMAND,
+    package::COMMAND,
+    release::COMMAND,
     networks::COMMAND,
     accuracy::COMMAND,
     images::COMMAND,

@@ -39,6 +39,16 @@ pub(crate) fn has_target(target: &str) -> bool {
     lines("rustup", &["target", "list", "--installed"]).iter().any(|line| line == target)
 }
 
+/// The installed toolchain of a release: `1.90.0-x86_64-unknown-linux-gnu` for `1.90`.
+pub(crate) fn toolchain(release: &str) -> Option<String> {
+    let installed = lines("rustup", &["toolchain", "list"])
+        .into_iter()
+        .filter_map(|l| Some(l.split(' ').next()?.to_string()));
+    installed.into_iter().find(|name| {
+        name.strip_prefix(release).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-']))
+    })
+}
+
 /// Debian's compiler, where its package of the library source is installed too: it builds `core` for any target.
 pub(crate) fn debian_rustc() -> Option<&'static str> {
     const RUSTC: &str = "/usr/bin/rustc";

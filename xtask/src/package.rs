@@ -1,0 +1,207 @@
+//! `cargo xtask package`: the crates as a registry would get them, and a user's project outside of the checkout that is built from them.
+
+use crate::{
+    Command, Result,
+    cortex_m::root,
+    no_arguments,
+    stage::{Runner, Stage},
+};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+pub(crate) const COMMAND: Command = Command {
+    name: "package",
+    arguments: "",
+    summary: "pack all crates that are published, and build a project outside of the checkout from them",
+    run,
+};
+
+/// What is published, in this order: each crate needs only earlier ones.
+pub(crate) const CRATES: [&str; 8] = [
+    "niello-kernels",
+    "niello",
+    "niello-gemm",
+    "niello-imaging",
+    "niello-codegen",
+    "niello-assets",
+    "niello-models",
+    "niello-cli",
+];
+
+/// Bytes of a packed crate that the registry accepts.
+const LIMIT: u64 = 10_000_000;
+
+/// What each crate must hold.
+const REQUIRED: [&str; 4] = ["Cargo.toml", "README.md", "LICENSE-MIT", "LICENSE-APACHE"];
+
+/// What none may hold: only the checkout needs it.
+const FOREIGN: [&str; 5] = ["tests/", "benches/", "examples/", ".golden", ".snap"];
+
+fn run(arguments: &[String]) -> Result {
+    no_arguments(arguments)?;
+    let mut runner = Runner::new("package");
+    stages(&mut runner)?;
+    runner.finish()
+}
+
+/// The stages, for this command and for `ci`.
+pub(crate) fn stages(runner: &mut Runner) -> Result {
+    runner.part("packages", 120);
+    // A dirty checkout is refused by `release`; what it depends on was fetched before.
+    let call = format!(
+        "package --quiet --offline --no-verify --allow-dirty --no-metadata -p {}",
+        CRATES.join(" -p ")
+    );
+    runner.run(Stage::cargo("packages", &call))?;
+    let start = Instant::now();
+    let room = Room::new()?;
+    for name in CRATES {
+        unpack(name, &room.0)?;
+    }
+    runner.note(format!("packages: {} crates below {} MB", CRATES.len(), LIMIT / 1_000_000), start.elapsed());
+    project(&room.0)?;
+    let cargo = |what: &str, call: &str| {
+        let manifest = room.0.join("Cargo.toml");
+        let call =
+            Stage::cargo(what, call).arguments(&["--manifest-path".into(), manifest.display().to_string()]);
+        // With the third-party crates that are compiled already.
+        call.variable("CARGO_TARGET_DIR", &target().to_string_lossy())
+    };
+    // Checked, not built: the program would take the place of the checkout's.
+    runner.run(cargo("packages: the command line", "check --quiet --offline -p niello-cli"))?;
+    runner.run(cargo("packages: a project outside", "run --quiet --offline -p outside"))
+}
+
+/// Where cargo builds to.
+fn target() -> PathBuf {
+    root().join(std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from))
+}
+
+/// A folder outside of the checkout, removed at the end.
+struct Room(PathBuf);
+
+impl Room {
+    fn new() -> Result<Self> {
+        let folder = std::env::temp_dir().join(format!("niello-package-{}", std::process::id()));
+        fs::create_dir_all(&folder).map_err(|e| format!("cannot create {}: {e}", folder.display()))?;
+        Ok(Self(folder))
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        // What stays lies among temporary files.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Unpacks a crate into a folder of its name, after looking at what it holds.
+fn unpack(name: &str, room: &Path) -> Result {
+    let folder = format!("{name}-{}", env!("CARGO_PKG_VERSION"));
+    let file = target().join("package").join(format!("{folder}.crate"));
+    let bytes = fs::metadata(&file).map_err(|e| format!("{}: {e}", file.display()))?.len();
+    println!("  {name:<20}{bytes:>12} bytes");
+    if bytes > LIMIT {
+        return Err(format!("{name}: {bytes} bytes packed, more than {LIMIT}"));
+    }
+    let archive = file.display().to_string();
+    let tar = |what: &[&str]| {
+        let arguments: Vec<String> = what.iter().map(|a| a.to_string()).collect();
+        Stage::new(format!("unpack {name}"), "tar").arguments(&arguments).output()
+    };
+    let list = tar(&["tzf", &archive])?;
+    let files: Vec<&str> = list.lines().filter_map(|l| l.strip_prefix(&folder)?.strip_prefix('/')).collect();
+    if let Some(missing) = REQUIRED.iter().find(|file| !files.contains(file)) {
+        return Err(format!("{name}: the package has no {missing}"));
+    }
+    if let Some(foreign) =
+        files.iter().find(|file| FOREIGN.iter().any(|f| file.starts_with(f) || file.ends_with(f)))
+    {
+        return Err(format!("{name}: the package holds {foreign}; see `include` in its Cargo.toml"));
+    }
+    // Packed files are old: with their times, cargo would not see that one has changed.
+    tar(&["xzmf", &archive, "-C", &room.to_string_lossy()])?;
+    fs::rename(room.join(&folder), room.join(name)).map_err(|e| format!("cannot rename {folder}: {e}"))
+}
+
+/// Writes a workspace of the command line's package and of a project that names the crates as from a registry.
+fn project(room: &Path) -> Result {
+    let own =
+        fs::read_to_string(root().join("Cargo.toml")).map_err(|e| format!("cannot read Cargo.toml: {e}"))?;
+    let patches: String = CRATES.iter().map(|name| format!("{name} = {{ path = \"{name}\" }}\n")).collect();
+    let version = env!("CARGO_PKG_VERSION");
+    let manifest = format!(
+        "[workspace]\nmembers = [\"outside\", \"niello-cli\"]\nresolver = \"3\"\n\n[patch.crates-io]\n{patches}\n{}",
+        profile(&own)
+    );
+    let outside = format!(
+        "[package]\nname = \"outside\"\nedition = \"2024\"\n\n[dependencies]\nniello = \"{version}\"\n\n\
+         [build-dependencies]\nniello-codegen = \"{version}\"\nniello-models = \"{version}\"\n"
+    );
+    let copied =
+        |from: &str| fs::read_to_string(root().join(from)).map_err(|e| format!("cannot read {from}: {e}"));
+    // The board shows that descriptions of boards are in the packages too.
+    let recipe = copied("tests/bits/anam_net_tiny.toml")? + "board = \"nrf52840\"\n";
+    for (path, text) in [
+        ("Cargo.toml", manifest.as_str()),
+        // The versions that everything else is built with.
+        ("Cargo.lock", &copied("Cargo.lock")?),
+        ("outside/Cargo.toml", &outside),
+        ("outside/build.rs", BUILD),
+        ("outside/model.toml", &recipe),
+        ("outside/model.lock", &copied("tests/bits/anam_net_tiny.lock")?),
+        ("outside/src/lib.rs", LIBRARY),
+        ("outside/src/main.rs", PROGRAM),
+    ] {
+        let path = room.join(path);
+        let written = fs::create_dir_all(path.parent().unwrap_or(room)).and_then(|()| fs::write(&path, text));
+        written.map_err(|e| format!("cannot write {}: {e}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// How third-party crates are compiled in the checkout, so that they need not be compiled again; our own quickly.
+fn profile(manifest: &str) -> String {
+    let lines = manifest.lines().skip_while(|line| *line != "[profile.dev]");
+    lines.filter(|line| !line.starts_with("niello-")).map(|line| format!("{line}\n")).collect()
+}
+
+const BUILD: &str = r#"fn main() {
+    niello_codegen::Config::new(&niello_models::Registry).build("model.toml");
+}
+"#;
+
+const LIBRARY: &str = r#"#![no_std]
+#![forbid(unsafe_code)]
+pub mod model {
+    include!(concat!(env!("OUT_DIR"), "/model.rs"));
+}
+
+static MODEL: niello::TakeOnce<model::AnamNet> = niello::TakeOnce::new(model::AnamNet::new());
+
+pub fn check() -> Result<(), niello::SelfTestError> {
+    let model = MODEL.take().unwrap();
+    model.self_test(&mut [0; model::INPUT_LEN], &mut [0; model::OUTPUT_LEN])
+}
+"#;
+
+const PROGRAM: &str = r#"fn main() {
+    outside::check().unwrap();
+    println!("outside: the model's self-test passed");
+}
+"#;
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn profiles_are_taken_without_our_own_crates() {
+        let manifest = "[package]\n\n[profile.dev]\ndebug = false\n[profile.dev.package]\nniello-gemm.opt-level = 3\npng.opt-level = 3\n";
+        assert_eq!(
+            super::profile(manifest),
+            "[profile.dev]\ndebug = false\n[profile.dev.package]\npng.opt-level = 3\n"
+        );
+    }
+}
