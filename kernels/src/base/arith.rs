@@ -175,6 +175,24 @@ impl OutputStage {
     }
 }
 
+/// Runs `$body` with the rounding of `$stage` as a constant: one loop for each, without a choice inside.
+macro_rules! by_rounding {
+    ($stage:ident => $body:expr) => {{
+        use $crate::base::arith::{OutputStage, Rounding};
+        match $stage.rounding {
+            Rounding::TfliteDouble => {
+                let $stage = OutputStage { rounding: Rounding::TfliteDouble, ..$stage };
+                $body
+            }
+            Rounding::Single => {
+                let $stage = OutputStage { rounding: Rounding::Single, ..$stage };
+                $body
+            }
+        }
+    }};
+}
+pub(crate) use by_rounding;
+
 #[cfg(test)]
 mod tests {
     use super::*;

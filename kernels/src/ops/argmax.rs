@@ -1,7 +1,7 @@
 //! The class of each pixel.
 
 use crate::{
-    Isa, Kernel, Memory, Operand,
+    Memory, Operand,
     base::memory::{In, Out},
 };
 
@@ -14,12 +14,9 @@ pub struct ArgMax {
     pub output: Operand,
 }
 
-impl Kernel for ArgMax {
-    fn run(&self, mem: &Memory<'_>, _: Isa) {
-        let Some((input, out)) = self.views(mem) else {
-            debug_assert!(false, "operands outside memory, shapes that differ, or no or too many classes");
-            return;
-        };
+crate::schedule::kernel!(ArgMax, |argmax| {
+    check: |mem| argmax.views(mem),
+    run: |(input, out), _| {
         let [h, w, _] = out.shape();
         for y in 0..h {
             for x in 0..w {
@@ -33,12 +30,8 @@ impl Kernel for ArgMax {
                 out.pixel(y, x).iter().for_each(|cell| cell.set(label as i8));
             }
         }
-    }
-
-    fn fits(&self, mem: &Memory<'_>) -> bool {
-        self.views(mem).is_some()
-    }
-}
+    },
+});
 
 impl ArgMax {
     fn views<'m>(&self, mem: &Memory<'m>) -> Option<(In<'m>, Out<'m>)> {

@@ -3,10 +3,8 @@
 use crate::{
     Memory, Operand,
     base::memory::{In, Out, in_blocks, put},
+    ops::elementwise::copy::MOVE,
 };
-
-/// To move an element takes about as long as so many multiply-accumulates of a convolution.
-const MOVE: usize = 8;
 
 /// `out[y, x] = table[in[y, x]]`: TensorFlow Lite's `GATHER` of rows.
 ///
@@ -31,13 +29,9 @@ impl Embedding<'_> {
     }
 }
 
-crate::schedule::same_rows!(
-    Embedding<'a>, input, input, in place: false, one pixel: false, work: MOVE,
-    views, |embedding, mem, _| {
-        let Some((input, out)) = embedding.views(mem) else {
-            debug_assert!(false, "operands outside memory, or shapes and table do not fit together");
-            return;
-        };
+crate::schedule::kernel!(Embedding<'a>, |embedding| {
+    check: |mem| embedding.views(mem),
+    run: |(input, out), _| {
         let table = embedding.table;
         let [h, w, c] = out.shape();
         // The table has at least one row: it fits.
@@ -55,5 +49,7 @@ crate::schedule::same_rows!(
                 });
             }
         }
-    }
-);
+    },
+    reads: [input],
+    cost: MOVE,
+});

@@ -5,7 +5,7 @@
 //! Newton-Raphson reciprocal. Everything is defined on 32-bit integers; `docs/arithmetic.md` has the steps.
 
 use crate::{
-    Isa, Kernel, Memory, Multiplier, Operand,
+    Memory, Multiplier, Operand,
     base::{
         arith,
         memory::{In, Out},
@@ -65,14 +65,9 @@ impl Softmax {
         let left = self.multiplier.shift.max(0) as u32;
         arith::doubling_high_multiply(difference.wrapping_shl(left), self.multiplier.mantissa)
     }
-}
 
-impl Kernel for Softmax {
-    fn run(&self, mem: &Memory<'_>, _: Isa) {
-        let Some((input, out)) = self.views(mem) else {
-            debug_assert!(false, "operands outside memory, shapes differ, or too many classes");
-            return;
-        };
+    #[inline(always)]
+    fn compute(&self, input: In<'_>, out: Out<'_>) {
         let [h, w, _] = out.shape();
         for y in 0..h {
             for x in 0..w {
@@ -110,11 +105,12 @@ impl Kernel for Softmax {
             }
         }
     }
-
-    fn fits(&self, mem: &Memory<'_>) -> bool {
-        self.views(mem).is_some()
-    }
 }
+
+crate::schedule::kernel!(Softmax, |softmax| {
+    check: |mem| softmax.views(mem),
+    run: |(input, out), _| softmax.compute(input, out),
+});
 
 /// `exp(a)` for `a <= 0` in Q5.26, as Q0.31 (gemmlowp's `exp_on_negative_values`).
 pub(crate) fn exp_on_negative(a: i32) -> i32 {
@@ -184,6 +180,7 @@ fn saturating_shift_left_2(x: i32) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Isa, Kernel};
 
     const UNIT: f64 = 2_147_483_648.0;
 

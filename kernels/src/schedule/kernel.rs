@@ -1,8 +1,63 @@
-//! What kernels implement, written once.
+//! The implementations that all kernels share, written once.
 
-/// [`Kernel`](crate::Kernel) for kernels that are [`ByRows`].
+/// Implements [`Kernel`](crate::Kernel).
+///
+/// `check` is what `run` needs, or `None` where operands and parameters do not fit together: then nothing is written. Kernels whose output rows
+/// can be computed apart go on with:
+///
+/// * `reads`: one or two fields of [`Operand`](crate::Operand)s. With `one pixel`, that one may be a single pixel, which meets all of them.
+/// * `in place`: whether each element is read before it is overwritten; else operands and output are apart.
+/// * `step`: parts begin at multiples of so many rows.
+/// * `rows` and `above`: which rows of its operands a row needs, and the field with the padding (or cropping) above. Without them, the same row.
+/// * `scratch`: the field of its region, `of` so many bytes that one thread needs.
+/// * `cost`: relative cost of an element of the output in multiply-accumulates of a convolution; or `work`, that of all of them.
+///
+/// `run` writes the rows of `output` and the kernel's scratch and nothing else, and reads nothing but the operands of `reads`, constants and that
+/// scratch. Threads rely on it.
 macro_rules! kernel {
-    ($kernel:ident $(<$l:lifetime>)?) => {
+    ($kernel:ident $(<$l:lifetime>)?, |$this:ident| {
+        check: |$mem:ident| $check:expr,
+        run: |$checked:pat_param, $isa:pat_param| $run:expr $(,)?
+    }) => {
+        impl$(<$l>)? $crate::Kernel for $kernel$(<$l>)? {
+            fn run(&self, $mem: &$crate::Memory<'_>, $isa: $crate::Isa) {
+                let $this = self;
+                let Some($checked) = $check else { $crate::schedule::refused!($kernel) };
+                $run
+            }
+
+            fn fits(&self, $mem: &$crate::Memory<'_>) -> bool {
+                let $this = self;
+                $check.is_some()
+            }
+        }
+    };
+    ($kernel:ident $(<$l:lifetime>)?, |$this:ident| {
+        check: |$mem:ident| $check:expr,
+        run: |$checked:pat_param, $isa:pat_param| $run:expr,
+        $($rows:tt)+
+    }) => {
+        $crate::schedule::kernel!($kernel$(<$l>)?, |$this| {
+            fits: |$mem| $check.is_some(),
+            run: |$isa| {
+                let Some($checked) = $check else { $crate::schedule::refused!($kernel) };
+                $run
+            },
+            $($rows)+
+        });
+    };
+    ($kernel:ident $(<$l:lifetime>)?, |$this:ident| {
+        fits: |$mem:ident| $fits:expr,
+        run: |$isa:pat_param| $run:expr,
+        reads: [$a:ident $(, $b:ident)?],
+        $(one pixel: $one:ident,)?
+        $(in place: $in_place:expr,)?
+        $(step: $step:expr,)?
+        $(rows: $rows:expr, above: $above:ident$([$axis:literal])?,)?
+        $(scratch: $scratch:ident of $bytes:expr,)?
+        $(cost: $cost:expr,)?
+        $(work: $work:expr,)?
+    }) => {
         impl$(<$l>)? $crate::Kernel for $kernel$(<$l>)? {
             fn run(&self, mem: &$crate::Memory<'_>, isa: $crate::Isa) {
                 $crate::schedule::run(self, mem, isa);
@@ -12,82 +67,100 @@ macro_rules! kernel {
                 $crate::schedule::by_rows::ByRows::fits(self, mem)
             }
         }
-    };
-}
-pub(crate) use kernel;
 
-/// [`Kernel`](crate::Kernel) for kernels that compute each row of `output` from the same row of operands `$a` and `$b`, which may be one.
-///
-/// `$check` is a method that returns `None` where operands and parameters do not fit. With `one pixel: true`, the second operand may be a
-/// single pixel instead, which meets all of them. An element takes as long as `$work` multiply-accumulates of a convolution.
-///
-/// `$alone` computes all rows, or nothing where `$check` returns `None`. It writes the output and nothing else; with `in place: true` it reads
-/// each element before it is overwritten, else operands and output are apart. Threads rely on it.
-macro_rules! same_rows {
-    (
-        $kernel:ident $(<$l:lifetime>)?, $a:ident, $b:ident, in place: $in_place:expr, one pixel: $one_pixel:expr, work: $work:expr,
-        $check:ident, |$this:ident, $mem:ident, $isa:pat_param| $alone:expr
-    ) => {
-        $crate::schedule::kernel!($kernel$(<$l>)?);
-
-        // SAFETY: a part writes its rows, and reads the same rows of its operands, each element before it is overwritten, or an
-        // operand of one pixel; that has another shape than the output, so that it is not the view that is written.
+        // SAFETY: a part writes its rows of the output and its own scratch. It reads the rows of its operands that these need; in place, the same
+        // rows, each element before it is overwritten; or an operand of one pixel, which has another shape than the output, so that it is not
+        // the view that is written.
         unsafe impl$(<$l>)? $crate::schedule::by_rows::ByRows for $kernel$(<$l>)? {
-            const IN_PLACE: bool = $in_place;
+            $(const STEP: usize = $step;)?
+            $(const IN_PLACE: bool = $in_place;)?
 
             fn output(&self) -> $crate::Operand {
                 self.output
             }
 
             fn reads(&self) -> [$crate::Operand; 2] {
-                [self.$a, self.$b]
+                let operands = [self.$a $(, self.$b)?];
+                let ([first, ..], [.., last]) = (operands, operands);
+                [first, last]
             }
+
+            $(
+                fn scratch(&self) -> $crate::Region {
+                    self.$scratch
+                }
+
+                fn scratch_of_one(&self) -> usize {
+                    let $this = self;
+                    $bytes
+                }
+            )?
 
             fn work(&self) -> usize {
-                $crate::schedule::by_rows::elements(self.output.shape).saturating_mul($work)
+                #[allow(unused_variables, reason = "not needed where every element costs the same")]
+                let $this = self;
+                $($crate::schedule::by_rows::elements(self.output.shape).saturating_mul($cost))?
+                $($work)?
             }
 
-            fn fits(&self, mem: &$crate::Memory<'_>) -> bool {
-                self.$check(mem).is_some()
+            fn fits(&self, $mem: &$crate::Memory<'_>) -> bool {
+                let $this = self;
+                $fits
             }
 
             fn part(&self, rows: core::ops::Range<usize>, index: usize) -> Self {
-                let mut part = $crate::schedule::by_rows::part(self, rows, index);
-                if !$crate::schedule::by_rows::Windowed::is_by_rows(self) {
-                    part.$b = self.$b;
-                }
-                part
+                $crate::schedule::by_rows::part(self, rows, index)
             }
 
             #[cfg_attr(target_pointer_width = "32", inline(always))]
             fn alone(&self, $mem: &$crate::Memory<'_>, $isa: $crate::Isa) {
                 let $this = self;
-                $alone
+                $run
             }
         }
 
         impl$(<$l>)? $crate::schedule::by_rows::Windowed for $kernel$(<$l>)? {
-            fn is_by_rows(&self) -> bool {
-                const ONE_PIXEL: bool = $one_pixel;
-                !ONE_PIXEL || self.$b.shape[0] == self.output.shape[0]
-            }
+            $(
+                fn is_by_rows(&self) -> bool {
+                    self.$one.shape[0] == self.output.shape[0]
+                }
+            )?
 
-            fn reach(&self) -> $crate::schedule::by_rows::Reach {
-                $crate::schedule::by_rows::Reach::SAME
-            }
+            $(
+                fn reach(&self) -> $crate::schedule::by_rows::Reach {
+                    let $this = self;
+                    $rows
+                }
+            )?
 
+            #[allow(unused_variables, reason = "not every kernel has padding, two operands and scratch")]
             fn over(
                 &self,
-                _: usize,
-                reads: [$crate::Operand; 2],
+                row: usize,
+                [first, second]: [$crate::Operand; 2],
                 output: $crate::Operand,
-                _: $crate::Region,
+                scratch: $crate::Region,
             ) -> Self {
-                let mut over = Self { output, ..*self };
-                (over.$b, over.$a) = (reads[1], reads[0]);
+                let mut over = *self;
+                (over.$a, over.output) = (first, output);
+                $(over.$b = second;)?
+                $(over.$above$([$axis])? = $crate::schedule::by_rows::Windowed::reach(self).above(row);)?
+                $(over.$scratch = scratch;)?
                 over
             }
         }
     };
 }
-pub(crate) use same_rows;
+pub(crate) use kernel;
+
+/// Returns, as operands and parameters do not fit together.
+macro_rules! refused {
+    ($kernel:ident) => {{
+        debug_assert!(
+            false,
+            concat!(stringify!($kernel), ": operands outside memory, or parameters that do not fit together")
+        );
+        return;
+    }};
+}
+pub(crate) use refused;

@@ -6,7 +6,7 @@ pub mod row_chain;
 #[cfg(feature = "threads")]
 pub mod threads;
 
-pub(crate) use kernel::{kernel, same_rows};
+pub(crate) use kernel::{kernel, refused};
 
 use crate::{Isa, Memory};
 use by_rows::ByRows;

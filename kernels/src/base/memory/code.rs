@@ -8,6 +8,11 @@ pub(crate) trait Code: Copy + Ord + Into<i32> {
     /// The smallest one.
     const LEAST: Self;
 
+    /// How many codes there are in `bytes`; `None` if one would be cut.
+    fn count(bytes: usize) -> Option<usize> {
+        bytes.is_multiple_of(size_of::<Self>()).then_some(bytes / size_of::<Self>())
+    }
+
     /// The lowest bits of `value`.
     fn cut(value: i32) -> Self;
 

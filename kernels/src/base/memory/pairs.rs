@@ -1,11 +1,18 @@
 //! Two operands of which the second one may be smaller: its values are repeated.
 
-use super::{Channels, In, Out, Runs, in_blocks, put};
+use super::{Channels, In, Memory, Operand, Runs, in_blocks, put};
+use crate::base::{
+    arith::{OutputStage, by_rounding},
+    isa::Vectorize,
+};
 
-/// A function of two values. `of` must be `#[inline(always)]`: it stands in loops that are to vectorise.
-pub(crate) trait OfTwo {
+/// A function of two codes. `of` must be `#[inline(always)]`: it stands in loops that are to vectorise.
+pub(crate) trait OfTwo: Copy {
+    /// The last step, whose rounding is a constant where it is given to [`OfTwo::of`].
+    fn stage(&self) -> OutputStage;
+
     /// The result.
-    fn of(&self, a: i8, b: i8) -> i8;
+    fn of(&self, a: i8, b: i8, stage: OutputStage) -> i8;
 }
 
 /// Which values of the second operand meet those of the first.
@@ -18,17 +25,24 @@ enum Repeat<'m> {
     Groups(In<'m>),
 }
 
-/// Pairs of values of two tensors: `h x w x c`, and the same, `1 x 1 x c` or `h x w x g` with a `g` that divides `c`.
-pub(crate) struct Pairs<'m> {
+/// A function of all pairs of values of two tensors: `h x w x c`, and the same, `1 x 1 x c` or `h x w x g` with a `g` that divides `c`.
+pub(crate) struct Pairs<'k, 'm, F> {
     both: Runs<'m, 2>,
     repeat: Repeat<'m>,
+    function: &'k F,
 }
 
-impl<'m> Pairs<'m> {
-    /// `None` if the shapes are none of these.
-    pub(crate) fn new(out: Out<'m>, a: In<'m>, b: In<'m>) -> Option<Self> {
+impl<'k, 'm, F: OfTwo> Pairs<'k, 'm, F> {
+    /// Of tensors of one shape.
+    pub(crate) const fn same(both: Runs<'m, 2>, function: &'k F) -> Self {
+        Self { both, repeat: Repeat::No, function }
+    }
+
+    /// `None` if an operand lies outside memory, or the shapes are none of these.
+    pub(crate) fn new(mem: &Memory<'m>, [a, b, out]: [&Operand; 3], function: &'k F) -> Option<Self> {
+        let (a, b, out) = (mem.read(a)?, mem.read(b)?, mem.write(out)?);
         if let Some(both) = Runs::new(out, [a, b]) {
-            return Some(Self { both, repeat: Repeat::No });
+            return Some(Self::same(both, function));
         }
         let [h, w, c] = a.shape();
         let repeat = match b.shape() {
@@ -38,12 +52,12 @@ impl<'m> Pairs<'m> {
             }
             _ => return None,
         };
-        Some(Self { both: Runs::by_pixel(out, [a, a])?, repeat })
+        Some(Self { both: Runs::by_pixel(out, [a, a])?, repeat, function })
     }
 
-    /// Stores what `function` makes of every pair.
     #[inline(always)]
-    pub(crate) fn each(&self, function: &impl OfTwo) {
+    fn each(&self, stage: OutputStage) {
+        let function = *self.function;
         for i in 0..self.both.len() {
             let (cells, [a, own]) = self.both.get(i);
             match &self.repeat {
@@ -52,7 +66,7 @@ impl<'m> Pairs<'m> {
                     in_blocks!(first in cells.len(), N => {
                         let (mut block, b) = (a.block::<N>(first), b.block::<N>(first));
                         for (a, b) in block.iter_mut().zip(b) {
-                            *a = function.of(*a, b);
+                            *a = function.of(*a, b, stage);
                         }
                         put(cells, first, block);
                     });
@@ -65,7 +79,7 @@ impl<'m> Pairs<'m> {
                         in_blocks!(offset in in_group, N => {
                             let mut block = a.block::<N>(start + offset);
                             for a in &mut block {
-                                *a = function.of(*a, b);
+                                *a = function.of(*a, b, stage);
                             }
                             put(cells, start + offset, block);
                         });
@@ -73,5 +87,13 @@ impl<'m> Pairs<'m> {
                 }
             }
         }
+    }
+}
+
+impl<F: OfTwo> Vectorize for Pairs<'_, '_, F> {
+    #[inline(always)]
+    fn run(self) {
+        let stage = self.function.stage();
+        by_rounding!(stage => self.each(stage));
     }
 }

@@ -4,6 +4,7 @@
 //! where the compiler cannot know that input and output do not overlap, and in-place operators stay correct: no byte
 //! of a block is stored before all of them are loaded.
 
+use super::{Memory, Operand};
 use core::{cell::Cell, marker::PhantomData};
 
 /// Runs `$body` for consecutive blocks of `$len` elements: large ones first, single elements last. Within `$body`,
@@ -306,6 +307,14 @@ pub(crate) struct Runs<'a, const INPUTS: usize> {
     out: Out<'a>,
     inputs: [In<'a>; INPUTS],
     len: usize,
+}
+
+impl<'a> Runs<'a, 1> {
+    /// Of one input; `None` if an operand lies outside memory, or the shapes differ.
+    #[inline]
+    pub(crate) fn of_two(mem: &Memory<'a>, input: &Operand, output: &Operand) -> Option<Self> {
+        Self::new(mem.write(output)?, [mem.read(input)?])
+    }
 }
 
 impl<'a, const INPUTS: usize> Runs<'a, INPUTS> {

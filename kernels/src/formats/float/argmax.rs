@@ -2,7 +2,7 @@
 
 use super::Float;
 use crate::{
-    Isa, Kernel, Memory, Operand,
+    Memory, Operand,
     base::memory::{In, Out},
 };
 
@@ -20,30 +20,23 @@ pub struct ArgMaxFloat {
     pub float: Float,
 }
 
-impl Kernel for ArgMaxFloat {
-    fn run(&self, mem: &Memory<'_>, _: Isa) {
-        let Some((input, out, classes)) = self.views(mem) else {
-            debug_assert!(false, "operands outside memory, shapes that differ, or no or too many classes");
-            return;
-        };
+crate::schedule::kernel!(ArgMaxFloat, |argmax| {
+    check: |mem| argmax.views(mem),
+    run: |(input, out, classes), _| {
         let [h, w, _] = out.shape();
         for i in 0..h * w {
             let scores = input.nth(i);
-            let ([mut best], mut label) = (self.float.block::<1>(scores, 0), 0);
+            let ([mut best], mut label) = (argmax.float.block::<1>(scores, 0), 0);
             for class in 1..classes {
-                let [score] = self.float.block::<1>(scores, class);
+                let [score] = argmax.float.block::<1>(scores, class);
                 if score > best {
                     (best, label) = (score, class);
                 }
             }
             out.nth(i).iter().for_each(|cell| cell.set(label as i8));
         }
-    }
-
-    fn fits(&self, mem: &Memory<'_>) -> bool {
-        self.views(mem).is_some()
-    }
-}
+    },
+});
 
 impl ArgMaxFloat {
     /// Input, output, and how many classes there are.

@@ -7,7 +7,7 @@ use super::{
     rows::in_lanes,
 };
 use crate::{
-    Attention, Isa, Kernel, Memory, Operand, Region,
+    Attention, Memory, Operand, Region,
     base::{
         isa::Vectorize,
         memory::{Channels, In, Out},
@@ -112,18 +112,10 @@ impl<'k> AttentionFloat<'k> {
     }
 }
 
-impl Kernel for AttentionFloat<'_> {
-    fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        match self.job(mem) {
-            Some(job) => isa.vectorize(job),
-            None => debug_assert!(false, "parameters of an attention do not fit together"),
-        }
-    }
-
-    fn fits(&self, mem: &Memory<'_>) -> bool {
-        self.job(mem).is_some()
-    }
-}
+crate::schedule::kernel!(AttentionFloat<'a>, |attention| {
+    check: |mem| attention.job(mem),
+    run: |job, isa| isa.vectorize(job),
+});
 
 impl Vectorize for Job<'_, '_> {
     const WIDE: bool = false;

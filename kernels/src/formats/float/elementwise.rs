@@ -2,7 +2,7 @@
 
 use super::{
     Float, Range,
-    rows::{by_pixels, by_types, in_lanes},
+    rows::{by_types, in_lanes},
 };
 use crate::{
     Memory, Operand,
@@ -154,13 +154,14 @@ macro_rules! of_two {
             }
         }
 
-        impl $kernel {
-            fn walk<'m>(&self, mem: &Memory<'m>) -> Option<Walk<'m, $function>> {
-                Walk::new(mem, [&self.a, &self.b, &self.output], self.types, $function(self.range))
-            }
-        }
-
-        by_pixels!($kernel, a, b, work: ELEMENT, in place: true);
+        $crate::schedule::kernel!($kernel, |kernel| {
+            check: |mem| Walk::new(mem, [&kernel.a, &kernel.b, &kernel.output], kernel.types, $function(kernel.range)),
+            run: |walk, isa| isa.vectorize(walk),
+            reads: [a, b],
+            one pixel: b,
+            in place: true,
+            cost: ELEMENT,
+        });
     };
 }
 

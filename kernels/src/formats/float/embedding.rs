@@ -1,19 +1,14 @@
 //! Rows of a table by labels.
 
-use super::{
-    Float, half, number,
-    rows::{by_pixels, in_lanes},
-};
+use super::{Float, half, number, rows::in_lanes};
 use crate::{
     Memory, Operand,
     base::{
         isa::Vectorize,
         memory::{In, Out, constants},
     },
+    ops::elementwise::copy::MOVE,
 };
-
-/// To move an element takes about as long as so many multiply-accumulates of a convolution.
-const MOVE: usize = 8;
 
 /// `out[y, x] = table[in[y, x]]`, each number rounded to the output's type. What is not a number becomes [`number`]'s.
 ///
@@ -82,4 +77,9 @@ impl Vectorize for Walk<'_, '_> {
     }
 }
 
-by_pixels!(EmbeddingFloat<'a>, input, input, work: MOVE, in place: false);
+crate::schedule::kernel!(EmbeddingFloat<'a>, |embedding| {
+    check: |mem| embedding.walk(mem),
+    run: |walk, isa| isa.vectorize(walk),
+    reads: [input],
+    cost: MOVE,
+});

@@ -4,9 +4,9 @@ use super::{
     Float,
     exp::{exp, expm1},
     fused, number,
-    rows::{Map, Mapping, by_pixels},
+    rows::{Map, Mapping},
 };
-use crate::{Memory, Operand};
+use crate::Operand;
 
 /// An element takes about as long as so many multiply-accumulates of a convolution.
 const ELEMENT: usize = 64;
@@ -95,10 +95,10 @@ impl Mapping for Function {
     }
 }
 
-impl PointWiseFloat {
-    fn walk<'m>(&self, mem: &Memory<'m>) -> Option<Map<'m, Function>> {
-        Map::new(mem, [&self.input, &self.output], self.types, self.function)
-    }
-}
-
-by_pixels!(PointWiseFloat, input, input, work: ELEMENT, in place: true);
+crate::schedule::kernel!(PointWiseFloat, |point| {
+    check: |mem| Map::new(mem, [&point.input, &point.output], point.types, point.function),
+    run: |map, isa| isa.vectorize(map),
+    reads: [input],
+    in place: true,
+    cost: ELEMENT,
+});

@@ -2,7 +2,7 @@
 
 use super::{
     Float, Range, fused, number,
-    rows::{Map, Mapping, by_pixels},
+    rows::{Map, Mapping},
 };
 use crate::{Memory, Operand, base::memory::constants};
 
@@ -36,13 +36,13 @@ impl Mapping for Clamp {
     }
 }
 
-impl ClampFloat {
-    fn walk<'m>(&self, mem: &Memory<'m>) -> Option<Map<'m, Clamp>> {
-        Map::new(mem, [&self.input, &self.output], self.types, Clamp(self.range))
-    }
-}
-
-by_pixels!(ClampFloat, input, input, work: ELEMENT, in place: true);
+crate::schedule::kernel!(ClampFloat, |clamp| {
+    check: |mem| Map::new(mem, [&clamp.input, &clamp.output], clamp.types, Clamp(clamp.range)),
+    run: |map, isa| isa.vectorize(map),
+    reads: [input],
+    in place: true,
+    cost: ELEMENT,
+});
 
 /// `in` as a number of another type: the nearest one, ties to even. What is not a number becomes [`number`]'s.
 #[derive(Clone, Copy, Debug)]
@@ -69,13 +69,13 @@ impl Mapping for Cast {
     }
 }
 
-impl CastFloat {
-    fn walk<'m>(&self, mem: &Memory<'m>) -> Option<Map<'m, Cast>> {
-        Map::new(mem, [&self.input, &self.output], self.types, Cast)
-    }
-}
-
-by_pixels!(CastFloat, input, input, work: ELEMENT, in place: true);
+crate::schedule::kernel!(CastFloat, |cast| {
+    check: |mem| Map::new(mem, [&cast.input, &cast.output], cast.types, Cast),
+    run: |map, isa| isa.vectorize(map),
+    reads: [input],
+    in place: true,
+    cost: ELEMENT,
+});
 
 /// `out = range.clamp(fused(in, scale, offset))`, with a factor and an offset for every channel: a batch normalisation that follows no
 /// convolution. `output` may be the same view as `input` if both have one type.
@@ -116,14 +116,20 @@ impl Mapping for Scale<'_> {
 }
 
 impl<'a> ScaleFloat<'a> {
-    fn walk<'m>(&self, mem: &Memory<'m>) -> Option<Map<'m, Scale<'a>>> {
+    fn map<'m>(&self, mem: &Memory<'m>) -> Option<Map<'m, Scale<'a>>> {
         let Self { scale, offset, range, .. } = *self;
         Map::new(mem, [&self.input, &self.output], self.types, Scale { scale, offset, range })
             .filter(|map| scale.len() >= map.channels() && offset.len() >= map.channels())
     }
 }
 
-by_pixels!(ScaleFloat<'a>, input, input, work: ELEMENT, in place: true);
+crate::schedule::kernel!(ScaleFloat<'a>, |scale| {
+    check: |mem| scale.map(mem),
+    run: |map, isa| isa.vectorize(map),
+    reads: [input],
+    in place: true,
+    cost: ELEMENT,
+});
 
 /// `x` where not negative, else `slope * x`, with a slope for every channel. What is not a number becomes [`number`]'s.
 ///
@@ -155,11 +161,11 @@ impl Mapping for Slopes<'_> {
     }
 }
 
-impl<'a> PReluFloat<'a> {
-    fn walk<'m>(&self, mem: &Memory<'m>) -> Option<Map<'m, Slopes<'a>>> {
-        Map::new(mem, [&self.input, &self.output], self.types, Slopes(self.slopes))
-            .filter(|map| self.slopes.len() >= map.channels())
-    }
-}
-
-by_pixels!(PReluFloat<'a>, input, input, work: ELEMENT, in place: true);
+crate::schedule::kernel!(PReluFloat<'a>, |prelu| {
+    check: |mem| Map::new(mem, [&prelu.input, &prelu.output], prelu.types, Slopes(prelu.slopes))
+        .filter(|map| prelu.slopes.len() >= map.channels()),
+    run: |map, isa| isa.vectorize(map),
+    reads: [input],
+    in place: true,
+    cost: ELEMENT,
+});

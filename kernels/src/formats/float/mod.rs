@@ -49,7 +49,10 @@ pub use unpool::{MaxPosition2dFloat, MaxUnpool2dFloat};
 
 pub use crate::base::half;
 
-use crate::base::memory::{Channels, put_halves, put_words};
+use crate::base::{
+    isa::Vectorize,
+    memory::{Channels, put_halves, put_words},
+};
 use core::cell::Cell;
 
 /// The type of a tensor's numbers.
@@ -73,6 +76,19 @@ impl Float {
     /// How many numbers there are in `bytes`; `None` if one would be cut.
     pub(crate) const fn count(self, bytes: usize) -> Option<usize> {
         if bytes.is_multiple_of(self.bytes()) { Some(bytes / self.bytes()) } else { None }
+    }
+
+    /// Where the bits of numbers are only moved: as codes of two bytes, or of four.
+    #[inline]
+    pub(crate) fn of_width<A, B>(
+        self,
+        two: impl FnOnce() -> Option<A>,
+        four: impl FnOnce() -> Option<B>,
+    ) -> Option<OfWidth<A, B>> {
+        match self {
+            Self::F16 => two().map(OfWidth::Two),
+            Self::F32 => four().map(OfWidth::Four),
+        }
     }
 
     /// Numbers `first..first + N`, or zeros if they are not all there.
@@ -109,6 +125,26 @@ impl Float {
                 }
                 put_words(cells, first.saturating_mul(4), words);
             }
+        }
+    }
+}
+
+/// The same work for codes of two bytes, or of four.
+pub(crate) enum OfWidth<A, B> {
+    /// Of two.
+    Two(A),
+    /// Of four.
+    Four(B),
+}
+
+impl<A: Vectorize, B: Vectorize> Vectorize for OfWidth<A, B> {
+    const WIDE: bool = false;
+
+    #[inline(always)]
+    fn run(self) {
+        match self {
+            Self::Two(work) => work.run(),
+            Self::Four(work) => work.run(),
         }
     }
 }

@@ -2,20 +2,16 @@
 
 use super::{
     Float, Range, half,
-    rows::{by_types, by_windows, in_lanes},
+    rows::{by_types, in_lanes, numbers, views},
 };
 use crate::{
-    Isa, Kernel, Memory, Operand,
+    Memory, Operand,
     base::{
         isa::Vectorize,
         memory::{In, Out, in_blocks},
     },
-    ops::pool::{
-        average::{padded_len, sum_fits},
-        global::PIXELS,
-        window,
-    },
-    schedule::by_rows::{elements, positive},
+    ops::pool::{Windows, average::sum_fits, global::PIXELS},
+    schedule::by_rows::{Reach, elements, positive},
 };
 use core::ops;
 
@@ -48,17 +44,6 @@ pub struct MaxPool2dFloat {
     pub range: Range,
 }
 
-/// The views of a pool, and how many numbers a pixel has.
-fn views<'m>(
-    mem: &Memory<'m>,
-    [input, output]: [&Operand; 2],
-    types: [Float; 2],
-) -> Option<(In<'m>, Out<'m>, usize)> {
-    let (input, out) = (mem.read(input)?, mem.write(output)?);
-    let channels = types[0].count(input.shape()[2])?;
-    (types[1].count(out.shape()[2])? == channels).then_some((input, out, channels))
-}
-
 struct Largest<'m> {
     pool: MaxPool2dFloat,
     input: In<'m>,
@@ -67,8 +52,8 @@ struct Largest<'m> {
 }
 
 impl MaxPool2dFloat {
-    fn walk<'m>(&self, mem: &Memory<'m>) -> Option<Largest<'m>> {
-        let (input, out, channels) = views(mem, [&self.input, &self.output], self.types)?;
+    fn largest<'m>(&self, mem: &Memory<'m>) -> Option<Largest<'m>> {
+        let (input, out, channels) = views(mem, [&self.input, &self.output], numbers(self.types))?;
         positive(&[self.kernel, self.stride]).then_some(Largest { pool: *self, input, out, channels })
     }
 }
@@ -77,14 +62,12 @@ impl Largest<'_> {
     #[inline(always)]
     fn each(&self, types: [Float; 2]) {
         let Self { pool, input, out, channels } = *self;
-        let ([h, w, _], [oh, ow, _]) = (input.shape(), out.shape());
-        let [kh, kw] = pool.kernel.map(|d| d as usize);
-        let [sh, sw] = pool.stride.map(|d| d as usize);
-        let [ph, pw] = pool.padding.map(|d| d as usize);
+        let windows = Windows::new(pool.kernel, pool.stride, pool.padding, input.shape());
+        let [oh, ow, _] = out.shape();
         for oy in 0..oh {
-            let rows = window(oy, kh, sh, ph, h);
+            let rows = windows.rows(oy);
             for ox in 0..ow {
-                let columns = window(ox, kw, sw, pw, w);
+                let columns = windows.columns(ox);
                 let (at, window) = ([oy, ox], [&rows, &columns]);
                 // A pixel is found as often as there are blocks: where vectors are, large ones.
                 if cfg!(target_pointer_width = "64") {
@@ -196,7 +179,13 @@ impl Vectorize for Largest<'_> {
     }
 }
 
-by_windows!(MaxPool2dFloat, work: |pool| elements([pool.kernel[0], pool.kernel[1], COMPARISON]));
+crate::schedule::kernel!(MaxPool2dFloat, |pool| {
+    check: |mem| pool.largest(mem),
+    run: |largest, isa| isa.vectorize(largest),
+    reads: [input],
+    rows: Reach::window(pool.kernel, [1; 2], pool.stride, pool.padding), above: padding[0],
+    cost: elements([pool.kernel[0], pool.kernel[1], COMPARISON]),
+});
 
 /// Mean of each window.
 ///
@@ -234,41 +223,28 @@ struct Means<'m> {
 
 impl AveragePool2dFloat {
     fn means<'m>(&self, mem: &Memory<'m>) -> Option<Means<'m>> {
-        let (input, out, channels) = views(mem, [&self.input, &self.output], self.types)?;
+        let (input, out, channels) = views(mem, [&self.input, &self.output], numbers(self.types))?;
         sum_fits(self.kernel, self.stride).then_some(Means { pool: *self, input, out, channels })
     }
 }
 
-impl Kernel for AveragePool2dFloat {
-    fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        match self.means(mem) {
-            Some(means) => isa.vectorize(means),
-            None => debug_assert!(false, "operands outside memory, or windows of no or too many cells"),
-        }
-    }
-
-    fn fits(&self, mem: &Memory<'_>) -> bool {
-        self.means(mem).is_some()
-    }
-}
+crate::schedule::kernel!(AveragePool2dFloat, |pool| {
+    check: |mem| pool.means(mem),
+    run: |means, isa| isa.vectorize(means),
+});
 
 impl Means<'_> {
     #[inline(always)]
     fn each(&self, [from, to]: [Float; 2]) {
         let Self { pool, input, out, channels } = *self;
-        let ([h, w, _], [oh, ow, _]) = (input.shape(), out.shape());
-        let [kh, kw] = pool.kernel.map(|d| d as usize);
-        let [sh, sw] = pool.stride.map(|d| d as usize);
-        let [ph, pw] = pool.padding.map(|d| d as usize);
-        let [eh, ew] = pool.padding_end.map(|d| d as usize);
-        let padded_h = h.saturating_add(ph).saturating_add(eh);
-        let padded_w = w.saturating_add(pw).saturating_add(ew);
+        let windows = Windows::new(pool.kernel, pool.stride, pool.padding, input.shape());
+        let [oh, ow, _] = out.shape();
         for oy in 0..oh {
-            let rows = window(oy, kh, sh, ph, h);
+            let rows = windows.rows(oy);
             for ox in 0..ow {
-                let columns = window(ox, kw, sw, pw, w);
+                let columns = windows.columns(ox);
                 let count = if pool.count_padding {
-                    padded_len(oy, kh, sh, padded_h).wrapping_mul(padded_len(ox, kw, sw, padded_w))
+                    windows.padded_cells([oy, ox], pool.padding_end)
                 } else {
                     rows.len().wrapping_mul(columns.len())
                 };
@@ -332,22 +308,14 @@ impl GlobalAveragePoolFloat {
             count_padding: false,
             range,
         };
-        let (input, out, channels) = views(mem, [&input, &output], types)?;
+        let (input, out, channels) = views(mem, [&input, &output], numbers(types))?;
         let [h, w, _] = input.shape();
         let fits = out.shape()[..2] == [1, 1] && PIXELS.contains(&(h * w));
         fits.then_some(Means { pool, input, out, channels })
     }
 }
 
-impl Kernel for GlobalAveragePoolFloat {
-    fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        match self.means(mem) {
-            Some(means) => isa.vectorize(means),
-            None => debug_assert!(false, "operands outside memory, or shapes that do not fit together"),
-        }
-    }
-
-    fn fits(&self, mem: &Memory<'_>) -> bool {
-        self.means(mem).is_some()
-    }
-}
+crate::schedule::kernel!(GlobalAveragePoolFloat, |pool| {
+    check: |mem| pool.means(mem),
+    run: |means, isa| isa.vectorize(means),
+});

@@ -2,7 +2,7 @@
 
 use super::{
     Float,
-    rows::{by_pixels, in_lanes},
+    rows::{in_lanes, same_pixels},
 };
 use crate::{
     Bounds, Memory, Operand, Width,
@@ -51,19 +51,6 @@ pub struct DequantizeFloat {
     pub zero_point: i32,
 }
 
-/// Input, output and channels of both; `None` if they do not fit together. `count` says how many elements there are in bytes of each.
-fn views<'m>(
-    mem: &Memory<'m>,
-    [input, output]: [&Operand; 2],
-    count: impl Fn([usize; 2]) -> [Option<usize>; 2],
-) -> Option<(In<'m>, Out<'m>, usize)> {
-    let (input, out) = (mem.read(input)?, mem.write(output)?);
-    let ([h, w, bytes], [oh, ow, out_bytes]) = (input.shape(), out.shape());
-    let [from, to] = count([bytes, out_bytes]);
-    let channels = from?;
-    ([h, w, channels] == [oh, ow, to?]).then_some((input, out, channels))
-}
-
 struct Quantize<'m> {
     kernel: QuantizeFloat,
     input: In<'m>,
@@ -74,7 +61,7 @@ struct Quantize<'m> {
 impl QuantizeFloat {
     fn walk<'m>(&self, mem: &Memory<'m>) -> Option<Quantize<'m>> {
         let count = |[from, to]: [usize; 2]| [self.float.count(from), self.width.codes(to)];
-        let (input, out, channels) = views(mem, [&self.input, &self.output], count)?;
+        let (input, out, channels) = same_pixels(mem, [&self.input, &self.output], count)?;
         self.bounds.fits(self.width).then_some(Quantize { kernel: *self, input, out, channels })
     }
 
@@ -112,7 +99,12 @@ impl Vectorize for Quantize<'_> {
     }
 }
 
-by_pixels!(QuantizeFloat, input, input, work: ELEMENT, in place: false);
+crate::schedule::kernel!(QuantizeFloat, |quantize| {
+    check: |mem| quantize.walk(mem),
+    run: |walk, isa| isa.vectorize(walk),
+    reads: [input],
+    cost: ELEMENT,
+});
 
 struct Dequantize<'m> {
     kernel: DequantizeFloat,
@@ -124,7 +116,7 @@ struct Dequantize<'m> {
 impl DequantizeFloat {
     fn walk<'m>(&self, mem: &Memory<'m>) -> Option<Dequantize<'m>> {
         let count = |[from, to]: [usize; 2]| [self.width.codes(from), self.float.count(to)];
-        let (input, out, channels) = views(mem, [&self.input, &self.output], count)?;
+        let (input, out, channels) = same_pixels(mem, [&self.input, &self.output], count)?;
         Some(Dequantize { kernel: *self, input, out, channels })
     }
 }
@@ -149,4 +141,9 @@ impl Vectorize for Dequantize<'_> {
     }
 }
 
-by_pixels!(DequantizeFloat, input, input, work: ELEMENT, in place: false);
+crate::schedule::kernel!(DequantizeFloat, |dequantize| {
+    check: |mem| dequantize.walk(mem),
+    run: |walk, isa| isa.vectorize(walk),
+    reads: [input],
+    cost: ELEMENT,
+});

@@ -2,10 +2,10 @@
 
 use super::{
     Float, fused, number,
-    rows::{by_types, in_lanes},
+    rows::{by_types, in_lanes, numbers, views},
 };
 use crate::{
-    Isa, Kernel, Memory, Operand,
+    Memory, Operand,
     base::{
         isa::Vectorize,
         memory::{In, Out},
@@ -103,24 +103,14 @@ impl Vectorize for Walk<'_> {
     }
 }
 
-impl Kernel for ResizeBilinearFloat {
-    fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        match self.walk(mem) {
-            Some(walk) => isa.vectorize(walk),
-            None => debug_assert!(false, "operands outside memory, numbers of channels differ, or no pixels"),
-        }
-    }
-
-    fn fits(&self, mem: &Memory<'_>) -> bool {
-        self.walk(mem).is_some()
-    }
-}
+crate::schedule::kernel!(ResizeBilinearFloat, |resize| {
+    check: |mem| resize.walk(mem),
+    run: |walk, isa| isa.vectorize(walk),
+});
 
 impl ResizeBilinearFloat {
     fn walk<'m>(&self, mem: &Memory<'m>) -> Option<Walk<'m>> {
-        let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
-        let channels = self.types[0].count(input.shape()[2])?;
-        let fits = self.types[1].count(out.shape()[2])? == channels && has_source(&input, &out);
-        fits.then_some(Walk { resize: *self, input, out, channels })
+        let (input, out, channels) = views(mem, [&self.input, &self.output], numbers(self.types))?;
+        has_source(&input, &out).then_some(Walk { resize: *self, input, out, channels })
     }
 }

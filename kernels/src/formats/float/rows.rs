@@ -50,20 +50,34 @@ macro_rules! in_lanes {
 }
 pub(super) use in_lanes;
 
-/// [`Kernel`](crate::Kernel) for kernels that compute each pixel from those at its place, which `walk` checks. An operand of one pixel is
-/// read as a whole. An element takes as long as `$work` multiply-accumulates of a convolution.
-macro_rules! by_pixels {
-    ($kernel:ident $(<$l:lifetime>)?, $a:ident, $b:ident, work: $work:expr, in place: $in_place:expr) => {
-        $crate::schedule::same_rows!(
-            $kernel$(<$l>)?, $a, $b, in place: $in_place, one pixel: true, work: $work,
-            walk, |kernel, mem, isa| match kernel.walk(mem) {
-                Some(walk) => isa.vectorize(walk),
-                None => debug_assert!(false, "operands outside memory, or parameters that do not fit together"),
-            }
-        );
-    };
+/// Input, output, and how many numbers or codes a pixel of both has; `None` if they lie outside memory, or channel counts differ. `count` says how
+/// many there are in bytes of each.
+#[inline]
+pub(super) fn views<'m>(
+    mem: &Memory<'m>,
+    [input, output]: [&Operand; 2],
+    count: impl Fn([usize; 2]) -> [Option<usize>; 2],
+) -> Option<(In<'m>, Out<'m>, usize)> {
+    let (input, out) = (mem.read(input)?, mem.write(output)?);
+    let [from, to] = count([input.shape()[2], out.shape()[2]]);
+    (from? == to?).then_some((input, out, from?))
 }
-pub(super) use by_pixels;
+
+/// As [`views`], of the same height and width.
+#[inline]
+pub(super) fn same_pixels<'m>(
+    mem: &Memory<'m>,
+    operands: [&Operand; 2],
+    count: impl Fn([usize; 2]) -> [Option<usize>; 2],
+) -> Option<(In<'m>, Out<'m>, usize)> {
+    views(mem, operands, count).filter(|(input, out, _)| input.shape()[..2] == out.shape()[..2])
+}
+
+/// Counts numbers of two types.
+#[inline]
+pub(super) fn numbers([from, to]: [Float; 2]) -> impl Fn([usize; 2]) -> [Option<usize>; 2] {
+    move |bytes| [from.count(bytes[0]), to.count(bytes[1])]
+}
 
 /// A function of the numbers of one pixel. `of` must be `#[inline(always)]`: it stands in loops that are to vectorise.
 pub(super) trait Mapping {
@@ -90,16 +104,12 @@ impl<'m, F: Mapping> Map<'m, F> {
     /// `None` if operands lie outside memory, or differ in height, width or channels.
     pub(super) fn new(
         mem: &Memory<'m>,
-        [input, output]: [&Operand; 2],
+        operands: [&Operand; 2],
         types: [Float; 2],
         mapping: F,
     ) -> Option<Self> {
-        let (input, out) = (mem.read(input)?, mem.write(output)?);
-        let ([h, w, bytes], [oh, ow, out_bytes]) = (input.shape(), out.shape());
-        let channels = types[0].count(bytes)?;
-        if [h, w, channels] != [oh, ow, types[1].count(out_bytes)?] {
-            return None;
-        }
+        let (input, out, channels) = same_pixels(mem, operands, numbers(types))?;
+        let [h, w, _] = out.shape();
         let mut map = Self { input, out, types, channels, mapping };
         if let (false, Some(input), Some(out)) = (F::BY_CHANNEL, input.joined(), out.joined()) {
             map = Self { input, out, channels: h * w * channels, ..map };
@@ -137,68 +147,3 @@ impl<F: Mapping> Vectorize for Map<'_, F> {
         }
     }
 }
-
-/// [`Kernel`](crate::Kernel) for pools, which `walk` checks: of `input`, with `kernel`, `stride` and `padding`. `$work` is how many
-/// multiply-accumulates of a convolution take as long as an element of the output.
-macro_rules! by_windows {
-    ($kernel:ident, work: |$pool:ident| $work:expr) => {
-        $crate::schedule::kernel!($kernel);
-
-        // SAFETY: a part writes its rows of the output and reads the input.
-        unsafe impl $crate::schedule::by_rows::ByRows for $kernel {
-            fn output(&self) -> $crate::Operand {
-                self.output
-            }
-
-            fn reads(&self) -> [$crate::Operand; 2] {
-                [self.input; 2]
-            }
-
-            fn work(&self) -> usize {
-                let $pool = self;
-                let work: usize = $work;
-                work.saturating_mul($crate::schedule::by_rows::elements(self.output.shape))
-            }
-
-            fn fits(&self, mem: &$crate::Memory<'_>) -> bool {
-                self.walk(mem).is_some()
-            }
-
-            fn part(&self, rows: core::ops::Range<usize>, index: usize) -> Self {
-                $crate::schedule::by_rows::part(self, rows, index)
-            }
-
-            #[cfg_attr(target_pointer_width = "32", inline(always))]
-            fn alone(&self, mem: &$crate::Memory<'_>, isa: $crate::Isa) {
-                match self.walk(mem) {
-                    Some(walk) => isa.vectorize(walk),
-                    None => {
-                        debug_assert!(
-                            false,
-                            "operands outside memory, or parameters that do not fit together"
-                        )
-                    }
-                }
-            }
-        }
-
-        impl $crate::schedule::by_rows::Windowed for $kernel {
-            fn reach(&self) -> $crate::schedule::by_rows::Reach {
-                let (rows, stride, padding) = (self.kernel[0], self.stride[0], self.padding[0]);
-                $crate::schedule::by_rows::Reach::Window { rows, stride, padding }
-            }
-
-            fn over(
-                &self,
-                row: usize,
-                reads: [$crate::Operand; 2],
-                output: $crate::Operand,
-                _: $crate::Region,
-            ) -> Self {
-                let above = $crate::schedule::by_rows::padding_above(row, self.stride[0], self.padding[0]);
-                Self { input: reads[0], output, padding: [above, self.padding[1]], ..*self }
-            }
-        }
-    };
-}
-pub(super) use by_windows;

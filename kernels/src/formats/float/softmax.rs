@@ -1,8 +1,13 @@
 //! Softmax over channels.
 
-use super::{Float, exp::exp, number, rows::in_lanes};
+use super::{
+    Float,
+    exp::exp,
+    number,
+    rows::{in_lanes, numbers, same_pixels},
+};
 use crate::{
-    Isa, Kernel, Memory, Operand,
+    Memory, Operand,
     base::{
         isa::Vectorize,
         memory::{In, Out},
@@ -33,26 +38,16 @@ struct Walk<'m> {
     channels: usize,
 }
 
-impl Kernel for SoftmaxFloat {
-    fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        match self.walk(mem) {
-            Some(walk) => isa.vectorize(walk),
-            None => debug_assert!(false, "operands outside memory, or shapes that differ"),
-        }
-    }
-
-    fn fits(&self, mem: &Memory<'_>) -> bool {
-        self.walk(mem).is_some()
-    }
-}
+crate::schedule::kernel!(SoftmaxFloat, |softmax| {
+    check: |mem| softmax.walk(mem),
+    run: |walk, isa| isa.vectorize(walk),
+});
 
 impl SoftmaxFloat {
     fn walk<'m>(&self, mem: &Memory<'m>) -> Option<Walk<'m>> {
-        let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
-        let ([h, w, bytes], [oh, ow, out_bytes]) = (input.shape(), out.shape());
-        let (types, channels) = (self.types, self.types[0].count(bytes)?);
-        let same = [h, w, channels] == [oh, ow, types[1].count(out_bytes)?];
-        same.then_some(Walk { input, out, types, channels })
+        let types = self.types;
+        let (input, out, channels) = same_pixels(mem, [&self.input, &self.output], numbers(types))?;
+        Some(Walk { input, out, types, channels })
     }
 }
 

@@ -2,21 +2,21 @@
 
 use super::{
     Float,
-    rows::{by_types, by_windows, in_lanes},
+    rows::{by_types, in_lanes},
 };
 use crate::{
-    Isa, MaxUnpool2d, Memory, Operand, Region,
+    Memory, Operand,
     base::{
         isa::Vectorize,
         memory::{In, Out, put},
     },
-    ops::pool::{unpool, window},
-    schedule::by_rows::{self, ByRows, Reach, Windowed, elements, positive},
+    ops::pool::{
+        Windows,
+        position::{cost, is_code},
+        unpool::unpool,
+    },
+    schedule::by_rows::Reach,
 };
-use core::ops::Range;
-
-/// A comparison that remembers where takes about as long as so many multiply-accumulates of a convolution.
-const COMPARISON: u32 = 8;
 
 /// Position of the largest number in each window, as [`MaxPosition2d`](crate::MaxPosition2d) has it: bytes.
 ///
@@ -38,74 +38,59 @@ pub struct MaxPosition2dFloat {
     pub padding: [u32; 2],
 }
 
-struct Walk<'m> {
-    pool: MaxPosition2dFloat,
+struct Positions<'m> {
+    windows: Windows,
     input: In<'m>,
     out: Out<'m>,
+    float: [Float; 1],
 }
 
 impl MaxPosition2dFloat {
-    fn walk<'m>(&self, mem: &Memory<'m>) -> Option<Walk<'m>> {
+    fn positions<'m>(&self, mem: &Memory<'m>) -> Option<Positions<'m>> {
         let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
-        let cells = elements([self.kernel[0], self.kernel[1], 1]);
-        let fits = self.float.count(input.shape()[2])? == out.shape()[2]
-            && positive(&[self.kernel, self.stride])
-            && cells <= 128;
-        fits.then_some(Walk { pool: *self, input, out })
+        let windows = Windows::new(self.kernel, self.stride, self.padding, input.shape());
+        let fits = self.float.count(input.shape()[2])? == out.shape()[2] && is_code(self.kernel, self.stride);
+        fits.then_some(Positions { windows, input, out, float: [self.float] })
     }
 }
 
-impl Walk<'_> {
+impl Positions<'_> {
     #[inline(always)]
     fn each(&self, [from]: [Float; 1]) {
-        let Self { pool, input, out } = *self;
-        let ([h, w, _], [oh, ow, channels]) = (input.shape(), out.shape());
-        let [kh, kw] = pool.kernel.map(|d| d as usize);
-        let [sh, sw] = pool.stride.map(|d| d as usize);
-        let [ph, pw] = pool.padding.map(|d| d as usize);
+        let Self { windows, input, out, .. } = self;
+        let [oh, ow, channels] = out.shape();
         for oy in 0..oh {
-            let rows = window(oy, kh, sh, ph, h);
+            let rows = windows.rows(oy);
             for ox in 0..ow {
-                let columns = window(ox, kw, sw, pw, w);
-                // Cells of the window that lie above the image and to its left.
-                let above = ph.saturating_sub(oy.saturating_mul(sh));
-                let left = pw.saturating_sub(ox.saturating_mul(sw));
+                let window = windows.at([oy, ox], rows.clone(), windows.columns(ox));
                 let cells = out.pixel(oy, ox);
                 in_lanes!(first in channels, N => {
-                    let (mut largest, mut position) = ([0.0; N], [0i8; N]);
-                    let mut start = true;
-                    for (i, y) in rows.clone().enumerate() {
-                        for (j, x) in columns.clone().enumerate() {
-                            let at = above.wrapping_add(i).wrapping_mul(kw).wrapping_add(left).wrapping_add(j) as i8;
-                            let values = from.block::<N>(input.pixel(y, x), first);
-                            for ((l, p), v) in largest.iter_mut().zip(&mut position).zip(values) {
-                                let wins = v > *l || start;
-                                *p = if wins { at } else { *p };
-                                *l = if wins { v } else { *l };
-                            }
-                            start = false;
-                        }
-                    }
-                    put(cells, first, position);
+                    put(cells, first, window.largest(0.0, |y, x| from.block::<N>(input.pixel(y, x), first)));
                 });
             }
         }
     }
 }
 
-impl Vectorize for Walk<'_> {
+impl Vectorize for Positions<'_> {
     const WIDE: bool = false;
 
     #[inline(always)]
     fn run(self) {
-        let float = [self.pool.float];
+        let float = self.float;
         by_types!(float => self.each(float));
     }
 }
 
-by_windows!(MaxPosition2dFloat, work: |pool| elements([pool.kernel[0], pool.kernel[1], COMPARISON]));
+crate::schedule::kernel!(MaxPosition2dFloat, |pool| {
+    check: |mem| pool.positions(mem),
+    run: |positions, isa| isa.vectorize(positions),
+    reads: [input],
+    rows: Reach::window(pool.kernel, [1; 2], pool.stride, pool.padding), above: padding[0],
+    cost: cost(pool.kernel),
+});
 
-/// Each number at its position in its window and +0 elsewhere, as [`MaxUnpool2d`] has it. Positions are bytes; the bits of numbers do not
+/// Each number at its position in its window and +0 elsewhere, as [`MaxUnpool2d`](crate::MaxUnpool2d) has it. Positions are bytes; the bits of numbers do not
 /// change.
 #[derive(Clone, Copy, Debug)]
 pub struct MaxUnpool2dFloat {
@@ -123,67 +108,6 @@ pub struct MaxUnpool2dFloat {
     pub cropped: u32,
 }
 
-impl MaxUnpool2dFloat {
-    /// The same windows over bytes.
-    const fn of_bytes(&self) -> MaxUnpool2d {
-        let Self { values, positions, output, kernel, cropped, .. } = *self;
-        MaxUnpool2d { values, positions, output, kernel, cropped, zero_point: 0 }
-    }
-
-    fn views<'m>(&self, mem: &Memory<'m>) -> Option<([In<'m>; 2], Out<'m>)> {
-        let (values, positions) = (mem.read(&self.values)?, mem.read(&self.positions)?);
-        let out = mem.write(&self.output)?;
-        let [h, w, bytes] = values.shape();
-        let fits = [h, w, self.float.count(bytes)?] == positions.shape() && bytes == out.shape()[2];
-        (fits && !self.kernel.contains(&0)).then_some(([values, positions], out))
-    }
-}
-
-crate::schedule::kernel!(MaxUnpool2dFloat);
-
-// SAFETY: a part writes its rows of the output and reads values and positions.
-unsafe impl ByRows for MaxUnpool2dFloat {
-    fn output(&self) -> Operand {
-        self.output
-    }
-
-    fn reads(&self) -> [Operand; 2] {
-        [self.values, self.positions]
-    }
-
-    fn work(&self) -> usize {
-        self.of_bytes().work()
-    }
-
-    fn fits(&self, mem: &Memory<'_>) -> bool {
-        self.views(mem).is_some()
-    }
-
-    fn part(&self, rows: Range<usize>, index: usize) -> Self {
-        by_rows::part(self, rows, index)
-    }
-
-    #[cfg_attr(target_pointer_width = "32", inline(always))]
-    fn alone(&self, mem: &Memory<'_>, isa: Isa) {
-        let Some((inputs, out)) = self.views(mem) else {
-            debug_assert!(false, "operands outside memory, shapes differ, or a window without cells");
-            return;
-        };
-        let unpool = &self.of_bytes();
-        match self.float {
-            Float::F16 => isa.vectorize(unpool::Walk { unpool, inputs, out, zero: 0i16 }),
-            Float::F32 => isa.vectorize(unpool::Walk { unpool, inputs, out, zero: 0i32 }),
-        }
-    }
-}
-
-impl Windowed for MaxUnpool2dFloat {
-    fn reach(&self) -> Reach {
-        self.of_bytes().reach()
-    }
-
-    fn over(&self, row: usize, reads: [Operand; 2], output: Operand, scratch: Region) -> Self {
-        let MaxUnpool2d { cropped, .. } = self.of_bytes().over(row, reads, output, scratch);
-        Self { values: reads[0], positions: reads[1], output, cropped, ..*self }
-    }
-}
+unpool!(MaxUnpool2dFloat, |unpool, mem| unpool
+    .float
+    .of_width(|| unpool.unpool(mem, 0i16), || unpool.unpool(mem, 0i32)));

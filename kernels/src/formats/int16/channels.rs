@@ -1,9 +1,6 @@
 //! What treats channels differently: shuffling them, a slope for each.
 
-use super::{
-    Bounds, Width, constants,
-    elementwise::{ELEMENT, by_elements},
-};
+use super::{Bounds, Width, constants, elementwise::ELEMENT};
 use crate::{
     Memory, Multiplier, Operand, Rounding,
     base::{
@@ -24,14 +21,12 @@ pub struct ChannelShuffleInt16 {
     pub groups: u32,
 }
 
-impl ChannelShuffleInt16 {
-    fn walk<'m>(&self, mem: &Memory<'m>) -> Option<Shuffle<'m, i16>> {
-        let channels = Width::Int16.codes(self.output.shape[2] as usize)?;
-        Shuffle::new(mem.read(&self.input)?, mem.write(&self.output)?, channels, self.groups as usize)
-    }
-}
-
-by_elements!(ChannelShuffleInt16, input, input, in place: false);
+crate::schedule::kernel!(ChannelShuffleInt16, |shuffle| {
+    check: |mem| Shuffle::<i16>::new(mem, [&shuffle.input, &shuffle.output], shuffle.groups),
+    run: |shuffle, isa| isa.vectorize(shuffle),
+    reads: [input],
+    cost: ELEMENT,
+});
 
 /// `x` where not negative, else `slope * x`, with a slope for every channel, from or to 16 bits.
 ///
@@ -111,4 +106,10 @@ impl Vectorize for Slopes<'_, '_> {
     }
 }
 
-by_elements!(PReluInt16<'a>, input, input, in place: true);
+crate::schedule::kernel!(PReluInt16<'a>, |prelu| {
+    check: |mem| prelu.walk(mem),
+    run: |walk, isa| isa.vectorize(walk),
+    reads: [input],
+    in place: true,
+    cost: ELEMENT,
+});

@@ -2,16 +2,13 @@
 
 use super::{Bounds, Width, constants, rescale};
 use crate::{
-    Isa, Memory, Multiplier, Operand, Region,
+    Memory, Multiplier, Operand,
     base::{
         isa::Vectorize,
         memory::{Channels, In, Out, in_blocks},
     },
-    schedule::by_rows::{
-        self, ByRows, Reach, Windowed, covered, elements, padding_above, positive, spread_above,
-    },
+    schedule::by_rows::{Reach, elements, positive},
 };
-use core::ops::Range;
 
 /// A product takes about as long as so many multiply-accumulates of an int8 convolution.
 const PRODUCT: u32 = 8;
@@ -100,6 +97,20 @@ impl<'k> Conv2dInt16<'k> {
         }
         check(self.bounds.fits(self.widths[1]))?;
         Some(Walk { conv: *self, input, out, channels, of_group, groups })
+    }
+
+    fn rows(&self) -> Reach {
+        if self.transposed {
+            return Reach::spread(self.kernel, self.stride, self.padding);
+        }
+        Reach::window(self.kernel, self.dilation, self.stride, self.padding)
+    }
+
+    /// Relative cost in multiply-accumulates.
+    fn work(&self) -> usize {
+        let taps = elements([self.kernel[0], self.kernel[1], PRODUCT]);
+        let filter = taps.saturating_mul(self.input.shape[2] as usize);
+        filter.saturating_mul(elements(self.output.shape)).checked_div(self.groups as usize).unwrap_or(0)
     }
 
     #[inline(always)]
@@ -231,59 +242,10 @@ impl Vectorize for Walk<'_, '_> {
     }
 }
 
-crate::schedule::kernel!(Conv2dInt16<'a>);
-
-// SAFETY: a part writes its rows of the output and reads the input and the constants.
-unsafe impl ByRows for Conv2dInt16<'_> {
-    fn output(&self) -> Operand {
-        self.output
-    }
-
-    fn reads(&self) -> [Operand; 2] {
-        [self.input; 2]
-    }
-
-    fn work(&self) -> usize {
-        let taps = elements([self.kernel[0], self.kernel[1], PRODUCT]);
-        let filter = taps.saturating_mul(self.input.shape[2] as usize);
-        filter.saturating_mul(elements(self.output.shape)).checked_div(self.groups as usize).unwrap_or(0)
-    }
-
-    fn fits(&self, mem: &Memory<'_>) -> bool {
-        self.walk(mem).is_some()
-    }
-
-    fn part(&self, rows: Range<usize>, index: usize) -> Self {
-        by_rows::part(self, rows, index)
-    }
-
-    #[cfg_attr(target_pointer_width = "32", inline(always))]
-    fn alone(&self, mem: &Memory<'_>, isa: Isa) {
-        match self.walk(mem) {
-            Some(walk) => isa.vectorize(walk),
-            None => debug_assert!(false, "parameters of a convolution do not fit together"),
-        }
-    }
-}
-
-impl Windowed for Conv2dInt16<'_> {
-    fn reach(&self) -> Reach {
-        if self.transposed {
-            return Reach::Spread { rows: self.kernel[0], stride: self.stride[0], padding: self.padding[0] };
-        }
-        Reach::Window {
-            rows: covered(self.kernel[0], self.dilation[0]),
-            stride: self.stride[0],
-            padding: self.padding[0],
-        }
-    }
-
-    fn over(&self, row: usize, reads: [Operand; 2], output: Operand, _: Region) -> Self {
-        let above = if self.transposed {
-            spread_above(self.reach(), row)
-        } else {
-            padding_above(row, self.stride[0], self.padding[0])
-        };
-        Self { input: reads[0], output, padding: [above, self.padding[1]], ..*self }
-    }
-}
+crate::schedule::kernel!(Conv2dInt16<'a>, |conv| {
+    check: |mem| conv.walk(mem),
+    run: |walk, isa| isa.vectorize(walk),
+    reads: [input],
+    rows: conv.rows(), above: padding[0],
+    work: conv.work(),
+});

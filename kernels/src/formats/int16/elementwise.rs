@@ -2,7 +2,7 @@
 
 use super::{Bounds, Width};
 use crate::{
-    Isa, Kernel, Memory, Multiplier, Operand, Rounding,
+    Memory, Multiplier, Operand, Rounding,
     base::{
         isa::Vectorize,
         memory::{In, Out, in_blocks},
@@ -203,33 +203,23 @@ impl RescaleInt16 {
     }
 }
 
-impl Kernel for MulInt16 {
-    fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        match self.walk(mem) {
-            Some(walk) => isa.vectorize(walk),
-            None => debug_assert!(false, "operands outside memory, or shapes that do not fit together"),
-        }
-    }
+crate::schedule::kernel!(AddInt16, |add| {
+    check: |mem| add.walk(mem),
+    run: |walk, isa| isa.vectorize(walk),
+    reads: [a, b],
+    in place: true,
+    cost: ELEMENT,
+});
 
-    fn fits(&self, mem: &Memory<'_>) -> bool {
-        self.walk(mem).is_some()
-    }
-}
+crate::schedule::kernel!(MulInt16, |mul| {
+    check: |mem| mul.walk(mem),
+    run: |walk, isa| isa.vectorize(walk),
+});
 
-/// Kernels that compute each pixel from those at its place.
-macro_rules! by_elements {
-    ($kernel:ident $(<$l:lifetime>)?, $a:ident, $b:ident, in place: $in_place:expr) => {
-        $crate::schedule::same_rows!(
-            $kernel$(<$l>)?, $a, $b, in place: $in_place, one pixel: false, work: ELEMENT,
-            walk, |kernel, mem, isa| match kernel.walk(mem) {
-                Some(walk) => isa.vectorize(walk),
-                None => debug_assert!(false, "operands outside memory, or shapes that do not fit together"),
-            }
-        );
-    };
-}
-
-pub(super) use by_elements;
-
-by_elements!(AddInt16, a, b, in place: true);
-by_elements!(RescaleInt16, input, input, in place: true);
+crate::schedule::kernel!(RescaleInt16, |rescale| {
+    check: |mem| rescale.walk(mem),
+    run: |walk, isa| isa.vectorize(walk),
+    reads: [input],
+    in place: true,
+    cost: ELEMENT,
+});

@@ -2,15 +2,14 @@
 
 use super::{Bounds, Width, rescale};
 use crate::{
-    AveragePool2d, Isa, Kernel, Memory, Multiplier, Operand, Region,
+    AveragePool2d, Memory, Multiplier, Operand,
     base::{
         isa::Vectorize,
-        memory::{In, Out, in_blocks},
+        memory::{Code, In, Out, in_blocks},
     },
-    ops::pool::{average, global::PIXELS, window},
-    schedule::by_rows::{self, ByRows, Reach, Windowed, elements, padding_above, positive},
+    ops::pool::{Windows, average::Means, global::PIXELS, max::largest},
+    schedule::by_rows::{Reach, elements, positive},
 };
-use core::ops::Range;
 
 /// Mean over the image, at another scale: `out = bounds(rescale(sum of (in - z_in)))`, with [`rescale`] of
 /// `s_in / (s_out h w)`.
@@ -39,18 +38,10 @@ struct Mean<'m> {
     channels: usize,
 }
 
-impl Kernel for GlobalAveragePoolInt16 {
-    fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        match self.mean(mem) {
-            Some(mean) => isa.vectorize(mean),
-            None => debug_assert!(false, "operands outside memory, or shapes that do not fit together"),
-        }
-    }
-
-    fn fits(&self, mem: &Memory<'_>) -> bool {
-        self.mean(mem).is_some()
-    }
-}
+crate::schedule::kernel!(GlobalAveragePoolInt16, |pool| {
+    check: |mem| pool.mean(mem),
+    run: |mean, isa| isa.vectorize(mean),
+});
 
 impl GlobalAveragePoolInt16 {
     fn mean<'m>(&self, mem: &Memory<'m>) -> Option<Mean<'m>> {
@@ -110,18 +101,7 @@ impl AveragePool2dInt16 {
     /// The largest window.
     pub const CELLS: usize = 1 << 15;
 
-    /// Input, output, and how many codes a pixel has.
-    fn views<'m>(&self, mem: &Memory<'m>) -> Option<((In<'m>, Out<'m>), usize)> {
-        let views = (mem.read(&self.input)?, mem.write(&self.output)?);
-        let channels = Width::Int16.codes(self.output.shape[2] as usize)?;
-        let cells = elements([self.kernel[0], self.kernel[1], 1]);
-        let fits = positive(&[self.kernel, self.stride]) && cells <= Self::CELLS;
-        (fits && self.input.shape[2] == self.output.shape[2]).then_some((views, channels))
-    }
-}
-
-impl Kernel for AveragePool2dInt16 {
-    fn run(&self, mem: &Memory<'_>, isa: Isa) {
+    fn means<'m>(&self, mem: &Memory<'m>) -> Option<Means<'m, i16>> {
         let Self { input, output, kernel, stride, padding, padding_end, count_padding } = *self;
         let (zero_point, min, max) = (0, i8::MIN, i8::MAX);
         let pool = AveragePool2d {
@@ -136,21 +116,15 @@ impl Kernel for AveragePool2dInt16 {
             min,
             max,
         };
-        match self.views(mem) {
-            Some((views, channels)) => {
-                isa.vectorize(average::Walk::new(&pool, views, channels, [-i16::MAX, i16::MAX]));
-            }
-            None => debug_assert!(
-                false,
-                "operands outside memory, numbers of channels differ, or a window is too large"
-            ),
-        }
-    }
-
-    fn fits(&self, mem: &Memory<'_>) -> bool {
-        self.views(mem).is_some()
+        let means = Means::new(mem, &pool, [-i16::MAX, i16::MAX])?;
+        (elements([kernel[0], kernel[1], 1]) <= Self::CELLS).then_some(means)
     }
 }
+
+crate::schedule::kernel!(AveragePool2dInt16, |pool| {
+    check: |mem| pool.means(mem),
+    run: |means, isa| isa.vectorize(means),
+});
 
 /// Largest value of each window, in and out with 16 bits and one scale: TensorFlow Lite's int16 `MAX_POOL_2D`.
 ///
@@ -175,92 +149,47 @@ pub struct MaxPool2dInt16 {
 const COMPARISON: u32 = 8;
 
 struct Largest<'m> {
-    pool: MaxPool2dInt16,
+    windows: Windows,
     input: In<'m>,
     out: Out<'m>,
+    bounds: [i16; 2],
 }
 
 impl MaxPool2dInt16 {
-    fn walk<'m>(&self, mem: &Memory<'m>) -> Option<Largest<'m>> {
+    fn largest<'m>(&self, mem: &Memory<'m>) -> Option<Largest<'m>> {
         let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
         Width::Int16.codes(out.shape()[2])?;
         let fits = input.shape()[2] == out.shape()[2]
             && positive(&[self.kernel, self.stride])
             && self.bounds.fits(Width::Int16);
-        fits.then_some(Largest { pool: *self, input, out })
+        let windows = Windows::new(self.kernel, self.stride, self.padding, input.shape());
+        let bounds = [self.bounds.min, self.bounds.max]
+            .map(|bound| bound.clamp(i16::MIN.into(), i16::MAX.into()) as i16);
+        fits.then_some(Largest { windows, input, out, bounds })
     }
 }
 
 impl Vectorize for Largest<'_> {
     #[inline(always)]
     fn run(self) {
-        let Self { pool, input, out } = self;
-        let ([h, w, _], [oh, ow, bytes]) = (input.shape(), out.shape());
-        let [kh, kw] = pool.kernel.map(|d| d as usize);
-        let [sh, sw] = pool.stride.map(|d| d as usize);
-        let [ph, pw] = pool.padding.map(|d| d as usize);
+        let Self { windows, input, out, bounds } = self;
+        let [oh, ow, bytes] = out.shape();
         for oy in 0..oh {
-            let rows = window(oy, kh, sh, ph, h);
+            let rows = windows.rows(oy);
             for ox in 0..ow {
-                let columns = window(ox, kw, sw, pw, w);
-                let cells = out.pixel(oy, ox);
+                let (columns, cells) = (windows.columns(ox), out.pixel(oy, ox));
                 in_blocks!(first in bytes / 2, N => {
-                    let mut largest = [pool.bounds.min; N];
-                    for y in rows.clone() {
-                        for x in columns.clone() {
-                            let values = Width::Int16.block::<N>(input.pixel(y, x), first);
-                            for (l, v) in largest.iter_mut().zip(values) {
-                                *l = (*l).max(v);
-                            }
-                        }
-                    }
-                    Width::Int16.put(cells, first, largest.map(|l| l.min(pool.bounds.max)));
+                    i16::put(cells, first, largest::<i16, N>(input, [&rows, &columns], first, bounds));
                 });
             }
         }
     }
 }
 
-crate::schedule::kernel!(MaxPool2dInt16);
-
-// SAFETY: a part writes its rows of the output and reads the input.
-unsafe impl ByRows for MaxPool2dInt16 {
-    fn output(&self) -> Operand {
-        self.output
-    }
-
-    fn reads(&self) -> [Operand; 2] {
-        [self.input; 2]
-    }
-
-    fn work(&self) -> usize {
-        elements([self.kernel[0], self.kernel[1], COMPARISON]).saturating_mul(elements(self.output.shape))
-    }
-
-    fn fits(&self, mem: &Memory<'_>) -> bool {
-        self.walk(mem).is_some()
-    }
-
-    fn part(&self, rows: Range<usize>, index: usize) -> Self {
-        by_rows::part(self, rows, index)
-    }
-
-    #[cfg_attr(target_pointer_width = "32", inline(always))]
-    fn alone(&self, mem: &Memory<'_>, isa: Isa) {
-        match self.walk(mem) {
-            Some(walk) => isa.vectorize(walk),
-            None => debug_assert!(false, "operands outside memory, or numbers of channels that differ"),
-        }
-    }
-}
-
-impl Windowed for MaxPool2dInt16 {
-    fn reach(&self) -> Reach {
-        Reach::Window { rows: self.kernel[0], stride: self.stride[0], padding: self.padding[0] }
-    }
-
-    fn over(&self, row: usize, reads: [Operand; 2], output: Operand, _: Region) -> Self {
-        let padding = [padding_above(row, self.stride[0], self.padding[0]), self.padding[1]];
-        Self { input: reads[0], output, padding, ..*self }
-    }
-}
+crate::schedule::kernel!(MaxPool2dInt16, |pool| {
+    check: |mem| pool.largest(mem),
+    run: |largest, isa| isa.vectorize(largest),
+    reads: [input],
+    rows: Reach::window(pool.kernel, [1; 2], pool.stride, pool.padding), above: padding[0],
+    cost: elements([pool.kernel[0], pool.kernel[1], COMPARISON]),
+});

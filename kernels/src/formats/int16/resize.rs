@@ -1,9 +1,8 @@
 //! Bilinear resizing of 16-bit tensors.
 
-use super::Width;
 use crate::{
-    Isa, Kernel, Memory, Operand,
-    ops::shape::resize::{Bilinear, Corners, has_source},
+    Operand,
+    ops::shape::resize::{Bilinear, Corners},
 };
 
 /// Bilinear interpolation as [`ResizeBilinear`](crate::ResizeBilinear) has it, with sums of 64 bits: TensorFlow Lite's int16
@@ -18,24 +17,7 @@ pub struct ResizeBilinearInt16 {
     pub corners: Corners,
 }
 
-impl Kernel for ResizeBilinearInt16 {
-    fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        match self.bilinear(mem) {
-            Some(bilinear) => isa.vectorize(bilinear),
-            None => debug_assert!(false, "operands outside memory, numbers of channels differ, or no pixels"),
-        }
-    }
-
-    fn fits(&self, mem: &Memory<'_>) -> bool {
-        self.bilinear(mem).is_some()
-    }
-}
-
-impl ResizeBilinearInt16 {
-    fn bilinear<'m>(&self, mem: &Memory<'m>) -> Option<Bilinear<'m, i16>> {
-        let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
-        let channels = Width::Int16.codes(out.shape()[2])?;
-        let fits = input.shape()[2] == out.shape()[2] && has_source(&input, &out);
-        fits.then_some(Bilinear::new(self.corners, input, out, channels))
-    }
-}
+crate::schedule::kernel!(ResizeBilinearInt16, |resize| {
+    check: |mem| Bilinear::<i16>::new(mem, [&resize.input, &resize.output], resize.corners),
+    run: |bilinear, isa| isa.vectorize(bilinear),
+});

@@ -2,11 +2,9 @@
 
 use super::{Width, constants};
 use crate::{
-    Isa, Memory, Operand, Region,
+    Memory, Operand,
     base::memory::{In, Out},
-    schedule::by_rows::{self, ByRows, Reach, Windowed, elements},
 };
-use core::ops::Range;
 
 /// To look up an element takes about as long as so many multiply-accumulates of a convolution.
 const LOOK_UP: usize = 48;
@@ -71,54 +69,19 @@ impl TableInt16<'_> {
     }
 }
 
-crate::schedule::kernel!(TableInt16<'a>);
-
-// SAFETY: a part writes its rows, and reads the same rows of its operand, each element before it is overwritten.
-unsafe impl ByRows for TableInt16<'_> {
-    const IN_PLACE: bool = true;
-
-    fn output(&self) -> Operand {
-        self.output
-    }
-
-    fn reads(&self) -> [Operand; 2] {
-        [self.input; 2]
-    }
-
-    fn work(&self) -> usize {
-        elements(self.output.shape).saturating_mul(LOOK_UP)
-    }
-
-    fn fits(&self, mem: &Memory<'_>) -> bool {
-        self.views(mem).is_some()
-    }
-
-    fn part(&self, rows: Range<usize>, index: usize) -> Self {
-        by_rows::part(self, rows, index)
-    }
-
-    fn alone(&self, mem: &Memory<'_>, _: Isa) {
-        let Some((input, out)) = self.views(mem) else {
-            debug_assert!(false, "operands outside memory, shapes that differ, or too few entries");
-            return;
-        };
+crate::schedule::kernel!(TableInt16<'a>, |lookup| {
+    check: |mem| lookup.views(mem),
+    run: |(input, out), _| {
         let [h, w, bytes] = out.shape();
         for (y, x) in (0..h).flat_map(|y| (0..w).map(move |x| (y, x))) {
             let (cells, channels) = (out.pixel(y, x), input.pixel(y, x));
-            for c in 0..bytes / self.widths[1].bytes() {
-                let [code] = self.widths[0].block::<1>(channels, c);
-                self.widths[1].put(cells, c, [self.one(code)]);
+            for c in 0..bytes / lookup.widths[1].bytes() {
+                let [code] = lookup.widths[0].block::<1>(channels, c);
+                lookup.widths[1].put(cells, c, [lookup.one(code)]);
             }
         }
-    }
-}
-
-impl Windowed for TableInt16<'_> {
-    fn reach(&self) -> Reach {
-        Reach::SAME
-    }
-
-    fn over(&self, _: usize, reads: [Operand; 2], output: Operand, _: Region) -> Self {
-        Self { input: reads[0], output, ..*self }
-    }
-}
+    },
+    reads: [input],
+    in place: true,
+    cost: LOOK_UP,
+});

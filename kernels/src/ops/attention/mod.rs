@@ -17,7 +17,7 @@
 pub(crate) mod chunks;
 
 use crate::{
-    Isa, Kernel, Memory, Multiplier, Operand, OutputStage, Region, Rounding,
+    Memory, Multiplier, Operand, OutputStage, Region, Rounding,
     base::{
         isa::Vectorize,
         memory::{Channels, In, Out, in_blocks, put},
@@ -167,19 +167,10 @@ impl Attention<'_> {
     }
 }
 
-impl Kernel for Attention<'_> {
-    fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        let Some(job) = self.job(mem) else {
-            debug_assert!(false, "parameters of an attention do not fit together");
-            return;
-        };
-        isa.vectorize(job);
-    }
-
-    fn fits(&self, mem: &Memory<'_>) -> bool {
-        self.job(mem).is_some()
-    }
-}
+crate::schedule::kernel!(Attention<'a>, |attention| {
+    check: |mem| attention.job(mem),
+    run: |job, isa| isa.vectorize(job),
+});
 
 impl Vectorize for Job<'_, '_> {
     #[inline(always)]

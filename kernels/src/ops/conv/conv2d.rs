@@ -2,11 +2,10 @@
 
 use super::{Gather, driver::Job};
 use crate::{
-    Isa, Layout, Memory, Operand, OutputStage, Region,
+    Layout, Memory, Operand, OutputStage, Region,
     ops::conv::scratch_bytes,
-    schedule::by_rows::{self, ByRows, Reach, Windowed, covered, elements, padding_above, positive},
+    schedule::by_rows::{Reach, positive},
 };
-use core::ops::Range;
 
 /// int8 convolution; a fully connected layer is a 1x1 one on a 1x1 image.
 ///
@@ -101,55 +100,14 @@ impl Conv2d<'_> {
     }
 }
 
-// SAFETY: a part writes its rows of the output, through `Job`; it reads the input and the constants, and has its own scratch.
-unsafe impl ByRows for Conv2d<'_> {
-    fn output(&self) -> Operand {
-        self.output
-    }
-
-    fn reads(&self) -> [Operand; 2] {
-        [self.input; 2]
-    }
-
-    fn scratch(&self) -> Region {
-        self.scratch
-    }
-
-    fn scratch_of_one(&self) -> usize {
-        scratch_bytes(self.layout, self.gather, self.taps(), self.channels(), self.chunk as usize)
-    }
-
-    fn work(&self) -> usize {
-        self.macs_per_output().saturating_mul(elements(self.output.shape))
-    }
-
-    fn fits(&self, mem: &Memory<'_>) -> bool {
-        self.job(mem).is_some_and(|job| job.fits())
-    }
-
-    fn part(&self, rows: Range<usize>, index: usize) -> Self {
-        by_rows::part(self, rows, index)
-    }
-
-    #[cfg_attr(target_pointer_width = "32", inline(always))]
-    fn alone(&self, mem: &Memory<'_>, isa: Isa) {
-        match self.job(mem) {
-            Some(job) => job.run(isa),
-            None => debug_assert!(false, "operands outside memory, or no taps"),
-        }
-    }
-}
-
-impl Windowed for Conv2d<'_> {
-    fn reach(&self) -> Reach {
-        let rows = covered(self.kernel[0], self.dilation[0]);
-        Reach::Window { rows, stride: self.stride[0], padding: self.padding[0] }
-    }
-
-    fn over(&self, row: usize, reads: [Operand; 2], output: Operand, scratch: Region) -> Self {
-        let padding = [padding_above(row, self.stride[0], self.padding[0]), self.padding[1]];
-        Self { input: reads[0], output, padding, scratch, ..*self }
-    }
-}
-
-crate::schedule::kernel!(Conv2d<'a>);
+crate::schedule::kernel!(Conv2d<'a>, |conv| {
+    fits: |mem| conv.job(mem).is_some_and(|job| job.fits()),
+    run: |isa| match conv.job(mem) {
+        Some(job) => job.run(isa),
+        None => crate::schedule::refused!(Conv2d),
+    },
+    reads: [input],
+    rows: Reach::window(conv.kernel, conv.dilation, conv.stride, conv.padding), above: padding[0],
+    scratch: scratch of scratch_bytes(conv.layout, conv.gather, conv.taps(), conv.channels(), conv.chunk as usize),
+    cost: conv.macs_per_output(),
+});

@@ -6,11 +6,10 @@
 
 use super::{Gather, driver::Job};
 use crate::{
-    Isa, Layout, Memory, Operand, OutputStage, Region,
+    Layout, Memory, Operand, OutputStage, Region,
     ops::conv::scratch_bytes,
-    schedule::by_rows::{self, ByRows, Reach, Windowed, elements, positive, spread_above},
+    schedule::by_rows::{Reach, elements, positive},
 };
-use core::ops::Range;
 
 /// int8 transposed convolution: TensorFlow Lite's `TRANSPOSE_CONV` with per-channel weights.
 ///
@@ -68,6 +67,13 @@ fn phase(kernel: usize, stride: usize, padding: usize, out: usize, r: usize) -> 
 }
 
 impl TransposedConv2d<'_> {
+    /// Scratch bytes of one thread.
+    fn scratch_bytes(&self) -> usize {
+        let [ty, tx] = [0, 1].map(|i| phase_taps(self.kernel[i] as usize, self.stride[i].max(1) as usize, 0));
+        let channels = self.input.shape[2] as usize;
+        scratch_bytes(self.layout, self.gather, ty.saturating_mul(tx), channels, self.chunk as usize)
+    }
+
     /// Hands the phases over, one after the other, until `each` says `false` or they do not fit together: then it is `false`.
     fn phases(&self, mem: &Memory<'_>, mut each: impl FnMut(Job<'_>) -> bool) -> bool {
         let (Some(input), Some(output), Some(scratch)) =
@@ -128,62 +134,19 @@ impl TransposedConv2d<'_> {
     }
 }
 
-// SAFETY: a part writes its rows of the output, through `Job`; it reads the input and the constants, and has its own scratch.
-unsafe impl ByRows for TransposedConv2d<'_> {
-    fn output(&self) -> Operand {
-        self.output
-    }
-
-    fn reads(&self) -> [Operand; 2] {
-        [self.input; 2]
-    }
-
-    fn scratch(&self) -> Region {
-        self.scratch
-    }
-
-    fn scratch_of_one(&self) -> usize {
-        let [ty, tx] = [0, 1].map(|i| phase_taps(self.kernel[i] as usize, self.stride[i].max(1) as usize, 0));
-        let channels = self.input.shape[2] as usize;
-        scratch_bytes(self.layout, self.gather, ty.saturating_mul(tx), channels, self.chunk as usize)
-    }
-
-    fn work(&self) -> usize {
-        let taps = elements([self.kernel[0], self.kernel[1], self.output.shape[2]]);
-        taps.saturating_mul(elements(self.input.shape))
-    }
-
-    fn fits(&self, mem: &Memory<'_>) -> bool {
-        self.phases(mem, |job| job.fits())
-    }
-
-    fn part(&self, rows: Range<usize>, index: usize) -> Self {
-        by_rows::part(self, rows, index)
-    }
-
-    #[cfg_attr(target_pointer_width = "32", inline(always))]
-    fn alone(&self, mem: &Memory<'_>, isa: Isa) {
-        // All phases are checked before the first one computes.
-        if !self.fits(mem) {
-            debug_assert!(false, "parameters of a transposed convolution do not fit together");
-            return;
-        }
-        self.phases(mem, |job| {
+crate::schedule::kernel!(TransposedConv2d<'a>, |conv| {
+    fits: |mem| conv.phases(mem, |job| job.fits()),
+    // All phases are checked before the first one computes.
+    run: |isa| if conv.phases(mem, |job| job.fits()) {
+        conv.phases(mem, |job| {
             job.run(isa);
             true
         });
-    }
-}
-
-impl Windowed for TransposedConv2d<'_> {
-    fn reach(&self) -> Reach {
-        Reach::Spread { rows: self.kernel[0], stride: self.stride[0], padding: self.padding[0] }
-    }
-
-    fn over(&self, row: usize, reads: [Operand; 2], output: Operand, scratch: Region) -> Self {
-        let padding = spread_above(self.reach(), row);
-        Self { input: reads[0], output, padding: [padding, self.padding[1]], scratch, ..*self }
-    }
-}
-
-crate::schedule::kernel!(TransposedConv2d<'a>);
+    } else {
+        crate::schedule::refused!(TransposedConv2d)
+    },
+    reads: [input],
+    rows: Reach::spread(conv.kernel, conv.stride, conv.padding), above: padding[0],
+    scratch: scratch of conv.scratch_bytes(),
+    work: elements([conv.kernel[0], conv.kernel[1], conv.output.shape[2]]).saturating_mul(elements(conv.input.shape)),
+});

@@ -1,22 +1,18 @@
 //! Moving a tensor: as it is, or to another scale.
 
 use crate::{
-    Memory, Multiplier, Operand, OutputStage, Rounding,
+    Multiplier, Operand, OutputStage,
     base::{
+        arith::by_rounding,
         isa::Vectorize,
-        memory::{Runs, in_blocks, put},
+        memory::{Runs, map1},
     },
 };
 
 /// To move an element takes about as long as so many multiply-accumulates of a convolution.
-const MOVE: usize = 8;
+pub(crate) const MOVE: usize = 8;
 /// To bring one to another scale.
 const RESCALING: usize = 16;
-
-/// Both operands in runs of elements; `None` if they lie outside memory or have different shapes.
-fn runs<'m>(mem: &Memory<'m>, input: &Operand, output: &Operand) -> Option<Runs<'m, 1>> {
-    Runs::new(mem.write(output)?, [mem.read(input)?])
-}
 
 /// `out = in`, byte by byte: into a slice of a concatenation, or from a strided view to a dense one.
 #[derive(Clone, Copy, Debug)]
@@ -27,23 +23,13 @@ pub struct Copy {
     pub output: Operand,
 }
 
-impl Copy {
-    #[inline]
-    fn runs<'m>(&self, mem: &Memory<'m>) -> Option<Runs<'m, 1>> {
-        runs(mem, &self.input, &self.output)
-    }
-}
-
-crate::schedule::same_rows!(
-    Copy, input, input, in place: true, one pixel: false, work: MOVE,
-    runs, |copy, mem, isa| {
-        let Some(runs) = copy.runs(mem) else {
-            debug_assert!(false, "operands outside memory, or shapes differ");
-            return;
-        };
-        isa.vectorize(Move(runs));
-    }
-);
+crate::schedule::kernel!(Copy, |copy| {
+    check: |mem| Runs::of_two(mem, &copy.input, &copy.output),
+    run: |runs, isa| isa.vectorize(Move(runs)),
+    reads: [input],
+    in place: true,
+    cost: MOVE,
+});
 
 struct Move<'m>(Runs<'m, 1>);
 
@@ -52,9 +38,7 @@ impl Vectorize for Move<'_> {
     fn run(self) {
         for run in 0..self.0.len() {
             let (cells, [values]) = self.0.get(run);
-            in_blocks!(first in cells.len(), N => {
-                put(cells, first, values.block::<N>(first));
-            });
+            map1(cells, values, |v| v);
         }
     }
 }
@@ -76,23 +60,13 @@ pub struct Requantize {
     pub stage: OutputStage,
 }
 
-impl Requantize {
-    #[inline]
-    fn runs<'m>(&self, mem: &Memory<'m>) -> Option<Runs<'m, 1>> {
-        runs(mem, &self.input, &self.output)
-    }
-}
-
-crate::schedule::same_rows!(
-    Requantize, input, input, in place: true, one pixel: false, work: RESCALING,
-    runs, |requantize, mem, isa| {
-        let Some(runs) = requantize.runs(mem) else {
-            debug_assert!(false, "operands outside memory, or shapes differ");
-            return;
-        };
-        isa.vectorize(Rescale { requantize, runs });
-    }
-);
+crate::schedule::kernel!(Requantize, |requantize| {
+    check: |mem| Runs::of_two(mem, &requantize.input, &requantize.output),
+    run: |runs, isa| isa.vectorize(Rescale { requantize, runs }),
+    reads: [input],
+    in place: true,
+    cost: RESCALING,
+});
 
 struct Rescale<'k, 'm> {
     requantize: &'k Requantize,
@@ -102,28 +76,18 @@ struct Rescale<'k, 'm> {
 impl Vectorize for Rescale<'_, '_> {
     #[inline(always)]
     fn run(self) {
-        // One loop for each rounding, without a choice inside.
-        match self.requantize.stage.rounding {
-            Rounding::TfliteDouble => self.round(Rounding::TfliteDouble),
-            Rounding::Single => self.round(Rounding::Single),
-        }
+        let stage = self.requantize.stage;
+        by_rounding!(stage => self.each(stage));
     }
 }
 
 impl Rescale<'_, '_> {
     #[inline(always)]
-    fn round(&self, rounding: Rounding) {
+    fn each(&self, stage: OutputStage) {
         let Requantize { input_zero_point, multiplier, .. } = *self.requantize;
-        let stage = OutputStage { rounding, ..self.requantize.stage };
         for run in 0..self.runs.len() {
             let (cells, [values]) = self.runs.get(run);
-            in_blocks!(first in cells.len(), N => {
-                let mut block = values.block::<N>(first);
-                for v in &mut block {
-                    *v = stage.store(*v as i32 - input_zero_point as i32, multiplier);
-                }
-                put(cells, first, block);
-            });
+            map1(cells, values, |v| stage.store(v as i32 - input_zero_point as i32, multiplier));
         }
     }
 }

@@ -1,11 +1,8 @@
 //! Element-wise product of two tensors with different scales.
 
 use crate::{
-    Memory, Multiplier, Operand, OutputStage, Rounding,
-    base::{
-        isa::Vectorize,
-        memory::{OfTwo, Pairs},
-    },
+    Multiplier, Operand, OutputStage,
+    base::memory::{OfTwo, Pairs},
 };
 
 /// `out = a * b`: TensorFlow Lite's int8 `MUL`, for a second operand of the same shape, of one pixel or of fewer channels.
@@ -37,64 +34,24 @@ pub struct Mul {
 /// A product takes about as long as so many multiply-accumulates of a convolution.
 const PRODUCT: usize = 24;
 
-impl Mul {
-    fn pairs<'m>(&self, mem: &Memory<'m>) -> Option<Pairs<'m>> {
-        Pairs::new(mem.write(&self.output)?, mem.read(&self.a)?, mem.read(&self.b)?)
-    }
-}
+crate::schedule::kernel!(Mul, |mul| {
+    check: |mem| Pairs::new(mem, [&mul.a, &mul.b, &mul.output], mul),
+    run: |pairs, isa| isa.vectorize(pairs),
+    reads: [a, b],
+    one pixel: b,
+    in place: true,
+    cost: PRODUCT,
+});
 
-crate::schedule::same_rows!(
-    Mul, a, b, in place: true, one pixel: true, work: PRODUCT,
-    pairs, |mul, mem, isa| {
-        let Some(pairs) = mul.pairs(mem) else {
-            debug_assert!(false, "operands outside memory, or shapes that do not meet");
-            return;
-        };
-        isa.vectorize(Walk { mul, pairs });
-    }
-);
-
-struct Walk<'k, 'm> {
-    mul: &'k Mul,
-    pairs: Pairs<'m>,
-}
-
-impl Vectorize for Walk<'_, '_> {
+impl OfTwo for Mul {
     #[inline(always)]
-    fn run(self) {
-        // One loop for each rounding, without a choice inside.
-        match self.mul.stage.rounding {
-            Rounding::TfliteDouble => self.pairs.each(&Product::new(self.mul, Rounding::TfliteDouble)),
-            Rounding::Single => self.pairs.each(&Product::new(self.mul, Rounding::Single)),
-        }
+    fn stage(&self) -> OutputStage {
+        self.stage
     }
-}
 
-/// One product.
-struct Product {
-    a_zero_point: i32,
-    b_zero_point: i32,
-    multiplier: Multiplier,
-    stage: OutputStage,
-}
-
-impl Product {
-    /// `rounding` is that of the stage, as a constant.
     #[inline(always)]
-    fn new(mul: &Mul, rounding: Rounding) -> Self {
-        Self {
-            a_zero_point: mul.a_zero_point.into(),
-            b_zero_point: mul.b_zero_point.into(),
-            multiplier: mul.multiplier,
-            stage: OutputStage { rounding, ..mul.stage },
-        }
-    }
-}
-
-impl OfTwo for Product {
-    #[inline(always)]
-    fn of(&self, a: i8, b: i8) -> i8 {
-        let product = (a as i32 - self.a_zero_point) * (b as i32 - self.b_zero_point);
-        self.stage.store(product, self.multiplier)
+    fn of(&self, a: i8, b: i8, stage: OutputStage) -> i8 {
+        let product = (a as i32 - self.a_zero_point as i32) * (b as i32 - self.b_zero_point as i32);
+        stage.store(product, self.multiplier)
     }
 }

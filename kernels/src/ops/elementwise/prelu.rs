@@ -1,8 +1,9 @@
 //! Leaky ReLU with a slope for every channel.
 
 use crate::{
-    Memory, Multiplier, Operand, OutputStage, Rounding,
+    Memory, Multiplier, Operand, OutputStage,
     base::{
+        arith::by_rounding,
         isa::Vectorize,
         memory::{In, Out, in_blocks, put},
     },
@@ -44,16 +45,13 @@ impl PRelu<'_> {
     }
 }
 
-crate::schedule::same_rows!(
-    PRelu<'a>, input, input, in place: true, one pixel: false, work: CHOICE,
-    views, |prelu, mem, isa| {
-        let Some((input, out)) = prelu.views(mem) else {
-            debug_assert!(false, "operands outside memory, shapes differ, or slopes are missing");
-            return;
-        };
-        isa.vectorize(Walk { prelu, input, out });
-    }
-);
+crate::schedule::kernel!(PRelu<'a>, |prelu| {
+    check: |mem| prelu.views(mem),
+    run: |(input, out), isa| isa.vectorize(Walk { prelu, input, out }),
+    reads: [input],
+    in place: true,
+    cost: CHOICE,
+});
 
 struct Walk<'k, 'm> {
     prelu: &'k PRelu<'k>,
@@ -64,19 +62,15 @@ struct Walk<'k, 'm> {
 impl Vectorize for Walk<'_, '_> {
     #[inline(always)]
     fn run(self) {
-        // One loop for each rounding, without a choice inside.
-        match self.prelu.stage.rounding {
-            Rounding::TfliteDouble => self.round(Rounding::TfliteDouble),
-            Rounding::Single => self.round(Rounding::Single),
-        }
+        let stage = self.prelu.stage;
+        by_rounding!(stage => self.each(stage));
     }
 }
 
 impl Walk<'_, '_> {
     #[inline(always)]
-    fn round(&self, rounding: Rounding) {
+    fn each(&self, stage: OutputStage) {
         let PRelu { slopes, input_zero_point, positive, negative, .. } = *self.prelu;
-        let stage = OutputStage { rounding, ..self.prelu.stage };
         let [h, w, channels] = self.out.shape();
         for y in 0..h {
             for x in 0..w {

@@ -1,12 +1,9 @@
 //! Element-wise difference of two tensors with different scales.
 
+use super::add::common;
 use crate::{
-    Memory, Multiplier, Operand, OutputStage, Rounding,
-    base::{
-        isa::Vectorize,
-        memory::{OfTwo, Pairs},
-    },
-    ops::elementwise::add::LEFT_SHIFT,
+    Multiplier, Operand, OutputStage,
+    base::memory::{OfTwo, Pairs},
 };
 
 /// `out = a - b`: TensorFlow Lite's int8 `SUB`, for a second operand of one of the shapes below.
@@ -44,60 +41,25 @@ pub struct Sub {
 /// A difference takes about as long as so many multiply-accumulates of a convolution.
 const DIFFERENCE: usize = 32;
 
-impl Sub {
-    fn pairs<'m>(&self, mem: &Memory<'m>) -> Option<Pairs<'m>> {
-        Pairs::new(mem.write(&self.output)?, mem.read(&self.a)?, mem.read(&self.b)?)
-    }
-}
+crate::schedule::kernel!(Sub, |sub| {
+    check: |mem| Pairs::new(mem, [&sub.a, &sub.b, &sub.output], sub),
+    run: |pairs, isa| isa.vectorize(pairs),
+    reads: [a, b],
+    one pixel: b,
+    in place: true,
+    cost: DIFFERENCE,
+});
 
-crate::schedule::same_rows!(
-    Sub, a, b, in place: true, one pixel: true, work: DIFFERENCE,
-    pairs, |sub, mem, isa| {
-        let Some(pairs) = sub.pairs(mem) else {
-            debug_assert!(false, "operands outside memory, or shapes that do not meet");
-            return;
-        };
-        isa.vectorize(Walk { sub, pairs });
-    }
-);
-
-struct Walk<'k, 'm> {
-    sub: &'k Sub,
-    pairs: Pairs<'m>,
-}
-
-impl Vectorize for Walk<'_, '_> {
+impl OfTwo for Sub {
     #[inline(always)]
-    fn run(self) {
-        // One loop for each rounding, without a choice inside.
-        match self.sub.stage.rounding {
-            Rounding::TfliteDouble => self.pairs.each(&Difference::new(self.sub, Rounding::TfliteDouble)),
-            Rounding::Single => self.pairs.each(&Difference::new(self.sub, Rounding::Single)),
-        }
+    fn stage(&self) -> OutputStage {
+        self.stage
     }
-}
 
-/// One difference.
-struct Difference {
-    sub: Sub,
-}
-
-impl Difference {
-    /// `rounding` is that of the stage, as a constant.
     #[inline(always)]
-    fn new(sub: &Sub, rounding: Rounding) -> Self {
-        Self { sub: Sub { stage: OutputStage { rounding, ..sub.stage }, ..*sub } }
-    }
-}
-
-impl OfTwo for Difference {
-    #[inline(always)]
-    fn of(&self, a: i8, b: i8) -> i8 {
-        let Sub { a_zero_point, b_zero_point, a_multiplier, b_multiplier, multiplier, stage, .. } = self.sub;
-        let common = |x: i8, zero_point: i8, multiplier: Multiplier| {
-            multiplier.apply((x as i32 - zero_point as i32) << LEFT_SHIFT, stage.rounding)
-        };
-        let (a, b) = (common(a, a_zero_point, a_multiplier), common(b, b_zero_point, b_multiplier));
-        stage.store(a.wrapping_sub(b), multiplier)
+    fn of(&self, a: i8, b: i8, stage: OutputStage) -> i8 {
+        let a = common(a, self.a_zero_point, self.a_multiplier, stage.rounding);
+        let b = common(b, self.b_zero_point, self.b_multiplier, stage.rounding);
+        stage.store(a.wrapping_sub(b), self.multiplier)
     }
 }

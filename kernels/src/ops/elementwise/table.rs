@@ -23,21 +23,19 @@ pub struct Table<'a> {
 
 impl Table<'_> {
     fn runs<'m>(&self, mem: &Memory<'m>) -> Option<(Runs<'m, 1>, &[i8; 256])> {
-        let runs = Runs::new(mem.write(&self.output)?, [mem.read(&self.input)?])?;
-        Some((runs, self.table.first_chunk()?))
+        Some((Runs::of_two(mem, &self.input, &self.output)?, self.table.first_chunk()?))
     }
 }
 
-crate::schedule::same_rows!(
-    Table<'a>, input, input, in place: true, one pixel: false, work: LOOK_UP,
-    runs, |lookup, mem, _| {
-        let Some((runs, table)) = lookup.runs(mem) else {
-            debug_assert!(false, "operands outside memory, shapes differ, or a short table");
-            return;
-        };
+crate::schedule::kernel!(Table<'a>, |lookup| {
+    check: |mem| lookup.runs(mem),
+    run: |(runs, table), _| {
         for run in 0..runs.len() {
             let (cells, [values]) = runs.get(run);
             map1(cells, values, |v| table[(v as u8 ^ 0x80) as usize]);
         }
-    }
-);
+    },
+    reads: [input],
+    in place: true,
+    cost: LOOK_UP,
+});

@@ -1,8 +1,8 @@
 //! Mean of each window.
 
-use super::window;
+use super::Windows;
 use crate::{
-    Isa, Kernel, Memory, Operand,
+    Memory, Operand,
     base::{
         isa::Vectorize,
         memory::{Code, In, Out, in_blocks},
@@ -39,51 +39,40 @@ pub struct AveragePool2d {
     pub max: i8,
 }
 
-impl Kernel for AveragePool2d {
-    fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        let Some((input, out)) = self.views(mem) else {
-            debug_assert!(
-                false,
-                "operands outside memory, numbers of channels differ, or windows of no or too many cells"
-            );
-            return;
-        };
-        let channels = out.shape()[2];
-        isa.vectorize(Walk::new(self, (input, out), channels, [self.min, self.max]));
-    }
+crate::schedule::kernel!(AveragePool2d, |pool| {
+    check: |mem| Means::new(mem, pool, [pool.min, pool.max]),
+    run: |means, isa| isa.vectorize(means),
+});
 
-    fn fits(&self, mem: &Memory<'_>) -> bool {
-        self.views(mem).is_some()
-    }
-}
-
-impl AveragePool2d {
-    fn views<'m>(&self, mem: &Memory<'m>) -> Option<(In<'m>, Out<'m>)> {
-        let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
-        let fits = input.shape()[2] == out.shape()[2] && sum_fits(self.kernel, self.stride);
-        fits.then_some((input, out))
-    }
-}
-
-/// The loop over codes of either width.
-pub(crate) struct Walk<'k, 'm, T> {
-    pool: &'k AveragePool2d,
+/// The loop over codes of any width.
+pub(crate) struct Means<'m, T> {
+    windows: Windows,
+    /// Padding below and to the right, where cells in the padding take part.
+    padding_end: Option<[u32; 2]>,
     input: In<'m>,
     out: Out<'m>,
-    /// Codes of a pixel.
-    channels: usize,
-    /// Smallest and largest code to store; the pool's own are bytes.
+    zero_point: i32,
+    /// Smallest and largest code to store.
     bounds: [T; 2],
 }
 
-impl<'k, 'm, T: Code> Walk<'k, 'm, T> {
-    pub(crate) const fn new(
-        pool: &'k AveragePool2d,
-        (input, out): (In<'m>, Out<'m>),
-        channels: usize,
-        bounds: [T; 2],
-    ) -> Self {
-        Self { pool, input, out, channels, bounds }
+impl<'m, T: Code> Means<'m, T> {
+    /// `None` if operands lie outside memory, channel counts differ, or windows have no or too many cells. The bounds of `pool` are bytes: those of codes
+    /// are `bounds`.
+    pub(crate) fn new(mem: &Memory<'m>, pool: &AveragePool2d, bounds: [T; 2]) -> Option<Self> {
+        let (input, out) = (mem.read(&pool.input)?, mem.write(&pool.output)?);
+        let windows = Windows::new(pool.kernel, pool.stride, pool.padding, input.shape());
+        let (padding_end, zero_point) =
+            (pool.count_padding.then_some(pool.padding_end), pool.zero_point.into());
+        let fits = input.shape()[2] == out.shape()[2] && sum_fits(pool.kernel, pool.stride);
+        (fits && T::count(out.shape()[2]).is_some()).then_some(Self {
+            windows,
+            padding_end,
+            input,
+            out,
+            zero_point,
+            bounds,
+        })
     }
 }
 
@@ -92,33 +81,19 @@ pub(crate) fn sum_fits(kernel: [u32; 2], stride: [u32; 2]) -> bool {
     positive(&[kernel, stride]) && elements([kernel[0], kernel[1], 1]) <= 1 << 23
 }
 
-/// How many rows or columns of window `index` lie within the padded image: PyTorch counts no further (ceil mode).
-#[inline(always)]
-pub(crate) fn padded_len(index: usize, kernel: usize, stride: usize, padded: usize) -> usize {
-    let start = index.saturating_mul(stride);
-    start.saturating_add(kernel).min(padded).saturating_sub(start)
-}
-
-impl<T: Code> Vectorize for Walk<'_, '_, T> {
+impl<T: Code> Vectorize for Means<'_, T> {
     #[inline(always)]
     fn run(self) {
-        let Self { pool, input, out, channels, bounds: [low, high] } = self;
-        let ([h, w, _], [oh, ow, _]) = (input.shape(), out.shape());
-        let [kh, kw] = pool.kernel.map(|d| d as usize);
-        let [sh, sw] = pool.stride.map(|d| d as usize);
-        let [ph, pw] = pool.padding.map(|d| d as usize);
-        let [eh, ew] = pool.padding_end.map(|d| d as usize);
-        let (padded_h, padded_w) =
-            (h.saturating_add(ph).saturating_add(eh), w.saturating_add(pw).saturating_add(ew));
+        let Self { windows, padding_end, input, out, zero_point, bounds: [low, high] } = self;
+        let [oh, ow, bytes] = out.shape();
+        let channels = bytes / size_of::<T>();
         for oy in 0..oh {
-            let rows = window(oy, kh, sh, ph, h);
+            let rows = windows.rows(oy);
             for ox in 0..ow {
-                let columns = window(ox, kw, sw, pw, w);
+                let columns = windows.columns(ox);
                 let inside = rows.len().wrapping_mul(columns.len()) as i32;
-                let padded =
-                    padded_len(oy, kh, sh, padded_h).wrapping_mul(padded_len(ox, kw, sw, padded_w)) as i32;
-                let count = if pool.count_padding { padded } else { inside };
-                let base = count.wrapping_sub(inside).wrapping_mul(pool.zero_point as i32);
+                let count = padding_end.map_or(inside, |end| windows.padded_cells([oy, ox], end) as i32);
+                let base = count.wrapping_sub(inside).wrapping_mul(zero_point);
                 let cells = out.pixel(oy, ox);
                 in_blocks!(first in channels, N => {
                     let mut sums = [base; N];
@@ -132,7 +107,7 @@ impl<T: Code> Vectorize for Walk<'_, '_, T> {
                     }
                     let mut means = [T::LEAST; N];
                     for (mean, sum) in means.iter_mut().zip(sums) {
-                        let value = rounded_quotient(sum, count).unwrap_or(pool.zero_point as i32);
+                        let value = rounded_quotient(sum, count).unwrap_or(zero_point);
                         *mean = T::cut(value).max(low).min(high);
                     }
                     T::put(cells, first, means);

@@ -1,7 +1,7 @@
 //! Mean over the whole image.
 
 use crate::{
-    Isa, Kernel, Memory, Multiplier, Operand, OutputStage,
+    Memory, Multiplier, Operand, OutputStage,
     base::{
         isa::Vectorize,
         memory::{In, Out, in_blocks, put},
@@ -64,18 +64,10 @@ impl GlobalAveragePool {
     }
 }
 
-impl Kernel for GlobalAveragePool {
-    fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        match self.walk(mem) {
-            Some(walk) => isa.vectorize(walk),
-            None => debug_assert!(false, "operands outside memory, shapes differ, or no or too many pixels"),
-        }
-    }
-
-    fn fits(&self, mem: &Memory<'_>) -> bool {
-        self.walk(mem).is_some()
-    }
-}
+crate::schedule::kernel!(GlobalAveragePool, |pool| {
+    check: |mem| pool.walk(mem),
+    run: |walk, isa| isa.vectorize(walk),
+});
 
 struct Walk<'k, 'm> {
     pool: &'k GlobalAveragePool,

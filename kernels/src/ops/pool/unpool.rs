@@ -1,17 +1,15 @@
 //! Max unpooling: values go back to where they were the largest.
 
 use crate::{
-    Isa, Memory, Operand, Region,
+    Memory, Operand,
     base::{
         isa::Vectorize,
         memory::{Code, In, Out, in_blocks},
     },
-    schedule::by_rows::{self, ByRows, Reach, Windowed, elements},
 };
-use core::ops::Range;
 
 /// To choose a value or zero takes about as long as so many multiply-accumulates of a convolution.
-const CHOICE: usize = 8;
+pub(crate) const CHOICE: usize = 8;
 
 /// Each value goes to its position in its window, everything else is 0: what [`MaxPool2d`](crate::MaxPool2d) and
 /// [`MaxPosition2d`](crate::MaxPosition2d) made of windows without padding, next to each other, undone.
@@ -34,77 +32,66 @@ pub struct MaxUnpool2d {
     pub zero_point: i8,
 }
 
-crate::schedule::kernel!(MaxUnpool2d);
+/// Implements the kernel of a type with these fields; `check` finds its [`Unpool`].
+macro_rules! unpool {
+    ($kernel:ident, |$unpool:ident, $mem:ident| $check:expr) => {
+        $crate::schedule::kernel!($kernel, |$unpool| {
+            check: |$mem| $check,
+            run: |unpool, isa| isa.vectorize(unpool),
+            reads: [values, positions],
+            rows: $crate::schedule::by_rows::Reach::spread($unpool.kernel, $unpool.kernel, [$unpool.cropped, 0]), above: cropped,
+            cost: $crate::ops::pool::unpool::CHOICE,
+        });
 
-impl MaxUnpool2d {
-    fn views<'m>(&self, mem: &Memory<'m>) -> Option<([In<'m>; 2], Out<'m>)> {
-        let (values, positions) = (mem.read(&self.values)?, mem.read(&self.positions)?);
-        let out = mem.write(&self.output)?;
-        let fits = values.shape() == positions.shape() && values.shape()[2] == out.shape()[2];
-        (fits && !self.kernel.contains(&0)).then_some(([values, positions], out))
-    }
+        impl $kernel {
+            fn unpool<'m, T: $crate::base::memory::Code>(
+                &self,
+                mem: &$crate::Memory<'m>,
+                zero: T,
+            ) -> Option<$crate::ops::pool::unpool::Unpool<'m, T>> {
+                $crate::ops::pool::unpool::Unpool::new(mem, [&self.values, &self.positions, &self.output], self.kernel, self.cropped, zero)
+            }
+        }
+    };
 }
+pub(crate) use unpool;
 
-// SAFETY: a part writes its rows of the output and reads values and positions.
-unsafe impl ByRows for MaxUnpool2d {
-    fn output(&self) -> Operand {
-        self.output
-    }
+unpool!(MaxUnpool2d, |unpool, mem| unpool.unpool(mem, unpool.zero_point));
 
-    fn reads(&self) -> [Operand; 2] {
-        [self.values, self.positions]
-    }
-
-    fn work(&self) -> usize {
-        elements(self.output.shape).saturating_mul(CHOICE)
-    }
-
-    fn fits(&self, mem: &Memory<'_>) -> bool {
-        self.views(mem).is_some()
-    }
-
-    fn part(&self, rows: Range<usize>, index: usize) -> Self {
-        by_rows::part(self, rows, index)
-    }
-
-    #[cfg_attr(target_pointer_width = "32", inline(always))]
-    fn alone(&self, mem: &Memory<'_>, isa: Isa) {
-        let Some((inputs, out)) = self.views(mem) else {
-            debug_assert!(false, "operands outside memory, shapes differ, or a window without cells");
-            return;
-        };
-        isa.vectorize(Walk { unpool: self, inputs, out, zero: self.zero_point });
-    }
-}
-
-impl Windowed for MaxUnpool2d {
-    fn reach(&self) -> Reach {
-        Reach::Spread { rows: self.kernel[0], stride: self.kernel[0], padding: self.cropped }
-    }
-
-    fn over(&self, row: usize, reads: [Operand; 2], output: Operand, _: Region) -> Self {
-        let from_first = (self.cropped as usize).saturating_add(row);
-        let cropped = from_first.checked_rem(self.kernel[0] as usize).unwrap_or(0) as u32;
-        Self { values: reads[0], positions: reads[1], output, cropped, ..*self }
-    }
-}
-
-/// The loop over values of either width.
-pub(crate) struct Walk<'k, 'm, T> {
-    pub(crate) unpool: &'k MaxUnpool2d,
-    pub(crate) inputs: [In<'m>; 2],
-    pub(crate) out: Out<'m>,
+/// The loop over values of any width.
+pub(crate) struct Unpool<'m, T> {
+    values: In<'m>,
+    positions: In<'m>,
+    out: Out<'m>,
+    kernel: [usize; 2],
+    cropped: usize,
     /// The code of 0.
-    pub(crate) zero: T,
+    zero: T,
 }
 
-impl<T: Code> Vectorize for Walk<'_, '_, T> {
+impl<'m, T: Code> Unpool<'m, T> {
+    /// `None` if operands lie outside memory, shapes differ, or a window has no cells.
+    pub(crate) fn new(
+        mem: &Memory<'m>,
+        [values, positions, output]: [&Operand; 3],
+        kernel: [u32; 2],
+        cropped: u32,
+        zero: T,
+    ) -> Option<Self> {
+        let (values, positions, out) = (mem.read(values)?, mem.read(positions)?, mem.write(output)?);
+        let [h, w, bytes] = values.shape();
+        let fits = [h, w, T::count(bytes)?] == positions.shape() && bytes == out.shape()[2];
+        let (kernel, cropped) = (kernel.map(|d| d as usize), cropped as usize);
+        (fits && !kernel.contains(&0)).then_some(Self { values, positions, out, kernel, cropped, zero })
+    }
+}
+
+impl<T: Code> Vectorize for Unpool<'_, T> {
     #[inline(always)]
     fn run(self) {
-        let Self { unpool, inputs: [values, positions], out, zero } = self;
+        let Self { values, positions, out, kernel: [kh, kw], cropped, zero } = self;
         let ([h, w, channels], [oh, ow, _]) = (positions.shape(), out.shape());
-        let [kh, kw] = unpool.kernel.map(|d| d as usize);
-        let (mut y, mut ky) = split(unpool.cropped as usize, kh);
+        let (mut y, mut ky) = split(cropped, kh);
         for oy in 0..oh {
             let (mut x, mut kx) = (0, 0);
             for ox in 0..ow {

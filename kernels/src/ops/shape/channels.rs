@@ -4,13 +4,11 @@ use crate::{
     Memory, Operand,
     base::{
         isa::Vectorize,
-        memory::{Code, In, Out, in_blocks, put},
+        memory::{Code, In, Out, in_blocks, map1, put},
     },
+    ops::elementwise::copy::MOVE,
 };
 use core::marker::PhantomData;
-
-/// To move an element takes about as long as so many multiply-accumulates of a convolution.
-const MOVE: usize = 8;
 
 /// The channels of `groups` groups in turn: output channel `i * groups + g` is input channel `g * channels / groups + i`. PyTorch's
 /// `channel_shuffle`.
@@ -24,15 +22,14 @@ pub struct ChannelShuffle {
     pub groups: u32,
 }
 
-impl ChannelShuffle {
-    fn walk<'m>(&self, mem: &Memory<'m>) -> Option<Shuffle<'m, i8>> {
-        let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
-        let channels = out.shape()[2];
-        Shuffle::new(input, out, channels, self.groups as usize)
-    }
-}
+crate::schedule::kernel!(ChannelShuffle, |shuffle| {
+    check: |mem| Shuffle::<i8>::new(mem, [&shuffle.input, &shuffle.output], shuffle.groups),
+    run: |shuffle, isa| isa.vectorize(shuffle),
+    reads: [input],
+    cost: MOVE,
+});
 
-/// Channels of either width in turn.
+/// Channels of any width in turn.
 pub(crate) struct Shuffle<'m, T> {
     input: In<'m>,
     out: Out<'m>,
@@ -42,9 +39,11 @@ pub(crate) struct Shuffle<'m, T> {
     code: PhantomData<T>,
 }
 
-impl<'m, T> Shuffle<'m, T> {
-    /// Of views with pixels of `channels` codes; `None` if they do not fit, or the groups do not divide the channels.
-    pub(crate) fn new(input: In<'m>, out: Out<'m>, channels: usize, groups: usize) -> Option<Self> {
+impl<'m, T: Code> Shuffle<'m, T> {
+    /// `None` if operands lie outside memory, shapes differ, or the groups do not divide the channels.
+    pub(crate) fn new(mem: &Memory<'m>, [input, output]: [&Operand; 2], groups: u32) -> Option<Self> {
+        let (input, out, groups) = (mem.read(input)?, mem.write(output)?, groups as usize);
+        let channels = T::count(out.shape()[2])?;
         let in_group = channels.checked_div(groups)?;
         let fits = input.shape() == out.shape() && in_group * groups == channels;
         fits.then_some(Self { input, out, groups, in_group, code: PhantomData })
@@ -70,14 +69,6 @@ impl<T: Code> Vectorize for Shuffle<'_, T> {
     }
 }
 
-crate::schedule::same_rows!(
-    ChannelShuffle, input, input, in place: false, one pixel: false, work: MOVE,
-    walk, |shuffle, mem, isa| match shuffle.walk(mem) {
-        Some(walk) => isa.vectorize(walk),
-        None => debug_assert!(false, "operands outside memory, shapes differ, or groups do not divide the channels"),
-    }
-);
-
 /// The channels of the input, then channels of zeros.
 #[derive(Clone, Copy, Debug)]
 pub struct PadChannels {
@@ -97,25 +88,21 @@ impl PadChannels {
     }
 }
 
-crate::schedule::same_rows!(
-    PadChannels, input, input, in place: false, one pixel: false, work: MOVE,
-    views, |pad, mem, _| {
-        let Some((input, out)) = pad.views(mem) else {
-            debug_assert!(false, "operands outside memory, or shapes that do not fit");
-            return;
-        };
+crate::schedule::kernel!(PadChannels, |pad| {
+    check: |mem| pad.views(mem),
+    run: |(input, out), _| {
         let [h, w, channels] = input.shape();
         for y in 0..h {
             for x in 0..w {
                 let (cells, values) = (out.pixel(y, x), input.pixel(y, x));
-                in_blocks!(first in channels, N => {
-                    put(cells, first, values.block::<N>(first));
-                });
+                map1(cells, values, |v| v);
                 let zeros = cells.get(channels..).unwrap_or_default();
                 in_blocks!(first in zeros.len(), N => {
                     put(zeros, first, [pad.zero_point; N]);
                 });
             }
         }
-    }
-);
+    },
+    reads: [input],
+    cost: MOVE,
+});

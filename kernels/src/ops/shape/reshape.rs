@@ -1,7 +1,7 @@
 //! Reading a tensor in another shape.
 
 use crate::{
-    Isa, Kernel, Memory, Operand,
+    Memory, Operand,
     base::memory::{In, Out, in_blocks, put},
 };
 
@@ -16,12 +16,9 @@ pub struct Reshape {
     pub output: Operand,
 }
 
-impl Kernel for Reshape {
-    fn run(&self, mem: &Memory<'_>, _: Isa) {
-        let Some((input, out)) = self.views(mem) else {
-            debug_assert!(false, "operands outside memory, numbers of elements differ, or gaps in place");
-            return;
-        };
+crate::schedule::kernel!(Reshape, |reshape| {
+    check: |mem| reshape.views(mem),
+    run: |(input, out), _| {
         if core::ptr::eq(input.as_ptr(), out.as_ptr()) {
             return;
         }
@@ -47,12 +44,8 @@ impl Kernel for Reshape {
                 }
             }
         }
-    }
-
-    fn fits(&self, mem: &Memory<'_>) -> bool {
-        self.views(mem).is_some()
-    }
-}
+    },
+});
 
 impl Reshape {
     fn views<'m>(&self, mem: &Memory<'m>) -> Option<(In<'m>, Out<'m>)> {

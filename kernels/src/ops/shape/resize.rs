@@ -1,7 +1,7 @@
 //! Resizing: nearest neighbour and bilinear.
 
 use crate::{
-    Isa, Kernel, Memory, Operand,
+    Memory, Operand,
     base::{
         isa::Vectorize,
         memory::{Code, In, Out, in_blocks, map1},
@@ -29,12 +29,9 @@ pub struct ResizeNearest {
     pub output: Operand,
 }
 
-impl Kernel for ResizeNearest {
-    fn run(&self, mem: &Memory<'_>, _: Isa) {
-        let Some((input, out)) = operands(mem, &self.input, &self.output) else {
-            debug_assert!(false, "operands outside memory, numbers of channels differ, or no pixels");
-            return;
-        };
+crate::schedule::kernel!(ResizeNearest, |resize| {
+    check: |mem| operands(mem, [&resize.input, &resize.output]),
+    run: |(input, out), _| {
         let ([h, w, _], [oh, ow, _]) = (input.shape(), out.shape());
         let (scale_y, scale_x) = (h as f32 / oh as f32, w as f32 / ow as f32);
         for oy in 0..oh {
@@ -43,12 +40,8 @@ impl Kernel for ResizeNearest {
                 map1(out.pixel(oy, ox), input.pixel(y, nearest(ox, scale_x, w)), |v| v);
             }
         }
-    }
-
-    fn fits(&self, mem: &Memory<'_>) -> bool {
-        operands(mem, &self.input, &self.output).is_some()
-    }
-}
+    },
+});
 
 /// Input position of output position `o`.
 #[inline(always)]
@@ -64,7 +57,7 @@ pub(crate) fn has_source(input: &In<'_>, out: &Out<'_>) -> bool {
 }
 
 /// The views of a kernel whose input and output have the same channels, and any sides.
-fn operands<'m>(mem: &Memory<'m>, input: &Operand, output: &Operand) -> Option<(In<'m>, Out<'m>)> {
+fn operands<'m>(mem: &Memory<'m>, [input, output]: [&Operand; 2]) -> Option<(In<'m>, Out<'m>)> {
     let (input, out) = (mem.read(input)?, mem.write(output)?);
     (input.shape()[2] == out.shape()[2] && has_source(&input, &out)).then_some((input, out))
 }
@@ -113,20 +106,10 @@ fn position(o: usize, size: usize, out: usize, corners: Corners) -> (usize, usiz
     (low as usize, high as usize, (pos - (low << 10)) as i32)
 }
 
-impl Kernel for ResizeBilinear {
-    fn run(&self, mem: &Memory<'_>, isa: Isa) {
-        let Some((input, out)) = operands(mem, &self.input, &self.output) else {
-            debug_assert!(false, "operands outside memory, numbers of channels differ, or no pixels");
-            return;
-        };
-        let channels = out.shape()[2];
-        isa.vectorize(Bilinear::<i8>::new(self.corners, input, out, channels));
-    }
-
-    fn fits(&self, mem: &Memory<'_>) -> bool {
-        operands(mem, &self.input, &self.output).is_some()
-    }
-}
+crate::schedule::kernel!(ResizeBilinear, |resize| {
+    check: |mem| Bilinear::<i8>::new(mem, [&resize.input, &resize.output], resize.corners),
+    run: |bilinear, isa| isa.vectorize(bilinear),
+});
 
 /// Codes that can be mixed.
 pub(crate) trait Mix: Code {
@@ -173,10 +156,11 @@ pub(crate) struct Bilinear<'m, T> {
     code: PhantomData<T>,
 }
 
-impl<'m, T> Bilinear<'m, T> {
-    /// Of views with pixels of `channels` codes.
-    pub(crate) const fn new(corners: Corners, input: In<'m>, out: Out<'m>, channels: usize) -> Self {
-        Self { corners, input, out, channels, code: PhantomData }
+impl<'m, T: Code> Bilinear<'m, T> {
+    /// `None` if operands lie outside memory, channel counts differ, or there are no pixels.
+    pub(crate) fn new(mem: &Memory<'m>, views: [&Operand; 2], corners: Corners) -> Option<Self> {
+        let (input, out) = operands(mem, views)?;
+        Some(Self { corners, input, out, channels: T::count(out.shape()[2])?, code: PhantomData })
     }
 }
 

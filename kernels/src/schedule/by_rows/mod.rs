@@ -4,7 +4,7 @@ mod reach;
 mod stage;
 
 pub use reach::Reach;
-pub(crate) use reach::{covered, padding_above, spread_above};
+pub(crate) use reach::covered;
 pub use stage::{RowStage, Views};
 
 use crate::{Isa, Kernel, Memory, Operand, Region, base::scratch::part_of_scratch};
@@ -78,7 +78,9 @@ pub(crate) trait Windowed: ByRows + Kernel {
     }
 
     /// Which rows of its operands it reads.
-    fn reach(&self) -> Reach;
+    fn reach(&self) -> Reach {
+        Reach::SAME
+    }
 
     /// The same for output rows from `row` on, which are `output`, from operands that begin with the first row that these
     /// need, with other scratch.
@@ -89,7 +91,9 @@ pub(crate) trait Windowed: ByRows + Kernel {
 pub(crate) fn part<K: Windowed>(kernel: &K, rows: Range<usize>, index: usize) -> K {
     let needed = |operand: Operand| operand.rows(kernel.reach().of(rows.clone(), operand.shape[0] as usize));
     let [first, second] = kernel.reads();
-    let reads = [needed(first), needed(second)];
+    // A single pixel stays whole.
+    let second = if kernel.is_by_rows() { needed(second) } else { second };
+    let reads = [needed(first), second];
     let scratch = scratch_part(kernel.scratch(), kernel.scratch_of_one(), index);
     kernel.over(rows.start, reads, kernel.output().rows(rows), scratch)
 }

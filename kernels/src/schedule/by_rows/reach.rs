@@ -29,6 +29,31 @@ impl Reach {
     /// Each row reads the same row.
     pub const SAME: Self = Self::Window { rows: 1, stride: 1, padding: 0 };
 
+    /// [`Reach::Window`] of a kernel with these rows and columns, whose taps are `dilation` apart.
+    pub(crate) fn window(kernel: [u32; 2], dilation: [u32; 2], stride: [u32; 2], padding: [u32; 2]) -> Self {
+        Self::Window { rows: covered(kernel[0], dilation[0]), stride: stride[0], padding: padding[0] }
+    }
+
+    /// [`Reach::Spread`] of a kernel with these rows and columns.
+    pub(crate) fn spread(kernel: [u32; 2], stride: [u32; 2], padding: [u32; 2]) -> Self {
+        Self::Spread { rows: kernel[0], stride: stride[0], padding: padding[0] }
+    }
+
+    /// Padding or cropping above output row `row`, if the input begins with the first row that this row needs.
+    pub(crate) fn above(self, row: usize) -> u32 {
+        let above = match self {
+            Self::Window { stride, padding, .. } => {
+                (padding as usize).saturating_sub(row.saturating_mul(stride as usize))
+            }
+            Self::Spread { stride, padding, .. } => {
+                let first = self.of(row..row.saturating_add(1), usize::MAX).start;
+                // Rows of the output above are cropped, those of the input above are not there to be cropped.
+                (padding as usize).saturating_add(row).saturating_sub(first.saturating_mul(stride as usize))
+            }
+        };
+        above as u32
+    }
+
     /// The rows that `rows` of the output read, of an input of `height` rows; `0..0` if they read none.
     pub fn of(self, rows: Range<usize>, height: usize) -> Range<usize> {
         if rows.is_empty() {
@@ -53,19 +78,6 @@ impl Reach {
         // What lies in the padding alone, or behind the last window, reads nothing: no row behind the last one, which may be behind all memory.
         if start < end.min(height) { start..end.min(height) } else { 0..0 }
     }
-}
-
-/// Padding above a window of output row `row`, whose input begins with the first row of the image that it covers.
-pub(crate) fn padding_above(row: usize, stride: u32, padding: u32) -> u32 {
-    (padding as usize).saturating_sub(row.saturating_mul(stride as usize)) as u32
-}
-
-/// Rows cropped above output row `row` of a transposed convolution, whose input begins with the first row that reaches it.
-pub(crate) fn spread_above(reach: Reach, row: usize) -> u32 {
-    let Reach::Spread { stride, padding, .. } = reach else { return 0 };
-    let first = reach.of(row..row.saturating_add(1), usize::MAX).start;
-    // Rows of the output above are cropped, those of the input above are not there to be cropped.
-    (padding as usize).saturating_add(row).saturating_sub(first.saturating_mul(stride as usize)) as u32
 }
 
 /// Rows that a dilated kernel covers.

@@ -43,13 +43,10 @@ pub use plan::default_chunk;
 
 use super::{Float, Range};
 use crate::{
-    Isa, Memory, Operand, Region,
+    Memory, Operand, Region,
     base::memory::{In, Out},
-    schedule::by_rows::{
-        self, ByRows, Reach, Windowed, covered, elements, padding_above, positive, spread_above,
-    },
+    schedule::by_rows::{Reach, elements, positive},
 };
-use core::ops::Range as Span;
 
 /// Convolution, or transposed convolution.
 ///
@@ -133,6 +130,20 @@ impl<'k> Conv2dFloat<'k> {
         self.panel == 1
     }
 
+    fn rows(&self) -> Reach {
+        if self.transposed {
+            return Reach::spread(self.kernel, self.stride, self.padding);
+        }
+        Reach::window(self.kernel, self.dilation, self.stride, self.padding)
+    }
+
+    /// Multiply-accumulates.
+    fn work(&self) -> usize {
+        let c = (self.input.shape[2] as usize).checked_div(self.types[0].bytes()).unwrap_or(0);
+        let filter = self.taps().saturating_mul(c);
+        filter.saturating_mul(elements(self.output.shape)).checked_div(self.groups as usize).unwrap_or(0)
+    }
+
     fn walk<'m>(&self, mem: &Memory<'m>) -> Option<Walk<'k, 'm>> {
         let check = |ok: bool| ok.then_some(());
         let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
@@ -166,64 +177,11 @@ impl<'k> Conv2dFloat<'k> {
     }
 }
 
-crate::schedule::kernel!(Conv2dFloat<'a>);
-
-// SAFETY: a part writes its rows of the output and its own scratch, and reads the input and the constants.
-unsafe impl ByRows for Conv2dFloat<'_> {
-    fn output(&self) -> Operand {
-        self.output
-    }
-
-    fn reads(&self) -> [Operand; 2] {
-        [self.input; 2]
-    }
-
-    fn scratch(&self) -> Region {
-        self.scratch
-    }
-
-    fn scratch_of_one(&self) -> usize {
-        self.scratch_bytes()
-    }
-
-    fn work(&self) -> usize {
-        let c = (self.input.shape[2] as usize).checked_div(self.types[0].bytes()).unwrap_or(0);
-        let filter = self.taps().saturating_mul(c);
-        filter.saturating_mul(elements(self.output.shape)).checked_div(self.groups as usize).unwrap_or(0)
-    }
-
-    fn fits(&self, mem: &Memory<'_>) -> bool {
-        self.walk(mem).is_some()
-    }
-
-    fn part(&self, rows: Span<usize>, index: usize) -> Self {
-        by_rows::part(self, rows, index)
-    }
-
-    #[cfg_attr(target_pointer_width = "32", inline(always))]
-    fn alone(&self, mem: &Memory<'_>, isa: Isa) {
-        match self.walk(mem) {
-            Some(walk) => dispatch::run(walk, isa),
-            None => debug_assert!(false, "parameters of a convolution do not fit together"),
-        }
-    }
-}
-
-impl Windowed for Conv2dFloat<'_> {
-    fn reach(&self) -> Reach {
-        if self.transposed {
-            return Reach::Spread { rows: self.kernel[0], stride: self.stride[0], padding: self.padding[0] };
-        }
-        let rows = covered(self.kernel[0], self.dilation[0]);
-        Reach::Window { rows, stride: self.stride[0], padding: self.padding[0] }
-    }
-
-    fn over(&self, row: usize, reads: [Operand; 2], output: Operand, scratch: Region) -> Self {
-        let above = if self.transposed {
-            spread_above(self.reach(), row)
-        } else {
-            padding_above(row, self.stride[0], self.padding[0])
-        };
-        Self { input: reads[0], output, padding: [above, self.padding[1]], scratch, ..*self }
-    }
-}
+crate::schedule::kernel!(Conv2dFloat<'a>, |conv| {
+    check: |mem| conv.walk(mem),
+    run: |walk, isa| dispatch::run(walk, isa),
+    reads: [input],
+    rows: conv.rows(), above: padding[0],
+    scratch: scratch of conv.scratch_bytes(),
+    work: conv.work(),
+});

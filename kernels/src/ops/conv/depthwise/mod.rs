@@ -7,11 +7,11 @@ mod avx512;
 mod dsp;
 
 use crate::{
-    Isa, Memory, Multiplier, Operand, OutputStage, Region,
+    Isa, Memory, Multiplier, Operand, OutputStage,
     base::memory::{In, Out, constants, in_blocks, put},
-    schedule::by_rows::{self, ByRows, Reach, Windowed, covered, elements, padding_above, positive},
+    schedule::by_rows::{Reach, elements, positive},
 };
-use core::{cell::Cell, ops::Range};
+use core::cell::Cell;
 
 /// A tap takes about as long as so many multiply-accumulates of a dense convolution.
 const TAP: u32 = 8;
@@ -48,69 +48,13 @@ pub struct DepthwiseConv2d<'a> {
     pub stage: OutputStage,
 }
 
-crate::schedule::kernel!(DepthwiseConv2d<'a>);
-
-// SAFETY: a part writes its rows of the output and reads the input and the constants.
-unsafe impl ByRows for DepthwiseConv2d<'_> {
-    fn output(&self) -> Operand {
-        self.output
-    }
-
-    fn reads(&self) -> [Operand; 2] {
-        [self.input; 2]
-    }
-
-    fn work(&self) -> usize {
-        let taps = elements([self.kernel[0], self.kernel[1], TAP]);
-        taps.saturating_mul(elements(self.output.shape))
-    }
-
-    fn fits(&self, mem: &Memory<'_>) -> bool {
-        self.views(mem).is_some()
-    }
-
-    fn part(&self, rows: Range<usize>, index: usize) -> Self {
-        by_rows::part(self, rows, index)
-    }
-
-    #[cfg_attr(target_pointer_width = "32", inline(always))]
-    fn alone(&self, mem: &Memory<'_>, isa: Isa) {
-        let Some((input, out)) = self.views(mem) else {
-            debug_assert!(false, "parameters of a depthwise convolution do not fit together");
-            return;
-        };
-        if isa.has_no_vectors() && dsp::run(self, input, out) {
-            return;
-        }
-        let ([h, w, _], [oh, ow, _]) = (input.shape(), out.shape());
-        let [sh, sw] = self.stride.map(|d| d as usize);
-        let [ph, pw] = self.padding.map(|d| d as usize);
-        let dilation = self.dilation.map(|d| d as usize);
-        for oy in 0..oh {
-            for ox in 0..ow {
-                let first = [(oy * sh).wrapping_sub(ph), (ox * sw).wrapping_sub(pw)];
-                let taps =
-                    Taps { image: input.as_ptr(), size: [h, w], stride: input.stride(), first, dilation };
-                self.pixel(isa, input, &taps, out.pixel(oy, ox));
-            }
-        }
-    }
-}
-
-impl Windowed for DepthwiseConv2d<'_> {
-    fn reach(&self) -> Reach {
-        Reach::Window {
-            rows: covered(self.kernel[0], self.dilation[0]),
-            stride: self.stride[0],
-            padding: self.padding[0],
-        }
-    }
-
-    fn over(&self, row: usize, reads: [Operand; 2], output: Operand, _: Region) -> Self {
-        let padding = [padding_above(row, self.stride[0], self.padding[0]), self.padding[1]];
-        Self { input: reads[0], output, padding, ..*self }
-    }
-}
+crate::schedule::kernel!(DepthwiseConv2d<'a>, |conv| {
+    check: |mem| conv.views(mem),
+    run: |(input, out), isa| conv.compute(isa, input, out),
+    reads: [input],
+    rows: Reach::window(conv.kernel, conv.dilation, conv.stride, conv.padding), above: padding[0],
+    cost: elements([conv.kernel[0], conv.kernel[1], TAP]),
+});
 
 /// Where the taps of one output pixel lie.
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "no tile here reads by address"))]
@@ -163,6 +107,25 @@ impl DepthwiseConv2d<'_> {
             check(last.checked_add(taps)? <= i32::MAX as u64 && self.padding[axis] < 1 << 29)?;
         }
         Some((input, out))
+    }
+
+    #[inline(always)]
+    fn compute(&self, isa: Isa, input: In<'_>, out: Out<'_>) {
+        if isa.has_no_vectors() && dsp::run(self, input, out) {
+            return;
+        }
+        let ([h, w, _], [oh, ow, _]) = (input.shape(), out.shape());
+        let [sh, sw] = self.stride.map(|d| d as usize);
+        let [ph, pw] = self.padding.map(|d| d as usize);
+        let dilation = self.dilation.map(|d| d as usize);
+        for oy in 0..oh {
+            for ox in 0..ow {
+                let first = [(oy * sh).wrapping_sub(ph), (ox * sw).wrapping_sub(pw)];
+                let taps =
+                    Taps { image: input.as_ptr(), size: [h, w], stride: input.stride(), first, dilation };
+                self.pixel(isa, input, &taps, out.pixel(oy, ox));
+            }
+        }
     }
 
     /// All channels of one output pixel.

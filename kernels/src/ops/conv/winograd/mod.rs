@@ -20,9 +20,9 @@ use crate::{
     Isa, Memory, Operand, OutputStage, Region,
     base::memory::{In, Out},
     microkernels::Panels,
-    schedule::by_rows::{self, ByRows, Reach, Windowed, elements, padding_above},
+    schedule::by_rows::Reach,
 };
-use core::{cell::Cell, ops::Range};
+use core::cell::Cell;
 use grid::{POSITIONS, Place};
 
 /// int8 convolution 3x3, stride 1: [`crate::Conv2d`] with transformed weights.
@@ -91,67 +91,16 @@ const fn sums_of_panel() -> usize {
     2 * POSITIONS * BLOCK
 }
 
-crate::schedule::kernel!(WinogradConv2d<'a>);
-
-// SAFETY: a part writes its rows of the output; it reads the input and the constants, and has its own scratch.
-unsafe impl ByRows for WinogradConv2d<'_> {
-    const STEP: usize = 4;
-
-    fn output(&self) -> Operand {
-        self.output
-    }
-
-    fn reads(&self) -> [Operand; 2] {
-        [self.input; 2]
-    }
-
-    fn scratch(&self) -> Region {
-        self.scratch
-    }
-
-    fn scratch_of_one(&self) -> usize {
-        scratch_bytes(self.input.shape[2] as usize, self.splits as usize, self.chunk as usize)
-    }
-
-    fn work(&self) -> usize {
-        // A quarter of the direct algorithm's products, at twice the price.
-        let products = (self.input.shape[2] as usize).saturating_mul(9 / 2);
-        products.saturating_mul(elements(self.output.shape))
-    }
-
-    fn fits(&self, mem: &Memory<'_>) -> bool {
-        self.walk(mem).is_some()
-    }
-
-    fn part(&self, rows: Range<usize>, index: usize) -> Self {
-        by_rows::part(self, rows, index)
-    }
-
-    #[cfg_attr(target_pointer_width = "32", inline(always))]
-    fn alone(&self, mem: &Memory<'_>, isa: Isa) {
-        let Some(walk) = self.walk(mem) else {
-            debug_assert!(false, "convolution parameters do not fit together");
-            return;
-        };
-        #[cfg(target_arch = "aarch64")]
-        if let Some(neon) = neon::Neon::new(isa) {
-            return walk.run(neon);
-        }
-        let _ = isa;
-        walk.run(plain::Plain);
-    }
-}
-
-impl Windowed for WinogradConv2d<'_> {
-    fn reach(&self) -> Reach {
-        Reach::Window { rows: 3, stride: 1, padding: self.padding[0] }
-    }
-
-    fn over(&self, row: usize, reads: [Operand; 2], output: Operand, scratch: Region) -> Self {
-        let padding = [padding_above(row, 1, self.padding[0]), self.padding[1]];
-        Self { input: reads[0], output, padding, scratch, ..*self }
-    }
-}
+crate::schedule::kernel!(WinogradConv2d<'a>, |conv| {
+    check: |mem| conv.walk(mem),
+    run: |walk, isa| walk.dispatch(isa),
+    reads: [input],
+    step: 4,
+    rows: Reach::Window { rows: 3, stride: 1, padding: conv.padding[0] }, above: padding[0],
+    scratch: scratch of scratch_bytes(conv.input.shape[2] as usize, conv.splits as usize, conv.chunk as usize),
+    // A quarter of the direct algorithm's products, at twice the price.
+    cost: (conv.input.shape[2] as usize).saturating_mul(9 / 2),
+});
 
 /// What follows from the parameters. To have it is to know that they fit together.
 #[derive(Clone, Copy)]
@@ -240,6 +189,16 @@ struct Walk<'w, 'a> {
 }
 
 impl Walk<'_, '_> {
+    #[cfg_attr(target_pointer_width = "32", inline(always))]
+    fn dispatch(self, isa: Isa) {
+        #[cfg(target_arch = "aarch64")]
+        if let Some(neon) = neon::Neon::new(isa) {
+            return self.run(neon);
+        }
+        let _ = isa;
+        self.run(plain::Plain);
+    }
+
     fn run(&self, arithmetic: impl Arithmetic) {
         let Sizes { cin, splits, blocks, chunk, .. } = self.sizes;
         // `walk` measured and aligned the scratch.

@@ -7,11 +7,8 @@ mod neon;
 mod short;
 
 use crate::{
-    Memory, Multiplier, Operand, OutputStage, Rounding,
-    base::{
-        isa::Vectorize,
-        memory::{Runs, in_blocks, put},
-    },
+    Isa, Memory, Multiplier, Operand, OutputStage, Rounding,
+    base::memory::{OfTwo, Pairs, Runs},
 };
 
 /// `out = a + b`: TensorFlow Lite's int8 `ADD`, for equal shapes.
@@ -51,75 +48,53 @@ pub const LEFT_SHIFT: u32 = 20;
 /// An addition takes about as long as so many multiply-accumulates of a convolution.
 const ADDITION: usize = 32;
 
-crate::schedule::same_rows!(
-    Add, a, b, in place: true, one pixel: false, work: ADDITION,
-    runs, |add, mem, isa| {
-        let Some(runs) = add.runs(mem) else {
-            debug_assert!(false, "operands outside memory, or shapes differ");
-            return;
-        };
-        #[cfg(target_arch = "x86_64")]
-        if let Some(avx512) = avx512::Avx512::new(isa, add) {
-            return avx512.run(&runs, |a, b| add.sum(a, b, add.stage.rounding));
-        }
-        #[cfg(target_arch = "aarch64")]
-        if let Some(neon) = neon::Neon::new(isa, add) {
-            return neon.run(&runs, |a, b| add.sum(a, b, Rounding::TfliteDouble));
-        }
-        if isa.has_no_vectors() && short::run(add, &runs) {
-            return;
-        }
-        isa.vectorize(Walk { add, runs });
-    }
-);
+crate::schedule::kernel!(Add, |add| {
+    check: |mem| add.runs(mem),
+    run: |runs, isa| add.compute(runs, isa),
+    reads: [a, b],
+    in place: true,
+    cost: ADDITION,
+});
+
+/// A code at the scale that both operands are brought to, shifted up.
+#[inline(always)]
+pub(crate) const fn common(x: i8, zero_point: i8, multiplier: Multiplier, rounding: Rounding) -> i32 {
+    multiplier.apply((x as i32 - zero_point as i32) << LEFT_SHIFT, rounding)
+}
 
 impl Add {
     fn runs<'m>(&self, mem: &Memory<'m>) -> Option<Runs<'m, 2>> {
         Runs::new(mem.write(&self.output)?, [mem.read(&self.a)?, mem.read(&self.b)?])
     }
 
-    /// One sum; `rounding` is that of the stage, as a constant.
     #[inline(always)]
-    fn sum(&self, a: i8, b: i8, rounding: Rounding) -> i8 {
-        let common = |x: i8, zero_point: i8, multiplier: Multiplier| {
-            multiplier.apply((x as i32 - zero_point as i32) << LEFT_SHIFT, rounding)
-        };
-        let a = common(a, self.a_zero_point, self.a_multiplier);
-        let b = common(b, self.b_zero_point, self.b_multiplier);
-        OutputStage { rounding, ..self.stage }.store(a.wrapping_add(b), self.multiplier)
+    fn compute(&self, runs: Runs<'_, 2>, isa: Isa) {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(avx512) = avx512::Avx512::new(isa, self) {
+            return avx512.run(&runs, |a, b| self.of(a, b, self.stage));
+        }
+        #[cfg(target_arch = "aarch64")]
+        if let Some(neon) = neon::Neon::new(isa, self) {
+            let stage = OutputStage { rounding: Rounding::TfliteDouble, ..self.stage };
+            return neon.run(&runs, |a, b| self.of(a, b, stage));
+        }
+        if isa.has_no_vectors() && short::run(self, &runs) {
+            return;
+        }
+        isa.vectorize(Pairs::same(runs, self));
     }
 }
 
-struct Walk<'k, 'm> {
-    add: &'k Add,
-    runs: Runs<'m, 2>,
-}
-
-impl Vectorize for Walk<'_, '_> {
+impl OfTwo for Add {
     #[inline(always)]
-    fn run(self) {
-        // One loop for each rounding, without a choice inside.
-        match self.add.stage.rounding {
-            Rounding::TfliteDouble => self.round(Rounding::TfliteDouble),
-            Rounding::Single => self.round(Rounding::Single),
-        }
+    fn stage(&self) -> OutputStage {
+        self.stage
     }
-}
 
-impl Walk<'_, '_> {
     #[inline(always)]
-    fn round(&self, rounding: Rounding) {
-        let add = *self.add;
-        for run in 0..self.runs.len() {
-            let (cells, [a, b]) = self.runs.get(run);
-            in_blocks!(first in cells.len(), N => {
-                let (a, b) = (a.block::<N>(first), b.block::<N>(first));
-                let mut sums = [0; N];
-                for i in 0..N {
-                    sums[i] = add.sum(a[i], b[i], rounding);
-                }
-                put(cells, first, sums);
-            });
-        }
+    fn of(&self, a: i8, b: i8, stage: OutputStage) -> i8 {
+        let a = common(a, self.a_zero_point, self.a_multiplier, stage.rounding);
+        let b = common(b, self.b_zero_point, self.b_multiplier, stage.rounding);
+        stage.store(a.wrapping_add(b), self.multiplier)
     }
 }

@@ -9,11 +9,11 @@ mod neon;
 mod rectangle;
 mod words;
 
-use super::window;
+use super::Windows;
 use crate::{
-    Isa, Memory, Operand, Region,
-    base::memory::{In, Out, in_blocks, put},
-    schedule::by_rows::{self, ByRows, Reach, Windowed, elements, padding_above, positive},
+    Isa, Memory, Operand,
+    base::memory::{Code, In, Out, in_blocks, put},
+    schedule::by_rows::{Reach, elements, positive},
 };
 use core::{cell::Cell, ops::Range};
 use rectangle::Rectangle;
@@ -43,70 +43,31 @@ pub struct MaxPool2d {
     pub max: i8,
 }
 
-crate::schedule::kernel!(MaxPool2d);
-
-// SAFETY: a part writes its rows of the output and reads the input.
-unsafe impl ByRows for MaxPool2d {
-    fn output(&self) -> Operand {
-        self.output
-    }
-
-    fn reads(&self) -> [Operand; 2] {
-        [self.input; 2]
-    }
-
-    fn work(&self) -> usize {
-        let window = elements([self.kernel[0], self.kernel[1], COMPARISON]);
-        window.saturating_mul(elements(self.output.shape))
-    }
-
-    fn fits(&self, mem: &Memory<'_>) -> bool {
-        self.views(mem).is_some()
-    }
-
-    fn part(&self, rows: Range<usize>, index: usize) -> Self {
-        by_rows::part(self, rows, index)
-    }
-
-    #[cfg_attr(target_pointer_width = "32", inline(always))]
-    fn alone(&self, mem: &Memory<'_>, isa: Isa) {
-        let Some((input, out)) = self.views(mem) else {
-            debug_assert!(
-                false,
-                "operands outside memory, or numbers of channels differ, or windows without cells"
-            );
-            return;
-        };
-        let ([h, w, _], [oh, ow, _]) = (input.shape(), out.shape());
-        let [kh, kw] = self.kernel.map(|d| d as usize);
-        let [sh, sw] = self.stride.map(|d| d as usize);
-        let [ph, pw] = self.padding.map(|d| d as usize);
-        for oy in 0..oh {
-            let rows = window(oy, kh, sh, ph, h);
-            for ox in 0..ow {
-                let columns = window(ox, kw, sw, pw, w);
-                self.largest(isa, input, rows.clone(), columns, out.pixel(oy, ox));
-            }
-        }
-    }
-}
-
-impl Windowed for MaxPool2d {
-    fn reach(&self) -> Reach {
-        Reach::Window { rows: self.kernel[0], stride: self.stride[0], padding: self.padding[0] }
-    }
-
-    fn over(&self, row: usize, reads: [Operand; 2], output: Operand, _: Region) -> Self {
-        let padding = [padding_above(row, self.stride[0], self.padding[0]), self.padding[1]];
-        Self { input: reads[0], output, padding, ..*self }
-    }
-}
+crate::schedule::kernel!(MaxPool2d, |pool| {
+    check: |mem| pool.views(mem),
+    run: |(input, out), isa| pool.compute(isa, input, out),
+    reads: [input],
+    rows: Reach::window(pool.kernel, [1; 2], pool.stride, pool.padding), above: padding[0],
+    cost: elements([pool.kernel[0], pool.kernel[1], COMPARISON]),
+});
 
 impl MaxPool2d {
     fn views<'m>(&self, mem: &Memory<'m>) -> Option<(In<'m>, Out<'m>)> {
         let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
         let fits = input.shape()[2] == out.shape()[2] && positive(&[self.kernel, self.stride]);
         fits.then_some((input, out))
+    }
+
+    #[inline(always)]
+    fn compute(&self, isa: Isa, input: In<'_>, out: Out<'_>) {
+        let windows = Windows::new(self.kernel, self.stride, self.padding, input.shape());
+        let [oh, ow, _] = out.shape();
+        for oy in 0..oh {
+            let rows = windows.rows(oy);
+            for ox in 0..ow {
+                self.largest(isa, input, rows.clone(), windows.columns(ox), out.pixel(oy, ox));
+            }
+        }
     }
 
     /// The largest value of each channel over `rows` and `columns`, which lie within the image.
@@ -154,20 +115,28 @@ impl MaxPool2d {
             return;
         }
         in_blocks!(first in cells.len(), N => {
-            // Starting from the clamp's lower end gives the same result as clamping afterwards.
-            let mut largest = [self.min; N];
-            for y in rows.clone() {
-                for x in columns.clone() {
-                    let values = input.pixel(y, x).block::<N>(first);
-                    for (l, v) in largest.iter_mut().zip(values) {
-                        *l = (*l).max(v);
-                    }
-                }
-            }
-            for l in &mut largest {
-                *l = (*l).min(self.max);
-            }
+            let largest = largest::<i8, N>(input, [&rows, &columns], first, [self.min, self.max]);
             put(cells, first, largest);
         });
     }
+}
+
+/// The largest of `N` codes from `first` on over rows and columns, within `low` and `high`; `low` of none.
+#[inline(always)]
+pub(crate) fn largest<T: Code, const N: usize>(
+    input: In<'_>,
+    [rows, columns]: [&Range<usize>; 2],
+    first: usize,
+    [low, high]: [T; 2],
+) -> [T; N] {
+    // Starting from the clamp's lower end gives the same result as clamping afterwards.
+    let mut largest = [low; N];
+    for y in rows.clone() {
+        for x in columns.clone() {
+            for (l, v) in largest.iter_mut().zip(T::block::<N>(input.pixel(y, x), first)) {
+                *l = (*l).max(v);
+            }
+        }
+    }
+    largest.map(|l| l.min(high))
 }

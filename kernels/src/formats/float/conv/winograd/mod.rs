@@ -17,9 +17,9 @@ use crate::{
     Isa, Memory, Operand, Region,
     base::memory::{In, Out},
     ops::conv::winograd::grid::{self, POSITIONS, Place},
-    schedule::by_rows::{self, ByRows, Reach, Windowed, elements, padding_above},
+    schedule::by_rows::Reach,
 };
-use core::{cell::Cell, ops::Range as Span};
+use core::cell::Cell;
 
 /// Convolution 3x3 of stride 1, in halves, by Winograd's algorithm.
 ///
@@ -153,61 +153,17 @@ impl WinogradConv2dFloat<'_> {
     }
 }
 
-crate::schedule::kernel!(WinogradConv2dFloat<'a>);
-
-// SAFETY: a part writes its rows of the output; it reads the input and the constants, and has its own scratch.
-unsafe impl ByRows for WinogradConv2dFloat<'_> {
+crate::schedule::kernel!(WinogradConv2dFloat<'a>, |conv| {
+    check: |mem| conv.walk(mem),
+    run: |walk, isa| dispatch(walk, isa),
+    reads: [input],
     // Where tiles begin decides how sums are rounded.
-    const STEP: usize = 4;
-
-    fn output(&self) -> Operand {
-        self.output
-    }
-
-    fn reads(&self) -> [Operand; 2] {
-        [self.input; 2]
-    }
-
-    fn scratch(&self) -> Region {
-        self.scratch
-    }
-
-    fn scratch_of_one(&self) -> usize {
-        scratch_bytes(self.panel as usize, self.input.shape[2] as usize / 2, self.chunk as usize)
-    }
-
-    fn work(&self) -> usize {
-        // A quarter of the direct algorithm's products, at twice the price.
-        (self.input.shape[2] as usize / 2).saturating_mul(9 / 2).saturating_mul(elements(self.output.shape))
-    }
-
-    fn fits(&self, mem: &Memory<'_>) -> bool {
-        self.walk(mem).is_some()
-    }
-
-    fn part(&self, rows: Span<usize>, index: usize) -> Self {
-        by_rows::part(self, rows, index)
-    }
-
-    #[cfg_attr(target_pointer_width = "32", inline(always))]
-    fn alone(&self, mem: &Memory<'_>, isa: Isa) {
-        match self.walk(mem) {
-            Some(walk) => dispatch(walk, isa),
-            None => debug_assert!(false, "parameters of a convolution do not fit together"),
-        }
-    }
-}
-
-impl Windowed for WinogradConv2dFloat<'_> {
-    fn reach(&self) -> Reach {
-        Reach::Window { rows: 3, stride: 1, padding: self.padding[0] }
-    }
-
-    fn over(&self, row: usize, reads: [Operand; 2], output: Operand, scratch: Region) -> Self {
-        let padding = [padding_above(row, 1, self.padding[0]), self.padding[1]];
-        Self { input: reads[0], output, padding, scratch, ..*self }
-    }
-}
+    step: 4,
+    rows: Reach::Window { rows: 3, stride: 1, padding: conv.padding[0] }, above: padding[0],
+    scratch: scratch of scratch_bytes(conv.panel as usize, conv.input.shape[2] as usize / 2, conv.chunk as usize),
+    // A quarter of the direct algorithm's products, at twice the price.
+    cost: (conv.input.shape[2] as usize / 2).saturating_mul(9 / 2),
+});
 
 /// Computes it with the best arithmetic that `isa` grants.
 fn dispatch(walk: Walk<'_, '_>, isa: Isa) {
