@@ -1,19 +1,18 @@
 //! The build: a recipe, or the same by flags.
 
 use crate::{
+    networks,
     overrides::{self, Override},
     progress::{self, Step},
 };
 use clap::Args;
 use niello_codegen::{
     Error, Result,
-    import::network::Networks,
     lower::TARGETS,
     pipeline::{Build, Progress, build},
     recipe::{Head, Input, NumberFormat, RangeChoice, Recipe, Rounding},
     weights::wrapper_prefix,
 };
-use niello_models::Registry;
 use std::path::PathBuf;
 
 /// Everything that a recipe says can be said by flags; flags go over the recipe.
@@ -234,7 +233,7 @@ impl ModelArgs {
         if let Some(tuning) = &self.tuning {
             target.tuning = Some(here.join(tuning));
         }
-        target.known_boards = Registry.boards();
+        target.known_boards = networks().boards();
         recipe.validate()?;
         Ok(recipe)
     }
@@ -284,7 +283,7 @@ pub(crate) fn build_with_progress(recipe: &Recipe) -> Result<Build> {
     }
     let int8 = recipe.format.numbers == NumberFormat::Int8;
     let mut step = Some(Step::new(if int8 { "calibrating" } else { "reading weights" }, 0));
-    let built = build(recipe, &Registry, |progress| match progress {
+    let built = build(recipe, networks(), |progress| match progress {
         Progress::Calibrating { done, total } => {
             step.iter().for_each(|step| step.set(done as u64, total as u64));
         }
@@ -316,7 +315,7 @@ fn class_names(network: &str, text: &str) -> Result<Vec<String>> {
     let Some(n) = text.parse::<usize>().ok().filter(fits) else {
         return Err(Error::Invalid(format!("`--classes {text}`: expected 1 to {MAX_CLASSES} classes")));
     };
-    let own = Registry.find(network)?.default_classes();
+    let own = networks().find(network)?.default_classes();
     Ok(if own.len() == n {
         own.iter().map(|name| name.to_string()).collect()
     } else {

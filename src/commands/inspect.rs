@@ -1,15 +1,13 @@
 //! `niello inspect`.
 
-use crate::{args::BuildArgs, output, table};
+use crate::{args::BuildArgs, networks, output, table};
 use clap::Args;
 use niello_codegen::{
     Error, Graph, Result,
-    import::network::Networks,
     passes::optimize,
     pipeline::{build_graph, import},
     weights::{SafeTensorsFile, Zeros},
 };
-use niello_models::Registry;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -63,9 +61,9 @@ impl Inspect {
         }
         let recipe = self.model.recipe()?;
         let graph = if recipe.weights.is_some() {
-            import(&recipe, &Registry)?.graph
+            import(&recipe, networks())?.graph
         } else {
-            build_graph(&recipe, Registry.find(&recipe.network)?, &mut Zeros)?
+            build_graph(&recipe, networks().find(&recipe.network)?, &mut Zeros)?
         };
         let graph = if self.optimized { optimize(graph) } else { graph };
         let described = describe(&graph);

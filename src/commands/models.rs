@@ -1,13 +1,8 @@
 //! `niello models`.
 
-use crate::{output, table};
+use crate::{networks, output, table};
 use clap::Args;
-use niello_codegen::{
-    Result,
-    import::network::{NetworkOptions, Networks},
-    weights::Zeros,
-};
-use niello_models::Registry;
+use niello_codegen::{Result, import::network::NetworkOptions, weights::Zeros};
 use serde::Serialize;
 
 /// List the networks
@@ -37,7 +32,7 @@ struct Entry {
 impl Models {
     pub(crate) fn run(self) -> Result<String> {
         let mut entries = vec![];
-        for network in Registry.all() {
+        for network in networks().all() {
             let graph = network.build(&NetworkOptions::default(), &mut Zeros)?;
             let input = network.default_input();
             entries.push(Entry {

@@ -3,6 +3,7 @@
 use crate::{
     args::BuildArgs,
     inputs::images,
+    networks,
     output::{self, ByClass},
     progress::Step,
     table,
@@ -14,11 +15,9 @@ use niello_codegen::{
         compare::{LayerComparison, verify},
         warnings::{Warning, of_verification},
     },
-    import::network::Networks,
     pipeline::{Calibrated, Task},
 };
 use niello_imaging::metrics::{self, DiceCounts};
-use niello_models::Registry;
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -89,7 +88,7 @@ impl ClassDice {
 impl Verify {
     pub(crate) fn run(self) -> Result<String> {
         let recipe = self.model.recipe()?;
-        let generates = Registry.find(&recipe.network)?.generates();
+        let generates = networks().find(&recipe.network)?.generates();
         let files = match &self.data {
             Some(data) if !generates => images(data)?,
             None if !generates => {

@@ -75,7 +75,7 @@ impl fmt::Debug for dyn Network {
     }
 }
 
-/// Finds networks by name, for recipes.
+/// Finds networks by name, for recipes. A list of networks is one, and so are two of them together: `(Registry, [&Mine, &Another])`.
 pub trait Networks: Sync {
     /// All of them.
     fn all(&self) -> Vec<&'static dyn Network>;
@@ -109,5 +109,36 @@ pub trait Networks: Sync {
             };
             crate::Error::Invalid(format!("no network `{name}`; {hint}"))
         })
+    }
+}
+
+impl<N: Network, const LEN: usize> Networks for [&'static N; LEN] {
+    fn all(&self) -> Vec<&'static dyn Network> {
+        self.iter().map(|network| *network as &dyn Network).collect()
+    }
+}
+
+impl<const LEN: usize> Networks for [&'static dyn Network; LEN] {
+    fn all(&self) -> Vec<&'static dyn Network> {
+        self.to_vec()
+    }
+}
+
+/// Networks of both, boards of the first that has some.
+impl<A: Networks, B: Networks> Networks for (A, B) {
+    fn all(&self) -> Vec<&'static dyn Network> {
+        [self.0.all(), self.1.all()].concat()
+    }
+
+    fn unlisted(&self) -> Vec<&'static dyn Network> {
+        [self.0.unlisted(), self.1.unlisted()].concat()
+    }
+
+    fn boards(&self) -> &'static [(&'static str, &'static str)] {
+        Some(self.0.boards()).filter(|boards| !boards.is_empty()).unwrap_or_else(|| self.1.boards())
+    }
+
+    fn kernel_crates(&self) -> Vec<(String, String)> {
+        [self.0.kernel_crates(), self.1.kernel_crates()].concat()
     }
 }

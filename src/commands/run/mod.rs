@@ -8,6 +8,7 @@ mod generate;
 use self::{answer::Answer, cam::Seen, dump::Dump};
 use crate::{
     args::ModelArgs,
+    networks,
     output::{self, ByClass, check_writable, writing},
     progress::Step,
 };
@@ -15,11 +16,9 @@ use clap::Args;
 use niello_codegen::{
     Error, Result, Tensor,
     execute::Executor,
-    import::network::Networks,
     pipeline::{Build, Task},
 };
 use niello_imaging::{Image, Legend, NpyData, Palette, write_label_png, write_legend_png, write_npy};
-use niello_models::Registry;
 use std::{
     io::{self, Read},
     path::PathBuf,
@@ -86,7 +85,7 @@ impl Run {
 
     fn answer(&self) -> Result<String> {
         let mut recipe = self.model.recipe()?;
-        if Registry.find(&recipe.network)?.generates() {
+        if networks().find(&recipe.network)?.generates() {
             return self.generate(&recipe);
         }
         let Some(path) = &self.source else {

@@ -1,4 +1,7 @@
 //! `niello`: trained CNN in, static `no_std` Rust out, checked against float.
+//!
+//! The binary of this crate knows the networks of `niello-models`. [`main()`] gives the same command line for networks of one's own, with their
+//! own operators and kernels: `docs/own-networks-and-operators.md`.
 
 mod args;
 mod commands;
@@ -11,12 +14,24 @@ mod table;
 
 use clap::{CommandFactory, Parser, error::ErrorKind};
 use commands::Command;
-use niello_codegen::{Error, Result};
+use niello_codegen::{Error, Result, import::network::Networks};
 use progress::Verbosity;
 use std::{
     io::{self, Write},
     process::ExitCode,
+    sync::OnceLock,
 };
+
+/// What `--model` may name.
+static NETWORKS: OnceLock<&'static dyn Networks> = OnceLock::new();
+
+/// The networks of this process.
+///
+/// # Panics
+/// Before [`main()`] has begun.
+fn networks() -> &'static dyn Networks {
+    *NETWORKS.get().expect("`main` has begun")
+}
 
 /// Turns a trained CNN into static no_std Rust, checked layer by layer against float.
 ///
@@ -48,7 +63,30 @@ impl Cli {
     }
 }
 
-fn main() -> ExitCode {
+/// The command line `niello` for these networks: reads the process's arguments, does what they ask, and returns the exit status.
+///
+/// ```no_run
+/// // src/main.rs: the built-in networks, and one more.
+/// # struct Mine;
+/// # impl niello_codegen::import::network::Network for Mine {
+/// #     fn name(&self) -> &'static str { "mine" }
+/// #     fn summary(&self) -> &'static str { "" }
+/// #     fn source(&self) -> &'static str { "" }
+/// #     fn default_input(&self) -> niello_codegen::Shape { niello_codegen::Shape::new(1, 1, 1) }
+/// #     fn default_classes(&self) -> &'static [&'static str] { &[] }
+/// #     fn build(
+/// #         &self,
+/// #         _: &niello_codegen::import::network::NetworkOptions,
+/// #         _: &mut dyn niello_codegen::weights::WeightSource,
+/// #     ) -> niello_codegen::Result<niello_codegen::Graph> { todo!() }
+/// # }
+/// fn main() -> std::process::ExitCode {
+///     niello_cli::main(&(niello_models::Registry, [&Mine]))
+/// }
+/// ```
+pub fn main(networks: &'static dyn Networks) -> ExitCode {
+    let networks = NETWORKS.get_or_init(|| networks);
+    debug_assert!(!networks.all().is_empty(), "a command line without networks");
     let cli = Cli::try_parse().and_then(Cli::checked).unwrap_or_else(|error| unknown_words(&error));
     progress::set(match (cli.quiet, cli.verbose) {
         (true, _) => Verbosity::Quiet,
