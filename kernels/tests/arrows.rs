@@ -27,6 +27,7 @@ const ROOMS: &[&str] = &[
     "ops/attention",
     "ops/embedding",
     "ops/argmax",
+    "formats/elements",
     "formats/int16",
     "formats/float",
     "bench",

@@ -8,6 +8,7 @@
 
 mod code;
 mod element;
+mod encoding;
 mod pairs;
 mod view;
 
@@ -15,6 +16,7 @@ use core::{cell::Cell, ops::Range};
 
 pub(crate) use code::Code;
 pub use element::{Element, F16, bytes, cells};
+pub(crate) use encoding::{ByEncoding, Codes, Encoding, in_elements, in_lanes};
 pub(crate) use pairs::{OfTwo, Pairs};
 pub use view::{Channels, In, Out};
 pub(crate) use view::{Runs, in_blocks, map1, put, put_halves, put_words};

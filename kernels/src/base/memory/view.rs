@@ -287,10 +287,10 @@ pub(crate) fn put_words<const N: usize>(cells: &[Cell<i8>], first: usize, words:
     }
 }
 
-/// `dst[i] = f(src[i])` for as many values as both have.
+/// `dst[i] = f(src[i])` for as many values as `dst` has; of those that `src` lacks, some are 0.
 #[inline(always)]
 pub(crate) fn map1(dst: &[Cell<i8>], src: Channels<'_>, f: impl Fn(i8) -> i8) {
-    in_blocks!(first in dst.len().min(src.len()), N => {
+    in_blocks!(first in dst.len(), N => {
         let mut block = src.block::<N>(first);
         for v in &mut block {
             *v = f(*v);

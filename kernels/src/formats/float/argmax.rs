@@ -3,7 +3,7 @@
 use super::Float;
 use crate::{
     Memory, Operand,
-    base::memory::{In, Out},
+    base::memory::{Encoding as _, In, Out},
 };
 
 /// `out[y, x] = argmax over c of in[y, x, c]`, a byte. 1 to 128 channels, labels 0 to 127.

@@ -4,13 +4,12 @@ use super::{
     Float,
     exp::{exp, sqrt},
     fused, number,
-    rows::in_lanes,
 };
 use crate::{
     Attention, Memory, Operand, Region,
     base::{
         isa::Vectorize,
-        memory::{Channels, In, Out},
+        memory::{Channels, Encoding as _, In, Out, in_lanes},
         scratch::Words,
     },
     ops::attention::{

@@ -1,11 +1,11 @@
 //! Rows of a table by labels.
 
-use super::{Float, half, number, rows::in_lanes};
+use super::{Float, half, number};
 use crate::{
     Memory, Operand,
     base::{
         isa::Vectorize,
-        memory::{In, Out, constants},
+        memory::{Encoding as _, In, Out, constants, in_lanes},
     },
     ops::elementwise::copy::MOVE,
 };

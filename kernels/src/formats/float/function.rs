@@ -4,9 +4,11 @@ use super::{
     Float,
     exp::{exp, expm1},
     fused, number,
-    rows::{Map, Mapping},
 };
-use crate::Operand;
+use crate::{
+    Operand,
+    formats::elements::{Map, Mapping},
+};
 
 /// An element takes about as long as so many multiply-accumulates of a convolution.
 const ELEMENT: usize = 64;
@@ -85,7 +87,7 @@ pub struct PointWiseFloat {
     pub function: Function,
 }
 
-impl Mapping for Function {
+impl Mapping<f32, f32> for Function {
     const BY_CHANNEL: bool = false;
     const SHORT: bool = false;
 

@@ -1,10 +1,11 @@
 //! One operand, element by element: clamp, another type, factor and offset or slope of each channel.
 
-use super::{
-    Float, Range, fused, number,
-    rows::{Map, Mapping},
+use super::{Float, Range, fused, number};
+use crate::{
+    Memory, Operand,
+    base::memory::constants,
+    formats::elements::{Map, Mapping},
 };
-use crate::{Memory, Operand, base::memory::constants};
 
 /// An element takes about as long as so many multiply-accumulates of a convolution.
 const ELEMENT: usize = 8;
@@ -24,7 +25,7 @@ pub struct ClampFloat {
 
 struct Clamp(Range);
 
-impl Mapping for Clamp {
+impl Mapping<f32, f32> for Clamp {
     const BY_CHANNEL: bool = false;
 
     #[inline(always)]
@@ -57,7 +58,7 @@ pub struct CastFloat {
 
 struct Cast;
 
-impl Mapping for Cast {
+impl Mapping<f32, f32> for Cast {
     const BY_CHANNEL: bool = false;
 
     #[inline(always)]
@@ -101,7 +102,7 @@ struct Scale<'a> {
     range: Range,
 }
 
-impl Mapping for Scale<'_> {
+impl Mapping<f32, f32> for Scale<'_> {
     const BY_CHANNEL: bool = true;
 
     #[inline(always)]
@@ -116,7 +117,7 @@ impl Mapping for Scale<'_> {
 }
 
 impl<'a> ScaleFloat<'a> {
-    fn map<'m>(&self, mem: &Memory<'m>) -> Option<Map<'m, Scale<'a>>> {
+    fn map<'m>(&self, mem: &Memory<'m>) -> Option<Map<'m, Float, Float, Scale<'a>>> {
         let Self { scale, offset, range, .. } = *self;
         Map::new(mem, [&self.input, &self.output], self.types, Scale { scale, offset, range })
             .filter(|map| scale.len() >= map.channels() && offset.len() >= map.channels())
@@ -148,7 +149,7 @@ pub struct PReluFloat<'a> {
 
 struct Slopes<'a>(&'a [f32]);
 
-impl Mapping for Slopes<'_> {
+impl Mapping<f32, f32> for Slopes<'_> {
     const BY_CHANNEL: bool = true;
 
     #[inline(always)]

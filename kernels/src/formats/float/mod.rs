@@ -16,6 +16,7 @@
 
 mod argmax;
 mod attention;
+mod by_types;
 mod channels;
 pub mod conv;
 mod elementwise;
@@ -28,7 +29,7 @@ pub mod native;
 mod pool;
 mod quantize;
 mod resize;
-mod rows;
+
 mod softmax;
 mod unpool;
 
@@ -51,8 +52,9 @@ pub use crate::base::half;
 
 use crate::base::{
     isa::Vectorize,
-    memory::{Channels, put_halves, put_words},
+    memory::{ByEncoding, Channels, Encoding, put_halves, put_words},
 };
+use by_types::by_types;
 use core::cell::Cell;
 
 /// The type of a tensor's numbers.
@@ -73,11 +75,6 @@ impl Float {
         }
     }
 
-    /// How many numbers there are in `bytes`; `None` if one would be cut.
-    pub(crate) const fn count(self, bytes: usize) -> Option<usize> {
-        if bytes.is_multiple_of(self.bytes()) { Some(bytes / self.bytes()) } else { None }
-    }
-
     /// Where the bits of numbers are only moved: as codes of two bytes, or of four.
     #[inline]
     pub(crate) fn of_width<A, B>(
@@ -90,10 +87,25 @@ impl Float {
             Self::F32 => four().map(OfWidth::Four),
         }
     }
+}
 
-    /// Numbers `first..first + N`, or zeros if they are not all there.
+impl Encoding for Float {
+    type Value = f32;
+
+    const IS_FLOAT: bool = true;
+
+    #[inline]
+    fn count(self, bytes: usize) -> Option<usize> {
+        bytes.is_multiple_of(self.bytes()).then_some(bytes / self.bytes())
+    }
+
     #[inline(always)]
-    pub(crate) fn block<const N: usize>(self, channels: Channels<'_>, first: usize) -> [f32; N] {
+    fn specialize<const K: usize>(all: [Self; K], work: &impl ByEncoding<Self, K>) {
+        by_types!(all => work.each(all));
+    }
+
+    #[inline(always)]
+    fn block<const N: usize>(self, channels: Channels<'_>, first: usize) -> [f32; N] {
         let mut numbers = [0.0; N];
         match self {
             Self::F16 => {
@@ -113,9 +125,9 @@ impl Float {
         numbers
     }
 
-    /// Stores numbers, each rounded to the type, if there is room for all of them.
+    /// Numbers are rounded to the type.
     #[inline(always)]
-    pub(crate) fn put<const N: usize>(self, cells: &[Cell<i8>], first: usize, numbers: [f32; N]) {
+    fn put<const N: usize>(self, cells: &[Cell<i8>], first: usize, numbers: [f32; N]) {
         match self {
             Self::F16 => put_halves(cells, first.saturating_mul(2), half::from_f32s(numbers)),
             Self::F32 => {

@@ -1,15 +1,13 @@
 //! Pooling: largest value and mean of windows, mean of the image.
 
-use super::{
-    Float, Range, half,
-    rows::{by_types, in_lanes, numbers, views},
-};
+use super::{Float, Range, by_types::by_types, half};
 use crate::{
     Memory, Operand,
     base::{
         isa::Vectorize,
-        memory::{In, Out, in_blocks},
+        memory::{Encoding as _, In, Out, in_blocks, in_lanes},
     },
+    formats::elements::views,
     ops::pool::{Windows, average::sum_fits, global::PIXELS},
     schedule::by_rows::{Reach, elements, positive},
 };
@@ -53,7 +51,7 @@ struct Largest<'m> {
 
 impl MaxPool2dFloat {
     fn largest<'m>(&self, mem: &Memory<'m>) -> Option<Largest<'m>> {
-        let (input, out, channels) = views(mem, [&self.input, &self.output], numbers(self.types))?;
+        let (input, out, channels) = views(mem, [&self.input, &self.output], self.types[0], self.types[1])?;
         positive(&[self.kernel, self.stride]).then_some(Largest { pool: *self, input, out, channels })
     }
 }
@@ -223,7 +221,7 @@ struct Means<'m> {
 
 impl AveragePool2dFloat {
     fn means<'m>(&self, mem: &Memory<'m>) -> Option<Means<'m>> {
-        let (input, out, channels) = views(mem, [&self.input, &self.output], numbers(self.types))?;
+        let (input, out, channels) = views(mem, [&self.input, &self.output], self.types[0], self.types[1])?;
         sum_fits(self.kernel, self.stride).then_some(Means { pool: *self, input, out, channels })
     }
 }
@@ -308,7 +306,7 @@ impl GlobalAveragePoolFloat {
             count_padding: false,
             range,
         };
-        let (input, out, channels) = views(mem, [&input, &output], numbers(types))?;
+        let (input, out, channels) = views(mem, [&input, &output], types[0], types[1])?;
         let [h, w, _] = input.shape();
         let fits = out.shape()[..2] == [1, 1] && PIXELS.contains(&(h * w));
         fits.then_some(Means { pool, input, out, channels })

@@ -1,15 +1,10 @@
 //! From numbers to codes, and back.
 
-use super::{
-    Float,
-    rows::{in_lanes, same_pixels},
-};
+use super::Float;
 use crate::{
-    Bounds, Memory, Operand, Width,
-    base::{
-        isa::Vectorize,
-        memory::{In, Out},
-    },
+    Bounds, Operand, Width,
+    base::isa::Vectorize,
+    formats::elements::{Map, Mapping},
 };
 
 /// An element takes about as long as so many multiply-accumulates of a convolution.
@@ -51,20 +46,20 @@ pub struct DequantizeFloat {
     pub zero_point: i32,
 }
 
-struct Quantize<'m> {
-    kernel: QuantizeFloat,
-    input: In<'m>,
-    out: Out<'m>,
-    channels: usize,
+impl Mapping<f32, i32> for QuantizeFloat {
+    const BY_CHANNEL: bool = false;
+
+    #[inline(always)]
+    fn of<const N: usize>(&self, _: usize, numbers: [f32; N]) -> [i32; N] {
+        let mut codes = [0; N];
+        for (code, x) in codes.iter_mut().zip(numbers) {
+            *code = self.code(x);
+        }
+        codes
+    }
 }
 
 impl QuantizeFloat {
-    fn walk<'m>(&self, mem: &Memory<'m>) -> Option<Quantize<'m>> {
-        let count = |[from, to]: [usize; 2]| [self.float.count(from), self.width.codes(to)];
-        let (input, out, channels) = same_pixels(mem, [&self.input, &self.output], count)?;
-        self.bounds.fits(self.width).then_some(Quantize { kernel: *self, input, out, channels })
-    }
-
     #[inline(always)]
     fn code(&self, x: f32) -> i32 {
         const MOST: f32 = 4_194_304.0;
@@ -79,71 +74,54 @@ impl QuantizeFloat {
     }
 }
 
-impl Vectorize for Quantize<'_> {
+impl Vectorize for Map<'_, Float, Width, QuantizeFloat> {
     const WIDE: bool = false;
 
     #[inline(always)]
     fn run(self) {
-        let Self { kernel, input, out, channels } = self;
-        let [h, w, _] = out.shape();
-        for i in 0..h * w {
-            let (cells, numbers) = (out.nth(i), input.nth(i));
-            in_lanes!(first in channels, N => {
-                let mut codes = [0; N];
-                for (code, x) in codes.iter_mut().zip(kernel.float.block::<N>(numbers, first)) {
-                    *code = kernel.code(x);
-                }
-                kernel.width.put(cells, first, codes);
-            });
-        }
+        self.convert();
     }
 }
 
 crate::schedule::kernel!(QuantizeFloat, |quantize| {
-    check: |mem| quantize.walk(mem),
-    run: |walk, isa| isa.vectorize(walk),
+    check: |mem| Map::between(mem, [&quantize.input, &quantize.output], quantize.float, quantize.width, *quantize)
+        .filter(|_| quantize.bounds.fits(quantize.width)),
+    run: |map, isa| isa.vectorize(map),
     reads: [input],
     cost: ELEMENT,
 });
 
-struct Dequantize<'m> {
-    kernel: DequantizeFloat,
-    input: In<'m>,
-    out: Out<'m>,
-    channels: usize,
-}
+impl Mapping<i32, f32> for DequantizeFloat {
+    const BY_CHANNEL: bool = false;
 
-impl DequantizeFloat {
-    fn walk<'m>(&self, mem: &Memory<'m>) -> Option<Dequantize<'m>> {
-        let count = |[from, to]: [usize; 2]| [self.width.codes(from), self.float.count(to)];
-        let (input, out, channels) = same_pixels(mem, [&self.input, &self.output], count)?;
-        Some(Dequantize { kernel: *self, input, out, channels })
+    #[inline(always)]
+    fn of<const N: usize>(&self, _: usize, codes: [i32; N]) -> [f32; N] {
+        let mut numbers = [0.0; N];
+        for (x, code) in numbers.iter_mut().zip(codes) {
+            *x = self.scale * code.wrapping_sub(self.zero_point) as f32;
+        }
+        numbers
     }
 }
 
-impl Vectorize for Dequantize<'_> {
+impl Vectorize for Map<'_, Width, Float, DequantizeFloat> {
     const WIDE: bool = false;
 
     #[inline(always)]
     fn run(self) {
-        let Self { kernel, input, out, channels } = self;
-        let [h, w, _] = out.shape();
-        for i in 0..h * w {
-            let (cells, codes) = (out.nth(i), input.nth(i));
-            in_lanes!(first in channels, N => {
-                let mut numbers = [0.0; N];
-                for (x, code) in numbers.iter_mut().zip(kernel.width.block::<N>(codes, first)) {
-                    *x = kernel.scale * code.wrapping_sub(kernel.zero_point) as f32;
-                }
-                kernel.float.put(cells, first, numbers);
-            });
-        }
+        self.convert();
     }
 }
 
 crate::schedule::kernel!(DequantizeFloat, |dequantize| {
-    check: |mem| dequantize.walk(mem),
-    run: |walk, isa| isa.vectorize(walk),
+    check: |mem| Map::between(
+        mem,
+        [&dequantize.input, &dequantize.output],
+        dequantize.width,
+        dequantize.float,
+        *dequantize,
+    ),
+    run: |map, isa| isa.vectorize(map),
     reads: [input],
     cost: ELEMENT,
 });

@@ -1,15 +1,13 @@
 //! Bilinear resizing.
 
-use super::{
-    Float, fused, number,
-    rows::{by_types, in_lanes, numbers, views},
-};
+use super::{Float, by_types::by_types, fused, number};
 use crate::{
     Memory, Operand,
     base::{
         isa::Vectorize,
-        memory::{In, Out},
+        memory::{Encoding as _, In, Out, in_lanes},
     },
+    formats::elements::views,
     ops::shape::resize::{Corners, has_source},
 };
 
@@ -110,7 +108,8 @@ crate::schedule::kernel!(ResizeBilinearFloat, |resize| {
 
 impl ResizeBilinearFloat {
     fn walk<'m>(&self, mem: &Memory<'m>) -> Option<Walk<'m>> {
-        let (input, out, channels) = views(mem, [&self.input, &self.output], numbers(self.types))?;
+        let [from, to] = self.types;
+        let (input, out, channels) = views(mem, [&self.input, &self.output], from, to)?;
         has_source(&input, &out).then_some(Walk { resize: *self, input, out, channels })
     }
 }

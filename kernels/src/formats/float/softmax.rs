@@ -1,17 +1,13 @@
 //! Softmax over channels.
 
-use super::{
-    Float,
-    exp::exp,
-    number,
-    rows::{in_lanes, numbers, same_pixels},
-};
+use super::{Float, exp::exp, number};
 use crate::{
     Memory, Operand,
     base::{
         isa::Vectorize,
-        memory::{In, Out},
+        memory::{Encoding as _, In, Out, in_lanes},
     },
+    formats::elements::same_pixels,
 };
 
 /// `out = softmax over c of in`. `output` may be the same view as `input` if both have one type.
@@ -46,7 +42,7 @@ crate::schedule::kernel!(SoftmaxFloat, |softmax| {
 impl SoftmaxFloat {
     fn walk<'m>(&self, mem: &Memory<'m>) -> Option<Walk<'m>> {
         let types = self.types;
-        let (input, out, channels) = same_pixels(mem, [&self.input, &self.output], numbers(types))?;
+        let (input, out, channels) = same_pixels(mem, [&self.input, &self.output], types[0], types[1])?;
         Some(Walk { input, out, types, channels })
     }
 }

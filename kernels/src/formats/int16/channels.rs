@@ -2,11 +2,8 @@
 
 use super::{Bounds, Width, constants, elementwise::ELEMENT};
 use crate::{
-    Memory, Multiplier, Operand, Rounding,
-    base::{
-        isa::Vectorize,
-        memory::{In, Out, in_blocks},
-    },
+    Multiplier, Operand, Rounding,
+    formats::elements::{Map, Mapping},
     ops::shape::channels::Shuffle,
 };
 
@@ -58,57 +55,25 @@ pub struct PReluInt16<'a> {
     pub rounding: Rounding,
 }
 
-struct Slopes<'k, 'm> {
-    prelu: &'k PReluInt16<'k>,
-    input: In<'m>,
-    out: Out<'m>,
-    channels: usize,
-}
-
-impl PReluInt16<'_> {
-    fn walk<'m>(&self, mem: &Memory<'m>) -> Option<Slopes<'_, 'm>> {
-        let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
-        let ([h, w, bytes], [oh, ow, out_bytes]) = (input.shape(), out.shape());
-        let channels = self.widths[0].codes(bytes)?;
-        let fits = [h, w, channels] == [oh, ow, self.widths[1].codes(out_bytes)?]
-            && self.slopes.len() >= channels
-            && self.bounds.fits(self.widths[1]);
-        fits.then_some(Slopes { prelu: self, input, out, channels })
-    }
+impl Mapping<i32, i32> for PReluInt16<'_> {
+    const BY_CHANNEL: bool = true;
 
     #[inline(always)]
-    fn one(&self, code: i32, slope: i16) -> i32 {
-        let x = code.wrapping_sub(self.input_zero_point);
-        let (value, factor) =
-            if x >= 0 { (x, self.positive) } else { (x.wrapping_mul(slope.into()), self.negative) };
-        self.bounds.clamp(factor.apply(value, self.rounding))
-    }
-}
-
-impl Vectorize for Slopes<'_, '_> {
-    #[inline(always)]
-    fn run(self) {
-        let Self { prelu, input, out, channels } = self;
-        let ([h, w, _], [from, to]) = (out.shape(), prelu.widths);
-        for y in 0..h {
-            for x in 0..w {
-                let (cells, values) = (out.pixel(y, x), input.pixel(y, x));
-                in_blocks!(first in channels, N => {
-                    let slopes = constants::<i16, N>(prelu.slopes, first);
-                    let mut block = from.block::<N>(values, first);
-                    for (v, slope) in block.iter_mut().zip(slopes) {
-                        *v = prelu.one(*v, slope);
-                    }
-                    to.put(cells, first, block);
-                });
-            }
+    fn of<const N: usize>(&self, first: usize, mut codes: [i32; N]) -> [i32; N] {
+        for (code, slope) in codes.iter_mut().zip(constants::<i16, N>(self.slopes, first)) {
+            let x = code.wrapping_sub(self.input_zero_point);
+            let (value, factor) =
+                if x >= 0 { (x, self.positive) } else { (x.wrapping_mul(slope.into()), self.negative) };
+            *code = self.bounds.clamp(factor.apply(value, self.rounding));
         }
+        codes
     }
 }
 
 crate::schedule::kernel!(PReluInt16<'a>, |prelu| {
-    check: |mem| prelu.walk(mem),
-    run: |walk, isa| isa.vectorize(walk),
+    check: |mem| Map::new(mem, [&prelu.input, &prelu.output], prelu.widths, *prelu)
+        .filter(|map| prelu.slopes.len() >= map.channels() && prelu.bounds.fits(prelu.widths[1])),
+    run: |map, isa| isa.vectorize(map),
     reads: [input],
     in place: true,
     cost: ELEMENT,

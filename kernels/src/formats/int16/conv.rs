@@ -5,7 +5,7 @@ use crate::{
     Memory, Multiplier, Operand,
     base::{
         isa::Vectorize,
-        memory::{Channels, In, Out, in_blocks},
+        memory::{Channels, Encoding as _, In, Out, in_blocks},
     },
     schedule::by_rows::{Reach, elements, positive},
 };
@@ -78,7 +78,7 @@ impl<'k> Conv2dInt16<'k> {
         let check = |ok: bool| ok.then_some(());
         let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
         let channels @ [c, oc] =
-            [self.widths[0].codes(input.shape()[2])?, self.widths[1].codes(out.shape()[2])?];
+            [self.widths[0].count(input.shape()[2])?, self.widths[1].count(out.shape()[2])?];
         let groups = self.groups as usize;
         check(positive(&[self.kernel, self.stride, self.dilation]))?;
         check(!self.transposed || self.dilation == [1, 1])?;

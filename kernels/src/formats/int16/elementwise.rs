@@ -2,11 +2,8 @@
 
 use super::{Bounds, Width};
 use crate::{
-    Memory, Multiplier, Operand, Rounding,
-    base::{
-        isa::Vectorize,
-        memory::{In, Out, in_blocks},
-    },
+    Multiplier, Operand, Rounding,
+    formats::elements::{Map, Mapping, OfTwo, Pairs},
 };
 
 /// An element takes about as long as so many multiply-accumulates of a convolution.
@@ -42,9 +39,9 @@ pub struct AddInt16 {
 /// Operands are shifted left by this much.
 pub(crate) const LEFT_SHIFT: u32 = 15;
 
-impl AddInt16 {
+impl OfTwo<i32> for AddInt16 {
     #[inline(always)]
-    fn one(&self, a: i32, b: i32) -> i32 {
+    fn of(&self, a: i32, b: i32) -> i32 {
         let common = |x: i32, z: i32, m: Multiplier| m.apply(x.wrapping_sub(z) << LEFT_SHIFT, self.rounding);
         let a = common(a, self.zero_points[0], self.a_multiplier);
         let b = common(b, self.zero_points[1], self.b_multiplier);
@@ -77,9 +74,9 @@ pub struct MulInt16 {
     pub rounding: Rounding,
 }
 
-impl MulInt16 {
+impl OfTwo<i32> for MulInt16 {
     #[inline(always)]
-    fn one(&self, a: i32, b: i32) -> i32 {
+    fn of(&self, a: i32, b: i32) -> i32 {
         let product = a.wrapping_sub(self.zero_points[0]).wrapping_mul(b.wrapping_sub(self.zero_points[1]));
         self.bounds.clamp(self.multiplier.apply(product, self.rounding))
     }
@@ -106,119 +103,35 @@ pub struct RescaleInt16 {
     pub rounding: Rounding,
 }
 
-/// Two operands and a function of one element of each.
-struct Walk<'m, F> {
-    a: In<'m>,
-    b: In<'m>,
-    out: Out<'m>,
-    widths: [Width; 3],
-    one: F,
-}
+impl Mapping<i32, i32> for RescaleInt16 {
+    const BY_CHANNEL: bool = false;
 
-/// Height, width and codes of a view.
-fn codes([h, w, bytes]: [usize; 3], width: Width) -> Option<[usize; 3]> {
-    Some([h, w, width.codes(bytes)?])
-}
-
-impl<'m, F: Fn(i32, i32) -> i32> Walk<'m, F> {
-    /// `None` where an operand lies outside memory, or something does not fit together.
-    fn new(
-        mem: &Memory<'m>,
-        operands: [&Operand; 3],
-        widths: [Width; 3],
-        bounds: &Bounds,
-        one: F,
-    ) -> Option<Self> {
-        let (a, b, out) = (mem.read(operands[0])?, mem.read(operands[1])?, mem.write(operands[2])?);
-        let shape @ [h, w, c] = codes(out.shape(), widths[2])?;
-        let [bh, bw, factors] = codes(b.shape(), widths[1])?;
-        let repeats =
-            [bh, bw, factors] == [1, 1, c] || [bh, bw] == [h, w] && c.checked_rem(factors) == Some(0);
-        let fits = repeats && codes(a.shape(), widths[0])? == shape && bounds.fits(widths[2]);
-        fits.then_some(Self { a, b, out, widths, one })
-    }
-
-    /// Whether the second operand has as many elements as the result.
-    fn is_whole(&self) -> bool {
-        codes(self.b.shape(), self.widths[1]) == codes(self.out.shape(), self.widths[2])
-    }
-}
-
-impl<F: Fn(i32, i32) -> i32> Vectorize for Walk<'_, F> {
     #[inline(always)]
-    fn run(self) {
-        let Self { a, b, out, widths, one } = self;
-        let ([h, w, bytes], [bh, bw, b_bytes]) = (out.shape(), b.shape());
-        let channels = bytes / widths[2].bytes();
-        let factors = b_bytes / widths[1].bytes();
-        // Channels that share an element of the second operand.
-        let group = channels.checked_div(factors).unwrap_or(1).max(1);
-        for (y, x) in (0..h).flat_map(|y| (0..w).map(move |x| (y, x))) {
-            let (cells, left) = (out.pixel(y, x), a.pixel(y, x));
-            let right = b.pixel(if bh == 1 { 0 } else { y }, if bw == 1 { 0 } else { x });
-            if group == 1 {
-                in_blocks!(first in channels, N => {
-                    let (left, right) = (widths[0].block::<N>(left, first), widths[1].block::<N>(right, first));
-                    let mut results = [0; N];
-                    for i in 0..N {
-                        results[i] = one(left[i], right[i]);
-                    }
-                    widths[2].put(cells, first, results);
-                });
-                continue;
-            }
-            for factor in 0..factors {
-                let [right] = widths[1].block::<1>(right, factor);
-                in_blocks!(first in group, N => {
-                    let first = factor * group + first;
-                    let results = widths[0].block::<N>(left, first).map(|left| one(left, right));
-                    widths[2].put(cells, first, results);
-                });
-            }
-        }
-    }
-}
-
-impl AddInt16 {
-    fn walk<'m>(&self, mem: &Memory<'m>) -> Option<Walk<'m, impl Fn(i32, i32) -> i32>> {
-        let add = *self;
-        Walk::new(mem, [&self.a, &self.b, &self.output], self.widths, &self.bounds, move |a, b| add.one(a, b))
-            .filter(Walk::is_whole)
-    }
-}
-
-impl MulInt16 {
-    fn walk<'m>(&self, mem: &Memory<'m>) -> Option<Walk<'m, impl Fn(i32, i32) -> i32>> {
-        let mul = *self;
-        Walk::new(mem, [&self.a, &self.b, &self.output], self.widths, &self.bounds, move |a, b| mul.one(a, b))
-    }
-}
-
-impl RescaleInt16 {
-    fn walk<'m>(&self, mem: &Memory<'m>) -> Option<Walk<'m, impl Fn(i32, i32) -> i32>> {
-        let Self { widths: [input, output], .. } = *self;
-        let Self { input_zero_point, multiplier, bounds, rounding, .. } = *self;
-        let one = move |x: i32, _| bounds.clamp(multiplier.apply(x.wrapping_sub(input_zero_point), rounding));
-        Walk::new(mem, [&self.input, &self.input, &self.output], [input, input, output], &self.bounds, one)
+    fn of<const N: usize>(&self, _: usize, codes: [i32; N]) -> [i32; N] {
+        let scaled = |x: i32| self.multiplier.apply(x.wrapping_sub(self.input_zero_point), self.rounding);
+        codes.map(|x| self.bounds.clamp(scaled(x)))
     }
 }
 
 crate::schedule::kernel!(AddInt16, |add| {
-    check: |mem| add.walk(mem),
-    run: |walk, isa| isa.vectorize(walk),
+    check: |mem| Pairs::new(mem, [&add.a, &add.b, &add.output], add.widths, *add)
+        .filter(|pairs| pairs.is_whole() && add.bounds.fits(add.widths[2])),
+    run: |pairs, isa| isa.vectorize(pairs),
     reads: [a, b],
     in place: true,
     cost: ELEMENT,
 });
 
 crate::schedule::kernel!(MulInt16, |mul| {
-    check: |mem| mul.walk(mem),
-    run: |walk, isa| isa.vectorize(walk),
+    check: |mem| Pairs::new(mem, [&mul.a, &mul.b, &mul.output], mul.widths, *mul)
+        .filter(|_| mul.bounds.fits(mul.widths[2])),
+    run: |pairs, isa| isa.vectorize(pairs),
 });
 
 crate::schedule::kernel!(RescaleInt16, |rescale| {
-    check: |mem| rescale.walk(mem),
-    run: |walk, isa| isa.vectorize(walk),
+    check: |mem| Map::new(mem, [&rescale.input, &rescale.output], rescale.widths, *rescale)
+        .filter(|_| rescale.bounds.fits(rescale.widths[1])),
+    run: |map, isa| isa.vectorize(map),
     reads: [input],
     in place: true,
     cost: ELEMENT,

@@ -25,7 +25,7 @@ pub use unpool::{MaxPosition2dInt16, MaxUnpool2dInt16};
 
 use crate::{
     Multiplier,
-    base::memory::{Channels, Code, constants},
+    base::memory::{Channels, Code, Encoding, constants},
 };
 use core::cell::Cell;
 
@@ -46,28 +46,32 @@ impl Width {
             Self::Int16 => 2,
         }
     }
+}
 
-    /// How many codes there are in `bytes`; `None` if one would be cut.
-    pub(crate) const fn codes(self, bytes: usize) -> Option<usize> {
+impl Encoding for Width {
+    type Value = i32;
+
+    const IS_FLOAT: bool = false;
+
+    #[inline]
+    fn count(self, bytes: usize) -> Option<usize> {
         match self {
-            Self::Int8 => Some(bytes),
-            Self::Int16 if bytes.is_multiple_of(2) => Some(bytes / 2),
-            Self::Int16 => None,
+            Self::Int8 => i8::count(bytes),
+            Self::Int16 => i16::count(bytes),
         }
     }
 
-    /// Codes `first..first + N`, or zeros if they are not all there.
     #[inline(always)]
-    pub(crate) fn block<const N: usize>(self, channels: Channels<'_>, first: usize) -> [i32; N] {
+    fn block<const N: usize>(self, channels: Channels<'_>, first: usize) -> [i32; N] {
         match self {
             Self::Int8 => <i8 as Code>::block(channels, first).map(i32::from),
             Self::Int16 => <i16 as Code>::block(channels, first).map(i32::from),
         }
     }
 
-    /// Stores codes, which are within the width, if there is room for all of them.
+    /// Codes are within the width.
     #[inline(always)]
-    pub(crate) fn put<const N: usize>(self, cells: &[Cell<i8>], first: usize, codes: [i32; N]) {
+    fn put<const N: usize>(self, cells: &[Cell<i8>], first: usize, codes: [i32; N]) {
         match self {
             Self::Int8 => <i8 as Code>::put(cells, first, codes.map(|v| v as i8)),
             Self::Int16 => <i16 as Code>::put(cells, first, codes.map(|v| v as i16)),

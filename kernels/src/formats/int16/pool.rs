@@ -5,9 +5,10 @@ use crate::{
     AveragePool2d, Memory, Multiplier, Operand,
     base::{
         isa::Vectorize,
-        memory::{Code, In, Out, in_blocks},
+        memory::{Code, Encoding as _, In, Out, in_blocks},
     },
-    ops::pool::{Windows, average::Means, global::PIXELS, max::largest},
+    formats::elements::views,
+    ops::pool::{Windows, average::Means, global::PIXELS},
     schedule::by_rows::{Reach, elements, positive},
 };
 
@@ -45,13 +46,11 @@ crate::schedule::kernel!(GlobalAveragePoolInt16, |pool| {
 
 impl GlobalAveragePoolInt16 {
     fn mean<'m>(&self, mem: &Memory<'m>) -> Option<Mean<'m>> {
-        let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
-        let channels = self.widths[0].codes(input.shape()[2])?;
-        let [h, w, bytes] = out.shape();
-        let [in_h, in_w, _] = input.shape();
-        let fits = [h, w, self.widths[1].codes(bytes)?] == [1, 1, channels]
-            && PIXELS.contains(&(in_h * in_w))
-            && self.bounds.fits(self.widths[1]);
+        let [from, to] = self.widths;
+        let (input, out, channels) = views(mem, [&self.input, &self.output], from, to)?;
+        let [h, w, _] = input.shape();
+        let fits =
+            out.shape()[..2] == [1, 1] && PIXELS.contains(&(h * w)) && self.bounds.fits(self.widths[1]);
         fits.then_some(Mean { pool: *self, input, out, channels })
     }
 }
@@ -158,7 +157,7 @@ struct Largest<'m> {
 impl MaxPool2dInt16 {
     fn largest<'m>(&self, mem: &Memory<'m>) -> Option<Largest<'m>> {
         let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
-        Width::Int16.codes(out.shape()[2])?;
+        i16::count(out.shape()[2])?;
         let fits = input.shape()[2] == out.shape()[2]
             && positive(&[self.kernel, self.stride])
             && self.bounds.fits(Width::Int16);
@@ -179,7 +178,16 @@ impl Vectorize for Largest<'_> {
             for ox in 0..ow {
                 let (columns, cells) = (windows.columns(ox), out.pixel(oy, ox));
                 in_blocks!(first in bytes / 2, N => {
-                    i16::put(cells, first, largest::<i16, N>(input, [&rows, &columns], first, bounds));
+                    let mut largest = [bounds[0]; N];
+                    for y in rows.clone() {
+                        for x in columns.clone() {
+                            let values = i16::block::<N>(input.pixel(y, x), first);
+                            for (l, v) in largest.iter_mut().zip(values) {
+                                *l = (*l).max(v);
+                            }
+                        }
+                    }
+                    i16::put(cells, first, largest.map(|l| l.min(bounds[1])));
                 });
             }
         }

@@ -3,7 +3,8 @@
 use super::{Width, constants};
 use crate::{
     Memory, Operand,
-    base::memory::{In, Out},
+    base::memory::{Encoding as _, In, Out},
+    formats::elements::same_pixels,
 };
 
 /// To look up an element takes about as long as so many multiply-accumulates of a convolution.
@@ -39,14 +40,13 @@ pub struct TableInt16<'a> {
 
 impl TableInt16<'_> {
     fn views<'m>(&self, mem: &Memory<'m>) -> Option<(In<'m>, Out<'m>)> {
-        let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
+        let [from, to] = self.widths;
+        let (input, out, _) = same_pixels(mem, [&self.input, &self.output], from, to)?;
         let entries = match self.widths[0] {
             Width::Int8 => 256,
             Width::Int16 => ENTRIES,
         };
-        let ([h, w, bytes], [oh, ow, out_bytes]) = (input.shape(), out.shape());
-        let same = (h, w, self.widths[0].codes(bytes)?) == (oh, ow, self.widths[1].codes(out_bytes)?);
-        (same && self.table.len() >= entries).then_some((input, out))
+        (self.table.len() >= entries).then_some((input, out))
     }
 
     #[inline(always)]

@@ -2,6 +2,7 @@
 
 use crate::{
     Operand,
+    base::memory::Codes,
     ops::pool::{position::positions, unpool::unpool},
 };
 
@@ -20,7 +21,7 @@ pub struct MaxPosition2dInt16 {
     pub padding: [u32; 2],
 }
 
-positions!(MaxPosition2dInt16, i16);
+positions!(MaxPosition2dInt16, |pool| Codes::<i16>::default());
 
 /// Each 16-bit value at its position in its window and zeros elsewhere, as [`MaxUnpool2d`](crate::MaxUnpool2d) has it. Positions have 8 bits.
 #[derive(Clone, Copy, Debug)]

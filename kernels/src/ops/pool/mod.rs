@@ -4,7 +4,7 @@
 
 pub(crate) mod average;
 pub(crate) mod global;
-pub(crate) mod max;
+mod max;
 pub(crate) mod position;
 pub(crate) mod unpool;
 
@@ -87,12 +87,11 @@ impl Window {
     /// Position of the largest of `N` values, of which `values` returns those at a row and a column of the image. The first of equal ones wins, 0 if
     /// there are none.
     #[inline(always)]
-    pub(crate) fn largest<V: Copy + PartialOrd, const N: usize>(
+    pub(crate) fn largest<V: Copy + Default + PartialOrd, const N: usize>(
         &self,
-        least: V,
         values: impl Fn(usize, usize) -> [V; N],
     ) -> [i8; N] {
-        let (mut largest, mut position) = ([least; N], [0i8; N]);
+        let (mut largest, mut position) = ([V::default(); N], [0i8; N]);
         let mut start = true;
         for (i, y) in self.rows.clone().enumerate() {
             for (j, x) in self.columns.clone().enumerate() {

@@ -5,11 +5,10 @@ use crate::{
     Memory, Operand,
     base::{
         isa::Vectorize,
-        memory::{Code, In, Out, in_blocks, put},
+        memory::{ByEncoding, Codes, Encoding, In, Out, in_elements, put},
     },
     schedule::by_rows::{elements, positive},
 };
-use core::marker::PhantomData;
 
 /// A comparison that remembers where takes about as long as so many multiply-accumulates of a convolution.
 const COMPARISON: u32 = 8;
@@ -34,59 +33,55 @@ pub struct MaxPosition2d {
 
 /// Implements the kernel of a type with these fields.
 macro_rules! positions {
-    ($kernel:ident, $code:ty) => {
-        $crate::schedule::kernel!($kernel, |pool| {
-            check: |mem| $crate::ops::pool::position::Positions::<$code>::new(
-                mem, [&pool.input, &pool.output], pool.kernel, pool.stride, pool.padding,
+    ($kernel:ident, |$pool:ident| $encoding:expr) => {
+        $crate::schedule::kernel!($kernel, |$pool| {
+            check: |mem| $crate::ops::pool::position::Positions::new(
+                mem, [&$pool.input, &$pool.output], $encoding, [$pool.kernel, $pool.stride, $pool.padding],
             ),
             run: |positions, isa| isa.vectorize(positions),
             reads: [input],
-            rows: $crate::schedule::by_rows::Reach::window(pool.kernel, [1; 2], pool.stride, pool.padding), above: padding[0],
-            cost: $crate::ops::pool::position::cost(pool.kernel),
+            rows: $crate::schedule::by_rows::Reach::window($pool.kernel, [1; 2], $pool.stride, $pool.padding), above: padding[0],
+            cost: $crate::ops::pool::position::cost($pool.kernel),
         });
     };
 }
 pub(crate) use positions;
 
-positions!(MaxPosition2d, i8);
+positions!(MaxPosition2d, |pool| Codes::<i8>::default());
 
 /// Relative cost of a position, in multiply-accumulates of a convolution.
 pub(crate) fn cost(kernel: [u32; 2]) -> usize {
     elements([kernel[0], kernel[1], COMPARISON])
 }
 
-/// Whether windows have cells, and positions in them are codes.
-pub(crate) fn is_code(kernel: [u32; 2], stride: [u32; 2]) -> bool {
-    positive(&[kernel, stride]) && elements([kernel[0], kernel[1], 1]) <= 128
-}
-
-/// The loop over codes of any width.
-pub(crate) struct Positions<'m, T> {
+/// The loop over elements of any kind.
+pub(crate) struct Positions<'m, E> {
     windows: Windows,
     input: In<'m>,
     out: Out<'m>,
-    code: PhantomData<T>,
+    encoding: E,
 }
 
-impl<'m, T: Code> Positions<'m, T> {
-    /// `None` if operands lie outside memory, channel counts differ, or a window is empty or too large.
+impl<'m, E: Encoding> Positions<'m, E> {
+    /// `None` if operands lie outside memory, channel counts differ, or a window is empty or has more than 128 cells.
     pub(crate) fn new(
         mem: &Memory<'m>,
         [input, output]: [&Operand; 2],
-        kernel: [u32; 2],
-        stride: [u32; 2],
-        padding: [u32; 2],
+        encoding: E,
+        [kernel, stride, padding]: [[u32; 2]; 3],
     ) -> Option<Self> {
         let (input, out) = (mem.read(input)?, mem.write(output)?);
         let windows = Windows::new(kernel, stride, padding, input.shape());
-        let fits = T::count(input.shape()[2])? == out.shape()[2] && is_code(kernel, stride);
-        fits.then_some(Self { windows, input, out, code: PhantomData })
+        let fits = encoding.count(input.shape()[2])? == out.shape()[2]
+            && positive(&[kernel, stride])
+            && elements([kernel[0], kernel[1], 1]) <= 128;
+        fits.then_some(Self { windows, input, out, encoding })
     }
 }
 
-impl<T: Code> Vectorize for Positions<'_, T> {
+impl<E: Encoding> ByEncoding<E, 1> for Positions<'_, E> {
     #[inline(always)]
-    fn run(self) {
+    fn each(&self, [from]: [E; 1]) {
         let Self { windows, input, out, .. } = self;
         let [oh, ow, channels] = out.shape();
         for oy in 0..oh {
@@ -94,10 +89,19 @@ impl<T: Code> Vectorize for Positions<'_, T> {
             for ox in 0..ow {
                 let window = windows.at([oy, ox], rows.clone(), windows.columns(ox));
                 let cells = out.pixel(oy, ox);
-                in_blocks!(first in channels, N => {
-                    put(cells, first, window.largest(T::LEAST, |y, x| T::block::<N>(input.pixel(y, x), first)));
+                in_elements!(E::IS_FLOAT, first in channels, N => {
+                    put(cells, first, window.largest(|y, x| from.block::<N>(input.pixel(y, x), first)));
                 });
             }
         }
+    }
+}
+
+impl<E: Encoding> Vectorize for Positions<'_, E> {
+    const WIDE: bool = !E::IS_FLOAT;
+
+    #[inline(always)]
+    fn run(self) {
+        E::specialize([self.encoding], &self);
     }
 }

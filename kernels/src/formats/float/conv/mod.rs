@@ -44,7 +44,7 @@ pub use plan::default_chunk;
 use super::{Float, Range};
 use crate::{
     Memory, Operand, Region,
-    base::memory::{In, Out},
+    base::memory::{Encoding as _, In, Out},
     schedule::by_rows::{Reach, elements, positive},
 };
 

@@ -1,12 +1,12 @@
 //! Convolution by its definition, pixel after pixel.
 
 use super::{
-    super::{fused, half, native, rows::in_lanes},
+    super::{fused, half, native},
     Walk,
 };
 use crate::base::{
     isa::Vectorize,
-    memory::{Channels, constants, in_blocks},
+    memory::{Channels, Encoding as _, constants, in_blocks, in_lanes},
 };
 
 /// Sums of `N` results: all of the chain, or the block that it is in.

@@ -75,8 +75,8 @@ impl Add {
         }
         #[cfg(target_arch = "aarch64")]
         if let Some(neon) = neon::Neon::new(isa, self) {
-            let stage = OutputStage { rounding: Rounding::TfliteDouble, ..self.stage };
-            return neon.run(&runs, |a, b| self.of(a, b, stage));
+            let stage = |add: &Self| OutputStage { rounding: Rounding::TfliteDouble, ..add.stage };
+            return neon.run(&runs, |a, b| self.of(a, b, stage(self)));
         }
         if isa.has_no_vectors() && short::run(self, &runs) {
             return;

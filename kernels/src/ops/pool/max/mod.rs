@@ -9,10 +9,10 @@ mod neon;
 mod rectangle;
 mod words;
 
-use super::Windows;
+use super::window;
 use crate::{
     Isa, Memory, Operand,
-    base::memory::{Code, In, Out, in_blocks, put},
+    base::memory::{In, Out, in_blocks, put},
     schedule::by_rows::{Reach, elements, positive},
 };
 use core::{cell::Cell, ops::Range};
@@ -60,12 +60,15 @@ impl MaxPool2d {
 
     #[inline(always)]
     fn compute(&self, isa: Isa, input: In<'_>, out: Out<'_>) {
-        let windows = Windows::new(self.kernel, self.stride, self.padding, input.shape());
-        let [oh, ow, _] = out.shape();
+        let ([h, w, _], [oh, ow, _]) = (input.shape(), out.shape());
+        let [kh, kw] = self.kernel.map(|d| d as usize);
+        let [sh, sw] = self.stride.map(|d| d as usize);
+        let [ph, pw] = self.padding.map(|d| d as usize);
         for oy in 0..oh {
-            let rows = windows.rows(oy);
+            let rows = window(oy, kh, sh, ph, h);
             for ox in 0..ow {
-                self.largest(isa, input, rows.clone(), windows.columns(ox), out.pixel(oy, ox));
+                let columns = window(ox, kw, sw, pw, w);
+                self.largest(isa, input, rows.clone(), columns, out.pixel(oy, ox));
             }
         }
     }
@@ -115,28 +118,20 @@ impl MaxPool2d {
             return;
         }
         in_blocks!(first in cells.len(), N => {
-            let largest = largest::<i8, N>(input, [&rows, &columns], first, [self.min, self.max]);
+            // Starting from the clamp's lower end gives the same result as clamping afterwards.
+            let mut largest = [self.min; N];
+            for y in rows.clone() {
+                for x in columns.clone() {
+                    let values = input.pixel(y, x).block::<N>(first);
+                    for (l, v) in largest.iter_mut().zip(values) {
+                        *l = (*l).max(v);
+                    }
+                }
+            }
+            for l in &mut largest {
+                *l = (*l).min(self.max);
+            }
             put(cells, first, largest);
         });
     }
-}
-
-/// The largest of `N` codes from `first` on over rows and columns, within `low` and `high`; `low` of none.
-#[inline(always)]
-pub(crate) fn largest<T: Code, const N: usize>(
-    input: In<'_>,
-    [rows, columns]: [&Range<usize>; 2],
-    first: usize,
-    [low, high]: [T; 2],
-) -> [T; N] {
-    // Starting from the clamp's lower end gives the same result as clamping afterwards.
-    let mut largest = [low; N];
-    for y in rows.clone() {
-        for x in columns.clone() {
-            for (l, v) in largest.iter_mut().zip(T::block::<N>(input.pixel(y, x), first)) {
-                *l = (*l).max(v);
-            }
-        }
-    }
-    largest.map(|l| l.min(high))
 }

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     Isa, Memory, Operand, Region,
-    base::memory::{In, Out},
+    base::memory::{Encoding as _, In, Out},
     ops::conv::winograd::grid::{self, POSITIONS, Place},
     schedule::by_rows::Reach,
 };
