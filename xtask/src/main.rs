@@ -15,10 +15,9 @@ mod emulated;
 mod generate;
 mod images;
 mod lints;
-mod miri;
 mod networks;
 mod no_std;
-mod races;
+mod sanitizers;
 mod setup;
 mod stage;
 mod test;
@@ -51,9 +50,9 @@ const COMMANDS: &[Command] = &[
     c::COMMAND,
     cortex_m::FLIPS,
     defmt::COMMAND,
-    miri::COMMAND,
-    races::LOOM,
-    races::TSAN,
+    sanitizers::MIRI,
+    sanitizers::LOOM,
+    sanitizers::TSAN,
     elf::COMMAND,
 ];
 
