@@ -5,7 +5,7 @@ mod by_definition;
 mod common;
 
 use by_definition::{fused_half, next, rounded, value};
-use common::{Arena, Tensor, alone};
+use common::{Arena, Tensor, alone, few};
 use niello_kernels::{
     conv::part_of_scratch,
     float::conv::{default_chunk, packed_index},
@@ -294,8 +294,15 @@ fn any_number_of_threads() {
 
 fn any_case() -> impl Strategy<Value = Case> {
     let pair = |range: std::ops::Range<usize>| [range.clone(), range];
-    let sizes =
-        (pair(1..9), (1usize..40, 1usize..40), 1usize..4, pair(1..5), pair(1..4), pair(1..4), pair(0..4));
+    let sizes = (
+        pair(1..few(9, 4)),
+        (1..few(40, 4), 1..few(40, 6)),
+        1..few(4, 3),
+        pair(1..few(5, 3)),
+        pair(1..4),
+        pair(1..4),
+        pair(0..few(4, 2)),
+    );
     let ways = (any::<[bool; 6]>(), 0usize..4, 1u32..120, 0usize..3, 0u32..4, any::<u64>());
     (sizes, ways).prop_map(|(sizes, ways)| {
         let (size, (cin, cout), groups, kernel, stride, dilation, padding) = sizes;
@@ -335,7 +342,7 @@ fn any_case() -> impl Strategy<Value = Case> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 2 } else { 400 }, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(common::config(400, 2))]
     #[test]
     fn any_shape(case in any_case()) {
         let _alone = alone();

@@ -6,7 +6,7 @@ mod by_definition;
 mod common;
 
 use by_definition::{fused_half, next, rounded, value};
-use common::{Arena, Tensor, alone};
+use common::{Arena, Tensor, alone, few, some};
 use niello_kernels::{conv::part_of_scratch, float::conv::winograd::*, *};
 use proptest::prelude::*;
 
@@ -249,8 +249,8 @@ fn a_tile_and_a_part_of_one() {
 #[test]
 fn any_number_of_threads() {
     let _alone = alone();
-    for threads in [[(1, 1), (2, 2)], [(3, 8), (5, 3)]] {
-        case([23, 20], [16, 16]).check(&threads);
+    for threads in some(&[[(1, 1), (2, 2)], [(3, 8), (5, 3)]], 1) {
+        case([few(23, 6), few(20, 5)], [few(16, 8), few(16, 3)]).check(threads);
     }
     threads::set(1).unwrap();
 }
@@ -293,7 +293,7 @@ fn any_case() -> impl Strategy<Value = Case> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(common::config(60, 1))]
     #[test]
     fn any_shape(case in any_case()) {
         let _alone = alone();

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Arena, Conv, Tensor, packings, stage};
+use common::{Arena, Conv, Tensor, few, packings, stage};
 use niello_kernels::{
     by_rows::RowStage,
     conv::part_of_scratch,
@@ -378,10 +378,10 @@ impl Net {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 1 } else { 600 }))]
+    #![proptest_config(common::config(600, 3))]
 
     #[test]
-    fn any_chain(seed: u64, nodes in 1usize..if cfg!(miri) { 3 } else { 8 }, band in 1usize..8, more in 0usize..3, threads in 1usize..4) {
+    fn any_chain(seed: u64, nodes in 1..few(8, 3), band in 1usize..8, more in 0usize..3, threads in 1usize..4) {
         let random = &mut Random(seed);
         let net = Net::random(random, nodes);
         let image = Tensor::from_fn(net.maps[0], |_, _, _| random.code());

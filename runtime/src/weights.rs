@@ -229,7 +229,8 @@ mod tests {
                 assert!(calls >= 512usize.div_ceil(portion.max(4)), "round {round}: {calls} calls");
                 assert_eq!(check, WeightCheck::new());
             }
-            for bit in (0..512 * 8).step_by(if portion == 512 { 1 } else { 97 }) {
+            let step = if cfg!(miri) { 397 } else { 97 };
+            for bit in (0..512 * 8).step_by(if portion == 512 && !cfg!(miri) { 1 } else { step }) {
                 weights[bit / 8] ^= 1 << (bit % 8);
                 let (mut errors, mut owner) = (0, 0);
                 loop {
@@ -259,8 +260,10 @@ mod tests {
         for text in [[0; 40], [-1; 40], core::array::from_fn(|i| weights()[i])] {
             bytes.copy_from_slice(&text);
             let own = sum(&bytes);
-            for first in 0..320 {
-                for second in first + 1..320 {
+            // Every pair; for Miri, a few.
+            let step = if cfg!(miri) { 29 } else { 1 };
+            for first in (0..320).step_by(step) {
+                for second in (first + 1..320).step_by(step) {
                     [first, second].iter().for_each(|bit| bytes[bit / 8] ^= 1 << (bit % 8));
                     assert_ne!(sum(&bytes), own, "{first}, {second}");
                     [first, second].iter().for_each(|bit| bytes[bit / 8] ^= 1 << (bit % 8));

@@ -15,12 +15,11 @@ mod emulated;
 mod generate;
 mod images;
 mod lints;
-mod miri;
 mod networks;
 mod no_std;
 mod package;
-mod races;
 mod release;
+mod sanitizers;
 mod setup;
 mod stage;
 mod test;
@@ -55,9 +54,9 @@ const COMMANDS: &[Command] = &[
     c::COMMAND,
     cortex_m::FLIPS,
     defmt::COMMAND,
-    miri::COMMAND,
-    races::LOOM,
-    races::TSAN,
+    sanitizers::MIRI,
+    sanitizers::LOOM,
+    sanitizers::TSAN,
     elf::COMMAND,
 ];
 

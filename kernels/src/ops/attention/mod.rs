@@ -328,7 +328,8 @@ mod tests {
     #[test]
     fn reciprocal_roots_are_exact() {
         assert_eq!(reciprocal_root(0), 0);
-        for n in (1..70_000).chain((1..2000).map(|i| i * 1_073_741)).chain([i32::MAX]) {
+        let numbers = (1..70_000).chain((1..2000).map(|i| i * 1_073_741));
+        for n in numbers.step_by(if cfg!(miri) { 701 } else { 1 }).chain([i32::MAX]) {
             let r = reciprocal_root(n) as u128;
             // r <= 2^30 / sqrt(n) < r + 1
             assert!(r * r * n as u128 <= 1 << 60 && (r + 1) * (r + 1) * n as u128 > 1 << 60, "{n}: {r}");

@@ -40,7 +40,7 @@ pub fn count() -> usize {
 }
 
 /// Work below which a layer takes less time than sharing it out; less where it is checked how it is shared out.
-const WORTH: usize = if cfg!(miri) { 1000 } else { 100_000 };
+const WORTH: usize = if cfg!(miri) { 100 } else { 100_000 };
 /// Work of a piece: where there is more, threads take several of them, and one that is held up takes fewer.
 const PIECE: usize = 4_000_000;
 /// Pieces per thread, at most.
