@@ -1,22 +1,14 @@
 //! `cargo xtask package`: the crates as a registry would get them, and a user's project outside of the checkout that is built from them.
 
 use crate::{
-    Command, Result,
-    cortex_m::root,
-    no_arguments,
+    Result,
+    folders::{root, target},
     stage::{Runner, Stage},
 };
 use std::{
     fs,
     path::{Path, PathBuf},
     time::Instant,
-};
-
-pub(crate) const COMMAND: Command = Command {
-    name: "package",
-    arguments: "",
-    summary: "pack all crates that are published, and build a project outside of the checkout from them",
-    run,
 };
 
 /// What is published, in this order: each crate needs only earlier ones.
@@ -40,8 +32,7 @@ const REQUIRED: [&str; 4] = ["Cargo.toml", "README.md", "LICENSE-MIT", "LICENSE-
 /// What none may hold: only the checkout needs it.
 const FOREIGN: [&str; 5] = ["tests/", "benches/", "examples/", ".golden", ".snap"];
 
-fn run(arguments: &[String]) -> Result {
-    no_arguments(arguments)?;
+pub(crate) fn run() -> Result {
     let mut runner = Runner::new("package");
     stages(&mut runner)?;
     runner.finish()
@@ -73,11 +64,6 @@ pub(crate) fn stages(runner: &mut Runner) -> Result {
     // Checked, not built: the program would take the place of the checkout's.
     runner.run(cargo("packages: the command line", "check --quiet --offline -p niello-cli"))?;
     runner.run(cargo("packages: a project outside", "run --quiet --offline -p outside"))
-}
-
-/// Where cargo builds to.
-fn target() -> PathBuf {
-    root().join(std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from))
 }
 
 /// A folder outside of the checkout, removed at the end.
