@@ -29,6 +29,6 @@ pub use picture::{MAX_SAMPLES, Picture, Samples};
 pub use preprocess::{Colour, Numbers, PlaneTable, Polarity, Preprocess, ResizeMode, Window};
 pub use read::{load, load_bytes};
 pub use write::{
-    GridScale, Legend, NpyData, write_atomic, write_grid_png, write_heat_png, write_label_png,
+    GridScale, Legend, NpyData, write_atomic, write_files, write_grid_png, write_heat_png, write_label_png,
     write_legend_png, write_npy, write_overlay_png,
 };
