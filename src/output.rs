@@ -41,10 +41,9 @@ pub(crate) fn check_writable(path: &Path) -> Result<()> {
     probe(folder).map_err(Error::io("cannot write", path))
 }
 
+/// Whether a file can be made there.
 fn probe(folder: &Path) -> io::Result<()> {
-    let file = folder.join(format!(".niello-{}.tmp", std::process::id()));
-    fs::File::create_new(&file)?;
-    fs::remove_file(file)
+    tempfile::tempfile_in(folder).map(drop)
 }
 
 /// Whether a folder can be made at `path`, or written to, before minutes of work that end there. Nothing is made yet: an interrupted
@@ -81,35 +80,4 @@ pub(crate) fn interrupted() -> ! {
         let _ = fs::remove_dir_all(folder);
     }
     std::process::exit(130)
-}
-
-/// A folder to write to; the folders that had to be made for it go again unless they are kept.
-#[derive(Debug)]
-pub(crate) struct NewFolder {
-    /// Made here, innermost first.
-    made: Vec<PathBuf>,
-}
-
-impl NewFolder {
-    /// Makes `path` with its missing parents, and tries to write there.
-    pub(crate) fn at(path: &Path) -> Result<Self> {
-        let missing = path.ancestors().take_while(|p| !p.as_os_str().is_empty() && !p.exists());
-        let folder = Self { made: missing.map(Path::to_path_buf).collect() };
-        fs::create_dir_all(path).and_then(|()| probe(path)).map_err(Error::io("cannot create", path))?;
-        Ok(folder)
-    }
-
-    /// Keeps the folders.
-    pub(crate) fn keep(mut self) {
-        self.made.clear();
-    }
-}
-
-impl Drop for NewFolder {
-    fn drop(&mut self) {
-        for folder in &self.made {
-            // Only empty ones: files that are in a folder by now are not ours to remove.
-            let _ = fs::remove_dir(folder);
-        }
-    }
 }

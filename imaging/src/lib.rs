@@ -30,6 +30,6 @@ pub use palette::Palette;
 pub use preprocess::{Colour, Normalization, PlaneTable, Polarity, Preprocess, ResizeMode, Window};
 pub use read::{load, load_bytes};
 pub use write::{
-    GridScale, Legend, NpyData, write_atomic, write_grid_png, write_heat_png, write_label_png,
+    GridScale, Legend, NpyData, write_atomic, write_files, write_grid_png, write_heat_png, write_label_png,
     write_legend_png, write_npy, write_overlay_png,
 };

@@ -23,8 +23,8 @@
 //!
 //! # Features
 //!
-//! * `std`: detection of instruction sets at run time (hosts and Linux boards), and [`bench`].
-//! * `threads`: a layer on several threads, where [`schedule::threads`] is told to (Linux). Includes `std`.
+//! * `std`: detection of instruction sets at run time (hosts and Linux boards), and `bench`.
+//! * `threads`: a layer on several threads, where `schedule::threads` is told to (Linux). Includes `std`.
 #![no_std]
 #![cfg_attr(not(test), warn(missing_docs))]
 #[cfg(feature = "std")]

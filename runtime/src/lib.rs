@@ -16,7 +16,7 @@
 //!
 //! * `std`: detection of instruction sets at run time (hosts and Linux boards).
 //! * `threads`: one inference on several threads, where `kernels::threads::set` asks for them (Linux). Includes `std`.
-//! * `canaries`: words around every arena that show when other code wrote over them ([`Arena::check`]).
+//! * `canaries`: words around every arena that show when other code wrote over them (`Arena::check`).
 //! * `defmt`: logs of layers and checks over defmt (`trace`).
 #![no_std]
 #[cfg(feature = "std")]

@@ -1,18 +1,11 @@
 //! `cargo xtask accuracy`: what trained networks lose on real pictures, where that takes too long for every push.
 
 use crate::{
-    Command, Result,
+    Result,
     stage::{Runner, Stage},
 };
 
-pub(crate) const COMMAND: Command = Command {
-    name: "accuracy",
-    arguments: "[TEST]",
-    summary: "trained networks on real pictures, the long comparisons only",
-    run,
-};
-
-fn run(arguments: &[String]) -> Result {
+pub(crate) fn run(arguments: &[String]) -> Result {
     let mut runner = Runner::new("accuracy");
     for (name, tests) in
         [("masks", "--test shared_figures"), ("float", "-p niello-models --test shared_data")]

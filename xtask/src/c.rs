@@ -2,31 +2,23 @@
 //! Cortex-A53. Each layer is as the golden file has it, and each misuse gets the code that the header promises.
 
 use crate::{
-    Command, Result,
+    Result,
     cortex_m::{log, qemu},
-    cross, elf, generate, no_arguments,
+    cross, elf,
+    folders::{built, root},
+    generate,
     stage::{Runner, Stage},
     tools,
 };
 use std::{fs, path::Path, time::Instant};
 
-pub(crate) const COMMAND: Command = Command {
-    name: "c",
-    arguments: "",
-    summary: "call a model from C: firmware on an emulated Cortex-M4, Linux here and on Cortex-A53",
-    run,
-};
-
 const RECIPE: &str = "tests/bits/anam_net_narrow.toml";
 const GOLDEN: &str = "tests/bits/anam_net_narrow.tflite-double.golden";
-/// Crates, in `target/c`, where the Makefiles look for them: each packed for where it runs.
+/// Crates, in `target/c`: each packed for where it runs.
 const CRATES: [(&str, &str); 3] = [(FIRMWARE, "cortex-m-dsp"), (HOST, "host"), (AARCH64, "aarch64-neon")];
 const FIRMWARE: &str = "cortex-m";
 const HOST: &str = "host";
 const AARCH64: &str = "aarch64";
-const BUILD: &str = "target/c/build";
-/// The command line.
-const PROGRAM: &str = "target/debug/niello";
 
 const FIRMWARE_TARGET: &str = "thumbv7em-none-eabihf";
 const MACHINE: &str = "mps2-an386";
@@ -38,8 +30,7 @@ const STACK: usize = 4096;
 const LANGUAGES: &[(&str, &str, &str)] =
     &[("cc", "c", "c99"), ("cc", "c", "c11"), ("c++", "c++", "c++11"), ("c++", "c++", "c++17")];
 
-fn run(arguments: &[String]) -> Result {
-    no_arguments(arguments)?;
+pub(crate) fn run() -> Result {
     let mut runner = Runner::new("c");
     generate::build(&mut runner)?;
     stages(&mut runner)?;
@@ -66,11 +57,12 @@ pub(crate) fn stages(runner: &mut Runner) -> Result {
 
 /// A crate, by the command line.
 fn model(runner: &mut Runner, folder: &str, packing: &str) -> Result {
-    let out = format!("target/c/{folder}");
-    let call = format!("compile --c-api --recipe {RECIPE} --target {packing} --out {out} --runtime");
-    let runtime = "{ path = \"../../../runtime\" }";
-    let arguments: Vec<String> = call.split(' ').chain([runtime]).map(Into::into).collect();
-    runner.run(Stage::new(format!("C: crate, {packing}"), PROGRAM).arguments(&arguments))?;
+    let out = built(&format!("c/{folder}"));
+    let call = format!("compile --c-api --recipe {RECIPE} --target {packing} --out");
+    let runtime = format!("{{ path = {:?} }}", root().join("runtime"));
+    let rest = [&out, "--runtime", &runtime];
+    let arguments: Vec<String> = call.split(' ').chain(rest).map(Into::into).collect();
+    runner.run(Stage::new(format!("C: crate, {packing}"), &built("debug/niello")).arguments(&arguments))?;
     // The versions that everything else is built with.
     let lock = Path::new(&out).join("Cargo.lock");
     fs::copy("Cargo.lock", &lock).map_err(|e| format!("cannot write {}: {e}", lock.display()))?;
@@ -85,7 +77,7 @@ fn header(runner: &mut Runner) -> Result {
             runner.leave_out(format!("{name}: no `{compiler}` (to have it: apt-get install g++)"))?;
             continue;
         }
-        let header = format!("target/c/{FIRMWARE}/include/anam_net.h");
+        let header = built(&format!("c/{FIRMWARE}/include/anam_net.h"));
         let standard = format!("-std={standard}");
         let warnings = ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only"];
         let rest = ["-x", language, &standard, &header];
@@ -96,18 +88,40 @@ fn header(runner: &mut Runner) -> Result {
 }
 
 /// cargo's call for a static library.
-fn library(folder: &str, features: &str) -> String {
-    let manifest = format!("target/c/{folder}/Cargo.toml");
-    format!("rustc --release --lib --crate-type staticlib --features {features} --manifest-path {manifest}")
+fn library(features: &str) -> String {
+    format!("rustc --release --lib --crate-type staticlib --features {features}")
+}
+
+/// Builds a crate's library, and with it the C code of a folder of `targets`, into `out`.
+fn build(
+    runner: &mut Runner,
+    library: Stage,
+    model: &str,
+    target: &str,
+    make: [&str; 3],
+    more: &[&str],
+) -> Result {
+    let [name, folder, out] = make;
+    let model = built(&format!("c/{model}"));
+    let library = library.arguments(&["--manifest-path".into(), format!("{model}/Cargo.toml")]);
+    runner.run(library.variable("CARGO_TARGET_DIR", &built("c/build")))?;
+    let variables = [
+        format!("MODEL={model}"),
+        format!("LIBRARY={}", built(&format!("c/build/{target}release/libanam_net.a"))),
+        format!("BUILD={}", built(&format!("c/{out}"))),
+    ];
+    let words = ["--no-print-directory", "-C", folder].into_iter().chain(more.iter().copied());
+    let arguments: Vec<String> = words.map(Into::into).chain(variables).collect();
+    runner.run(Stage::new(name, "make").arguments(&arguments))
 }
 
 fn firmware(runner: &mut Runner) -> Result {
-    let stage = cross::bare("C: library, Cortex-M4", &library(FIRMWARE, "panic-handler"), FIRMWARE_TARGET);
+    let stage = cross::bare("C: library, Cortex-M4", &library("panic-handler"), FIRMWARE_TARGET);
     let stage = stage.ok_or_else(|| missing(&format!("Rust's core library for {FIRMWARE_TARGET}")))?;
-    runner.run(stage.variable("CARGO_TARGET_DIR", BUILD))?;
-    runner.run(make("C: firmware", "targets/c-firmware", &[]))?;
+    let target = format!("{FIRMWARE_TARGET}/");
+    build(runner, stage, FIRMWARE, &target, ["C: firmware", "targets/c-firmware", "firmware"], &[])?;
     let start = Instant::now();
-    let output = qemu::bytes(MACHINE, Path::new("target/c/firmware/check.elf"))?;
+    let output = qemu::bytes(MACHINE, Path::new(&built("c/firmware/check.elf")))?;
     let text = String::from_utf8_lossy(&output.bytes);
     judge(runner, "C: Cortex-M4", &text, start)?;
     let stack: usize = log::value(&text, "stack").and_then(|bytes| bytes.parse().ok()).unwrap_or(usize::MAX);
@@ -117,37 +131,28 @@ fn firmware(runner: &mut Runner) -> Result {
     if !output.ok {
         return Err("C: Cortex-M4: the firmware ended with an error".into());
     }
-    elf::check(Path::new("target/c/firmware/plain.elf"), elf::Numbers::Whole)?;
+    elf::check(Path::new(&built("c/firmware/plain.elf")), elf::Numbers::Whole)?;
     println!("plain.elf: {}", elf::Numbers::Whole.rules());
     Ok(())
 }
 
 /// This machine's instruction sets are found at run time, which takes Rust's standard library.
 fn host(runner: &mut Runner) -> Result {
-    let stage = Stage::cargo("C: library, host", &library(HOST, "c-api,std"));
-    runner.run(stage.variable("CARGO_TARGET_DIR", BUILD))?;
-    runner.run(make("C: program, host", "targets/c-linux", &[]))?;
+    let stage = Stage::cargo("C: library, host", &library("c-api,std"));
+    build(runner, stage, HOST, "", ["C: program, host", "targets/c-linux", "linux"], &[])?;
     let start = Instant::now();
-    let text = Stage::new("C: host", "target/c/linux/check").output()?;
+    let text = Stage::new("C: host", &built("c/linux/check")).output()?;
     judge(runner, "C: host", &text, start)
 }
 
 fn emulated(runner: &mut Runner) -> Result {
-    let stage = cross::aarch64("C: library, aarch64", &library(AARCH64, "panic-handler"), CORE)?;
-    runner.run(stage.variable("CARGO_TARGET_DIR", BUILD))?;
-    let library = format!("LIBRARY=../../{BUILD}/{}/release/libanam_net.a", cross::AARCH64_LINUX);
-    let model = format!("MODEL=../../target/c/{AARCH64}");
-    let variables = ["CC=aarch64-linux-gnu-gcc", "BUILD=../../target/c/linux-aarch64", &model, &library];
-    runner.run(make("C: program, aarch64", "targets/c-linux", &variables))?;
+    let stage = cross::aarch64("C: library, aarch64", &library("panic-handler"), CORE)?;
+    let (target, make) =
+        (format!("{}/", cross::AARCH64_LINUX), ["C: program, aarch64", "targets/c-linux", "linux-aarch64"]);
+    build(runner, stage, AARCH64, &target, make, &["CC=aarch64-linux-gnu-gcc"])?;
     let start = Instant::now();
-    let text = cross::emulated("C: Cortex-A53", CORE, "target/c/linux-aarch64/check", &[]).output()?;
+    let text = cross::emulated("C: Cortex-A53", CORE, &built("c/linux-aarch64/check"), &[]).output()?;
     judge(runner, "C: Cortex-A53", &text, start)
-}
-
-/// A folder's Makefile, with its variables.
-fn make(name: &str, folder: &str, variables: &[&str]) -> Stage {
-    let arguments = ["--no-print-directory", "-C", folder].into_iter().chain(variables.iter().copied());
-    Stage::new(name, "make").arguments(&arguments.map(|a| a.to_string()).collect::<Vec<_>>())
 }
 
 /// What a program printed: each layer as recorded, and its own checks passed.

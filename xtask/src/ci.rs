@@ -6,71 +6,76 @@
 //! printed when it is done, the tests of this machine last.
 
 use crate::{
-    Command, Result, c,
-    cortex_m::root,
-    count, defmt, generate, images, lints, no_std, package,
+    Result, c, count, defmt,
+    folders::target,
+    generate, images, lints, no_std, package,
     stage::{Runner, Stage},
     test,
 };
-use std::{fs::File, process};
-
-pub(crate) const COMMAND: Command = Command {
-    name: "ci",
-    arguments: "[--host | --targets | --tests]",
-    summary: "format, lints, no_std builds, documentation, all tests, here and on every emulated core",
-    run,
-};
+use std::{fs::File, path::PathBuf, process};
 
 /// Seconds that all of it may take on two cores, from a clean clone.
 const BUDGET: u64 = 1500;
 
-fn run(arguments: &[String]) -> Result {
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [] => {
-            let mut runner = Runner::new("ci");
-            // Before anything is built twice.
-            format(&mut runner)?;
-            // Both halves need what the generator consists of.
-            generate::build(&mut runner)?;
-            let targets = Part::start("--targets", "target/ci-targets.log")?;
-            host(&mut runner)?;
-            let tests = Part::start("--tests", "target/ci-tests.log")?;
-            package::stages(&mut runner)?;
-            // In this order, so that the log ends with the test runner's summary.
-            runner.part("waiting for the targets", TARGETS_BUDGET);
-            let targets = targets.finish();
-            runner.part("waiting for the tests", TESTS_BUDGET);
-            targets.and(tests.finish())?;
-            runner.finish_within(BUDGET)
-        }
-        ["--host"] => {
-            let mut runner = Runner::new("ci --host");
-            format(&mut runner)?;
-            host(&mut runner)?;
-            test::tests(&mut runner, false, &[])?;
-            package::stages(&mut runner)?;
-            runner.finish()
-        }
-        ["--tests"] => {
-            let mut runner = Runner::new("ci --tests");
-            test::tests(&mut runner, false, &[])?;
-            runner.finish()
-        }
-        ["--targets"] => {
-            let mut runner = Runner::new("ci --targets");
-            generate::build(&mut runner)?;
-            generate::sources(&mut runner, &generate::all()?)?;
-            // What builds in folders of its own comes first.
-            test::boards(&mut runner)?;
-            images::stages(&mut runner)?;
-            test::cores(&mut runner)?;
-            count::stages(&mut runner)?;
-            c::stages(&mut runner)?;
-            defmt::stages(&mut runner)?;
-            runner.finish()
-        }
-        _ => Err(format!("unexpected arguments; usage: ci {}", COMMAND.arguments)),
+/// A part of it alone.
+#[derive(clap::Args)]
+#[group(multiple = false)]
+pub(crate) struct Options {
+    /// What concerns this machine
+    #[arg(long)]
+    host: bool,
+    /// What concerns the emulated cores and boards
+    #[arg(long)]
+    targets: bool,
+    /// The tests of this machine, which must be built
+    #[arg(long)]
+    tests: bool,
+}
+
+pub(crate) fn run(options: &Options) -> Result {
+    let mut runner = Runner::new(match options {
+        Options { host: true, .. } => "ci --host",
+        Options { targets: true, .. } => "ci --targets",
+        Options { tests: true, .. } => "ci --tests",
+        _ => "ci",
+    });
+    if options.host {
+        format(&mut runner)?;
+        host(&mut runner)?;
+        test::tests(&mut runner, false, &[])?;
+        package::stages(&mut runner)?;
+        return runner.finish();
     }
+    if options.tests {
+        test::tests(&mut runner, false, &[])?;
+        return runner.finish();
+    }
+    if options.targets {
+        generate::build(&mut runner)?;
+        generate::sources(&mut runner, &generate::all()?)?;
+        // What builds in folders of its own comes first.
+        test::boards(&mut runner)?;
+        images::stages(&mut runner)?;
+        test::cores(&mut runner)?;
+        count::stages(&mut runner)?;
+        c::stages(&mut runner)?;
+        defmt::stages(&mut runner)?;
+        return runner.finish();
+    }
+    // Before anything is built twice.
+    format(&mut runner)?;
+    // Both halves need what the generator consists of.
+    generate::build(&mut runner)?;
+    let targets = Part::start("--targets", "ci-targets.log")?;
+    host(&mut runner)?;
+    let tests = Part::start("--tests", "ci-tests.log")?;
+    package::stages(&mut runner)?;
+    // In this order, so that the log ends with the test runner's summary.
+    runner.part("waiting for the targets", TARGETS_BUDGET);
+    let targets = targets.finish();
+    runner.part("waiting for the tests", TESTS_BUDGET);
+    targets.and(tests.finish())?;
+    runner.finish_within(BUDGET)
 }
 
 /// Seconds after the rest of this machine's stages that each may still take.
@@ -108,7 +113,7 @@ fn host(runner: &mut Runner) -> Result {
 struct Part {
     option: &'static str,
     /// Where it prints to.
-    log: &'static str,
+    log: PathBuf,
     process: process::Child,
     done: bool,
 }
@@ -117,22 +122,24 @@ impl Part {
     /// Starts `cargo xtask ci` with `option`.
     fn start(option: &'static str, log: &'static str) -> Result<Self> {
         let this = std::env::current_exe().map_err(|e| format!("cannot find this program: {e}"))?;
-        let output = File::create(root().join(log)).map_err(|e| format!("cannot write {log}: {e}"))?;
-        let errors = output.try_clone().map_err(|e| format!("cannot write {log}: {e}"))?;
+        let log = target().join(log);
+        let unwritten = |e| format!("cannot write {}: {e}", log.display());
+        let output = File::create(&log).map_err(unwritten)?;
+        let errors = output.try_clone().map_err(unwritten)?;
         let mut command = process::Command::new(this);
         command.args(["ci", option]).stdout(output).stderr(errors);
         let process = command.spawn().map_err(|e| format!("cannot run `ci {option}`: {e}"))?;
-        println!("\n== beside the rest: cargo xtask ci {option} > {log}");
+        println!("\n== beside the rest: cargo xtask ci {option} > {}", log.display());
         Ok(Self { option, log, process, done: false })
     }
 
     /// Waits for it and prints what it printed.
     fn finish(mut self) -> Result {
-        let Self { option, log, .. } = self;
+        let option = self.option;
         let status = self.process.wait().map_err(|e| format!("cannot wait for `ci {option}`: {e}"))?;
         self.done = true;
-        let text =
-            std::fs::read_to_string(root().join(log)).map_err(|e| format!("cannot read {log}: {e}"))?;
+        let text = std::fs::read_to_string(&self.log);
+        let text = text.map_err(|e| format!("cannot read {}: {e}", self.log.display()))?;
         println!("{text}");
         if status.success() {
             Ok(())

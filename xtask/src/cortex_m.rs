@@ -10,10 +10,9 @@ mod kernels;
 pub(crate) mod log;
 pub(crate) mod qemu;
 
-use crate::{Result, generate, stage::Runner};
-pub(crate) use flips::COMMAND as FLIPS;
+use crate::{Result, folders::shared, generate, stage::Runner};
+pub(crate) use flips::run as flips;
 use image::{Image, Model, Set};
-pub(crate) use image::{root, shared};
 use std::{
     fs, thread,
     time::{Duration, Instant},

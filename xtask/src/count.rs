@@ -11,73 +11,72 @@ mod machine;
 mod measured;
 mod table;
 
-use crate::{Command, Result, generate, stage::Runner};
+use crate::{Result, generate, stage::Runner};
 use cases::{ALL, Case, SMALL};
 use machine::Machine;
 use std::time::Instant;
 use table::{Entry, Table};
 
-pub(crate) const COMMAND: Command = Command {
-    name: "count",
-    arguments: "[--target T --recipe R [--layers] [--loops] [--costs] | --all] [--check | --update]",
-    summary: "count instructions of an inference; hold them against benches/counts.txt",
-    run,
-};
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// A target of `cargo xtask test --list`, or `host`
+    #[arg(long, value_name = "T", requires = "recipe")]
+    target: Option<String>,
+    /// The recipe of a model, or `kernels`
+    #[arg(long, value_name = "R", requires = "target")]
+    recipe: Option<String>,
+    /// Everything that docs/performance.md shows, instead of the small set
+    #[arg(long, conflicts_with = "target")]
+    all: bool,
+    /// Print each layer
+    #[arg(long)]
+    layers: bool,
+    /// Print the loops of what was counted last
+    #[arg(long)]
+    loops: bool,
+    /// Print costs as `niello tune` reads them
+    #[arg(long)]
+    costs: bool,
+    /// Fail for what has grown by more than one per cent
+    #[arg(long, conflicts_with = "update")]
+    check: bool,
+    /// Write benches/counts.txt
+    #[arg(long)]
+    update: bool,
+}
 
-fn run(arguments: &[String]) -> Result {
-    let (mut target, mut recipe) = (None, None);
-    let [mut layers, mut loops, mut costs, mut all, mut check, mut update] = [false; 6];
-    let mut rest = arguments.iter().map(String::as_str);
-    let usage = || format!("usage: count {}", COMMAND.arguments);
-    while let Some(argument) = rest.next() {
-        match argument {
-            "--target" => target = Some(rest.next().ok_or_else(usage)?),
-            "--recipe" => recipe = Some(rest.next().ok_or_else(usage)?),
-            "--layers" => layers = true,
-            "--loops" => loops = true,
-            "--costs" => costs = true,
-            "--all" => all = true,
-            "--check" => check = true,
-            "--update" => update = true,
-            _ => return Err(format!("unexpected argument `{argument}`; {}", usage())),
-        }
-    }
+pub(crate) fn run(options: &Options) -> Result {
+    let Options { target, recipe, all, layers, loops, costs, check, update } = options;
     let own;
     let cases = match (target, recipe) {
-        (Some(target), Some(recipe)) if !all => {
+        (Some(target), Some(recipe)) => {
             own = [Case { target, recipe }];
             &own[..]
         }
-        (None, None) => {
-            if all {
-                ALL
-            } else {
-                SMALL
-            }
-        }
-        _ => return Err(usage()),
+        _ if *all => ALL,
+        _ => SMALL,
     };
     let mut runner = Runner::new("count");
     generate::build(&mut runner)?;
     generate::sources(&mut runner, &sources(cases)?)?;
-    runner.part("instruction counts", if all { BUDGET * ALL.len() as u64 } else { BUDGET });
+    runner.part("instruction counts", if *all { BUDGET * ALL.len() as u64 } else { BUDGET });
     let found = measure(&mut runner, cases)?;
     println!();
     for entry in &found {
-        print!("{}", entry.show(layers));
-        if costs {
+        print!("{}", entry.show(*layers));
+        if *costs {
             print!("{}", entry.costs());
         }
     }
     // What was built last is what is there.
-    if let (true, Some(entry)) = (loops, found.last()) {
+    if let (true, Some(entry)) = (*loops, found.last()) {
         print!("{}", Machine::find(&entry.target)?.loops(&entry.target)?);
     }
     let mut table = Table::read()?;
-    if update {
+    if *update {
         table.replace(found);
         table.write()?;
-    } else if check {
+    } else if *check {
         table.check(&mut runner, &found)?;
     }
     runner.finish()

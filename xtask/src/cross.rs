@@ -1,6 +1,7 @@
 //! Building for other targets, and running the result under QEMU.
 
 use crate::{Result, stage::Stage, tools};
+use std::path::Path;
 
 /// Every target that is built for.
 pub(crate) const TARGETS: &[&str] = &[
@@ -84,6 +85,24 @@ fn emulator(cpu: &str) -> [String; 7] {
     // are installed, which may be another build: threads then hang.
     let library_path = format!("LD_LIBRARY_PATH={AARCH64_ROOT}/lib");
     [AARCH64_EMULATOR, "-cpu", cpu, "-L", AARCH64_ROOT, "-E", &library_path].map(Into::into)
+}
+
+/// A program of a folder, built for aarch64 Linux, on an emulated `cpu` with a plugin. The program's stack is the same wherever this runs, and
+/// so are its instructions: `variables` are the plugin's, and the program does not see them.
+pub(crate) fn counted(
+    name: &str,
+    cpu: &str,
+    program: &Path,
+    arguments: &[&str],
+    variables: &[(&str, String)],
+) -> Stage {
+    let [emulator, options @ ..] = emulator(cpu);
+    let hidden = variables.iter().flat_map(|(name, _)| ["-U".into(), name.to_string()]);
+    let file = format!("./{}", program.file_name().unwrap_or_default().to_string_lossy());
+    let own = arguments.iter().map(|a| a.to_string());
+    let all: Vec<String> = options.into_iter().chain(hidden).chain([file]).chain(own).collect();
+    let stage = Stage::new(name, &emulator).arguments(&all).alone(program.parent().unwrap_or(program).into());
+    variables.iter().fold(stage, |stage, (name, value)| stage.variable(name, value))
 }
 
 /// A program that was built for aarch64 Linux, on an emulated `cpu`.

@@ -1,7 +1,7 @@
 //! `cargo xtask defmt`: firmware that logs over defmt, run on an emulated Cortex-M4, its log held against the recorded one.
 
 use crate::{
-    Command, Result,
+    Result,
     cortex_m::{log, qemu},
     generate, images,
     no_std::QUICKLY,
@@ -13,13 +13,6 @@ use std::{
     path::{Path, PathBuf},
     process,
     time::Instant,
-};
-
-pub(crate) const COMMAND: Command = Command {
-    name: "defmt",
-    arguments: "[--bless]",
-    summary: "run the firmware that logs over defmt, compare its log with the recorded one",
-    run,
 };
 
 const PACKAGE: &str = "niello-defmt-qemu";
@@ -34,18 +27,7 @@ const GOLDEN: &str = "tests/bits/anam_net_tiny.tflite-double.golden";
 /// A board that is built with its feature `defmt`; all boards share what the feature adds.
 const BOARD: (&str, &str) = ("niello-nrf52840", "thumbv7em-none-eabihf");
 
-fn run(arguments: &[String]) -> Result {
-    let bless = match arguments {
-        [] => false,
-        [flag] if flag == "--bless" => true,
-        _ => {
-            return Err(format!(
-                "unexpected arguments: {}; usage: defmt {}",
-                arguments.join(" "),
-                COMMAND.arguments
-            ));
-        }
-    };
+pub(crate) fn run(bless: bool) -> Result {
     let mut runner = Runner::new("defmt");
     generate::build(&mut runner)?;
     generate::sources(&mut runner, &models())?;

@@ -5,8 +5,10 @@
 
 use crate::{
     Result,
-    cortex_m::{log, shared},
-    cross, generate,
+    cortex_m::log,
+    cross,
+    folders::{built, shared},
+    generate,
     stage::{Runner, Stage},
 };
 use std::{
@@ -155,7 +157,7 @@ pub(crate) fn tests(runner: &mut Runner, core: &Core, sweep: bool, arguments: &[
     }
     let programs = cross::aarch64(&format!("{}: generated models, built", core.name), MODELS, core.cpu)?;
     runner.run(generate::from(programs, FOLDER))?;
-    let folder = format!("target/{}/release", cross::AARCH64_LINUX);
+    let folder = built(&format!("{}/release", cross::AARCH64_LINUX));
     let packings = if sweep { &PACKINGS } else { core.packings };
     generated(runner, core, &format!("{folder}/niello-bits"), packings)?;
     if sweep {

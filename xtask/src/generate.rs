@@ -6,24 +6,15 @@
 //! [`crate::defmt`], [`crate::count`].
 
 use crate::{
-    Command, Result, cortex_m,
-    cortex_m::{root, shared},
-    count, defmt, emulated, images, no_arguments,
+    Result, cortex_m, count, defmt, emulated,
+    folders::{built, shared, target},
+    images,
     stage::{Runner, Stage},
 };
 use std::{fmt::Write as _, fs, path::PathBuf};
 
-pub(crate) const COMMAND: Command = Command {
-    name: "generate",
-    arguments: "",
-    summary: "write the models that run on emulated cores to target/generated",
-    run,
-};
-
-/// Where folders lie.
-const OUT: &str = "target/generated";
-const PLAN: &str = "target/generated/plan.toml";
-const PROGRAM: &str = "target/debug/niello-generate";
+/// Where folders lie, below [`target`].
+const OUT: &str = "generated";
 
 /// The generator and the command line, with all features that tests are built with: what they need is not compiled once more. An example
 /// is what makes cargo take those of development.
@@ -58,8 +49,7 @@ impl Model {
     }
 }
 
-fn run(arguments: &[String]) -> Result {
-    no_arguments(arguments)?;
+pub(crate) fn run() -> Result {
     let mut runner = Runner::new("generate");
     build(&mut runner)?;
     sources(&mut runner, &all()?)?;
@@ -88,11 +78,11 @@ pub(crate) fn build(runner: &mut Runner) -> Result {
 /// Writes the sources of some models.
 pub(crate) fn sources(runner: &mut Runner, models: &[Model]) -> Result {
     runner.part("sources of models", 45);
-    let plan = root().join(PLAN);
-    let of_file = |e| format!("cannot write {PLAN}: {e}");
-    fs::create_dir_all(root().join(OUT)).map_err(of_file)?;
+    let (out, plan) = (built(OUT), built("generated/plan.toml"));
+    let of_file = |e| format!("cannot write {plan}: {e}");
+    fs::create_dir_all(&out).map_err(of_file)?;
     fs::write(&plan, text(models)).map_err(of_file)?;
-    runner.run(Stage::new("sources of models", PROGRAM).arguments(&[PLAN.into(), OUT.into()]))
+    runner.run(Stage::new("sources of models", &built("debug/niello-generate")).arguments(&[plan, out]))
 }
 
 /// A stage that compiles what lies in a folder.
@@ -102,7 +92,7 @@ pub(crate) fn from(stage: Stage, folder: &str) -> Stage {
 
 /// A folder's path; what is compiled elsewhere finds it too.
 pub(crate) fn path(folder: &str) -> PathBuf {
-    root().join(OUT).join(folder)
+    target().join(OUT).join(folder)
 }
 
 /// The plan, as the generator reads it.

@@ -1,19 +1,13 @@
 //! `cargo xtask images`: the smallest firmware for each Cortex-M, and the firmware of each board, built and judged.
 
 use crate::{
-    Command, Result, cross,
+    Result, cross,
     elf::{self, Numbers},
-    generate, no_arguments,
+    folders::firmware,
+    generate,
     stage::{Runner, Stage},
 };
-use std::{fs, path::Path};
-
-pub(crate) const COMMAND: Command = Command {
-    name: "images",
-    arguments: "",
-    summary: "build the firmware of each board; refuse panics, heap, recursion, floating point",
-    run,
-};
+use std::fs;
 
 /// What it is built for: M0, M3, M4 and M7, M33 and M55.
 const TARGETS: &[&str] =
@@ -22,8 +16,7 @@ const TARGETS: &[&str] =
 /// Those with a floating-point unit; there, every operator is judged in floating point too.
 const FLOATING: &[&str] = &["thumbv7em-none-eabihf", "thumbv8m.main-none-eabihf"];
 
-fn run(arguments: &[String]) -> Result {
-    no_arguments(arguments)?;
+pub(crate) fn run() -> Result {
     let mut runner = Runner::new("images");
     generate::build(&mut runner)?;
     generate::sources(&mut runner, &models())?;
@@ -110,10 +103,10 @@ pub(crate) fn build(package: &str, target: &str, features: &str) -> Result<Stage
             "Rust's core library for {target} is not installed; install it with\n\n    cargo xtask setup\n"
         )
     })?;
-    Ok(stage.variable("CARGO_TARGET_DIR", "targets/target"))
+    Ok(stage.variable("CARGO_TARGET_DIR", &firmware().to_string_lossy()))
 }
 
 /// Where [`build`] leaves it.
 pub(crate) fn image(package: &str, target: &str) -> std::path::PathBuf {
-    Path::new("targets/target").join(target).join("release").join(package)
+    firmware().join(target).join("release").join(package)
 }

@@ -1,6 +1,6 @@
 //! The project's habits as commands: `cargo xtask COMMAND`.
 //!
-//! One file per command, one line per command in [`COMMANDS`]. [`stage`] runs and times what a command consists of,
+//! One file per command, one variant per command in [`Xtask`]. [`stage`] runs and times what a command consists of,
 //! [`tools`] finds what may not be installed.
 
 mod accuracy;
@@ -12,6 +12,7 @@ mod cross;
 mod defmt;
 mod elf;
 mod emulated;
+mod folders;
 mod generate;
 mod images;
 mod lints;
@@ -25,51 +26,96 @@ mod stage;
 mod test;
 mod tools;
 
-use std::process::ExitCode;
+use clap::Parser;
+use std::{path::PathBuf, process::ExitCode};
 
 /// What went wrong, as a text for the user.
 type Result<T = ()> = std::result::Result<T, String>;
 
-/// One command.
-struct Command {
-    name: &'static str,
-    /// Arguments that it takes, for the overview.
-    arguments: &'static str,
-    summary: &'static str,
-    run: fn(&[String]) -> Result,
+/// The project's habits as commands
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask")]
+enum Xtask {
+    /// Format, lints, no_std builds, documentation, all tests, here and on every emulated core
+    Ci(ci::Options),
+    /// Run all tests, here or on an emulated core
+    Test(test::Options),
+    /// Write the models that run on emulated cores to target/generated
+    Generate,
+    /// Count instructions of an inference; hold them against benches/counts.txt
+    Count(count::Options),
+    /// Install what cross-building and emulation need
+    Setup(setup::Options),
+    /// Build kernels and runtime without the standard library
+    NoStd,
+    /// Pack all crates that are published, and build a project outside of the checkout from them
+    Package,
+    /// The checklist of a release: versions, changelog, packages, documentation, oldest compiler
+    Release {
+        /// Publish nothing; docs/releasing.md has the steps that do
+        #[arg(long, required = true)]
+        dry_run: bool,
+    },
+    /// Generate, build and run a crate of every network (of these), and compare each layer's bytes
+    Networks {
+        /// As `niello models` lists them
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+    },
+    /// Trained networks on real images, the long comparisons only
+    Accuracy {
+        /// The only one to run
+        test: Option<String>,
+    },
+    /// Build the firmware of each board; refuse panics, heap, recursion, floating point
+    Images,
+    /// Call a model from C: firmware on an emulated Cortex-M4, Linux here and on Cortex-A53
+    C,
+    /// Turn bits of an image over on an emulated Cortex-M4, and count what notices
+    Flips {
+        /// Many more bits
+        #[arg(long)]
+        sweep: bool,
+    },
+    /// Run the firmware that logs over defmt, compare its log with the recorded one
+    Defmt {
+        /// Record the log
+        #[arg(long)]
+        bless: bool,
+    },
+    /// Run kernels and runtime under Miri (needs nightly)
+    Miri,
+    /// Try the interleavings of the kernels' threads in a model
+    Loom,
+    /// Run the kernels' threads under ThreadSanitizer (needs nightly)
+    Tsan,
+    /// Refuse an Arm image that can panic, allocates, recurses or uses floating point
+    CheckElf {
+        /// The image
+        file: PathBuf,
+    },
 }
 
-const COMMANDS: &[Command] = &[
-    ci::COMMAND,
-    test::COMMAND,
-    generate::COMMAND,
-    count::COMMAND,
-    setup::COMMAND,
-    no_std::COMMAND,
-    package::COMMAND,
-    release::COMMAND,
-    networks::COMMAND,
-    accuracy::COMMAND,
-    images::COMMAND,
-    c::COMMAND,
-    cortex_m::FLIPS,
-    defmt::COMMAND,
-    sanitizers::MIRI,
-    sanitizers::LOOM,
-    sanitizers::TSAN,
-    elf::COMMAND,
-];
-
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let command = arguments.first().and_then(|name| COMMANDS.iter().find(|c| c.name == name));
-    let outcome = match (command, arguments.first().map(String::as_str)) {
-        (Some(command), _) => (command.run)(&arguments[1..]),
-        (None, None | Some("help" | "--help" | "-h")) => {
-            print!("{}", overview());
-            Ok(())
-        }
-        (None, Some(unknown)) => Err(format!("no command `{unknown}`\n\n{}", overview())),
+    let outcome = match Xtask::parse() {
+        Xtask::Ci(options) => ci::run(&options),
+        Xtask::Test(options) => test::run(&options),
+        Xtask::Generate => generate::run(),
+        Xtask::Count(options) => count::run(&options),
+        Xtask::Setup(options) => setup::run(&options),
+        Xtask::NoStd => no_std::run(),
+        Xtask::Package => package::run(),
+        Xtask::Release { .. } => release::run(),
+        Xtask::Networks { names } => networks::run(&names),
+        Xtask::Accuracy { test } => accuracy::run(test.as_slice()),
+        Xtask::Images => images::run(),
+        Xtask::C => c::run(),
+        Xtask::Flips { sweep } => cortex_m::flips(sweep),
+        Xtask::Defmt { bless } => defmt::run(bless),
+        Xtask::Miri => sanitizers::miri(),
+        Xtask::Loom => sanitizers::loom(),
+        Xtask::Tsan => sanitizers::tsan(),
+        Xtask::CheckElf { file } => elf::run(&file),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -80,13 +126,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn overview() -> String {
-    let mut text = String::from("usage: cargo xtask COMMAND\n\n");
-    for Command { name, arguments, summary, .. } in COMMANDS {
-        let call = format!("{name} {arguments}");
-        text += &format!("  {call:<50}{summary}\n");
-    }
-    text
+/// A command as [`miri`] and [`races`] describe it.
+#[allow(dead_code, reason = "the parser has the rest")]
+struct Command {
+    name: &'static str,
+    arguments: &'static str,
+    summary: &'static str,
+    run: fn(&[String]) -> Result,
 }
 
 /// An error for arguments that a command does not take.

@@ -1,15 +1,8 @@
 //! `cargo xtask no-std`: kernels and runtime build without the standard library.
 
 use crate::{
-    Command, Result, cross, no_arguments,
+    Result, cross,
     stage::{Runner, Stage},
-};
-
-pub(crate) const COMMAND: Command = Command {
-    name: "no-std",
-    arguments: "",
-    summary: "build kernels and runtime without the standard library",
-    run,
 };
 
 /// Targets that have no standard library at all: code that needs one does not build for them.
@@ -18,8 +11,7 @@ const BARE: &[&str] = &["thumbv6m-none-eabi", "thumbv7em-none-eabihf", "aarch64-
 /// Whether it can be built does not depend on how far it is optimised.
 pub(crate) const QUICKLY: &str = "--config profile.dev.package.niello-kernels.opt-level=0 -p niello";
 
-fn run(arguments: &[String]) -> Result {
-    no_arguments(arguments)?;
+pub(crate) fn run() -> Result {
     let mut runner = Runner::new("no-std");
     stages(&mut runner)?;
     runner.finish()

@@ -1,23 +1,11 @@
 //! `cargo xtask package`: the crates as a registry would get them, and a user's project outside of the checkout that is built from them.
 
 use crate::{
-    Command, Result,
-    cortex_m::root,
-    no_arguments,
+    Result,
+    folders::{root, target},
     stage::{Runner, Stage},
 };
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    time::Instant,
-};
-
-pub(crate) const COMMAND: Command = Command {
-    name: "package",
-    arguments: "",
-    summary: "pack all crates that are published, and build a project outside of the checkout from them",
-    run,
-};
+use std::{fs, path::Path, time::Instant};
 
 /// What is published, in this order: each crate needs only earlier ones.
 pub(crate) const CRATES: [&str; 8] = [
@@ -40,8 +28,7 @@ const REQUIRED: [&str; 4] = ["Cargo.toml", "README.md", "LICENSE-MIT", "LICENSE-
 /// What none may hold: only the checkout needs it.
 const FOREIGN: [&str; 5] = ["tests/", "benches/", "examples/", ".golden", ".snap"];
 
-fn run(arguments: &[String]) -> Result {
-    no_arguments(arguments)?;
+pub(crate) fn run() -> Result {
     let mut runner = Runner::new("package");
     stages(&mut runner)?;
     runner.finish()
@@ -57,14 +44,17 @@ pub(crate) fn stages(runner: &mut Runner) -> Result {
     );
     runner.run(Stage::cargo("packages", &call))?;
     let start = Instant::now();
-    let room = Room::new()?;
+    // Outside of the checkout; removed at the end.
+    let room = tempfile::Builder::new().prefix("niello-package-").tempdir();
+    let room = room.map_err(|e| format!("cannot create a folder: {e}"))?;
+    let room = room.path();
     for name in CRATES {
-        unpack(name, &room.0)?;
+        unpack(name, room)?;
     }
     runner.note(format!("packages: {} crates below {} MB", CRATES.len(), LIMIT / 1_000_000), start.elapsed());
-    project(&room.0)?;
+    project(room)?;
     let cargo = |what: &str, call: &str| {
-        let manifest = room.0.join("Cargo.toml");
+        let manifest = room.join("Cargo.toml");
         let call =
             Stage::cargo(what, call).arguments(&["--manifest-path".into(), manifest.display().to_string()]);
         // With the third-party crates that are compiled already.
@@ -73,29 +63,6 @@ pub(crate) fn stages(runner: &mut Runner) -> Result {
     // Checked, not built: the program would take the place of the checkout's.
     runner.run(cargo("packages: the command line", "check --quiet --offline -p niello-cli"))?;
     runner.run(cargo("packages: a project outside", "run --quiet --offline -p outside"))
-}
-
-/// Where cargo builds to.
-fn target() -> PathBuf {
-    root().join(std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from))
-}
-
-/// A folder outside of the checkout, removed at the end.
-struct Room(PathBuf);
-
-impl Room {
-    fn new() -> Result<Self> {
-        let folder = std::env::temp_dir().join(format!("niello-package-{}", std::process::id()));
-        fs::create_dir_all(&folder).map_err(|e| format!("cannot create {}: {e}", folder.display()))?;
-        Ok(Self(folder))
-    }
-}
-
-impl Drop for Room {
-    fn drop(&mut self) {
-        // What stays lies among temporary files.
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }
 
 /// Unpacks a crate into a folder of its name, after looking at what it holds.

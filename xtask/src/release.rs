@@ -1,20 +1,13 @@
 //! `cargo xtask release --dry-run`: what must hold before the crates are published. `docs/releasing.md` has the steps that follow.
 
 use crate::{
-    Command, Result, ci,
-    cortex_m::root,
+    Result, ci,
+    folders::root,
     package::{self, CRATES},
     stage::{Runner, Stage},
     tools,
 };
 use std::{fs, time::Instant};
-
-pub(crate) const COMMAND: Command = Command {
-    name: "release",
-    arguments: "--dry-run",
-    summary: "the checklist of a release: versions, changelog, packages, documentation, oldest compiler",
-    run,
-};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The oldest compiler: `1.90`.
@@ -23,13 +16,7 @@ const OLDEST: &str = env!("CARGO_PKG_RUST_VERSION");
 /// One that takes no time.
 type Check = fn() -> Result;
 
-fn run(arguments: &[String]) -> Result {
-    if arguments != ["--dry-run"] {
-        return Err(format!(
-            "usage: release {}; docs/releasing.md has the steps that publish",
-            COMMAND.arguments
-        ));
-    }
+pub(crate) fn run() -> Result {
     let mut runner = Runner::new("release");
     let mut failed = vec![];
     // All of them, so that one call shows everything that is missing.

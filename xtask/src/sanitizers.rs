@@ -5,30 +5,9 @@
 //! model of all their interleavings, and with every access to memory.
 
 use crate::{
-    Command, Result, no_arguments,
+    Result,
     stage::{Runner, Stage},
     tools,
-};
-
-pub(crate) const MIRI: Command = Command {
-    name: "miri",
-    arguments: "",
-    summary: "run kernels and runtime under Miri (needs nightly)",
-    run: miri,
-};
-
-pub(crate) const LOOM: Command = Command {
-    name: "loom",
-    arguments: "",
-    summary: "try the interleavings of the kernels' threads in a model",
-    run: loom,
-};
-
-pub(crate) const TSAN: Command = Command {
-    name: "tsan",
-    arguments: "",
-    summary: "run the kernels' threads under ThreadSanitizer (needs nightly)",
-    run: tsan,
 };
 
 /// Name and arguments of each call of `cargo test`.
@@ -54,8 +33,7 @@ const UNDER_MIRI: Tests<'_> = &[
     ("runtime, examples", "-p niello --doc"),
 ];
 
-fn miri(arguments: &[String]) -> Result {
-    no_arguments(arguments)?;
+pub(crate) fn miri() -> Result {
     if !tools::has_miri() {
         return Err(missing("Miri", "miri,rust-src"));
     }
@@ -67,15 +45,13 @@ fn miri(arguments: &[String]) -> Result {
     stages("miri", "+nightly miri test", UNDER_MIRI, &[("MIRIFLAGS", flags), cases[0], cases[1]])
 }
 
-fn loom(arguments: &[String]) -> Result {
-    no_arguments(arguments)?;
+pub(crate) fn loom() -> Result {
     let tests = [("team of threads, model", "-p niello-kernels --lib threads::team::model")];
     // In a folder of its own: the flag concerns all crates.
     stages("loom", "test", &tests, &[("RUSTFLAGS", "--cfg loom"), ("CARGO_TARGET_DIR", "target/loom")])
 }
 
-fn tsan(arguments: &[String]) -> Result {
-    no_arguments(arguments)?;
+pub(crate) fn tsan() -> Result {
     if !tools::nightly_has("rust-src") {
         return Err(missing("the library source", "rust-src"));
     }

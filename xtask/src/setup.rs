@@ -5,18 +5,11 @@
 //! Linkers and QEMU are Debian's. [`crate::cross`] finds what was installed. `defmt-print`, which decodes what firmware logs, is
 //! built from source. `--profilers` adds what `cargo xtask count` needs for this machine and for `--loops`.
 
-use crate::{Command, Result, cross, tools};
+use crate::{Result, cross, tools};
 use std::{
     process,
     thread::sleep,
     time::{Duration, Instant},
-};
-
-pub(crate) const COMMAND: Command = Command {
-    name: "setup",
-    arguments: "[--profilers]",
-    summary: "install what cross-building and emulation need",
-    run,
 };
 
 /// Debian's compiler for other targets, for where rustup has none.
@@ -45,18 +38,17 @@ const DEFMT_PRINT: &str = "1.2.0";
 /// How long rustup may take for one target before its servers count as out of reach.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn run(arguments: &[String]) -> Result {
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Also valgrind and llvm-mca, for `cargo xtask count`
+    #[arg(long)]
+    profilers: bool,
+}
+
+pub(crate) fn run(options: &Options) -> Result {
     let mut packages = [CROSS, EMULATORS].concat();
-    match arguments {
-        [] => {}
-        [only] if only == "--profilers" => packages.extend(PROFILERS),
-        _ => {
-            return Err(format!(
-                "unexpected arguments: {}; usage: setup {}",
-                arguments.join(" "),
-                COMMAND.arguments
-            ));
-        }
+    if options.profilers {
+        packages.extend(PROFILERS);
     }
     if !rustup_has_all() {
         packages.extend(COMPILER);
@@ -145,10 +137,10 @@ fn install(packages: &[&str]) -> Result {
 /// Builds `defmt-print` where [`tools::defmt_print`] looks. Unoptimised, which takes half as long: logs are short.
 fn install_defmt_print() -> Result {
     let call = format!(
-        "install defmt-print --version {DEFMT_PRINT} --locked --quiet --debug --config profile.dev.debug=false --root {}",
-        tools::OWN
+        "install defmt-print --version {DEFMT_PRINT} --locked --quiet --debug --config profile.dev.debug=false --root"
     );
-    retry("cargo", &call.split(' ').collect::<Vec<_>>())
+    let own = tools::own();
+    retry("cargo", &call.split(' ').chain([&*own.to_string_lossy()]).collect::<Vec<_>>())
 }
 
 /// Runs a command until it succeeds, with longer and longer pauses: servers and connections have hiccups.

@@ -2,6 +2,7 @@
 
 use crate::Result;
 use std::{
+    path::PathBuf,
     process::Command,
     time::{Duration, Instant},
 };
@@ -12,18 +13,20 @@ pub(crate) struct Stage {
     program: String,
     arguments: Vec<String>,
     variables: Vec<(String, String)>,
+    /// Where it runs, without the environment of this program.
+    alone: Option<PathBuf>,
 }
 
 impl Stage {
     /// `cargo` with `arguments`, separated by spaces. It is the `cargo` in the path, so that `+nightly` works.
     pub(crate) fn cargo(name: impl Into<String>, arguments: &str) -> Self {
         let arguments = arguments.split_whitespace().map(Into::into).collect();
-        Self { name: name.into(), program: "cargo".into(), arguments, variables: vec![] }
+        Self { name: name.into(), program: "cargo".into(), arguments, variables: vec![], alone: None }
     }
 
     /// Any program.
     pub(crate) fn new(name: impl Into<String>, program: &str) -> Self {
-        Self { name: name.into(), program: program.into(), arguments: vec![], variables: vec![] }
+        Self { name: name.into(), program: program.into(), arguments: vec![], variables: vec![], alone: None }
     }
 
     /// Under another name.
@@ -44,12 +47,20 @@ impl Stage {
         self
     }
 
+    /// In a folder, with no environment but its own variables: what a program finds on its stack does not depend on who starts it.
+    pub(crate) fn alone(mut self, folder: PathBuf) -> Self {
+        self.alone = Some(folder);
+        self
+    }
+
     /// What to type to run it alone.
     fn line(&self) -> String {
         let quoted = |s: &String| if s.contains([' ', '"']) { format!("'{s}'") } else { s.clone() };
         let variables = self.variables.iter().map(|(name, value)| format!("{name}={}", quoted(value)));
         let words = [&self.program].into_iter().chain(&self.arguments).map(quoted);
-        variables.chain(words).collect::<Vec<_>>().join(" ")
+        let alone =
+            self.alone.iter().map(|folder| format!("env -i -C {}", quoted(&folder.display().to_string())));
+        alone.chain(variables).chain(words).collect::<Vec<_>>().join(" ")
     }
 
     fn run(&self) -> Result {
@@ -81,7 +92,18 @@ impl Stage {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(&self.program);
+        let mut command = match &self.alone {
+            None => Command::new(&self.program),
+            Some(folder) => {
+                let paths = std::env::var_os("PATH").unwrap_or_default();
+                let found = std::env::split_paths(&paths)
+                    .map(|path| path.join(&self.program))
+                    .find(|file| file.is_file());
+                let mut command = Command::new(found.unwrap_or_else(|| self.program.clone().into()));
+                command.env_clear().current_dir(folder);
+                command
+            }
+        };
         command.args(&self.arguments).envs(self.variables.iter().map(|(name, value)| (name, value)));
         // `cargo xtask` was started by one toolchain's cargo; what it starts chooses for itself.
         for (name, _) in std::env::vars_os() {

@@ -1,7 +1,7 @@
 //! `cargo xtask test`: all tests, on this machine or on emulated cores.
 
 use crate::{
-    Command, Result,
+    Result,
     cortex_m::{self, BOARDS, Board},
     emulated::{self, CORES, Core},
     generate,
@@ -9,47 +9,42 @@ use crate::{
     tools,
 };
 
-pub(crate) const COMMAND: Command = Command {
-    name: "test",
-    arguments: "[--target NAME | --all | --list] [--sweep] [-- ARG ...]",
-    summary: "run all tests, here or on an emulated core",
-    run,
-};
-
 /// This machine.
 const HOST: &str = "host";
 
-fn run(arguments: &[String]) -> Result {
-    let (own, rest) = match arguments.iter().position(|a| a == "--") {
-        Some(at) => (&arguments[..at], &arguments[at + 1..]),
-        None => (arguments, &[][..]),
-    };
-    // All models on all boards, all suites on all cores: longer than a push should take.
-    let sweep = own.iter().any(|a| a == "--sweep");
-    let own: Vec<&str> = own.iter().map(String::as_str).filter(|a| *a != "--sweep").collect();
-    let (host, cores, boards) = match own[..] {
-        [] | ["--target", HOST] => (true, vec![], vec![]),
-        ["--all"] => (true, CORES.iter().collect(), BOARDS.iter().collect()),
-        ["--target", name] => {
-            let cores: Vec<&Core> = CORES.iter().filter(|core| core.name == name).collect();
-            let boards: Vec<&Board> = BOARDS.iter().filter(|board| board.name == name).collect();
-            if cores.is_empty() && boards.is_empty() {
-                return Err(format!("no target `{name}`; known:\n\n{}", list()));
-            }
-            (false, cores, boards)
-        }
-        ["--list"] => {
-            print!("{}", list());
-            return Ok(());
-        }
-        _ => {
-            return Err(format!(
-                "unexpected arguments: {}; usage: test {}",
-                own.join(" "),
-                COMMAND.arguments
-            ));
-        }
-    };
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// A core or board of the list instead of this machine
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["all", "list"])]
+    target: Option<String>,
+    /// This machine, and every core and board
+    #[arg(long, conflicts_with = "list")]
+    all: bool,
+    /// Print where tests can run
+    #[arg(long)]
+    list: bool,
+    /// All models on all boards, all suites on all cores: longer than a push should take
+    #[arg(long)]
+    sweep: bool,
+    /// For the tests' programs, of which only those with tests run then
+    #[arg(last = true, value_name = "ARG")]
+    rest: Vec<String>,
+}
+
+pub(crate) fn run(options: &Options) -> Result {
+    let Options { target, all, list: listed, sweep, rest } = options;
+    if *listed {
+        print!("{}", list());
+        return Ok(());
+    }
+    let name = target.as_deref().unwrap_or(HOST);
+    let cores: Vec<&Core> = CORES.iter().filter(|core| *all || core.name == name).collect();
+    let boards: Vec<&Board> = BOARDS.iter().filter(|board| *all || board.name == name).collect();
+    let host = *all || name == HOST;
+    if !host && cores.is_empty() && boards.is_empty() {
+        return Err(format!("no target `{name}`; known:\n\n{}", list()));
+    }
+    let sweep = *sweep;
     let mut runner = Runner::new("test");
     if host {
         // What is asked for by name is no doc test.

@@ -1,7 +1,8 @@
 //! What may or may not be installed.
 
+use crate::folders::target;
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -65,11 +66,13 @@ pub(crate) fn has_package(package: &str) -> bool {
 }
 
 /// Where `cargo xtask setup` puts programs that it builds.
-pub(crate) const OWN: &str = "target/tools";
+pub(crate) fn own() -> PathBuf {
+    target().join("tools")
+}
 
 /// What decodes defmt's frames: the one that `setup` built, else one in the path.
 pub(crate) fn defmt_print() -> Option<String> {
-    let own = Path::new(OWN).join("bin/defmt-print").to_string_lossy().into_owned();
+    let own = own().join("bin/defmt-print").to_string_lossy().into_owned();
     [own, "defmt-print".into()].into_iter().find(|program| runs(program, &["--version"]))
 }
 

@@ -9,7 +9,6 @@ use std::{
     collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU32, Ordering},
 };
 
 /// What generated text begins with, behind the sign of a comment.
@@ -167,7 +166,7 @@ fn write(program: &Program, options: &EmitOptions, dir: &Path, dependency: &str,
         files.push(("src/ffi.rs".into(), c_api.ffi.as_bytes()));
         files.push((format!("include/{prefix}.h").into(), c_api.header.as_bytes()));
     }
-    let made = Made::folder(dir)?;
+    let made = NewFolder::at(dir)?;
     let written = replace(dir, &files, force);
     if written.is_ok() {
         made.keep();
@@ -185,7 +184,10 @@ fn replace(dir: &Path, files: &[(PathBuf, &[u8])], force: bool) -> Result<()> {
         // A move would fail there, after others have succeeded.
         return Err(Error::file(dir.join(path), "expected a file or nothing there, found a folder"));
     }
-    let room = Made::temporary(dir)?;
+    let room = tempfile::Builder::new()
+        .prefix(".niello-")
+        .tempdir_in(dir)
+        .map_err(Error::io("cannot write", dir))?;
     let new = room.path();
     for (path, bytes) in files {
         let to = new.join(path);
@@ -248,55 +250,38 @@ fn lock(_: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Folders that were made, and go again unless they are kept.
-struct Made {
-    /// Innermost first.
-    folders: Vec<PathBuf>,
-    /// Whether they go with all that is in them.
-    whole: bool,
+/// A folder to write to; the folders that had to be made for it go again unless they are kept.
+#[derive(Debug)]
+pub struct NewFolder {
+    /// Made here, innermost first.
+    made: Vec<PathBuf>,
 }
 
-impl Made {
-    /// Makes `dir` and what is missing above it.
-    fn folder(dir: &Path) -> Result<Self> {
-        let missing = dir.ancestors().take_while(|p| !p.as_os_str().is_empty() && !p.exists());
-        let made = Self { folders: missing.map(Path::to_path_buf).collect(), whole: false };
-        fs::create_dir_all(dir).map_err(Error::io("cannot create", dir))?;
-        Ok(made)
+impl NewFolder {
+    /// Makes `path` and what is missing above it.
+    ///
+    /// # Errors
+    /// A folder that cannot be made.
+    pub fn at(path: &Path) -> Result<Self> {
+        let missing = path.ancestors().take_while(|p| !p.as_os_str().is_empty() && !p.exists());
+        let folder = Self { made: missing.map(Path::to_path_buf).collect() };
+        fs::create_dir_all(path).map_err(Error::io("cannot create", path))?;
+        Ok(folder)
     }
 
-    /// Makes a folder of its own in `dir`.
-    fn temporary(dir: &Path) -> Result<Self> {
-        let folder = unique(&dir.join("new"));
-        fs::create_dir(&folder).map_err(Error::io("cannot write", dir))?;
-        Ok(Self { folders: vec![folder], whole: true })
-    }
-
-    /// The innermost.
-    fn path(&self) -> &Path {
-        self.folders.first().map_or(Path::new("."), PathBuf::as_path)
-    }
-
-    fn keep(mut self) {
-        self.folders.clear();
+    /// Keeps the folders.
+    pub fn keep(mut self) {
+        self.made.clear();
     }
 }
 
-impl Drop for Made {
+impl Drop for NewFolder {
     fn drop(&mut self) {
-        for folder in &self.folders {
-            // Without `whole` only empty ones: what is in a folder by now is not ours to remove.
-            let _ = if self.whole { fs::remove_dir_all(folder) } else { fs::remove_dir(folder) };
+        for folder in &self.made {
+            // Only empty ones: what is in a folder by now is not ours to remove.
+            let _ = fs::remove_dir(folder);
         }
     }
-}
-
-/// A hidden name beside `path` that no other writer has.
-fn unique(path: &Path) -> PathBuf {
-    static COUNTER: AtomicU32 = AtomicU32::new(0);
-    let number = COUNTER.fetch_add(1, Ordering::Relaxed);
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.niello-{}-{number}", std::process::id()))
 }
 
 /// What a crate with a C API has more: features, a profile, a module. One unit of code hides everything but the API, so
@@ -308,26 +293,13 @@ const C_PARTS: (&str, &str, &str) = (
     "#[cfg(feature = \"c-api\")]\npub mod ffi;\n",
 );
 
-/// Writes files whole: all of them beside their places, which is where a full disk shows, then moves them. After an error
-/// nothing is left half-written.
+/// [`niello_imaging::write_files`].
+///
+/// # Errors
+/// As there.
+#[cfg(feature = "imaging")]
 pub fn write_files(files: &[(PathBuf, &[u8])]) -> Result<()> {
-    let parts: Vec<PathBuf> = files.iter().map(|(path, _)| unique(path)).collect();
-    let write = || {
-        for ((path, bytes), part) in files.iter().zip(&parts) {
-            // A move would fail there, after others have succeeded.
-            if path.is_dir() {
-                return Err(Error::file(path, "expected a file or nothing there, found a folder"));
-            }
-            fs::write(part, bytes).map_err(Error::io("cannot write", path))?;
-        }
-        let mut moves = files.iter().zip(&parts);
-        moves
-            .try_for_each(|((path, _), part)| fs::rename(part, path).map_err(Error::io("cannot write", path)))
-    };
-    write().inspect_err(|_| {
-        // That a part may not exist is fine.
-        parts.iter().for_each(|part| drop(fs::remove_file(part)));
-    })
+    Ok(niello_imaging::write_files(files)?)
 }
 
 #[cfg(test)]

@@ -8,7 +8,9 @@ mod weights;
 
 pub use api::element;
 pub use c_api::check_c_prefix;
-pub use files::{check_crate_folder, check_dependency, overwrite_crate, write_crate, write_files};
+#[cfg(feature = "imaging")]
+pub use files::write_files;
+pub use files::{NewFolder, check_crate_folder, check_dependency, overwrite_crate, write_crate};
 pub use weights::weight_blocks;
 
 use self::{

@@ -8,7 +8,7 @@ mod npy;
 mod overlay;
 mod text;
 
-pub use atomic::write_atomic;
+pub use atomic::{write_atomic, write_files};
 pub use grid::{GridScale, write_grid_png};
 pub use heat::write_heat_png;
 pub use label::write_label_png;

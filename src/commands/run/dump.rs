@@ -1,9 +1,10 @@
 //! `niello run --dump`: intermediate maps as files.
 
-use crate::output::{NewFolder, check_folder, check_writable, writing};
+use crate::output::{check_folder, check_writable, writing};
 use clap::{Args, ValueEnum};
 use niello_codegen::{
     Error, Result, Tensor, ValueId,
+    emit::NewFolder,
     intermediates::{coded_intermediates, float_intermediates},
     pipeline::Build,
 };

@@ -9,7 +9,7 @@ use super::{
     image::{Image, Model, Set},
     log, qemu,
 };
-use crate::{Command, Result, elf, generate, stage::Runner};
+use crate::{Result, elf, generate, stage::Runner};
 use std::{
     fs,
     ops::Range,
@@ -19,25 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub(crate) const COMMAND: Command = Command {
-    name: "flips",
-    arguments: "[--sweep]",
-    summary: "turn bits of an image over on an emulated Cortex-M4, and count what notices",
-    run,
-};
-
-fn run(arguments: &[String]) -> Result {
-    let sweep = match arguments {
-        [] => false,
-        [only] if only == "--sweep" => true,
-        _ => {
-            return Err(format!(
-                "unexpected arguments: {}; usage: flips {}",
-                arguments.join(" "),
-                COMMAND.arguments
-            ));
-        }
-    };
+pub(crate) fn run(sweep: bool) -> Result {
     let board = BOARDS.iter().find(|board| board.name == BOARD).ok_or("no such board")?;
     qemu::check_tools()?;
     let mut runner = Runner::new("flips");

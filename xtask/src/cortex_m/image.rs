@@ -1,8 +1,13 @@
 //! Images: the models of one set for one memory map.
 
 use super::{Board, log, missing, qemu};
-use crate::{Result, cross, generate, stage::Runner, stage::Stage};
-use std::{fs, path::Path, path::PathBuf, process::Command};
+use crate::{
+    Result, cross,
+    folders::{firmware, root, shared, target},
+    generate,
+    stage::{Runner, Stage},
+};
+use std::{fs, path::PathBuf, process::Command};
 
 /// A recipe of `tests/bits`.
 #[derive(PartialEq)]
@@ -96,19 +101,6 @@ pub(super) struct Image {
     pub(super) target: &'static str,
 }
 
-/// The checkout.
-pub(crate) fn root() -> &'static Path {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
-    own.parent().unwrap_or(own)
-}
-
-/// Where the shared data lies, if it does.
-pub(crate) fn shared() -> Option<PathBuf> {
-    let folder = std::env::var_os("NIELLO_SHARED").map_or_else(|| root().join("../shared"), PathBuf::from);
-    // Build scripts run elsewhere.
-    folder.join("data/weights").is_dir().then(|| folder.canonicalize().unwrap_or(folder))
-}
-
 impl Image {
     /// For a board.
     pub(super) fn of(set: &'static Set, board: &Board) -> Self {
@@ -138,7 +130,7 @@ impl Image {
 
     /// Where it is kept: the next build would overwrite it.
     pub(super) fn elf(&self) -> PathBuf {
-        root().join("targets/target/images").join(format!("{}-{}.elf", self.folder(), self.target))
+        firmware().join("images").join(format!("{}-{}.elf", self.folder(), self.target))
     }
 
     fn stage(&self) -> Result<Stage> {
@@ -147,7 +139,7 @@ impl Image {
         let stage = cross::bare(&format!("{}, built", self.folder()), &call, self.target)
             .ok_or_else(|| missing(&format!("Rust's core library for {}", self.target)))?;
         // Arguments can hold spaces only as variables.
-        let stage = stage.variable("CARGO_TARGET_DIR", &targets.join("target").to_string_lossy());
+        let stage = stage.variable("CARGO_TARGET_DIR", &firmware().to_string_lossy());
         Ok(generate::from(stage, &self.folder()).arguments(&[
             "--locked".into(),
             "--manifest-path".into(),
@@ -159,7 +151,7 @@ impl Image {
     pub(super) fn build(&self, runner: &mut Runner) -> Result {
         runner.run(self.stage()?)?;
         let elf = self.elf();
-        let built = root().join(format!("targets/target/{}/release/{PACKAGE}", self.target));
+        let built = firmware().join(format!("{}/release/{PACKAGE}", self.target));
         let of_file = |e| format!("{}: {e}", elf.display());
         fs::create_dir_all(elf.parent().unwrap_or(root())).map_err(of_file)?;
         fs::copy(built, &elf).map_err(of_file)?;
@@ -185,7 +177,7 @@ impl Image {
             }
             _ => return Err(format!("no input is called {case}")),
         };
-        let mut command = Command::new(root().join("target/debug/niello"));
+        let mut command = Command::new(target().join("debug/niello"));
         command.current_dir(root()).arg("golden");
         command.arg(root().join(format!("tests/bits/{}.toml", model.recipe.name)));
         command.args(["--rounding", model.rounding, "--dump", &layer.name]).args(input);

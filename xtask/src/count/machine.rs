@@ -6,14 +6,13 @@ use crate::{
     cortex_m::{BOARDS, Board},
     cross,
     emulated::{CORES, Core},
+    folders::built,
     generate, images,
     stage::Stage,
     tools,
 };
 use std::{fs, path::Path};
 
-/// Where the plugin and the marks are kept.
-const FOLDER: &str = "target/count";
 const LINUX: &str = "niello-count";
 const FIRMWARE: &str = "niello-count-cortex-m";
 
@@ -27,7 +26,8 @@ pub(super) enum Machine {
 
 /// Builds the plugin for QEMU.
 pub(super) fn plugin() -> Result<Stage> {
-    fs::create_dir_all(FOLDER).map_err(|e| format!("{FOLDER}: {e}"))?;
+    let folder = path("");
+    fs::create_dir_all(&folder).map_err(|e| format!("{folder}: {e}"))?;
     let call = format!("-O2 -shared -fPIC targets/count/count.c -o {}", path("count.so"));
     let arguments: Vec<String> = call.split(' ').map(Into::into).collect();
     Ok(Stage::new("plugin for QEMU", "gcc").arguments(&arguments))
@@ -36,8 +36,9 @@ pub(super) fn plugin() -> Result<Stage> {
 /// Where `qemu-aarch64` loads position-independent programs.
 const EMULATED_BASE: u64 = 0x55_0000_0000;
 
+/// Where the plugin and the marks are kept.
 fn path(file: &str) -> String {
-    format!("{FOLDER}/{file}")
+    built(&format!("count/{file}"))
 }
 
 fn read(file: &str) -> Result<String> {
@@ -123,8 +124,8 @@ impl Machine {
     /// Where [`Machine::build`] leaves the program.
     fn elf(&self) -> String {
         match self {
-            Self::Host => format!("target/release/{LINUX}"),
-            Self::Core(_) => format!("target/{}/release/{LINUX}", cross::AARCH64_LINUX),
+            Self::Host => built(&format!("release/{LINUX}")),
+            Self::Core(_) => built(&format!("{}/release/{LINUX}", cross::AARCH64_LINUX)),
             Self::Board(board) => images::image(FIRMWARE, board.target).to_string_lossy().into_owned(),
         }
     }
@@ -134,11 +135,11 @@ impl Machine {
     /// # Errors
     /// A program or an emulator that fails, marks that do not fit the layers.
     pub(super) fn measure(&self) -> Result<Measured> {
-        let Some(stage) = self.run() else { return callgrind(&self.elf()) };
         let out = path("marks");
+        let Some(stage) = self.run(&[("COUNT_OUT", out.clone())]) else { return callgrind(&self.elf()) };
         // What an earlier run left must not be taken for this one's.
         let _ = fs::remove_file(&out);
-        Measured::from_marks(&stage.variable("COUNT_OUT", &out).output()?, &read(&out)?)
+        Measured::from_marks(&stage.output()?, &read(&out)?)
     }
 
     /// The loops of what was built last, as text.
@@ -147,21 +148,22 @@ impl Machine {
     /// As [`Machine::measure`], and as [`loops::table`].
     pub(super) fn loops(&self, name: &str) -> Result<String> {
         let model = loops::model(name)?;
-        let Some(stage) = self.run() else { return Err(format!("{name} is not emulated")) };
         let profile = path("profile");
-        stage.variable("COUNT_OUT", &path("marks")).variable("COUNT_PROFILE", &profile).output()?;
+        let variables = [("COUNT_OUT", path("marks")), ("COUNT_PROFILE", profile.clone())];
+        let Some(stage) = self.run(&variables) else { return Err(format!("{name} is not emulated")) };
+        stage.output()?;
         let base = if matches!(self, Self::Core(_)) { EMULATED_BASE } else { 0 };
         loops::table(model, &self.elf(), &read(&profile)?, base)
     }
 
-    /// The emulator with the plugin; `None` for this machine.
-    fn run(&self) -> Option<Stage> {
+    /// The emulator with the plugin and its variables; `None` for this machine.
+    fn run(&self, variables: &[(&str, String)]) -> Option<Stage> {
         let plugin = path("count.so");
         match self {
             Self::Host => None,
             Self::Core(core) => {
-                let stage = cross::emulated(core.name, core.cpu, &self.elf(), &["layers"]);
-                Some(stage.variable("QEMU_PLUGIN", &plugin))
+                let variables = [variables, &[("QEMU_PLUGIN", plugin)]].concat();
+                Some(cross::counted(core.name, core.cpu, Path::new(&self.elf()), &["layers"], &variables))
             }
             Self::Board(board) => {
                 let call = format!(
@@ -170,7 +172,8 @@ impl Machine {
                     self.elf()
                 );
                 let arguments: Vec<String> = call.split(' ').map(Into::into).collect();
-                Some(Stage::new(board.name, "qemu-system-arm").arguments(&arguments))
+                let stage = Stage::new(board.name, "qemu-system-arm").arguments(&arguments);
+                Some(variables.iter().fold(stage, |stage, (name, value)| stage.variable(name, value)))
             }
         }
     }
@@ -187,11 +190,13 @@ fn callgrind(program: &str) -> Result<Measured> {
     // Parts of an earlier run would be read as this one's.
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder).map_err(|e| format!("{folder}: {e}"))?;
+    let program = Path::new(program);
     let call = format!(
-        "--tool=callgrind --callgrind-out-file={folder}/part --dump-before=niello_count::mark* {program} layers"
+        "--tool=callgrind --callgrind-out-file={folder}/part --dump-before=niello_count::mark* ./{LINUX} layers"
     );
     let arguments: Vec<String> = call.split(' ').map(Into::into).collect();
-    let printed = Stage::new("host", "valgrind").arguments(&arguments).output()?;
+    let stage = Stage::new("host", "valgrind").arguments(&arguments);
+    let printed = stage.alone(program.parent().unwrap_or(program).into()).output()?;
     // One part up to each mark, in a file with its number.
     let part = |i: usize| fs::read_to_string(format!("{folder}/part.{i}")).ok();
     let parts = (1..).map_while(part).map(|text| {

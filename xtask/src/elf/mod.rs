@@ -8,19 +8,9 @@ mod rules;
 use crate::Result;
 use std::{ops::Range, path::Path, process};
 
-pub(crate) const COMMAND: crate::Command = crate::Command {
-    name: "check-elf",
-    arguments: "FILE",
-    summary: "refuse an Arm image that can panic, allocates, recurses or uses floating point",
-    run,
-};
-
-fn run(arguments: &[String]) -> Result {
-    let [file] = arguments else {
-        return Err("expected one argument, the image".into());
-    };
-    check(Path::new(file), Numbers::Whole)?;
-    println!("{file}: {}", Numbers::Whole.rules());
+pub(crate) fn run(file: &Path) -> Result {
+    check(file, Numbers::Whole)?;
+    println!("{}: {}", file.display(), Numbers::Whole.rules());
     Ok(())
 }
 
