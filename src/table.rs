@@ -1,4 +1,4 @@
-//! Tables for people.
+//! Text tables.
 
 /// Rows under headings, one line each; numbers are aligned to the right, the first column to the left.
 pub(crate) fn render(headings: &[&str], rows: &[Vec<String>]) -> String {

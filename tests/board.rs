@@ -8,7 +8,7 @@ use support::Room;
 /// A small network without files.
 const SMALL: [&str; 7] = ["--model", "anam_net", "--seeded", "--width", "4", "--input", "16x16"];
 
-/// A board with so much flash and 64 KiB of RAM.
+/// A board with `flash` bytes of flash and 64 KiB of RAM.
 fn board(flash: u64) -> String {
     format!(
         "name = 'small'\nsummary = 'for tests'\ncore = 'cortex-m4'\nrust-target = 'thumbv7em-none-eabihf'\n\

@@ -60,7 +60,7 @@ pub fn abnormal_share(abnormal: u64, normal: u64) -> Option<f64> {
     (lung > 0).then(|| abnormal as f64 / lung as f64)
 }
 
-/// Index of the largest score, the first of equals; `None` of nothing. NaN never wins.
+/// Index of the largest score, the first of equals; `None` if there are none. NaN never wins.
 pub fn top_1(scores: &[f32]) -> Option<usize> {
     let mut best: Option<(usize, f32)> = None;
     for (i, score) in scores.iter().enumerate().filter(|(_, s)| !s.is_nan()) {

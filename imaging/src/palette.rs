@@ -1,6 +1,6 @@
 //! Class colours.
 
-/// Colours of classes, and how opaque they lie on an image.
+/// Colours of classes, and their opacity over an image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Palette {
     /// RGB per class; later classes begin again after class 0.

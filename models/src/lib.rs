@@ -20,7 +20,7 @@
 //! # Ok::<(), niello_codegen::Error>(())
 //! ```
 //!
-//! How to add one: `docs/adding-a-network.md`.
+//! `docs/adding-a-network.md` describes how to add one.
 
 mod blocks;
 pub mod bundled;

@@ -10,8 +10,8 @@ pub struct Aligned<const N: usize>(pub [u8; N]);
 /// The arena of a model: all activations and scratch.
 ///
 /// With the feature `canaries`, [`Arena::CANARY_BYTES`] lie around it, half before and half behind. The first inference writes a pattern
-/// there, which nothing of niello touches again: [`Arena::check`] says whether somebody else has. A stack, a buffer or a transfer that runs
-/// over into the arena comes through there.
+/// there, which niello never touches again: [`Arena::check`] reports whether other code did. A stack, a buffer or a DMA transfer that overruns into
+/// the arena changes it.
 #[repr(C, align(64))]
 pub struct Arena<const N: usize> {
     #[cfg(feature = "canaries")]
@@ -29,12 +29,12 @@ type Canaries = [u32; 16];
 #[cfg(feature = "canaries")]
 const CANARIES: Canaries = [0x5aa5_c33c; 16];
 
-/// An arena that somebody else has written to.
+/// Memory around an arena that other code has written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ArenaError {
-    /// Before its first byte: something with a lower address that ran over, or a stack from above that went all the way through.
+    /// Before its first byte: a buffer at a lower address overran, or a stack from above grew through the whole arena.
     Before,
-    /// Behind its last byte: a stack above it that grew down, or something that ran back.
+    /// Behind its last byte: a stack above it grew down, or a write went backwards out of its buffer.
     Behind,
 }
 

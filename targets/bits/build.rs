@@ -1,5 +1,5 @@
 //! Generated models come from the folder in `NIELLO_GENERATED`, which `cargo xtask generate` writes. Without it the program has none, and
-//! says so when it runs: it can still be checked and linted.
+//! reports that when it runs: it can still be checked and linted.
 
 fn main() {
     println!("cargo::rerun-if-env-changed=NIELLO_GENERATED");

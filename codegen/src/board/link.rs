@@ -9,7 +9,7 @@ impl Board {
     ///
     /// Every further memory gets a section of its name in small letters (`.axisram` for `AXISRAM`), for parts of the
     /// model (see [`Board::weights_section`]) and statics of the application. In RAM it is not initialised. Where
-    /// `place.hot` names a memory, the kernels' code gets a section `.hot` there, whose image lies in `FLASH`.
+    /// `place.hot` names a memory, the kernels' code gets a section `.hot` there, which is loaded from `FLASH`.
     ///
     /// # Errors
     /// A board whose code is not in `FLASH`, that has no `RAM`, or that has an operating system.

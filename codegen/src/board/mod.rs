@@ -126,7 +126,7 @@ pub struct Reserve {
     pub code: Size,
     /// For the stack.
     pub stack: Size,
-    /// For the code in `place.hot`; its image is part of `code`.
+    /// For the code in `place.hot`; its copy in flash is part of `code`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hot: Option<Size>,
 }

@@ -178,7 +178,9 @@ fn range(numbers: &[f64]) -> Result<ValueRange, String> {
     };
     match *numbers {
         [min, max] => pair(min, max).map(|both| ValueRange { chosen: both, seen: both }),
-        [min, max, least, most] => Ok(ValueRange { chosen: pair(min, max)?, seen: pair(least, most)? }),
+        [min, max, seen_min, seen_max] => {
+            Ok(ValueRange { chosen: pair(min, max)?, seen: pair(seen_min, seen_max)? })
+        }
         _ => Err(format!("expected two or four numbers, found {}", numbers.len())),
     }
 }

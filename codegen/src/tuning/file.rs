@@ -13,9 +13,9 @@ use std::{collections::BTreeMap, path::Path};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TuningFile {
-    /// The network that layers are named of.
+    /// The network of the layers.
     pub network: String,
-    /// The target that choices are for.
+    /// The target of the choices.
     pub target: String,
     /// The device that costs were measured on.
     #[serde(default, skip_serializing_if = "Option::is_none")]

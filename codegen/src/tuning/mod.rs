@@ -1,5 +1,5 @@
-//! Choices that change the speed and the scratch of a layer and never its bytes: how many pixels a pass takes, which of two
-//! algorithms computes it.
+//! Choices that change the speed and the scratch of a layer and never its bytes: the number of pixels per pass, and the
+//! algorithm.
 //!
 //! Lowering has a default for each. A [`Tuning`] names layers that are lowered otherwise; a program lists the possible
 //! choices and the made ones ([`Choices`]). [`search`] selects the programs that a tuner measures and the choices that it keeps, [`TuningFile`] is

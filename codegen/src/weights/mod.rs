@@ -65,7 +65,7 @@ pub trait WeightSource {
     /// The tensor as `f32`, in C order; else one line that describes the error, without the tensor's name.
     fn load(&mut self, request: &Request<'_>) -> Result<Vec<f32>, String>;
 
-    /// Names that were never asked for, except those that a network is known to leave unused.
+    /// Names that were never requested, except those that a network is known to leave unused.
     fn unused(&self) -> Vec<String> {
         Vec::new()
     }

@@ -17,7 +17,7 @@ use std::{
 
 /// A checkpoint: tensors by name, `f16`, `bf16`, `f32` or `f64`; of one file, or of an index and its shards.
 ///
-/// Integer tensors may be in the file as long as no network asks for them.
+/// Integer tensors may be in the file as long as no network requests them.
 #[derive(Clone, Debug)]
 pub struct SafeTensorsFile {
     name: PathBuf,
@@ -143,7 +143,7 @@ impl SafeTensorsFile {
         self.entries.iter().map(|(name, entry)| (name.as_str(), entry.shape.as_slice()))
     }
 
-    /// ``; did you mean `a`, `b`?``, from names that nobody asked for yet; empty if none is near.
+    /// ``; did you mean `a`, `b`?``, from names that were not requested yet; empty if none is near.
     fn hint(&self, name: &str) -> String {
         let free = self.entries.keys().filter(|n| !self.requested.contains(*n)).map(String::as_str);
         let near: Vec<String> = near_matches(name, free).iter().map(|n| format!("`{n}`")).collect();
@@ -213,7 +213,7 @@ fn parse(bytes: &[u8]) -> Result<BTreeMap<String, Entry>, String> {
         .ok()
         .and_then(|n| rest.get(..n))
         .ok_or_else(|| truncated(length.saturating_add(8)))?;
-    // Checks that the tensors follow each other without gaps and have the sizes that their shapes say.
+    // Checks that the tensors follow each other without gaps and have the sizes of their shapes.
     let metadata: Metadata =
         serde_json::from_slice(header).map_err(|e| format!("damaged safetensors header: {e}"))?;
     let start = 8 + header.len();

@@ -1,4 +1,4 @@
-//! Checkpoints of several files: an index, `model.safetensors.index.json`, says in which file ("shard") each tensor lies.
+//! Checkpoints of several files: an index, `model.safetensors.index.json`, names the file ("shard") of each tensor.
 
 use super::{SafeTensorsFile, other_formats::is_text, safetensors::sha256_of};
 use crate::error::{Error, Result};

@@ -12,7 +12,7 @@ pub(crate) enum Activation {
 }
 
 impl Activation {
-    /// Of `x`, as a value named `value`; trained slopes are `MODULE.weight`.
+    /// The activation of `x`, as a value named `value`; trained slopes are `MODULE.weight`.
     pub(crate) fn apply(self, b: &mut GraphBuilder<'_>, module: &str, value: &str, x: ValueId) -> ValueId {
         match self {
             Activation::Relu => b.relu(value, x),

@@ -6,7 +6,7 @@ use niello_codegen::{
     weights::Kind,
 };
 
-/// How tokens are brought together.
+/// Parameters of the locality-sensitive hashing.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LshAttention {
     /// Heads.

@@ -53,7 +53,7 @@ impl Answer {
         self.pixels = Some(pixels);
     }
 
-    /// For people.
+    /// As text.
     pub(super) fn text(&self) -> String {
         let of = self.image.as_ref().map_or_else(|| "made".into(), |path| path.display().to_string());
         let mut text = format!("{of} ({}, {}, {:.1} ms)\n", self.network, self.format, self.milliseconds);

@@ -1,4 +1,4 @@
-//! `niello run --cam`: where in the image a class was seen.
+//! `niello run --cam`: the place in the image where a class was seen.
 
 use crate::output::writing;
 use niello_codegen::{

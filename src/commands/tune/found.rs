@@ -20,7 +20,7 @@ pub(super) struct Found<'a> {
 }
 
 impl Found<'_> {
-    /// For people.
+    /// As text.
     pub(super) fn text(&self, margin: f64) -> String {
         let file = self.tuning;
         let grouped = |n: Option<u64>| n.map_or("-".into(), table::grouped);

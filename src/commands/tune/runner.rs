@@ -38,7 +38,7 @@ struct Shell {
     command: String,
     unit: Option<String>,
     folder: PathBuf,
-    /// Whether the folder goes in the end.
+    /// Whether the folder is removed in the end.
     temporary: bool,
     runtime: String,
     emit: EmitOptions,

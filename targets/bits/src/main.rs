@@ -18,7 +18,7 @@ mod models {
 
 use std::process::ExitCode;
 
-/// Runs a model on every case if `Some` layer is to be shown with its bytes too, and says whether its own checks passed.
+/// Runs a model on every case, with the bytes of a layer if `Some`. Returns whether its own checks passed.
 type Run = fn(Option<usize>) -> bool;
 
 /// The list of models, from the generator's entries.

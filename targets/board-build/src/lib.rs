@@ -3,7 +3,7 @@
 use niello_codegen::{Config, Error, Result, board::Board, recipe::Recipe};
 use std::{env, fs, path::PathBuf};
 
-/// `model.toml` to static Rust, held against `board.toml`, which also becomes `memory.x`; more linker script, if the board
+/// `model.toml` to static Rust, checked against `board.toml`, which also becomes `memory.x`; more linker script, if the board
 /// has any, from `extra.x`. Prints the lines for cargo; ends the build with the error if there is one.
 pub fn run() {
     if let Err(error) = build() {

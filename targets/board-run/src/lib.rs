@@ -1,6 +1,6 @@
 //! The common part of the firmware of boards.
 //!
-//! With the feature `defmt` it also logs how it goes, over RTT.
+//! With the feature `defmt` it also logs its progress, over RTT.
 #![no_std]
 
 mod log;
@@ -48,14 +48,14 @@ macro_rules! firmware {
     };
 }
 
-/// A board that miscalculates stands still.
+/// A board that miscalculates stops here.
 pub fn stop() -> ! {
     loop {
         core::hint::spin_loop();
     }
 }
 
-/// Linked in only if something can panic, which `cargo xtask images` refuses.
+/// Linked in only if something can panic, which `cargo xtask images` rejects.
 #[panic_handler]
 fn panic(_: &PanicInfo<'_>) -> ! {
     stop();

@@ -1,5 +1,5 @@
-//! Runs one of its generated models and prints a checksum of every layer's result over semihosting. Which one, semihosting's command
-//! line says: `NAME`, or `NAME INDEX` for the bytes of a layer too; without a name it prints all names.
+//! Runs one of its generated models and prints a checksum of every layer's result over semihosting. Semihosting's command line names
+//! the model: `NAME`, or `NAME INDEX` for the bytes of a layer too; without a name it prints all names.
 //!
 //! Every line is a measurement, or one that `niello golden --log` reads. The program ends with an error if a self-test fails.
 #![no_std]

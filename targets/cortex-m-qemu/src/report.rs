@@ -6,7 +6,7 @@ use cortex_m_semihosting::{hprint, hprintln, syscall1};
 /// The command line of the emulator, or nothing.
 pub(crate) fn command_line(buffer: &mut [u8]) -> &str {
     let mut block = [buffer.as_mut_ptr() as usize, buffer.len()];
-    // SAFETY: the debugger writes into the buffer, whose place and length the block names, and its own length into the block.
+    // SAFETY: the debugger writes into the buffer, whose address and length the block names, and its own length into the block.
     let status = unsafe { syscall1!(GET_CMDLINE, block.as_mut_ptr()) };
     let line = buffer.get(..block[1]).filter(|_| status == 0).unwrap_or_default();
     let end = line.iter().position(|byte| *byte == 0).unwrap_or(line.len());

@@ -80,7 +80,7 @@ macro_rules! each_model {
                 Network::infer_in(arena, $(&self.$input,)* $(&mut self.$output,)* observer);
             }
 
-            /// Of the outputs.
+            /// The checksum of the outputs.
             pub(crate) fn checksum(&self) -> u64 {
                 0 $(^ niello::self_test::Checksum::of_codes(&self.$output))*
             }

@@ -34,7 +34,7 @@ impl Folder {
     /// Writes a model. `build` gets its target, and is left as it was for other models; `own` is the target of the recipe.
     ///
     /// # Errors
-    /// A target or board that there is not, a model that does not fit, files that cannot be read or written.
+    /// An unknown target or board, a model that does not fit, files that cannot be read or written.
     pub(crate) fn model(
         &mut self,
         model: &Model,
@@ -148,7 +148,7 @@ fn absolute(path: &str) -> Result<String> {
     Ok(path.to_string_lossy().into_owned())
 }
 
-/// Turns over a bit of the first weight of a layer, as a worn flash might.
+/// Flips a bit of the first weight of a layer, as a worn flash might.
 fn flip(source: &str, weights: &mut [u8], layer: usize) -> Result<()> {
     const WEIGHTS: &str = "weights: constants::i8s(&WEIGHTS, ";
     let own = source.split_once(&format!("static L{layer:02}_")).map_or("", |(_, own)| own);

@@ -49,14 +49,14 @@ pub(crate) struct Model {
     pub(crate) rounding: Option<String>,
     /// The target that weights are packed for.
     pub(crate) target: Option<String>,
-    /// The board's file: its packing and places, and its memory map in the folder.
+    /// The board's file: its packing and placement, and its memory map in the folder.
     pub(crate) board: Option<String>,
     /// Whether it can compare every layer's bytes.
     #[serde(default)]
     pub(crate) layer_checks: bool,
     /// The golden file whose cases it runs.
     pub(crate) golden: Option<PathBuf>,
-    /// A layer with one bit of one weight turned over.
+    /// A layer with a flipped bit in one weight.
     pub(crate) flip: Option<usize>,
 }
 

@@ -45,7 +45,7 @@ struct Args {
 }
 
 impl Args {
-    /// Of this process; `None` if it only asks for a text, which has been printed.
+    /// The arguments of this process; `None` if they only ask for a text, which has been printed.
     fn parse() -> Result<Option<Self>, lexopt::Error> {
         let mut args =
             Self { slice: None, label: None, overlay: "overlay.png".into(), repetitions: 3, json: false };

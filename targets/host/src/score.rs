@@ -13,7 +13,7 @@ const IGNORE: Option<u8> = Some(255);
 /// The result of one slice.
 pub(crate) struct Scores {
     name: String,
-    /// By int8, by float.
+    /// Results of int8 and of float.
     abnormal_percent: [Option<f64>; 2],
     /// int8 against float, by class.
     agreement: Option<Vec<Option<f64>>>,

@@ -16,7 +16,7 @@ const CASES: u32 = 150;
 /// The offsets of input, second input, output and scratch.
 const PLACES: [u32; 4] = [0, 64 << 10, 128 << 10, 1024 << 10];
 
-/// Runs a layer of one kind on both, and says whether they are equal.
+/// Runs a layer of one kind on both. Returns whether they are equal.
 type Kind = fn(&mut Random, &mut Buffers) -> bool;
 
 /// Whether all are equal; prints the first of each kind that is not.
@@ -70,7 +70,7 @@ fn convolution(random: &mut Random, buffers: &mut Buffers) -> bool {
     let (kernel, stride, dilation) = (pair(random, 1, 4), pair(random, 1, 3), pair(random, 1, 2));
     let padding = pair(random, 0, 3);
     let groups = if random.below(4) == 0 { 2 } else { 1 };
-    // Whole groups of four more often than not, and some sums of more than 512 products.
+    // Whole groups of four more often than not, and some sums of more than 512 MACs.
     let cin = match random.below(4) {
         0 => 1 + random.below(9),
         1 => 512 + 4 * random.below(20),

@@ -1,4 +1,4 @@
-//! One of each thing that a release image must not contain.
+//! One of each thing that a release firmware image must not contain.
 
 use core::hint::black_box;
 

@@ -18,7 +18,7 @@ const SEQUENCE_END: Tag = (0xfffe, 0xe0dd);
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Element<'a> {
     pub tag: Tag,
-    /// Of a sequence of undefined length, up to and with its delimiter; `None` for encapsulated pixel data.
+    /// The value; of a sequence of undefined length, up to and with its delimiter; `None` for encapsulated pixel data.
     pub value: Option<&'a [u8]>,
     /// Whether elements within it, if it is a sequence, name their value representation.
     explicit: bool,
@@ -75,7 +75,7 @@ enum Open {
 }
 
 impl<'a> Elements<'a> {
-    /// From byte `at` of a file.
+    /// A reader from byte `at` of a file.
     pub(super) fn new(bytes: &'a [u8], at: usize, explicit: bool) -> Self {
         Self { bytes, at, explicit }
     }

@@ -261,7 +261,7 @@ fn text(value: &[u8]) -> String {
 struct Table {
     /// The stored value of the first entry.
     first: i32,
-    /// Of an entry.
+    /// Bits of an entry.
     bits: u32,
     entries: Vec<u16>,
 }
