@@ -134,11 +134,3 @@ struct Command {
     summary: &'static str,
     run: fn(&[String]) -> Result,
 }
-
-/// An error for arguments that a command does not take.
-fn no_arguments(arguments: &[String]) -> Result {
-    match arguments {
-        [] => Ok(()),
-        _ => Err(format!("unexpected arguments: {}", arguments.join(" "))),
-    }
-}
