@@ -287,7 +287,7 @@ pub(crate) fn put_words<const N: usize>(cells: &[Cell<i8>], first: usize, words:
     }
 }
 
-/// `dst[i] = f(src[i])` for as many values as `dst` has; of those that `src` lacks, some are 0.
+/// `dst[i] = f(src[i])` for all values of `dst`, of which `src` has as many.
 #[inline(always)]
 pub(crate) fn map1(dst: &[Cell<i8>], src: Channels<'_>, f: impl Fn(i8) -> i8) {
     in_blocks!(first in dst.len(), N => {

@@ -7,7 +7,7 @@ use crate::{
         isa::Vectorize,
         memory::{Channels, Encoding as _, In, Out, in_blocks},
     },
-    schedule::by_rows::{Reach, elements, positive},
+    schedule::by_rows::{Reach, elements, positive, taps_fit},
 };
 
 /// A product takes about as long as so many multiply-accumulates of an int8 convolution.
@@ -89,12 +89,8 @@ impl<'k> Conv2dInt16<'k> {
         check(self.weights.len() >= weights)?;
         check(self.weights_low.is_empty() || self.weights_low.len() >= weights)?;
         check(self.bias.len() >= oc && self.mantissa.len() >= oc && self.shift.len() >= oc)?;
-        for (axis, size) in out.shape()[..2].iter().enumerate() {
-            let reach =
-                (self.kernel[axis] as u64).saturating_sub(1).checked_mul(self.dilation[axis] as u64)?;
-            let last = (*size as u64).saturating_sub(1).checked_mul(self.stride[axis] as u64)?;
-            check(last.checked_add(reach)? <= i32::MAX as u64 && self.padding[axis] <= i32::MAX as u32)?;
-        }
+        check(taps_fit(out.shape(), self.kernel, self.stride, self.dilation))?;
+        check(self.padding.iter().all(|p| *p <= i32::MAX as u32))?;
         check(self.bounds.fits(self.widths[1]))?;
         Some(Walk { conv: *self, input, out, channels, of_group, groups })
     }

@@ -114,3 +114,12 @@ pub(crate) fn elements(shape: [u32; 3]) -> usize {
 pub(crate) fn positive(pairs: &[[u32; 2]]) -> bool {
     !pairs.as_flattened().contains(&0)
 }
+
+/// Whether the position of every tap of every output pixel fits 32 bits with a sign, without the padding.
+pub(crate) fn taps_fit(out: [usize; 3], kernel: [u32; 2], stride: [u32; 2], dilation: [u32; 2]) -> bool {
+    let product = |steps: u64, step: u32| steps.saturating_sub(1).saturating_mul(step.into());
+    (0..2).all(|axis| {
+        let last = product(out[axis] as u64, stride[axis]);
+        last.saturating_add(product(kernel[axis].into(), dilation[axis])) <= i32::MAX as u64
+    })
+}

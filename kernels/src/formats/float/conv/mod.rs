@@ -45,7 +45,7 @@ use super::{Float, Range};
 use crate::{
     Memory, Operand, Region,
     base::memory::{Encoding as _, In, Out},
-    schedule::by_rows::{Reach, elements, positive},
+    schedule::by_rows::{Reach, elements, positive, taps_fit},
 };
 
 /// Convolution, or transposed convolution.
@@ -160,12 +160,8 @@ impl<'k> Conv2dFloat<'k> {
         let there = if self.weights.is_empty() { self.halves.len() } else { self.weights.len() };
         check(there >= weights && self.bias.len() >= padded)?;
         check(!self.native || (self.types == [Float::F16; 2] && self.weights.is_empty()))?;
-        for (axis, size) in out.shape()[..2].iter().enumerate() {
-            let reach =
-                (self.kernel[axis] as u64).saturating_sub(1).checked_mul(self.dilation[axis] as u64)?;
-            let last = (*size as u64).saturating_sub(1).checked_mul(self.stride[axis] as u64)?;
-            check(last.checked_add(reach)? <= i32::MAX as u64 && self.padding[axis] <= i32::MAX as u32)?;
-        }
+        check(taps_fit(out.shape(), self.kernel, self.stride, self.dilation))?;
+        check(self.padding.iter().all(|p| *p <= i32::MAX as u32))?;
         // A bound on the phases, of which far fewer have taps.
         check(!self.transposed || (self.dilation == [1, 1] && self.phases() <= 1 << 15))?;
         let scratch = mem.scratch(self.scratch)?;
