@@ -9,7 +9,7 @@ use crate::{
     },
     formats::elements::views,
     ops::pool::{Windows, average::Means, global::PIXELS},
-    schedule::by_rows::{Reach, elements, positive},
+    schedule::by_rows::{ReceptiveField, elements, positive},
 };
 
 /// Mean over the image, at another scale: `out = bounds(rescale(sum of (in - z_in)))`, with [`rescale`] of
@@ -192,6 +192,6 @@ crate::schedule::kernel!(MaxPool2dInt16, |pool| {
     check: |mem| pool.largest(mem),
     run: |largest, isa| isa.vectorize(largest),
     reads: [input],
-    rows: Reach::window(pool.kernel, [1; 2], pool.stride, pool.padding), above: padding[0],
+    rows: ReceptiveField::window(pool.kernel, [1; 2], pool.stride, pool.padding), above: padding[0],
     cost: elements([pool.kernel[0], pool.kernel[1], COMPARISON]),
 });

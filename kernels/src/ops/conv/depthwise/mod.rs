@@ -9,7 +9,7 @@ mod dsp;
 use crate::{
     Isa, Memory, Multiplier, Operand, OutputStage,
     base::memory::{In, Out, constants, in_blocks, put},
-    schedule::by_rows::{Reach, elements, positive, taps_fit},
+    schedule::by_rows::{ReceptiveField, elements, positive, taps_fit},
 };
 use core::cell::Cell;
 
@@ -52,7 +52,7 @@ crate::schedule::kernel!(DepthwiseConv2d<'a>, |conv| {
     check: |mem| conv.views(mem),
     run: |(input, out), isa| conv.compute(isa, input, out),
     reads: [input],
-    rows: Reach::window(conv.kernel, conv.dilation, conv.stride, conv.padding), above: padding[0],
+    rows: ReceptiveField::window(conv.kernel, conv.dilation, conv.stride, conv.padding), above: padding[0],
     cost: elements([conv.kernel[0], conv.kernel[1], TAP]),
 });
 
