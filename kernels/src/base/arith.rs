@@ -175,7 +175,7 @@ impl OutputStage {
     }
 }
 
-/// Runs `$body` with the rounding of `$stage` as a constant: one loop for each, without a choice inside.
+/// ContiguousSpans `$body` with the rounding of `$stage` as a constant: one loop for each, without a choice inside.
 macro_rules! by_rounding {
     ($stage:ident => $body:expr) => {{
         use $crate::base::arith::{OutputStage, Rounding};

@@ -46,9 +46,9 @@ macro_rules! integers {
 
 integers! {
     /// 32-bit integers.
-    Words, i32, 4
+    I32Scratch, i32, 4
 }
 integers! {
     /// 16-bit unsigned integers.
-    Halves, u16, 2
+    U16Scratch, u16, 2
 }

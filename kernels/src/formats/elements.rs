@@ -129,12 +129,12 @@ impl<E: Encoding, F: Mapping<E::Value, E::Value>> Vectorize for Map<'_, E, E, F>
 }
 
 /// A function of two elements. `of` must be `#[inline(always)]`.
-pub(super) trait OfTwo<V> {
+pub(super) trait BinaryOp<V> {
     fn of(&self, a: V, b: V) -> V;
 }
 
 /// A function of all pairs of elements of two operands: of the second, one pixel may meet all pixels, or one channel as many of the first.
-pub(super) struct Pairs<'m, E, F> {
+pub(super) struct Broadcast<'m, E, F> {
     a: In<'m>,
     b: In<'m>,
     out: Out<'m>,
@@ -146,7 +146,7 @@ pub(super) struct Pairs<'m, E, F> {
     function: F,
 }
 
-impl<'m, E: Encoding, F: OfTwo<E::Value>> Pairs<'m, E, F> {
+impl<'m, E: Encoding, F: BinaryOp<E::Value>> Broadcast<'m, E, F> {
     /// `None` where an operand lies outside memory, or something does not fit together.
     pub(super) fn new(
         mem: &Memory<'m>,
@@ -176,7 +176,7 @@ impl<'m, E: Encoding, F: OfTwo<E::Value>> Pairs<'m, E, F> {
     }
 }
 
-impl<E: Encoding, F: OfTwo<E::Value>> ByEncoding<E, 3> for Pairs<'_, E, F> {
+impl<E: Encoding, F: BinaryOp<E::Value>> ByEncoding<E, 3> for Broadcast<'_, E, F> {
     #[inline(always)]
     fn each(&self, [of_a, of_b, to]: [E; 3]) {
         let ([h, w, _], [channels, factors]) = (self.out.shape(), self.channels);
@@ -211,7 +211,7 @@ impl<E: Encoding, F: OfTwo<E::Value>> ByEncoding<E, 3> for Pairs<'_, E, F> {
     }
 }
 
-impl<E: Encoding, F: OfTwo<E::Value>> Vectorize for Pairs<'_, E, F> {
+impl<E: Encoding, F: BinaryOp<E::Value>> Vectorize for Broadcast<'_, E, F> {
     const WIDE: bool = !E::IS_FLOAT;
 
     #[inline(always)]

@@ -64,14 +64,14 @@ macro_rules! kernel {
             }
 
             fn fits(&self, mem: &$crate::Memory<'_>) -> bool {
-                $crate::schedule::by_rows::ByRows::fits(self, mem)
+                $crate::schedule::by_rows::RowPartition::fits(self, mem)
             }
         }
 
         // SAFETY: a part writes its rows of the output and its own scratch. It reads the rows of its operands that these need; in place, the same
         // rows, each element before it is overwritten; or an operand of one pixel, which has another shape than the output, so that it is not
         // the view that is written.
-        unsafe impl$(<$l>)? $crate::schedule::by_rows::ByRows for $kernel$(<$l>)? {
+        unsafe impl$(<$l>)? $crate::schedule::by_rows::RowPartition for $kernel$(<$l>)? {
             $(const STEP: usize = $step;)?
             $(const IN_PLACE: bool = $in_place;)?
 
@@ -108,18 +108,18 @@ macro_rules! kernel {
                 $fits
             }
 
-            fn part(&self, rows: core::ops::Range<usize>, index: usize) -> Self {
-                $crate::schedule::by_rows::part(self, rows, index)
+            fn with_rows(&self, rows: core::ops::Range<usize>, index: usize) -> Self {
+                $crate::schedule::by_rows::with_rows(self, rows, index)
             }
 
             #[cfg_attr(target_pointer_width = "32", inline(always))]
-            fn alone(&self, $mem: &$crate::Memory<'_>, $isa: $crate::Isa) {
+            fn run_serial(&self, $mem: &$crate::Memory<'_>, $isa: $crate::Isa) {
                 let $this = self;
                 $run
             }
         }
 
-        impl$(<$l>)? $crate::schedule::by_rows::Windowed for $kernel$(<$l>)? {
+        impl$(<$l>)? $crate::schedule::by_rows::RowTileable for $kernel$(<$l>)? {
             $(
                 fn is_by_rows(&self) -> bool {
                     self.$one.shape[0] == self.output.shape[0]
@@ -127,7 +127,7 @@ macro_rules! kernel {
             )?
 
             $(
-                fn reach(&self) -> $crate::schedule::by_rows::Reach {
+                fn receptive_field(&self) -> $crate::schedule::by_rows::ReceptiveField {
                     let $this = self;
                     $rows
                 }
@@ -144,7 +144,7 @@ macro_rules! kernel {
                 let mut over = *self;
                 (over.$a, over.output) = (first, output);
                 $(over.$b = second;)?
-                $(over.$above$([$axis])? = $crate::schedule::by_rows::Windowed::reach(self).above(row);)?
+                $(over.$above$([$axis])? = $crate::schedule::by_rows::RowTileable::receptive_field(self).above(row);)?
                 $(over.$scratch = scratch;)?
                 over
             }

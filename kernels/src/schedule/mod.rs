@@ -9,20 +9,20 @@ pub mod threads;
 pub(crate) use kernel::{kernel, refused};
 
 use crate::{Isa, Memory};
-use by_rows::ByRows;
+use by_rows::RowPartition;
 
-/// Runs it, on several threads where there are any and it pays.
+/// ContiguousSpans it, on several threads where there are any and it pays.
 #[inline(always)]
-pub(crate) fn run<K: ByRows>(kernel: &K, mem: &Memory<'_>, isa: Isa) {
+pub(crate) fn run<K: RowPartition>(kernel: &K, mem: &Memory<'_>, isa: Isa) {
     #[cfg(feature = "threads")]
     if threads::share(kernel, mem, isa) {
         return;
     }
-    kernel.alone(mem, isa);
+    kernel.run_serial(mem, isa);
 }
 
 /// ```compile_fail,E0277
-/// use niello_kernels::{Isa, Memory, Operand, Region, by_rows::{Reach, RowStage, Views}};
+/// use niello_kernels::{Isa, Memory, Operand, Region, by_rows::{ReceptiveField, RowStage, Views}};
 ///
 /// struct Mine(Operand);
 ///
@@ -31,7 +31,7 @@ pub(crate) fn run<K: ByRows>(kernel: &K, mem: &Memory<'_>, isa: Isa) {
 ///     fn output(&self) -> Operand { self.0 }
 ///     fn reads(&self) -> [Operand; 2] { [self.0; 2] }
 ///     fn scratch(&self) -> Region { Region::EMPTY }
-///     fn reach(&self) -> Reach { Reach::SAME }
+///     fn receptive_field(&self) -> ReceptiveField { ReceptiveField::SAME }
 ///     fn work(&self) -> usize { usize::MAX }
 ///     fn compute(&self, _: usize, _: Views, _: &Memory<'_>, _: Isa) {}
 ///     fn fits(&self, _: usize, _: Views, _: &Memory<'_>) -> bool { true }

@@ -42,49 +42,32 @@ impl Code for i8 {
     }
 }
 
-impl Code for i16 {
-    const LEAST: Self = Self::MIN;
+macro_rules! codes {
+    ($code:ty, $groups:ident) => {
+        impl Code for $code {
+            const LEAST: Self = Self::MIN;
 
-    #[inline(always)]
-    fn cut(value: i32) -> Self {
-        value as Self
-    }
+            #[inline(always)]
+            fn cut(value: i32) -> Self {
+                value as Self
+            }
 
-    #[inline(always)]
-    fn block<const N: usize>(channels: Channels<'_>, first: usize) -> [Self; N] {
-        channels.pairs::<N>(first.saturating_mul(2)).map(Self::from_le_bytes)
-    }
+            #[inline(always)]
+            fn block<const N: usize>(channels: Channels<'_>, first: usize) -> [Self; N] {
+                channels.$groups::<N>(first.saturating_mul(size_of::<Self>())).map(Self::from_le_bytes)
+            }
 
-    #[inline(always)]
-    fn put<const N: usize>(cells: &[Cell<i8>], first: usize, codes: [Self; N]) {
-        let rest = cells.get(first.saturating_mul(2)..);
-        let Some(cells) = rest.and_then(|rest| rest.as_chunks::<2>().0.first_chunk::<N>()) else { return };
-        for (cells, code) in cells.iter().zip(codes) {
-            let [low, high] = code.to_le_bytes();
-            cells[0].set(low as i8);
-            cells[1].set(high as i8);
+            #[inline(always)]
+            fn put<const N: usize>(cells: &[Cell<i8>], first: usize, codes: [Self; N]) {
+                let rest = cells.get(first.saturating_mul(size_of::<Self>())..).unwrap_or_default();
+                let cells = rest.as_chunks::<{ size_of::<Self>() }>().0.first_chunk::<N>();
+                let cells = cells.into_iter().flatten();
+                cells.zip(codes).for_each(|(c, code)| put(c, 0, code.to_le_bytes().map(|b| b as i8)));
+            }
         }
-    }
+    };
 }
 
-/// The bits of numbers in single precision, where they are only moved.
-impl Code for i32 {
-    const LEAST: Self = Self::MIN;
-
-    #[inline(always)]
-    fn cut(value: i32) -> Self {
-        value
-    }
-
-    #[inline(always)]
-    fn block<const N: usize>(channels: Channels<'_>, first: usize) -> [Self; N] {
-        channels.quads::<N>(first.saturating_mul(4)).map(Self::from_le_bytes)
-    }
-
-    #[inline(always)]
-    fn put<const N: usize>(cells: &[Cell<i8>], first: usize, codes: [Self; N]) {
-        let rest = cells.get(first.saturating_mul(4)..);
-        let Some(cells) = rest.and_then(|rest| rest.as_chunks::<4>().0.first_chunk::<N>()) else { return };
-        cells.iter().zip(codes).for_each(|(c, code)| put(c, 0, code.to_le_bytes().map(|b| b as i8)));
-    }
-}
+codes!(i16, pairs);
+// The bits of numbers in single precision, where they are only moved.
+codes!(i32, quads);

@@ -6,20 +6,20 @@
 //! Inputs and outputs of a kernel may share memory (in-place operators, interleaved views), so tensors are never
 //! borrowed as plain slices: reads go through [`In`], writes through [`Out`], both over shared cells.
 
+mod broadcast;
 mod code;
 mod element;
 mod encoding;
-mod pairs;
 mod view;
 
 use core::{cell::Cell, ops::Range};
 
+pub(crate) use broadcast::{BinaryOp, Broadcast};
 pub(crate) use code::Code;
 pub use element::{Element, F16, bytes, cells};
 pub(crate) use encoding::{ByEncoding, Codes, Encoding, in_elements, in_lanes};
-pub(crate) use pairs::{OfTwo, Pairs};
 pub use view::{Channels, In, Out};
-pub(crate) use view::{Runs, in_blocks, map1, put, put_halves, put_words};
+pub(crate) use view::{ContiguousSpans, in_blocks, map1, put, put_u16s, put_u32s};
 
 /// Values that loops over channels handle at once: a cache line where vectors are wide, few where code must be small.
 pub(crate) const LARGE_BLOCK: usize = if cfg!(target_pointer_width = "64") { 64 } else { 8 };

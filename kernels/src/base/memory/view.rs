@@ -7,7 +7,7 @@
 use super::{Memory, Operand};
 use core::{cell::Cell, marker::PhantomData};
 
-/// Runs `$body` for consecutive blocks of `$len` elements: large ones first, single elements last. Within `$body`,
+/// ContiguousSpans `$body` for consecutive blocks of `$len` elements: large ones first, single elements last. Within `$body`,
 /// `$first` is the index of the block and `$N` its size, a constant.
 macro_rules! in_blocks {
     ($first:ident in $len:expr, $N:ident => $body:block) => {{
@@ -269,7 +269,7 @@ pub(crate) fn put<const N: usize>(cells: &[Cell<i8>], first: usize, values: [i8;
 
 /// As [`put`], of 16-bit words in little-endian order, at any address.
 #[inline(always)]
-pub(crate) fn put_halves<const N: usize>(cells: &[Cell<i8>], first: usize, words: [u16; N]) {
+pub(crate) fn put_u16s<const N: usize>(cells: &[Cell<i8>], first: usize, words: [u16; N]) {
     let rest = cells.get(first..).unwrap_or_default();
     if let Some(cells) = rest.as_chunks::<2>().0.first_chunk::<N>() {
         // SAFETY: `2 N` cells in a row, which may be written through a shared reference.
@@ -279,7 +279,7 @@ pub(crate) fn put_halves<const N: usize>(cells: &[Cell<i8>], first: usize, words
 
 /// As [`put`], of 32-bit words in little-endian order, at any address.
 #[inline(always)]
-pub(crate) fn put_words<const N: usize>(cells: &[Cell<i8>], first: usize, words: [u32; N]) {
+pub(crate) fn put_u32s<const N: usize>(cells: &[Cell<i8>], first: usize, words: [u32; N]) {
     let rest = cells.get(first..).unwrap_or_default();
     if let Some(cells) = rest.as_chunks::<4>().0.first_chunk::<N>() {
         // SAFETY: `4 N` cells in a row, which may be written through a shared reference.
@@ -287,7 +287,7 @@ pub(crate) fn put_words<const N: usize>(cells: &[Cell<i8>], first: usize, words:
     }
 }
 
-/// `dst[i] = f(src[i])` for as many values as `dst` has; of those that `src` lacks, some are 0.
+/// `dst[i] = f(src[i])` for all values of `dst`, of which `src` has as many.
 #[inline(always)]
 pub(crate) fn map1(dst: &[Cell<i8>], src: Channels<'_>, f: impl Fn(i8) -> i8) {
     in_blocks!(first in dst.len(), N => {
@@ -303,21 +303,21 @@ pub(crate) fn map1(dst: &[Cell<i8>], src: Channels<'_>, f: impl Fn(i8) -> i8) {
 /// pixel by pixel.
 ///
 /// An indexed loop and no closure: kernels put long bodies into it, which must be inlined to be vectorised.
-pub(crate) struct Runs<'a, const INPUTS: usize> {
+pub(crate) struct ContiguousSpans<'a, const INPUTS: usize> {
     out: Out<'a>,
     inputs: [In<'a>; INPUTS],
     len: usize,
 }
 
-impl<'a> Runs<'a, 1> {
+impl<'a> ContiguousSpans<'a, 1> {
     /// Of one input; `None` if an operand lies outside memory, or the shapes differ.
     #[inline]
-    pub(crate) fn of_two(mem: &Memory<'a>, input: &Operand, output: &Operand) -> Option<Self> {
+    pub(crate) fn unary(mem: &Memory<'a>, input: &Operand, output: &Operand) -> Option<Self> {
         Self::new(mem.write(output)?, [mem.read(input)?])
     }
 }
 
-impl<'a, const INPUTS: usize> Runs<'a, INPUTS> {
+impl<'a, const INPUTS: usize> ContiguousSpans<'a, INPUTS> {
     /// `None` if the shapes differ.
     pub(crate) fn new(out: Out<'a>, inputs: [In<'a>; INPUTS]) -> Option<Self> {
         if inputs.iter().any(|input| input.shape() != out.shape()) {
@@ -334,7 +334,7 @@ impl<'a, const INPUTS: usize> Runs<'a, INPUTS> {
         })
     }
 
-    /// As [`Runs::new`], but always pixel by pixel.
+    /// As [`ContiguousSpans::new`], but always pixel by pixel.
     pub(super) fn by_pixel(out: Out<'a>, inputs: [In<'a>; INPUTS]) -> Option<Self> {
         let [h, w, _] = out.shape();
         inputs.iter().all(|input| input.shape() == out.shape()).then_some(Self { out, inputs, len: h * w })

@@ -4,6 +4,7 @@ use super::Float;
 use crate::{
     Memory, Operand,
     base::memory::{Encoding as _, In, Out},
+    ops::argmax::largest,
 };
 
 /// `out[y, x] = argmax over c of in[y, x, c]`, a byte. 1 to 128 channels, labels 0 to 127.
@@ -25,14 +26,7 @@ crate::schedule::kernel!(ArgMaxFloat, |argmax| {
     run: |(input, out, classes), _| {
         let [h, w, _] = out.shape();
         for i in 0..h * w {
-            let scores = input.nth(i);
-            let ([mut best], mut label) = (argmax.float.block::<1>(scores, 0), 0);
-            for class in 1..classes {
-                let [score] = argmax.float.block::<1>(scores, class);
-                if score > best {
-                    (best, label) = (score, class);
-                }
-            }
+            let label = largest(argmax.float, input.nth(i), classes);
             out.nth(i).iter().for_each(|cell| cell.set(label as i8));
         }
     },

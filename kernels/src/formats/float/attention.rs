@@ -10,7 +10,7 @@ use crate::{
     base::{
         isa::Vectorize,
         memory::{Channels, Encoding as _, In, Out, in_lanes},
-        scratch::Words,
+        scratch::I32Scratch,
     },
     ops::attention::{
         MAX_TOKENS,
@@ -67,7 +67,7 @@ pub struct AttentionFloat<'a> {
 const LANES: usize = 8;
 
 /// Operands and scratch of one call, checked.
-struct Job<'m, 'k> {
+struct AttentionHeads<'m, 'k> {
     kernel: AttentionFloat<'k>,
     query: In<'m>,
     key: In<'m>,
@@ -76,14 +76,14 @@ struct Job<'m, 'k> {
     hashing: Hashing,
     width: usize,
     /// Of every key: what its products are multiplied by.
-    factors: Words<'m>,
+    factors: I32Scratch<'m>,
     /// Of every key that a query sees: its logit, then its weight.
-    weights: Words<'m>,
+    weights: I32Scratch<'m>,
     chunks: Chunks<'m>,
 }
 
 impl<'k> AttentionFloat<'k> {
-    fn job<'m>(&self, mem: &Memory<'m>) -> Option<Job<'m, 'k>> {
+    fn heads<'m>(&self, mem: &Memory<'m>) -> Option<AttentionHeads<'m, 'k>> {
         let (query, key, value) = (mem.read(&self.query)?, mem.read(&self.key)?, mem.read(&self.value)?);
         let (output, scratch) = (mem.write(&self.output)?, mem.scratch(self.scratch)?);
         let numbers = |float: Float, [h, w, bytes]: [usize; 3]| Some([h, w, float.count(bytes)?]);
@@ -104,19 +104,30 @@ impl<'k> AttentionFloat<'k> {
         if !(sizes && hashing.fits() && rotations && !output.overlaps(scratch)) {
             return None;
         }
-        let (factors, rest) = Words::split(scratch, tokens)?;
-        let (weights, rest) = Words::split(rest, hashing.keys())?;
+        let (factors, rest) = I32Scratch::split(scratch, tokens)?;
+        let (weights, rest) = I32Scratch::split(rest, hashing.keys())?;
         let chunks = Chunks::new(hashing, rest)?;
-        Some(Job { kernel: *self, query, key, value, output, hashing, width, factors, weights, chunks })
+        Some(AttentionHeads {
+            kernel: *self,
+            query,
+            key,
+            value,
+            output,
+            hashing,
+            width,
+            factors,
+            weights,
+            chunks,
+        })
     }
 }
 
 crate::schedule::kernel!(AttentionFloat<'a>, |attention| {
-    check: |mem| attention.job(mem),
-    run: |job, isa| isa.vectorize(job),
+    check: |mem| attention.heads(mem),
+    run: |heads, isa| isa.vectorize(heads),
 });
 
-impl Vectorize for Job<'_, '_> {
+impl Vectorize for AttentionHeads<'_, '_> {
     const WIDE: bool = false;
 
     #[inline(always)]
@@ -129,12 +140,12 @@ impl Vectorize for Job<'_, '_> {
 
 /// A number in scratch.
 #[inline(always)]
-fn get(words: &Words<'_>, i: usize) -> f32 {
+fn get(words: &I32Scratch<'_>, i: usize) -> f32 {
     f32::from_bits(words.get(i) as u32)
 }
 
 #[inline(always)]
-fn set(words: &Words<'_>, i: usize, x: f32) {
+fn set(words: &I32Scratch<'_>, i: usize, x: f32) {
     words.set(i, x.to_bits() as i32);
 }
 
@@ -184,7 +195,7 @@ fn dot(a: &impl Vector, b: &impl Vector, len: usize) -> f32 {
     ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]))
 }
 
-impl Job<'_, '_> {
+impl AttentionHeads<'_, '_> {
     #[inline(always)]
     fn query(&self, token: usize, first: usize) -> Part<'_> {
         Part { float: self.kernel.types[0], channels: self.query.nth(token), first }

@@ -1,6 +1,6 @@
 //! Loops for types that the compiler knows.
 
-/// Runs `$body` with `$types`, as constants where all are the same and there is room for such copies.
+/// ContiguousSpans `$body` with `$types`, as constants where all are the same and there is room for such copies.
 macro_rules! by_types {
     ($types:ident => $body:expr) => {{
         use $crate::formats::float::Float;

@@ -3,7 +3,7 @@
 use super::{Float, Range};
 use crate::{
     Operand,
-    formats::elements::{OfTwo, Pairs},
+    formats::elements::{BinaryOp, Broadcast},
 };
 
 /// An element takes about as long as so many multiply-accumulates of a convolution.
@@ -58,11 +58,11 @@ pub struct MulFloat {
 }
 
 /// A kernel of two operands: its function of one element of each.
-macro_rules! of_two {
+macro_rules! binary {
     ($kernel:ident, $function:ident, $operator:tt) => {
         struct $function(Range);
 
-        impl OfTwo<f32> for $function {
+        impl BinaryOp<f32> for $function {
             #[inline(always)]
             fn of(&self, a: f32, b: f32) -> f32 {
                 self.0.clamp(a $operator b)
@@ -70,7 +70,7 @@ macro_rules! of_two {
         }
 
         $crate::schedule::kernel!($kernel, |kernel| {
-            check: |mem| Pairs::new(mem, [&kernel.a, &kernel.b, &kernel.output], kernel.types, $function(kernel.range)),
+            check: |mem| Broadcast::new(mem, [&kernel.a, &kernel.b, &kernel.output], kernel.types, $function(kernel.range)),
             run: |pairs, isa| isa.vectorize(pairs),
             reads: [a, b],
             one pixel: b,
@@ -80,6 +80,6 @@ macro_rules! of_two {
     };
 }
 
-of_two!(AddFloat, Sum, +);
-of_two!(SubFloat, Difference, -);
-of_two!(MulFloat, Product, *);
+binary!(AddFloat, Sum, +);
+binary!(SubFloat, Difference, -);
+binary!(MulFloat, Product, *);

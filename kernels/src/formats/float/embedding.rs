@@ -28,7 +28,7 @@ pub struct EmbeddingFloat<'a> {
     pub halves: &'a [u16],
 }
 
-struct Walk<'k, 'm> {
+struct RowLookup<'k, 'm> {
     kernel: EmbeddingFloat<'k>,
     input: In<'m>,
     out: Out<'m>,
@@ -41,16 +41,16 @@ impl<'k> EmbeddingFloat<'k> {
         if self.table.is_empty() { self.halves.len() } else { self.table.len() }
     }
 
-    fn walk<'m>(&self, mem: &Memory<'m>) -> Option<Walk<'k, 'm>> {
+    fn lookup<'m>(&self, mem: &Memory<'m>) -> Option<RowLookup<'k, 'm>> {
         let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
         let ([h, w, bytes], numbers) = (out.shape(), self.numbers());
         let channels = self.float.count(bytes)?;
         let whole = channels > 0 && numbers >= channels && numbers.is_multiple_of(channels);
-        (whole && input.shape() == [h, w, 1]).then_some(Walk { kernel: *self, input, out, channels })
+        (whole && input.shape() == [h, w, 1]).then_some(RowLookup { kernel: *self, input, out, channels })
     }
 }
 
-impl Vectorize for Walk<'_, '_> {
+impl Vectorize for RowLookup<'_, '_> {
     const WIDE: bool = false;
 
     #[inline(always)]
@@ -78,8 +78,8 @@ impl Vectorize for Walk<'_, '_> {
 }
 
 crate::schedule::kernel!(EmbeddingFloat<'a>, |embedding| {
-    check: |mem| embedding.walk(mem),
-    run: |walk, isa| isa.vectorize(walk),
+    check: |mem| embedding.lookup(mem),
+    run: |lookup, isa| isa.vectorize(lookup),
     reads: [input],
     cost: MOVE,
 });

@@ -52,7 +52,7 @@ pub use crate::base::half;
 
 use crate::base::{
     isa::Vectorize,
-    memory::{ByEncoding, Channels, Encoding, put_halves, put_words},
+    memory::{ByEncoding, Channels, Encoding, put_u16s, put_u32s},
 };
 use by_types::by_types;
 use core::cell::Cell;
@@ -129,13 +129,13 @@ impl Encoding for Float {
     #[inline(always)]
     fn put<const N: usize>(self, cells: &[Cell<i8>], first: usize, numbers: [f32; N]) {
         match self {
-            Self::F16 => put_halves(cells, first.saturating_mul(2), half::from_f32s(numbers)),
+            Self::F16 => put_u16s(cells, first.saturating_mul(2), half::from_f32s(numbers)),
             Self::F32 => {
                 let mut words = [0; N];
                 for (w, x) in words.iter_mut().zip(numbers) {
                     *w = x.to_bits();
                 }
-                put_words(cells, first.saturating_mul(4), words);
+                put_u32s(cells, first.saturating_mul(4), words);
             }
         }
     }

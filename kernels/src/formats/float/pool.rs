@@ -9,7 +9,7 @@ use crate::{
     },
     formats::elements::views,
     ops::pool::{Windows, average::sum_fits, global::PIXELS},
-    schedule::by_rows::{Reach, elements, positive},
+    schedule::by_rows::{ReceptiveField, elements, positive},
 };
 use core::ops;
 
@@ -181,7 +181,7 @@ crate::schedule::kernel!(MaxPool2dFloat, |pool| {
     check: |mem| pool.largest(mem),
     run: |largest, isa| isa.vectorize(largest),
     reads: [input],
-    rows: Reach::window(pool.kernel, [1; 2], pool.stride, pool.padding), above: padding[0],
+    rows: ReceptiveField::window(pool.kernel, [1; 2], pool.stride, pool.padding), above: padding[0],
     cost: elements([pool.kernel[0], pool.kernel[1], COMPARISON]),
 });
 

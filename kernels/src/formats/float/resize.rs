@@ -52,14 +52,14 @@ fn position(o: usize, size: usize, out: usize, corners: Corners) -> (usize, usiz
     (low, low.saturating_add(1).min(last), at - low as f64)
 }
 
-struct Walk<'m> {
+struct Bilinear<'m> {
     resize: ResizeBilinearFloat,
     input: In<'m>,
     out: Out<'m>,
     channels: usize,
 }
 
-impl Walk<'_> {
+impl Bilinear<'_> {
     #[inline(always)]
     fn each(&self, [from, to]: [Float; 2]) {
         let Self { resize, input, out, channels } = *self;
@@ -91,7 +91,7 @@ impl Walk<'_> {
     }
 }
 
-impl Vectorize for Walk<'_> {
+impl Vectorize for Bilinear<'_> {
     const WIDE: bool = false;
 
     #[inline(always)]
@@ -102,14 +102,14 @@ impl Vectorize for Walk<'_> {
 }
 
 crate::schedule::kernel!(ResizeBilinearFloat, |resize| {
-    check: |mem| resize.walk(mem),
-    run: |walk, isa| isa.vectorize(walk),
+    check: |mem| resize.bilinear(mem),
+    run: |bilinear, isa| isa.vectorize(bilinear),
 });
 
 impl ResizeBilinearFloat {
-    fn walk<'m>(&self, mem: &Memory<'m>) -> Option<Walk<'m>> {
+    fn bilinear<'m>(&self, mem: &Memory<'m>) -> Option<Bilinear<'m>> {
         let [from, to] = self.types;
         let (input, out, channels) = views(mem, [&self.input, &self.output], from, to)?;
-        has_source(&input, &out).then_some(Walk { resize: *self, input, out, channels })
+        has_source(&input, &out).then_some(Bilinear { resize: *self, input, out, channels })
     }
 }

@@ -27,7 +27,7 @@ pub struct SoftmaxFloat {
     pub types: [Float; 2],
 }
 
-struct Walk<'m> {
+struct Probabilities<'m> {
     input: In<'m>,
     out: Out<'m>,
     types: [Float; 2],
@@ -35,19 +35,19 @@ struct Walk<'m> {
 }
 
 crate::schedule::kernel!(SoftmaxFloat, |softmax| {
-    check: |mem| softmax.walk(mem),
-    run: |walk, isa| isa.vectorize(walk),
+    check: |mem| softmax.probabilities(mem),
+    run: |probabilities, isa| isa.vectorize(probabilities),
 });
 
 impl SoftmaxFloat {
-    fn walk<'m>(&self, mem: &Memory<'m>) -> Option<Walk<'m>> {
+    fn probabilities<'m>(&self, mem: &Memory<'m>) -> Option<Probabilities<'m>> {
         let types = self.types;
         let (input, out, channels) = same_pixels(mem, [&self.input, &self.output], types[0], types[1])?;
-        Some(Walk { input, out, types, channels })
+        Some(Probabilities { input, out, types, channels })
     }
 }
 
-impl Vectorize for Walk<'_> {
+impl Vectorize for Probabilities<'_> {
     const WIDE: bool = false;
 
     #[inline(always)]

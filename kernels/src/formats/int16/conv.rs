@@ -7,7 +7,7 @@ use crate::{
         isa::Vectorize,
         memory::{Channels, Encoding as _, In, Out, in_blocks},
     },
-    schedule::by_rows::{Reach, elements, positive},
+    schedule::by_rows::{ReceptiveField, elements, positive, taps_fit},
 };
 
 /// A product takes about as long as so many multiply-accumulates of an int8 convolution.
@@ -59,7 +59,7 @@ pub struct Conv2dInt16<'a> {
     pub bounds: Bounds,
 }
 
-struct Walk<'k, 'm> {
+struct CheckedConv<'k, 'm> {
     conv: Conv2dInt16<'k>,
     input: In<'m>,
     out: Out<'m>,
@@ -74,7 +74,7 @@ struct Walk<'k, 'm> {
 const FILTERS: usize = 4;
 
 impl<'k> Conv2dInt16<'k> {
-    fn walk<'m>(&self, mem: &Memory<'m>) -> Option<Walk<'k, 'm>> {
+    fn checked<'m>(&self, mem: &Memory<'m>) -> Option<CheckedConv<'k, 'm>> {
         let check = |ok: bool| ok.then_some(());
         let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
         let channels @ [c, oc] =
@@ -89,21 +89,17 @@ impl<'k> Conv2dInt16<'k> {
         check(self.weights.len() >= weights)?;
         check(self.weights_low.is_empty() || self.weights_low.len() >= weights)?;
         check(self.bias.len() >= oc && self.mantissa.len() >= oc && self.shift.len() >= oc)?;
-        for (axis, size) in out.shape()[..2].iter().enumerate() {
-            let reach =
-                (self.kernel[axis] as u64).saturating_sub(1).checked_mul(self.dilation[axis] as u64)?;
-            let last = (*size as u64).saturating_sub(1).checked_mul(self.stride[axis] as u64)?;
-            check(last.checked_add(reach)? <= i32::MAX as u64 && self.padding[axis] <= i32::MAX as u32)?;
-        }
+        check(taps_fit(out.shape(), self.kernel, self.stride, self.dilation))?;
+        check(self.padding.iter().all(|p| *p <= i32::MAX as u32))?;
         check(self.bounds.fits(self.widths[1]))?;
-        Some(Walk { conv: *self, input, out, channels, of_group, groups })
+        Some(CheckedConv { conv: *self, input, out, channels, of_group, groups })
     }
 
-    fn rows(&self) -> Reach {
+    fn rows(&self) -> ReceptiveField {
         if self.transposed {
-            return Reach::spread(self.kernel, self.stride, self.padding);
+            return ReceptiveField::spread(self.kernel, self.stride, self.padding);
         }
-        Reach::window(self.kernel, self.dilation, self.stride, self.padding)
+        ReceptiveField::window(self.kernel, self.dilation, self.stride, self.padding)
     }
 
     /// Relative cost in multiply-accumulates.
@@ -120,7 +116,7 @@ impl<'k> Conv2dInt16<'k> {
     }
 }
 
-impl Walk<'_, '_> {
+impl CheckedConv<'_, '_> {
     /// Every tap of output pixel `[oy, ox]` that lies in the image: its index and its channels.
     #[inline(always)]
     fn taps(&self, [oy, ox]: [usize; 2], mut each: impl FnMut(usize, Channels<'_>)) {
@@ -216,7 +212,7 @@ impl Walk<'_, '_> {
     }
 }
 
-impl Vectorize for Walk<'_, '_> {
+impl Vectorize for CheckedConv<'_, '_> {
     #[inline(always)]
     fn run(self) {
         let ([oh, ow, _], [c, _], [inside, outside]) = (self.out.shape(), self.channels, self.of_group);
@@ -243,8 +239,8 @@ impl Vectorize for Walk<'_, '_> {
 }
 
 crate::schedule::kernel!(Conv2dInt16<'a>, |conv| {
-    check: |mem| conv.walk(mem),
-    run: |walk, isa| isa.vectorize(walk),
+    check: |mem| conv.checked(mem),
+    run: |checked, isa| isa.vectorize(checked),
     reads: [input],
     rows: conv.rows(), above: padding[0],
     work: conv.work(),

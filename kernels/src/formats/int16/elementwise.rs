@@ -3,7 +3,7 @@
 use super::{Bounds, Width};
 use crate::{
     Multiplier, Operand, Rounding,
-    formats::elements::{Map, Mapping, OfTwo, Pairs},
+    formats::elements::{BinaryOp, Broadcast, Map, Mapping},
 };
 
 /// An element takes about as long as so many multiply-accumulates of a convolution.
@@ -39,7 +39,7 @@ pub struct AddInt16 {
 /// Operands are shifted left by this much.
 pub(crate) const LEFT_SHIFT: u32 = 15;
 
-impl OfTwo<i32> for AddInt16 {
+impl BinaryOp<i32> for AddInt16 {
     #[inline(always)]
     fn of(&self, a: i32, b: i32) -> i32 {
         let common = |x: i32, z: i32, m: Multiplier| m.apply(x.wrapping_sub(z) << LEFT_SHIFT, self.rounding);
@@ -74,7 +74,7 @@ pub struct MulInt16 {
     pub rounding: Rounding,
 }
 
-impl OfTwo<i32> for MulInt16 {
+impl BinaryOp<i32> for MulInt16 {
     #[inline(always)]
     fn of(&self, a: i32, b: i32) -> i32 {
         let product = a.wrapping_sub(self.zero_points[0]).wrapping_mul(b.wrapping_sub(self.zero_points[1]));
@@ -114,7 +114,7 @@ impl Mapping<i32, i32> for RescaleInt16 {
 }
 
 crate::schedule::kernel!(AddInt16, |add| {
-    check: |mem| Pairs::new(mem, [&add.a, &add.b, &add.output], add.widths, *add)
+    check: |mem| Broadcast::new(mem, [&add.a, &add.b, &add.output], add.widths, *add)
         .filter(|pairs| pairs.is_whole() && add.bounds.fits(add.widths[2])),
     run: |pairs, isa| isa.vectorize(pairs),
     reads: [a, b],
@@ -123,7 +123,7 @@ crate::schedule::kernel!(AddInt16, |add| {
 });
 
 crate::schedule::kernel!(MulInt16, |mul| {
-    check: |mem| Pairs::new(mem, [&mul.a, &mul.b, &mul.output], mul.widths, *mul)
+    check: |mem| Broadcast::new(mem, [&mul.a, &mul.b, &mul.output], mul.widths, *mul)
         .filter(|_| mul.bounds.fits(mul.widths[2])),
     run: |pairs, isa| isa.vectorize(pairs),
 });

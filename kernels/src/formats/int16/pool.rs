@@ -2,14 +2,14 @@
 
 use super::{Bounds, Width, rescale};
 use crate::{
-    AveragePool2d, Memory, Multiplier, Operand,
+    Memory, Multiplier, Operand,
     base::{
         isa::Vectorize,
         memory::{Code, Encoding as _, In, Out, in_blocks},
     },
     formats::elements::views,
     ops::pool::{Windows, average::Means, global::PIXELS},
-    schedule::by_rows::{Reach, elements, positive},
+    schedule::by_rows::{ReceptiveField, elements, positive},
 };
 
 /// Mean over the image, at another scale: `out = bounds(rescale(sum of (in - z_in)))`, with [`rescale`] of
@@ -75,7 +75,7 @@ impl Vectorize for Mean<'_> {
     }
 }
 
-/// Mean of each window as [`AveragePool2d`] has it, in and out with 16 bits and one scale: TensorFlow Lite's int16 `AVERAGE_POOL_2D`.
+/// Mean of each window as [`AveragePool2d`](crate::AveragePool2d) has it, in and out with 16 bits and one scale: TensorFlow Lite's int16 `AVERAGE_POOL_2D`.
 ///
 /// For windows of at most [`CELLS`](Self::CELLS), so that the sum fits.
 #[derive(Clone, Copy, Debug)]
@@ -100,28 +100,22 @@ impl AveragePool2dInt16 {
     /// The largest window.
     pub const CELLS: usize = 1 << 15;
 
-    fn means<'m>(&self, mem: &Memory<'m>) -> Option<Means<'m, i16>> {
-        let Self { input, output, kernel, stride, padding, padding_end, count_padding } = *self;
-        let (zero_point, min, max) = (0, i8::MIN, i8::MAX);
-        let pool = AveragePool2d {
-            input,
-            output,
-            kernel,
-            stride,
-            padding,
-            padding_end,
-            count_padding,
-            zero_point,
-            min,
-            max,
-        };
-        let means = Means::new(mem, &pool, [-i16::MAX, i16::MAX])?;
-        (elements([kernel[0], kernel[1], 1]) <= Self::CELLS).then_some(means)
+    /// Whether the sum of a window fits.
+    fn sum_fits(&self) -> bool {
+        elements([self.kernel[0], self.kernel[1], 1]) <= Self::CELLS
     }
 }
 
 crate::schedule::kernel!(AveragePool2dInt16, |pool| {
-    check: |mem| pool.means(mem),
+    check: |mem| Means::new(
+        mem,
+        [&pool.input, &pool.output],
+        [pool.kernel, pool.stride, pool.padding],
+        pool.count_padding.then_some(pool.padding_end),
+        0,
+        [-i16::MAX, i16::MAX],
+    )
+    .filter(|_| pool.sum_fits()),
     run: |means, isa| isa.vectorize(means),
 });
 
@@ -198,6 +192,6 @@ crate::schedule::kernel!(MaxPool2dInt16, |pool| {
     check: |mem| pool.largest(mem),
     run: |largest, isa| isa.vectorize(largest),
     reads: [input],
-    rows: Reach::window(pool.kernel, [1; 2], pool.stride, pool.padding), above: padding[0],
+    rows: ReceptiveField::window(pool.kernel, [1; 2], pool.stride, pool.padding), above: padding[0],
     cost: elements([pool.kernel[0], pool.kernel[1], COMPARISON]),
 });

@@ -1,6 +1,6 @@
 //! Which tokens see which: all of them, or those that locality-sensitive hashing brings together. [`attention`](crate::ops::attention) says how.
 
-use crate::base::scratch::Halves;
+use crate::base::scratch::U16Scratch;
 use core::cell::Cell;
 
 /// How many tokens there are, in how many rounds they are hashed (0: every token sees all), and how many of them make a chunk.
@@ -49,27 +49,27 @@ impl Hashing {
 pub(crate) struct Chunks<'m> {
     hashing: Hashing,
     /// The keys that a query sees.
-    seen: Halves<'m>,
+    seen: U16Scratch<'m>,
     /// Tokens by round, sorted.
-    order: Halves<'m>,
+    order: U16Scratch<'m>,
     /// By round: where in the order each token is.
-    places: Halves<'m>,
+    places: U16Scratch<'m>,
     /// Of every token, in one round.
-    buckets: Halves<'m>,
+    buckets: U16Scratch<'m>,
     /// By bucket: where its next token goes.
-    next: Halves<'m>,
+    next: U16Scratch<'m>,
 }
 
 impl<'m> Chunks<'m> {
     /// In scratch of [`Hashing::scratch_bytes`]; `None` if there is less.
     pub(crate) fn new(hashing: Hashing, scratch: &'m [Cell<i8>]) -> Option<Self> {
         let Hashing { tokens, rounds, .. } = hashing;
-        let (seen, rest) = Halves::split(scratch, hashing.keys())?;
+        let (seen, rest) = U16Scratch::split(scratch, hashing.keys())?;
         let hashed = if rounds > 0 { tokens } else { 0 };
-        let (order, rest) = Halves::split(rest, rounds * hashed)?;
-        let (places, rest) = Halves::split(rest, rounds * hashed)?;
-        let (buckets, rest) = Halves::split(rest, hashed)?;
-        let (next, _) = Halves::split(rest, if rounds > 0 { 2 * hashing.columns() + 1 } else { 0 })?;
+        let (order, rest) = U16Scratch::split(rest, rounds * hashed)?;
+        let (places, rest) = U16Scratch::split(rest, rounds * hashed)?;
+        let (buckets, rest) = U16Scratch::split(rest, hashed)?;
+        let (next, _) = U16Scratch::split(rest, if rounds > 0 { 2 * hashing.columns() + 1 } else { 0 })?;
         Some(Self { hashing, seen, order, places, buckets, next })
     }
 

@@ -21,7 +21,7 @@ use crate::{
     base::{
         isa::Vectorize,
         memory::{Channels, In, Out, in_blocks, put},
-        scratch::Words,
+        scratch::I32Scratch,
     },
     ops::softmax::exp_on_negative,
 };
@@ -119,7 +119,7 @@ impl Attention<'_> {
 }
 
 /// Operands and scratch of one call, checked.
-struct Job<'m, 'k> {
+struct AttentionHeads<'m, 'k> {
     kernel: &'k Attention<'k>,
     query: In<'m>,
     key: In<'m>,
@@ -128,14 +128,14 @@ struct Job<'m, 'k> {
     hashing: Hashing,
     width: usize,
     /// Of every key: the reciprocal of its length.
-    reciprocals: Words<'m>,
+    reciprocals: I32Scratch<'m>,
     /// Of every key that a query sees: its logit, then its weight.
-    weights: Words<'m>,
+    weights: I32Scratch<'m>,
     chunks: Chunks<'m>,
 }
 
 impl Attention<'_> {
-    fn job<'m>(&'m self, mem: &Memory<'m>) -> Option<Job<'m, 'm>> {
+    fn heads<'m>(&'m self, mem: &Memory<'m>) -> Option<AttentionHeads<'m, 'm>> {
         let (query, key, value) = (mem.read(&self.query)?, mem.read(&self.key)?, mem.read(&self.value)?);
         let (output, scratch) = (mem.write(&self.output)?, mem.scratch(self.scratch)?);
         let shape = output.shape();
@@ -160,19 +160,30 @@ impl Attention<'_> {
         if !(sizes && hashing.fits() && rotations && apart && multipliers) {
             return None;
         }
-        let (reciprocals, rest) = Words::split(scratch, tokens)?;
-        let (weights, rest) = Words::split(rest, hashing.keys())?;
+        let (reciprocals, rest) = I32Scratch::split(scratch, tokens)?;
+        let (weights, rest) = I32Scratch::split(rest, hashing.keys())?;
         let chunks = Chunks::new(hashing, rest)?;
-        Some(Job { kernel: self, query, key, value, output, hashing, width, reciprocals, weights, chunks })
+        Some(AttentionHeads {
+            kernel: self,
+            query,
+            key,
+            value,
+            output,
+            hashing,
+            width,
+            reciprocals,
+            weights,
+            chunks,
+        })
     }
 }
 
 crate::schedule::kernel!(Attention<'a>, |attention| {
-    check: |mem| attention.job(mem),
-    run: |job, isa| isa.vectorize(job),
+    check: |mem| attention.heads(mem),
+    run: |heads, isa| isa.vectorize(heads),
 });
 
-impl Vectorize for Job<'_, '_> {
+impl Vectorize for AttentionHeads<'_, '_> {
     #[inline(always)]
     fn run(self) {
         for head in 0..self.kernel.heads as usize {
@@ -181,7 +192,7 @@ impl Vectorize for Job<'_, '_> {
     }
 }
 
-impl Job<'_, '_> {
+impl AttentionHeads<'_, '_> {
     /// One head, whose channels begin at `first`.
     #[inline(always)]
     fn head(&self, first: usize) {

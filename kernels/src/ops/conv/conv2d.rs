@@ -1,10 +1,10 @@
 //! Convolution: any kernel, stride, dilation, padding and number of groups.
 
-use super::{Gather, driver::Job};
+use super::{Gather, driver::ConvParams};
 use crate::{
     Layout, Memory, Operand, OutputStage, Region,
     ops::conv::scratch_bytes,
-    schedule::by_rows::{Reach, positive},
+    schedule::by_rows::{ReceptiveField, positive},
 };
 
 /// int8 convolution; a fully connected layer is a 1x1 one on a 1x1 image.
@@ -65,7 +65,7 @@ impl Conv2d<'_> {
     }
 
     /// What there is to do, if the operands lie in memory and there are taps.
-    fn job<'m>(&self, mem: &Memory<'m>) -> Option<Job<'m>>
+    fn params<'m>(&self, mem: &Memory<'m>) -> Option<ConvParams<'m>>
     where
         Self: 'm,
     {
@@ -75,7 +75,7 @@ impl Conv2d<'_> {
         if !positive(&[self.kernel, self.stride, self.dilation]) {
             return None;
         }
-        Some(Job {
+        Some(ConvParams {
             input: mem.read(&self.input)?,
             output,
             taps: pair(self.kernel),
@@ -101,13 +101,13 @@ impl Conv2d<'_> {
 }
 
 crate::schedule::kernel!(Conv2d<'a>, |conv| {
-    fits: |mem| conv.job(mem).is_some_and(|job| job.fits()),
-    run: |isa| match conv.job(mem) {
-        Some(job) => job.run(isa),
+    fits: |mem| conv.params(mem).is_some_and(|params| params.fits()),
+    run: |isa| match conv.params(mem) {
+        Some(params) => params.run(isa),
         None => crate::schedule::refused!(Conv2d),
     },
     reads: [input],
-    rows: Reach::window(conv.kernel, conv.dilation, conv.stride, conv.padding), above: padding[0],
+    rows: ReceptiveField::window(conv.kernel, conv.dilation, conv.stride, conv.padding), above: padding[0],
     scratch: scratch of scratch_bytes(conv.layout, conv.gather, conv.taps(), conv.channels(), conv.chunk as usize),
     cost: conv.macs_per_output(),
 });

@@ -6,7 +6,7 @@ use crate::{
     ops::pool::window,
     schedule::{
         self,
-        by_rows::{self, ByRows, Reach, Windowed, covered, positive},
+        by_rows::{self, ReceptiveField, RowPartition, RowTileable, covered, positive},
     },
 };
 use core::{cell::Cell, ops::Range};
@@ -44,7 +44,7 @@ impl Kernel for ConvMaxPool2d<'_> {
 
 // SAFETY: a part writes its rows of the output and, as `Conv2d` and `MaxPool2d` do with what they are given, its own scratch:
 // `fits` checks that all of it lies in the scratch of the first thread.
-unsafe impl ByRows for ConvMaxPool2d<'_> {
+unsafe impl RowPartition for ConvMaxPool2d<'_> {
     const HALO: bool = true;
 
     fn output(&self) -> Operand {
@@ -71,12 +71,12 @@ unsafe impl ByRows for ConvMaxPool2d<'_> {
         self.operands_fit(mem)
     }
 
-    fn part(&self, rows: Range<usize>, index: usize) -> Self {
-        by_rows::part(self, rows, index)
+    fn with_rows(&self, rows: Range<usize>, index: usize) -> Self {
+        by_rows::with_rows(self, rows, index)
     }
 
     #[cfg_attr(target_pointer_width = "32", inline(always))]
-    fn alone(&self, mem: &Memory<'_>, isa: Isa) {
+    fn run_serial(&self, mem: &Memory<'_>, isa: Isa) {
         if !self.operands_fit(mem) {
             debug_assert!(false, "operands outside memory, or numbers of channels differ");
             return;
@@ -85,11 +85,11 @@ unsafe impl ByRows for ConvMaxPool2d<'_> {
     }
 }
 
-impl Windowed for ConvMaxPool2d<'_> {
-    fn reach(&self) -> Reach {
+impl RowTileable for ConvMaxPool2d<'_> {
+    fn receptive_field(&self) -> ReceptiveField {
         let (pool, conv) = (&self.pool, &self.conv);
         let rows = pool.kernel[0].saturating_sub(1).saturating_mul(conv.stride[0]);
-        Reach::Window {
+        ReceptiveField::Window {
             rows: rows.saturating_add(covered(conv.kernel[0], conv.dilation[0])),
             stride: pool.stride[0].saturating_mul(conv.stride[0]),
             padding: pool.padding[0].saturating_mul(conv.stride[0]).saturating_add(conv.padding[0]),
@@ -99,7 +99,7 @@ impl Windowed for ConvMaxPool2d<'_> {
     fn over(&self, row: usize, reads: [Operand; 2], output: Operand, scratch: Region) -> Self {
         // The map without its rows above, and its own scratch.
         let h = self.conv.output.shape[0] as usize;
-        let first = self.pool.reach().of(row..row + 1, h).start;
+        let first = self.pool.receptive_field().of(row..row + 1, h).start;
         let moved = |offset: u32| offset.wrapping_add(scratch.offset.wrapping_sub(self.scratch.offset));
         let map = self.conv.output;
         let map = Operand {
@@ -235,7 +235,7 @@ impl ConvMaxPool2d<'_> {
             return true;
         }
         let input = self.conv.input;
-        let needs = self.conv.reach().of(rows.clone(), input.shape[0] as usize);
+        let needs = self.conv.receptive_field().of(rows.clone(), input.shape[0] as usize);
         let to = self.buffer(at..at + count);
         let conv = self.conv.over(rows.start, [input.rows(needs); 2], to, self.conv.scratch);
         compute::<COMPUTE>(&conv, mem, isa)
@@ -282,9 +282,9 @@ impl ConvMaxPool2d<'_> {
 
 /// Computes a kernel, or else finds out whether it would.
 #[inline(always)]
-fn compute<const COMPUTE: bool>(kernel: &impl Windowed, mem: &Memory<'_>, isa: Isa) -> bool {
+fn compute<const COMPUTE: bool>(kernel: &impl RowTileable, mem: &Memory<'_>, isa: Isa) -> bool {
     if COMPUTE {
-        kernel.alone(mem, isa);
+        kernel.run_serial(mem, isa);
     }
     COMPUTE || Kernel::fits(kernel, mem)
 }

@@ -1,4 +1,4 @@
-//! The walk over the image: gathers rows of activations, hands tiles of them to the micro-kernel.
+//! The loops over the image: gather rows of activations, and hand tiles of them to the micro-kernel.
 
 use super::{Gather, scratch_bytes};
 use crate::{
@@ -11,8 +11,8 @@ use crate::{
 };
 use core::cell::Cell;
 
-/// One dense convolution over a grid of output pixels. All checks are made by [`Job::run`].
-pub(super) struct Job<'a> {
+/// One dense convolution over a grid of output pixels. All checks are made by [`ConvParams::run`].
+pub(super) struct ConvParams<'a> {
     pub(super) input: In<'a>,
     pub(super) output: Out<'a>,
     /// Kernel rows and columns.
@@ -39,8 +39,8 @@ pub(super) struct Job<'a> {
     pub(super) scratch: &'a [Cell<i8>],
 }
 
-/// Sizes that follow from a job. To have them is to know that every pointer that a tile may form lies within its
-/// slice: only [`Job::check`] makes them.
+/// Sizes that follow from a params. To have them is to know that every pointer that a tile may form lies within its
+/// slice: only [`ConvParams::check`] makes them.
 #[derive(Clone, Copy)]
 pub(super) struct Sizes {
     /// Input channels per group.
@@ -58,17 +58,17 @@ pub(super) struct Sizes {
 /// Bound on every coordinate, in pixels: sums and differences of two fit 32 bits.
 const FAR: usize = 1 << 29;
 
-impl Job<'_> {
+impl ConvParams<'_> {
     /// Checks everything that the tiles rely on, then computes. Does nothing if a check fails.
     pub(super) fn run(&self, isa: Isa) {
         if let Some(sizes) = self.check() {
-            dispatch(self.layout, isa, Walk { job: self, sizes });
+            dispatch(self.layout, isa, CheckedConv { params: self, sizes });
         } else {
             debug_assert!(false, "convolution parameters do not fit together");
         }
     }
 
-    /// Whether [`Job::run`] computes.
+    /// Whether [`ConvParams::run`] computes.
     pub(super) fn fits(&self) -> bool {
         self.check().is_some()
     }
@@ -165,27 +165,27 @@ pub(super) struct Cursor {
 }
 
 /// The loops around the tile: chunks of pixels, groups, blocks of panels, tiles of pixels.
-struct Walk<'j, 'a> {
-    job: &'j Job<'a>,
+struct CheckedConv<'j, 'a> {
+    params: &'j ConvParams<'a>,
     sizes: Sizes,
 }
 
-impl Walk<'_, '_> {
+impl CheckedConv<'_, '_> {
     /// Calls `each` with the first grid point of every chunk, its number of pixels and the group, after gathering, of 16-bit
     /// activations if `wide`.
     #[inline(always)]
     fn chunks(&self, wide: bool, mut each: impl FnMut(&Rows, Cursor, usize, usize)) {
-        let Self { job, sizes } = *self;
-        let (mut left, mut cursor) = (job.grid[0] * job.grid[1], job.start());
+        let Self { params, sizes } = *self;
+        let (mut left, mut cursor) = (params.grid[0] * params.grid[1], params.start());
         while left > 0 {
-            let count = job.chunk.min(left);
+            let count = params.chunk.min(left);
             let mut next = cursor;
-            for group in 0..job.groups {
+            for group in 0..params.groups {
                 let rows;
                 (rows, next) = if wide {
-                    job.gather_wide(sizes, cursor, count, group)
+                    params.gather_wide(sizes, cursor, count, group)
                 } else {
-                    job.gather(sizes, cursor, count, group)
+                    params.gather(sizes, cursor, count, group)
                 };
                 each(&rows, cursor, count, group);
             }
@@ -195,11 +195,11 @@ impl Walk<'_, '_> {
     }
 }
 
-impl WithTile for Walk<'_, '_> {
+impl WithTile for CheckedConv<'_, '_> {
     fn call<T: Tile>(self, tile: T) {
-        let Self { job, sizes } = self;
-        let misplaced = !(job.weights.as_ptr() as usize).is_multiple_of(T::ALIGNMENT);
-        if misplaced || (T::WIDE && job.gather == Gather::Pixels) {
+        let Self { params, sizes } = self;
+        let misplaced = !(params.weights.as_ptr() as usize).is_multiple_of(T::ALIGNMENT);
+        if misplaced || (T::WIDE && params.gather == Gather::Pixels) {
             return self.call_scalar(Scalar { layout: T::LAYOUT });
         }
         let nr = T::LAYOUT.nr as usize;
@@ -217,19 +217,19 @@ impl WithTile for Walk<'_, '_> {
                 } else {
                     left.div_ceil(2)
                 };
-                let constants = job.panels(sizes, group, start);
+                let constants = params.panels(sizes, group, start);
                 let channels = (sizes.cout - start).min(panels * nr);
-                let first = job.output.as_ptr().wrapping_add(group * sizes.cout + start);
+                let first = params.output.as_ptr().wrapping_add(group * sizes.cout + start);
                 let step = tile.pixels(panels);
                 let (mut p, mut cursor) = (0, cursor);
                 while p < count {
                     let pixels = step.min(count - p);
                     for o in out.iter_mut().take(pixels) {
                         *o = first.wrapping_add(cursor.out);
-                        job.advance(&mut cursor, 1);
+                        params.advance(&mut cursor, 1);
                     }
                     let rows = Rows { offsets: rows.offsets.wrapping_add(p * sizes.segments), ..*rows };
-                    // SAFETY: `Job::check` measured the constants against the layout and bounded the grid by the
+                    // SAFETY: `ConvParams::check` measured the constants against the layout and bounded the grid by the
                     // output; `gather` and `gather_wide` filled offsets of segments within the input or within
                     // scratch; neither meets the output, so they stay as they are. Input, output and scratch
                     // are live cells or, for an input of the model, bytes that nobody writes. Panels are aligned
@@ -243,14 +243,14 @@ impl WithTile for Walk<'_, '_> {
     }
 
     fn call_scalar(self, tile: Scalar) {
-        let Self { job, sizes } = self;
+        let Self { params, sizes } = self;
         self.chunks(false, |rows, mut cursor, count, group| {
-            let constants = job.panels(sizes, group, 0);
+            let constants = params.panels(sizes, group, 0);
             for p in 0..count {
-                let out = job.output.as_ptr().wrapping_add(group * sizes.cout + cursor.out);
+                let out = params.output.as_ptr().wrapping_add(group * sizes.cout + cursor.out);
                 // SAFETY: as in `call`.
                 unsafe { tile.pixel(rows, &constants, sizes.cout, p, out) };
-                job.advance(&mut cursor, 1);
+                params.advance(&mut cursor, 1);
             }
         });
     }

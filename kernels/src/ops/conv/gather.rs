@@ -2,7 +2,7 @@
 
 use super::{
     Gather,
-    driver::{Cursor, Job, Sizes},
+    driver::{ConvParams, Cursor, Sizes},
 };
 use crate::microkernels::Rows;
 use core::cell::Cell;
@@ -10,7 +10,7 @@ use core::cell::Cell;
 /// The offset that stands for a segment in the padding.
 const PADDING: i32 = -1;
 
-impl Job<'_> {
+impl ConvParams<'_> {
     /// The two parts of scratch: offsets, `segments` for each point of a chunk, and patches.
     #[inline(always)]
     pub(super) fn split_scratch(&self, segments: usize) -> (&[Cell<i32>], &[Cell<i8>]) {
@@ -86,7 +86,7 @@ impl Job<'_> {
         steps.min(self.grid[1] - 1 - cursor.gx) + 1
     }
 
-    /// Fills offsets, one for each tap, for a run of grid points from `cursor` on (see [`Job::run_from`]).
+    /// Fills offsets, one for each tap, for a run of grid points from `cursor` on (see [`ConvParams::run_from`]).
     #[inline(always)]
     fn segments_of(&self, offsets: &[Cell<i32>], cursor: Cursor) {
         let [h, w, _] = self.input.shape();

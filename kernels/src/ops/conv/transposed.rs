@@ -4,11 +4,11 @@
 //! that reach output row `o` are `k = r + s * j`, and they meet input row `q - j`. So all output rows with the same phase
 //! `r` share one dense kernel of `ceil((K - r) / s)` rows, and successive ones read successive input rows.
 
-use super::{Gather, driver::Job};
+use super::{Gather, driver::ConvParams};
 use crate::{
     Layout, Memory, Operand, OutputStage, Region,
     ops::conv::scratch_bytes,
-    schedule::by_rows::{Reach, elements, positive},
+    schedule::by_rows::{ReceptiveField, elements, positive},
 };
 
 /// int8 transposed convolution: TensorFlow Lite's `TRANSPOSE_CONV` with per-channel weights.
@@ -75,7 +75,7 @@ impl TransposedConv2d<'_> {
     }
 
     /// Hands the phases over, one after the other, until `each` says `false` or they do not fit together: then it is `false`.
-    fn phases(&self, mem: &Memory<'_>, mut each: impl FnMut(Job<'_>) -> bool) -> bool {
+    fn phases(&self, mem: &Memory<'_>, mut each: impl FnMut(ConvParams<'_>) -> bool) -> bool {
         let (Some(input), Some(output), Some(scratch)) =
             (mem.read(&self.input), mem.write(&self.output), mem.scratch(self.scratch))
         else {
@@ -103,7 +103,7 @@ impl TransposedConv2d<'_> {
                     return false;
                 };
                 (weights, bias) = (more_weights, more_bias);
-                let job = Job {
+                let params = ConvParams {
                     input,
                     output,
                     taps: [ty, tx],
@@ -125,7 +125,7 @@ impl TransposedConv2d<'_> {
                     chunk: self.chunk as usize,
                     scratch,
                 };
-                if !each(job) {
+                if !each(params) {
                     return false;
                 }
             }
@@ -135,18 +135,18 @@ impl TransposedConv2d<'_> {
 }
 
 crate::schedule::kernel!(TransposedConv2d<'a>, |conv| {
-    fits: |mem| conv.phases(mem, |job| job.fits()),
+    fits: |mem| conv.phases(mem, |params| params.fits()),
     // All phases are checked before the first one computes.
-    run: |isa| if conv.phases(mem, |job| job.fits()) {
-        conv.phases(mem, |job| {
-            job.run(isa);
+    run: |isa| if conv.phases(mem, |params| params.fits()) {
+        conv.phases(mem, |params| {
+            params.run(isa);
             true
         });
     } else {
         crate::schedule::refused!(TransposedConv2d)
     },
     reads: [input],
-    rows: Reach::spread(conv.kernel, conv.stride, conv.padding), above: padding[0],
+    rows: ReceptiveField::spread(conv.kernel, conv.stride, conv.padding), above: padding[0],
     scratch: scratch of conv.scratch_bytes(),
     work: elements([conv.kernel[0], conv.kernel[1], conv.output.shape[2]]).saturating_mul(elements(conv.input.shape)),
 });

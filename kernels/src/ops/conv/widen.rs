@@ -1,7 +1,7 @@
 //! Patches of 16-bit activations, for tiles that multiply these: in the order that [`crate::microkernels::dsp`] describes.
 
 use super::{
-    driver::{Cursor, Job, Sizes},
+    driver::{ConvParams, Cursor, Sizes},
     gather::copy_rows,
 };
 use crate::microkernels::{
@@ -16,8 +16,8 @@ const GROUP: usize = 4;
 /// Row and column of a grid point's first tap, modulo the size of a word: beyond every size in the padding before the image.
 type Point = [usize; 2];
 
-impl Job<'_> {
-    /// As [`Job::gather`], for patches of 16-bit numbers: points are interleaved by [`LANES`], those that remain stand
+impl ConvParams<'_> {
+    /// As [`ConvParams::gather`], for patches of 16-bit numbers: points are interleaved by [`LANES`], those that remain stand
     /// alone. Their offset is that of the first word, and three have one.
     pub(super) fn gather_wide(
         &self,
@@ -135,7 +135,7 @@ impl Job<'_> {
         LANES * triples
     }
 
-    /// As [`Job::widen_run`] where rows of taps do not begin at groups, as in first layers: by way of `patch`.
+    /// As [`ConvParams::widen_run`] where rows of taps do not begin at groups, as in first layers: by way of `patch`.
     #[inline(never)]
     fn widen_patches(
         &self,

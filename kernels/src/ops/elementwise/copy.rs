@@ -5,7 +5,7 @@ use crate::{
     base::{
         arith::by_rounding,
         isa::Vectorize,
-        memory::{Runs, map1},
+        memory::{ContiguousSpans, map1},
     },
 };
 
@@ -24,14 +24,14 @@ pub struct Copy {
 }
 
 crate::schedule::kernel!(Copy, |copy| {
-    check: |mem| Runs::of_two(mem, &copy.input, &copy.output),
+    check: |mem| ContiguousSpans::unary(mem, &copy.input, &copy.output),
     run: |runs, isa| isa.vectorize(Move(runs)),
     reads: [input],
     in place: true,
     cost: MOVE,
 });
 
-struct Move<'m>(Runs<'m, 1>);
+struct Move<'m>(ContiguousSpans<'m, 1>);
 
 impl Vectorize for Move<'_> {
     #[inline(always)]
@@ -61,7 +61,7 @@ pub struct Requantize {
 }
 
 crate::schedule::kernel!(Requantize, |requantize| {
-    check: |mem| Runs::of_two(mem, &requantize.input, &requantize.output),
+    check: |mem| ContiguousSpans::unary(mem, &requantize.input, &requantize.output),
     run: |runs, isa| isa.vectorize(Rescale { requantize, runs }),
     reads: [input],
     in place: true,
@@ -70,7 +70,7 @@ crate::schedule::kernel!(Requantize, |requantize| {
 
 struct Rescale<'k, 'm> {
     requantize: &'k Requantize,
-    runs: Runs<'m, 1>,
+    runs: ContiguousSpans<'m, 1>,
 }
 
 impl Vectorize for Rescale<'_, '_> {

@@ -2,7 +2,7 @@
 
 use crate::{
     Multiplier, Operand, OutputStage,
-    base::memory::{OfTwo, Pairs},
+    base::memory::{BinaryOp, Broadcast},
 };
 
 /// `out = a * b`: TensorFlow Lite's int8 `MUL`, for a second operand of the same shape, of one pixel or of fewer channels.
@@ -35,7 +35,7 @@ pub struct Mul {
 const PRODUCT: usize = 24;
 
 crate::schedule::kernel!(Mul, |mul| {
-    check: |mem| Pairs::new(mem, [&mul.a, &mul.b, &mul.output], mul),
+    check: |mem| Broadcast::new(mem, [&mul.a, &mul.b, &mul.output], mul),
     run: |pairs, isa| isa.vectorize(pairs),
     reads: [a, b],
     one pixel: b,
@@ -43,7 +43,7 @@ crate::schedule::kernel!(Mul, |mul| {
     cost: PRODUCT,
 });
 
-impl OfTwo for Mul {
+impl BinaryOp for Mul {
     #[inline(always)]
     fn stage(&self) -> OutputStage {
         self.stage

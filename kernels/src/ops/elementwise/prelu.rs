@@ -47,19 +47,19 @@ impl PRelu<'_> {
 
 crate::schedule::kernel!(PRelu<'a>, |prelu| {
     check: |mem| prelu.views(mem),
-    run: |(input, out), isa| isa.vectorize(Walk { prelu, input, out }),
+    run: |(input, out), isa| isa.vectorize(Slopes { prelu, input, out }),
     reads: [input],
     in place: true,
     cost: CHOICE,
 });
 
-struct Walk<'k, 'm> {
+struct Slopes<'k, 'm> {
     prelu: &'k PRelu<'k>,
     input: In<'m>,
     out: Out<'m>,
 }
 
-impl Vectorize for Walk<'_, '_> {
+impl Vectorize for Slopes<'_, '_> {
     #[inline(always)]
     fn run(self) {
         let stage = self.prelu.stage;
@@ -67,7 +67,7 @@ impl Vectorize for Walk<'_, '_> {
     }
 }
 
-impl Walk<'_, '_> {
+impl Slopes<'_, '_> {
     #[inline(always)]
     fn each(&self, stage: OutputStage) {
         let PRelu { slopes, input_zero_point, positive, negative, .. } = *self.prelu;

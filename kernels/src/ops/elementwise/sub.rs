@@ -3,7 +3,7 @@
 use super::add::common;
 use crate::{
     Multiplier, Operand, OutputStage,
-    base::memory::{OfTwo, Pairs},
+    base::memory::{BinaryOp, Broadcast},
 };
 
 /// `out = a - b`: TensorFlow Lite's int8 `SUB`, for a second operand of one of the shapes below.
@@ -42,7 +42,7 @@ pub struct Sub {
 const DIFFERENCE: usize = 32;
 
 crate::schedule::kernel!(Sub, |sub| {
-    check: |mem| Pairs::new(mem, [&sub.a, &sub.b, &sub.output], sub),
+    check: |mem| Broadcast::new(mem, [&sub.a, &sub.b, &sub.output], sub),
     run: |pairs, isa| isa.vectorize(pairs),
     reads: [a, b],
     one pixel: b,
@@ -50,7 +50,7 @@ crate::schedule::kernel!(Sub, |sub| {
     cost: DIFFERENCE,
 });
 
-impl OfTwo for Sub {
+impl BinaryOp for Sub {
     #[inline(always)]
     fn stage(&self) -> OutputStage {
         self.stage

@@ -2,7 +2,7 @@
 
 use crate::{
     Memory, Operand,
-    base::memory::{Runs, map1},
+    base::memory::{ContiguousSpans, map1},
 };
 
 /// To look up an element takes about as long as so many multiply-accumulates of a convolution.
@@ -22,8 +22,8 @@ pub struct Table<'a> {
 }
 
 impl Table<'_> {
-    fn runs<'m>(&self, mem: &Memory<'m>) -> Option<(Runs<'m, 1>, &[i8; 256])> {
-        Some((Runs::of_two(mem, &self.input, &self.output)?, self.table.first_chunk()?))
+    fn runs<'m>(&self, mem: &Memory<'m>) -> Option<(ContiguousSpans<'m, 1>, &[i8; 256])> {
+        Some((ContiguousSpans::unary(mem, &self.input, &self.output)?, self.table.first_chunk()?))
     }
 }
 

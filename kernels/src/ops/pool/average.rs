@@ -40,7 +40,14 @@ pub struct AveragePool2d {
 }
 
 crate::schedule::kernel!(AveragePool2d, |pool| {
-    check: |mem| Means::new(mem, pool, [pool.min, pool.max]),
+    check: |mem| Means::new(
+        mem,
+        [&pool.input, &pool.output],
+        [pool.kernel, pool.stride, pool.padding],
+        pool.count_padding.then_some(pool.padding_end),
+        pool.zero_point.into(),
+        [pool.min, pool.max],
+    ),
     run: |means, isa| isa.vectorize(means),
 });
 
@@ -57,22 +64,20 @@ pub(crate) struct Means<'m, T> {
 }
 
 impl<'m, T: Code> Means<'m, T> {
-    /// `None` if operands lie outside memory, channel counts differ, or windows have no or too many cells. The bounds of `pool` are bytes: those of codes
-    /// are `bounds`.
-    pub(crate) fn new(mem: &Memory<'m>, pool: &AveragePool2d, bounds: [T; 2]) -> Option<Self> {
-        let (input, out) = (mem.read(&pool.input)?, mem.write(&pool.output)?);
-        let windows = Windows::new(pool.kernel, pool.stride, pool.padding, input.shape());
-        let (padding_end, zero_point) =
-            (pool.count_padding.then_some(pool.padding_end), pool.zero_point.into());
-        let fits = input.shape()[2] == out.shape()[2] && sum_fits(pool.kernel, pool.stride);
-        (fits && T::count(out.shape()[2]).is_some()).then_some(Self {
-            windows,
-            padding_end,
-            input,
-            out,
-            zero_point,
-            bounds,
-        })
+    /// `None` if operands lie outside memory, channel counts differ, or windows have no or too many cells.
+    pub(crate) fn new(
+        mem: &Memory<'m>,
+        [input, output]: [&Operand; 2],
+        [kernel, stride, padding]: [[u32; 2]; 3],
+        padding_end: Option<[u32; 2]>,
+        zero_point: i32,
+        bounds: [T; 2],
+    ) -> Option<Self> {
+        let (input, out) = (mem.read(input)?, mem.write(output)?);
+        let windows = Windows::new(kernel, stride, padding, input.shape());
+        let fits = input.shape()[2] == out.shape()[2] && sum_fits(kernel, stride);
+        T::count(out.shape()[2])?;
+        fits.then_some(Self { windows, padding_end, input, out, zero_point, bounds })
     }
 }
 

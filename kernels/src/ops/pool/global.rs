@@ -53,10 +53,10 @@ impl GlobalAveragePool {
         Some(Multiplier { mantissa: mantissa as i32, shift: m.shift - shift })
     }
 
-    fn walk<'m>(&self, mem: &Memory<'m>) -> Option<Walk<'_, 'm>> {
+    fn mean<'m>(&self, mem: &Memory<'m>) -> Option<GlobalMean<'_, 'm>> {
         let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
         let [h, w, channels] = input.shape();
-        (out.shape() == [1, 1, channels] && PIXELS.contains(&(h * w))).then_some(Walk {
+        (out.shape() == [1, 1, channels] && PIXELS.contains(&(h * w))).then_some(GlobalMean {
             pool: self,
             input,
             out,
@@ -65,17 +65,17 @@ impl GlobalAveragePool {
 }
 
 crate::schedule::kernel!(GlobalAveragePool, |pool| {
-    check: |mem| pool.walk(mem),
-    run: |walk, isa| isa.vectorize(walk),
+    check: |mem| pool.mean(mem),
+    run: |mean, isa| isa.vectorize(mean),
 });
 
-struct Walk<'k, 'm> {
+struct GlobalMean<'k, 'm> {
     pool: &'k GlobalAveragePool,
     input: In<'m>,
     out: Out<'m>,
 }
 
-impl Vectorize for Walk<'_, '_> {
+impl Vectorize for GlobalMean<'_, '_> {
     #[inline(always)]
     fn run(self) {
         let Self { pool, input, out } = self;

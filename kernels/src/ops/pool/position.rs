@@ -40,7 +40,7 @@ macro_rules! positions {
             ),
             run: |positions, isa| isa.vectorize(positions),
             reads: [input],
-            rows: $crate::schedule::by_rows::Reach::window($pool.kernel, [1; 2], $pool.stride, $pool.padding), above: padding[0],
+            rows: $crate::schedule::by_rows::ReceptiveField::window($pool.kernel, [1; 2], $pool.stride, $pool.padding), above: padding[0],
             cost: $crate::ops::pool::position::cost($pool.kernel),
         });
     };

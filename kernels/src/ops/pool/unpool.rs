@@ -39,7 +39,7 @@ macro_rules! unpool {
             check: |$mem| $check,
             run: |unpool, isa| isa.vectorize(unpool),
             reads: [values, positions],
-            rows: $crate::schedule::by_rows::Reach::spread($unpool.kernel, $unpool.kernel, [$unpool.cropped, 0]), above: cropped,
+            rows: $crate::schedule::by_rows::ReceptiveField::spread($unpool.kernel, $unpool.kernel, [$unpool.cropped, 0]), above: cropped,
             cost: $crate::ops::pool::unpool::CHOICE,
         });
 

@@ -95,8 +95,8 @@ crate::schedule::kernel!(PadChannels, |pad| {
         for y in 0..h {
             for x in 0..w {
                 let (cells, values) = (out.pixel(y, x), input.pixel(y, x));
-                map1(cells, values, |v| v);
-                let zeros = cells.get(channels..).unwrap_or_default();
+                let (copies, zeros) = cells.split_at_checked(channels).unwrap_or_default();
+                map1(copies, values, |v| v);
                 in_blocks!(first in zeros.len(), N => {
                     put(zeros, first, [pad.zero_point; N]);
                 });

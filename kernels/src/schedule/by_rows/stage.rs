@@ -1,13 +1,13 @@
 //! Kernels for whoever does not know which they are.
 
-use super::{ByRows, Reach, Windowed};
+use super::{ReceptiveField, RowPartition, RowTileable};
 use crate::{Isa, Kernel, Memory, Operand, Region};
 
 /// A kernel that computes some rows at a time, for whoever does not know which it is.
 ///
 /// Only kernels of this crate are: threads rely on what [`RowStage::compute`] writes, and on nothing else being written.
 pub trait RowStage: sealed::RowStage {
-    /// Whether [`RowStage::reach`] holds for all operands: only then it can be part of a chain.
+    /// Whether [`RowStage::receptive_field`] holds for all operands: only then it can be part of a chain.
     fn is_by_rows(&self) -> bool;
 
     /// What is written, as a whole.
@@ -20,7 +20,7 @@ pub trait RowStage: sealed::RowStage {
     fn scratch(&self) -> Region;
 
     /// Which rows of what is read a row reads.
-    fn reach(&self) -> Reach;
+    fn receptive_field(&self) -> ReceptiveField;
 
     /// Multiply-accumulates, or what takes as long.
     fn work(&self) -> usize;
@@ -50,38 +50,38 @@ mod sealed {
     pub trait RowStage {}
 }
 
-impl<K: Windowed> sealed::RowStage for K {}
+impl<K: RowTileable> sealed::RowStage for K {}
 
-impl<K: Windowed> RowStage for K {
+impl<K: RowTileable> RowStage for K {
     fn is_by_rows(&self) -> bool {
-        Windowed::is_by_rows(self)
+        RowTileable::is_by_rows(self)
     }
 
     fn output(&self) -> Operand {
-        ByRows::output(self)
+        RowPartition::output(self)
     }
 
     fn reads(&self) -> [Operand; 2] {
-        ByRows::reads(self)
+        RowPartition::reads(self)
     }
 
     fn scratch(&self) -> Region {
-        ByRows::scratch(self)
+        RowPartition::scratch(self)
     }
 
-    fn reach(&self) -> Reach {
-        Windowed::reach(self)
+    fn receptive_field(&self) -> ReceptiveField {
+        RowTileable::receptive_field(self)
     }
 
     fn work(&self) -> usize {
-        ByRows::work(self)
+        RowPartition::work(self)
     }
 
     // One copy for all chains.
     #[inline(never)]
     fn compute(&self, row: usize, views: Views, mem: &Memory<'_>, isa: Isa) {
         let Views { reads, output, scratch } = views;
-        self.over(row, reads, output, scratch).alone(mem, isa);
+        self.over(row, reads, output, scratch).run_serial(mem, isa);
     }
 
     fn fits(&self, row: usize, views: Views, mem: &Memory<'_>) -> bool {

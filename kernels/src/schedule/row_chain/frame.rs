@@ -93,7 +93,7 @@ impl Frame<'_> {
         }
         let mut reads = link.operands;
         for (operand, map) in reads.iter_mut().zip(link.reads) {
-            let needs = link.reach.of(start..end, operand.shape[0] as usize);
+            let needs = link.receptive_field.of(start..end, operand.shape[0] as usize);
             *operand = self.view(map, turns, operand, needs)?;
         }
         let output = self.view(link.writes, turns, &link.output, start..end)?;

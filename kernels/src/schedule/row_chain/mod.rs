@@ -7,7 +7,7 @@ mod frame;
 
 pub use frame::Frame;
 
-use super::by_rows::{ByRows, Reach, RowStage, Views};
+use super::by_rows::{ReceptiveField, RowPartition, RowStage, Views};
 use crate::{Isa, Kernel, Memory, Operand, Region, base::scratch::part_of_scratch};
 use core::ops::Range;
 
@@ -49,7 +49,7 @@ pub struct Link {
     /// Index of the map that it writes.
     pub writes: u8,
     /// Which rows it reads.
-    pub reach: Reach,
+    pub receptive_field: ReceptiveField,
     /// What it reads of these maps.
     pub operands: [Operand; 2],
     /// What it writes.
@@ -65,7 +65,7 @@ impl Link {
         Self {
             reads,
             writes,
-            reach: kernel.reach(),
+            receptive_field: kernel.receptive_field(),
             operands: kernel.reads(),
             output: kernel.output(),
             scratch: kernel.scratch(),
@@ -82,7 +82,7 @@ pub trait Stages: Copy + Sync + sealed::Stages {
     /// The one of that index.
     fn link(&self, index: usize) -> Option<Link>;
 
-    /// Runs the one of that index, see [`RowStage::compute`].
+    /// ContiguousSpans the one of that index, see [`RowStage::compute`].
     fn compute(&self, index: usize, row: usize, views: Views, mem: &Memory<'_>, isa: Isa);
 
     /// Whether it computes anything, see [`RowStage::fits`].
@@ -238,7 +238,8 @@ impl Walk {
         }
         let missing = written.missing..written.needed[1];
         for read in link.reads {
-            let rows = link.reach.of(missing.clone(), maps.get(read as usize)?.operand.shape[0] as usize);
+            let rows =
+                link.receptive_field.of(missing.clone(), maps.get(read as usize)?.operand.shape[0] as usize);
             if !rows.is_empty() {
                 let needed = &mut self.turns.get_mut(read as usize)?.needed;
                 let all = if needed[0] < needed[1] { *needed } else { [rows.start, rows.end] };
@@ -257,13 +258,13 @@ impl<S: Stages> Kernel for RowChain<'_, S> {
     /// Also whether no map needs more rows than are in memory, and each kernel fits whatever it would be given; where only one does not,
     /// results of others are written.
     fn fits(&self, mem: &Memory<'_>) -> bool {
-        ByRows::fits(self, mem) && self.bands(|walk, rows| self.band_fits(walk, rows, mem))
+        RowPartition::fits(self, mem) && self.bands(|walk, rows| self.band_fits(walk, rows, mem))
     }
 }
 
 // SAFETY: kernels write what `fits` checked: rows of the output, by `view`, and what lies in the scratch of the first thread, moved to
 // the one that is used; `view` keeps maps in between to the rows that they have there.
-unsafe impl<S: Stages> ByRows for RowChain<'_, S> {
+unsafe impl<S: Stages> RowPartition for RowChain<'_, S> {
     const HALO: bool = true;
 
     fn output(&self) -> Operand {
@@ -294,14 +295,14 @@ unsafe impl<S: Stages> ByRows for RowChain<'_, S> {
         self.frame.fits(mem) && (0..self.stages.count()).all(link_fits)
     }
 
-    fn part(&self, rows: Range<usize>, index: usize) -> Self {
+    fn with_rows(&self, rows: Range<usize>, index: usize) -> Self {
         let shift = index.saturating_mul(part_of_scratch(self.scratch_of_one())) as u32;
         let rows = [rows.start as u32, rows.end as u32];
         Self { frame: Frame { rows, shift, ..self.frame }, ..*self }
     }
 
-    fn alone(&self, mem: &Memory<'_>, isa: Isa) {
-        if !ByRows::fits(self, mem) {
+    fn run_serial(&self, mem: &Memory<'_>, isa: Isa) {
+        if !RowPartition::fits(self, mem) {
             debug_assert!(false, "operands of a chain outside memory, or not those of its maps");
             return;
         }

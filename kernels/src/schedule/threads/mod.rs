@@ -5,7 +5,7 @@
 mod sync;
 mod team;
 
-use crate::{Isa, Memory, Operand, Space, schedule::by_rows::ByRows};
+use crate::{Isa, Memory, Operand, Space, schedule::by_rows::RowPartition};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use std::{io, sync::RwLock};
 use team::Team;
@@ -47,13 +47,13 @@ const PIECE: usize = 4_000_000;
 const MOST_PIECES: usize = 8;
 
 /// Computes `kernel` on several threads; `false` if it is not worth it or parts could meet, and then nothing was done.
-pub(crate) fn share<K: ByRows>(kernel: &K, mem: &Memory<'_>, isa: Isa) -> bool {
+pub(crate) fn share<K: RowPartition>(kernel: &K, mem: &Memory<'_>, isa: Isa) -> bool {
     if count() < 2 {
         return false;
     }
     let (work, height) = (kernel.work(), kernel.output().shape[0] as usize);
     let units = height.div_ceil(K::STEP);
-    let most = kernel.most().min(units);
+    let most = kernel.max_partitions().min(units);
     if most < 2 || work < WORTH || !parts_are_apart(kernel) || !kernel.fits(mem) {
         return false;
     }
@@ -65,7 +65,7 @@ pub(crate) fn share<K: ByRows>(kernel: &K, mem: &Memory<'_>, isa: Isa) -> bool {
     let start = |piece: usize| (piece * units / pieces * K::STEP).min(height);
     let shared = Shared(mem);
     team.run(threads, pieces, &|piece, thread| {
-        kernel.part(start(piece)..start(piece + 1), thread).alone(shared.memory(), isa);
+        kernel.with_rows(start(piece)..start(piece + 1), thread).run_serial(shared.memory(), isa);
     })
 }
 
@@ -83,7 +83,7 @@ impl<'a> Shared<'_, 'a> {
 }
 
 /// Whether no part can write what another one reads or writes.
-fn parts_are_apart<K: ByRows>(kernel: &K) -> bool {
+fn parts_are_apart<K: RowPartition>(kernel: &K) -> bool {
     let (output, scratch) = (kernel.output(), kernel.scratch());
     let scratch = Operand::arena(scratch.offset, [1, 1, scratch.len], scratch.len);
     let rows_are_apart = output.stride >= output.shape[2];

@@ -1,7 +1,7 @@
-//! A few threads that wait for the next job, actively for a while.
+//! A few threads that wait for the next task, actively for a while.
 //!
 //! A layer takes some ten microseconds; to wake a thread that sleeps takes as long. So threads that were just needed
-//! keep looking for the next job, and one that comes late is not waited for: whoever is there takes the pieces.
+//! keep looking for the next task, and one that comes late is not waited for: whoever is there takes the pieces.
 
 use super::sync::{
     Arc, AtomicBool, AtomicUsize, Builder, Guarded, JoinHandle, Mutex, MutexGuard, park, spin_loop, yield_now,
@@ -29,17 +29,17 @@ type Work<'w> = dyn Fn(usize, usize) + Sync + 'w;
 pub(super) struct Team {
     state: Arc<State>,
     workers: Vec<JoinHandle<()>>,
-    /// Held by the caller whose job is being done.
+    /// Held by the caller whose task is being done.
     turn: Mutex<()>,
 }
 
 struct State {
-    /// How many jobs there have been: what the workers look at.
-    jobs: AtomicUsize,
-    /// Bit 0 while workers may enter the job; above it the number of them that are inside.
+    /// How many tasks there have been: what the workers look at.
+    tasks: AtomicUsize,
+    /// Bit 0 while workers may enter the task; above it the number of them that are inside.
     gate: AtomicUsize,
     /// Written by the caller while the gate is closed and nobody is inside; read by those who are inside.
-    job: Guarded<Option<Job>>,
+    task: Guarded<Option<Task>>,
     /// Of each thread, how many of its pieces are taken.
     taken: Box<[AtomicUsize]>,
     panicked: AtomicBool,
@@ -49,7 +49,7 @@ struct State {
 }
 
 #[derive(Clone, Copy)]
-struct Job {
+struct Task {
     /// Lives as long as anyone is inside.
     work: *const Work<'static>,
     pieces: usize,
@@ -57,7 +57,7 @@ struct Job {
     threads: usize,
 }
 
-// SAFETY: `job` is guarded by `gate`, as said there; the work that it points to is `Sync`.
+// SAFETY: `task` is guarded by `gate`, as said there; the work that it points to is `Sync`.
 unsafe impl Sync for State {}
 // SAFETY: as above; nothing in it belongs to a thread.
 unsafe impl Send for State {}
@@ -72,9 +72,9 @@ impl Team {
     /// The operating system gives no more.
     pub(super) fn new(workers: usize) -> io::Result<Self> {
         let state = Arc::new(State {
-            jobs: AtomicUsize::new(0),
+            tasks: AtomicUsize::new(0),
             gate: AtomicUsize::new(0),
-            job: Guarded::new(None),
+            task: Guarded::new(None),
             taken: (0..=workers).map(|_| AtomicUsize::new(0)).collect(),
             panicked: AtomicBool::new(false),
             ended: AtomicBool::new(false),
@@ -104,19 +104,19 @@ impl Team {
         let state = &*self.state;
         // SAFETY: only the lifetime changes. `closing` waits until nobody is inside, also when this thread panics.
         let work: *const Work<'static> = unsafe { core::mem::transmute(core::ptr::from_ref(work)) };
-        let job = Job { work, pieces, threads };
-        // SAFETY: the gate is closed and nobody is inside: the last job ended so, and it is this thread's turn.
-        unsafe { state.job.set(Some(job)) };
+        let task = Task { work, pieces, threads };
+        // SAFETY: the gate is closed and nobody is inside: the last task ended so, and it is this thread's turn.
+        unsafe { state.task.set(Some(task)) };
         state.taken.iter().for_each(|taken| taken.store(0, Ordering::Relaxed));
         let closing = Closing(state);
         state.gate.store(OPEN, Ordering::Release);
-        state.jobs.fetch_add(1, Ordering::SeqCst);
+        state.tasks.fetch_add(1, Ordering::SeqCst);
         for (worker, asleep) in self.workers.iter().zip(&state.asleep) {
             if asleep.load(Ordering::SeqCst) {
                 worker.thread().unpark();
             }
         }
-        state.take(job, 0);
+        state.take(task, 0);
         drop(closing);
         assert!(!state.panicked.swap(false, Ordering::Relaxed), "a part of a layer panicked");
         true
@@ -169,10 +169,10 @@ impl State {
             if !self.enter() {
                 continue;
             }
-            // SAFETY: inside, the job does not change.
-            if let Some(job) = unsafe { self.job.get() }
-                && index + 1 < job.threads
-                && catch_unwind(AssertUnwindSafe(|| self.take(job, index + 1))).is_err()
+            // SAFETY: inside, the task does not change.
+            if let Some(task) = unsafe { self.task.get() }
+                && index + 1 < task.threads
+                && catch_unwind(AssertUnwindSafe(|| self.take(task, index + 1))).is_err()
             {
                 self.panicked.store(true, Ordering::Relaxed);
             }
@@ -181,11 +181,11 @@ impl State {
     }
 
     /// Takes pieces until there are no more: its own, which are near what it computed of the layer before, then others'.
-    fn take(&self, job: Job, thread: usize) {
+    fn take(&self, task: Task, thread: usize) {
         // SAFETY: the caller of `run` keeps it alive until nobody is inside.
-        let work = unsafe { &*job.work };
-        let first = |owner: usize| owner * job.pieces / job.threads;
-        for owner in (thread..job.threads).chain(0..thread) {
+        let work = unsafe { &*task.work };
+        let first = |owner: usize| owner * task.pieces / task.threads;
+        for owner in (thread..task.threads).chain(0..thread) {
             loop {
                 let piece = first(owner) + self.taken[owner].fetch_add(1, Ordering::Relaxed);
                 if piece >= first(owner + 1) {
@@ -196,15 +196,15 @@ impl State {
         }
     }
 
-    /// Waits for another job than the one `seen`; `false` at the end of the team.
+    /// Waits for another task than the one `seen`; `false` at the end of the team.
     fn wait(&self, index: usize, seen: &mut usize) -> bool {
         let asleep = &self.asleep[index];
         let mut since = Instant::now();
         loop {
             for _ in 0..LOOKS {
-                let jobs = self.jobs.load(Ordering::Acquire);
-                if jobs != *seen {
-                    *seen = jobs;
+                let tasks = self.tasks.load(Ordering::Acquire);
+                if tasks != *seen {
+                    *seen = tasks;
                     return true;
                 }
                 spin_loop();
@@ -213,9 +213,9 @@ impl State {
                 return false;
             }
             if IS_MODEL || since.elapsed() > PATIENCE {
-                // Either this thread sees the new job, or the caller sees that it sleeps and wakes it.
+                // Either this thread sees the new task, or the caller sees that it sleeps and wakes it.
                 asleep.store(true, Ordering::SeqCst);
-                if self.jobs.load(Ordering::SeqCst) == *seen && !self.ended.load(Ordering::SeqCst) {
+                if self.tasks.load(Ordering::SeqCst) == *seen && !self.ended.load(Ordering::SeqCst) {
                     park();
                 }
                 asleep.store(false, Ordering::SeqCst);
@@ -224,7 +224,7 @@ impl State {
         }
     }
 
-    /// Enters the job, unless it is over.
+    /// Enters the task, unless it is over.
     fn enter(&self) -> bool {
         let open = |gate: usize| (gate & OPEN != 0).then_some(gate + INSIDE);
         self.gate.fetch_update(Ordering::Acquire, Ordering::Relaxed, open).is_ok()
@@ -243,12 +243,12 @@ mod model {
     // SAFETY: the model finds out whether two threads have one of them at the same time.
     unsafe impl Sync for Results {}
 
-    fn jobs(workers: usize, jobs: &'static [usize], preemptions: usize) {
+    fn tasks(workers: usize, tasks: &'static [usize], preemptions: usize) {
         let mut model = loom::model::Builder::new();
         model.preemption_bound = Some(preemptions);
         model.check(move || {
             let team = Team::new(workers).unwrap();
-            for pieces in jobs {
+            for pieces in tasks {
                 let results = Results([0; 2].map(UnsafeCell::new));
                 let ran = team.run(team.threads(), *pieces, &|piece, _| {
                     let Results(results) = &results;
@@ -266,12 +266,12 @@ mod model {
 
     #[test]
     fn two_workers() {
-        jobs(2, &[2], 2);
+        tasks(2, &[2], 2);
     }
 
     #[test]
     fn one_worker_and_several_jobs() {
-        jobs(1, &[2, 0, 1], 2);
+        tasks(1, &[2, 0, 1], 2);
     }
 }
 

@@ -1,7 +1,7 @@
-//! The walk over the output: passes, groups, panels, tiles.
+//! The loops over the output: passes, groups, panels, tiles.
 
 use super::{
-    Walk,
+    CheckedConv,
     plan::{Dense, MOST, Plan},
     stage::{Source, Staged},
     tile::{Number, Panels, Pixel, Segments, Tile},
@@ -18,27 +18,27 @@ enum Weights<W> {
 }
 
 /// Computes everything with `tile`.
-pub(super) fn run<T: Tile>(walk: Walk<'_, '_>, tile: T) {
-    let conv = &walk.conv;
+pub(super) fn run<T: Tile>(checked: CheckedConv<'_, '_>, tile: T) {
+    let conv = &checked.conv;
     let plan = conv.plan();
     for phase in 0..conv.phases() {
-        Job { walk, tile, plan, dense: conv.dense(phase) }.run();
+        DensePhase { checked, tile, plan, dense: conv.dense(phase) }.run();
     }
 }
 
 /// A dense convolution.
-struct Job<'k, 'm, T> {
-    walk: Walk<'k, 'm>,
+struct DensePhase<'k, 'm, T> {
+    checked: CheckedConv<'k, 'm>,
     tile: T,
     plan: Plan,
     dense: Dense,
 }
 
-impl<T: Tile> Job<'_, '_, T> {
+impl<T: Tile> DensePhase<'_, '_, T> {
     fn weights(&self) -> Weights<T::Weight> {
-        let conv = &self.walk.conv;
+        let conv = &self.checked.conv;
         let staged = part_of_scratch(conv.scratch_numbers()[0].saturating_mul(size_of::<T::Number>()));
-        let expanded = self.walk.scratch.as_ptr().wrapping_add(staged).cast_mut();
+        let expanded = self.checked.scratch.as_ptr().wrapping_add(staged).cast_mut();
         match (conv.weights.is_empty(), T::Weight::TYPE) {
             (true, Float::F32) => Weights::Expanded(conv.halves.as_ptr(), expanded.cast()),
             (true, Float::F16) => Weights::Stored(conv.halves.as_ptr().cast()),
@@ -64,18 +64,19 @@ impl<T: Tile> Job<'_, '_, T> {
 
     /// Computes `points` rows and columns from grid point `at` on, whose tap (0, 0) meets `origin`.
     fn pass(&self, at: [usize; 2], origin: [isize; 2], points: [usize; 2]) {
-        let Self { walk, dense, .. } = self;
-        let [cin, cout] = walk.channels;
-        let (out, size) = (walk.out, walk.conv.types[1].bytes());
+        let Self { checked, dense, .. } = self;
+        let [cin, cout] = checked.channels;
+        let (out, size) = (checked.out, checked.conv.types[1].bytes());
         let [_, ow, _] = out.shape();
         let (stage, numbers) = self.plan.stage(dense, points);
-        debug_assert!(numbers * size_of::<T::Number>() <= walk.scratch.len());
-        let scratch = walk.scratch.as_ptr().cast::<T::Number>().cast_mut();
+        debug_assert!(numbers * size_of::<T::Number>() <= checked.scratch.len());
+        let scratch = checked.scratch.as_ptr().cast::<T::Number>().cast_mut();
         let mut pixels = [Pixel { numbers: ptr::null(), out: ptr::null_mut() }; MOST];
-        for group in 0..walk.groups {
+        for group in 0..checked.groups {
             let channels = [group * cin, cin];
-            let source = Source { tile: self.tile, input: walk.input, from: walk.conv.types[0], channels };
-            // SAFETY: `walk` measured scratch, for a pass and a phase that stage no less.
+            let source =
+                Source { tile: self.tile, input: checked.input, from: checked.conv.types[0], channels };
+            // SAFETY: `checked` measured scratch, for a pass and a phase that stage no less.
             let staged = unsafe { source.stage(stage, dense, origin, points, scratch) };
             let mut left = pixels.iter_mut();
             for row in 0..points[0] {
@@ -97,8 +98,8 @@ impl<T: Tile> Job<'_, '_, T> {
 
     /// All panels of a group by all pixels of a pass.
     fn panels(&self, pixels: &[Pixel<T::Number>], group: usize, staged: &Staged<T::Number>) {
-        let Self { walk, dense, tile, .. } = self;
-        let (conv, [cin, cout]) = (&walk.conv, walk.channels);
+        let Self { checked, dense, tile, .. } = self;
+        let (conv, [cin, cout]) = (&checked.conv, checked.channels);
         let size = conv.types[1].bytes();
         // Weights of a panel, whatever the phase.
         let stride = conv.taps() * cin * T::PANEL;
@@ -136,7 +137,7 @@ impl<T: Tile> Job<'_, '_, T> {
                 range: conv.range,
                 to: conv.types[1],
             };
-            // SAFETY: `walk` measured constants and operands against the parameters; `stage` says where numbers lie. They are cells,
+            // SAFETY: `checked` measured constants and operands against the parameters; `stage` says where numbers lie. They are cells,
             // constants, or an input that nobody writes.
             unsafe { tile.run(pixels, &panels) };
             n += count;

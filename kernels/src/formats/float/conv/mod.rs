@@ -45,7 +45,7 @@ use super::{Float, Range};
 use crate::{
     Memory, Operand, Region,
     base::memory::{Encoding as _, In, Out},
-    schedule::by_rows::{Reach, elements, positive},
+    schedule::by_rows::{ReceptiveField, elements, positive, taps_fit},
 };
 
 /// Convolution, or transposed convolution.
@@ -111,7 +111,7 @@ pub const fn packed_index(
 
 /// A convolution whose parameters fit together.
 #[derive(Clone, Copy)]
-struct Walk<'k, 'm> {
+struct CheckedConv<'k, 'm> {
     conv: Conv2dFloat<'k>,
     input: In<'m>,
     out: Out<'m>,
@@ -130,11 +130,11 @@ impl<'k> Conv2dFloat<'k> {
         self.panel == 1
     }
 
-    fn rows(&self) -> Reach {
+    fn rows(&self) -> ReceptiveField {
         if self.transposed {
-            return Reach::spread(self.kernel, self.stride, self.padding);
+            return ReceptiveField::spread(self.kernel, self.stride, self.padding);
         }
-        Reach::window(self.kernel, self.dilation, self.stride, self.padding)
+        ReceptiveField::window(self.kernel, self.dilation, self.stride, self.padding)
     }
 
     /// Multiply-accumulates.
@@ -144,7 +144,7 @@ impl<'k> Conv2dFloat<'k> {
         filter.saturating_mul(elements(self.output.shape)).checked_div(self.groups as usize).unwrap_or(0)
     }
 
-    fn walk<'m>(&self, mem: &Memory<'m>) -> Option<Walk<'k, 'm>> {
+    fn checked<'m>(&self, mem: &Memory<'m>) -> Option<CheckedConv<'k, 'm>> {
         let check = |ok: bool| ok.then_some(());
         let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
         let [c, oc] = [self.types[0].count(input.shape()[2])?, self.types[1].count(out.shape()[2])?];
@@ -160,12 +160,8 @@ impl<'k> Conv2dFloat<'k> {
         let there = if self.weights.is_empty() { self.halves.len() } else { self.weights.len() };
         check(there >= weights && self.bias.len() >= padded)?;
         check(!self.native || (self.types == [Float::F16; 2] && self.weights.is_empty()))?;
-        for (axis, size) in out.shape()[..2].iter().enumerate() {
-            let reach =
-                (self.kernel[axis] as u64).saturating_sub(1).checked_mul(self.dilation[axis] as u64)?;
-            let last = (*size as u64).saturating_sub(1).checked_mul(self.stride[axis] as u64)?;
-            check(last.checked_add(reach)? <= i32::MAX as u64 && self.padding[axis] <= i32::MAX as u32)?;
-        }
+        check(taps_fit(out.shape(), self.kernel, self.stride, self.dilation))?;
+        check(self.padding.iter().all(|p| *p <= i32::MAX as u32))?;
         // A bound on the phases, of which far fewer have taps.
         check(!self.transposed || (self.dilation == [1, 1] && self.phases() <= 1 << 15))?;
         let scratch = mem.scratch(self.scratch)?;
@@ -173,13 +169,13 @@ impl<'k> Conv2dFloat<'k> {
         // Neither what is staged nor where it ends may change while it is in use.
         check(scratch.is_empty() || !out.overlaps(scratch))?;
         check(scratch.is_empty() || (scratch.as_ptr() as usize).is_multiple_of(align_of::<f32>()))?;
-        Some(Walk { conv: *self, input, out, channels, groups, scratch })
+        Some(CheckedConv { conv: *self, input, out, channels, groups, scratch })
     }
 }
 
 crate::schedule::kernel!(Conv2dFloat<'a>, |conv| {
-    check: |mem| conv.walk(mem),
-    run: |walk, isa| dispatch::run(walk, isa),
+    check: |mem| conv.checked(mem),
+    run: |checked, isa| dispatch::run(checked, isa),
     reads: [input],
     rows: conv.rows(), above: padding[0],
     scratch: scratch of conv.scratch_bytes(),

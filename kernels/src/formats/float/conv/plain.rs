@@ -2,7 +2,7 @@
 
 use super::{
     super::{fused, half, native},
-    Walk,
+    CheckedConv,
 };
 use crate::base::{
     isa::Vectorize,
@@ -51,7 +51,7 @@ impl<const N: usize> Sums<N> {
     }
 }
 
-impl Walk<'_, '_> {
+impl CheckedConv<'_, '_> {
     #[inline(always)]
     fn weights<const N: usize>(&self, first: usize) -> [f32; N] {
         if self.conv.weights.is_empty() {
@@ -154,7 +154,7 @@ impl Walk<'_, '_> {
     }
 }
 
-impl Vectorize for Walk<'_, '_> {
+impl Vectorize for CheckedConv<'_, '_> {
     const WIDE: bool = false;
 
     #[inline(always)]

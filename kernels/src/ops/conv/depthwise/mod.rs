@@ -9,7 +9,7 @@ mod dsp;
 use crate::{
     Isa, Memory, Multiplier, Operand, OutputStage,
     base::memory::{In, Out, constants, in_blocks, put},
-    schedule::by_rows::{Reach, elements, positive},
+    schedule::by_rows::{ReceptiveField, elements, positive, taps_fit},
 };
 use core::cell::Cell;
 
@@ -52,7 +52,7 @@ crate::schedule::kernel!(DepthwiseConv2d<'a>, |conv| {
     check: |mem| conv.views(mem),
     run: |(input, out), isa| conv.compute(isa, input, out),
     reads: [input],
-    rows: Reach::window(conv.kernel, conv.dilation, conv.stride, conv.padding), above: padding[0],
+    rows: ReceptiveField::window(conv.kernel, conv.dilation, conv.stride, conv.padding), above: padding[0],
     cost: elements([conv.kernel[0], conv.kernel[1], TAP]),
 });
 
@@ -93,19 +93,15 @@ impl DepthwiseConv2d<'_> {
     fn views<'m>(&self, mem: &Memory<'m>) -> Option<(In<'m>, Out<'m>)> {
         let check = |ok: bool| ok.then_some(());
         let (input, out) = (mem.read(&self.input)?, mem.write(&self.output)?);
-        let [oh, ow, channels] = out.shape();
+        let channels = out.shape()[2];
         let [kh, kw] = self.kernel.map(|d| d as usize);
         check(input.shape()[2] == channels && positive(&[self.kernel, self.stride, self.dilation]))?;
         check(self.weights.len() >= kh.checked_mul(kw)?.checked_mul(channels)?)?;
         check(
             self.bias.len() >= channels && self.mantissa.len() >= channels && self.shift.len() >= channels,
         )?;
-        for (axis, size) in [oh, ow].into_iter().enumerate() {
-            let taps =
-                (self.kernel[axis] as u64).saturating_sub(1).checked_mul(self.dilation[axis] as u64)?;
-            let last = (size as u64).saturating_sub(1).checked_mul(self.stride[axis] as u64)?;
-            check(last.checked_add(taps)? <= i32::MAX as u64 && self.padding[axis] < 1 << 29)?;
-        }
+        check(taps_fit(out.shape(), self.kernel, self.stride, self.dilation))?;
+        check(self.padding.iter().all(|p| *p < 1 << 29))?;
         Some((input, out))
     }
 

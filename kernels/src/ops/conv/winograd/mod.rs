@@ -20,7 +20,7 @@ use crate::{
     Isa, Memory, Operand, OutputStage, Region,
     base::memory::{In, Out},
     microkernels::Panels,
-    schedule::by_rows::Reach,
+    schedule::by_rows::ReceptiveField,
 };
 use core::cell::Cell;
 use grid::{POSITIONS, Place};
@@ -92,11 +92,11 @@ const fn sums_of_panel() -> usize {
 }
 
 crate::schedule::kernel!(WinogradConv2d<'a>, |conv| {
-    check: |mem| conv.walk(mem),
-    run: |walk, isa| walk.dispatch(isa),
+    check: |mem| conv.checked(mem),
+    run: |checked, isa| checked.dispatch(isa),
     reads: [input],
     step: 4,
-    rows: Reach::Window { rows: 3, stride: 1, padding: conv.padding[0] }, above: padding[0],
+    rows: ReceptiveField::Window { rows: 3, stride: 1, padding: conv.padding[0] }, above: padding[0],
     scratch: scratch of scratch_bytes(conv.input.shape[2] as usize, conv.splits as usize, conv.chunk as usize),
     // A quarter of the direct algorithm's products, at twice the price.
     cost: (conv.input.shape[2] as usize).saturating_mul(9 / 2),
@@ -115,7 +115,7 @@ struct Sizes {
 }
 
 impl WinogradConv2d<'_> {
-    fn walk<'m>(&self, mem: &Memory<'m>) -> Option<Walk<'_, 'm>> {
+    fn checked<'m>(&self, mem: &Memory<'m>) -> Option<CheckedWinograd<'_, 'm>> {
         let check = |ok: bool| ok.then_some(());
         let (input, output, scratch) =
             (mem.read(&self.input)?, mem.write(&self.output)?, mem.scratch(self.scratch)?);
@@ -135,7 +135,7 @@ impl WinogradConv2d<'_> {
         check(!output.overlaps(scratch))?;
         let blocks = (cin / 8).checked_div(splits)?;
         let sizes = Sizes { cin, cout, splits, blocks, chunk, padding };
-        Some(Walk { kernel: self, input, output, scratch, sizes })
+        Some(CheckedWinograd { kernel: self, input, output, scratch, sizes })
     }
 }
 
@@ -180,7 +180,7 @@ trait Arithmetic: Copy {
 }
 
 /// The loops around the arithmetic: passes of tiles, panels, groups of 8 tiles.
-struct Walk<'w, 'a> {
+struct CheckedWinograd<'w, 'a> {
     kernel: &'w WinogradConv2d<'w>,
     input: In<'a>,
     output: Out<'a>,
@@ -188,7 +188,7 @@ struct Walk<'w, 'a> {
     sizes: Sizes,
 }
 
-impl Walk<'_, '_> {
+impl CheckedWinograd<'_, '_> {
     #[cfg_attr(target_pointer_width = "32", inline(always))]
     fn dispatch(self, isa: Isa) {
         #[cfg(target_arch = "aarch64")]
@@ -201,7 +201,7 @@ impl Walk<'_, '_> {
 
     fn run(&self, arithmetic: impl Arithmetic) {
         let Sizes { cin, splits, blocks, chunk, .. } = self.sizes;
-        // `walk` measured and aligned the scratch.
+        // `checked` measured and aligned the scratch.
         let v = self.scratch.as_ptr().cast::<i16>().cast_mut();
         let m = v.wrapping_add(cin * chunk * POSITIONS).cast::<i32>();
         let (mut left, mut first) = (grid::tiles(&self.output), Place::FIRST);

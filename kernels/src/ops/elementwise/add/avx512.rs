@@ -2,7 +2,7 @@
 
 use crate::{
     Add, Isa, Multiplier, Rounding,
-    base::memory::{Runs, put},
+    base::memory::{ContiguousSpans, put},
     microkernels::x86::avx512_stage::{Scale, Stage},
     ops::elementwise::add::LEFT_SHIFT,
 };
@@ -19,7 +19,7 @@ impl<'a> Avx512<'a> {
 
     /// As [`Add`]'s own loop; `sum` is for what does not fill a vector.
     #[inline(always)]
-    pub(crate) fn run(self, runs: &Runs<'_, 2>, sum: impl Fn(i8, i8) -> i8) {
+    pub(crate) fn run(self, runs: &ContiguousSpans<'_, 2>, sum: impl Fn(i8, i8) -> i8) {
         // SAFETY: made only where the instructions exist.
         unsafe { run(self.0, runs, sum) }
     }
@@ -58,7 +58,7 @@ impl Operand {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-unsafe fn run(add: &Add, runs: &Runs<'_, 2>, sum: impl Fn(i8, i8) -> i8) {
+unsafe fn run(add: &Add, runs: &ContiguousSpans<'_, 2>, sum: impl Fn(i8, i8) -> i8) {
     let a = Operand::new(add.a_zero_point, add.a_multiplier);
     let b = Operand::new(add.b_zero_point, add.b_multiplier);
     let Multiplier { mantissa, shift } = add.multiplier;

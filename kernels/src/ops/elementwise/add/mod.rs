@@ -4,11 +4,11 @@
 mod avx512;
 #[cfg(target_arch = "aarch64")]
 mod neon;
-mod short;
+mod scalar_fast;
 
 use crate::{
     Isa, Memory, Multiplier, Operand, OutputStage, Rounding,
-    base::memory::{OfTwo, Pairs, Runs},
+    base::memory::{BinaryOp, Broadcast, ContiguousSpans},
 };
 
 /// `out = a + b`: TensorFlow Lite's int8 `ADD`, for equal shapes.
@@ -63,29 +63,38 @@ pub(crate) const fn common(x: i8, zero_point: i8, multiplier: Multiplier, roundi
 }
 
 impl Add {
-    fn runs<'m>(&self, mem: &Memory<'m>) -> Option<Runs<'m, 2>> {
-        Runs::new(mem.write(&self.output)?, [mem.read(&self.a)?, mem.read(&self.b)?])
+    fn runs<'m>(&self, mem: &Memory<'m>) -> Option<ContiguousSpans<'m, 2>> {
+        ContiguousSpans::new(mem.write(&self.output)?, [mem.read(&self.a)?, mem.read(&self.b)?])
+    }
+
+    /// The sum at the common scale.
+    #[inline(always)]
+    const fn sum(&self, a: i8, b: i8, rounding: Rounding) -> i32 {
+        let a = common(a, self.a_zero_point, self.a_multiplier, rounding);
+        a.wrapping_add(common(b, self.b_zero_point, self.b_multiplier, rounding))
     }
 
     #[inline(always)]
-    fn compute(&self, runs: Runs<'_, 2>, isa: Isa) {
+    fn compute(&self, runs: ContiguousSpans<'_, 2>, isa: Isa) {
         #[cfg(target_arch = "x86_64")]
         if let Some(avx512) = avx512::Avx512::new(isa, self) {
             return avx512.run(&runs, |a, b| self.of(a, b, self.stage));
         }
         #[cfg(target_arch = "aarch64")]
         if let Some(neon) = neon::Neon::new(isa, self) {
-            let stage = |add: &Self| OutputStage { rounding: Rounding::TfliteDouble, ..add.stage };
-            return neon.run(&runs, |a, b| self.of(a, b, stage(self)));
+            const DOUBLE: Rounding = Rounding::TfliteDouble;
+            return neon.run(&runs, |a, b| {
+                OutputStage { rounding: DOUBLE, ..self.stage }.store(self.sum(a, b, DOUBLE), self.multiplier)
+            });
         }
-        if isa.has_no_vectors() && short::run(self, &runs) {
+        if isa.has_no_vectors() && scalar_fast::run(self, &runs) {
             return;
         }
-        isa.vectorize(Pairs::same(runs, self));
+        isa.vectorize(Broadcast::same(runs, self));
     }
 }
 
-impl OfTwo for Add {
+impl BinaryOp for Add {
     #[inline(always)]
     fn stage(&self) -> OutputStage {
         self.stage
@@ -93,8 +102,6 @@ impl OfTwo for Add {
 
     #[inline(always)]
     fn of(&self, a: i8, b: i8, stage: OutputStage) -> i8 {
-        let a = common(a, self.a_zero_point, self.a_multiplier, stage.rounding);
-        let b = common(b, self.b_zero_point, self.b_multiplier, stage.rounding);
-        stage.store(a.wrapping_add(b), self.multiplier)
+        stage.store(self.sum(a, b, stage.rounding), self.multiplier)
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     Add, Isa, Multiplier, Rounding,
-    base::memory::{Runs, put},
+    base::memory::{ContiguousSpans, put},
     microkernels::aarch64::neon_stage::{Scale, Stage, below_half, with_mode},
     ops::elementwise::add::LEFT_SHIFT,
 };
@@ -22,7 +22,7 @@ impl<'a> Neon<'a> {
 
     /// As [`Add`]'s own loop; `sum` is for what does not fill a vector.
     #[inline(always)]
-    pub(crate) fn run(self, runs: &Runs<'_, 2>, sum: impl Fn(i8, i8) -> i8) {
+    pub(crate) fn run(self, runs: &ContiguousSpans<'_, 2>, sum: impl Fn(i8, i8) -> i8) {
         // SAFETY: made only where NEON exists.
         unsafe { run(self.0, runs, sum) }
     }
@@ -85,7 +85,7 @@ fn widen(low: int16x8_t, high: int16x8_t) -> [int32x4_t; 4] {
 }
 
 #[target_feature(enable = "neon")]
-unsafe fn run(add: &Add, runs: &Runs<'_, 2>, sum: impl Fn(i8, i8) -> i8) {
+unsafe fn run(add: &Add, runs: &ContiguousSpans<'_, 2>, sum: impl Fn(i8, i8) -> i8) {
     let a = Operand::new(add.a_zero_point, add.a_multiplier);
     let b = Operand::new(add.b_zero_point, add.b_multiplier);
     let (stage, scale) = (Stage::new(&add.stage), Scale::uniform(add.multiplier));
@@ -99,7 +99,7 @@ fn each<const MODE: u8>(
     b: &Operand,
     stage: &Stage,
     scale: &Scale,
-    runs: &Runs<'_, 2>,
+    runs: &ContiguousSpans<'_, 2>,
     sum: impl Fn(i8, i8) -> i8,
 ) {
     for run in 0..runs.len() {

@@ -7,13 +7,13 @@ mod avx512;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod rectangle;
-mod words;
+mod swar;
 
 use super::window;
 use crate::{
     Isa, Memory, Operand,
     base::memory::{In, Out, in_blocks, put},
-    schedule::by_rows::{Reach, elements, positive},
+    schedule::by_rows::{ReceptiveField, elements, positive},
 };
 use core::{cell::Cell, ops::Range};
 use rectangle::Rectangle;
@@ -47,7 +47,7 @@ crate::schedule::kernel!(MaxPool2d, |pool| {
     check: |mem| pool.views(mem),
     run: |(input, out), isa| pool.compute(isa, input, out),
     reads: [input],
-    rows: Reach::window(pool.kernel, [1; 2], pool.stride, pool.padding), above: padding[0],
+    rows: ReceptiveField::window(pool.kernel, [1; 2], pool.stride, pool.padding), above: padding[0],
     cost: elements([pool.kernel[0], pool.kernel[1], COMPARISON]),
 });
 
@@ -114,7 +114,7 @@ impl MaxPool2d {
         }
         if isa.has_no_vectors() && channels >= 4 && cells.len() == channels {
             // SAFETY: as above.
-            unsafe { words::largest(&rectangle, channels, [self.min, self.max], out) };
+            unsafe { swar::largest(&rectangle, channels, [self.min, self.max], out) };
             return;
         }
         in_blocks!(first in cells.len(), N => {

@@ -17,7 +17,7 @@ use crate::{
     Isa, Memory, Operand, Region,
     base::memory::{Encoding as _, In, Out},
     ops::conv::winograd::grid::{self, POSITIONS, Place},
-    schedule::by_rows::Reach,
+    schedule::by_rows::ReceptiveField,
 };
 use core::cell::Cell;
 
@@ -123,7 +123,7 @@ trait Arithmetic: Copy {
 
 /// A convolution whose parameters fit together.
 #[derive(Clone, Copy)]
-struct Walk<'w, 'm> {
+struct CheckedWinograd<'w, 'm> {
     kernel: &'w WinogradConv2dFloat<'w>,
     input: In<'m>,
     output: Out<'m>,
@@ -135,7 +135,7 @@ struct Walk<'w, 'm> {
 }
 
 impl WinogradConv2dFloat<'_> {
-    fn walk<'w, 'm>(&'w self, mem: &Memory<'m>) -> Option<Walk<'w, 'm>> {
+    fn checked<'w, 'm>(&'w self, mem: &Memory<'m>) -> Option<CheckedWinograd<'w, 'm>> {
         let check = |ok: bool| ok.then_some(());
         let (input, output) = (mem.read(&self.input)?, mem.write(&self.output)?);
         let channels @ [c, oc] = [Float::F16.count(input.shape()[2])?, Float::F16.count(output.shape()[2])?];
@@ -149,51 +149,51 @@ impl WinogradConv2dFloat<'_> {
         check(scratch.len() >= scratch_bytes(panel, c, chunk))?;
         check((scratch.as_ptr() as usize).is_multiple_of(align_of::<f32>()))?;
         check(!output.overlaps(scratch))?;
-        Some(Walk { kernel: self, input, output, scratch, channels, chunk, padding })
+        Some(CheckedWinograd { kernel: self, input, output, scratch, channels, chunk, padding })
     }
 }
 
 crate::schedule::kernel!(WinogradConv2dFloat<'a>, |conv| {
-    check: |mem| conv.walk(mem),
-    run: |walk, isa| dispatch(walk, isa),
+    check: |mem| conv.checked(mem),
+    run: |checked, isa| dispatch(checked, isa),
     reads: [input],
     // Where tiles begin decides how sums are rounded.
     step: 4,
-    rows: Reach::Window { rows: 3, stride: 1, padding: conv.padding[0] }, above: padding[0],
+    rows: ReceptiveField::Window { rows: 3, stride: 1, padding: conv.padding[0] }, above: padding[0],
     scratch: scratch of scratch_bytes(conv.panel as usize, conv.input.shape[2] as usize / 2, conv.chunk as usize),
     // A quarter of the direct algorithm's products, at twice the price.
     cost: (conv.input.shape[2] as usize / 2).saturating_mul(9 / 2),
 });
 
 /// Computes it with the best arithmetic that `isa` grants.
-fn dispatch(walk: Walk<'_, '_>, isa: Isa) {
-    let panel = walk.kernel.panel as usize;
+fn dispatch(checked: CheckedWinograd<'_, '_>, isa: Isa) {
+    let panel = checked.kernel.panel as usize;
     #[allow(unused_variables, reason = "not every architecture has a tile")]
-    let tiled = !isa.is_reference() && panel == WIDEST && tile::is_ordinary(walk.kernel.range);
+    let tiled = !isa.is_reference() && panel == WIDEST && tile::is_ordinary(checked.kernel.range);
     #[cfg(target_arch = "aarch64")]
     if let (true, Some(fp16)) = (tiled, super::fp16::Fp16::new(isa)) {
-        return walk.run(fp16);
+        return checked.run(fp16);
     }
     #[cfg(target_arch = "x86_64")]
     if tiled {
         use super::{avx2, avx512};
         if let Some(tile) = avx512::Avx512::new(isa) {
             // SAFETY: what has AVX-512 has AVX2, FMA and F16C.
-            return unsafe { with_avx2(walk, avx512::Native(tile)) };
+            return unsafe { with_avx2(checked, avx512::Native(tile)) };
         }
         if let Some(tile) = avx2::Avx2::new(isa) {
             // SAFETY: the capability proves the instructions.
-            return unsafe { with_avx2(walk, avx2::Native(tile)) };
+            return unsafe { with_avx2(checked, avx2::Native(tile)) };
         }
     }
-    walk.run(plain::Plain { panel });
+    checked.run(plain::Plain { panel });
 }
 
 /// With transforms compiled for AVX2.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma,f16c")]
-fn with_avx2(walk: Walk<'_, '_>, tile: impl tile::Tile<Number = u16, Weight = u16>) {
-    walk.run(plain::WithTile(tile));
+fn with_avx2(checked: CheckedWinograd<'_, '_>, tile: impl tile::Tile<Number = u16, Weight = u16>) {
+    checked.run(plain::WithTile(tile));
 }
 
 /// Where a pass keeps what, in scratch.
@@ -205,11 +205,11 @@ struct Buffers {
     sums: *mut f32,
 }
 
-impl Walk<'_, '_> {
+impl CheckedWinograd<'_, '_> {
     #[inline(always)]
     fn run(&self, arithmetic: impl Arithmetic) {
         let (chunk, [c, _]) = (self.chunk, self.channels);
-        // `walk` measured and aligned the scratch.
+        // `checked` measured and aligned the scratch.
         let inputs = self.scratch.as_ptr().cast::<u16>().cast_mut();
         let sums = inputs.wrapping_add(POSITIONS * chunk * c).cast::<f32>();
         let beyond = sums.wrapping_add(POSITIONS * chunk * PANELS * self.kernel.panel as usize).cast::<u16>();
@@ -266,7 +266,7 @@ impl Walk<'_, '_> {
                     range: Range::ALL,
                     to: Float::F32,
                 };
-                // SAFETY: inputs and room for sums in scratch; weights of `panels` panels: `walk` measured all of them.
+                // SAFETY: inputs and room for sums in scratch; weights of `panels` panels: `checked` measured all of them.
                 unsafe { arithmetic.multiply(pixels, &panels) };
             }
             let pass = Pass {

@@ -13,7 +13,7 @@
 use super::{Add, LEFT_SHIFT};
 use crate::{
     Multiplier, Rounding,
-    base::memory::{Runs, put},
+    base::memory::{ContiguousSpans, put},
     microkernels::dsp::bytes::{max, min},
     microkernels::dsp::stage::{Channel, smmlar, smmul},
 };
@@ -50,7 +50,7 @@ fn is_half(multiplier: Multiplier) -> bool {
 }
 
 /// Adds, if the factors are as described.
-pub(super) fn run(add: &Add, runs: &Runs<'_, 2>) -> bool {
+pub(super) fn run(add: &Add, runs: &ContiguousSpans<'_, 2>) -> bool {
     // Addition commutes: the first is to be that of the larger scale.
     let swap = !is_half(add.a_multiplier);
     let (larger, smaller) = if swap {
@@ -75,15 +75,15 @@ pub(super) fn run(add: &Add, runs: &Runs<'_, 2>) -> bool {
         zero_point: smaller.1.into(),
     };
     let half = |value: i8| (value as i32) << (LEFT_SHIFT - 1);
-    let walk = Walk { runs, swap, clamp: [add.stage.min, add.stage.max] };
+    let sums = ClampedSums { runs, swap, clamp: [add.stage.min, add.stage.max] };
     match (double, both) {
-        (true, true) => walk.each(|a, b| channel.requantize::<true>(half(a) + half(b), ALL)),
-        (false, true) => walk.each(|a, b| channel.requantize::<false>(half(a) + half(b), ALL)),
+        (true, true) => sums.each(|a, b| channel.requantize::<true>(half(a) + half(b), ALL)),
+        (false, true) => sums.each(|a, b| channel.requantize::<false>(half(a) + half(b), ALL)),
         (true, false) => {
-            walk.each(|a, b| channel.requantize::<true>(half(a) + smaller.scale::<true>(b), ALL))
+            sums.each(|a, b| channel.requantize::<true>(half(a) + smaller.scale::<true>(b), ALL))
         }
         (false, false) => {
-            walk.each(|a, b| channel.requantize::<false>(half(a) + smaller.scale::<false>(b), ALL));
+            sums.each(|a, b| channel.requantize::<false>(half(a) + smaller.scale::<false>(b), ALL));
         }
     }
     true
@@ -93,14 +93,14 @@ pub(super) fn run(add: &Add, runs: &Runs<'_, 2>) -> bool {
 const ALL: Option<[i32; 2]> = None;
 
 /// All pairs of values.
-struct Walk<'r, 'm> {
-    runs: &'r Runs<'m, 2>,
+struct ClampedSums<'r, 'm> {
+    runs: &'r ContiguousSpans<'m, 2>,
     /// Whether those of the second operand come first.
     swap: bool,
     clamp: [i8; 2],
 }
 
-impl Walk<'_, '_> {
+impl ClampedSums<'_, '_> {
     /// Stores the clamped sums.
     #[inline(always)]
     fn each(&self, sum: impl Fn(i8, i8) -> i8) {

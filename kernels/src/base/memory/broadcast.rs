@@ -1,14 +1,14 @@
 //! Two operands of which the second one may be smaller: its values are repeated.
 
-use super::{Channels, In, Memory, Operand, Runs, in_blocks, put};
+use super::{Channels, ContiguousSpans, In, Memory, Operand, in_blocks, put};
 use crate::base::{
     arith::{OutputStage, by_rounding},
     isa::Vectorize,
 };
 
 /// A function of two codes. `of` must be `#[inline(always)]`: it stands in loops that are to vectorise.
-pub(crate) trait OfTwo: Copy {
-    /// The last step, whose rounding is a constant where it is given to [`OfTwo::of`].
+pub(crate) trait BinaryOp: Copy {
+    /// The last step, whose rounding is a constant where it is given to [`BinaryOp::of`].
     fn stage(&self) -> OutputStage;
 
     /// The result.
@@ -26,22 +26,22 @@ enum Repeat<'m> {
 }
 
 /// A function of all pairs of values of two tensors: `h x w x c`, and the same, `1 x 1 x c` or `h x w x g` with a `g` that divides `c`.
-pub(crate) struct Pairs<'k, 'm, F> {
-    both: Runs<'m, 2>,
+pub(crate) struct Broadcast<'k, 'm, F> {
+    both: ContiguousSpans<'m, 2>,
     repeat: Repeat<'m>,
     function: &'k F,
 }
 
-impl<'k, 'm, F: OfTwo> Pairs<'k, 'm, F> {
+impl<'k, 'm, F: BinaryOp> Broadcast<'k, 'm, F> {
     /// Of tensors of one shape.
-    pub(crate) const fn same(both: Runs<'m, 2>, function: &'k F) -> Self {
+    pub(crate) const fn same(both: ContiguousSpans<'m, 2>, function: &'k F) -> Self {
         Self { both, repeat: Repeat::No, function }
     }
 
     /// `None` if an operand lies outside memory, or the shapes are none of these.
     pub(crate) fn new(mem: &Memory<'m>, [a, b, out]: [&Operand; 3], function: &'k F) -> Option<Self> {
         let (a, b, out) = (mem.read(a)?, mem.read(b)?, mem.write(out)?);
-        if let Some(both) = Runs::new(out, [a, b]) {
+        if let Some(both) = ContiguousSpans::new(out, [a, b]) {
             return Some(Self::same(both, function));
         }
         let [h, w, c] = a.shape();
@@ -52,7 +52,7 @@ impl<'k, 'm, F: OfTwo> Pairs<'k, 'm, F> {
             }
             _ => return None,
         };
-        Some(Self { both: Runs::by_pixel(out, [a, a])?, repeat, function })
+        Some(Self { both: ContiguousSpans::by_pixel(out, [a, a])?, repeat, function })
     }
 
     #[inline(always)]
@@ -90,7 +90,7 @@ impl<'k, 'm, F: OfTwo> Pairs<'k, 'm, F> {
     }
 }
 
-impl<F: OfTwo> Vectorize for Pairs<'_, '_, F> {
+impl<F: BinaryOp> Vectorize for Broadcast<'_, '_, F> {
     #[inline(always)]
     fn run(self) {
         let stage = self.function.stage();

@@ -4,7 +4,7 @@ use core::ops::Range;
 
 /// Which rows of its input a kernel reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
+pub enum ReceptiveField {
     /// Output row `o` reads `rows` rows from `o * stride - padding` on.
     Window {
         /// Rows of the window, with dilation.
@@ -25,16 +25,16 @@ pub enum Reach {
     },
 }
 
-impl Reach {
+impl ReceptiveField {
     /// Each row reads the same row.
     pub const SAME: Self = Self::Window { rows: 1, stride: 1, padding: 0 };
 
-    /// [`Reach::Window`] of a kernel with these rows and columns, whose taps are `dilation` apart.
+    /// [`ReceptiveField::Window`] of a kernel with these rows and columns, whose taps are `dilation` apart.
     pub(crate) fn window(kernel: [u32; 2], dilation: [u32; 2], stride: [u32; 2], padding: [u32; 2]) -> Self {
         Self::Window { rows: covered(kernel[0], dilation[0]), stride: stride[0], padding: padding[0] }
     }
 
-    /// [`Reach::Spread`] of a kernel with these rows and columns.
+    /// [`ReceptiveField::Spread`] of a kernel with these rows and columns.
     pub(crate) fn spread(kernel: [u32; 2], stride: [u32; 2], padding: [u32; 2]) -> Self {
         Self::Spread { rows: kernel[0], stride: stride[0], padding: padding[0] }
     }
@@ -90,13 +90,13 @@ mod tests {
     use super::*;
 
     /// Which input rows meet which output rows, by definition.
-    fn meets(reach: Reach, input: usize, output: usize) -> bool {
-        match reach {
-            Reach::Window { rows, stride, padding } => {
+    fn meets(field: ReceptiveField, input: usize, output: usize) -> bool {
+        match field {
+            ReceptiveField::Window { rows, stride, padding } => {
                 let start = output as i64 * stride as i64 - padding as i64;
                 (start..start + rows as i64).contains(&(input as i64))
             }
-            Reach::Spread { rows, stride, padding } => {
+            ReceptiveField::Spread { rows, stride, padding } => {
                 let start = input as i64 * stride as i64 - padding as i64;
                 (start..start + rows as i64).contains(&(output as i64))
             }
@@ -110,26 +110,29 @@ mod tests {
         for (rows, stride, padding) in
             (1..MOST).flat_map(|r| (1..4).flat_map(move |s| (0..r).map(move |p| (r, s, p))))
         {
-            for reach in [Reach::Window { rows, stride, padding }, Reach::Spread { rows, stride, padding }] {
+            for field in [
+                ReceptiveField::Window { rows, stride, padding },
+                ReceptiveField::Spread { rows, stride, padding },
+            ] {
                 for height in 0..9 {
                     let ranges = (0..12).flat_map(|s| (s + 1..13).map(move |e| (s, e)));
                     for (start, end) in ranges.step_by(if cfg!(miri) { 5 } else { 1 }) {
                         let read = (0..height)
-                            .filter(|i| (start..end).any(|o| meets(reach, *i, o)))
+                            .filter(|i| (start..end).any(|o| meets(field, *i, o)))
                             .collect::<std::vec::Vec<_>>();
-                        let found = reach.of(start..end, height);
-                        assert!(!found.is_empty() || found == (0..0), "{reach:?} {start}..{end} of {height}");
+                        let found = field.of(start..end, height);
+                        assert!(!found.is_empty() || found == (0..0), "{field:?} {start}..{end} of {height}");
                         let (Some(first), Some(last)) = (read.first(), read.last()) else { continue };
                         // Where windows do not touch, rows between them may be counted in.
                         let exact = found == (*first..last + 1);
                         let more = rows < stride && found.start <= *first && found.end > *last;
-                        assert!(exact || more, "{reach:?} {start}..{end} of {height}: {found:?}");
+                        assert!(exact || more, "{field:?} {start}..{end} of {height}: {found:?}");
                         cases += 1;
                     }
                 }
             }
         }
         assert!(cases > if cfg!(miri) { 1000 } else { 10_000 });
-        assert_eq!(Reach::SAME.of(3..3, 9), 0..0);
+        assert_eq!(ReceptiveField::SAME.of(3..3, 9), 0..0);
     }
 }
