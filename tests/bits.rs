@@ -21,7 +21,8 @@ use std::{
 
 const ROUNDINGS: [&str; 2] = ["tflite-double", "single"];
 /// Recipes with floating point: where there are codes besides, the rounding is the usual one.
-const FLOATS: [&str; 6] = [
+const FLOATS: [&str; 7] = [
+    "more_operators",
     "every_operator_f32",
     "every_operator_f16",
     "every_operator_f16_native",

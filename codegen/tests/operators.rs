@@ -93,12 +93,6 @@ const ROWS: &[Row] = &[
         steps: 2.02,
     },
     Row {
-        build: |b| unary(b, PointWise(Function::Tanh)),
-        about: "hyperbolic tangent: a table",
-        limits: "",
-        steps: 2.02,
-    },
-    Row {
         build: |b| unary(b, PointWise(Function::Silu)),
         about: "`x * sigmoid(x)`: a table",
         limits: "",
@@ -139,6 +133,18 @@ const ROWS: &[Row] = &[
         about: "product; ReLU fused",
         limits: "the second operand as for `Sub`",
         steps: 2.52,
+    },
+    Row {
+        build: |b| binary(b, [6, 5, 6], [6, 5, 6], Extremum::MAXIMUM),
+        about: "the larger one of two elements",
+        limits: "the second operand as for `Sub`",
+        steps: 2.02,
+    },
+    Row {
+        build: |b| binary(b, [6, 5, 6], [6, 5, 3], Extremum::MINIMUM),
+        about: "the smaller one of two elements",
+        limits: "the second operand as for `Sub`",
+        steps: 2.02,
     },
     Row {
         build: |b| binary(b, [6, 5, 6], [6, 5, 3], Concat),

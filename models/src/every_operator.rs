@@ -5,9 +5,9 @@ use niello_codegen::{
     Graph, GraphBuilder, Result, Shape, ValueId,
     import::network::{Network, NetworkOptions},
     ops::{
-        ArgMax, Attention, AveragePool2d, BatchNormParams, Clamp, ConvParams, Function, GlobalAveragePool,
-        Hashing, MaxPool2d, MaxPosition2d, MaxUnpool2d, PadChannels, PointWise, Resize, ResizeMode,
-        ShuffleChannels, SliceChannels, Softmax, Sub, TransposedConvParams,
+        ArgMax, Attention, AveragePool2d, BatchNormParams, Clamp, ConvParams, Extremum, Function,
+        GlobalAveragePool, Hashing, MaxPool2d, MaxPosition2d, MaxUnpool2d, PadChannels, PointWise, Resize,
+        ResizeMode, ShuffleChannels, SliceChannels, Softmax, Sub, TransposedConvParams,
     },
     weights::{Kind, WeightSource},
 };
@@ -134,4 +134,50 @@ fn labels(b: &mut GraphBuilder<'_>, x: ValueId) -> ValueId {
     let rows = b.shape(x).c;
     let embedded = b.embedding("embedding", labels, rows, 6);
     b.concat("described", &[embedded, x])
+}
+
+/// As [`EveryOperator`], of the operators that came after its bytes had been recorded: so those stay as they are. Each is in the graph as often as it has
+/// kernels, for a recipe that gives layers other formats.
+///
+/// Input `[h, w, 3]`, sides from 1 up; output logits `[h, w, classes]`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MoreOperators;
+
+impl Network for MoreOperators {
+    fn name(&self) -> &'static str {
+        "more_operators"
+    }
+
+    fn summary(&self) -> &'static str {
+        "operators that came after every_operator, for tests"
+    }
+
+    fn source(&self) -> &'static str {
+        "none: made up"
+    }
+
+    fn default_input(&self) -> Shape {
+        Shape::new(13, 11, 3)
+    }
+
+    fn default_classes(&self) -> &'static [&'static str] {
+        &["a", "b", "c"]
+    }
+
+    fn build(&self, options: &NetworkOptions, weights: &mut dyn WeightSource) -> Result<Graph> {
+        let chosen = choose(self, options, Sides::AtLeast(1))?;
+        let mut b = GraphBuilder::new(self.name(), weights);
+        let x = b.input("input", chosen.input);
+        let mut x = b.conv2d("stem", x, ConvParams::new(WIDTH, 3).padding(1));
+        for format in ["int8", "int16", "float"] {
+            let name = |word: &str| format!("{format}.{word}");
+            let other = b.conv2d(&name("other"), x, ConvParams::new(WIDTH, 1));
+            let mean = b.add_op(&name("mean"), GlobalAveragePool, &[other]);
+            let larger = b.add_op(&name("maximum"), Extremum::MAXIMUM, &[x, other]);
+            let smaller = b.add_op(&name("minimum"), Extremum::MINIMUM, &[larger, mean]);
+            x = b.mul(&name("gated"), larger, smaller);
+        }
+        let x = b.conv2d("last", x, ConvParams::new(chosen.classes, 1));
+        b.finish(&[x])
+    }
 }

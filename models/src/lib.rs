@@ -2,7 +2,7 @@
 //!
 //! * [`networks`]: one file per network; [`Registry`] finds them by name.
 //! * `blocks`: blocks of several networks (convolution with batch norm, Anam-Net's AD block, SqueezeNet's Fire module).
-//! * [`EveryOperator`]: a network for tests of all operators; not a published one.
+//! * [`EveryOperator`], [`MoreOperators`]: a network for tests of all operators; not a published one.
 //! * [`bundled`]: small trained weights and test slices that come with the project.
 //!
 //! A network is a unit struct that implements [`Network`]. Every layer with weights bears its checkpoint module's name,
@@ -28,7 +28,7 @@ mod every_operator;
 pub mod networks;
 mod options;
 
-pub use every_operator::EveryOperator;
+pub use every_operator::{EveryOperator, MoreOperators};
 
 use niello_codegen::import::network::{Network, Networks};
 
@@ -42,7 +42,7 @@ impl Networks for Registry {
     }
 
     fn unlisted(&self) -> Vec<&'static dyn Network> {
-        vec![&EveryOperator]
+        vec![&EveryOperator, &MoreOperators]
     }
 
     fn boards(&self) -> &'static [(&'static str, &'static str)] {

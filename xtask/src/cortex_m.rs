@@ -66,6 +66,7 @@ const NARROW: Set =
 const FLOATING: Set = Set {
     name: "floating",
     models: &[
+        "more_operators.tflite-double",
         "every_operator_f32.tflite-double",
         "every_operator_f16.tflite-double",
         "every_operator_f16_native.tflite-double",

@@ -107,7 +107,8 @@ const SEEDED: [&str; 9] = [
     "residual_attention_unet",
 ];
 /// With floating point: one rounding.
-const FLOATS: [&str; 6] = [
+const FLOATS: [&str; 7] = [
+    "more_operators",
     "every_operator_f32",
     "every_operator_f16",
     "every_operator_f16_native",

@@ -13,6 +13,7 @@ mod clamp;
 mod concat;
 mod conv;
 mod embedding;
+mod extremum;
 mod global_average_pool;
 mod max_pool;
 mod max_position;
@@ -44,6 +45,7 @@ pub use clamp::Clamp;
 pub use concat::Concat;
 pub use conv::{Conv2d, ConvParams, TransposedConv2d, TransposedConvParams};
 pub use embedding::Embedding;
+pub use extremum::Extremum;
 pub use global_average_pool::GlobalAveragePool;
 pub use max_pool::MaxPool2d;
 pub use max_position::MaxPosition2d;
@@ -63,7 +65,8 @@ pub use sub::Sub;
 use crate::{
     error::Result,
     format::RangeRule,
-    graph::Op,
+    graph::{Op, ValueId},
+    lower::Lowering,
     tensor::{Real, Shape, Tensor},
 };
 use std::any::Any;
@@ -131,6 +134,12 @@ fn first_shape_of_two(inputs: &[Shape]) -> Result<Shape, String> {
         return Err(format!("expected a second input of the same, {others}, got {a} and {b}"));
     }
     Ok(*a)
+}
+
+/// The node's inputs whose memory its output can take: those of its size.
+fn as_large_as_output(cx: &Lowering<'_>) -> Vec<ValueId> {
+    let (graph, node) = (cx.graph(), cx.node());
+    node.inputs.iter().copied().filter(|id| graph.shape(*id) == graph.shape(node.output())).collect()
 }
 
 /// The values of a second input, each as often as one of a first input of `shape` meets it.

@@ -1,6 +1,6 @@
 //! Element-wise product.
 
-use super::{Clamp, Op, forward_eval};
+use super::{Clamp, Op, as_large_as_output, forward_eval};
 use crate::{
     error::Result,
     format::Mode,
@@ -105,8 +105,8 @@ impl Op for Mul {
             multiplier,
             stage: cx.stage(q, self.clamp.min, self.clamp.max),
         };
-        let own_size = if cx.graph().shape(a) == cx.graph().shape(b) { 2 } else { 1 };
-        cx.push(call).in_place(&[a, b][..own_size]);
+        let replaced = as_large_as_output(cx);
+        cx.push(call).in_place(&replaced);
         Ok(())
     }
 
@@ -134,8 +134,8 @@ impl Op for Mul {
         let types = [cx.float(a)?, cx.float(b)?, cx.float(output)?];
         let range = self.clamp.float_range();
         let call = MulFloatCall { a: In::new(a), b: In::new(b), output: Out::new(output), types, range };
-        let own_size = if cx.graph().shape(a) == cx.graph().shape(b) { 2 } else { 1 };
-        cx.push(call).in_place(&[a, b][..own_size]);
+        let replaced = as_large_as_output(cx);
+        cx.push(call).in_place(&replaced);
         Ok(())
     }
 }

@@ -146,11 +146,11 @@ impl Op for PointWise {
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        lower(cx, self.0)
+        lower(cx, |x| self.0.eval(x))
     }
 
     fn lower_int16(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        lower_int16(cx, self.0)
+        lower_int16(cx, |x| self.0.eval(x))
     }
 
     fn lower_float(&self, cx: &mut Lowering<'_>, _: Mode) -> Result<()> {
@@ -172,9 +172,9 @@ impl Op for PointWise {
 }
 
 /// Lowers a node that applies `function` to every element.
-pub(super) fn lower(cx: &mut Lowering<'_>, function: Function) -> Result<()> {
+pub(super) fn lower(cx: &mut Lowering<'_>, function: impl Fn(f64) -> f64) -> Result<()> {
     let (input, output) = (cx.node().inputs[0], cx.node().output());
-    let table = lut(|x| function.eval(x), cx.qparams(input)?, cx.qparams(output)?);
+    let table = lut(function, cx.qparams(input)?, cx.qparams(output)?);
     let table = cx.constant(&table);
     let call = TableCall { input: In::new(input), output: Out::new(output), table };
     cx.push(call).constant_bytes(256).in_place(&[input]);
@@ -182,10 +182,10 @@ pub(super) fn lower(cx: &mut Lowering<'_>, function: Function) -> Result<()> {
 }
 
 /// The same, where operand or result has 16 bits.
-pub(super) fn lower_int16(cx: &mut Lowering<'_>, function: Function) -> Result<()> {
+pub(super) fn lower_int16(cx: &mut Lowering<'_>, function: impl Fn(f64) -> f64) -> Result<()> {
     let (input, output) = (cx.node().inputs[0], cx.node().output());
     let (from, to) = (cx.codes(input)?, cx.codes(output)?);
-    let entries = entries(|x| function.eval(x), from, to);
+    let entries = entries(function, from, to);
     let call = TableInt16Call {
         input: In::new(input),
         output: Out::new(output),

@@ -93,7 +93,7 @@ impl Op for PRelu {
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         if let [slope] = self.slopes[..] {
-            return point_wise::lower(cx, Function::LeakyRelu(slope as f64));
+            return point_wise::lower(cx, |x| Function::LeakyRelu(slope as f64).eval(x));
         }
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let (from, to) = (cx.qparams(input)?, cx.qparams(output)?);
@@ -122,7 +122,7 @@ impl Op for PRelu {
 
     fn lower_int16(&self, cx: &mut Lowering<'_>) -> Result<()> {
         if let [slope] = self.slopes[..] {
-            return point_wise::lower_int16(cx, Function::LeakyRelu(slope as f64));
+            return point_wise::lower_int16(cx, |x| Function::LeakyRelu(slope as f64).eval(x));
         }
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let (from, to) = (cx.codes(input)?, cx.codes(output)?);

@@ -134,11 +134,11 @@ impl Layer<'_> {
             return Some(self.convolution(&Filters::of_transposed(conv)));
         }
         if let Some(PointWise(function)) = downcast::<PointWise>(node) {
-            return Some(self.table(*function));
+            return Some(self.table(|x| function.eval(x)));
         }
         if let Some(PRelu { slopes }) = downcast::<PRelu>(node) {
             if let [slope] = slopes[..] {
-                return Some(self.table(Function::LeakyRelu(slope as f64)));
+                return Some(self.table(|x| Function::LeakyRelu(slope as f64).eval(x)));
             }
             let most: f32 = if self.is_wide() { 32767.0 } else { 127.0 };
             let largest = slopes.iter().fold(0f32, |m, s| m.max(s.abs()));
@@ -187,10 +187,10 @@ impl Layer<'_> {
                 let (rounding, share) = if self.is_wide() { (0.51, 1.0 / 32768.0) } else { (ROUNDED, 1e-5) };
                 self.within(result, rounding + lost, share)
             }
-            "Add" | "Sub" => {
+            "Add" | "Sub" | "Maximum" | "Minimum" => {
                 // Each operand is rounded at the common scale, twice the larger one, with so many more bits. Where the factor to the result is cut,
                 // because sums would be shifted out of 31 bits, less than half a step of an operand is lost.
-                let bits = if self.is_wide() { 15 } else { 20 };
+                let bits = if self.is_wide() || kind.ends_with("imum") { 15 } else { 20 };
                 let scale = |i: usize| self.inputs[i].format.step().map_or(0.0, f64::from);
                 let coarser = scale(0).max(scale(1));
                 let factor = 2.0 * coarser / (1u64 << bits) as f64 / step;
@@ -274,12 +274,12 @@ impl Layer<'_> {
         expected
     }
 
-    fn table(&self, function: Function) -> Expected {
+    fn table(&self, function: impl Fn(f64) -> f64) -> Expected {
         let x = &self.operands[0].data;
-        let result: Vec<f64> = x.iter().map(|x| function.eval(*x)).collect();
+        let result: Vec<f64> = x.iter().map(|x| function(*x)).collect();
         if !self.is_wide() {
             // Operand, function and quotient in single precision.
-            let small = |x: &f64| (function.eval(x * (1.0 + 3e-7)) - function.eval(x * (1.0 - 3e-7))).abs();
+            let small = |x: &f64| (function(x * (1.0 + 3e-7)) - function(x * (1.0 - 3e-7))).abs();
             let mut expected = self.within(result, 0.501, 1e-6);
             expected.bound.iter_mut().zip(x).for_each(|(b, x)| *b += small(x));
             return expected;
@@ -294,7 +294,7 @@ impl Layer<'_> {
         let width = 128.0 * scale as f64;
         let (low, high) = range(self.output.format);
         let (low, high) = (low - step, high + step);
-        let f = |x: f64| function.eval(x);
+        let f = &function;
         let missed = |at: f64| {
             let line = (f(at) + f(at + width)) / 2.0 - f(at + width / 2.0);
             line.abs() / 2.0
@@ -431,7 +431,7 @@ impl Layer<'_> {
                 }
                 with(result, &|_, _| (n + 2.0) * SINGLE * most)
             }
-            "Add" | "Sub" | "Mul" | "PRelu" | "Clamp" | "Embedding" => {
+            "Add" | "Sub" | "Mul" | "Maximum" | "Minimum" | "PRelu" | "Clamp" | "Embedding" => {
                 with(result, &|_, r| 2.0 * SINGLE * r.abs() + 1e-44)
             }
             "Sigmoid" | "Tanh" | "Silu" | "HardSwish" | "Elu" | "LeakyRelu" => {

@@ -6,9 +6,10 @@ use niello_codegen::{
     format::RangeRule,
     graph::Op,
     ops::{
-        Add, ArgMax, Attention, AveragePool2d, BatchNormParams, Clamp, Concat, ConvParams, Function,
-        GlobalAveragePool, Hashing, MaxPool2d, MaxPosition2d, MaxUnpool2d, Mul, PadChannels, PointWise,
-        Rescale, Resize, ResizeMode, ShuffleChannels, SliceChannels, Softmax, Sub, TransposedConvParams,
+        Add, ArgMax, Attention, AveragePool2d, BatchNormParams, Clamp, Concat, ConvParams, Extremum,
+        Function, GlobalAveragePool, Hashing, MaxPool2d, MaxPosition2d, MaxUnpool2d, Mul, PadChannels,
+        PointWise, Rescale, Resize, ResizeMode, ShuffleChannels, SliceChannels, Softmax, Sub,
+        TransposedConvParams,
     },
     weights::{Kind, Request, WeightSource},
 };
@@ -696,7 +697,8 @@ impl Maker<'_, '_> {
         let swapped = n.once_in(3) && fits(s, self.shape(y));
         let (a, b) = if swapped { (y, x) } else { (x, y) };
         match kind {
-            0..4 => drop(self.add(Add::default(), &[a, b])),
+            0..3 => drop(self.add(Add::default(), &[a, b])),
+            3 => drop(self.add(Extremum { largest: swapped }, &[a, b])),
             4 | 5 => drop(self.add(Sub::default(), &[a, b])),
             _ => drop(self.add(Mul::default(), &[a, b])),
         }

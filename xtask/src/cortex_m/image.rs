@@ -37,6 +37,7 @@ const RECIPES: &[Recipe] = &[
     trained("w251_cnn"),
     trained("w251_squeezenet"),
     seeded("every_operator_int16"),
+    seeded("more_operators"),
     seeded("every_operator_f32"),
     seeded("every_operator_f16"),
     seeded("every_operator_f16_native"),
