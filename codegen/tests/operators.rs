@@ -92,6 +92,13 @@ const ROWS: &[Row] = &[
         limits: "",
         steps: 2.02,
     },
+    Row { build: |b| unary(b, HardSigmoid), about: "`relu6(x + 3) / 6`: a table", limits: "", steps: 2.02 },
+    Row {
+        build: |b| unary(b, PointWise(Function::Tanh)),
+        about: "hyperbolic tangent: a table",
+        limits: "",
+        steps: 2.02,
+    },
     Row {
         build: |b| unary(b, PointWise(Function::Silu)),
         about: "`x * sigmoid(x)`: a table",

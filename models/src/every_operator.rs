@@ -6,8 +6,8 @@ use niello_codegen::{
     import::network::{Network, NetworkOptions},
     ops::{
         ArgMax, Attention, AveragePool2d, BatchNormParams, Clamp, ConvParams, Extremum, Function,
-        GlobalAveragePool, Hashing, MaxPool2d, MaxPosition2d, MaxUnpool2d, PadChannels, PointWise, Resize,
-        ResizeMode, ShuffleChannels, SliceChannels, Softmax, Sub, TransposedConvParams,
+        GlobalAveragePool, HardSigmoid, Hashing, MaxPool2d, MaxPosition2d, MaxUnpool2d, PadChannels,
+        PointWise, Resize, ResizeMode, ShuffleChannels, SliceChannels, Softmax, Sub, TransposedConvParams,
     },
     weights::{Kind, WeightSource},
 };
@@ -175,7 +175,8 @@ impl Network for MoreOperators {
             let mean = b.add_op(&name("mean"), GlobalAveragePool, &[other]);
             let larger = b.add_op(&name("maximum"), Extremum::MAXIMUM, &[x, other]);
             let smaller = b.add_op(&name("minimum"), Extremum::MINIMUM, &[larger, mean]);
-            x = b.mul(&name("gated"), larger, smaller);
+            let gate = b.add_op(&name("hard_sigmoid"), HardSigmoid, &[smaller]);
+            x = b.mul(&name("gated"), larger, gate);
         }
         let x = b.conv2d("last", x, ConvParams::new(chosen.classes, 1));
         b.finish(&[x])

@@ -8,8 +8,8 @@ use niello_codegen::{
     format::{Format, Mode},
     graph::{Node, Op},
     ops::{
-        self, Attention, BatchNorm, Clamp, Conv2d, ConvParams, Function, PRelu, PointWise, TransposedConv2d,
-        TransposedConvParams,
+        self, Attention, BatchNorm, Clamp, Conv2d, ConvParams, Function, HardSigmoid, PRelu, PointWise,
+        TransposedConv2d, TransposedConvParams,
     },
     program::TensorInfo,
 };
@@ -135,6 +135,9 @@ impl Layer<'_> {
         }
         if let Some(PointWise(function)) = downcast::<PointWise>(node) {
             return Some(self.table(|x| function.eval(x)));
+        }
+        if downcast::<HardSigmoid>(node).is_some() {
+            return Some(self.table(|x| (x / 6.0 + 0.5).clamp(0.0, 1.0)));
         }
         if let Some(PRelu { slopes }) = downcast::<PRelu>(node) {
             if let [slope] = slopes[..] {
@@ -434,7 +437,7 @@ impl Layer<'_> {
             "Add" | "Sub" | "Mul" | "Maximum" | "Minimum" | "PRelu" | "Clamp" | "Embedding" => {
                 with(result, &|_, r| 2.0 * SINGLE * r.abs() + 1e-44)
             }
-            "Sigmoid" | "Tanh" | "Silu" | "HardSwish" | "Elu" | "LeakyRelu" => {
+            "Sigmoid" | "HardSigmoid" | "Tanh" | "Silu" | "HardSwish" | "Elu" | "LeakyRelu" => {
                 // Some ulps of a result; x + 3 is rounded as x is. An exponential may overflow where the result is tiny.
                 with(result, &|i, r| 16.0 * SINGLE * r.abs() + 4.0 * SINGLE * x[i].abs().min(8.0) + 1e-35)
             }

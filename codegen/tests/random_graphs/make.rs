@@ -7,8 +7,8 @@ use niello_codegen::{
     graph::Op,
     ops::{
         Add, ArgMax, Attention, AveragePool2d, BatchNormParams, Clamp, Concat, ConvParams, Extremum,
-        Function, GlobalAveragePool, Hashing, MaxPool2d, MaxPosition2d, MaxUnpool2d, Mul, PadChannels,
-        PointWise, Rescale, Resize, ResizeMode, ShuffleChannels, SliceChannels, Softmax, Sub,
+        Function, GlobalAveragePool, HardSigmoid, Hashing, MaxPool2d, MaxPosition2d, MaxUnpool2d, Mul,
+        PadChannels, PointWise, Rescale, Resize, ResizeMode, ShuffleChannels, SliceChannels, Softmax, Sub,
         TransposedConvParams,
     },
     weights::{Kind, Request, WeightSource},
@@ -426,16 +426,19 @@ impl Maker<'_, '_> {
             }
             23..26 => {
                 let function = n.pick(&[
-                    Function::Sigmoid,
-                    Function::Tanh,
-                    Function::Silu,
-                    Function::HardSwish,
-                    Function::Elu(1.0),
-                    Function::Elu(0.3),
-                    Function::LeakyRelu(0.01),
-                    Function::LeakyRelu(-2.0),
+                    Some(Function::Sigmoid),
+                    Some(Function::Tanh),
+                    Some(Function::Silu),
+                    Some(Function::HardSwish),
+                    Some(Function::Elu(1.0)),
+                    Some(Function::Elu(0.3)),
+                    None,
+                    Some(Function::LeakyRelu(-2.0)),
                 ]);
-                self.add(PointWise(function), &[x]);
+                match function {
+                    Some(function) => self.add(PointWise(function), &[x]),
+                    None => self.add(HardSigmoid, &[x]),
+                };
             }
             26..34 => self.two(n, x, s, kind - 26),
             34..41 => {
