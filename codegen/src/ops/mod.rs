@@ -33,9 +33,6 @@ mod sub;
 #[cfg(test)]
 mod testing;
 mod window;
-#[cfg(test)]
-#[allow(unreachable_pub, reason = "it reads as an operator that is exported")]
-mod worked_example;
 
 pub use add::Add;
 pub use arg_max::ArgMax;

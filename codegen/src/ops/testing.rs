@@ -98,7 +98,7 @@ pub(super) fn built_error(
 #[test]
 fn the_documentation_shows_the_worked_example() {
     let page = include_str!("../../../docs/adding-an-operator.md");
-    assert!(page.contains(include_str!("worked_example.rs")), "the page and ops/worked_example.rs differ");
+    assert!(page.contains(include_str!("hard_sigmoid.rs")), "the page and ops/hard_sigmoid.rs differ");
 }
 
 /// Each list of `[h, w, c]` inputs is refused with a message that contains the text beside it.
