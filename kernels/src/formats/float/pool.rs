@@ -8,7 +8,7 @@ use crate::{
         memory::{Encoding as _, In, Out, in_blocks, in_lanes},
     },
     formats::elements::views,
-    ops::pool::{Windows, average::sum_fits, global::PIXELS},
+    ops::pool::{Windows, average::sum_fits, global::PIXELS, window},
     schedule::by_rows::{ReceptiveField, elements, positive},
 };
 use core::ops;
@@ -60,12 +60,14 @@ impl Largest<'_> {
     #[inline(always)]
     fn each(&self, types: [Float; 2]) {
         let Self { pool, input, out, channels } = *self;
-        let windows = Windows::new(pool.kernel, pool.stride, pool.padding, input.shape());
-        let [oh, ow, _] = out.shape();
+        let ([h, w, _], [oh, ow, _]) = (input.shape(), out.shape());
+        let [kh, kw] = pool.kernel.map(|d| d as usize);
+        let [sh, sw] = pool.stride.map(|d| d as usize);
+        let [ph, pw] = pool.padding.map(|d| d as usize);
         for oy in 0..oh {
-            let rows = windows.rows(oy);
+            let rows = window(oy, kh, sh, ph, h);
             for ox in 0..ow {
-                let columns = windows.columns(ox);
+                let columns = window(ox, kw, sw, pw, w);
                 let (at, window) = ([oy, ox], [&rows, &columns]);
                 // A pixel is found as often as there are blocks: where vectors are, large ones.
                 if cfg!(target_pointer_width = "64") {
