@@ -22,13 +22,13 @@ impl QParams {
         Self { scale, zero_point }
     }
 
-    /// Nearest code, ties away from zero, clamped; for what is no number the code of 0.
+    /// Nearest code, ties away from zero, clamped; for NaN the code of 0.
     pub fn quantize(self, x: f32) -> i8 {
         let x = if x.is_nan() { 0.0 } else { x };
         ((x / self.scale).round() + self.zero_point as f32).clamp(-128.0, 127.0) as i8
     }
 
-    /// What a code stands for; finite, also where the ends of the codes are beyond single precision.
+    /// The real number of a code; finite, also where the ends of the codes are beyond single precision.
     pub fn dequantize(self, q: i8) -> f32 {
         (self.scale * (q as i32 - self.zero_point as i32) as f32).clamp(f32::MIN, f32::MAX)
     }
@@ -39,7 +39,7 @@ impl QParams {
     }
 }
 
-/// What the bytes of a tensor mean.
+/// The format of a tensor.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Format {
     /// Quantised numbers.

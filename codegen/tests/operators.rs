@@ -25,7 +25,7 @@ use std::{
 struct Row {
     /// Appends it to a graph, as `op`.
     build: fn(&mut GraphBuilder<'_>) -> ValueId,
-    /// What it computes.
+    /// Its operator.
     about: &'static str,
     /// What its operands and parameters must be.
     limits: &'static str,

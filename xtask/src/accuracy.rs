@@ -1,4 +1,4 @@
-//! `cargo xtask accuracy`: what trained networks lose on real pictures, where that takes too long for every push.
+//! `cargo xtask accuracy`: the loss of trained networks on real images, too long for every push.
 
 use crate::{
     Result,

@@ -123,7 +123,7 @@ fn firmware(runner: &mut Runner) -> Result {
     let start = Instant::now();
     let output = qemu::bytes(MACHINE, Path::new(&built("c/firmware/check.elf")))?;
     let text = String::from_utf8_lossy(&output.bytes);
-    judge(runner, "C: Cortex-M4", &text, start)?;
+    check_output(runner, "C: Cortex-M4", &text, start)?;
     let stack: usize = log::value(&text, "stack").and_then(|bytes| bytes.parse().ok()).unwrap_or(usize::MAX);
     if stack > STACK {
         return Err(format!("C: Cortex-M4: {stack} bytes of stack, more than the bound of {STACK}"));
@@ -142,7 +142,7 @@ fn host(runner: &mut Runner) -> Result {
     build(runner, stage, HOST, "", ["C: program, host", "targets/c-linux", "linux"], &[])?;
     let start = Instant::now();
     let text = Stage::new("C: host", &built("c/linux/check")).output()?;
-    judge(runner, "C: host", &text, start)
+    check_output(runner, "C: host", &text, start)
 }
 
 fn emulated(runner: &mut Runner) -> Result {
@@ -152,11 +152,11 @@ fn emulated(runner: &mut Runner) -> Result {
     build(runner, stage, AARCH64, &target, make, &["CC=aarch64-linux-gnu-gcc"])?;
     let start = Instant::now();
     let text = cross::emulated("C: Cortex-A53", CORE, &built("c/linux-aarch64/check"), &[]).output()?;
-    judge(runner, "C: Cortex-A53", &text, start)
+    check_output(runner, "C: Cortex-A53", &text, start)
 }
 
-/// What a program printed: each layer as recorded, and its own checks passed.
-fn judge(runner: &mut Runner, name: &str, text: &str, start: Instant) -> Result {
+/// Checks the output of a program: each layer as recorded, and its own checks passed.
+fn check_output(runner: &mut Runner, name: &str, text: &str, start: Instant) -> Result {
     let golden = fs::read_to_string(GOLDEN).map_err(|e| format!("cannot read {GOLDEN}: {e}"))?;
     let layers = log::compare(&golden, text).map_err(|difference| format!("{name}: {difference}"))?;
     let failed: Vec<&str> = text.lines().filter(|line| line.starts_with("failed: ")).collect();

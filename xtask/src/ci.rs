@@ -53,7 +53,7 @@ pub(crate) fn run(options: &Options) -> Result {
     if options.targets {
         generate::build(&mut runner)?;
         generate::sources(&mut runner, &generate::all()?)?;
-        // What builds in folders of its own comes first.
+        // Builds in folders of their own come first.
         test::boards(&mut runner)?;
         images::stages(&mut runner)?;
         test::cores(&mut runner)?;
@@ -99,7 +99,7 @@ pub(crate) fn documentation(runner: &mut Runner) -> Result {
     runner.run(documentation.variable("RUSTDOCFLAGS", "-D warnings"))
 }
 
-/// What concerns this machine, all but the tests.
+/// The checks of this machine, without the tests.
 fn host(runner: &mut Runner) -> Result {
     lints::stages(runner)?;
     no_std::stages(runner)?;

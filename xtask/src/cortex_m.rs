@@ -20,7 +20,7 @@ use std::{
 
 /// An emulated board.
 pub(crate) struct Board {
-    /// What `--target` takes.
+    /// Its name for `--target`.
     pub(crate) name: &'static str,
     /// Where it is found.
     pub(crate) summary: &'static str,
@@ -28,7 +28,7 @@ pub(crate) struct Board {
     pub(crate) machine: &'static str,
     /// Its memories and what lies where: a file in `targets/cortex-m-qemu/boards`.
     pub(crate) memory: &'static str,
-    /// What is built for it.
+    /// Its Rust target.
     pub(crate) target: &'static str,
     /// The models that run there on every push.
     models: &'static [&'static Set],
@@ -38,7 +38,7 @@ pub(crate) struct Board {
     sweep: &'static [&'static Set],
 }
 
-/// What fits 16 KiB of RAM, each as much as fits 256 KiB of flash.
+/// Models for 16 KiB of RAM and 256 KiB of flash.
 const TINY: Set = Set { name: "tiny", models: &["anam_net_tiny.tflite-double", "anam_net_tiny.single"] };
 const WIDE: Set = Set { name: "wide", models: &["anam_net_wide.tflite-double"] };
 const WIDE_SINGLE: Set = Set { name: "wide-single", models: &["anam_net_wide.single"] };
@@ -59,7 +59,7 @@ const SINGLE: Set = Set {
     name: "single",
     models: &["anam_net_narrow.single", "squeezenet1_1.single", "w251_cnn.single", "w251_squeezenet.single"],
 };
-/// What is placed in memories of its own.
+/// Models whose parts are placed in memories of their own.
 const NARROW: Set =
     Set { name: "narrow", models: &["anam_net_narrow.tflite-double", "anam_net_narrow.single"] };
 /// In floating point, and in both.
@@ -78,7 +78,7 @@ const FEW_FLOATING: Set = Set {
     name: "few-floating",
     models: &["every_operator_f16.tflite-double", "squeezenet1_1_mixed.tflite-double"],
 };
-/// What fits 2 MiB of weights.
+/// Models with up to 2 MiB of weights.
 const SMALL: Set =
     Set { name: "small", models: &["squeezenet1_1.tflite-double", "every_operator_int16.tflite-double"] };
 const MIXED: Set = Set { name: "mixed", models: &["squeezenet1_1_mixed.tflite-double"] };
@@ -191,7 +191,7 @@ pub(crate) fn models(boards: &[&Board], sweep: bool) -> Vec<generate::Model> {
 /// Emulators at the same time.
 const WORKERS: usize = 2;
 
-/// What one run showed.
+/// The result of one run.
 struct Row {
     board: &'static str,
     model: Model,

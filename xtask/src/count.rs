@@ -68,7 +68,7 @@ pub(crate) fn run(options: &Options) -> Result {
             print!("{}", entry.costs());
         }
     }
-    // What was built last is what is there.
+    // The last build is the one in the folder.
     if let (true, Some(entry)) = (*loops, found.last()) {
         print!("{}", Machine::find(&entry.target)?.loops(&entry.target)?);
     }

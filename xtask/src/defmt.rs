@@ -21,7 +21,7 @@ const MACHINE: &str = "mps2-an386";
 
 /// The decoded log.
 const EXPECTED: &str = "targets/defmt-qemu/expected.out";
-/// What the layers in it must be, whoever blesses it.
+/// The golden file that its layers must match, with `--bless` too.
 const GOLDEN: &str = "tests/bits/anam_net_tiny.tflite-double.golden";
 
 /// A board that is built with its feature `defmt`; all boards share what the feature adds.

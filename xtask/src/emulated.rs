@@ -20,7 +20,7 @@ use std::{
 
 /// A core to test on.
 pub(crate) struct Core {
-    /// What `--target` takes.
+    /// Its name for `--target`.
     pub(crate) name: &'static str,
     /// QEMU's word for it.
     pub(crate) cpu: &'static str,

@@ -56,7 +56,7 @@ pub(crate) fn run() -> Result {
     runner.finish()
 }
 
-/// What continuous integration needs.
+/// The models of continuous integration.
 pub(crate) fn all() -> Result<Vec<Model>> {
     let boards: Vec<_> = cortex_m::BOARDS.iter().collect();
     let parts = [

@@ -1,4 +1,4 @@
-//! `cargo xtask images`: the smallest firmware for each Cortex-M, and the firmware of each board, built and judged.
+//! `cargo xtask images`: the smallest firmware for each Cortex-M, and the firmware of each board, built and checked.
 
 use crate::{
     Result, cross,
@@ -9,11 +9,11 @@ use crate::{
 };
 use std::fs;
 
-/// What it is built for: M0, M3, M4 and M7, M33 and M55.
+/// The targets: M0, M3, M4 and M7, M33 and M55.
 const TARGETS: &[&str] =
     &["thumbv6m-none-eabi", "thumbv7m-none-eabi", "thumbv7em-none-eabihf", "thumbv8m.main-none-eabihf"];
 
-/// Those with a floating-point unit; there, every operator is judged in floating point too.
+/// Those with a floating-point unit; there, every operator is checked in floating point too.
 const FLOATING: &[&str] = &["thumbv7em-none-eabihf", "thumbv8m.main-none-eabihf"];
 
 pub(crate) fn run() -> Result {
@@ -45,13 +45,13 @@ pub(crate) fn stages(runner: &mut Runner) -> Result {
     let plain = TARGETS.iter().map(|target| (PLAIN.to_string(), target.to_string()));
     for (package, target) in plain.chain(boards()?) {
         runner.run(generate::from(build(&package, &target, "")?, WHOLE))?;
-        judge(&package, &target, Numbers::Whole)?;
+        check_image(&package, &target, Numbers::Whole)?;
     }
     for target in FLOATING {
         runner.run(generate::from(build(PLAIN, target, " --features float")?, FLOAT))?;
-        judge(PLAIN, target, Numbers::Floating)?;
+        check_image(PLAIN, target, Numbers::Floating)?;
     }
-    // The judge can say no: the same firmware with all of that in it.
+    // The check can fail: the same firmware with all of that in it.
     let target = "thumbv7m-none-eabi";
     runner.run(generate::from(build(PLAIN, target, " --features bad")?, WHOLE))?;
     let message = match elf::check(&image(PLAIN, target), Numbers::Whole) {
@@ -69,7 +69,7 @@ pub(crate) fn stages(runner: &mut Runner) -> Result {
     Ok(())
 }
 
-fn judge(package: &str, target: &str, numbers: Numbers) -> Result {
+fn check_image(package: &str, target: &str, numbers: Numbers) -> Result {
     elf::check(&image(package, target), numbers)?;
     println!("{package}, {target}: {}", numbers.rules());
     Ok(())

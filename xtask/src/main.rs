@@ -29,7 +29,7 @@ mod tools;
 use clap::Parser;
 use std::{path::PathBuf, process::ExitCode};
 
-/// What went wrong, as a text for the user.
+/// The error, as a text for the user.
 type Result<T = ()> = std::result::Result<T, String>;
 
 /// The project's habits as commands

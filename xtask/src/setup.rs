@@ -27,7 +27,7 @@ const CROSS: &[&str] = &[
     "lld",
     "make",
 ];
-/// What runs the result.
+/// The emulators.
 const EMULATORS: &[&str] = &["qemu-user", "qemu-system-arm"];
 /// Callgrind counts on this machine, `llvm-mca` estimates cycles. No check needs them.
 const PROFILERS: &[&str] = &["valgrind", "llvm-19"];

@@ -53,7 +53,7 @@ impl Stage {
         self
     }
 
-    /// What to type to run it alone.
+    /// The command that runs it alone.
     fn line(&self) -> String {
         let quoted = |s: &String| if s.contains([' ', '"']) { format!("'{s}'") } else { s.clone() };
         let variables = self.variables.iter().map(|(name, value)| format!("{name}={}", quoted(value)));
@@ -71,7 +71,7 @@ impl Stage {
         Err(self.failed(&status.to_string()))
     }
 
-    /// What it prints.
+    /// Its output.
     ///
     /// # Errors
     /// It cannot be run, or fails: with what it printed to standard error.

@@ -47,7 +47,7 @@ pub(crate) fn run(options: &Options) -> Result {
     let sweep = *sweep;
     let mut runner = Runner::new("test");
     if host {
-        // What is asked for by name is no doc test.
+        // A test that is named is not a doc test.
         if rest.is_empty() {
             doc_tests(&mut runner)?;
         }

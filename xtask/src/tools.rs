@@ -1,4 +1,4 @@
-//! What may or may not be installed.
+//! Tools that may be installed.
 
 use crate::folders::target;
 use std::{
@@ -70,7 +70,7 @@ pub(crate) fn own() -> PathBuf {
     target().join("tools")
 }
 
-/// What decodes defmt's frames: the one that `setup` built, else one in the path.
+/// The decoder of defmt's frames: the one that `setup` built, else one in the path.
 pub(crate) fn defmt_print() -> Option<String> {
     let own = own().join("bin/defmt-print").to_string_lossy().into_owned();
     [own, "defmt-print".into()].into_iter().find(|program| runs(program, &["--version"]))

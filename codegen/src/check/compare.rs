@@ -98,7 +98,7 @@ impl Comparison {
 pub struct Pair {
     /// Float reference.
     pub float: Vec<Tensor<f32>>,
-    /// What the program's codes stand for.
+    /// The program's codes, dequantized.
     pub coded: Vec<Tensor<f32>>,
 }
 

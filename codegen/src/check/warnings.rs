@@ -1,4 +1,4 @@
-//! What is allowed, and probably not what is wanted: scales too coarse for a tensor, layers that are always 0, outputs cut off, overflow in
+//! Warnings about results that are probably not intended: scales too coarse for a tensor, layers that are always 0, outputs cut off, overflow in
 //! half precision.
 
 use crate::{
@@ -17,7 +17,7 @@ use std::{collections::BTreeSet, fmt};
 pub struct Warning {
     /// The layer, or an input of the network.
     pub layer: String,
-    /// What is the matter with it, and what mends it.
+    /// The problem and its remedy.
     pub message: String,
 }
 
@@ -36,7 +36,7 @@ const LEAST_SQNR_DB: f64 = 3.0;
 /// More than this share of an output cut off changes answers.
 const MOST_SATURATED: f64 = 0.01;
 
-/// What ranges on a calibration set show.
+/// Warnings about ranges on a calibration set.
 pub fn of_ranges(q: &QGraph, program: &Program, ranges: &impl Seen) -> Vec<Warning> {
     let mut warnings = coarse(q, ranges);
     warnings.extend(dead(q, ranges));
@@ -140,7 +140,7 @@ fn infinite(q: &QGraph, program: &Program, ranges: &impl Seen) -> Vec<Warning> {
     beyond.chain(reads).collect()
 }
 
-/// What a comparison with float shows; `outputs` are the names of the network's outputs.
+/// Warnings about a comparison with float; `outputs` are the names of the network's outputs.
 pub fn of_verification(found: &Verification, outputs: &[&str]) -> Vec<Warning> {
     let mut warnings = vec![];
     for layer in &found.layers {

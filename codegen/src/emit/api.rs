@@ -207,7 +207,7 @@ pub(super) fn has_floats(program: &Program) -> bool {
     program.steps.iter().any(|step| matches!(program.tensor(step.writes).format, Format::Float(_)))
 }
 
-/// Whether an input or output consists of halves.
+/// Whether an input or output consists of f16 values.
 pub(super) fn has_halves(program: &Program) -> bool {
     let mut buffers = program.inputs.iter().chain(&program.outputs);
     buffers.any(|id| element(program.tensor(*id).format) == "F16")
@@ -231,7 +231,7 @@ pub fn element(format: Format) -> &'static str {
     }
 }
 
-/// What parameters for outputs begin with.
+/// The prefix of parameters for outputs.
 pub(super) const OUTPUT: &str = "output";
 
 /// The checksum of every layer for the known-answer test's input, and the method that compares them.
@@ -266,7 +266,7 @@ pub(super) fn layer_checks(program: &Program, model: &Ident, sums: &[u64]) -> To
     }
 }
 
-/// What [`layer_checks`] names, where it is a module of its own.
+/// The imports of [`layer_checks`], where it is a module of its own.
 pub(super) fn layer_check_imports(program: &Program, model: &Ident) -> TokenStream {
     let inputs = buffers(program, &program.inputs, "input");
     let all: Vec<Buffer> = inputs.into_iter().chain(buffers(program, &program.outputs, OUTPUT)).collect();

@@ -44,7 +44,7 @@ pub struct EmitOptions {
     pub layer_checks: LayerChecks,
     /// The linker section of the weights; absent: `.rodata`.
     pub weights_section: Option<String>,
-    /// What the names of a C API begin with, in a crate of its own; absent: it has none. Needs the feature `c-api`.
+    /// The prefix of the names of a C API, in a crate of its own; absent: it has none. Needs the feature `c-api`.
     pub c_api: Option<String>,
     /// The linker section of a static arena, `ARENA`; absent: there is none, the model owns its arena.
     pub arena_section: Option<String>,
@@ -184,7 +184,7 @@ pub fn type_name(program: &Program) -> String {
     if is_named_by_models(&name) { name + "Net" } else { name }
 }
 
-/// What stands in the name of a layer's static behind its index.
+/// The word behind the index in the name of a layer's static.
 fn layer_word(name: &str) -> String {
     let word = names::snake_case(name);
     if word.is_empty() || word.starts_with(|c: char| c.is_ascii_digit()) { format!("_{word}") } else { word }
@@ -318,7 +318,7 @@ fn metadata(program: &Program) -> TokenStream {
 fn imports(program: &Program, body: &TokenStream) -> TokenStream {
     let mut seen = BTreeSet::new();
     collect_idents(body.clone(), &mut seen);
-    // What parameters are made of.
+    // Types that parameters are made of.
     let helpers = [
         "Bounds",
         "Float",

@@ -9,7 +9,7 @@ pub(super) fn doc(text: impl AsRef<str>) -> TokenStream {
     quote!(#[doc = #text])
 }
 
-/// What may stand in a comment: nothing that ends a line, nothing that turns the direction of writing round, which compilers refuse.
+/// Text for a comment: without line ends and without changes of the direction of writing, which compilers reject.
 pub(super) fn harmless(text: &str) -> String {
     let is_harmful = |c: char| {
         c.is_control()

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 /// The blocks of `program`, and behind them that of the table of its input.
 pub fn weight_blocks(program: &Program, input_table: Option<&[[i8; 256]]>) -> Vec<WeightBlock> {
-    // What lies before the first constant and between them belongs to the one before.
+    // Bytes before the first constant and between constants belong to the constant before.
     let mut starts = BTreeMap::from([(0, 0)]);
     for (i, step) in program.steps.iter().enumerate().rev() {
         let mut own = vec![];

@@ -18,7 +18,7 @@ use std::sync::Arc;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ValueId(pub usize);
 
-/// What is known of a value.
+/// A value of the graph.
 #[derive(Clone, Debug)]
 pub struct Value {
     /// The name of the layer that makes it, or of the input.
@@ -32,11 +32,11 @@ pub struct Value {
 pub struct Node {
     /// The checkpoint's module name where there is one.
     pub name: String,
-    /// What it computes.
+    /// Its operator.
     pub op: Arc<dyn Op>,
-    /// What it reads.
+    /// Its inputs.
     pub inputs: Vec<ValueId>,
-    /// What it makes.
+    /// Its outputs.
     pub outputs: Vec<ValueId>,
 }
 

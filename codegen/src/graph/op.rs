@@ -1,4 +1,4 @@
-//! What an operator is to everybody else.
+//! The interface of operators.
 //!
 //! [`Op::lower`] names the lowering context, which stands above graphs: the only import of the crate that runs up. Without it an operator would be
 //! two types, one that nodes hold and one that is lowered.
@@ -90,7 +90,7 @@ pub trait Op: Any + fmt::Debug + Send + Sync {
         false
     }
 
-    /// What rounding its weights to 8 bits takes away, over what they hold (sums of squares), if it can have weights of 16 bits.
+    /// The rounding noise of its weights in 8 bits over their signal (sums of squares), if it can have weights of 16 bits.
     fn weight_noise(&self) -> Option<f64> {
         None
     }
@@ -119,7 +119,7 @@ pub trait Op: Any + fmt::Debug + Send + Sync {
     /// Appends the kernel calls of `cx.node()` in floating point: results, and operands but for labels, are [`Lowering::float`].
     ///
     /// # Errors
-    /// Where the operator has no such form, or a parameter no number of that type.
+    /// Where the operator has no such form, or a parameter is not a number of that type.
     fn lower_float(&self, cx: &mut Lowering<'_>, mode: Mode) -> Result<()> {
         Err(cx.error(format!("cannot compute in {}", mode.name())))
     }

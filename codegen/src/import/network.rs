@@ -1,9 +1,9 @@
-//! What a published network tells about itself, and how it is built.
+//! Metadata of a network, and its constructor.
 
 use crate::{Graph, Result, Shape, weights::WeightSource};
 use std::fmt;
 
-/// What a user may choose about a network.
+/// The options of a network.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct NetworkOptions {
     /// Height and width of the input; the network's own where absent.
@@ -21,7 +21,7 @@ pub struct NetworkOptions {
 pub struct Bundled {
     /// Name and contents of a safetensors file.
     pub weights: (&'static str, &'static [u8]),
-    /// Names and contents of pictures.
+    /// Names and contents of images.
     pub calibration: Vec<(&'static str, &'static [u8])>,
     /// Name and text of a calibration lock of the two, for recipes that say nothing else.
     pub lock: Option<(&'static str, &'static str)>,
@@ -44,7 +44,7 @@ pub trait Network: Sync {
     /// Class names of the published weights.
     fn default_classes(&self) -> &'static [&'static str];
 
-    /// How pictures usually become its input, in a recipe's words.
+    /// How images usually become its input, in a recipe's words.
     fn default_preprocess(&self) -> &'static str {
         "unit"
     }
@@ -54,13 +54,13 @@ pub trait Network: Sync {
         None
     }
 
-    /// Whether it makes pictures, from numbers and class labels (its inputs), instead of reading them: then the classes are
+    /// Whether it makes images, from numbers and class labels (its inputs), instead of reading them: then the classes are
     /// those of the labels.
     fn generates(&self) -> bool {
         false
     }
 
-    /// Weights that come with the project, and pictures to calibrate them on.
+    /// Weights that come with the project, and images to calibrate them on.
     fn bundled(&self) -> Option<Bundled> {
         None
     }

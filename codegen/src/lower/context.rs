@@ -1,4 +1,4 @@
-//! What an operator sees while it is lowered.
+//! The context that an operator is lowered in.
 
 use super::{
     draft::{Draft, Pushed},
@@ -52,7 +52,7 @@ impl Sums {
     pub const CODES: Self = Self::narrow(255, 1);
 }
 
-/// What an operator sees while it is lowered.
+/// The context that an operator is lowered in.
 pub struct Lowering<'a> {
     q: &'a QGraph,
     target: &'a Target,
@@ -90,7 +90,7 @@ impl Lowering<'_> {
         &self.q.graph.nodes[self.node]
     }
 
-    /// What to lower for.
+    /// The target.
     pub fn target(&self) -> &Target {
         self.target
     }
@@ -150,7 +150,7 @@ impl Lowering<'_> {
         }
     }
 
-    /// What the codes or numbers of a value mean.
+    /// The format of a value.
     pub fn format(&self, value: ValueId) -> Format {
         self.q.formats[value.0]
     }

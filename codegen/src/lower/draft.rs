@@ -22,7 +22,7 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    /// What the memory plan must know of it.
+    /// Its tensors, for the memory plan.
     pub(crate) fn uses(&self) -> plan::Use<'_> {
         let Self { reads, writes, scratch, in_place, .. } = self;
         plan::Use { reads, writes: *writes, scratch: *scratch, in_place }

@@ -94,7 +94,7 @@ impl Op for Clamp {
     }
 
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
-        // Also where one of them is no number.
+        // Also where one of them is NaN.
         if self.min.is_nan() || self.max.is_nan() || self.min > self.max {
             return Err(format!(
                 "expected a smallest result below the largest, got {} and {}",

@@ -200,7 +200,7 @@ pub(super) fn lower_int16(cx: &mut Lowering<'_>, function: impl Fn(f64) -> f64) 
 /// `LUTPopulate`.
 fn entries(f: impl Fn(f64) -> f64, from: Codes, to: Codes) -> Vec<i16> {
     let (from_scale, to_scale) = (from.scale as f64, to.scale as f64);
-    // What an entry stands for: a code of 16 bits, or one of 8 bits with eight more behind the point.
+    // An entry: a code of 16 bits, or one of 8 bits with eight more behind the point.
     let code = |y: f64| match to.width {
         Width::Int16 => y / to_scale,
         Width::Int8 => 256.0 * (y / to_scale + to.zero_point as f64),
@@ -264,7 +264,7 @@ mod tests {
 
     #[test]
     fn table_entries_are_the_nearest_codes() {
-        // Input codes are halves from -64 to 63.5; output codes are 1/256 from 0.
+        // Input codes are multiples of 1/2 from -64 to 63.5; output codes are 1/256 from 0.
         let (from, to) =
             (QParams { scale: 0.5, zero_point: 0 }, QParams { scale: 1.0 / 256.0, zero_point: -128 });
         let table = lut(|x| Function::Sigmoid.eval(x), from, to);

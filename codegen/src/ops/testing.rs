@@ -1,4 +1,4 @@
-//! What the operators' inline tests share: small tensors by hand, and evaluation that holds both precisions and the shape
+//! Helpers of the operators' inline tests: small tensors by hand, and evaluation that compares both precisions and the shape
 //! rule to each other.
 
 use super::Op;

@@ -1,4 +1,4 @@
-//! Class-activation maps: where in the picture a class was seen.
+//! Class-activation maps: where in the image a class was seen.
 //!
 //! A network that ends in the mean over a map and a linear layer gives class `c` the score
 //! `b[c] + sum_k w[c, k] * mean(maps[k])`. The linear layer and the mean change places:

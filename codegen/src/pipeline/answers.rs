@@ -1,4 +1,4 @@
-//! What a network's output says: classes and probabilities.
+//! The meaning of a network's output: classes and probabilities.
 
 use super::Build;
 use crate::{recipe::Head, tensor::Tensor};
@@ -10,7 +10,7 @@ impl Build {
         output.data.chunks(output.shape.c).map(|scores| self.class(scores) as u8).collect()
     }
 
-    /// The class that the scores of a picture or a pixel stand for, an index of [`Build::label_names`].
+    /// The class that the scores of an image or a pixel stand for, an index of [`Build::label_names`].
     pub fn class(&self, scores: &[f32]) -> usize {
         match scores {
             [label] if self.recipe.output.head == Head::Argmax => *label as usize,
@@ -33,7 +33,7 @@ impl Build {
         }
     }
 
-    /// Probabilities of [`Build::label_names`] from the scores of a picture or a pixel: as they are behind a softmax or
+    /// Probabilities of [`Build::label_names`] from the scores of an image or a pixel: as they are behind a softmax or
     /// sigmoid, the softmax (of a single score the sigmoid) of logits, 1 for the class of an arg-max.
     pub fn probabilities(&self, scores: &[f32]) -> Vec<f32> {
         match scores {

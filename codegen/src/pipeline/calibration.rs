@@ -18,14 +18,14 @@ use std::path::Path;
 /// Inputs of the calibration set that an error budget is held against.
 const BUDGET_SAMPLES: usize = 4;
 
-/// What decided the formats of a build.
+/// The source of a build's formats.
 #[derive(Clone, Debug)]
 pub struct Calibrated {
-    /// What it was made of.
+    /// Its origin.
     pub origin: Origin,
     /// The ranges.
     pub ranges: Ranges,
-    /// What an error budget gave 16 bits.
+    /// The results and weights that an error budget gave 16 bits.
     pub wide: Wide,
     /// The lock that all of this was read from; `None` if the build calibrated.
     pub lock: Option<UsedLock>,
@@ -38,7 +38,7 @@ pub struct UsedLock {
     pub name: String,
     /// [`Lock::checksum`].
     pub checksum: String,
-    /// What the self-test expects, if this version of niello wrote it for the rounding of the build.
+    /// The answers of the self-test, if this version of niello wrote them for the rounding of the build.
     pub answers: Option<Vec<u64>>,
 }
 
@@ -53,7 +53,7 @@ impl Calibrated {
         }
     }
 
-    /// What to tell a user whose build calibrated on files: that a lock would spare that.
+    /// Advice for a user whose build calibrated on files: a lock makes that unnecessary.
     pub fn advice(&self, recipe: &Recipe) -> Option<String> {
         if self.lock.is_some() || self.origin.inputs.1.is_empty() || recipe.recalibrate {
             return None;
@@ -96,7 +96,7 @@ pub(super) fn find_lock<'a>(
     }
 }
 
-/// What is known of the values of a network in floating point, which needs no calibration: what a lock of the same weights says, or what
+/// The ranges of a network in floating point, which needs no calibration: from a lock of the same weights, or those that
 /// the calibration set shows that the recipe names. `None` if it has neither.
 ///
 /// # Errors
@@ -178,7 +178,7 @@ pub(super) fn calibrated(
     Ok((q, Calibrated { origin, ranges, wide: chosen, lock: None }))
 }
 
-/// What the recipe gives 16 bits.
+/// The results and weights that the recipe gives 16 bits.
 fn wide(recipe: &Recipe) -> Wide {
     Wide {
         activations: recipe.format.int16.iter().cloned().collect(),

@@ -1,4 +1,4 @@
-//! What a recipe wants computed from a network's last layer.
+//! The operator behind a network's last layer.
 
 use crate::{
     error::{Error, Result},

@@ -1,4 +1,4 @@
-//! Samples of a network's inputs: from pictures, from a file of tensors, or drawn.
+//! Samples of a network's inputs: from images, from a file of tensors, or drawn.
 
 use super::{Build, Task};
 use crate::{
@@ -18,7 +18,7 @@ use std::{
 
 /// Where calibration inputs come from.
 pub(super) enum Inputs<'a> {
-    Pictures {
+    Images {
         files: Vec<PathBuf>,
         preprocess: &'a Preprocess,
     },
@@ -49,7 +49,7 @@ const SAMPLES_PER_LABEL: usize = 4;
 impl Inputs<'_> {
     pub(super) fn len(&self) -> usize {
         match self {
-            Inputs::Pictures { files, .. } => files.len(),
+            Inputs::Images { files, .. } => files.len(),
             Inputs::Bundled { files, .. } => files.len(),
             Inputs::Tensors { samples, .. } => samples.len(),
             Inputs::Seeded { count, .. } => *count,
@@ -57,10 +57,10 @@ impl Inputs<'_> {
         }
     }
 
-    /// SHA-256 of the files: of the hashes of each, where they are pictures. Empty for drawn inputs, which follow from the recipe.
+    /// SHA-256 of the files: of the hashes of each, where they are images. Empty for drawn inputs, which follow from the recipe.
     pub(super) fn sha256(&self) -> Result<String> {
         let hashes: String = match self {
-            Inputs::Pictures { files, .. } => files
+            Inputs::Images { files, .. } => files
                 .iter()
                 .map(|file| Ok(sha256_of(&std::fs::read(file).map_err(Error::io("cannot read", file))?)))
                 .collect::<Result<_>>()?,
@@ -75,12 +75,12 @@ impl Inputs<'_> {
     pub(super) fn load(&self, graph: &Graph) -> impl Iterator<Item = Result<Vec<Tensor<f32>>>> {
         let shape = graph.shape(graph.inputs[0]);
         (0..self.len()).map(move |i| match self {
-            Inputs::Pictures { files, preprocess } => {
-                picture_input(&niello_imaging::load(&files[i])?, preprocess, shape).map(|t| vec![t])
+            Inputs::Images { files, preprocess } => {
+                image_input(&niello_imaging::load(&files[i])?, preprocess, shape).map(|t| vec![t])
             }
             Inputs::Bundled { files, preprocess } => {
                 let (name, bytes) = files[i];
-                picture_input(&niello_imaging::load_bytes(name, bytes)?, preprocess, shape).map(|t| vec![t])
+                image_input(&niello_imaging::load_bytes(name, bytes)?, preprocess, shape).map(|t| vec![t])
             }
             Inputs::Tensors { samples, .. } => Ok(samples[i].clone()),
             Inputs::Seeded { labels, .. } => {
@@ -93,7 +93,7 @@ impl Inputs<'_> {
 }
 
 /// The inputs that ranges are found on: what the recipe names, else what comes with the network, else, for seeded weights and
-/// for networks that read no pictures, drawn ones.
+/// for networks that read no images, drawn ones.
 pub(super) fn calibration_inputs<'a>(
     recipe: &Recipe,
     network: &dyn Network,
@@ -107,7 +107,7 @@ pub(super) fn calibration_inputs<'a>(
             "{}: reads no images: calibrate on a safetensors file of inputs, or name none for drawn ones",
             network.name()
         ))),
-        Some(CalibrationSet::Images(files)) => Ok(Inputs::Pictures { files, preprocess }),
+        Some(CalibrationSet::Images(files)) => Ok(Inputs::Images { files, preprocess }),
         Some(CalibrationSet::Tensors(path)) => {
             let samples = read_samples(&path, graph)?;
             let bytes = std::fs::read(&path).map_err(Error::io("cannot read", &path))?;
@@ -212,7 +212,7 @@ fn as_input(path: &Path, name: &str, tensor: &NamedTensor, shape: Shape) -> Resu
     })
 }
 
-pub(super) fn picture_input(image: &Image, preprocess: &Preprocess, shape: Shape) -> Result<Tensor<f32>> {
+pub(super) fn image_input(image: &Image, preprocess: &Preprocess, shape: Shape) -> Result<Tensor<f32>> {
     let data = preprocess.apply(image, [shape.h, shape.w], shape.c)?;
     Tensor::new(shape, data).ok_or_else(|| Error::Invalid("pre-processing made another size".into()))
 }
@@ -223,20 +223,20 @@ impl Build {
         self.program.tensor(self.program.inputs[0]).shape
     }
 
-    /// A picture as the network's input.
+    /// An image as the network's input.
     ///
     /// # Errors
-    /// A picture that the pre-processing cannot take; a network that takes none.
+    /// An image that the pre-processing cannot take; a network that takes none.
     pub fn input(&self, image: &Image) -> Result<Tensor<f32>> {
         if self.task == Task::Generation {
             let name = &self.program.metadata.network;
             let message = format!("{name} makes images and reads none: give it numbers and a label");
             return Err(Error::Invalid(message));
         }
-        picture_input(image, &self.preprocess, self.input_shape())
+        image_input(image, &self.preprocess, self.input_shape())
     }
 
-    /// A picture as the codes that the program takes.
+    /// An image as the codes that the program takes.
     ///
     /// # Errors
     /// As [`Build::input`].
@@ -245,7 +245,7 @@ impl Build {
         Ok(self.program.tensor(self.program.inputs[0]).quantize(&input.data))
     }
 
-    /// What a generator makes a picture from: numbers of the standard normal distribution, which follow from `seed`, and the index of
+    /// Inputs of a generator: a latent vector from N(0, 1), which follows from `seed`, and the index of
     /// a class for every label.
     pub fn drawn(&self, seed: u64, class: usize) -> Vec<Tensor<f32>> {
         normal_sample(&self.quantized.graph, &format!("seed {seed}"), class)

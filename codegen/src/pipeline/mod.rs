@@ -43,21 +43,21 @@ use crate::{
 use niello_imaging::Preprocess;
 use niello_kernels::Float;
 
-/// What a network's output is good for.
+/// The task of a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Task {
-    /// One score per class for the whole picture.
+    /// One score per class for the whole image.
     Classification,
     /// One score per class for every pixel.
     Segmentation,
-    /// A picture, from numbers and the label of a class ([`Network::generates`]).
+    /// An image, from numbers and the label of a class ([`Network::generates`]).
     Generation,
 }
 
 /// Classes that a label map can tell apart.
 const LABELS: usize = 256;
 
-/// A recipe that has been built: the quantised graph, the program, and how pictures enter it.
+/// A recipe that has been built: the quantised graph, the program, and the pre-processing of its images.
 #[derive(Debug)]
 pub struct Build {
     /// The recipe.
@@ -68,19 +68,19 @@ pub struct Build {
     pub calibrated: Option<Calibrated>,
     /// The program.
     pub program: Program,
-    /// How pictures become inputs.
+    /// The pre-processing of images.
     pub preprocess: Preprocess,
     /// Class names, as many as the network has classes.
     pub classes: Vec<String>,
-    /// What the output is good for.
+    /// The task of the network.
     pub task: Task,
     /// Crates with kernels of the networks' own operators ([`Networks::kernel_crates`]).
     pub kernel_crates: Vec<(String, String)>,
-    /// What the calibration set shows that is probably not what is wanted.
+    /// Warnings about the calibration set.
     pub warnings: Vec<Warning>,
 }
 
-/// What a build is doing, for progress displays.
+/// The progress of a build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
     /// Calibration input `done` of `total` has been seen.
@@ -179,7 +179,7 @@ pub fn build(recipe: &Recipe, networks: &dyn Networks, mut progress: impl FnMut(
     Ok(build)
 }
 
-/// What a recipe cannot ask of a network that makes pictures.
+/// Keys of a recipe that have no meaning for a network that makes images.
 fn check_generator(recipe: &Recipe, network: &dyn Network) -> Result<()> {
     let input = &recipe.input;
     let prepared = [&input.preprocess, &input.resize, &input.colour, &input.polarity, &input.window];

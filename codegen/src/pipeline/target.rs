@@ -15,7 +15,7 @@ pub(super) fn with_threads(recipe: &Recipe, target: &Target) -> Target {
     Target { threads: recipe.target.threads.unwrap_or(1), ..target.clone() }
 }
 
-/// What the recipe's tuning file asks for.
+/// The choices of the recipe's tuning file.
 pub(super) fn tuning(recipe: &Recipe, target: &Target) -> Result<Tuning> {
     let Some(path) = &recipe.target.tuning else { return Ok(Tuning::NONE) };
     let path = recipe.resolve(path);

@@ -22,7 +22,7 @@ use crate::{
 };
 use niello_kernels::{Region, Space};
 
-/// What the plan must know of a step.
+/// A step, as the memory plan sees it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Use<'d> {
     pub(crate) reads: &'d [ValueId],
@@ -33,7 +33,7 @@ pub(crate) struct Use<'d> {
     pub(crate) in_place: &'d [ValueId],
 }
 
-/// What is live at each step.
+/// The live tensors at each step.
 pub(crate) struct Load {
     storage: storage::Storage,
     /// By step: sum of live bytes.

@@ -100,7 +100,7 @@ pub(super) fn pack_with(blocks: &[Block], effort: Effort) -> Packing {
         }
         let swapped = [random(blocks.len()), random(blocks.len())];
         order.swap(swapped[0], swapped[1]);
-        // What comes before both lies where it lay.
+        // Tensors before both keep their offsets.
         let (before, rest) = order.split_at(swapped[0].min(swapped[1]));
         offsets.fill(None);
         before.iter().for_each(|i| offsets[*i] = Some(best.offsets[*i]));

@@ -17,7 +17,7 @@ use crate::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What has 16 bits, by the names of layers.
+/// The results and weights with 16 bits, by the names of layers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wide {
     /// Results.
@@ -130,7 +130,7 @@ fn apply(
 /// A choice of layers, and what it gives.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Choice {
-    /// What has 16 bits.
+    /// The results and weights with 16 bits.
     pub wide: Wide,
     /// Signal to noise at the first output, in decibels; infinite without noise.
     pub sqnr_db: f64,
@@ -157,7 +157,7 @@ pub fn choose(
 ) -> Result<Choice> {
     let groups = Groups::apart_from_inputs(&q.graph).members().collect::<Vec<_>>();
     let candidates = by_coarseness(q, calibration, &groups);
-    let yardstick = Yardstick::new(&q.graph, samples)?;
+    let reference = FloatReference::new(&q.graph, samples)?;
     let with = |count: usize| {
         let (mut wide, mut weights, mut trial) = (BTreeSet::new(), BTreeSet::new(), q.clone());
         for candidate in &candidates[..count] {
@@ -172,7 +172,7 @@ pub fn choose(
             weights: weights.iter().map(name).collect(),
         };
         apply(&mut trial, calibration, &groups, &wide, weights);
-        let sqnr_db = yardstick.sqnr_db(&trial)?;
+        let sqnr_db = reference.sqnr_db(&trial)?;
         Ok::<_, Error>((trial, Choice { wide: names, sqnr_db }))
     };
     let mut best = with(0)?;
@@ -202,7 +202,7 @@ pub fn choose(
     Ok(choice)
 }
 
-/// What may have 16 bits, by the noise of 8 bits over the signal, largest first.
+/// Candidates for 16 bits, by the noise of 8 bits over the signal, largest first.
 fn by_coarseness(q: &QGraph, calibration: &Calibration, groups: &[Vec<ValueId>]) -> Vec<Candidate> {
     let noise = |group: &[ValueId]| {
         let of = |id: &ValueId| {
@@ -226,14 +226,14 @@ fn by_coarseness(q: &QGraph, calibration: &Calibration, groups: &[Vec<ValueId>])
     order.into_iter().map(|(_, candidate)| candidate).collect()
 }
 
-/// What the float network answers to samples.
-struct Yardstick<'s> {
+/// The float network's answers to samples.
+struct FloatReference<'s> {
     samples: &'s [Vec<Tensor<f32>>],
     /// The first output for each.
     float: Vec<Tensor<f32>>,
 }
 
-impl<'s> Yardstick<'s> {
+impl<'s> FloatReference<'s> {
     fn new(graph: &Graph, samples: &'s [Vec<Tensor<f32>>]) -> Result<Self> {
         let float = samples.iter().map(|sample| Ok(graph.eval_f32(sample)?.swap_remove(0)));
         Ok(Self { samples, float: float.collect::<Result<_>>()? })

@@ -42,7 +42,7 @@ pub struct TensorInfo {
     pub name: String,
     /// NHWC shape.
     pub shape: Shape,
-    /// What its bytes mean.
+    /// Its format.
     pub format: Format,
     /// Where they are.
     pub location: Location,
@@ -104,7 +104,7 @@ impl Step {
     }
 }
 
-/// What a generated crate tells about its origin.
+/// The origin of a generated crate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metadata {
     /// Name of the network.
@@ -148,7 +148,7 @@ pub struct Program {
     pub choices: Choices,
     /// Steps that calibration added to the biases of layers, by the layers' results: what a [`crate::lock`] keeps.
     pub corrections: BTreeMap<ValueId, Vec<i32>>,
-    /// What a tuning asked for of it.
+    /// The choices that a tuning made.
     pub tuned: Choices,
 }
 
@@ -173,7 +173,7 @@ impl Program {
         self.outputs.last().copied().filter(|_| self.metadata.cam)
     }
 
-    /// What step `index` needs to find its operands and constants.
+    /// The operands and constants of step `index`.
     pub fn bindings(&self, index: usize) -> Bindings<'_> {
         Bindings { tensors: &self.tensors, blob: &self.blob, scratch: self.steps[index].scratch }
     }

@@ -6,7 +6,7 @@ use crate::{
     tensor::Tensor,
 };
 
-/// What calibration saw, by value.
+/// The statistics of calibration, by value.
 #[derive(Clone, Debug)]
 pub struct Calibration {
     seen: Vec<Option<Statistics>>,
@@ -15,7 +15,7 @@ pub struct Calibration {
 }
 
 impl Calibration {
-    /// What was seen of a value.
+    /// The statistics of a value.
     pub fn statistics(&self, id: ValueId) -> Option<&Statistics> {
         self.seen.get(id.0)?.as_ref()
     }
@@ -90,7 +90,7 @@ fn check_memory(graph: &Graph) -> Result<()> {
 /// Bins of the histogram, half of them below zero.
 const BINS: usize = 8192;
 
-/// What the histogram of nothing covers: `2^-149`, the smallest number in single precision, so that bins are as fine for small values as for
+/// The range of an empty histogram: `2^-149`, the smallest number in single precision, so that bins are as fine for small values as for
 /// large ones.
 const LEAST: f64 = f32::from_bits(1) as f64;
 

@@ -47,7 +47,7 @@ impl Ranges {
         Self(by_value)
     }
 
-    /// What calibration saw; nothing is chosen.
+    /// The ranges that calibration saw; nothing is chosen.
     pub fn seen_by(graph: &Graph, calibration: &Calibration) -> Self {
         let range = |id| calibration.seen(id).map(|seen| ValueRange { chosen: seen, seen });
         Self((0..graph.values.len()).map(ValueId).map(range).collect())

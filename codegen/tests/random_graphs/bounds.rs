@@ -399,7 +399,7 @@ impl Layer<'_> {
                 return None;
             }
             let native = matches!(mode, Mode::F16Native | Mode::F16Winograd);
-            // Chains of at most 128 products in halves; a half below 2^-14 has a step of 2^-24, a single one below 2^-126 of 2^-149.
+            // Chains of at most 128 products in f16; a half below 2^-14 has a step of 2^-24, a single one below 2^-126 of 2^-149.
             let chain = if native { products.min(128.0) * HALF } else { 0.0 };
             let tiny = products * if native { 1.0 / (1u64 << 25) as f64 } else { 1e-45 };
             return with(result, &|i, _| sums[i] * (chain + (products + 2.0) * SINGLE) * 1.01 + tiny);

@@ -32,7 +32,7 @@ pub(crate) enum Spread {
     FadedFilters,
     Zeros,
     Ones,
-    /// One is not a number.
+    /// One is NaN.
     Nan,
 }
 

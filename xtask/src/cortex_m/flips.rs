@@ -40,7 +40,7 @@ const FEW: usize = 32;
 /// A run that takes so long has no end, where it may have none.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What lies in flash.
+/// A region of flash.
 struct Region {
     name: &'static str,
     /// Whether a symbol belongs to it.

@@ -45,7 +45,7 @@ const RECIPES: &[Recipe] = &[
     Recipe { stack: 6144, ..seeded("squeezenet1_1_mixed") },
 ];
 
-/// What lies in one image: names `RECIPE.ROUNDING`, as golden files have them.
+/// The models of one firmware image: names `RECIPE.ROUNDING`, as golden files have them.
 #[derive(PartialEq)]
 pub(super) struct Set {
     pub(super) name: &'static str,
@@ -86,7 +86,7 @@ impl Model {
         format!("{}.{}", self.recipe.name, self.rounding)
     }
 
-    /// What it must print.
+    /// Its golden file.
     pub(super) fn golden(&self) -> PathBuf {
         root().join(format!("tests/bits/{}.golden", self.recorded()))
     }
@@ -94,7 +94,7 @@ impl Model {
 
 const PACKAGE: &str = "niello-cortex-m-qemu";
 
-/// What is built once.
+/// A build.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) struct Image {
     pub(super) set: &'static Set,

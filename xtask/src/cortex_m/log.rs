@@ -1,4 +1,4 @@
-//! What a board printed, beside the golden file.
+//! The output of a board, compared with the golden file.
 
 use std::fmt;
 
@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn the_first_difference_is_named() {
-        // What the log has instead, the case, the layer, a word of the message.
+        // The text in the log, the case, the layer, a word of the message.
         let table = [
             ("conv 2x2x3 aa", "conv 2x2x3 ab", "seed:1", Some(0), "layer 0 `conv`"),
             ("relu 2x2x3 bb", "relu 2x2x3 bc", "seed:1", Some(2), "layer 2 `relu`"),

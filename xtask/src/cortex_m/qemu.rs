@@ -40,12 +40,12 @@ pub(super) fn run(machine: &str, elf: &Path, words: &[String]) -> Result<String>
 /// # Errors
 /// An emulator that cannot be started.
 pub(super) fn run_within(machine: &str, elf: &Path, words: &[String], patience: Duration) -> Result<String> {
-    // What the program has become is not known: it may start nothing here.
+    // The flipped program is unknown: it may start no process here.
     let output = with_words(machine, elf, words, patience, &["-sandbox", "on,spawn=deny"])?;
     Ok(String::from_utf8_lossy(&output.bytes).into_owned())
 }
 
-/// What a program wrote, and how it ended.
+/// The output of a program, and its exit status.
 pub(crate) struct Output {
     pub(crate) bytes: Vec<u8>,
     /// Whether it reported success.

@@ -1,4 +1,4 @@
-//! What is counted: networks on cores.
+//! The counted cases: networks on cores.
 
 use crate::Result;
 use std::{fs, path::Path};
@@ -41,7 +41,7 @@ const M7: &str = "cortex-m7";
 const M33: &str = "cortex-m33";
 const HOST: &str = "host";
 
-/// What continuous integration counts.
+/// The cases of continuous integration.
 pub(super) const SMALL: &[Case<'_>] =
     &[on(A72, SQUEEZENET1_1), on(A72, ANAM_NET_NARROW), on(A76, ANAM_NET_NARROW), on(M4, ANAM_NET_NARROW)];
 

@@ -100,7 +100,7 @@ pub(super) fn table(model: Model, elf: &str, profile: &str, base: u64) -> Result
     Ok(text)
 }
 
-/// What a command prints.
+/// The output of a command.
 fn output(command: &mut Command, input: &str) -> Result<String> {
     let name = command.get_program().to_string_lossy().into_owned();
     let of_command = |e: std::io::Error| format!("{name}: {e}");

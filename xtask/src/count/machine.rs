@@ -45,12 +45,12 @@ fn read(file: &str) -> Result<String> {
     fs::read_to_string(file).map_err(|e| format!("{file}: {e}"))
 }
 
-/// What a recipe is called.
+/// The name of a recipe.
 fn stem(recipe: &str) -> String {
     Path::new(recipe).file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// What weights are packed for on a core: what a user of it would choose.
+/// The target for a core, as a user would choose it.
 fn packing(core: &Core) -> &'static str {
     match core.cpu {
         "cortex-a53" | "cortex-a57" | "cortex-a72" => "aarch64-neon",
@@ -76,7 +76,7 @@ impl Machine {
         !matches!(self, Self::Host)
     }
 
-    /// What tells its program apart from those of other machines.
+    /// The words that distinguish its program from those of other machines.
     pub(super) fn program(&self) -> [&'static str; 2] {
         match self {
             Self::Host => ["host", ""],
@@ -137,7 +137,7 @@ impl Machine {
     pub(super) fn measure(&self) -> Result<Measured> {
         let out = path("marks");
         let Some(stage) = self.run(&[("COUNT_OUT", out.clone())]) else { return callgrind(&self.elf()) };
-        // What an earlier run left must not be taken for this one's.
+        // The output of an earlier run must not be taken for this one's.
         let _ = fs::remove_file(&out);
         Measured::from_marks(&stage.output()?, &read(&out)?)
     }

@@ -1,4 +1,4 @@
-//! What a program printed, joined with the counts at its marks.
+//! The output of a program, joined with the counts at its marks.
 
 use crate::Result;
 

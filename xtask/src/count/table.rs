@@ -124,7 +124,7 @@ impl Table {
     }
 }
 
-/// What differs by more than the tolerance, one line each.
+/// The differences beyond the tolerance, one line each.
 #[derive(Debug, Default, PartialEq)]
 struct Changes {
     grown: String,
@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn growth_beyond_one_per_cent_fails_and_names_the_layer() {
-        // What it is now, a word of the error or none.
+        // The change, and a word of the error or none.
         type Change = fn(&mut Measured);
         let table: [(Change, Option<&str>); 6] = [
             (|_| (), None),

@@ -63,7 +63,7 @@ pub(super) fn parse(text: &str) -> Vec<Function> {
         } else if let Some((_, rest)) = line.split_once(":\t")
             && let Some(function) = functions.last_mut()
         {
-            // What follows a semicolon or an at sign is objdump's comment.
+            // Text behind a semicolon or an at sign is objdump's comment.
             let rest = rest.split([';', '@']).next().unwrap_or_default();
             let (mnemonic, operands) = rest.split_once('\t').unwrap_or((rest, ""));
             function

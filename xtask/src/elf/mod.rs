@@ -1,6 +1,6 @@
-//! What a release image consists of: no panics, no allocator, no recursion, no floating point.
+//! The rules of a release firmware image: no panics, no allocator, no recursion, no floating point.
 //!
-//! [`listing`] reads what binutils print, [`rules`] judges it.
+//! [`listing`] reads the output of binutils, [`rules`] checks it.
 
 mod listing;
 mod rules;
@@ -14,7 +14,7 @@ pub(crate) fn run(file: &Path) -> Result {
     Ok(())
 }
 
-/// What an image may calculate in.
+/// The arithmetic of a firmware image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Numbers {
     /// Whole numbers only.
@@ -24,7 +24,7 @@ pub(crate) enum Numbers {
 }
 
 impl Numbers {
-    /// What holds for an image that passes, for a line that says so.
+    /// The rules that an image satisfies, for a line of output.
     pub(crate) fn rules(self) -> &'static str {
         match self {
             Self::Whole => "no panic, no allocator, no recursion, no indirect call, no floating point",
@@ -33,7 +33,7 @@ impl Numbers {
     }
 }
 
-/// Judges an image linked without formatting or logging.
+/// Checks a firmware image linked without formatting or logging.
 ///
 /// # Errors
 /// Everything in it that breaks a rule, by name; a tool that is not installed.
@@ -73,7 +73,7 @@ pub(crate) struct Symbol {
     pub(crate) size: usize,
 }
 
-/// What has a name and a size.
+/// A symbol with a name and a size.
 ///
 /// # Errors
 /// A tool that is not installed, a file that is no image.
@@ -105,7 +105,7 @@ pub(crate) fn place(file: &[u8], address: usize, size: usize) -> Option<Range<us
     })
 }
 
-/// What a tool for Arm's files prints about one.
+/// The output of a tool for Arm's files.
 fn binutils(tool: &str, arguments: &[&str], image: &Path) -> Result<String> {
     let program = format!("arm-none-eabi-{tool}");
     let output = process::Command::new(&program).args(arguments).arg(image).output();

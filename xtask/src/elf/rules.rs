@@ -1,4 +1,4 @@
-//! What a release image must not contain; each rule names what breaks it.
+//! The rules of a release firmware image; each names the symbols that break it.
 
 use super::listing::{Function, Instruction, veneer};
 use std::collections::{BTreeMap, BTreeSet};

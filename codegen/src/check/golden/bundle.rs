@@ -24,7 +24,7 @@ fn dtype(format: Format) -> Dtype {
     }
 }
 
-/// What stands beside a golden file. Tensors are `[h, w, c]`; their names begin with the case's.
+/// The tensors beside a golden file. They are `[h, w, c]`; their names begin with the case's.
 #[derive(Clone, Debug, Default)]
 pub struct Bundle {
     /// `CASE/layer NAME`: codes of every layer.

@@ -25,7 +25,7 @@ use niello_kernels::{Isa, Rounding};
 use niello_runtime::self_test::Checksum;
 use std::collections::BTreeMap;
 
-/// What a program must compute, for any target.
+/// The results that a program must compute, for any target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Golden {
     /// The network.
@@ -54,7 +54,7 @@ pub struct Case {
 pub enum Source {
     /// [`niello_runtime::self_test::Codes`] from this seed.
     Seed(u64),
-    /// A picture or a tensor, by the name of its file.
+    /// An image or a tensor, by the name of its file.
     File(String),
 }
 
@@ -162,7 +162,7 @@ pub fn layer_codes(program: &Program, inputs: &[Vec<i8>], layer: usize) -> Resul
     found.ok_or_else(|| Error::Invalid(format!("{}: no layer {layer} among {steps}", program.name)))
 }
 
-/// What a generated model checks itself against: the checksum of every step's result (0 where later steps add to it) and
+/// The known answers of a generated model: the checksum of every step's result (0 where later steps add to it) and
 /// of every output, for the codes that follow from `seed`.
 pub(crate) fn known_answers(program: &Program, seed: u64) -> Result<(Vec<u64>, Vec<u64>)> {
     let inputs = program.seeded_inputs(seed);

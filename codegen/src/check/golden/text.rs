@@ -101,7 +101,7 @@ fn read_line(golden: &mut Golden, line: &str) -> Option<()> {
     Some(())
 }
 
-/// What a device printed of one case.
+/// The output of a device for one case.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
     /// Index, the layers of the step, checksum.

@@ -7,7 +7,7 @@ use crate::{
     program::Program,
 };
 
-/// What cbindgen makes of the source, with a word of introduction.
+/// The header that cbindgen makes of the source, with an introduction.
 pub(super) fn header(program: &Program, ffi: &str, prefix: &str) -> Result<String> {
     let upper = prefix.to_uppercase();
     let failed = |what: String| Error::Invalid(format!("C API: {what}"));

@@ -19,7 +19,7 @@ use crate::{
 };
 use std::fmt::Write;
 
-/// What a crate gets for its C API.
+/// The files of a C API.
 pub(super) struct CApi {
     /// `src/ffi.rs`.
     pub(super) ffi: String,
@@ -98,7 +98,7 @@ fn ffi(program: &Program, options: &EmitOptions, prefix: &str) -> String {
         ("@constants@", constants(program, &all)),
         ("@version@", env!("CARGO_PKG_VERSION").into()),
         ("@type@", type_name(program)),
-        // What the other texts contain too comes last; in texts of the user's there is no mark.
+        // Marks that the other texts contain come last; texts of the user contain none.
         ("@name@", prefix.into()),
         ("@NAME@", prefix.to_uppercase()),
         ("@network@", comment(&program.metadata.network)),
@@ -139,7 +139,7 @@ impl Tensor<'_> {
         }
     }
 
-    /// What an element is.
+    /// The element type, in words.
     fn about(&self) -> &'static str {
         match element(self.info.format) {
             "F16" => "numbers in half precision, as the bits of an IEEE 754 binary16,",
@@ -225,7 +225,7 @@ fn constants(program: &Program, tensors: &[Tensor<'_>]) -> String {
     text + "};\n"
 }
 
-/// What may stand in a comment of C: nothing that ends it or begins another, no mark of a template.
+/// Text for a comment of C: nothing that ends it or begins another, no mark of a template.
 fn comment(text: &str) -> String {
     harmless(text).replace("*/", "* /").replace("/*", "/ *").replace('@', "(at)")
 }
@@ -256,7 +256,7 @@ fn c_string(text: &str) -> String {
 /// Where samples become codes by tables.
 const SAMPLES: &str = r#"
 /// From 8-bit samples, [height, width, channels], to codes of the input, by a table: what the recipe's pre-processing does to
-/// a picture of the input's size. Both lengths are @NAME@_INPUT_LEN. Memory as for @name@_infer.
+/// an image of the input's size. Both lengths are @NAME@_INPUT_LEN. Memory as for @name@_infer.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn @name@_prepare(
     samples: *const u8,

@@ -60,7 +60,7 @@ pub(crate) fn form(
                     let least = Load::new(q, &uses(&drafts, &groups), placement).lower_bound();
                     ((least as f64) < wanted).then_some((least, given_up, groups))
                 };
-                // What promises most comes first: most others are then known to be no better.
+                // The most promising candidate comes first: most others are then known to be no better.
                 let mut promising: Vec<_> =
                     candidates.filter(|v| relieves(v)).filter_map(promising).collect();
                 promising.sort_by_key(|(least, ..)| *least);
@@ -115,7 +115,7 @@ struct Found {
     groups: Vec<Group>,
 }
 
-/// What each step uses once the groups are chains.
+/// The tensors of each step once the groups are fused.
 fn uses<'d>(drafts: &'d [Draft], groups: &'d [Group]) -> Vec<Use<'d>> {
     let group_of = |i: &usize| groups.iter().find(|group| group.members.contains(i));
     let step = |i: usize| match group_of(&i) {

@@ -45,7 +45,7 @@ mod tests {
     use super::{DSP_CORES, target};
     use crate::lower::Target;
 
-    /// What is chosen for an architecture, a triple, target features and flags.
+    /// The target for an architecture, a triple, target features and flags.
     fn chosen([arch, triple, features, flags]: [&str; 4]) -> &'static str {
         let variable = |name: &str| {
             let value = match name {

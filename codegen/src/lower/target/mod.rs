@@ -1,4 +1,4 @@
-//! What to lower for: the known targets, and how they are found by name.
+//! The known targets, and the search by name.
 
 mod auto;
 
@@ -8,7 +8,7 @@ use crate::{
 };
 use niello_kernels::Layout;
 
-/// What to lower for.
+/// The target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// Name, as in recipes.

@@ -141,7 +141,7 @@ fn scale_beside(row: &[f32], bias: f32, scales: Scales) -> f64 {
     if holds_something(row) { scale(row).max(least) } else { least }.into()
 }
 
-/// What rounding filters to 8 bits takes away, over what they hold: sums of squares.
+/// The rounding noise of filters in 8 bits over their signal: sums of squares.
 pub(super) fn rounding_noise(rows: &[Vec<f32>]) -> f64 {
     let (mut noise, mut signal) = (0.0, 0.0);
     for row in rows {
@@ -154,7 +154,7 @@ pub(super) fn rounding_noise(rows: &[Vec<f32>]) -> f64 {
     if signal > 0.0 { noise / signal } else { 0.0 }
 }
 
-/// What half a step of the input comes to at the largest weight, 127: sums below that are noise.
+/// Half a step of the input times the largest weight, 127: sums below that are noise.
 const NOISE: i64 = 64;
 
 /// The largest magnitude of `bias + sum w * (x - z)` over all inputs `x`.

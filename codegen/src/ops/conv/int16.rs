@@ -73,7 +73,7 @@ pub(super) fn conv2d(
     let (from, to) = (cx.codes(input)?, cx.codes(output)?);
     let scales = Scales { input: from.scale, output: to.scale };
     let is_wide = cx.has_wide_weights();
-    // What rounding to 8 bits adds on average is none of 16-bit weights.
+    // The mean error of rounding to 8 bits does not exist for 16-bit weights.
     let expected_input = expected_input.filter(|_| !is_wide);
     let mut filters = Filters::quantize_with(cx, rows, bias, scales, expected_input, |weights, bias| {
         sums(weights, bias, from, is_wide)

@@ -51,7 +51,7 @@ pub(super) fn can(layout: Layout, p: &ConvParams, channels: usize) -> bool {
     layout == Layout::NEON && is_suited(p, channels)
 }
 
-/// Whether the algorithm computes such a convolution at all, in integers or in halves.
+/// Whether the algorithm computes such a convolution at all, in integers or in f16.
 pub(super) fn is_suited(p: &ConvParams, channels: usize) -> bool {
     let dense = p.kernel == [3, 3] && p.stride == [1, 1] && p.dilation == [1, 1] && p.groups == 1;
     dense && channels > 0 && channels.is_multiple_of(8)

@@ -14,7 +14,7 @@ use niello_kernels::{
 };
 
 kernel_call! {
-    /// Dense 3x3 convolution of stride 1 in halves, with transformed weights. Never part of a chain: where tiles begin decides about bits.
+    /// Dense 3x3 convolution of stride 1 in f16, with transformed weights. Never part of a chain: where tiles begin decides about bits.
     WinogradFloatCall for WinogradConv2dFloat {
         input: In,
         output: Out,
