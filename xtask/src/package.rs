@@ -5,7 +5,11 @@ use crate::{
     folders::{root, target},
     stage::{Runner, Stage},
 };
-use std::{fs, path::Path, time::Instant};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 /// What is published, in this order: each crate needs only earlier ones.
 pub(crate) const CRATES: [&str; 8] = [
@@ -60,9 +64,18 @@ pub(crate) fn stages(runner: &mut Runner) -> Result {
         // With the third-party crates that are compiled already.
         call.variable("CARGO_TARGET_DIR", &target().to_string_lossy())
     };
-    // Checked, not built: the program would take the place of the checkout's.
-    runner.run(cargo("packages: the command line", "check --quiet --offline -p niello-cli"))?;
-    runner.run(cargo("packages: a project outside", "run --quiet --offline -p outside"))
+    runner.run(cargo("packages: firmware of a project outside", "run --quiet --offline -p own-firmware"))?;
+    let compile = [room.join("firmware/denoiser.toml"), "--out".into(), room.join("denoiser")];
+    let call = cargo("packages: its command line", "run --quiet --offline -p own-command-line");
+    let words =
+        ["--".into(), "compile".into()].into_iter().chain(compile.iter().map(|p| p.display().to_string()));
+    runner.run(call.arguments(&words.collect::<Vec<String>>()))?;
+    let manifest =
+        fs::read_to_string(room.join("denoiser/Cargo.toml")).map_err(|e| format!("denoiser: {e}"))?;
+    if !manifest.contains("own-kernels = {") {
+        return Err(format!("the generated crate does not depend on the project's kernels:\n{manifest}"));
+    }
+    Ok(())
 }
 
 /// Unpacks a crate into a folder of its name, after looking at what it holds.
@@ -94,38 +107,34 @@ fn unpack(name: &str, room: &Path) -> Result {
     fs::rename(room.join(&folder), room.join(name)).map_err(|e| format!("cannot rename {folder}: {e}"))
 }
 
-/// Writes a workspace of the command line's package and of a project that names the crates as from a registry.
+/// The example project, as a workspace that takes the packed crates for those of the registry.
 fn project(room: &Path) -> Result {
-    let own =
-        fs::read_to_string(root().join("Cargo.toml")).map_err(|e| format!("cannot read Cargo.toml: {e}"))?;
+    copy(&root().join("examples/own-operator"), room)?;
+    let read =
+        |path: PathBuf| fs::read_to_string(&path).map_err(|e| format!("cannot read {}: {e}", path.display()));
     let patches: String = CRATES.iter().map(|name| format!("{name} = {{ path = \"{name}\" }}\n")).collect();
-    let version = env!("CARGO_PKG_VERSION");
-    let manifest = format!(
-        "[workspace]\nmembers = [\"outside\", \"niello-cli\"]\nresolver = \"3\"\n\n[patch.crates-io]\n{patches}\n{}",
-        profile(&own)
-    );
-    let outside = format!(
-        "[package]\nname = \"outside\"\nedition = \"2024\"\n\n[dependencies]\nniello = \"{version}\"\n\n\
-         [build-dependencies]\nniello-codegen = \"{version}\"\nniello-models = \"{version}\"\n"
-    );
-    let copied =
-        |from: &str| fs::read_to_string(root().join(from)).map_err(|e| format!("cannot read {from}: {e}"));
-    // The board shows that descriptions of boards are in the packages too.
-    let recipe = copied("tests/bits/anam_net_tiny.toml")? + "board = \"nrf52840\"\n";
-    for (path, text) in [
-        ("Cargo.toml", manifest.as_str()),
-        // The versions that everything else is built with.
-        ("Cargo.lock", &copied("Cargo.lock")?),
-        ("outside/Cargo.toml", &outside),
-        ("outside/build.rs", BUILD),
-        ("outside/model.toml", &recipe),
-        ("outside/model.lock", &copied("tests/bits/anam_net_tiny.lock")?),
-        ("outside/src/lib.rs", LIBRARY),
-        ("outside/src/main.rs", PROGRAM),
-    ] {
-        let path = room.join(path);
-        let written = fs::create_dir_all(path.parent().unwrap_or(room)).and_then(|()| fs::write(&path, text));
-        written.map_err(|e| format!("cannot write {}: {e}", path.display()))?;
+    let (project, own) = (read(room.join("Cargo.toml"))?, read(root().join("Cargo.toml"))?);
+    let manifest = format!("{project}\n[patch.crates-io]\n{patches}\n{}", profile(&own));
+    // The versions that everything else is built with.
+    let lock = read(root().join("Cargo.lock"))?;
+    for (name, text) in [("Cargo.toml", manifest), ("Cargo.lock", lock)] {
+        fs::write(room.join(name), text).map_err(|e| format!("cannot write {name}: {e}"))?;
+    }
+    Ok(())
+}
+
+/// Copies a folder with all that is in it.
+fn copy(from: &Path, to: &Path) -> Result {
+    let failed = |e: std::io::Error| format!("cannot copy {}: {e}", from.display());
+    fs::create_dir_all(to).map_err(failed)?;
+    for entry in fs::read_dir(from).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        let to = to.join(path.file_name().unwrap_or_default());
+        if path.is_dir() {
+            copy(&path, &to)?;
+        } else {
+            fs::copy(&path, to).map(drop).map_err(failed)?;
+        }
     }
     Ok(())
 }
@@ -135,31 +144,6 @@ fn profile(manifest: &str) -> String {
     let lines = manifest.lines().skip_while(|line| *line != "[profile.dev]");
     lines.filter(|line| !line.starts_with("niello-")).map(|line| format!("{line}\n")).collect()
 }
-
-const BUILD: &str = r#"fn main() {
-    niello_codegen::Config::new(&niello_models::Registry).build("model.toml");
-}
-"#;
-
-const LIBRARY: &str = r#"#![no_std]
-#![forbid(unsafe_code)]
-pub mod model {
-    include!(concat!(env!("OUT_DIR"), "/model.rs"));
-}
-
-static MODEL: niello::TakeOnce<model::AnamNet> = niello::TakeOnce::new(model::AnamNet::new());
-
-pub fn check() -> Result<(), niello::SelfTestError> {
-    let model = MODEL.take().unwrap();
-    model.self_test(&mut [0; model::INPUT_LEN], &mut [0; model::OUTPUT_LEN])
-}
-"#;
-
-const PROGRAM: &str = r#"fn main() {
-    outside::check().unwrap();
-    println!("outside: the model's self-test passed");
-}
-"#;
 
 #[cfg(test)]
 mod tests {

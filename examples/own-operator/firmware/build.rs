@@ -1,3 +1,4 @@
 fn main() {
-    niello_codegen::Config::new(&own_networks::Own).build("denoiser.toml");
+    // The built-in networks bring the boards with them.
+    niello_codegen::Config::new(&(niello_models::Registry, own_networks::Own)).build("denoiser.toml");
 }
