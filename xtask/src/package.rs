@@ -30,13 +30,15 @@ const FOREIGN: [&str; 5] = ["tests/", "benches/", "examples/", ".golden", ".snap
 
 pub(crate) fn run() -> Result {
     let mut runner = Runner::new("package");
-    stages(&mut runner)?;
+    stages(&mut runner, false)?;
     runner.finish()
 }
 
-/// The stages, for this command and for `ci`.
-pub(crate) fn stages(runner: &mut Runner) -> Result {
-    runner.part("packages", 120);
+/// The stages, for this command and for `ci`; for `release` also `each_alone`, with the features that it asks for itself.
+///
+/// `cargo package` would compile each alone too, but what it unpacked for that it takes again for the same version, whatever has changed since.
+pub(crate) fn stages(runner: &mut Runner, each_alone: bool) -> Result {
+    runner.part("packages", if each_alone { 360 } else { 120 });
     // A dirty checkout is refused by `release`; what it depends on was fetched before.
     let call = format!(
         "package --quiet --offline --no-verify --allow-dirty --no-metadata -p {}",
@@ -62,7 +64,12 @@ pub(crate) fn stages(runner: &mut Runner) -> Result {
     };
     // Checked, not built: the program would take the place of the checkout's.
     runner.run(cargo("packages: the command line", "check --quiet --offline -p niello-cli"))?;
-    runner.run(cargo("packages: a project outside", "run --quiet --offline -p outside"))
+    runner.run(cargo("packages: a project outside", "run --quiet --offline -p outside"))?;
+    for name in CRATES.into_iter().filter(|_| each_alone) {
+        runner
+            .run(cargo(&format!("packages: {name} alone"), &format!("check --quiet --offline -p {name}")))?;
+    }
+    Ok(())
 }
 
 /// Unpacks a crate into a folder of its name, after looking at what it holds.
@@ -94,14 +101,15 @@ fn unpack(name: &str, room: &Path) -> Result {
     fs::rename(room.join(&folder), room.join(name)).map_err(|e| format!("cannot rename {folder}: {e}"))
 }
 
-/// Writes a workspace of the command line's package and of a project that names the crates as from a registry.
+/// Writes a workspace of the packages and of a project that names the crates as from a registry.
 fn project(room: &Path) -> Result {
     let own =
         fs::read_to_string(root().join("Cargo.toml")).map_err(|e| format!("cannot read Cargo.toml: {e}"))?;
     let patches: String = CRATES.iter().map(|name| format!("{name} = {{ path = \"{name}\" }}\n")).collect();
     let version = env!("CARGO_PKG_VERSION");
+    let members = CRATES.join("\", \"");
     let manifest = format!(
-        "[workspace]\nmembers = [\"outside\", \"niello-cli\"]\nresolver = \"3\"\n\n[patch.crates-io]\n{patches}\n{}",
+        "[workspace]\nmembers = [\"outside\", \"{members}\"]\nresolver = \"3\"\n\n[patch.crates-io]\n{patches}\n{}",
         profile(&own)
     );
     let outside = format!(
