@@ -43,7 +43,7 @@ pub(crate) fn run(options: &Options) -> Result {
         format(&mut runner)?;
         host(&mut runner)?;
         test::tests(&mut runner, false, &[])?;
-        package::stages(&mut runner)?;
+        package::stages(&mut runner, false)?;
         return runner.finish();
     }
     if options.tests {
@@ -69,7 +69,7 @@ pub(crate) fn run(options: &Options) -> Result {
     let targets = Part::start("--targets", "ci-targets.log")?;
     host(&mut runner)?;
     let tests = Part::start("--tests", "ci-tests.log")?;
-    package::stages(&mut runner)?;
+    package::stages(&mut runner, false)?;
     // In this order, so that the log ends with the test runner's summary.
     runner.part("waiting for the targets", TARGETS_BUDGET);
     let targets = targets.finish();

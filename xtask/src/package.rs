@@ -34,13 +34,15 @@ const FOREIGN: [&str; 5] = ["tests/", "benches/", "examples/", ".golden", ".snap
 
 pub(crate) fn run() -> Result {
     let mut runner = Runner::new("package");
-    stages(&mut runner)?;
+    stages(&mut runner, false)?;
     runner.finish()
 }
 
-/// The stages, for this command and for `ci`.
-pub(crate) fn stages(runner: &mut Runner) -> Result {
-    runner.part("packages", 120);
+/// The stages, for this command and for `ci`; for `release` also `each_alone`, with the features that it asks for itself.
+///
+/// `cargo package` would compile each alone too, but what it unpacked for that it takes again for the same version, whatever has changed since.
+pub(crate) fn stages(runner: &mut Runner, each_alone: bool) -> Result {
+    runner.part("packages", if each_alone { 360 } else { 120 });
     // A dirty checkout is refused by `release`; what it depends on was fetched before.
     let call = format!(
         "package --quiet --offline --no-verify --allow-dirty --no-metadata -p {}",
@@ -74,6 +76,10 @@ pub(crate) fn stages(runner: &mut Runner) -> Result {
         fs::read_to_string(room.join("denoiser/Cargo.toml")).map_err(|e| format!("denoiser: {e}"))?;
     if !manifest.contains("own-kernels = {") {
         return Err(format!("the generated crate does not depend on the project's kernels:\n{manifest}"));
+    }
+    for name in CRATES.into_iter().filter(|_| each_alone) {
+        runner
+            .run(cargo(&format!("packages: {name} alone"), &format!("check --quiet --offline -p {name}")))?;
     }
     Ok(())
 }
@@ -114,6 +120,9 @@ fn project(room: &Path) -> Result {
         |path: PathBuf| fs::read_to_string(&path).map_err(|e| format!("cannot read {}: {e}", path.display()));
     let patches: String = CRATES.iter().map(|name| format!("{name} = {{ path = \"{name}\" }}\n")).collect();
     let (project, own) = (read(room.join("Cargo.toml"))?, read(root().join("Cargo.toml"))?);
+    // The packages are members, so that each can be compiled alone.
+    let members = format!("members = [\"{}\", ", CRATES.join("\", \""));
+    let project = project.replace("members = [", &members);
     let manifest = format!("{project}\n[patch.crates-io]\n{patches}\n{}", profile(&own));
     // The versions that everything else is built with.
     let lock = read(root().join("Cargo.lock"))?;

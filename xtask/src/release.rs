@@ -31,8 +31,8 @@ pub(crate) fn run() -> Result {
             Err(why) => failed.push(format!("{name}: {why}")),
         }
     }
-    let stages: [fn(&mut Runner) -> Result; 5] =
-        [package::stages, packages_alone, ci::documentation, oldest_compiler, compatible];
+    let packages = |runner: &mut Runner| package::stages(runner, true);
+    let stages: [fn(&mut Runner) -> Result; 4] = [packages, ci::documentation, oldest_compiler, compatible];
     failed.extend(stages.into_iter().filter_map(|stage| stage(&mut runner).err()));
     if failed.is_empty() {
         runner.finish()
@@ -70,13 +70,6 @@ fn changelog() -> Result {
 
 fn read(file: &str) -> Result<String> {
     fs::read_to_string(root().join(file)).map_err(|e| format!("cannot read {file}: {e}"))
-}
-
-/// Each package is compiled by itself, as `cargo publish` does.
-fn packages_alone(runner: &mut Runner) -> Result {
-    runner.part("packages, each alone", 600);
-    let call = format!("package --allow-dirty --no-metadata -p {}", CRATES.join(" -p "));
-    runner.run(Stage::cargo("packages, each alone", &call))
 }
 
 /// With the compiler that `rust-version` promises.
