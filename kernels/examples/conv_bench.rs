@@ -4,8 +4,8 @@
 //! second; each line is the best of several runs. Arguments: chunk sizes to try (default: the layout's own).
 
 use niello_kernels::{
-    Add, Conv2d, Copy, DepthwiseConv2d, Gather, GlobalAveragePool, Isa, Kernel, Layout, MaxPool2d, Memory,
-    Multiplier, Operand, OutputStage, Region, Requantize, Rounding, Table, conv::scratch_bytes,
+    Add, Conv2d, CopyElements, DepthwiseConv2d, Gather, GlobalAveragePool, Isa, Kernel, Layout, Lut,
+    MaxPool2d, Memory, Multiplier, Operand, OutputParams, Region, Requantize, Rounding, conv::scratch_bytes,
 };
 use std::{cell::Cell, hint::black_box, time::Instant};
 
@@ -27,8 +27,8 @@ fn measure(arena: &mut [i8], isa: Isa, kernel: &dyn Kernel) -> f64 {
     best(|| black_box(kernel).run(&memory, isa))
 }
 
-const STAGE: OutputStage =
-    OutputStage { zero_point: 3, min: -128, max: 127, rounding: Rounding::TfliteDouble };
+const STAGE: OutputParams =
+    OutputParams { zero_point: 3, min: -128, max: 127, rounding: Rounding::TfliteDouble };
 const SCALE: Multiplier = Multiplier { mantissa: 1_500_000_000, shift: -9 };
 
 /// Name, input size, channels in and out, kernel, stride, padding.
@@ -80,7 +80,7 @@ fn convolution(arena: &mut [i8], isa: Isa, layout: Layout, chunk: usize, row: us
         shift: &shift,
         pad: &pad,
         stage: STAGE,
-        chunk: chunk as u32,
+        pixels_per_pass: chunk as u32,
         scratch: Region { offset: scratch as u32, len: len as u32 },
     };
     ((out * out * cout * cin * kernel * kernel) as f64, measure(arena, isa, &conv))
@@ -138,9 +138,13 @@ fn others(arena: &mut [i8], isa: Isa) {
         ),
         ("add 64@256", 3.0 * image, &add),
         ("requantize 64@256", 2.0 * image, &requantize),
-        ("table 64@256", 2.0 * image, &Table { input: a, output: c, table: &table }),
-        ("copy 64@256", 2.0 * image, &Copy { input: a, output: c }),
-        ("copy 64@256, strided", 2.0 * image, &Copy { input: a, output: Operand { stride: 128, ..b } }),
+        ("table 64@256", 2.0 * image, &Lut { input: a, output: c, table: &table }),
+        ("copy 64@256", 2.0 * image, &CopyElements { input: a, output: c }),
+        (
+            "copy 64@256, strided",
+            2.0 * image,
+            &CopyElements { input: a, output: Operand { stride: 128, ..b } },
+        ),
         (
             "mean 64@256",
             image,

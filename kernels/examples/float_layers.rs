@@ -39,9 +39,9 @@ fn main() {
         weights: if mode == "f32" { &single } else { &[] },
         halves: if mode == "f32" { &[] } else { &halves },
         bias: &bias,
-        range: Range { least: 0.0, most: f32::INFINITY },
+        range: FloatBounds { least: 0.0, most: f32::INFINITY },
         native,
-        chunk: default_chunk(16),
+        pixels_per_pass: default_chunk(16),
         scratch: Region::EMPTY,
     };
     let scratch = layer.scratch_bytes() as u32;

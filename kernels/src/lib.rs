@@ -39,7 +39,7 @@ pub mod ops;
 pub mod schedule;
 
 pub use base::{
-    arith::{Multiplier, OutputStage, Rounding},
+    arith::{Multiplier, OutputParams, Rounding},
     isa::Isa,
     kernel::Kernel,
     memory::{F16, Memory, Operand, Region, Space},
@@ -47,14 +47,14 @@ pub use base::{
 pub use formats::{
     float::{
         AddFloat, ArgMaxFloat, AttentionFloat, AveragePool2dFloat, CastFloat, ChannelShuffleFloat,
-        ClampFloat, Conv2dFloat, DequantizeFloat, EmbeddingFloat, Float, GlobalAveragePoolFloat,
+        ClampFloat, Conv2dFloat, DequantizeFloat, EmbeddingFloat, Float, FloatBounds, GlobalAveragePoolFloat,
         MaxPool2dFloat, MaxPosition2dFloat, MaxUnpool2dFloat, MulFloat, PReluFloat, PointWiseFloat,
-        QuantizeFloat, Range, ResizeBilinearFloat, ScaleFloat, SoftmaxFloat, SubFloat, WinogradConv2dFloat,
+        QuantizeFloat, ResizeBilinearFloat, ScaleFloat, SoftmaxFloat, SubFloat, WinogradConv2dFloat,
     },
     int16::{
         AddInt16, AveragePool2dInt16, Bounds, ChannelShuffleInt16, Conv2dInt16, GlobalAveragePoolInt16,
-        MaxPool2dInt16, MaxPosition2dInt16, MaxUnpool2dInt16, MulInt16, PReluInt16, RescaleInt16,
-        ResizeBilinearInt16, TableInt16, Width,
+        LutInt16, MaxPool2dInt16, MaxPosition2dInt16, MaxUnpool2dInt16, MulInt16, PReluInt16, RescaleInt16,
+        ResizeBilinearInt16, Width,
     },
 };
 pub use microkernels::Layout;
@@ -67,11 +67,11 @@ pub use ops::{
     },
     elementwise::{
         add::Add,
-        copy::{Copy, Requantize},
+        copy::{CopyElements, Requantize},
         mul::Mul,
         prelu::PRelu,
         sub::Sub,
-        table::Table,
+        table::Lut,
     },
     embedding::Embedding,
     pool::{AveragePool2d, GlobalAveragePool, MaxPool2d, MaxPosition2d, MaxUnpool2d},
@@ -82,7 +82,7 @@ pub use ops::{
     },
     softmax::Softmax,
 };
-pub use schedule::row_chain::{Frame, RowChain, Stage};
+pub use schedule::row_chain::{FusedRows, FusedStage, FusionLayout};
 
 // Modules that other crates name: their paths stay, wherever the files lie.
 pub use base::{arith, isa, memory};

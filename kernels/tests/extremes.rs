@@ -6,7 +6,7 @@ mod common;
 mod reference;
 
 use common::{Arena, Conv, Tensor, packings};
-use niello_kernels::{Isa, Layout, Multiplier, OutputStage, Rounding};
+use niello_kernels::{Isa, Layout, Multiplier, OutputParams, Rounding};
 use reference::conv2d;
 
 /// Compares every instruction set and packing with the reference; `weights` of -128 leave out the packings that forbid them.
@@ -28,7 +28,7 @@ fn check(conv: &Conv, image: &Tensor, out: [usize; 2], chunk: usize) {
 }
 
 /// One output channel for each multiplier and bias.
-fn layer(kernel: [usize; 2], cin: usize, stage: OutputStage, channels: &[(Multiplier, i32)]) -> Conv {
+fn layer(kernel: [usize; 2], cin: usize, stage: OutputParams, channels: &[(Multiplier, i32)]) -> Conv {
     let cout = channels.len();
     Conv {
         kernel,
@@ -74,7 +74,7 @@ fn every_accumulator_meets_every_multiplier() {
     let image = Tensor::from_fn([1, 1, 4], |_, _, _| 7);
     for rounding in [Rounding::TfliteDouble, Rounding::Single] {
         for (zero_point, min, max) in [(0, -128, 127), (-128, -128, 127), (127, -128, 127), (-3, -3, 90)] {
-            let stage = OutputStage { zero_point, min, max, rounding };
+            let stage = OutputParams { zero_point, min, max, rounding };
             check(&layer([1, 1], 4, stage, &channels), &image, [1, 1], 8);
         }
     }

@@ -7,7 +7,7 @@ mod common;
 use by_definition::{fused_half, next, rounded, value};
 use common::{Arena, Tensor, alone, few};
 use niello_kernels::{
-    conv::part_of_scratch,
+    conv::scratch_per_thread,
     float::conv::{default_chunk, packed_index},
     *,
 };
@@ -30,10 +30,10 @@ struct Case {
     halves: bool,
     native: bool,
     panel: usize,
-    chunk: u32,
+    pixels_per_pass: u32,
     /// Numbers between pixels.
     gap: usize,
-    range: Range,
+    range: FloatBounds,
     /// One number in so many is out of the ordinary; 0 for none.
     odd: u32,
     seed: u64,
@@ -200,12 +200,12 @@ impl Case {
                     bias: &biases,
                     range: self.range,
                     native: self.native,
-                    chunk: self.chunk,
+                    pixels_per_pass: self.pixels_per_pass,
                     scratch: Region::EMPTY,
                 };
                 let scratch = arena.scratch(match parts {
                     1 => kernel.scratch_bytes(),
-                    parts => parts * part_of_scratch(kernel.scratch_bytes()),
+                    parts => parts * scratch_per_thread(kernel.scratch_bytes()),
                 });
                 let got = arena.run(&Conv2dFloat { scratch, ..kernel }, isa, &output, scratch);
                 let differs = got.data.iter().zip(&expected.data).position(|(a, b)| a != b);
@@ -219,7 +219,7 @@ impl Case {
     }
 }
 
-const RELU: Range = Range { least: 0.0, most: f32::INFINITY };
+const RELU: FloatBounds = FloatBounds { least: 0.0, most: f32::INFINITY };
 
 fn case(kernel: usize, channels: [usize; 2]) -> Case {
     Case {
@@ -236,9 +236,9 @@ fn case(kernel: usize, channels: [usize; 2]) -> Case {
         halves: false,
         native: false,
         panel: 16,
-        chunk: default_chunk(16),
+        pixels_per_pass: default_chunk(16),
         gap: 0,
-        range: Range::ALL,
+        range: FloatBounds::ALL,
         odd: 0,
         seed: 1,
     }
@@ -306,8 +306,14 @@ fn any_case() -> impl Strategy<Value = Case> {
     let ways = (any::<[bool; 6]>(), 0usize..4, 1u32..120, 0usize..3, 0u32..4, any::<u64>());
     (sizes, ways).prop_map(|(sizes, ways)| {
         let (size, (cin, cout), groups, kernel, stride, dilation, padding) = sizes;
-        let ([transposed, in_half, out_half, weights_half, native, more], panel, chunk, gap, bounds, seed) =
-            ways;
+        let (
+            [transposed, in_half, out_half, weights_half, native, more],
+            panel,
+            pixels_per_pass,
+            gap,
+            bounds,
+            seed,
+        ) = ways;
         let panel = [1, 4, 8, 16][panel];
         let panel = if panel == 1 || seed.is_multiple_of(3) { panel } else { 16 };
         let float = |half: bool| if half { Float::F16 } else { Float::F32 };
@@ -326,14 +332,14 @@ fn any_case() -> impl Strategy<Value = Case> {
             halves: native || weights_half,
             native,
             panel,
-            chunk,
+            pixels_per_pass,
             gap,
             range: match bounds {
-                0 => Range::ALL,
+                0 => FloatBounds::ALL,
                 1 => RELU,
-                2 => Range { least: 0.0, most: 6.0 },
+                2 => FloatBounds { least: 0.0, most: 6.0 },
                 // Bounds whose sign could be lost.
-                _ => Range { least: -1.0, most: 0.0 },
+                _ => FloatBounds { least: -1.0, most: 0.0 },
             },
             odd: [0, 0, 9, 200][(seed >> 32) as usize % 4],
             seed,

@@ -13,12 +13,12 @@ fn float() -> impl Strategy<Value = Float> {
     prop_oneof![Just(Float::F16), Just(Float::F32)]
 }
 
-fn range() -> impl Strategy<Value = Range> {
+fn range() -> impl Strategy<Value = FloatBounds> {
     prop_oneof![
-        Just(Range::ALL),
-        Just(Range { least: 0.0, most: f32::INFINITY }),
-        Just(Range { least: 0.0, most: 6.0 }),
-        Just(Range { least: -0.5, most: 2.0 }),
+        Just(FloatBounds::ALL),
+        Just(FloatBounds { least: 0.0, most: f32::INFINITY }),
+        Just(FloatBounds { least: 0.0, most: 6.0 }),
+        Just(FloatBounds { least: -0.5, most: 2.0 }),
     ]
 }
 
@@ -116,7 +116,7 @@ proptest! {
             (Function::Sigmoid, &|x, _| 1.0 / (1.0 + exp(-x))),
             (Function::Silu, &|x, _| x / (1.0 + exp(-x))),
             (Function::HardSwish, &|x, _| {
-                x * (clamp(x + 3.0, Range { least: 0.0, most: 6.0 }) * (1.0 / 6.0))
+                x * (clamp(x + 3.0, FloatBounds { least: 0.0, most: 6.0 }) * (1.0 / 6.0))
             }),
             (Function::Tanh, &|x, _| {
                 if x.abs() < 0.625 {

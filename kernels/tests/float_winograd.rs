@@ -7,7 +7,7 @@ mod common;
 
 use by_definition::{fused_half, next, rounded, value};
 use common::{Arena, Tensor, alone, few, some};
-use niello_kernels::{conv::part_of_scratch, float::conv::winograd::*, *};
+use niello_kernels::{conv::scratch_per_thread, float::conv::winograd::*, *};
 use proptest::prelude::*;
 
 #[derive(Clone, Debug)]
@@ -18,10 +18,10 @@ struct Case {
     /// Rows and columns of the output beyond those that windows within the padding give.
     more: [usize; 2],
     panel: usize,
-    chunk: usize,
+    tiles_per_pass: usize,
     /// Halves between pixels.
     gap: usize,
-    range: Range,
+    range: FloatBounds,
     /// One number in so many is out of the ordinary; 0 for none.
     odd: u32,
     seed: u64,
@@ -181,8 +181,8 @@ impl Case {
             arena.scratch(if self.gap % 2 == 1 { 1 } else { 0 });
             let input = arena.place(&image, image.shape[2] + 2 * self.gap);
             let output = arena.reserve(expected.shape, expected.shape[2] + 2 * self.gap);
-            let one = scratch_bytes(self.panel, c, self.chunk);
-            let scratch = arena.scratch(if *parts == 1 { one } else { parts * part_of_scratch(one) });
+            let one = scratch_bytes(self.panel, c, self.tiles_per_pass);
+            let scratch = arena.scratch(if *parts == 1 { one } else { parts * scratch_per_thread(one) });
             let kernel = WinogradConv2dFloat {
                 input,
                 output,
@@ -191,7 +191,7 @@ impl Case {
                 weights: &packed,
                 bias: &padded,
                 range: self.range,
-                chunk: self.chunk as u32,
+                tiles_per_pass: self.tiles_per_pass as u32,
                 scratch,
             };
             let got = arena.run(&kernel, isa, &output, scratch);
@@ -203,7 +203,7 @@ impl Case {
     }
 }
 
-const RELU: Range = Range { least: 0.0, most: f32::INFINITY };
+const RELU: FloatBounds = FloatBounds { least: 0.0, most: f32::INFINITY };
 
 fn case(size: [usize; 2], channels: [usize; 2]) -> Case {
     Case {
@@ -212,7 +212,7 @@ fn case(size: [usize; 2], channels: [usize; 2]) -> Case {
         padding: [1; 2],
         more: [0; 2],
         panel: 16,
-        chunk: 24.min(MOST_TILES),
+        tiles_per_pass: 24.min(MOST_TILES),
         gap: 0,
         range: RELU,
         odd: 0,
@@ -226,13 +226,13 @@ fn layers_of_networks() {
     for (case, most) in [
         (case([13, 13], [16, 64]), 0.005),
         (case([9, 10], [64, 48]), 0.007),
-        (Case { range: Range::ALL, ..case([4, 4], [8, 16]) }, 0.005),
+        (Case { range: FloatBounds::ALL, ..case([4, 4], [8, 16]) }, 0.005),
         (Case { gap: 1, ..case([27, 30], [24, 33]) }, 0.006),
         // Two blocks of products, and part of a third.
         (case([6, 5], [264, 20]), 0.01),
-        (Case { padding: [0; 2], chunk: 1, ..case([7, 9], [16, 3]) }, 0.005),
-        (Case { panel: 4, chunk: 2, ..case([9, 9], [16, 10]) }, 0.005),
-        (Case { panel: 8, chunk: 5, ..case([9, 9], [16, 12]) }, 0.005),
+        (Case { padding: [0; 2], tiles_per_pass: 1, ..case([7, 9], [16, 3]) }, 0.005),
+        (Case { panel: 4, tiles_per_pass: 2, ..case([9, 9], [16, 10]) }, 0.005),
+        (Case { panel: 8, tiles_per_pass: 5, ..case([9, 9], [16, 12]) }, 0.005),
     ] {
         let error = case.check(&[(1, 1)]);
         assert!(error < most, "{error}: {case:?}");
@@ -243,7 +243,7 @@ fn layers_of_networks() {
 #[test]
 fn a_tile_and_a_part_of_one() {
     let _alone = alone();
-    Case { panel: 4, chunk: 1, gap: 1, ..case([3, 5], [8, 3]) }.check(&[(1, 1)]);
+    Case { panel: 4, tiles_per_pass: 1, gap: 1, ..case([3, 5], [8, 3]) }.check(&[(1, 1)]);
 }
 
 #[test]
@@ -272,23 +272,25 @@ fn any_case() -> impl Strategy<Value = Case> {
     let pair = |range: std::ops::Range<usize>| [range.clone(), range];
     let sizes = (pair(1..14), 1usize..5, 1usize..40, pair(0..3), pair(0..2));
     let ways = (0usize..3, 1usize..=MOST_TILES, 0usize..3, 0u32..4, any::<u64>());
-    (sizes, ways).prop_map(|((size, c, oc, padding, more), (panel, chunk, gap, bounds, seed))| Case {
-        size,
-        channels: [8 * c, oc],
-        padding,
-        more,
-        panel: if seed.is_multiple_of(3) { [4, 8, 16][panel] } else { 16 },
-        chunk,
-        gap,
-        range: match bounds {
-            0 => Range::ALL,
-            1 => RELU,
-            2 => Range { least: 0.0, most: 6.0 },
-            // Bounds whose sign could be lost.
-            _ => Range { least: -1.0, most: 0.0 },
-        },
-        odd: [0, 0, 9, 200][(seed >> 32) as usize % 4],
-        seed,
+    (sizes, ways).prop_map(|((size, c, oc, padding, more), (panel, tiles_per_pass, gap, bounds, seed))| {
+        Case {
+            size,
+            channels: [8 * c, oc],
+            padding,
+            more,
+            panel: if seed.is_multiple_of(3) { [4, 8, 16][panel] } else { 16 },
+            tiles_per_pass,
+            gap,
+            range: match bounds {
+                0 => FloatBounds::ALL,
+                1 => RELU,
+                2 => FloatBounds { least: 0.0, most: 6.0 },
+                // Bounds whose sign could be lost.
+                _ => FloatBounds { least: -1.0, most: 0.0 },
+            },
+            odd: [0, 0, 9, 200][(seed >> 32) as usize % 4],
+            seed,
+        }
     })
 }
 

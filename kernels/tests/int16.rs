@@ -198,7 +198,7 @@ proptest! {
             };
             if widths[1] == Width::Int8 { (y + 128).div_euclid(256).clamp(-128, 127) } else { y }
         });
-        check(&[&input], &expected, gap, &|i, output| Box::new(TableInt16 { input: i[0], output, widths, table }));
+        check(&[&input], &expected, gap, &|i, output| Box::new(LutInt16 { input: i[0], output, widths, table }));
     }
 
     #[test]
@@ -516,7 +516,7 @@ fn what_does_not_fit_together_is_refused() {
         ("no groups", &conv(wide, &[0; 16], 0)),
         (
             "too few entries",
-            &TableInt16 { input: wide, output: out, widths: [Width::Int16; 2], table: &[0; 512] },
+            &LutInt16 { input: wide, output: out, widths: [Width::Int16; 2], table: &[0; 512] },
         ),
         ("a bound of pooling beyond the width", &window(Bounds { min: -40_000, ..bounds })),
         ("positions of two bytes", &position(out, [1; 2])),

@@ -67,9 +67,9 @@ fn rounding() -> impl Strategy<Value = Rounding> {
     prop_oneof![Just(Rounding::TfliteDouble), Just(Rounding::Single)]
 }
 
-fn stages() -> impl Strategy<Value = OutputStage> {
+fn stages() -> impl Strategy<Value = OutputParams> {
     (zero_point(), rounding(), prop_oneof![3 => Just((-128, 127)), 1 => Just((-20, 90)), 1 => Just((5, 5))])
-        .prop_map(|(zero_point, rounding, (min, max))| OutputStage { zero_point, min, max, rounding })
+        .prop_map(|(zero_point, rounding, (min, max))| OutputParams { zero_point, min, max, rounding })
 }
 
 /// Strides beyond the number of channels, for one input and one output.
@@ -114,7 +114,7 @@ fn check_in_place(
 fn random_conv(
     random: &mut Random,
     fill: Fill,
-    stage: OutputStage,
+    stage: OutputParams,
     input_zero_point: i8,
     geometry: ([usize; 2], [usize; 2], [usize; 2], [usize; 2]),
     [groups, cin, cout]: [usize; 3],
@@ -313,12 +313,12 @@ proptest! {
         let sum = random.multiplier(255.0 * f64::from(1 << 20));
         let scale = random.multiplier(128.0);
 
-        let copied: &Make<'_> = &|i, output| Box::new(Copy { input: i[0], output });
+        let copied: &Make<'_> = &|i, output| Box::new(CopyElements { input: i[0], output });
         check(&[&a], &a, gaps, copied);
 
         let expected = map(&a, |v| table[(v as i32 + 128) as usize]);
         let kernel: &Make<'_> =
-            &|i, output| Box::new(Table { input: i[0], output, table });
+            &|i, output| Box::new(Lut { input: i[0], output, table });
         check(&[&a], &expected, gaps, kernel);
         check_in_place(&[&a], &expected, gaps[0], kernel);
 

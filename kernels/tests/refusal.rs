@@ -5,7 +5,7 @@ mod common;
 use common::{Arena, Tensor, refuses};
 use niello_kernels::{conv::scratch_bytes, *};
 
-const STAGE: OutputStage = OutputStage { zero_point: 0, min: -128, max: 127, rounding: Rounding::Single };
+const STAGE: OutputParams = OutputParams { zero_point: 0, min: -128, max: 127, rounding: Rounding::Single };
 const HALF: Multiplier = Multiplier { mantissa: 1 << 30, shift: 0 };
 const FAR: u32 = 1 << 20;
 
@@ -34,10 +34,10 @@ fn operands_outside_memory_are_refused() {
             let window = ([2, 2], [2, 2], [0, 0]);
             let (kernel, stride, padding) = window;
             let kernels: &[&dyn Kernel] = &[
-                &Copy { input, output },
+                &CopyElements { input, output },
                 &Reshape { input, output },
                 &Embedding { input, output, table: &[0; 8] },
-                &Table { input, output, table: &[0; 256] },
+                &Lut { input, output, table: &[0; 256] },
                 &Requantize { input, output, input_zero_point: 0, multiplier: HALF, stage: STAGE },
                 &add(input, ok, output),
                 &add(ok, input, output),
@@ -157,14 +157,14 @@ fn conv(input: Operand, output: Operand, scratch: Region) -> Conv2d<'static> {
         padding: [1, 1],
         groups: 1,
         layout: Layout::VNNI,
-        gather: Gather::Pixels,
+        gather: Gather::Indirect,
         weights: &[1; 16 * 72],
         bias: &[0; 16],
         mantissa: &[1 << 30; 16],
         shift: &[0; 16],
         pad: &[0; 8],
         stage: STAGE,
-        chunk: 4,
+        pixels_per_pass: 4,
         scratch,
     }
 }
@@ -176,7 +176,7 @@ fn shapes_that_differ_are_refused() {
     let output = arena.reserve([4, 5, 8], 8);
     let few = arena.reserve([4, 4, 7], 7);
     arena.remember();
-    refuses("copy", &mut arena, &Copy { input, output });
+    refuses("copy", &mut arena, &CopyElements { input, output });
     refuses("add", &mut arena, &add(input, input, output));
     refuses("mul", &mut arena, &mul(input, input, output));
     refuses("sub", &mut arena, &sub(input, input, output));
@@ -221,7 +221,7 @@ fn shapes_that_differ_are_refused() {
         refuses("shuffle groups", &mut arena, &ChannelShuffle { input, output: elsewhere, groups });
     }
     refuses("fewer channels", &mut arena, &PadChannels { input, output: few, zero_point: 0 });
-    refuses("short table", &mut arena, &Table { input, output: input, table: &[0; 255] });
+    refuses("short table", &mut arena, &Lut { input, output: input, table: &[0; 255] });
 }
 
 #[test]
@@ -229,16 +229,16 @@ fn convolutions_that_do_not_fit_together_are_refused() {
     let mut arena = Arena::new();
     let input = arena.place(&Tensor::from_fn([4, 4, 8], |_, _, c| c as i8), 8);
     let output = arena.reserve([4, 4, 8], 8);
-    let scratch = arena.scratch(scratch_bytes(Layout::VNNI, Gather::Pixels, 9, 8, 4));
+    let scratch = arena.scratch(scratch_bytes(Layout::VNNI, Gather::Indirect, 9, 8, 4));
     arena.remember();
     let good = conv(input, output, scratch);
     let short = Region { len: scratch.len - 1, ..scratch };
     let cases: &[(&str, Conv2d<'_>)] = &[
         ("no groups", Conv2d { groups: 0, ..good }),
         ("groups that do not divide", Conv2d { groups: 3, ..good }),
-        ("no chunk", Conv2d { chunk: 0, ..good }),
-        ("chunk beyond scratch", Conv2d { chunk: 5, ..good }),
-        ("chunk that overflows", Conv2d { chunk: u32::MAX, ..good }),
+        ("no chunk", Conv2d { pixels_per_pass: 0, ..good }),
+        ("chunk beyond scratch", Conv2d { pixels_per_pass: 5, ..good }),
+        ("chunk that overflows", Conv2d { pixels_per_pass: u32::MAX, ..good }),
         ("short scratch", Conv2d { scratch: short, ..good }),
         ("scratch outside", Conv2d { scratch: Region { offset: FAR, ..scratch }, ..good }),
         ("misaligned scratch", Conv2d { scratch: Region { offset: scratch.offset + 1, ..scratch }, ..good }),
@@ -315,7 +315,7 @@ fn convolution_and_pooling_that_do_not_fit_together_are_refused() {
     // The map's rows that are in memory, a row of the output, the convolution's own.
     let held = arena.scratch(3 * 4 * 8);
     let piece = arena.scratch(2 * 8);
-    let own = arena.scratch(scratch_bytes(Layout::VNNI, Gather::Pixels, 9, 8, 4));
+    let own = arena.scratch(scratch_bytes(Layout::VNNI, Gather::Indirect, 9, 8, 4));
     arena.remember();
     let map = Operand::arena(held.offset, [4, 4, 8], 8);
     let (kernel, stride, padding) = ([2, 2], [2, 2], [0, 0]);
@@ -375,7 +375,7 @@ fn transposed_convolutions_without_stride_are_refused() {
         shift: c.shift,
         pad: c.pad,
         stage: c.stage,
-        chunk: c.chunk,
+        pixels_per_pass: c.pixels_per_pass,
         scratch: c.scratch,
     };
     refuses("stride 0", &mut arena, &kernel);
@@ -414,9 +414,9 @@ fn windows_without_cells_and_steps_of_0_are_refused() {
     let (min, max, zero_point) = (-128, 127, 0);
     let conv = conv(input, output, scratch);
     refuses_zeros!(arena, Conv2d { kernel, stride, dilation } of conv);
-    let Conv2d { layout, gather, weights, bias, mantissa, shift, pad, stage, chunk, .. } = conv;
+    let Conv2d { layout, gather, weights, bias, mantissa, shift, pad, stage, pixels_per_pass, .. } = conv;
     refuses_zeros!(arena, TransposedConv2d { kernel, stride } of TransposedConv2d {
-        input, output, kernel, stride, padding, layout, gather, weights, bias, mantissa, shift, pad, stage, chunk, scratch,
+        input, output, kernel, stride, padding, layout, gather, weights, bias, mantissa, shift, pad, stage, pixels_per_pass, scratch,
     });
     refuses_zeros!(arena, DepthwiseConv2d { kernel, stride, dilation } of depthwise(input, output));
     let pool = MaxPool2d { input, output, kernel, stride, padding, min, max };
@@ -478,7 +478,7 @@ fn windows_without_cells_and_steps_of_0_are_refused() {
         bias: &[0.0; 4],
         range,
         native: false,
-        chunk: 4,
+        pixels_per_pass: 4,
         scratch,
     };
     refuses_zeros!(arena, Conv2dFloat { kernel, stride, dilation } of halves);
@@ -653,7 +653,7 @@ fn attentions_that_do_not_fit_together_are_refused() {
 }
 
 /// No activation.
-const ALL: Range = Range::ALL;
+const ALL: FloatBounds = FloatBounds::ALL;
 
 #[test]
 fn floating_point_that_does_not_fit_together_is_refused() {
@@ -824,7 +824,7 @@ fn convolutions_in_floating_point_that_do_not_fit_together_are_refused() {
         bias: &[1.0; 16],
         range: ALL,
         native: false,
-        chunk: 4,
+        pixels_per_pass: 4,
         scratch,
     };
     scratch.len = good.scratch_bytes() as u32;
@@ -836,8 +836,8 @@ fn convolutions_in_floating_point_that_do_not_fit_together_are_refused() {
         ("groups that do not divide", Conv2dFloat { groups: 3, ..good }),
         ("a panel of another width", Conv2dFloat { panel: 5, ..good }),
         ("filters that are not one per channel", Conv2dFloat { panel: 1, ..good }),
-        ("no chunk", Conv2dFloat { chunk: 0, ..good }),
-        ("chunk beyond scratch", Conv2dFloat { chunk: 192, ..good }),
+        ("no chunk", Conv2dFloat { pixels_per_pass: 0, ..good }),
+        ("chunk beyond scratch", Conv2dFloat { pixels_per_pass: 192, ..good }),
         ("scratch outside", Conv2dFloat { scratch: Region { offset: FAR, ..scratch }, ..good }),
         ("misaligned scratch", Conv2dFloat { scratch: misaligned, ..good }),
         (
@@ -873,7 +873,7 @@ fn convolutions_in_floating_point_that_do_not_fit_together_are_refused() {
         weights: &weights,
         bias: &[1.0; 16],
         range: ALL,
-        chunk: 2,
+        tiles_per_pass: 2,
         scratch,
     };
     let misaligned = Region { offset: scratch.offset + 1, ..scratch };
@@ -886,9 +886,9 @@ fn convolutions_in_floating_point_that_do_not_fit_together_are_refused() {
         ("no channels", WinogradConv2dFloat { input: Operand { shape: [4, 4, 0], ..input }, ..good }),
         ("half a half", WinogradConv2dFloat { output: cut(output), ..good }),
         ("a panel of another width", WinogradConv2dFloat { panel: 0, ..good }),
-        ("no chunk", WinogradConv2dFloat { chunk: 0, ..good }),
-        ("chunk beyond scratch", WinogradConv2dFloat { chunk: 3, ..good }),
-        ("chunk beyond all", WinogradConv2dFloat { chunk: MOST_TILES as u32 + 1, ..good }),
+        ("no chunk", WinogradConv2dFloat { tiles_per_pass: 0, ..good }),
+        ("chunk beyond scratch", WinogradConv2dFloat { tiles_per_pass: 3, ..good }),
+        ("chunk beyond all", WinogradConv2dFloat { tiles_per_pass: MOST_TILES as u32 + 1, ..good }),
         (
             "short scratch",
             WinogradConv2dFloat { scratch: Region { len: scratch.len - 1, ..scratch }, ..good },

@@ -4,9 +4,9 @@ mod common;
 
 use common::{Arena, Conv, Tensor, few, packings, stage};
 use niello_kernels::{
-    by_rows::RowStage,
-    conv::part_of_scratch,
-    row_chain::{MOST_MAPS, Map, Walk},
+    by_rows::RowKernel,
+    conv::scratch_per_thread,
+    row_chain::{MOST_MAPS, Map, RowScheduler},
     *,
 };
 use proptest::prelude::*;
@@ -47,7 +47,7 @@ struct Node {
 /// A kernel that can be given other operands.
 trait Rows {
     fn scratch_bytes(&self) -> usize;
-    fn placed(&self, reads: [Operand; 2], output: Operand, scratch: Region) -> Box<dyn RowStage + Sync>;
+    fn placed(&self, reads: [Operand; 2], output: Operand, scratch: Region) -> Box<dyn RowKernel + Sync>;
     fn run(&self, reads: [Operand; 2], output: Operand, scratch: Region, arena: &mut Arena);
 }
 
@@ -65,7 +65,7 @@ macro_rules! rows {
                 $reads: [Operand; 2],
                 $out: Operand,
                 $scratch: Region,
-            ) -> Box<dyn RowStage + Sync> {
+            ) -> Box<dyn RowKernel + Sync> {
                 let $k = *self;
                 Box::new($placed)
             }
@@ -197,7 +197,7 @@ impl Net {
                     };
                     let (Some(oh), Some(ow)) = (out(h), out(w)) else { continue };
                     net.maps.push([oh, ow, conv.cout]);
-                    let (layout, gather) = (Layout::SCALAR, Gather::Patches);
+                    let (layout, gather) = (Layout::SCALAR, Gather::Im2col);
                     let mut arena = Arena::new();
                     let kernel =
                         conv.transposed_kernel(&mut arena, &NOWHERE, &NOWHERE, layout, gather, 5, |_, k| {
@@ -312,10 +312,10 @@ impl Net {
             let maps: Vec<Map> = anywhere.iter().map(|operand| Map { operand: *operand, rows: 0 }).collect();
             // Threads begin anywhere, a single one at the first row.
             let step = if threads > 1 { 1 } else { band };
-            let mut walk = Walk::default();
+            let mut walk = RowScheduler::default();
             for start in (0..self.maps[last][0]).step_by(step) {
                 if threads > 1 {
-                    walk = Walk::default();
+                    walk = RowScheduler::default();
                 }
                 let end = (start + band).min(self.maps[last][0]);
                 let turns = walk.band(&stages, &maps, start..end).unwrap();
@@ -327,13 +327,13 @@ impl Net {
         let mut arena = Arena::new();
         let input = arena.place(image, image.shape[2] + 1);
         let output = arena.reserve(self.maps[last], self.maps[last][2] + 3);
-        let mut bytes = part_of_scratch(scratch_bytes);
+        let mut bytes = scratch_per_thread(scratch_bytes);
         let mut maps = vec![Map { operand: input, rows: 0 }];
         for (index, shape) in self.maps.iter().enumerate().take(last).skip(1) {
             let held = (rows[index] + more).max(1);
             let operand = Operand::arena(bytes as u32, shape.map(|d| d as u32), shape[2] as u32);
             maps.push(Map { operand, rows: held as u32 });
-            bytes += part_of_scratch(held * shape[1] * shape[2]);
+            bytes += scratch_per_thread(held * shape[1] * shape[2]);
         }
         let scratch = arena.scratch(threads * bytes);
         maps[1..].iter_mut().for_each(|map| map.operand.offset += scratch.offset);
@@ -343,9 +343,9 @@ impl Net {
         threads::set(threads).unwrap();
         self.staged(&operands, own, |stages| {
             let (band, threads, height) = (band as u32, threads as u32, output.shape[0]);
-            let chain = RowChain {
+            let chain = FusedRows {
                 stages,
-                frame: Frame { maps: &maps, band, scratch, threads, rows: [0, height], shift: 0 },
+                frame: FusionLayout { maps: &maps, band, scratch, threads, rows: [0, height], shift: 0 },
             };
             arena.run(&chain, Isa::detect(), &output, scratch)
         })
@@ -356,7 +356,7 @@ impl Net {
         &self,
         maps: &[Operand],
         scratch: Region,
-        f: impl FnOnce(&[Stage<&(dyn RowStage + Sync)>]) -> R,
+        f: impl FnOnce(&[FusedStage<&(dyn RowKernel + Sync)>]) -> R,
     ) -> R {
         let kernels: Vec<_> = (0..self.nodes.len())
             .map(|index| {
@@ -364,10 +364,10 @@ impl Net {
                 self.nodes[index].kernel.placed(reads, output, scratch)
             })
             .collect();
-        let stages: Vec<Stage<&(dyn RowStage + Sync)>> = kernels
+        let stages: Vec<FusedStage<&(dyn RowKernel + Sync)>> = kernels
             .iter()
             .zip(&self.nodes)
-            .map(|(kernel, node)| Stage {
+            .map(|(kernel, node)| FusedStage {
                 kernel: &**kernel,
                 reads: node.reads.map(|r| r as u8),
                 writes: node.writes as u8,
@@ -400,7 +400,7 @@ fn known_types_and_refusals() {
     let input = arena.place(&image, 8);
     let (map, output) = (arena.reserve([20, 9, 16], 16), arena.reserve([9, 4, 16], 16));
     let (scratch, held) = (arena.scratch(1 << 14), [20, 9, 16]);
-    let (layout, gather) = (Layout::VNNI, Gather::Pixels);
+    let (layout, gather) = (Layout::VNNI, Gather::Indirect);
     let pool = MaxPool2d {
         input: map,
         output,
@@ -418,17 +418,17 @@ fn known_types_and_refusals() {
             let conv = Conv2d { output: within, scratch: own, bias, ..conv };
             let pool = MaxPool2d { input: within, ..pool };
             let stages = (
-                Stage { kernel: conv, reads: [0; 2], writes: 1 },
-                (Stage { kernel: pool, reads: [reads as u8; 2], writes: 2 }, ()),
+                FusedStage { kernel: conv, reads: [0; 2], writes: 1 },
+                (FusedStage { kernel: pool, reads: [reads as u8; 2], writes: 2 }, ()),
             );
             let maps = [
                 Map { operand: input, rows: 0 },
                 Map { operand: within, rows },
                 Map { operand: output, rows: 0 },
             ];
-            let chain = RowChain {
+            let chain = FusedRows {
                 stages,
-                frame: Frame { maps: &maps, band, scratch, threads: 1, rows: [0, end], shift },
+                frame: FusionLayout { maps: &maps, band, scratch, threads: 1, rows: [0, end], shift },
             };
             let ran = AssertUnwindSafe(|| arena.attempt(&chain, Isa::detect(), &output, scratch));
             (catch_unwind(ran).ok(), arena.fits(&chain))

@@ -120,12 +120,12 @@ impl Call<'_> {
 }
 
 /// The clamp of a fused activation: `lowest` and `highest` are real values.
-fn clamped(out: &Value8, lowest: f64, highest: f64) -> OutputStage {
+fn clamped(out: &Value8, lowest: f64, highest: f64) -> OutputParams {
     let q = |real: f64| ((real / out.scales[0]).round() + out.zero_point as f64).clamp(-128.0, 127.0) as i8;
-    OutputStage { min: q(lowest), max: q(highest), ..common::stage(out.zero_point, Rounding::TfliteDouble) }
+    OutputParams { min: q(lowest), max: q(highest), ..common::stage(out.zero_point, Rounding::TfliteDouble) }
 }
 
-fn stage(out: &Value8) -> OutputStage {
+fn stage(out: &Value8) -> OutputParams {
     clamped(out, f64::NEG_INFINITY, f64::INFINITY)
 }
 
@@ -150,7 +150,7 @@ fn check(
 }
 
 /// Convolution and full connection: filter `[cout, kh, kw, cin / groups]`.
-fn conv(case: &Case, op: &str, stage: fn(&Value8) -> OutputStage) {
+fn conv(case: &Case, op: &str, stage: fn(&Value8) -> OutputParams) {
     let call = case.call(op);
     let (input, filter, out) = (call.input(0), call.input(1), call.output());
     let linear = filter.shape.len() == 2;
@@ -284,7 +284,7 @@ fn sub(case: &Case) {
     });
 }
 
-fn add(case: &Case, stage: fn(&Value8) -> OutputStage) {
+fn add(case: &Case, stage: fn(&Value8) -> OutputParams) {
     let call = case.call("ADD");
     let (a, b, out) = (call.input(0), call.input(1), call.output());
     let twice_largest = 2.0 * a.scales[0].max(b.scales[0]);
@@ -329,7 +329,7 @@ fn silu(case: &Case) {
     mul(case, true);
 }
 
-fn requantize(case: &Case, op: &str, stage: fn(&Value8) -> OutputStage) {
+fn requantize(case: &Case, op: &str, stage: fn(&Value8) -> OutputParams) {
     let call = case.call(op);
     let (input, out) = (call.input(0), call.output());
     check(&case.name, &[input.flat()], &out.flat(), |i, o| {
@@ -356,7 +356,7 @@ fn concat(case: &Case) {
             let input = arena.place(part, part.shape[2]);
             let shape = part.shape.map(|d| d as u32);
             let output = Operand { offset: whole.offset + first, shape, ..whole };
-            arena.run(&Copy { input, output }, isa, &output, Region::EMPTY);
+            arena.run(&CopyElements { input, output }, isa, &output, Region::EMPTY);
             first += shape[2];
         }
         assert_eq!(arena.read(&whole), expected, "{}", isa.name());
@@ -432,7 +432,7 @@ fn table(case: &Case, op: &str, table: impl Fn(&Value8, &Value8) -> Vec<i8>) {
     let call = case.call(op);
     let (input, out) = (call.input(0), call.output());
     let table: &'static [i8] = table(&input, &out).leak();
-    check(&case.name, &[input.flat()], &out.flat(), |i, o| Box::new(Table { input: i[0], output: o, table }));
+    check(&case.name, &[input.flat()], &out.flat(), |i, o| Box::new(Lut { input: i[0], output: o, table }));
 }
 
 fn resize(case: &Case, corners: Option<resize::Corners>) {
@@ -443,11 +443,11 @@ fn resize(case: &Case, corners: Option<resize::Corners>) {
     });
 }
 
-fn relu(out: &Value8) -> OutputStage {
+fn relu(out: &Value8) -> OutputParams {
     clamped(out, 0.0, f64::INFINITY)
 }
 
-fn relu6(out: &Value8) -> OutputStage {
+fn relu6(out: &Value8) -> OutputParams {
     clamped(out, 0.0, 6.0)
 }
 

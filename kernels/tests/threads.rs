@@ -7,7 +7,7 @@ mod common;
 mod reference;
 
 use common::{Arena, Conv, Tensor, alone, few, packings};
-use niello_kernels::conv::part_of_scratch;
+use niello_kernels::conv::scratch_per_thread;
 use niello_kernels::*;
 use reference::conv2d;
 
@@ -89,7 +89,7 @@ fn same_bytes(name: &str, scratch: usize, make: impl Fn(&mut Arena, Region) -> (
         // Miri, which knows few, has them all in other tests.
         for isa in Isa::available().filter(|isa| !cfg!(miri) || *isa == Isa::detect()) {
             let mut arena = Arena::new();
-            let scratch = arena.scratch(parts * part_of_scratch(scratch));
+            let scratch = arena.scratch(parts * scratch_per_thread(scratch));
             let (kernel, output) = make(&mut arena, scratch);
             let got = arena.run(&*kernel, isa, &output, scratch);
             let expected = first.get_or_insert_with(|| got.clone());
@@ -161,7 +161,7 @@ fn kernels_of_single_elements() {
         }
         same_bytes("table", 0, |arena, _| {
             let (input, output) = operands(arena);
-            (Box::new(Table { input, output, table }), output)
+            (Box::new(Lut { input, output, table }), output)
         });
         same_bytes("requantize", 0, |arena, _| {
             let (input, output) = operands(arena);
@@ -185,7 +185,7 @@ fn kernels_of_single_elements() {
     });
     same_bytes("copy", 0, |arena, _| {
         let (input, output) = (arena.place(&a, 40), arena.reserve(shape, 35));
-        (Box::new(Copy { input, output }), output)
+        (Box::new(CopyElements { input, output }), output)
     });
 }
 
@@ -268,7 +268,7 @@ fn transposed_convolutions() {
                     gather,
                     20,
                     |arena, kernel| {
-                        let scratch = arena.scratch(parts * part_of_scratch(kernel.scratch.len as usize));
+                        let scratch = arena.scratch(parts * scratch_per_thread(kernel.scratch.len as usize));
                         arena.run(&TransposedConv2d { scratch, ..kernel }, Isa::detect(), &output, scratch)
                     },
                 );
@@ -293,15 +293,22 @@ fn convolution_and_max_pooling_as_one_step() {
             let mut arena = Arena::new();
             let input = arena.place(&picture, conv.cin);
             let output = arena.reserve([out[0], out[1], conv.cout], conv.cout + 2);
-            let one = conv
-                .kernel(&mut arena, &input, &output, Layout::VNNI, Gather::Pixels, 20, |_, k| k.scratch.len);
+            let one = conv.kernel(&mut arena, &input, &output, Layout::VNNI, Gather::Indirect, 20, |_, k| {
+                k.scratch.len
+            });
             let (band, piece) = (rows * map[1] * cout, out[1] as u32 * cout);
-            let bytes = part_of_scratch((one.next_multiple_of(16) + band + piece) as usize);
+            let bytes = scratch_per_thread((one.next_multiple_of(16) + band + piece) as usize);
             let scratch = arena.scratch(threads * bytes);
             let held = scratch.offset + one.next_multiple_of(16);
             let whole = Operand::arena(held, map, cout);
-            let got =
-                conv.kernel(&mut arena, &input, &whole, Layout::VNNI, Gather::Pixels, 20, |arena, kernel| {
+            let got = conv.kernel(
+                &mut arena,
+                &input,
+                &whole,
+                Layout::VNNI,
+                Gather::Indirect,
+                20,
+                |arena, kernel| {
                     let both = ConvMaxPool2d {
                         conv: Conv2d { scratch: Region { offset: scratch.offset, len: one }, ..kernel },
                         pool: MaxPool2d {
@@ -319,7 +326,8 @@ fn convolution_and_max_pooling_as_one_step() {
                         threads: threads as u32,
                     };
                     arena.run(&both, Isa::detect(), &output, scratch)
-                });
+                },
+            );
             assert_eq!(&got, first.get_or_insert_with(|| got.clone()), "{window} {threads} threads");
         }
     }
@@ -336,7 +344,7 @@ fn kernels_of_floating_point() {
     use niello_kernels::float::Function;
     let _alone = alone();
     let [h, w] = [side(47), side(50)];
-    let (c, float, range) = (few(33, 6), Float::F32, Range { least: -1.0, most: f32::INFINITY });
+    let (c, float, range) = (few(33, 6), Float::F32, FloatBounds { least: -1.0, most: f32::INFINITY });
     let (types, shape) = ([float; 2], [h, w, 4 * c]);
     let constants: Vec<f32> = (0..c).map(|i| f32::from(code(i)) / 80.0).collect();
     let constants: &'static [f32] = constants.leak();

@@ -6,7 +6,7 @@ mod common;
 mod reference;
 
 use common::{Arena, Conv, Tensor, few, stage};
-use niello_kernels::{conv::part_of_scratch, winograd::*, *};
+use niello_kernels::{conv::scratch_per_thread, winograd::*, *};
 use proptest::prelude::*;
 
 /// Numbers from a seed.
@@ -32,7 +32,7 @@ fn convolution(
     padding: [usize; 2],
     extreme: bool,
     input_zero_point: i8,
-    stage: OutputStage,
+    stage: OutputParams,
 ) -> Conv {
     // About one standard deviation of the sums: results fill the range of a byte and saturate now and then.
     let magnitude = ((9 * cin) as f64).sqrt() * if extreme { 127.0 * 128.0 } else { 5400.0 };
@@ -91,7 +91,14 @@ fn pack(conv: &Conv, splits: usize) -> Packed {
 }
 
 /// Compares on every instruction set.
-fn check(conv: &Conv, image: &Tensor, end: [usize; 2], splits: usize, chunk: usize, gaps: [usize; 2]) {
+fn check(
+    conv: &Conv,
+    image: &Tensor,
+    end: [usize; 2],
+    splits: usize,
+    tiles_per_pass: usize,
+    gaps: [usize; 2],
+) {
     let out = [0, 1].map(|i| (image.shape[i] + conv.padding[i] + end[i]).saturating_sub(2));
     let expected = reference::conv2d(conv, image, out);
     let packed = pack(conv, splits);
@@ -100,7 +107,7 @@ fn check(conv: &Conv, image: &Tensor, end: [usize; 2], splits: usize, chunk: usi
         let mut arena = Arena::new();
         let input = arena.place(image, conv.cin + gaps[0]);
         let output = arena.reserve(expected.shape, conv.cout + gaps[1]);
-        let one = part_of_scratch(scratch_bytes(conv.cin, splits, chunk));
+        let one = scratch_per_thread(scratch_bytes(conv.cin, splits, tiles_per_pass));
         let scratch = arena.scratch(threads * one);
         let kernel = WinogradConv2d {
             input,
@@ -113,7 +120,7 @@ fn check(conv: &Conv, image: &Tensor, end: [usize; 2], splits: usize, chunk: usi
             shift: &packed.shift,
             pad: &packed.pad,
             stage: conv.stage,
-            chunk: chunk as u32,
+            tiles_per_pass: tiles_per_pass as u32,
             scratch,
         };
         let got = arena.run(&kernel, isa, &output, scratch);
@@ -127,8 +134,8 @@ fn image(random: &mut Random, shape: [usize; 3], extreme: bool) -> Tensor {
 
 #[test]
 fn known_shapes() {
-    let relu = |rounding| OutputStage { zero_point: -128, min: -128, max: 127, rounding };
-    for (name, [h, w], channels, splits, chunk) in [
+    let relu = |rounding| OutputParams { zero_point: -128, min: -128, max: 127, rounding };
+    for (name, [h, w], channels, splits, tiles_per_pass) in [
         ("expand", [13, 13], [16, 64], 1, 8),
         ("one tile", [4, 4], [8, 16], 1, 8),
         ("more tiles than a pass", [27, 30], [24, 33], 1, 16),
@@ -144,7 +151,7 @@ fn known_shapes() {
         ] {
             let conv = convolution(random, channels, [1, 1], extreme, 9, stage);
             let image = image(random, [h, w, channels[0]], extreme);
-            check(&conv, &image, [1, 1], splits, chunk, [0, 0]);
+            check(&conv, &image, [1, 1], splits, tiles_per_pass, [0, 0]);
         }
     }
 }
@@ -185,14 +192,14 @@ proptest! {
         (extreme, single) in (any::<bool>(), any::<bool>()),
         (input_zero_point, zero_point) in (any::<i8>(), prop_oneof![Just(-128i8), any::<i8>()]),
         clamp in prop_oneof![2 => Just((-128i8, 127i8)), 1 => Just((-20, 90))],
-        (gaps, chunk) in ([0usize..9, 0usize..9], 1usize..=3),
+        (gaps, tiles_per_pass) in ([0usize..9, 0usize..9], 1usize..=3),
     ) {
         let random = &mut Random(seed);
         let rounding = if single { Rounding::Single } else { Rounding::TfliteDouble };
-        let stage = OutputStage { zero_point, min: clamp.0, max: clamp.1, rounding };
+        let stage = OutputParams { zero_point, min: clamp.0, max: clamp.1, rounding };
         let cin = 8 * blocks * splits;
         let conv = convolution(random, [cin, cout], padding, extreme, input_zero_point, stage);
         let image = image(random, [size[0], size[1], cin], extreme);
-        check(&conv, &image, end, splits, 8 * chunk, gaps);
+        check(&conv, &image, end, splits, 8 * tiles_per_pass, gaps);
     }
 }

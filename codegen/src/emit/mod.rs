@@ -322,7 +322,7 @@ fn imports(program: &Program, body: &TokenStream) -> TokenStream {
     let helpers = [
         "Bounds",
         "Float",
-        "Frame",
+        "FusionLayout",
         "Gather",
         "Isa",
         "Kernel",
@@ -330,12 +330,12 @@ fn imports(program: &Program, body: &TokenStream) -> TokenStream {
         "Memory",
         "Multiplier",
         "Operand",
-        "OutputStage",
-        "Range",
+        "OutputParams",
+        "FloatBounds",
         "Region",
         "Rounding",
         "Space",
-        "Stage",
+        "FusedStage",
         "Width",
     ];
     let used = |h: &&&str| **h == "Kernel" || seen.contains(**h);

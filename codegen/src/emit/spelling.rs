@@ -20,11 +20,11 @@ pub(super) fn harmless(text: &str) -> String {
 
 /// Whether generated code may name a type or a trait so: a kernel or what it is made of, the runtime's, the prelude's.
 pub(super) fn is_named_by_models(name: &str) -> bool {
-    const NAMES: &str = "Add Aligned Arena ArenaCell ArenaError ArgMax Attention Bounds Buffer CStr ChannelShuffle Checksum Codes Copy Corners \
-        Default Elements Embedding Err F16 Float Frame Function Gather Isa Kernel LayerInfo Layout Map Memory Metadata Misuse Model Mul \
-        Multiplier None Observer Ok Operand Option Output OutputStage PRelu PadChannels Range Region Requantize Reshape \
-        ResizeBilinear ResizeNearest Result Rounding RowChain SelfTestError Send Sized Softmax Some Space Stage Status Sub Sync Table \
-        TensorInfo UninitArena Watch WeightBlock WeightCheck WeightsError Width";
+    const NAMES: &str = "Width WeightsError WeightCheck WeightBlock Watch UninitArena TensorInfo Lut Sync Sub Status FusedStage Space \
+        Some Softmax Sized Send SelfTestError FusedRows Rounding Result ResizeNearest ResizeBilinear Reshape Requantize Region FloatBounds \
+        PadChannels PRelu OutputParams Output Option Operand Ok Observer None Multiplier Mul Model Misuse Metadata Memory Map Layout \
+        LayerInfo Kernel Isa Gather Function FusionLayout Float F16 Err Embedding Elements Default Corners CopyElements Copy Codes \
+        Checksum ChannelShuffle CStr Buffer Bounds Attention ArgMax ArenaError ArenaCell Arena Aligned Add";
     // Kernels of several dimensions and formats.
     ["2d", "Float", "Int16"].iter().any(|kind| name.ends_with(kind))
         || NAMES.split_whitespace().any(|taken| taken == name)

@@ -12,7 +12,7 @@ use crate::{
     program::{BlobBuilder, Call, Choices, Const, Pod},
     quantize::QGraph,
 };
-use niello_kernels::{Float, Multiplier, OutputStage, Rounding, Width, conv::part_of_scratch};
+use niello_kernels::{Float, Multiplier, OutputParams, Rounding, Width, conv::scratch_per_thread};
 use std::{
     any::Any,
     collections::{BTreeMap, BTreeSet},
@@ -116,7 +116,7 @@ impl Lowering<'_> {
     pub fn scratch_of_threads(&self, one: usize) -> usize {
         match self.target.threads {
             0 | 1 => one,
-            threads => part_of_scratch(one) * threads,
+            threads => scratch_per_thread(one) * threads,
         }
     }
 
@@ -260,9 +260,9 @@ impl Lowering<'_> {
     }
 
     /// Zero point, rounding and clamp of an output with a fused activation of range `[min, max]`.
-    pub fn stage(&self, q: QParams, min: f32, max: f32) -> OutputStage {
+    pub fn stage(&self, q: QParams, min: f32, max: f32) -> OutputParams {
         let clamp = |x: f32, otherwise: i8| if x.is_finite() { q.quantize(x) } else { otherwise };
-        OutputStage {
+        OutputParams {
             zero_point: q.zero_point,
             min: clamp(min, i8::MIN),
             max: clamp(max, i8::MAX),

@@ -8,7 +8,9 @@ use crate::{
     program::{In, Out, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
-use niello_kernels::{Bounds, Float, Multiplier, OutputStage, Range, Rounding, Width, add::LEFT_SHIFT};
+use niello_kernels::{
+    Bounds, Float, FloatBounds, Multiplier, OutputParams, Rounding, Width, add::LEFT_SHIFT,
+};
 
 /// `clamp(a + b)`.
 #[derive(Clone, Copy, Debug)]
@@ -67,7 +69,7 @@ kernel_call! {
         a_multiplier: Multiplier,
         b_multiplier: Multiplier,
         multiplier: Multiplier,
-        stage: OutputStage,
+        stage: OutputParams,
     }
 }
 
@@ -78,7 +80,7 @@ kernel_call! {
         b: In,
         output: Out,
         types: [Float; 3],
-        range: Range,
+        range: FloatBounds,
     }
 }
 

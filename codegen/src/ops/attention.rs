@@ -9,7 +9,7 @@ use crate::{
     tensor::{Real, Shape, Tensor},
 };
 use niello_kernels::{
-    Attention as Kernel, Float, Multiplier, OutputStage,
+    Attention as Kernel, Float, Multiplier, OutputParams,
     attention::{MAX_KEYS, MAX_TOKENS, MAX_WIDTH},
 };
 use std::sync::Arc;
@@ -201,7 +201,7 @@ kernel_call! {
         bucket: u32,
         rotations: Const<i16>,
         multiplier: Multiplier,
-        stage: OutputStage,
+        stage: OutputParams,
         scratch: Scratch,
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     program::{In, Out, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
-use niello_kernels::{AveragePool2dInt16, Float, Range};
+use niello_kernels::{AveragePool2dInt16, Float, FloatBounds};
 
 /// Mean of each window.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -100,7 +100,7 @@ kernel_call! {
         padding: [u32; 2],
         padding_end: [u32; 2],
         count_padding: bool,
-        range: Range,
+        range: FloatBounds,
     }
 }
 
@@ -194,7 +194,7 @@ impl Op for AveragePool2d {
             padding: self.padding.map(|d| d as u32),
             padding_end: self.padding.map(|d| d as u32),
             count_padding: self.count_padding,
-            range: Range::ALL,
+            range: FloatBounds::ALL,
         };
         cx.push(call);
         Ok(())

@@ -12,7 +12,7 @@ use crate::{
     program::{Const, In, Out, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
-use niello_kernels::{Float, Range};
+use niello_kernels::{Float, FloatBounds};
 use std::sync::Arc;
 
 /// Batch norm's constant.
@@ -84,7 +84,7 @@ kernel_call! {
         types: [Float; 2],
         scale: Const<f32>,
         offset: Const<f32>,
-        range: Range,
+        range: FloatBounds,
     }
 }
 
@@ -136,7 +136,7 @@ impl Op for BatchNorm {
             types: [cx.float(input)?, cx.float(output)?],
             scale: cx.constant(&single(&self.factor)),
             offset: cx.constant(&single(&self.offset)),
-            range: Range::ALL,
+            range: FloatBounds::ALL,
         };
         let bytes = 4 * (self.factor.len() + self.offset.len());
         cx.push(call).in_place(&[input]).constant_bytes(bytes);

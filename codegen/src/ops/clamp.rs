@@ -8,7 +8,7 @@ use crate::{
     program::{In, Out, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
-use niello_kernels::{Bounds, Float, Multiplier, OutputStage, Range, Rounding, Width};
+use niello_kernels::{Bounds, Float, FloatBounds, Multiplier, OutputParams, Rounding, Width};
 
 /// `min(max(x, self.min), self.max)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -54,7 +54,7 @@ kernel_call! {
         output: Out,
         input_zero_point: i8,
         multiplier: Multiplier,
-        stage: OutputStage,
+        stage: OutputParams,
     }
 }
 
@@ -64,7 +64,7 @@ kernel_call! {
         input: In,
         output: Out,
         types: [Float; 2],
-        range: Range,
+        range: FloatBounds,
     }
 }
 
@@ -83,8 +83,8 @@ kernel_call! {
 
 impl Clamp {
     /// As kernels take it.
-    pub(super) fn float_range(self) -> Range {
-        Range { least: self.min, most: self.max }
+    pub(super) fn float_range(self) -> FloatBounds {
+        FloatBounds { least: self.min, most: self.max }
     }
 }
 

@@ -29,7 +29,7 @@ impl Concat {
 
 kernel_call! {
     /// A plain copy.
-    CopyCall for Copy by rows {
+    CopyCall for CopyElements by rows {
         input: In,
         output: Out,
     }

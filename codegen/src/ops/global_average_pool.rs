@@ -8,7 +8,7 @@ use crate::{
     program::{In, Out, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
-use niello_kernels::{Bounds, Float, Multiplier, OutputStage, Range, Width};
+use niello_kernels::{Bounds, Float, FloatBounds, Multiplier, OutputParams, Width};
 
 /// `h x w x c` to `1 x 1 x c`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,7 +33,7 @@ kernel_call! {
         output: Out,
         input_zero_point: i8,
         multiplier: Multiplier,
-        stage: OutputStage,
+        stage: OutputParams,
     }
 }
 
@@ -43,7 +43,7 @@ kernel_call! {
         input: In,
         output: Out,
         types: [Float; 2],
-        range: Range,
+        range: FloatBounds,
     }
 }
 
@@ -123,7 +123,7 @@ impl Op for GlobalAveragePool {
 
     fn lower_float(&self, cx: &mut Lowering<'_>, _: Mode) -> Result<()> {
         let (input, output) = (cx.node().inputs[0], cx.node().output());
-        let (types, range) = ([cx.float(input)?, cx.float(output)?], Range::ALL);
+        let (types, range) = ([cx.float(input)?, cx.float(output)?], FloatBounds::ALL);
         let call =
             GlobalAveragePoolFloatCall { input: In::new(input), output: Out::new(output), types, range };
         cx.push(call);

@@ -8,7 +8,7 @@ use crate::{
     program::{Const, In, Out, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
-use niello_kernels::{Float, Range};
+use niello_kernels::{Float, FloatBounds};
 
 /// `clamp(x / 6 + 1 / 2, 0, 1)`, element by element: `torch.nn.Hardsigmoid`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -32,7 +32,7 @@ kernel_call! {
         types: [Float; 2],
         scale: Const<f32>,
         offset: Const<f32>,
-        range: Range,
+        range: FloatBounds,
     }
 }
 
@@ -76,7 +76,7 @@ impl Op for HardSigmoid {
             types: [cx.float(input)?, cx.float(output)?],
             scale: cx.constant(&vec![1.0f32 / 6.0; c]),
             offset: cx.constant(&vec![0.5f32; c]),
-            range: Range { least: 0.0, most: 1.0 },
+            range: FloatBounds { least: 0.0, most: 1.0 },
         };
         cx.push(call).in_place(&[input]).constant_bytes(8 * c);
         Ok(())

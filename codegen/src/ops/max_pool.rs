@@ -13,7 +13,7 @@ use crate::{
     program::{In, Out, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
-use niello_kernels::{Bounds, Float, Range};
+use niello_kernels::{Bounds, Float, FloatBounds};
 
 /// Largest value of each window; padding takes no part.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -96,7 +96,7 @@ kernel_call! {
         kernel: [u32; 2],
         stride: [u32; 2],
         padding: [u32; 2],
-        range: Range,
+        range: FloatBounds,
     }
 }
 
@@ -179,7 +179,7 @@ impl Op for MaxPool2d {
             kernel: self.kernel.map(|d| d as u32),
             stride: self.stride.map(|d| d as u32),
             padding: self.padding.map(|d| d as u32),
-            range: Range::ALL,
+            range: FloatBounds::ALL,
         };
         cx.push(call);
         Ok(())

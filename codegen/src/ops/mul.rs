@@ -8,7 +8,7 @@ use crate::{
     program::{In, Out, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
-use niello_kernels::{Bounds, Float, Multiplier, OutputStage, Range, Rounding, Width};
+use niello_kernels::{Bounds, Float, FloatBounds, Multiplier, OutputParams, Rounding, Width};
 
 /// `clamp(a * b)`; `b` has the shape of `a`, or one pixel (a factor for each channel), or fewer channels (one for each group of
 /// channels of each pixel; with one channel, for each pixel).
@@ -42,7 +42,7 @@ kernel_call! {
         a_zero_point: i8,
         b_zero_point: i8,
         multiplier: Multiplier,
-        stage: OutputStage,
+        stage: OutputParams,
     }
 }
 
@@ -53,7 +53,7 @@ kernel_call! {
         b: In,
         output: Out,
         types: [Float; 3],
-        range: Range,
+        range: FloatBounds,
     }
 }
 

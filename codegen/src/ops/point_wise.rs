@@ -81,7 +81,7 @@ pub fn lut(f: impl Fn(f64) -> f64, from: QParams, to: QParams) -> [i8; 256] {
 
 kernel_call! {
     /// A look-up per element.
-    TableCall for Table by rows {
+    TableCall for Lut by rows {
         input: In,
         output: Out,
         table: Const<i8>,
@@ -100,7 +100,7 @@ kernel_call! {
 
 kernel_call! {
     /// A function of one value of either width.
-    TableInt16Call for TableInt16 by rows {
+    TableInt16Call for LutInt16 by rows {
         input: In,
         output: Out,
         widths: [Width; 2],

@@ -8,7 +8,7 @@ use crate::{
     program::{Const, In, Out, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
-use niello_kernels::{Bounds, Float, Multiplier, OutputStage, Rounding, Width};
+use niello_kernels::{Bounds, Float, Multiplier, OutputParams, Rounding, Width};
 use std::sync::Arc;
 
 /// `x` where not negative, else `slope * x`.
@@ -39,7 +39,7 @@ kernel_call! {
         input_zero_point: i8,
         positive: Multiplier,
         negative: Multiplier,
-        stage: OutputStage,
+        stage: OutputParams,
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     program::{In, Out, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
-use niello_kernels::{Float, Multiplier, OutputStage, Range};
+use niello_kernels::{Float, FloatBounds, Multiplier, OutputParams};
 
 /// `clamp(a - b)`; `b` has the shape of `a`, or one pixel (a value for each channel), or channels that divide those of `a` (a value for each
 /// group of channels of each pixel).
@@ -44,7 +44,7 @@ kernel_call! {
         a_multiplier: Multiplier,
         b_multiplier: Multiplier,
         multiplier: Multiplier,
-        stage: OutputStage,
+        stage: OutputParams,
     }
 }
 
@@ -55,7 +55,7 @@ kernel_call! {
         b: In,
         output: Out,
         types: [Float; 3],
-        range: Range,
+        range: FloatBounds,
     }
 }
 

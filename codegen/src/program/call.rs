@@ -3,8 +3,8 @@
 use super::{Blob, Const, Location, Pod, TensorInfo};
 use crate::graph::ValueId;
 use niello_kernels::{
-    Bounds, Float, Gather, Isa, Kernel, Layout, Memory, Multiplier, Operand, OutputStage, Range, Region,
-    Rounding, Space, Width, by_rows::RowStage, float::Function, resize::Corners,
+    Bounds, Float, FloatBounds, Gather, Isa, Kernel, Layout, Memory, Multiplier, Operand, OutputParams,
+    Region, Rounding, Space, Width, by_rows::RowKernel, float::Function, resize::Corners,
 };
 use proc_macro2::{Literal, TokenStream};
 use quote::{format_ident, quote};
@@ -51,7 +51,7 @@ pub trait Call: Any + fmt::Debug + Send + Sync {
     }
 
     /// The kernel, if it can compute some rows alone: then it can be part of a chain.
-    fn by_rows<'p>(&'p self, bindings: &Bindings<'p>) -> Option<Box<dyn RowStage + Sync + 'p>> {
+    fn by_rows<'p>(&'p self, bindings: &Bindings<'p>) -> Option<Box<dyn RowKernel + Sync + 'p>> {
         let _ = bindings;
         None
     }
@@ -306,9 +306,9 @@ plain! {
             if v.is_sign_negative() { quote!(-#magnitude) } else { quote!(#magnitude) }
         }
     };
-    Range: |v, b| {
+    FloatBounds: |v, b| {
         let (least, most) = (v.least.tokens(b), v.most.tokens(b));
-        quote!(Range { least: #least, most: #most })
+        quote!(FloatBounds { least: #least, most: #most })
     };
     i8: |v, _b| { let v = Literal::i8_unsuffixed(v); quote!(#v) };
     bool: |v, _b| quote!(#v);
@@ -321,10 +321,10 @@ plain! {
         let (mantissa, shift) = (v.mantissa.tokens(b), v.shift.tokens(b));
         quote!(Multiplier { mantissa: #mantissa, shift: #shift })
     };
-    OutputStage: |v, b| {
+    OutputParams: |v, b| {
         let (zero_point, min, max) = (v.zero_point.tokens(b), v.min.tokens(b), v.max.tokens(b));
         let rounding = v.rounding.tokens(b);
-        quote!(OutputStage { zero_point: #zero_point, min: #min, max: #max, rounding: #rounding })
+        quote!(OutputParams { zero_point: #zero_point, min: #min, max: #max, rounding: #rounding })
     };
     Layout: |v, _b| {
         let [nr, kr, offset] = [v.nr, v.kr, v.activation_offset].map(Literal::u8_unsuffixed);
@@ -350,7 +350,7 @@ plain! {
 ///
 /// kernel_call! {
 ///     /// A look-up per element.
-///     AbsCall for Table by rows {
+///     AbsCall for Lut by rows {
 ///         input: In,
 ///         output: Out,
 ///         table: Const<i8>,
@@ -382,7 +382,7 @@ macro_rules! kernel_call {
                 fn by_rows<'p>(
                     &'p self,
                     b: &$crate::program::Bindings<'p>,
-                ) -> Option<Box<dyn $crate::program::RowStage + Sync + 'p>> {
+                ) -> Option<Box<dyn $crate::program::RowKernel + Sync + 'p>> {
                     Some(Box::new($crate::program::kernels::$kernel {
                         $($field: $crate::program::Field::bind(&self.$field, b),)*
                     }))

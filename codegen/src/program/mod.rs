@@ -23,7 +23,7 @@ pub use verify::verify;
 // What `kernel_call!` names.
 #[doc(hidden)]
 pub use {
-    crate::kernel_call, niello_kernels as kernels, niello_kernels::by_rows::RowStage,
+    crate::kernel_call, niello_kernels as kernels, niello_kernels::by_rows::RowKernel,
     proc_macro2::TokenStream,
 };
 

@@ -143,7 +143,7 @@ pub const fn rounding_shift_right(x: i32, exponent: i32) -> i32 {
 
 /// The last step of an operator: add the output zero point and clamp to the activation's range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OutputStage {
+pub struct OutputParams {
     /// Zero point of the output tensor.
     pub zero_point: i8,
     /// Smallest value to store (the zero point after a ReLU, else -128).
@@ -154,7 +154,7 @@ pub struct OutputStage {
     pub rounding: Rounding,
 }
 
-impl OutputStage {
+impl OutputParams {
     /// Requantises one accumulator.
     #[inline(always)]
     pub const fn store(&self, acc: i32, multiplier: Multiplier) -> i8 {
@@ -178,14 +178,14 @@ impl OutputStage {
 /// ContiguousSpans `$body` with the rounding of `$stage` as a constant: one loop for each, without a choice inside.
 macro_rules! by_rounding {
     ($stage:ident => $body:expr) => {{
-        use $crate::base::arith::{OutputStage, Rounding};
+        use $crate::base::arith::{OutputParams, Rounding};
         match $stage.rounding {
             Rounding::TfliteDouble => {
-                let $stage = OutputStage { rounding: Rounding::TfliteDouble, ..$stage };
+                let $stage = OutputParams { rounding: Rounding::TfliteDouble, ..$stage };
                 $body
             }
             Rounding::Single => {
-                let $stage = OutputStage { rounding: Rounding::Single, ..$stage };
+                let $stage = OutputParams { rounding: Rounding::Single, ..$stage };
                 $body
             }
         }

@@ -6,7 +6,7 @@ use core::cell::Cell;
 /// that is more than can be counted.
 ///
 /// Lowering plans and the kernel splits by this same function.
-pub const fn part_of_scratch(one: usize) -> usize {
+pub const fn scratch_per_thread(one: usize) -> usize {
     match one.checked_next_multiple_of(16) {
         Some(bytes) => bytes,
         None => usize::MAX,

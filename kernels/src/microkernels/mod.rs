@@ -39,7 +39,7 @@ pub use layout::Layout;
 
 use crate::{
     Isa,
-    base::arith::{Multiplier, OutputStage},
+    base::arith::{Multiplier, OutputParams},
 };
 
 /// Where the activations of a block of pixels lie.
@@ -92,7 +92,7 @@ pub struct Panels {
     /// `nr` shifts per panel.
     pub shift: *const i8,
     /// Zero point, clamp and rounding of the output.
-    pub stage: OutputStage,
+    pub stage: OutputParams,
 }
 
 impl Panels {

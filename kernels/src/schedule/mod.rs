@@ -22,11 +22,11 @@ pub(crate) fn run<K: RowPartition>(kernel: &K, mem: &Memory<'_>, isa: Isa) {
 }
 
 /// ```compile_fail,E0277
-/// use niello_kernels::{Isa, Memory, Operand, Region, by_rows::{ReceptiveField, RowStage, Views}};
+/// use niello_kernels::{Isa, Memory, Operand, Region, by_rows::{ReceptiveField, RowKernel, Views}};
 ///
 /// struct Mine(Operand);
 ///
-/// impl RowStage for Mine {
+/// impl RowKernel for Mine {
 ///     fn is_by_rows(&self) -> bool { true }
 ///     fn output(&self) -> Operand { self.0 }
 ///     fn reads(&self) -> [Operand; 2] { [self.0; 2] }
@@ -39,14 +39,14 @@ pub(crate) fn run<K: RowPartition>(kernel: &K, mem: &Memory<'_>, isa: Isa) {
 /// ```
 ///
 /// ```compile_fail,E0277
-/// use niello_kernels::{Isa, Memory, by_rows::Views, row_chain::{Link, Stages}};
+/// use niello_kernels::{Isa, Memory, by_rows::Views, row_chain::{StageInfo, Stages}};
 ///
 /// #[derive(Clone, Copy)]
 /// struct Mine;
 ///
 /// impl Stages for Mine {
 ///     fn count(&self) -> usize { 0 }
-///     fn link(&self, _: usize) -> Option<Link> { None }
+///     fn link(&self, _: usize) -> Option<StageInfo> { None }
 ///     fn compute(&self, _: usize, _: usize, _: Views, _: &Memory<'_>, _: Isa) {}
 ///     fn fits(&self, _: usize, _: usize, _: Views, _: &Memory<'_>) -> bool { true }
 /// }

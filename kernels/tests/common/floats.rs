@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses a part")]
 
 use crate::common::{Arena, Tensor};
-use niello_kernels::{Float, Isa, Kernel, Operand, Range, Region};
+use niello_kernels::{Float, FloatBounds, Isa, Kernel, Operand, Region};
 
 /// Numbers of a tensor, each one of its type.
 #[derive(Clone, Debug)]
@@ -95,8 +95,8 @@ fn half_value(bits: u16) -> f32 {
     if bits >> 15 == 1 { -magnitude } else { magnitude }
 }
 
-/// What [`Range`] says.
-pub(crate) fn clamp(x: f32, range: Range) -> f32 {
+/// What [`FloatBounds`] says.
+pub(crate) fn clamp(x: f32, range: FloatBounds) -> f32 {
     match x {
         _ if x.is_nan() || x <= range.least => range.least,
         _ if x >= range.most => range.most,

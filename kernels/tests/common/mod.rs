@@ -3,7 +3,7 @@
 #![allow(clippy::too_many_arguments, reason = "what varies in the tests' loops")]
 
 use niello_kernels::{
-    Conv2d, Gather, Isa, Kernel, Layout, Memory, Multiplier, Operand, OutputStage, Region, Rounding,
+    Conv2d, Gather, Isa, Kernel, Layout, Memory, Multiplier, Operand, OutputParams, Region, Rounding,
     TransposedConv2d,
     conv::{phase_taps, scratch_bytes},
 };
@@ -242,7 +242,7 @@ pub(crate) struct Conv {
     pub(crate) bias: Vec<i32>,
     pub(crate) multipliers: Vec<Multiplier>,
     pub(crate) input_zero_point: i8,
-    pub(crate) stage: OutputStage,
+    pub(crate) stage: OutputParams,
 }
 
 /// Arrays of a packed convolution.
@@ -271,7 +271,7 @@ impl Packed {
             for (t, tap) in taps.iter().enumerate() {
                 for c in 0..cin {
                     let w = conv.weights[(channel * conv.kernel[0] * conv.kernel[1] + tap) * cin + c];
-                    let (segment, at) = if gather == Gather::Pixels { (t, c) } else { (0, t * cin + c) };
+                    let (segment, at) = if gather == Gather::Indirect { (t, c) } else { (0, t * cin + c) };
                     self.weights[w0 + layout.index(segments, padded_k, n, segment, at)] = w;
                     sum += w as i32;
                 }
@@ -345,7 +345,7 @@ impl Conv {
             shift: &packed.shift,
             pad: &packed.pad,
             stage: self.stage,
-            chunk: chunk as u32,
+            pixels_per_pass: chunk as u32,
             scratch,
         };
         f(arena, kernel)
@@ -412,7 +412,7 @@ impl Conv {
             shift: &packed.shift,
             pad: &packed.pad,
             stage: self.stage,
-            chunk: chunk as u32,
+            pixels_per_pass: chunk as u32,
             scratch,
         };
         f(arena, kernel)
@@ -423,24 +423,24 @@ impl Conv {
 /// alike but for their offset in different ways, each with one way to gather.
 pub(crate) fn packings(cin: usize) -> Vec<(Layout, Gather)> {
     if cfg!(miri) {
-        let gather = if cin.is_multiple_of(4) { Gather::Pixels } else { Gather::Patches };
+        let gather = if cin.is_multiple_of(4) { Gather::Indirect } else { Gather::Im2col };
         return vec![
-            (Layout::SCALAR, Gather::Pixels),
-            (Layout::VNNI, Gather::Patches),
+            (Layout::SCALAR, Gather::Indirect),
+            (Layout::VNNI, Gather::Im2col),
             (Layout::DSP, gather),
         ];
     }
     let mut all = Vec::new();
     for &layout in Layout::ALL {
-        all.push((layout, Gather::Patches));
+        all.push((layout, Gather::Im2col));
         if cin.is_multiple_of(layout.kr as usize) {
-            all.push((layout, Gather::Pixels));
+            all.push((layout, Gather::Indirect));
         }
     }
     all
 }
 
 /// An output stage without activation.
-pub(crate) fn stage(zero_point: i8, rounding: Rounding) -> OutputStage {
-    OutputStage { zero_point, min: -128, max: 127, rounding }
+pub(crate) fn stage(zero_point: i8, rounding: Rounding) -> OutputParams {
+    OutputParams { zero_point, min: -128, max: 127, rounding }
 }

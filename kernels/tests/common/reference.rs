@@ -1,7 +1,7 @@
 //! Naive definitions of the operators, in 64 bits on dense tensors. Written from the definitions, not from the kernels.
 
 use crate::common::{Conv, Tensor};
-use niello_kernels::{Multiplier, OutputStage, Rounding};
+use niello_kernels::{Multiplier, OutputParams, Rounding};
 
 /// `acc * m / 2^31 * 2^e` with the rounding's own ties, from its definition as one or two exact quotients.
 pub(crate) fn requantize(acc: i64, multiplier: Multiplier, rounding: Rounding) -> i64 {
@@ -23,7 +23,7 @@ pub(crate) fn requantize(acc: i64, multiplier: Multiplier, rounding: Rounding) -
     }
 }
 
-pub(crate) fn store(acc: i64, multiplier: Multiplier, stage: &OutputStage) -> i8 {
+pub(crate) fn store(acc: i64, multiplier: Multiplier, stage: &OutputParams) -> i8 {
     let y = requantize(acc, multiplier, stage.rounding) + stage.zero_point as i64;
     if y < stage.min as i64 {
         stage.min
@@ -90,7 +90,7 @@ pub(crate) fn add(
     b: &Tensor,
     zero_points: [i8; 2],
     [ma, mb, m]: [Multiplier; 3],
-    stage: &OutputStage,
+    stage: &OutputParams,
 ) -> Tensor {
     let [common_a, common_b] = [(zero_points[0], ma), (zero_points[1], mb)].map(|(zero_point, m)| {
         move |v: i8| requantize((v as i64 - zero_point as i64) << 20, m, stage.rounding)
@@ -103,7 +103,7 @@ pub(crate) fn sub(
     b: &Tensor,
     zero_points: [i8; 2],
     [ma, mb, m]: [Multiplier; 3],
-    stage: &OutputStage,
+    stage: &OutputParams,
 ) -> Tensor {
     let [common_a, common_b] = [(zero_points[0], ma), (zero_points[1], mb)].map(|(zero_point, m)| {
         move |v: i8| requantize((v as i64 - zero_point as i64) << 20, m, stage.rounding)
@@ -124,7 +124,7 @@ pub(crate) fn mul(
     b: &Tensor,
     zero_points: [i8; 2],
     multiplier: Multiplier,
-    stage: &OutputStage,
+    stage: &OutputParams,
 ) -> Tensor {
     let [za, zb] = zero_points.map(i64::from);
     of_pairs(a, b, |a, b| store((a as i64 - za) * (b as i64 - zb), multiplier, stage))
@@ -213,7 +213,7 @@ pub(crate) fn prelu(
     slopes: &[i8],
     zero_point: i8,
     [positive, negative]: [Multiplier; 2],
-    stage: &OutputStage,
+    stage: &OutputParams,
 ) -> Tensor {
     let [h, w, c] = a.shape;
     Tensor::from_fn([h, w, c], |y, x, c| {
@@ -268,7 +268,7 @@ pub(crate) fn global_mean(
     image: &Tensor,
     zero_point: i8,
     multiplier: Multiplier,
-    stage: &OutputStage,
+    stage: &OutputParams,
 ) -> Tensor {
     let [h, w, c] = image.shape;
     Tensor::from_fn([1, 1, c], |_, _, c| {
@@ -336,7 +336,7 @@ pub(crate) struct Attend<'a> {
     /// Rounds, chunk size, rotations by round and column.
     pub(crate) hashing: Option<(usize, usize, &'a [i16])>,
     pub(crate) multiplier: Multiplier,
-    pub(crate) stage: OutputStage,
+    pub(crate) stage: OutputParams,
 }
 
 impl Attend<'_> {

@@ -8,7 +8,7 @@ use core::cell::Cell;
 use cortex_m_semihosting::hprintln;
 use niello::kernels::{
     Add, Conv2d, DepthwiseConv2d, Gather, Isa, Kernel, Layout, MaxPool2d, Memory, Multiplier, Operand,
-    OutputStage, Region, Rounding, conv::scratch_bytes,
+    OutputParams, Region, Rounding, conv::scratch_bytes,
 };
 
 /// Layers of each kind.
@@ -44,10 +44,10 @@ pub(crate) fn all(buffers: &mut Buffers) -> bool {
     true
 }
 
-fn stage(random: &mut Random) -> OutputStage {
+fn stage(random: &mut Random) -> OutputParams {
     let rounding = if random.below(2) == 0 { Rounding::TfliteDouble } else { Rounding::Single };
     let (min, max) = if random.below(2) == 0 { (-128, 127) } else { (-20, 90) };
-    OutputStage { zero_point: random.code(), min, max, rounding }
+    OutputParams { zero_point: random.code(), min, max, rounding }
 }
 
 /// Another factor for each channel, some of them out of the ordinary; another bias.
@@ -125,7 +125,7 @@ fn convolution(random: &mut Random, buffers: &mut Buffers) -> bool {
         shift,
         pad,
         stage,
-        chunk: chunk as u32,
+        pixels_per_pass: chunk as u32,
         scratch: Region { offset: PLACES[3], len: scratch },
     };
     equal(&layer, arena, &output)

@@ -6,7 +6,7 @@ use crate::{
     random::Random,
 };
 use cortex_m_semihosting::hprintln;
-use niello::kernels::{Conv2dFloat, Float, Operand, Range, Region, float::conv::default_chunk};
+use niello::kernels::{Conv2dFloat, Float, Operand, FloatBounds, Region, float::conv::default_chunk};
 
 /// Whether there is a floating-point unit. Without one, all kernels of floating point are the reference, and take minutes.
 pub(crate) const IN_HARDWARE: bool = cfg!(target_abi = "eabihf");
@@ -98,9 +98,9 @@ pub(crate) fn convolution(random: &mut Random, buffers: &mut Buffers) -> bool {
         weights: if f16 { &[] } else { &floats.single },
         halves: if f16 { &floats.half } else { &[] },
         bias: &floats.bias,
-        range: if random.below(2) == 0 { Range::ALL } else { Range { least: 0.0, most: 6.0 } },
+        range: if random.below(2) == 0 { FloatBounds::ALL } else { FloatBounds { least: 0.0, most: 6.0 } },
         native: false,
-        chunk: 1 + random.below(20),
+        pixels_per_pass: 1 + random.below(20),
         scratch: Region::EMPTY,
     };
     let scratch = Region { offset: 1024 << 10, len: layer.scratch_bytes() as u32 };
@@ -141,9 +141,9 @@ pub(crate) fn count(counter: &Counter, buffers: &mut Buffers) {
                 weights: if float == Float::F16 { &[] } else { &floats.single },
                 halves: if float == Float::F16 { &floats.half } else { &[] },
                 bias: &floats.bias,
-                range: Range { least: 0.0, most: f32::INFINITY },
+                range: FloatBounds { least: 0.0, most: f32::INFINITY },
                 native: false,
-                chunk: default_chunk(4),
+                pixels_per_pass: default_chunk(4),
                 scratch: Region::EMPTY,
             };
             let scratch = layer.scratch_bytes();

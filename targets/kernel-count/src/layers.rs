@@ -9,7 +9,7 @@ use core::cell::Cell;
 use cortex_m_semihosting::hprintln;
 use niello::kernels::{
     Add, Conv2d, DepthwiseConv2d, Gather, GlobalAveragePool, Isa, Kernel, Layout, MaxPool2d, Memory,
-    Multiplier, Operand, OutputStage, Region, Rounding, conv::scratch_bytes,
+    Multiplier, Operand, OutputParams, Region, Rounding, conv::scratch_bytes,
 };
 
 /// Bytes of the arena: the largest layer's input, output and scratch.
@@ -60,8 +60,8 @@ impl Buffers {
 /// Of every input.
 const ZERO_POINT: i8 = 3;
 /// After a ReLU whose range begins at 0, as most have.
-const STAGE: OutputStage =
-    OutputStage { zero_point: -128, min: -128, max: 127, rounding: Rounding::TfliteDouble };
+const STAGE: OutputParams =
+    OutputParams { zero_point: -128, min: -128, max: 127, rounding: Rounding::TfliteDouble };
 
 /// A convolution: name, sides of the image, input and output channels, side of the kernel, stride, padding.
 type Convolution = (&'static str, u32, [u32; 2], u32, u32, u32);
@@ -130,7 +130,7 @@ fn count_convolution(counter: &Counter, buffers: &mut Buffers, layout: Layout, l
         shift,
         pad,
         stage: STAGE,
-        chunk: chunk as u32,
+        pixels_per_pass: chunk as u32,
         scratch: Region {
             offset: (output.offset + out * out * cout).next_multiple_of(64),
             len: scratch as u32,

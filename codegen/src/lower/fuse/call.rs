@@ -6,12 +6,14 @@ use crate::{
     plan::Placement,
     program::{ALIGNMENT, Access, Bindings, Call, Field, In, Inside, Location, TensorInfo},
 };
-use niello_kernels::{Frame, Kernel, Region, RowChain, Space, Stage, by_rows::RowStage, row_chain::Map};
+use niello_kernels::{
+    FusedRows, FusedStage, FusionLayout, Kernel, Region, Space, by_rows::RowKernel, row_chain::Map,
+};
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 use std::sync::Arc;
 
-/// See [`RowChain`].
+/// See [`FusedRows`].
 #[derive(Debug)]
 pub(super) struct ChainCall {
     calls: Vec<Arc<dyn Call>>,
@@ -81,7 +83,7 @@ impl ChainCall {
 
 impl Call for ChainCall {
     fn kernel(&self) -> &'static str {
-        "RowChain"
+        "FusedRows"
     }
 
     fn kernels(&self) -> Vec<&'static str> {
@@ -106,17 +108,17 @@ impl Call for ChainCall {
     fn bound(&self, b: &Bindings<'_>, show: &mut dyn FnMut(&dyn Kernel)) {
         let tensors = self.tensors(b);
         let inner = Bindings { tensors: &tensors, blob: b.blob, scratch: self.own(b) };
-        let kernels: Vec<Box<dyn RowStage + Sync + '_>> =
+        let kernels: Vec<Box<dyn RowKernel + Sync + '_>> =
             self.calls.iter().map(|call| call.by_rows(&inner).expect("members work by rows")).collect();
-        let stages: Vec<Stage<&(dyn RowStage + Sync)>> = kernels
+        let stages: Vec<FusedStage<&(dyn RowKernel + Sync)>> = kernels
             .iter()
             .zip(&self.group.places)
-            .map(|(kernel, (reads, writes))| Stage { kernel: &**kernel, reads: *reads, writes: *writes })
+            .map(|(kernel, (reads, writes))| FusedStage { kernel: &**kernel, reads: *reads, writes: *writes })
             .collect();
         let maps: Vec<Map> =
             self.maps().map(|(id, rows)| Map { operand: In::new(id).bind(&inner), rows }).collect();
         let height = tensors[self.group.output.0].shape.h as u32;
-        let frame = Frame {
+        let frame = FusionLayout {
             maps: &maps,
             band: self.group.band as u32,
             scratch: b.scratch,
@@ -124,15 +126,15 @@ impl Call for ChainCall {
             rows: [0, height],
             shift: 0,
         };
-        show(&RowChain { stages: &stages[..], frame });
+        show(&FusedRows { stages: &stages[..], frame });
     }
 
     fn kernel_type(&self) -> TokenStream {
         let stages = self.calls.iter().rev().fold(quote!(()), |rest, call| {
             let kernel = call.kernel_type();
-            quote!((Stage<#kernel>, #rest))
+            quote!((FusedStage<#kernel>, #rest))
         });
-        quote!(RowChain<#stages>)
+        quote!(FusedRows<#stages>)
     }
 
     fn tokens(&self, b: &Bindings<'_>) -> TokenStream {
@@ -142,7 +144,7 @@ impl Call for ChainCall {
         let stages = members.fold(quote!(()), |rest, (call, ([first, second], writes))| {
             let kernel = call.tokens(&inner);
             let [first, second, writes] = [*first, *second, *writes].map(Literal::u8_unsuffixed);
-            quote!((Stage { kernel: #kernel, reads: [#first, #second], writes: #writes }, #rest))
+            quote!((FusedStage { kernel: #kernel, reads: [#first, #second], writes: #writes }, #rest))
         });
         let maps = self.maps().map(|(id, rows)| {
             let (operand, rows) = (In::new(id).tokens(&inner), Literal::u32_unsuffixed(rows));
@@ -153,9 +155,9 @@ impl Call for ChainCall {
             [self.group.band as u32, self.threads, height].map(Literal::u32_unsuffixed);
         let [offset, len] = [b.scratch.offset, b.scratch.len].map(Literal::u32_unsuffixed);
         quote! {
-            RowChain {
+            FusedRows {
                 stages: #stages,
-                frame: Frame {
+                frame: FusionLayout {
                     maps: &[#(#maps),*],
                     band: #band,
                     scratch: Region { offset: #offset, len: #len },

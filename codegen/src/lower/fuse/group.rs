@@ -9,9 +9,9 @@ use crate::{
     quantize::QGraph,
 };
 use niello_kernels::{
-    Region, Space, Stage,
-    by_rows::RowStage,
-    row_chain::{MOST_MAPS, Map, Walk},
+    FusedStage, Region, Space,
+    by_rows::RowKernel,
+    row_chain::{MOST_MAPS, Map, RowScheduler},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,7 +41,7 @@ pub(super) struct Group {
 
 /// A step that can be part of a chain.
 struct Link<'d> {
-    kernel: Box<dyn RowStage + Sync + 'd>,
+    kernel: Box<dyn RowKernel + Sync + 'd>,
     reads: [ValueId; 2],
     writes: ValueId,
     tile_rows: usize,
@@ -197,10 +197,14 @@ impl<'d> Drafts<'d> {
         output: ValueId,
         band: usize,
     ) -> Option<Vec<usize>> {
-        let stages: Vec<Stage<&(dyn RowStage + Sync)>> = links
+        let stages: Vec<FusedStage<&(dyn RowKernel + Sync)>> = links
             .iter()
             .zip(places)
-            .map(|(link, (reads, writes))| Stage { kernel: &*link.kernel, reads: *reads, writes: *writes })
+            .map(|(link, (reads, writes))| FusedStage {
+                kernel: &*link.kernel,
+                reads: *reads,
+                writes: *writes,
+            })
             .collect();
         let all: Vec<ValueId> = inputs.iter().chain(between).chain([&output]).copied().collect();
         let bindings = Bindings { tensors: self.tensors, blob: self.blob, scratch: Region::EMPTY };
@@ -210,10 +214,10 @@ impl<'d> Drafts<'d> {
         let mut rows = vec![1; between.len()];
         // A thread may begin at any row, a single one begins at the first.
         let (h, step) = (self.tensors[output.0].shape.h, if self.threads > 1 { 1 } else { band });
-        let mut walk = Walk::default();
+        let mut walk = RowScheduler::default();
         for start in (0..h).step_by(step) {
             if self.threads > 1 {
-                walk = Walk::default();
+                walk = RowScheduler::default();
             }
             let turns = walk.band(&&stages[..], &maps, start..(start + band).min(h))?;
             for (rows, turn) in rows.iter_mut().zip(&turns[inputs.len()..]) {

@@ -20,7 +20,7 @@ use crate::{
 };
 pub(crate) use group::unplaced;
 use group::{Drafts, Group};
-use niello_kernels::conv::part_of_scratch;
+use niello_kernels::conv::scratch_per_thread;
 use std::{collections::BTreeSet, sync::Arc};
 
 /// An arena must shrink by this much for another map to be given up.
@@ -168,5 +168,5 @@ fn chained(
 
 /// Scratch of all threads, from that of one.
 fn scratch_of(threads: usize, one: usize) -> usize {
-    if threads > 1 { part_of_scratch(one) * threads } else { one }
+    if threads > 1 { scratch_per_thread(one) * threads } else { one }
 }

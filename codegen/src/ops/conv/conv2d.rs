@@ -16,7 +16,7 @@ use crate::{
     program::{Const, In, Out, Scratch, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
-use niello_kernels::{Gather, Layout, OutputStage, conv::scratch_bytes};
+use niello_kernels::{Gather, Layout, OutputParams, conv::scratch_bytes};
 use rayon::prelude::*;
 use std::sync::Arc;
 
@@ -171,8 +171,8 @@ kernel_call! {
         mantissa: Const<i32>,
         shift: Const<i8>,
         pad: Const<i8>,
-        stage: OutputStage,
-        chunk: u32,
+        stage: OutputParams,
+        pixels_per_pass: u32,
         scratch: Scratch,
     }
 }
@@ -191,7 +191,7 @@ kernel_call! {
         mantissa: Const<i32>,
         shift: Const<i8>,
         input_zero_point: i8,
-        stage: OutputStage,
+        stage: OutputParams,
     }
 }
 
@@ -309,7 +309,7 @@ impl Op for Conv2d {
             shift: cx.constant(&all.shift),
             pad: cx.constant(&vec![from.zero_point; c]),
             stage: cx.stage(to, self.clamp.min, self.clamp.max),
-            chunk: chunk as u32,
+            pixels_per_pass: chunk as u32,
             scratch: Scratch,
         };
         cx.push(call).scratch(scratch).constant_bytes(bytes);

@@ -10,7 +10,7 @@ use crate::{
     tensor::Shape,
 };
 use niello_kernels::{
-    Conv2dFloat, Float, Operand, Range, Region,
+    Conv2dFloat, Float, FloatBounds, Operand, Region,
     float::conv::{default_chunk, packed_index},
     float::half,
 };
@@ -31,9 +31,9 @@ kernel_call! {
         weights: Const<f32>,
         halves: Const<u16>,
         bias: Const<f32>,
-        range: Range,
+        range: FloatBounds,
         native: bool,
-        chunk: u32,
+        pixels_per_pass: u32,
         scratch: Scratch,
     }
 }
@@ -89,7 +89,7 @@ impl Convolution<'_> {
         let single: &[f32] = if mode == Mode::F32 { &packed } else { &[] };
         let bytes = 4 * (single.len() + bias.len()) + 2 * halves.len();
         let Shape { h, w, .. } = cx.graph().shape(output);
-        let chunk = cx.pixels_per_pass(default_chunk(panel as u32) as usize, 1, h * w);
+        let pixels_per_pass = cx.pixels_per_pass(default_chunk(panel as u32) as usize, 1, h * w);
         let native = matches!(mode, Mode::F16Native | Mode::F16Winograd);
         let operand = |value, float: Float| {
             let Shape { h, w, c } = cx.graph().shape(value);
@@ -112,7 +112,7 @@ impl Convolution<'_> {
             bias: &bias,
             range: self.clamp.float_range(),
             native,
-            chunk: chunk as u32,
+            pixels_per_pass: pixels_per_pass as u32,
             scratch: Region::EMPTY,
         };
         let scratch = cx.scratch_of_threads(layer.scratch_bytes());
@@ -132,7 +132,7 @@ impl Convolution<'_> {
             bias: cx.constant(&biases(&bias)),
             range: layer.range,
             native,
-            chunk: layer.chunk,
+            pixels_per_pass: layer.pixels_per_pass,
             scratch: Scratch,
         };
         cx.push(call).scratch(scratch).constant_bytes(bytes);

@@ -34,7 +34,7 @@ pub(in crate::ops) fn fuse(cx: &mut Lowering<'_>, pool: MaxPoolCall) -> Result<(
         return Ok(());
     };
     let (kernel, stride, row) = (pool.kernel[0] as usize, pool.stride[0] as usize, map.w * map.c);
-    let wanted = PASSES * conv.chunk as usize;
+    let wanted = PASSES * conv.pixels_per_pass as usize;
     let rows = if kernel <= TALL && kernel * row <= BAND {
         let of = |windows: usize| kernel + stride * (windows - 1);
         let windows = wanted.div_ceil((map.w * stride).max(1)).clamp(1, pooled.h.max(1));

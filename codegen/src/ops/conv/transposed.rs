@@ -16,7 +16,7 @@ use crate::{
     tensor::{Real, Shape, Tensor},
 };
 use niello_kernels::{
-    Gather, Layout, OutputStage,
+    Gather, Layout, OutputParams,
     conv::{phase_taps, scratch_bytes},
 };
 use std::sync::Arc;
@@ -106,8 +106,8 @@ kernel_call! {
         mantissa: Const<i32>,
         shift: Const<i8>,
         pad: Const<i8>,
-        stage: OutputStage,
-        chunk: u32,
+        stage: OutputParams,
+        pixels_per_pass: u32,
         scratch: Scratch,
     }
 }
@@ -194,9 +194,9 @@ impl Op for TransposedConv2d {
             }
         }
         let bytes = all.bytes();
-        let chunk = cx.pixels_per_pass(cx.target().chunk, 1, cx.graph().shape(input).area());
+        let pixels_per_pass = cx.pixels_per_pass(cx.target().chunk, 1, cx.graph().shape(input).area());
         let most_taps = phase_taps(p.kernel[0], p.stride[0], 0) * phase_taps(p.kernel[1], p.stride[1], 0);
-        let scratch = cx.scratch_of_threads(scratch_bytes(layout, gather, most_taps, c, chunk));
+        let scratch = cx.scratch_of_threads(scratch_bytes(layout, gather, most_taps, c, pixels_per_pass));
         let call = TransposedConv2dCall {
             input: In::new(input),
             output: Out::new(output),
@@ -211,7 +211,7 @@ impl Op for TransposedConv2d {
             shift: cx.constant(&all.shift),
             pad: cx.constant(&vec![from.zero_point; c]),
             stage: cx.stage(to, self.clamp.min, self.clamp.max),
-            chunk: chunk as u32,
+            pixels_per_pass: pixels_per_pass as u32,
             scratch: Scratch,
         };
         cx.push(call).scratch(scratch).constant_bytes(bytes);

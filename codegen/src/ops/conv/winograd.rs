@@ -9,7 +9,7 @@ use crate::{
     tensor::Shape,
 };
 use niello_kernels::{
-    Layout, OutputStage,
+    Layout, OutputParams,
     winograd::{LARGEST_SUM, filter, index, packed_len, scratch_bytes},
 };
 
@@ -25,8 +25,8 @@ kernel_call! {
         mantissa: Const<i32>,
         shift: Const<i8>,
         pad: Const<i8>,
-        stage: OutputStage,
-        chunk: u32,
+        stage: OutputParams,
+        tiles_per_pass: u32,
         scratch: Scratch,
     } with {
         fn tile_rows(&self) -> usize {
@@ -112,7 +112,7 @@ pub(super) fn lower(
     let tiles = cx.graph().shape(output).h.div_ceil(4) * cx.graph().shape(output).w.div_ceil(4);
     let fitting = INPUT_BYTES / (72 * channels) / GROUP * GROUP;
     let default = fitting.clamp(GROUP, MOST_TILES);
-    let chunk = cx.pixels_per_pass(TILE * default, TILE * GROUP, TILE * tiles) / TILE;
+    let tiles_per_pass = cx.pixels_per_pass(TILE * default, TILE * GROUP, TILE * tiles) / TILE;
     let bytes = 2 * weights.len() + padded.bytes();
     let call = WinogradCall {
         input: In::new(input),
@@ -125,10 +125,10 @@ pub(super) fn lower(
         shift: cx.constant(&padded.shift),
         pad: cx.constant(&vec![from.zero_point; channels]),
         stage: cx.stage(to, clamp.min, clamp.max),
-        chunk: chunk as u32,
+        tiles_per_pass: tiles_per_pass as u32,
         scratch: Scratch,
     };
-    let scratch = cx.scratch_of_threads(scratch_bytes(channels, splits, chunk));
+    let scratch = cx.scratch_of_threads(scratch_bytes(channels, splits, tiles_per_pass));
     cx.push(call).scratch(scratch).constant_bytes(bytes);
     Ok(())
 }

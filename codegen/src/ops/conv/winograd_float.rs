@@ -9,7 +9,7 @@ use crate::{
     tensor::Shape,
 };
 use niello_kernels::{
-    Range,
+    FloatBounds,
     float::conv::winograd::{MOST_TILES, filter, index, packed_len, scratch_bytes},
 };
 
@@ -22,8 +22,8 @@ kernel_call! {
         panel: u32,
         weights: Const<u16>,
         bias: Const<f32>,
-        range: Range,
-        chunk: u32,
+        range: FloatBounds,
+        tiles_per_pass: u32,
         scratch: Scratch,
     } with {
         fn largest_operand(&self) -> Option<f32> {
@@ -79,7 +79,7 @@ pub(super) fn lower(
     let tiles = shape.h.div_ceil(4) * shape.w.div_ceil(4);
     let default = TILES.min(MOST_TILES);
     let most = tiles.min(MOST_TILES);
-    let chunk = (cx.pixels_per_pass(TILE * default, TILE, TILE * tiles) / TILE).clamp(1, most);
+    let tiles_per_pass = (cx.pixels_per_pass(TILE * default, TILE, TILE * tiles) / TILE).clamp(1, most);
     let bytes = 2 * weights.len() + 4 * bias.len();
     let call = WinogradFloatCall {
         input: In::new(input),
@@ -89,10 +89,10 @@ pub(super) fn lower(
         weights: cx.constant(&weights),
         bias: cx.constant(&bias),
         range: clamp.float_range(),
-        chunk: chunk as u32,
+        tiles_per_pass: tiles_per_pass as u32,
         scratch: Scratch,
     };
-    let scratch = cx.scratch_of_threads(scratch_bytes(panel, c, chunk));
+    let scratch = cx.scratch_of_threads(scratch_bytes(panel, c, tiles_per_pass));
     cx.push(call).scratch(scratch).constant_bytes(bytes);
     Ok(())
 }

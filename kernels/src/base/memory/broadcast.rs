@@ -2,17 +2,17 @@
 
 use super::{Channels, ContiguousSpans, In, Memory, Operand, in_blocks, put};
 use crate::base::{
-    arith::{OutputStage, by_rounding},
+    arith::{OutputParams, by_rounding},
     isa::Vectorize,
 };
 
 /// A function of two codes. `of` must be `#[inline(always)]`: it stands in loops that are to vectorise.
 pub(crate) trait BinaryOp: Copy {
     /// The last step, whose rounding is a constant where it is given to [`BinaryOp::of`].
-    fn stage(&self) -> OutputStage;
+    fn stage(&self) -> OutputParams;
 
     /// The result.
-    fn of(&self, a: i8, b: i8, stage: OutputStage) -> i8;
+    fn of(&self, a: i8, b: i8, stage: OutputParams) -> i8;
 }
 
 /// Which values of the second operand meet those of the first.
@@ -56,7 +56,7 @@ impl<'k, 'm, F: BinaryOp> Broadcast<'k, 'm, F> {
     }
 
     #[inline(always)]
-    fn each(&self, stage: OutputStage) {
+    fn each(&self, stage: OutputParams) {
         let function = *self.function;
         for i in 0..self.both.len() {
             let (cells, [a, own]) = self.both.get(i);

@@ -1,6 +1,6 @@
 //! Element by element: sum, difference, product.
 
-use super::{Float, Range};
+use super::{Float, FloatBounds};
 use crate::{
     Operand,
     formats::elements::{BinaryOp, Broadcast},
@@ -24,7 +24,7 @@ pub struct AddFloat {
     /// Types of `a`, `b`, `output`.
     pub types: [Float; 3],
     /// Fused activation.
-    pub range: Range,
+    pub range: FloatBounds,
 }
 
 /// `out = range.clamp(a - b)`, with operands as in [`AddFloat`].
@@ -39,7 +39,7 @@ pub struct SubFloat {
     /// Types of `a`, `b`, `output`.
     pub types: [Float; 3],
     /// Fused activation.
-    pub range: Range,
+    pub range: FloatBounds,
 }
 
 /// `out = range.clamp(a * b)`, with operands as in [`AddFloat`].
@@ -54,13 +54,13 @@ pub struct MulFloat {
     /// Types of `a`, `b`, `output`.
     pub types: [Float; 3],
     /// Fused activation.
-    pub range: Range,
+    pub range: FloatBounds,
 }
 
 /// A kernel of two operands: its function of one element of each.
 macro_rules! binary {
     ($kernel:ident, $function:ident, $operator:tt) => {
-        struct $function(Range);
+        struct $function(FloatBounds);
 
         impl BinaryOp<f32> for $function {
             #[inline(always)]

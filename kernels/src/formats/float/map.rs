@@ -1,6 +1,6 @@
 //! One operand, element by element: clamp, another type, factor and offset or slope of each channel.
 
-use super::{Float, Range, fused, number};
+use super::{Float, FloatBounds, fused, number};
 use crate::{
     Memory, Operand,
     base::memory::constants,
@@ -20,10 +20,10 @@ pub struct ClampFloat {
     /// Types of `input`, `output`.
     pub types: [Float; 2],
     /// The bounds.
-    pub range: Range,
+    pub range: FloatBounds,
 }
 
-struct Clamp(Range);
+struct Clamp(FloatBounds);
 
 impl Mapping<f32, f32> for Clamp {
     const BY_CHANNEL: bool = false;
@@ -93,13 +93,13 @@ pub struct ScaleFloat<'a> {
     /// An offset per channel.
     pub offset: &'a [f32],
     /// Fused activation.
-    pub range: Range,
+    pub range: FloatBounds,
 }
 
 struct Scale<'a> {
     scale: &'a [f32],
     offset: &'a [f32],
-    range: Range,
+    range: FloatBounds,
 }
 
 impl Mapping<f32, f32> for Scale<'_> {

@@ -12,7 +12,7 @@
 //! Additions of floating point depend on their order, so the order is part of what a kernel means. Every sum of products is one chain
 //! of fused multiply-adds ([`fused()`]: one rounding each) for each result, in the order that the kernel's documentation gives; vectors
 //! hold different results, never parts of one. (A dot product of attention is eight chains.) No compiler may contract or reorder it:
-//! Rust's operators mean single IEEE operations. What a result that is not a number becomes is defined as well ([`Range`]), so that even then bits agree.
+//! Rust's operators mean single IEEE operations. What a result that is not a number becomes is defined as well ([`FloatBounds`]), so that even then bits agree.
 
 mod argmax;
 mod attention;
@@ -163,18 +163,18 @@ impl<A: Vectorize, B: Vectorize> Vectorize for OfWidth<A, B> {
 
 /// A fused activation: `[least, most]`, infinite where there is none.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Range {
+pub struct FloatBounds {
     /// Smallest result.
     pub least: f32,
     /// Largest result.
     pub most: f32,
 }
 
-impl Range {
+impl FloatBounds {
     /// No bounds.
     pub const ALL: Self = Self { least: f32::NEG_INFINITY, most: f32::INFINITY };
 
-    /// `x` where it lies within; what is not a number becomes [`Range::least`], and so does a zero of either sign if that is zero.
+    /// `x` where it lies within; what is not a number becomes [`FloatBounds::least`], and so does a zero of either sign if that is zero.
     ///
     /// `maxnm` with the bound as the second operand of x86's `maxps` and of Arm's `fmaxnm` is the same.
     #[inline(always)]
@@ -186,7 +186,7 @@ impl Range {
 
 /// `x`; what is not a number becomes the one of bits `0x7fc00000`, whose half is `0x7e00`.
 ///
-/// Which of them an operation returns depends on the core, so that results without a [`Range`] are stored through this.
+/// Which of them an operation returns depends on the core, so that results without a [`FloatBounds`] are stored through this.
 #[inline(always)]
 pub const fn number(x: f32) -> f32 {
     let bits = x.to_bits();
@@ -199,13 +199,16 @@ mod tests {
 
     #[test]
     fn bounds_of_everything() {
-        let relu = Range { least: 0.0, most: f32::INFINITY };
+        let relu = FloatBounds { least: 0.0, most: f32::INFINITY };
         let all = [f32::NAN, -0.0, 0.0, -1.0, 2.5, f32::INFINITY, f32::NEG_INFINITY];
-        let bits = |range: Range| all.map(|x| range.clamp(x).to_bits());
+        let bits = |range: FloatBounds| all.map(|x| range.clamp(x).to_bits());
         assert_eq!(bits(relu), [0.0, 0.0, 0.0, 0.0, 2.5, f32::INFINITY, 0.0].map(f32::to_bits));
         let least = f32::NEG_INFINITY;
-        assert_eq!(bits(Range::ALL), [least, -0.0, 0.0, -1.0, 2.5, f32::INFINITY, least].map(f32::to_bits));
-        assert_eq!(Range { least: 0.0, most: 6.0 }.clamp(7.0), 6.0);
+        assert_eq!(
+            bits(FloatBounds::ALL),
+            [least, -0.0, 0.0, -1.0, 2.5, f32::INFINITY, least].map(f32::to_bits)
+        );
+        assert_eq!(FloatBounds { least: 0.0, most: 6.0 }.clamp(7.0), 6.0);
     }
 
     #[test]

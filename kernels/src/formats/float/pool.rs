@@ -1,6 +1,6 @@
 //! Pooling: largest value and mean of windows, mean of the image.
 
-use super::{Float, Range, by_types::by_types, half};
+use super::{Float, FloatBounds, by_types::by_types, half};
 use crate::{
     Memory, Operand,
     base::{
@@ -39,7 +39,7 @@ pub struct MaxPool2dFloat {
     /// Above, to the left.
     pub padding: [u32; 2],
     /// Fused activation.
-    pub range: Range,
+    pub range: FloatBounds,
 }
 
 struct Largest<'m> {
@@ -211,7 +211,7 @@ pub struct AveragePool2dFloat {
     /// Whether cells in the padding take part.
     pub count_padding: bool,
     /// Fused activation.
-    pub range: Range,
+    pub range: FloatBounds,
 }
 
 struct Means<'m> {
@@ -291,7 +291,7 @@ pub struct GlobalAveragePoolFloat {
     /// Types of `input`, `output`.
     pub types: [Float; 2],
     /// Fused activation.
-    pub range: Range,
+    pub range: FloatBounds,
 }
 
 impl GlobalAveragePoolFloat {

@@ -20,7 +20,7 @@ pub use conv::Conv2dInt16;
 pub use elementwise::{AddInt16, MulInt16, RescaleInt16};
 pub use pool::{AveragePool2dInt16, GlobalAveragePoolInt16, MaxPool2dInt16};
 pub use resize::ResizeBilinearInt16;
-pub use table::{ENTRIES, TableInt16};
+pub use table::{ENTRIES, LutInt16};
 pub use unpool::{MaxPosition2dInt16, MaxUnpool2dInt16};
 
 use crate::{

@@ -27,7 +27,7 @@ pub const ENTRIES: usize = 513;
 ///
 /// `output` may be the same view as `input` if both have one width.
 #[derive(Clone, Copy, Debug)]
-pub struct TableInt16<'a> {
+pub struct LutInt16<'a> {
     /// What to map.
     pub input: Operand,
     /// Result, of the same height, width and channels.
@@ -38,7 +38,7 @@ pub struct TableInt16<'a> {
     pub table: &'a [i16],
 }
 
-impl TableInt16<'_> {
+impl LutInt16<'_> {
     fn views<'m>(&self, mem: &Memory<'m>) -> Option<(In<'m>, Out<'m>)> {
         let [from, to] = self.widths;
         let (input, out, _) = same_pixels(mem, [&self.input, &self.output], from, to)?;
@@ -69,7 +69,7 @@ impl TableInt16<'_> {
     }
 }
 
-crate::schedule::kernel!(TableInt16<'a>, |lookup| {
+crate::schedule::kernel!(LutInt16<'a>, |lookup| {
     check: |mem| lookup.views(mem),
     run: |(input, out), _| {
         let [h, w, bytes] = out.shape();

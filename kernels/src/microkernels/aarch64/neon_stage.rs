@@ -1,7 +1,7 @@
 //! NEON: from sixteen accumulators to sixteen bytes, for every tile of aarch64.
 
 use super::super::Panels;
-use crate::base::arith::{Multiplier, OutputStage, Rounding};
+use crate::base::arith::{Multiplier, OutputParams, Rounding};
 use core::arch::aarch64::*;
 
 // The assembly loads addresses of eight bytes, and lanes in the order of memory.
@@ -39,7 +39,7 @@ macro_rules! with_mode {
 }
 pub(crate) use with_mode;
 
-/// [`OutputStage`] in registers.
+/// [`OutputParams`] in registers.
 #[derive(Clone, Copy)]
 pub(crate) struct Stage {
     rounding: Rounding,
@@ -55,7 +55,7 @@ pub(crate) struct Stage {
 impl Stage {
     #[inline]
     #[target_feature(enable = "neon")]
-    pub(crate) fn new(stage: &OutputStage) -> Self {
+    pub(crate) fn new(stage: &OutputParams) -> Self {
         Self {
             rounding: stage.rounding,
             relu: stage.zero_point == i8::MIN && stage.min == i8::MIN && stage.max == i8::MAX,

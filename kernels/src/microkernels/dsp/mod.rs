@@ -1,7 +1,7 @@
 //! The DSP instructions of Cortex-M4, M7, M33 and M55: `smlad` adds two products of 16-bit halves to a 32-bit sum.
 //!
 //! Both operands need their bytes widened to 16 bits. Activations are widened once for all output channels, when patches
-//! are gathered ([`Gather::Patches`](crate::Gather)). Weights stay bytes in flash, and are widened for three pixels at a
+//! are gathered ([`Gather::Im2col`](crate::Gather)). Weights stay bytes in flash, and are widened for three pixels at a
 //! time, at half the usual cost:
 //!
 //! # Two channels in 16 bits

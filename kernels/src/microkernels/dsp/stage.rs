@@ -1,4 +1,4 @@
-//! [`OutputStage::store`] in few instructions, for the factors that layers have.
+//! [`OutputParams::store`] in few instructions, for the factors that layers have.
 //!
 //! For [`Rounding::TfliteDouble`] with `m >= 2^30` and a shift to the right by `n`, `h = floor((a * m + 2^30) / 2^31)` is one `smmlar`:
 //! as `2 * m` lies in `[2^31, 2^32)`, its 32 bits read as a signed number are `2 * m - 2^32`, so
@@ -18,7 +18,7 @@
 //! For [`Rounding::Single`] the product's lower 32 bits do not matter if the shift is by more than 32:
 //! `floor((p + 2^(31 + n)) / 2^(32 + n)) = floor((floor(p / 2^32) + 2^(n - 1)) / 2^n)`, with one `smmul`.
 
-use crate::{Multiplier, OutputStage, Rounding};
+use crate::{Multiplier, OutputParams, Rounding};
 
 /// Bias and factor of one channel, the factor in the form above.
 #[derive(Clone, Copy, Default)]
@@ -36,7 +36,7 @@ pub(crate) struct Channel {
 impl Channel {
     /// `None` for a factor that is not of this form.
     #[inline(always)]
-    pub(crate) fn new(multiplier: Multiplier, bias: i32, stage: &OutputStage) -> Option<Self> {
+    pub(crate) fn new(multiplier: Multiplier, bias: i32, stage: &OutputParams) -> Option<Self> {
         let Multiplier { mantissa, shift } = multiplier;
         let (mantissa, shift, fits) = match stage.rounding {
             Rounding::TfliteDouble => (mantissa.wrapping_shl(1), -shift, mantissa >= 1 << 30),
@@ -150,7 +150,7 @@ mod tests {
             };
             let rounding = if i % 2 == 0 { Rounding::TfliteDouble } else { Rounding::Single };
             let (min, max) = if i % 3 == 0 { (-20, 90) } else { (-128, 127) };
-            let stage = OutputStage { zero_point: next() as i8, min, max, rounding };
+            let stage = OutputParams { zero_point: next() as i8, min, max, rounding };
             let multiplier = Multiplier { mantissa, shift };
             let bias = next();
             let Some(channel) = Channel::new(multiplier, bias, &stage) else { continue };

@@ -4,10 +4,10 @@
 //! same from 8 on. Biases, mantissas and shifts are brought to that order once for many pixels, and the bytes back to the
 //! order of the channels by an instruction that they need in any case.
 
-use crate::base::arith::{OutputStage, Rounding};
+use crate::base::arith::{OutputParams, Rounding};
 use core::arch::x86_64::*;
 
-/// [`OutputStage`] in registers.
+/// [`OutputParams`] in registers.
 #[derive(Clone, Copy)]
 pub(crate) struct Stage {
     rounding: Rounding,
@@ -20,7 +20,7 @@ pub(crate) struct Stage {
 impl Stage {
     #[inline]
     #[target_feature(enable = "avx2")]
-    pub(crate) fn new(stage: &OutputStage) -> Self {
+    pub(crate) fn new(stage: &OutputParams) -> Self {
         Self {
             rounding: stage.rounding,
             zero_point: _mm256_set1_epi16(stage.zero_point as i16),

@@ -1,9 +1,9 @@
 //! AVX-512: from 16 accumulators to 16 bytes, for every kernel of this instruction set.
 
-use crate::base::arith::{OutputStage, Rounding};
+use crate::base::arith::{OutputParams, Rounding};
 use core::arch::x86_64::*;
 
-/// [`OutputStage`] in registers.
+/// [`OutputParams`] in registers.
 #[derive(Clone, Copy)]
 pub(crate) struct Stage {
     rounding: Rounding,
@@ -16,7 +16,7 @@ pub(crate) struct Stage {
 impl Stage {
     #[inline]
     #[target_feature(enable = "avx512f")]
-    pub(crate) fn new(stage: &OutputStage) -> Self {
+    pub(crate) fn new(stage: &OutputParams) -> Self {
         let zero_point = stage.zero_point as i32;
         Self {
             rounding: stage.rounding,

@@ -17,7 +17,7 @@
 pub(crate) mod chunks;
 
 use crate::{
-    Memory, Multiplier, Operand, OutputStage, Region, Rounding,
+    Memory, Multiplier, Operand, OutputParams, Region, Rounding,
     base::{
         isa::Vectorize,
         memory::{Channels, In, Out, in_blocks, put},
@@ -61,7 +61,7 @@ pub struct Attention<'a> {
     /// `s_value / (2^22 * s_out)`, at most 1.
     pub multiplier: Multiplier,
     /// Zero point, clamp and rounding of the output.
-    pub stage: OutputStage,
+    pub stage: OutputParams,
     /// [`Attention::scratch_bytes`].
     pub scratch: Region,
 }

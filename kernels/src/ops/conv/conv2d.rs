@@ -2,7 +2,7 @@
 
 use super::{Gather, driver::ConvParams};
 use crate::{
-    Layout, Memory, Operand, OutputStage, Region,
+    Layout, Memory, Operand, OutputParams, Region,
     ops::conv::scratch_bytes,
     schedule::by_rows::{ReceptiveField, positive},
 };
@@ -43,10 +43,10 @@ pub struct Conv2d<'a> {
     /// The input's zero point, `cin / groups` times.
     pub pad: &'a [i8],
     /// Zero point, clamp and rounding of the output.
-    pub stage: OutputStage,
+    pub stage: OutputParams,
     /// Output pixels per pass.
-    pub chunk: u32,
-    /// At least [`super::scratch_bytes`], for several threads as many [`super::part_of_scratch`].
+    pub pixels_per_pass: u32,
+    /// At least [`super::scratch_bytes`], for several threads as many [`super::scratch_per_thread`].
     pub scratch: Region,
 }
 
@@ -94,7 +94,7 @@ impl Conv2d<'_> {
             shift: self.shift,
             pad: self.pad,
             stage: self.stage,
-            chunk: self.chunk as usize,
+            pixels_per_pass: self.pixels_per_pass as usize,
             scratch: mem.scratch(self.scratch)?,
         })
     }
@@ -108,6 +108,6 @@ crate::schedule::kernel!(Conv2d<'a>, |conv| {
     },
     reads: [input],
     rows: ReceptiveField::window(conv.kernel, conv.dilation, conv.stride, conv.padding), above: padding[0],
-    scratch: scratch of scratch_bytes(conv.layout, conv.gather, conv.taps(), conv.channels(), conv.chunk as usize),
+    scratch: scratch of scratch_bytes(conv.layout, conv.gather, conv.taps(), conv.channels(), conv.pixels_per_pass as usize),
     cost: conv.macs_per_output(),
 });

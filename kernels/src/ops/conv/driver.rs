@@ -4,7 +4,7 @@ use super::{Gather, scratch_bytes};
 use crate::{
     Isa,
     base::{
-        arith::OutputStage,
+        arith::OutputParams,
         memory::{In, Out},
     },
     microkernels::{Layout, Panels, Rows, Tile, WithTile, dispatch, scalar::Scalar},
@@ -33,9 +33,9 @@ pub(super) struct ConvParams<'a> {
     pub(super) mantissa: &'a [i32],
     pub(super) shift: &'a [i8],
     pub(super) pad: &'a [i8],
-    pub(super) stage: OutputStage,
+    pub(super) stage: OutputParams,
     /// Output pixels per pass.
-    pub(super) chunk: usize,
+    pub(super) pixels_per_pass: usize,
     pub(super) scratch: &'a [Cell<i8>],
 }
 
@@ -80,7 +80,7 @@ impl ConvParams<'_> {
         let cin = all_in.checked_div(self.groups)?;
         let cout = all_out.checked_div(self.groups)?;
         check(cin * self.groups == all_in && cout * self.groups == all_out)?;
-        check(self.layout.nr > 0 && self.layout.kr > 0 && self.chunk > 0)?;
+        check(self.layout.nr > 0 && self.layout.kr > 0 && self.pixels_per_pass > 0)?;
         check(!self.layout.pairs || (self.layout.nr == 2 && self.layout.kr == 4))?;
         let taps = self.taps[0].checked_mul(self.taps[1])?;
         let (segments, k) = self.gather.segments(taps, cin);
@@ -88,9 +88,9 @@ impl ConvParams<'_> {
         let (channels, k_padded) = (self.layout.padded_channels(cout), self.layout.padded_k(k));
         match self.gather {
             // A tile reads whole groups of the layout from the pad and from the image.
-            Gather::Pixels => check(k_padded == k && self.pad.len() >= cin)?,
+            Gather::Indirect => check(k_padded == k && self.pad.len() >= cin)?,
             // Patches that are widened take whole taps from the pad.
-            Gather::Patches => {
+            Gather::Im2col => {
                 check(self.pad.len() >= if self.layout.pairs { cin } else { cin.min(1) })?;
             }
         }
@@ -101,7 +101,7 @@ impl ConvParams<'_> {
         check(self.weights.len() >= self.layout.packed_len(cout, segments, k).checked_mul(self.groups)?)?;
 
         // Offsets into scratch are 32 bits wide, aligned, and must not change while they are in use.
-        let bytes = scratch_bytes(self.layout, self.gather, taps, cin, self.chunk);
+        let bytes = scratch_bytes(self.layout, self.gather, taps, cin, self.pixels_per_pass);
         check(self.scratch.len() >= bytes && bytes <= i32::MAX as usize)?;
         check((self.scratch.as_ptr() as usize).is_multiple_of(align_of::<i32>()))?;
         check(!self.output.overlaps(self.scratch) && !self.output.meets(&self.input))?;
@@ -171,14 +171,14 @@ struct CheckedConv<'j, 'a> {
 }
 
 impl CheckedConv<'_, '_> {
-    /// Calls `each` with the first grid point of every chunk, its number of pixels and the group, after gathering, of 16-bit
+    /// Calls `each` with the first grid point of every pixels_per_pass, its number of pixels and the group, after gathering, of 16-bit
     /// activations if `wide`.
     #[inline(always)]
     fn chunks(&self, wide: bool, mut each: impl FnMut(&Rows, Cursor, usize, usize)) {
         let Self { params, sizes } = *self;
         let (mut left, mut cursor) = (params.grid[0] * params.grid[1], params.start());
         while left > 0 {
-            let count = params.chunk.min(left);
+            let count = params.pixels_per_pass.min(left);
             let mut next = cursor;
             for group in 0..params.groups {
                 let rows;
@@ -199,7 +199,7 @@ impl WithTile for CheckedConv<'_, '_> {
     fn call<T: Tile>(self, tile: T) {
         let Self { params, sizes } = self;
         let misplaced = !(params.weights.as_ptr() as usize).is_multiple_of(T::ALIGNMENT);
-        if misplaced || (T::WIDE && params.gather == Gather::Pixels) {
+        if misplaced || (T::WIDE && params.gather == Gather::Indirect) {
             return self.call_scalar(Scalar { layout: T::LAYOUT });
         }
         let nr = T::LAYOUT.nr as usize;

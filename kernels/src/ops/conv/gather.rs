@@ -11,10 +11,10 @@ use core::cell::Cell;
 const PADDING: i32 = -1;
 
 impl ConvParams<'_> {
-    /// The two parts of scratch: offsets, `segments` for each point of a chunk, and patches.
+    /// The two parts of scratch: offsets, `segments` for each point of a pixels_per_pass, and patches.
     #[inline(always)]
     pub(super) fn split_scratch(&self, segments: usize) -> (&[Cell<i32>], &[Cell<i8>]) {
-        let entries = self.chunk * segments;
+        let entries = self.pixels_per_pass * segments;
         let (offsets, patches) =
             self.scratch.split_at_checked(entries * size_of::<i32>()).unwrap_or_default();
         let entries = offsets.len() / size_of::<i32>();
@@ -35,7 +35,7 @@ impl ConvParams<'_> {
         let Sizes { cin, segments, k, .. } = sizes;
         let (offsets, patches) = self.split_scratch(segments);
         let base = match self.gather {
-            Gather::Pixels => {
+            Gather::Indirect => {
                 let mut p = 0;
                 while p < count {
                     let run = self.run_from(cursor).min(count - p);
@@ -45,7 +45,7 @@ impl ConvParams<'_> {
                 }
                 self.input.as_ptr().wrapping_add(group * cin)
             }
-            Gather::Patches => {
+            Gather::Im2col => {
                 for p in 0..count {
                     if let (Some(offset), Some(patch)) = (offsets.get(p), patches.get(p * k..p * k + k)) {
                         offset.set((p * k) as i32);

@@ -14,7 +14,7 @@ mod transposed;
 mod widen;
 pub mod winograd;
 
-pub use crate::base::scratch::part_of_scratch;
+pub use crate::base::scratch::scratch_per_thread;
 pub use conv2d::Conv2d;
 pub use transposed::{TransposedConv2d, phase_taps};
 
@@ -25,22 +25,22 @@ use crate::microkernels::Layout;
 pub enum Gather {
     /// Straight from the image: one segment per kernel tap. The channels per group must be a multiple of the layout's
     /// `kr`, so that no tile reads beyond a pixel.
-    Pixels,
+    Indirect,
     /// Through scratch: the whole patch of a pixel is copied into one segment. For few input channels, and for tiles
     /// that want activations of 16 bits: they are widened there.
-    Patches,
+    Im2col,
 }
 
 impl Gather {
-    /// [`Gather::Pixels`] where the layout allows it and it pays.
+    /// [`Gather::Indirect`] where the layout allows it and it pays.
     pub const fn choose(layout: Layout, channels_per_group: usize) -> Self {
         if layout.padded_k(channels_per_group) == channels_per_group
             && channels_per_group >= 4
             && !layout.pairs
         {
-            Gather::Pixels
+            Gather::Indirect
         } else {
-            Gather::Patches
+            Gather::Im2col
         }
     }
 
@@ -48,13 +48,13 @@ impl Gather {
     /// `usize::MAX` if there are more than can be counted.
     pub const fn segments(self, taps: usize, channels: usize) -> (usize, usize) {
         match self {
-            Gather::Pixels => (taps, channels),
-            Gather::Patches => (1, taps.saturating_mul(channels)),
+            Gather::Indirect => (taps, channels),
+            Gather::Im2col => (1, taps.saturating_mul(channels)),
         }
     }
 }
 
-/// Scratch bytes that a convolution needs to process `chunk` output pixels at a time: offsets, then patches. Patches that
+/// Scratch bytes that a convolution needs to process `pixels_per_pass` output pixels at a time: offsets, then patches. Patches that
 /// are widened take twice as much, and one more patch before it is. `usize::MAX` if that is more than can be counted.
 ///
 /// The kernels use this same function to split their scratch.
@@ -63,14 +63,18 @@ pub const fn scratch_bytes(
     gather: Gather,
     taps: usize,
     channels_per_group: usize,
-    chunk: usize,
+    pixels_per_pass: usize,
 ) -> usize {
     let (segments, k) = gather.segments(taps, channels_per_group);
-    let offsets = chunk.saturating_mul(segments).saturating_mul(size_of::<i32>());
+    let offsets = pixels_per_pass.saturating_mul(segments).saturating_mul(size_of::<i32>());
     match gather {
-        Gather::Pixels => offsets,
-        Gather::Patches => {
-            let patches = if layout.pairs { chunk.saturating_mul(2).saturating_add(1) } else { chunk };
+        Gather::Indirect => offsets,
+        Gather::Im2col => {
+            let patches = if layout.pairs {
+                pixels_per_pass.saturating_mul(2).saturating_add(1)
+            } else {
+                pixels_per_pass
+            };
             offsets.saturating_add(patches.saturating_mul(layout.padded_k(k)))
         }
     }

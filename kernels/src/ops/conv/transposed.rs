@@ -6,7 +6,7 @@
 
 use super::{Gather, driver::ConvParams};
 use crate::{
-    Layout, Memory, Operand, OutputStage, Region,
+    Layout, Memory, Operand, OutputParams, Region,
     ops::conv::scratch_bytes,
     schedule::by_rows::{ReceptiveField, elements, positive},
 };
@@ -42,11 +42,11 @@ pub struct TransposedConv2d<'a> {
     /// The input's zero point, `cin` times.
     pub pad: &'a [i8],
     /// Zero point, clamp and rounding of the output.
-    pub stage: OutputStage,
+    pub stage: OutputParams,
     /// Output pixels per pass.
-    pub chunk: u32,
+    pub pixels_per_pass: u32,
     /// At least [`super::scratch_bytes`] of the phase with the most taps, phase (0, 0); for several threads as many
-    /// [`super::part_of_scratch`].
+    /// [`super::scratch_per_thread`].
     pub scratch: Region,
 }
 
@@ -71,7 +71,13 @@ impl TransposedConv2d<'_> {
     fn scratch_bytes(&self) -> usize {
         let [ty, tx] = [0, 1].map(|i| phase_taps(self.kernel[i] as usize, self.stride[i].max(1) as usize, 0));
         let channels = self.input.shape[2] as usize;
-        scratch_bytes(self.layout, self.gather, ty.saturating_mul(tx), channels, self.chunk as usize)
+        scratch_bytes(
+            self.layout,
+            self.gather,
+            ty.saturating_mul(tx),
+            channels,
+            self.pixels_per_pass as usize,
+        )
     }
 
     /// Hands the phases over, one after the other, until `each` says `false` or they do not fit together: then it is `false`.
@@ -122,7 +128,7 @@ impl TransposedConv2d<'_> {
                     shift: self.shift,
                     pad: self.pad,
                     stage: self.stage,
-                    chunk: self.chunk as usize,
+                    pixels_per_pass: self.pixels_per_pass as usize,
                     scratch,
                 };
                 if !each(params) {

@@ -28,9 +28,9 @@ impl ConvParams<'_> {
     ) -> (Rows, Cursor) {
         let Sizes { cin, segments, k, .. } = sizes;
         let (offsets, patches) = self.split_scratch(segments);
-        let (wide, patch) = patches.split_at_checked(2 * self.chunk * k).unwrap_or_default();
+        let (wide, patch) = patches.split_at_checked(2 * self.pixels_per_pass * k).unwrap_or_default();
         let patch = patch.get(..k).unwrap_or(&[]);
-        // SAFETY: half of `2 * chunk * k`, a multiple of four, words; they begin where offsets of four bytes end.
+        // SAFETY: half of `2 * pixels_per_pass * k`, a multiple of four, words; they begin where offsets of four bytes end.
         let words = unsafe {
             core::slice::from_raw_parts(wide.as_ptr().cast::<Cell<u32>>(), wide.len() / size_of::<u32>())
         };

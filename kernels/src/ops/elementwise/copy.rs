@@ -1,7 +1,7 @@
 //! Moving a tensor: as it is, or to another scale.
 
 use crate::{
-    Multiplier, Operand, OutputStage,
+    Multiplier, Operand, OutputParams,
     base::{
         arith::by_rounding,
         isa::Vectorize,
@@ -16,14 +16,14 @@ const RESCALING: usize = 16;
 
 /// `out = in`, byte by byte: into a slice of a concatenation, or from a strided view to a dense one.
 #[derive(Clone, Copy, Debug)]
-pub struct Copy {
+pub struct CopyElements {
     /// What to copy.
     pub input: Operand,
     /// Where to, of the same shape.
     pub output: Operand,
 }
 
-crate::schedule::kernel!(Copy, |copy| {
+crate::schedule::kernel!(CopyElements, |copy| {
     check: |mem| ContiguousSpans::unary(mem, &copy.input, &copy.output),
     run: |runs, isa| isa.vectorize(Move(runs)),
     reads: [input],
@@ -57,7 +57,7 @@ pub struct Requantize {
     /// `s_in / s_out`.
     pub multiplier: Multiplier,
     /// Zero point, clamp and rounding of the output.
-    pub stage: OutputStage,
+    pub stage: OutputParams,
 }
 
 crate::schedule::kernel!(Requantize, |requantize| {
@@ -83,7 +83,7 @@ impl Vectorize for Rescale<'_, '_> {
 
 impl Rescale<'_, '_> {
     #[inline(always)]
-    fn each(&self, stage: OutputStage) {
+    fn each(&self, stage: OutputParams) {
         let Requantize { input_zero_point, multiplier, .. } = *self.requantize;
         for run in 0..self.runs.len() {
             let (cells, [values]) = self.runs.get(run);

@@ -1,7 +1,7 @@
 //! Element-wise product of two tensors with different scales.
 
 use crate::{
-    Multiplier, Operand, OutputStage,
+    Multiplier, Operand, OutputParams,
     base::memory::{BinaryOp, Broadcast},
 };
 
@@ -28,7 +28,7 @@ pub struct Mul {
     /// `s_a s_b / s_out`, shifting left by no more than 15: `255 * 255 * 2^15 < 2^31`.
     pub multiplier: Multiplier,
     /// Zero point, clamp and rounding of the output.
-    pub stage: OutputStage,
+    pub stage: OutputParams,
 }
 
 /// A product takes about as long as so many multiply-accumulates of a convolution.
@@ -45,12 +45,12 @@ crate::schedule::kernel!(Mul, |mul| {
 
 impl BinaryOp for Mul {
     #[inline(always)]
-    fn stage(&self) -> OutputStage {
+    fn stage(&self) -> OutputParams {
         self.stage
     }
 
     #[inline(always)]
-    fn of(&self, a: i8, b: i8, stage: OutputStage) -> i8 {
+    fn of(&self, a: i8, b: i8, stage: OutputParams) -> i8 {
         let product = (a as i32 - self.a_zero_point as i32) * (b as i32 - self.b_zero_point as i32);
         stage.store(product, self.multiplier)
     }

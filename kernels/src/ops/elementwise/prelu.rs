@@ -1,7 +1,7 @@
 //! Leaky ReLU with a slope for every channel.
 
 use crate::{
-    Memory, Multiplier, Operand, OutputStage,
+    Memory, Multiplier, Operand, OutputParams,
     base::{
         arith::by_rounding,
         isa::Vectorize,
@@ -35,7 +35,7 @@ pub struct PRelu<'a> {
     /// `s_in * s_slope / s_out`.
     pub negative: Multiplier,
     /// Zero point, clamp and rounding of the output.
-    pub stage: OutputStage,
+    pub stage: OutputParams,
 }
 
 impl PRelu<'_> {
@@ -69,7 +69,7 @@ impl Vectorize for Slopes<'_, '_> {
 
 impl Slopes<'_, '_> {
     #[inline(always)]
-    fn each(&self, stage: OutputStage) {
+    fn each(&self, stage: OutputParams) {
         let PRelu { slopes, input_zero_point, positive, negative, .. } = *self.prelu;
         let [h, w, channels] = self.out.shape();
         for y in 0..h {

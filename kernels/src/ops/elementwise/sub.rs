@@ -2,7 +2,7 @@
 
 use super::add::common;
 use crate::{
-    Multiplier, Operand, OutputStage,
+    Multiplier, Operand, OutputParams,
     base::memory::{BinaryOp, Broadcast},
 };
 
@@ -35,7 +35,7 @@ pub struct Sub {
     /// Factor of the difference.
     pub multiplier: Multiplier,
     /// Zero point, clamp and rounding of the output.
-    pub stage: OutputStage,
+    pub stage: OutputParams,
 }
 
 /// A difference takes about as long as so many multiply-accumulates of a convolution.
@@ -52,12 +52,12 @@ crate::schedule::kernel!(Sub, |sub| {
 
 impl BinaryOp for Sub {
     #[inline(always)]
-    fn stage(&self) -> OutputStage {
+    fn stage(&self) -> OutputParams {
         self.stage
     }
 
     #[inline(always)]
-    fn of(&self, a: i8, b: i8, stage: OutputStage) -> i8 {
+    fn of(&self, a: i8, b: i8, stage: OutputParams) -> i8 {
         let a = common(a, self.a_zero_point, self.a_multiplier, stage.rounding);
         let b = common(b, self.b_zero_point, self.b_multiplier, stage.rounding);
         stage.store(a.wrapping_sub(b), self.multiplier)

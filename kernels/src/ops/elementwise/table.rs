@@ -12,7 +12,7 @@ const LOOK_UP: usize = 32;
 ///
 /// `output` may be the same view as `input`.
 #[derive(Clone, Copy, Debug)]
-pub struct Table<'a> {
+pub struct Lut<'a> {
     /// What to map.
     pub input: Operand,
     /// Result, of the same shape.
@@ -21,13 +21,13 @@ pub struct Table<'a> {
     pub table: &'a [i8],
 }
 
-impl Table<'_> {
+impl Lut<'_> {
     fn runs<'m>(&self, mem: &Memory<'m>) -> Option<(ContiguousSpans<'m, 1>, &[i8; 256])> {
         Some((ContiguousSpans::unary(mem, &self.input, &self.output)?, self.table.first_chunk()?))
     }
 }
 
-crate::schedule::kernel!(Table<'a>, |lookup| {
+crate::schedule::kernel!(Lut<'a>, |lookup| {
     check: |mem| lookup.runs(mem),
     run: |(runs, table), _| {
         for run in 0..runs.len() {

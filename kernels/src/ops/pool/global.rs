@@ -1,7 +1,7 @@
 //! Mean over the whole image.
 
 use crate::{
-    Memory, Multiplier, Operand, OutputStage,
+    Memory, Multiplier, Operand, OutputParams,
     base::{
         isa::Vectorize,
         memory::{In, Out, in_blocks, put},
@@ -24,7 +24,7 @@ pub struct GlobalAveragePool {
     /// `s_in / (s_out * h * w)`, from [`GlobalAveragePool::multiplier`].
     pub multiplier: Multiplier,
     /// Zero point, clamp and rounding of the output.
-    pub stage: OutputStage,
+    pub stage: OutputParams,
 }
 
 /// Numbers of pixels of which there is a mean whose sum fits.

@@ -5,9 +5,9 @@ mod stage;
 
 pub use receptive_field::ReceptiveField;
 pub(crate) use receptive_field::covered;
-pub use stage::{RowStage, Views};
+pub use stage::{RowKernel, Views};
 
-use crate::{Isa, Kernel, Memory, Operand, Region, base::scratch::part_of_scratch};
+use crate::{Isa, Kernel, Memory, Operand, Region, base::scratch::scratch_per_thread};
 use core::ops::Range;
 
 /// A kernel that can compute some rows of its output alone.
@@ -63,7 +63,7 @@ pub(crate) unsafe trait RowPartition: Copy + Sync {
         let one = self.scratch_of_one();
         // The last part's may end without padding.
         let rest = (self.scratch().len as usize).checked_sub(one);
-        match part_of_scratch(one) {
+        match scratch_per_thread(one) {
             0 => usize::MAX,
             bytes => rest.map_or(0, |rest| rest.checked_div(bytes).unwrap_or(0) + 1),
         }
@@ -101,7 +101,7 @@ pub(crate) fn with_rows<K: RowTileable>(kernel: &K, rows: Range<usize>, index: u
 
 /// Scratch of thread `index`, where one needs `one` bytes.
 pub(crate) fn scratch_part(all: Region, one: usize, index: usize) -> Region {
-    let bytes = part_of_scratch(one);
+    let bytes = scratch_per_thread(one);
     let start = index.saturating_mul(bytes).min(all.len as usize) as u32;
     Region { offset: all.offset + start, len: (all.len - start).min(bytes as u32) }
 }

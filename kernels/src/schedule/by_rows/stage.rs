@@ -5,9 +5,9 @@ use crate::{Isa, Kernel, Memory, Operand, Region};
 
 /// A kernel that computes some rows at a time, for whoever does not know which it is.
 ///
-/// Only kernels of this crate are: threads rely on what [`RowStage::compute`] writes, and on nothing else being written.
-pub trait RowStage: sealed::RowStage {
-    /// Whether [`RowStage::receptive_field`] holds for all operands: only then it can be part of a chain.
+/// Only kernels of this crate are: threads rely on what [`RowKernel::compute`] writes, and on nothing else being written.
+pub trait RowKernel: sealed::RowKernel {
+    /// Whether [`RowKernel::receptive_field`] holds for all operands: only then it can be part of a chain.
     fn is_by_rows(&self) -> bool;
 
     /// What is written, as a whole.
@@ -29,30 +29,30 @@ pub trait RowStage: sealed::RowStage {
     /// Operands and scratch are other memory than the kernel's own.
     fn compute(&self, row: usize, views: Views, mem: &Memory<'_>, isa: Isa);
 
-    /// Whether [`RowStage::compute`] computes anything.
+    /// Whether [`RowKernel::compute`] computes anything.
     fn fits(&self, row: usize, views: Views, mem: &Memory<'_>) -> bool;
 }
 
-/// Memory for [`RowStage::compute`].
+/// Memory for [`RowKernel::compute`].
 #[derive(Clone, Copy, Debug)]
 pub struct Views {
-    /// For [`RowStage::reads`].
+    /// For [`RowKernel::reads`].
     pub reads: [Operand; 2],
-    /// For [`RowStage::output`].
+    /// For [`RowKernel::output`].
     pub output: Operand,
-    /// For [`RowStage::scratch`].
+    /// For [`RowKernel::scratch`].
     pub scratch: Region,
 }
 
 /// What only this crate can implement.
 mod sealed {
-    /// See [`super::RowStage`].
-    pub trait RowStage {}
+    /// See [`super::RowKernel`].
+    pub trait RowKernel {}
 }
 
-impl<K: RowTileable> sealed::RowStage for K {}
+impl<K: RowTileable> sealed::RowKernel for K {}
 
-impl<K: RowTileable> RowStage for K {
+impl<K: RowTileable> RowKernel for K {
     fn is_by_rows(&self) -> bool {
         RowTileable::is_by_rows(self)
     }

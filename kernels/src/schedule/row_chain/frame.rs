@@ -1,12 +1,12 @@
 //! Where the maps of a chain lie in memory.
 
-use super::{Link, MOST_MAPS, Map, Turn};
+use super::{MOST_MAPS, Map, RowWindow, StageInfo};
 use crate::{Memory, Operand, Region, base::memory::move_to_start, schedule::by_rows::Views};
 use core::ops::Range;
 
 /// Where the maps of a chain lie, and which rows are computed.
 #[derive(Clone, Copy, Debug)]
-pub struct Frame<'a> {
+pub struct FusionLayout<'a> {
     /// Inputs, at most two, maps in between, and last the output.
     pub maps: &'a [Map],
     /// Output rows per band.
@@ -21,7 +21,7 @@ pub struct Frame<'a> {
     pub shift: u32,
 }
 
-impl Frame<'_> {
+impl FusionLayout<'_> {
     /// Whole maps but the output.
     pub(super) fn inputs(&self) -> impl Iterator<Item = Operand> {
         let others = self.maps.split_last().map_or(&[][..], |(_, others)| others);
@@ -67,7 +67,7 @@ impl Frame<'_> {
     }
 
     #[inline(never)]
-    pub(super) fn link_fits(&self, link: &Link) -> bool {
+    pub(super) fn link_fits(&self, link: &StageInfo) -> bool {
         let last = self.maps.len().saturating_sub(1);
         let of_map = |index: u8, operand: &Operand| {
             self.maps.get(index as usize).is_some_and(|map| is_slice(operand, &map.operand))
@@ -85,7 +85,7 @@ impl Frame<'_> {
 
     /// The first row that a kernel is to compute, and where; `None` within if it has nothing to do.
     #[inline(never)]
-    pub(super) fn views(&self, link: &Link, turns: &[Turn]) -> Option<Option<(usize, Views)>> {
+    pub(super) fn views(&self, link: &StageInfo, turns: &[RowWindow]) -> Option<Option<(usize, Views)>> {
         let written = turns.get(link.writes as usize)?;
         let (start, end) = (written.missing, written.needed[1]);
         if start >= end {
@@ -102,7 +102,7 @@ impl Frame<'_> {
     }
 
     /// Rows of `operand`, which is a map or some of its channels.
-    fn view(&self, map: u8, turns: &[Turn], operand: &Operand, rows: Range<usize>) -> Option<Operand> {
+    fn view(&self, map: u8, turns: &[RowWindow], operand: &Operand, rows: Range<usize>) -> Option<Operand> {
         if self.maps.get(map as usize)?.rows == 0 {
             return Some(operand.rows(rows));
         }
@@ -117,7 +117,7 @@ impl Frame<'_> {
 
     /// Moves the rows that stay to the beginning of their maps; `None` if more are needed than there is room for.
     #[inline(never)]
-    pub(super) fn keep(&self, mem: &Memory<'_>, turns: &[Turn]) -> Option<()> {
+    pub(super) fn keep(&self, mem: &Memory<'_>, turns: &[RowWindow]) -> Option<()> {
         for (map, turn) in self.maps.iter().zip(turns).filter(|(map, _)| map.rows > 0) {
             map.has_room(turn).then_some(())?;
             self.move_rows(mem, &map.operand, turn.needed[0].saturating_sub(turn.held[0]), turn.kept())?;

@@ -5,10 +5,10 @@
 
 mod frame;
 
-pub use frame::Frame;
+pub use frame::FusionLayout;
 
-use super::by_rows::{ReceptiveField, RowPartition, RowStage, Views};
-use crate::{Isa, Kernel, Memory, Operand, Region, base::scratch::part_of_scratch};
+use super::by_rows::{ReceptiveField, RowKernel, RowPartition, Views};
+use crate::{Isa, Kernel, Memory, Operand, Region, base::scratch::scratch_per_thread};
 use core::ops::Range;
 
 /// The most maps of a chain: its inputs, what lies between, its output.
@@ -25,14 +25,14 @@ pub struct Map {
 
 impl Map {
     /// Whether all rows that a band needs can be in memory.
-    fn has_room(&self, turn: &Turn) -> bool {
+    fn has_room(&self, turn: &RowWindow) -> bool {
         self.rows == 0 || turn.needed[1].saturating_sub(turn.needed[0]) <= self.rows as usize
     }
 }
 
 /// A kernel of a chain.
 #[derive(Clone, Copy, Debug)]
-pub struct Stage<K> {
+pub struct FusedStage<K> {
     /// The kernel. Its operands are whole maps, or some channels of them.
     pub kernel: K,
     /// Indices of the maps that it reads.
@@ -41,9 +41,9 @@ pub struct Stage<K> {
     pub writes: u8,
 }
 
-/// A [`Stage`] without what it computes.
+/// A [`FusedStage`] without what it computes.
 #[derive(Clone, Copy, Debug)]
-pub struct Link {
+pub struct StageInfo {
     /// Indices of the maps that it reads.
     pub reads: [u8; 2],
     /// Index of the map that it writes.
@@ -60,8 +60,8 @@ pub struct Link {
     pub work: usize,
 }
 
-impl Link {
-    fn new(kernel: &(impl RowStage + ?Sized), reads: [u8; 2], writes: u8) -> Self {
+impl StageInfo {
+    fn new(kernel: &(impl RowKernel + ?Sized), reads: [u8; 2], writes: u8) -> Self {
         Self {
             reads,
             writes,
@@ -74,18 +74,18 @@ impl Link {
     }
 }
 
-/// Kernels in order of execution: `(Stage, (Stage, ()))` where their types are known, a slice where they are not. Nothing else is one.
+/// Kernels in order of execution: `(FusedStage, (FusedStage, ()))` where their types are known, a slice where they are not. Nothing else is one.
 pub trait Stages: Copy + Sync + sealed::Stages {
     /// How many there are.
     fn count(&self) -> usize;
 
     /// The one of that index.
-    fn link(&self, index: usize) -> Option<Link>;
+    fn link(&self, index: usize) -> Option<StageInfo>;
 
-    /// ContiguousSpans the one of that index, see [`RowStage::compute`].
+    /// ContiguousSpans the one of that index, see [`RowKernel::compute`].
     fn compute(&self, index: usize, row: usize, views: Views, mem: &Memory<'_>, isa: Isa);
 
-    /// Whether it computes anything, see [`RowStage::fits`].
+    /// Whether it computes anything, see [`RowKernel::fits`].
     fn fits(&self, index: usize, row: usize, views: Views, mem: &Memory<'_>) -> bool;
 }
 
@@ -102,7 +102,7 @@ impl Stages for () {
         0
     }
 
-    fn link(&self, _: usize) -> Option<Link> {
+    fn link(&self, _: usize) -> Option<StageInfo> {
         None
     }
 
@@ -113,16 +113,16 @@ impl Stages for () {
     }
 }
 
-impl<K: RowStage + Copy + Sync, S: Stages> sealed::Stages for (Stage<K>, S) {}
+impl<K: RowKernel + Copy + Sync, S: Stages> sealed::Stages for (FusedStage<K>, S) {}
 
-impl<K: RowStage + Copy + Sync, S: Stages> Stages for (Stage<K>, S) {
+impl<K: RowKernel + Copy + Sync, S: Stages> Stages for (FusedStage<K>, S) {
     fn count(&self) -> usize {
         1 + self.1.count()
     }
 
-    fn link(&self, index: usize) -> Option<Link> {
+    fn link(&self, index: usize) -> Option<StageInfo> {
         match index.checked_sub(1) {
-            None => Some(Link::new(&self.0.kernel, self.0.reads, self.0.writes)),
+            None => Some(StageInfo::new(&self.0.kernel, self.0.reads, self.0.writes)),
             Some(index) => self.1.link(index),
         }
     }
@@ -142,15 +142,15 @@ impl<K: RowStage + Copy + Sync, S: Stages> Stages for (Stage<K>, S) {
     }
 }
 
-impl sealed::Stages for &[Stage<&(dyn RowStage + Sync)>] {}
+impl sealed::Stages for &[FusedStage<&(dyn RowKernel + Sync)>] {}
 
-impl Stages for &[Stage<&(dyn RowStage + Sync)>] {
+impl Stages for &[FusedStage<&(dyn RowKernel + Sync)>] {
     fn count(&self) -> usize {
         self.len()
     }
 
-    fn link(&self, index: usize) -> Option<Link> {
-        self.get(index).map(|stage| Link::new(stage.kernel, stage.reads, stage.writes))
+    fn link(&self, index: usize) -> Option<StageInfo> {
+        self.get(index).map(|stage| StageInfo::new(stage.kernel, stage.reads, stage.writes))
     }
 
     fn compute(&self, index: usize, row: usize, views: Views, mem: &Memory<'_>, isa: Isa) {
@@ -167,22 +167,22 @@ impl Stages for &[Stage<&(dyn RowStage + Sync)>] {
 /// Kernels one after the other, of whose maps in between only some rows are in memory. The bytes are those of the kernels run one
 /// by one.
 #[derive(Clone, Copy, Debug)]
-pub struct RowChain<'a, S> {
+pub struct FusedRows<'a, S> {
     /// The kernels.
     pub stages: S,
     /// Everything that does not depend on what they are.
-    pub frame: Frame<'a>,
+    pub frame: FusionLayout<'a>,
 }
 
 /// Which rows of each map are in memory, from band to band.
 #[derive(Clone, Debug, Default)]
-pub struct Walk {
-    turns: [Turn; MOST_MAPS],
+pub struct RowScheduler {
+    turns: [RowWindow; MOST_MAPS],
 }
 
 /// What happens to a map for a band. Rows are from the first to before the second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Turn {
+pub struct RowWindow {
     /// Rows that are in memory from the band before.
     pub held: [usize; 2],
     /// Rows that must be in memory; the first of them then lies where the map begins.
@@ -191,7 +191,7 @@ pub struct Turn {
     pub missing: usize,
 }
 
-impl Turn {
+impl RowWindow {
     /// Rows that stay.
     fn kept(&self) -> usize {
         self.missing.saturating_sub(self.needed[0])
@@ -210,16 +210,16 @@ impl Turn {
     }
 }
 
-impl Walk {
+impl RowScheduler {
     /// What each of `maps`, of which the last one is the output, needs for output rows `rows`. `None` if kernels name other maps.
     pub fn band(
         &mut self,
         stages: &impl Stages,
         maps: &[Map],
         rows: Range<usize>,
-    ) -> Option<&[Turn; MOST_MAPS]> {
+    ) -> Option<&[RowWindow; MOST_MAPS]> {
         for turn in self.turns.iter_mut() {
-            *turn = Turn { held: turn.needed, needed: [0; 2], missing: 0 };
+            *turn = RowWindow { held: turn.needed, needed: [0; 2], missing: 0 };
         }
         let last = self.turns.get_mut(maps.len().checked_sub(1)?)?;
         (last.needed, last.missing) = ([rows.start, rows.end], rows.start);
@@ -231,7 +231,7 @@ impl Walk {
 
     /// What a kernel needs to write what is missing. All kernels that read that come after it, so that the needs of the map are complete.
     #[inline(never)]
-    fn kernel(&mut self, link: &Link, maps: &[Map]) -> Option<()> {
+    fn kernel(&mut self, link: &StageInfo, maps: &[Map]) -> Option<()> {
         let written = self.turns.get_mut(link.writes as usize)?;
         if link.writes as usize + 1 < maps.len() {
             written.complete();
@@ -250,7 +250,7 @@ impl Walk {
     }
 }
 
-impl<S: Stages> Kernel for RowChain<'_, S> {
+impl<S: Stages> Kernel for FusedRows<'_, S> {
     fn run(&self, mem: &Memory<'_>, isa: Isa) {
         super::run(self, mem, isa);
     }
@@ -264,7 +264,7 @@ impl<S: Stages> Kernel for RowChain<'_, S> {
 
 // SAFETY: kernels write what `fits` checked: rows of the output, by `view`, and what lies in the scratch of the first thread, moved to
 // the one that is used; `view` keeps maps in between to the rows that they have there.
-unsafe impl<S: Stages> RowPartition for RowChain<'_, S> {
+unsafe impl<S: Stages> RowPartition for FusedRows<'_, S> {
     const HALO: bool = true;
 
     fn output(&self) -> Operand {
@@ -286,7 +286,7 @@ unsafe impl<S: Stages> RowPartition for RowChain<'_, S> {
     }
 
     fn work(&self) -> usize {
-        let work = |index| self.stages.link(index).map_or(0, |link: Link| link.work);
+        let work = |index| self.stages.link(index).map_or(0, |link: StageInfo| link.work);
         (0..self.stages.count()).map(work).fold(0, usize::saturating_add)
     }
 
@@ -296,9 +296,9 @@ unsafe impl<S: Stages> RowPartition for RowChain<'_, S> {
     }
 
     fn with_rows(&self, rows: Range<usize>, index: usize) -> Self {
-        let shift = index.saturating_mul(part_of_scratch(self.scratch_of_one())) as u32;
+        let shift = index.saturating_mul(scratch_per_thread(self.scratch_of_one())) as u32;
         let rows = [rows.start as u32, rows.end as u32];
-        Self { frame: Frame { rows, shift, ..self.frame }, ..*self }
+        Self { frame: FusionLayout { rows, shift, ..self.frame }, ..*self }
     }
 
     fn run_serial(&self, mem: &Memory<'_>, isa: Isa) {
@@ -312,12 +312,12 @@ unsafe impl<S: Stages> RowPartition for RowChain<'_, S> {
     }
 }
 
-impl<S: Stages> RowChain<'_, S> {
+impl<S: Stages> FusedRows<'_, S> {
     /// Hands all bands over, one after the other; `false` once `band` returns `None`.
     #[inline(always)]
-    fn bands(&self, mut band: impl FnMut(&mut Walk, Range<usize>) -> Option<()>) -> bool {
+    fn bands(&self, mut band: impl FnMut(&mut RowScheduler, Range<usize>) -> Option<()>) -> bool {
         let [mut row, end] = self.frame.rows.map(|row| row as usize);
-        let mut walk = Walk::default();
+        let mut walk = RowScheduler::default();
         while row < end {
             let until = row.saturating_add(self.frame.band as usize).min(end);
             if band(&mut walk, row..until).is_none() {
@@ -329,7 +329,7 @@ impl<S: Stages> RowChain<'_, S> {
     }
 
     /// `None` where [`RowChain::compute_band`] would be, or a kernel would compute nothing.
-    fn band_fits(&self, walk: &mut Walk, rows: Range<usize>, mem: &Memory<'_>) -> Option<()> {
+    fn band_fits(&self, walk: &mut RowScheduler, rows: Range<usize>, mem: &Memory<'_>) -> Option<()> {
         let turns = walk.band(&self.stages, self.frame.maps, rows)?;
         self.frame.maps.iter().zip(turns).all(|(map, turn)| map.has_room(turn)).then_some(())?;
         for index in 0..self.stages.count() {
@@ -341,7 +341,13 @@ impl<S: Stages> RowChain<'_, S> {
     }
 
     /// Computes output rows `rows`; `None` if they need more rows of a map than are in memory.
-    fn compute_band(&self, walk: &mut Walk, rows: Range<usize>, mem: &Memory<'_>, isa: Isa) -> Option<()> {
+    fn compute_band(
+        &self,
+        walk: &mut RowScheduler,
+        rows: Range<usize>,
+        mem: &Memory<'_>,
+        isa: Isa,
+    ) -> Option<()> {
         let turns = walk.band(&self.stages, self.frame.maps, rows)?;
         self.frame.keep(mem, turns)?;
         for index in 0..self.stages.count() {

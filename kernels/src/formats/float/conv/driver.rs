@@ -6,7 +6,7 @@ use super::{
     stage::{Source, Staged},
     tile::{Number, Panels, Pixel, Segments, Tile},
 };
-use crate::{Float, base::scratch::part_of_scratch};
+use crate::{Float, base::scratch::scratch_per_thread};
 use core::ptr;
 
 /// Where a tile's weights lie.
@@ -37,7 +37,7 @@ struct DensePhase<'k, 'm, T> {
 impl<T: Tile> DensePhase<'_, '_, T> {
     fn weights(&self) -> Weights<T::Weight> {
         let conv = &self.checked.conv;
-        let staged = part_of_scratch(conv.scratch_numbers()[0].saturating_mul(size_of::<T::Number>()));
+        let staged = scratch_per_thread(conv.scratch_numbers()[0].saturating_mul(size_of::<T::Number>()));
         let expanded = self.checked.scratch.as_ptr().wrapping_add(staged).cast_mut();
         match (conv.weights.is_empty(), T::Weight::TYPE) {
             (true, Float::F32) => Weights::Expanded(conv.halves.as_ptr(), expanded.cast()),

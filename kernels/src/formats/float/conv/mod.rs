@@ -41,7 +41,7 @@ pub mod winograd;
 
 pub use plan::default_chunk;
 
-use super::{Float, Range};
+use super::{Float, FloatBounds};
 use crate::{
     Memory, Operand, Region,
     base::memory::{Encoding as _, In, Out},
@@ -88,13 +88,13 @@ pub struct Conv2dFloat<'a> {
     /// `oc` values, for each group padded to whole panels.
     pub bias: &'a [f32],
     /// Fused activation.
-    pub range: Range,
+    pub range: FloatBounds,
     /// Whether products are added in half precision. Input, output and weights are halves then.
     pub native: bool,
     /// Output pixels per pass, at least 1: see [`default_chunk`].
-    pub chunk: u32,
+    pub pixels_per_pass: u32,
     /// At least [`Conv2dFloat::scratch_bytes`], at a multiple of four bytes; for several threads as many
-    /// [`crate::ops::conv::part_of_scratch`].
+    /// [`crate::ops::conv::scratch_per_thread`].
     pub scratch: Region,
 }
 
@@ -165,7 +165,7 @@ impl<'k> Conv2dFloat<'k> {
         // A bound on the phases, of which far fewer have taps.
         check(!self.transposed || (self.dilation == [1, 1] && self.phases() <= 1 << 15))?;
         let scratch = mem.scratch(self.scratch)?;
-        check(scratch.len() >= self.scratch_bytes() && self.chunk > 0)?;
+        check(scratch.len() >= self.scratch_bytes() && self.pixels_per_pass > 0)?;
         // Neither what is staged nor where it ends may change while it is in use.
         check(scratch.is_empty() || !out.overlaps(scratch))?;
         check(scratch.is_empty() || (scratch.as_ptr() as usize).is_multiple_of(align_of::<f32>()))?;

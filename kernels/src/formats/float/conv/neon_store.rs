@@ -3,7 +3,7 @@
 //! `fcvtl` and `fcvtn` belong to every aarch64. The compiler's functions for them are younger than the compilers that this is to be built with.
 
 use super::{
-    super::{Float, Range},
+    super::{Float, FloatBounds},
     tile::{Panels, Pixel},
 };
 use core::arch::{aarch64::*, asm};
@@ -161,7 +161,7 @@ pub(super) unsafe fn store_part<const V: usize, N, W>(
 /// Their sums are readable, up to whole fours, and they are writable at `out`.
 #[inline(never)]
 #[target_feature(enable = "neon")]
-unsafe fn part(sums: *const f32, out: *mut i8, live: usize, range: Range, to: Float) {
+unsafe fn part(sums: *const f32, out: *mut i8, live: usize, range: FloatBounds, to: Float) {
     let [least, most] = [range.least, range.most].map(|x| vdupq_n_f32(x));
     let size = to.bytes();
     let mut i = 0;

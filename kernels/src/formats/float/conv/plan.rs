@@ -1,9 +1,9 @@
 //! In which passes a convolution is computed, and what a pass stages.
 
 use super::{super::Float, Conv2dFloat};
-use crate::{base::scratch::part_of_scratch, ops::conv::phase_taps};
+use crate::{base::scratch::scratch_per_thread, ops::conv::phase_taps};
 
-/// The most pixels of a pass, whatever the chunk: there are tables of so many.
+/// The most pixels of a pass, whatever the pixels_per_pass: there are tables of so many.
 pub(super) const MOST: usize = if cfg!(target_pointer_width = "64") { 192 } else { 16 };
 
 /// Pixels of a tile, of most tiles.
@@ -164,13 +164,13 @@ impl Conv2dFloat<'_> {
     pub(super) fn plan(&self) -> Plan {
         let steps = if self.transposed { self.stride.map(|s| s.max(1)) } else { [1; 2] };
         let [height, width] = [0, 1].map(|axis| self.output.shape[axis].div_ceil(steps[axis]) as usize);
-        let chunk = (self.chunk as usize).clamp(1, MOST);
-        let pass = if width <= chunk {
-            [chunk.checked_div(width).unwrap_or(1).min(height.max(1)), width.max(1)]
+        let pixels_per_pass = (self.pixels_per_pass as usize).clamp(1, MOST);
+        let pass = if width <= pixels_per_pass {
+            [pixels_per_pass.checked_div(width).unwrap_or(1).min(height.max(1)), width.max(1)]
         } else {
             // Pieces of about one size, of whole tiles.
-            let piece = width.div_ceil(width.div_ceil(chunk).max(1)).checked_next_multiple_of(TILE);
-            [1, piece.unwrap_or(chunk).min(chunk)]
+            let piece = width.div_ceil(width.div_ceil(pixels_per_pass).max(1)).checked_next_multiple_of(TILE);
+            [1, piece.unwrap_or(pixels_per_pass).min(pixels_per_pass)]
         };
         let cin = self.channels_in();
         // Of the phases, the first has the most taps.
@@ -189,7 +189,7 @@ impl Conv2dFloat<'_> {
             return 0;
         }
         let [numbers, panel] = self.scratch_numbers();
-        let staged = part_of_scratch(numbers.saturating_mul(self.number().bytes()));
+        let staged = scratch_per_thread(numbers.saturating_mul(self.number().bytes()));
         staged.saturating_add(panel.saturating_mul(4))
     }
 

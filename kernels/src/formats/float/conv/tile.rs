@@ -1,6 +1,6 @@
 //! What computes tiles of output pixels by panels of output channels.
 
-use super::super::{Float, Range};
+use super::super::{Float, FloatBounds};
 
 /// Which numbers of a pixel's, and which weights, follow each other: runs of consecutive ones.
 #[derive(Clone, Copy, Debug)]
@@ -59,7 +59,7 @@ pub(super) struct Panels<'a, W> {
     pub(super) first: usize,
     /// Channels that are stored.
     pub(super) live: usize,
-    pub(super) range: Range,
+    pub(super) range: FloatBounds,
     /// The output's type.
     pub(super) to: Float,
 }
@@ -131,9 +131,9 @@ pub(super) trait Tile: Copy {
     unsafe fn widen(self, source: *const u8, target: *mut f32, n: usize);
 }
 
-/// Whether a maximum and a minimum, as vector instructions know them, do what [`Range::clamp`] does: no bound is a zero whose sign
+/// Whether a maximum and a minimum, as vector instructions know them, do what [`FloatBounds::clamp`] does: no bound is a zero whose sign
 /// could be lost, or not a number.
-pub(super) fn is_ordinary(range: Range) -> bool {
+pub(super) fn is_ordinary(range: FloatBounds) -> bool {
     let positive = range.least.to_bits() != (-0.0f32).to_bits();
     positive && range.most != 0.0 && !range.least.is_nan() && !range.most.is_nan()
 }

@@ -7,7 +7,7 @@ mod avx512;
 mod dsp;
 
 use crate::{
-    Isa, Memory, Multiplier, Operand, OutputStage,
+    Isa, Memory, Multiplier, Operand, OutputParams,
     base::memory::{In, Out, constants, in_blocks, put},
     schedule::by_rows::{ReceptiveField, elements, positive, taps_fit},
 };
@@ -45,7 +45,7 @@ pub struct DepthwiseConv2d<'a> {
     /// Zero point of `input`.
     pub input_zero_point: i8,
     /// Zero point, clamp and rounding of the output.
-    pub stage: OutputStage,
+    pub stage: OutputParams,
 }
 
 crate::schedule::kernel!(DepthwiseConv2d<'a>, |conv| {

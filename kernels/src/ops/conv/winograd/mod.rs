@@ -17,7 +17,7 @@ mod transform;
 pub use transform::filter;
 
 use crate::{
-    Isa, Memory, Operand, OutputStage, Region,
+    Isa, Memory, Operand, OutputParams, Region,
     base::memory::{In, Out},
     microkernels::Panels,
     schedule::by_rows::ReceptiveField,
@@ -47,10 +47,10 @@ pub struct WinogradConv2d<'a> {
     /// The input's zero point, `cin` times.
     pub pad: &'a [i8],
     /// Zero point, clamp and rounding of the output.
-    pub stage: OutputStage,
+    pub stage: OutputParams,
     /// Tiles of 4x4 outputs per pass, a multiple of 8.
-    pub chunk: u32,
-    /// At least [`scratch_bytes`]; for several threads as many [`crate::ops::conv::part_of_scratch`].
+    pub tiles_per_pass: u32,
+    /// At least [`scratch_bytes`]; for several threads as many [`crate::ops::conv::scratch_per_thread`].
     pub scratch: Region,
 }
 
@@ -79,10 +79,10 @@ pub const fn index(cin: usize, splits: usize, o: usize, i: usize, position: usiz
     (((o / 8 * splits + split) * POSITIONS + position) * blocks + block) * BLOCK + i % 8 * 8 + o % 8
 }
 
-/// Scratch bytes for `chunk` tiles per pass: transformed inputs, then transformed sums of a panel. `usize::MAX` if that
+/// Scratch bytes for `tiles_per_pass` tiles per pass: transformed inputs, then transformed sums of a panel. `usize::MAX` if that
 /// is more than can be counted.
-pub const fn scratch_bytes(cin: usize, splits: usize, chunk: usize) -> usize {
-    let inputs = cin.saturating_mul(chunk).saturating_mul(POSITIONS * size_of::<i16>());
+pub const fn scratch_bytes(cin: usize, splits: usize, tiles_per_pass: usize) -> usize {
+    let inputs = cin.saturating_mul(tiles_per_pass).saturating_mul(POSITIONS * size_of::<i16>());
     inputs.saturating_add(splits.saturating_mul(sums_of_panel() * size_of::<i32>()))
 }
 
@@ -97,7 +97,7 @@ crate::schedule::kernel!(WinogradConv2d<'a>, |conv| {
     reads: [input],
     step: 4,
     rows: ReceptiveField::Window { rows: 3, stride: 1, padding: conv.padding[0] }, above: padding[0],
-    scratch: scratch of scratch_bytes(conv.input.shape[2] as usize, conv.splits as usize, conv.chunk as usize),
+    scratch: scratch of scratch_bytes(conv.input.shape[2] as usize, conv.splits as usize, conv.tiles_per_pass as usize),
     // A quarter of the direct algorithm's products, at twice the price.
     cost: (conv.input.shape[2] as usize).saturating_mul(9 / 2),
 });
@@ -110,7 +110,7 @@ struct Sizes {
     splits: usize,
     /// Blocks of 8 input channels per split.
     blocks: usize,
-    chunk: usize,
+    tiles_per_pass: usize,
     padding: [usize; 2],
 }
 
@@ -120,9 +120,11 @@ impl WinogradConv2d<'_> {
         let (input, output, scratch) =
             (mem.read(&self.input)?, mem.write(&self.output)?, mem.scratch(self.scratch)?);
         let ([_, _, cin], [_, _, cout]) = (input.shape(), output.shape());
-        let (splits, chunk) = (self.splits as usize, self.chunk as usize);
+        let (splits, tiles_per_pass) = (self.splits as usize, self.tiles_per_pass as usize);
         let padding = self.padding.map(|p| p as usize);
-        check(cin > 0 && cin.is_multiple_of(8) && chunk > 0 && chunk.is_multiple_of(GROUP))?;
+        check(
+            cin > 0 && cin.is_multiple_of(8) && tiles_per_pass > 0 && tiles_per_pass.is_multiple_of(GROUP),
+        )?;
         check(splits > 0 && (cin / 8).is_multiple_of(splits))?;
         check(padding.iter().all(|p| *p < 1 << 29))?;
         let channels = cout.next_multiple_of(CHANNELS);
@@ -130,11 +132,11 @@ impl WinogradConv2d<'_> {
         check(
             self.bias.len() >= channels && self.mantissa.len() >= channels && self.shift.len() >= channels,
         )?;
-        check(scratch.len() >= scratch_bytes(cin, splits, chunk))?;
+        check(scratch.len() >= scratch_bytes(cin, splits, tiles_per_pass))?;
         check((scratch.as_ptr() as usize).is_multiple_of(align_of::<i32>()))?;
         check(!output.overlaps(scratch))?;
         let blocks = (cin / 8).checked_div(splits)?;
-        let sizes = Sizes { cin, cout, splits, blocks, chunk, padding };
+        let sizes = Sizes { cin, cout, splits, blocks, tiles_per_pass, padding };
         Some(CheckedWinograd { kernel: self, input, output, scratch, sizes })
     }
 }
@@ -200,13 +202,13 @@ impl CheckedWinograd<'_, '_> {
     }
 
     fn run(&self, arithmetic: impl Arithmetic) {
-        let Sizes { cin, splits, blocks, chunk, .. } = self.sizes;
+        let Sizes { cin, splits, blocks, tiles_per_pass, .. } = self.sizes;
         // `checked` measured and aligned the scratch.
         let v = self.scratch.as_ptr().cast::<i16>().cast_mut();
-        let m = v.wrapping_add(cin * chunk * POSITIONS).cast::<i32>();
+        let m = v.wrapping_add(cin * tiles_per_pass * POSITIONS).cast::<i32>();
         let (mut left, mut first) = (grid::tiles(&self.output), Place::FIRST);
         while left > 0 {
-            let count = chunk.min(left);
+            let count = tiles_per_pass.min(left);
             let mut place = first;
             for t in 0..count {
                 let pixels = place.reads(&self.input, self.sizes.padding, self.kernel.pad.as_ptr());

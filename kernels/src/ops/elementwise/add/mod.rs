@@ -7,7 +7,7 @@ mod neon;
 mod scalar_fast;
 
 use crate::{
-    Isa, Memory, Multiplier, Operand, OutputStage, Rounding,
+    Isa, Memory, Multiplier, Operand, OutputParams, Rounding,
     base::memory::{BinaryOp, Broadcast, ContiguousSpans},
 };
 
@@ -39,7 +39,7 @@ pub struct Add {
     /// Factor of the sum.
     pub multiplier: Multiplier,
     /// Zero point, clamp and rounding of the output.
-    pub stage: OutputStage,
+    pub stage: OutputParams,
 }
 
 /// Bits that both operands are shifted up by before they are brought to a common scale.
@@ -84,7 +84,7 @@ impl Add {
         if let Some(neon) = neon::Neon::new(isa, self) {
             const DOUBLE: Rounding = Rounding::TfliteDouble;
             return neon.run(&runs, |a, b| {
-                OutputStage { rounding: DOUBLE, ..self.stage }.store(self.sum(a, b, DOUBLE), self.multiplier)
+                OutputParams { rounding: DOUBLE, ..self.stage }.store(self.sum(a, b, DOUBLE), self.multiplier)
             });
         }
         if isa.has_no_vectors() && scalar_fast::run(self, &runs) {
@@ -96,12 +96,12 @@ impl Add {
 
 impl BinaryOp for Add {
     #[inline(always)]
-    fn stage(&self) -> OutputStage {
+    fn stage(&self) -> OutputParams {
         self.stage
     }
 
     #[inline(always)]
-    fn of(&self, a: i8, b: i8, stage: OutputStage) -> i8 {
+    fn of(&self, a: i8, b: i8, stage: OutputParams) -> i8 {
         stage.store(self.sum(a, b, stage.rounding), self.multiplier)
     }
 }

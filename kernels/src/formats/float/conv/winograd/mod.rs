@@ -10,7 +10,7 @@ mod transform;
 pub use transform::filter;
 
 use super::{
-    super::{Float, Range},
+    super::{Float, FloatBounds},
     tile::{self, Panels, Pixel, Segments},
 };
 use crate::{
@@ -47,10 +47,10 @@ pub struct WinogradConv2dFloat<'a> {
     /// `oc` values, padded to whole panels.
     pub bias: &'a [f32],
     /// Fused activation.
-    pub range: Range,
+    pub range: FloatBounds,
     /// Tiles of 4x4 outputs per pass, 1 to [`MOST_TILES`].
-    pub chunk: u32,
-    /// At least [`scratch_bytes`], at a multiple of four bytes; for several threads as many [`crate::ops::conv::part_of_scratch`].
+    pub tiles_per_pass: u32,
+    /// At least [`scratch_bytes`], at a multiple of four bytes; for several threads as many [`crate::ops::conv::scratch_per_thread`].
     pub scratch: Region,
 }
 
@@ -76,11 +76,11 @@ pub const fn index(panel: usize, c: usize, [channel, position, k]: [usize; 3]) -
     ((channel / panel * POSITIONS + position) * c + k) * panel + channel % panel
 }
 
-/// Scratch bytes for `chunk` tiles per pass: transformed inputs, sums of two panels, a pixel beyond the image. `usize::MAX` if that is more
+/// Scratch bytes for `tiles_per_pass` tiles per pass: transformed inputs, sums of two panels, a pixel beyond the image. `usize::MAX` if that is more
 /// than can be counted.
-pub const fn scratch_bytes(panel: usize, c: usize, chunk: usize) -> usize {
-    let inputs = c.saturating_mul(chunk).saturating_mul(POSITIONS * size_of::<u16>());
-    let sums = panel.saturating_mul(chunk).saturating_mul(PANELS * POSITIONS * size_of::<f32>());
+pub const fn scratch_bytes(panel: usize, c: usize, tiles_per_pass: usize) -> usize {
+    let inputs = c.saturating_mul(tiles_per_pass).saturating_mul(POSITIONS * size_of::<u16>());
+    let sums = panel.saturating_mul(tiles_per_pass).saturating_mul(PANELS * POSITIONS * size_of::<f32>());
     inputs.saturating_add(sums).saturating_add(c.saturating_mul(size_of::<u16>()))
 }
 
@@ -88,7 +88,7 @@ pub const fn scratch_bytes(panel: usize, c: usize, chunk: usize) -> usize {
 struct Pass<'a> {
     /// From the first of them on.
     bias: &'a [f32],
-    range: Range,
+    range: FloatBounds,
     /// How many are stored.
     live: usize,
 }
@@ -130,7 +130,7 @@ struct CheckedWinograd<'w, 'm> {
     scratch: &'m [Cell<i8>],
     /// Of the input, of the output.
     channels: [usize; 2],
-    chunk: usize,
+    tiles_per_pass: usize,
     padding: [usize; 2],
 }
 
@@ -139,17 +139,17 @@ impl WinogradConv2dFloat<'_> {
         let check = |ok: bool| ok.then_some(());
         let (input, output) = (mem.read(&self.input)?, mem.write(&self.output)?);
         let channels @ [c, oc] = [Float::F16.count(input.shape()[2])?, Float::F16.count(output.shape()[2])?];
-        let (panel, chunk) = (self.panel as usize, self.chunk as usize);
+        let (panel, tiles_per_pass) = (self.panel as usize, self.tiles_per_pass as usize);
         let padding = self.padding.map(|p| p as usize);
         check(c > 0 && c.is_multiple_of(8) && matches!(panel, 4 | 8 | 16))?;
-        check(chunk > 0 && chunk <= MOST_TILES && padding.iter().all(|p| *p < 1 << 29))?;
+        check(tiles_per_pass > 0 && tiles_per_pass <= MOST_TILES && padding.iter().all(|p| *p < 1 << 29))?;
         check(self.weights.len() >= packed_len(panel, c, oc))?;
         check(self.bias.len() >= oc.checked_next_multiple_of(panel)?)?;
         let scratch = mem.scratch(self.scratch)?;
-        check(scratch.len() >= scratch_bytes(panel, c, chunk))?;
+        check(scratch.len() >= scratch_bytes(panel, c, tiles_per_pass))?;
         check((scratch.as_ptr() as usize).is_multiple_of(align_of::<f32>()))?;
         check(!output.overlaps(scratch))?;
-        Some(CheckedWinograd { kernel: self, input, output, scratch, channels, chunk, padding })
+        Some(CheckedWinograd { kernel: self, input, output, scratch, channels, tiles_per_pass, padding })
     }
 }
 
@@ -160,7 +160,7 @@ crate::schedule::kernel!(WinogradConv2dFloat<'a>, |conv| {
     // Where tiles begin decides how sums are rounded.
     step: 4,
     rows: ReceptiveField::Window { rows: 3, stride: 1, padding: conv.padding[0] }, above: padding[0],
-    scratch: scratch of scratch_bytes(conv.panel as usize, conv.input.shape[2] as usize / 2, conv.chunk as usize),
+    scratch: scratch of scratch_bytes(conv.panel as usize, conv.input.shape[2] as usize / 2, conv.tiles_per_pass as usize),
     // A quarter of the direct algorithm's products, at twice the price.
     cost: (conv.input.shape[2] as usize / 2).saturating_mul(9 / 2),
 });
@@ -208,24 +208,25 @@ struct Buffers {
 impl CheckedWinograd<'_, '_> {
     #[inline(always)]
     fn run(&self, arithmetic: impl Arithmetic) {
-        let (chunk, [c, _]) = (self.chunk, self.channels);
+        let (tiles_per_pass, [c, _]) = (self.tiles_per_pass, self.channels);
         // `checked` measured and aligned the scratch.
         let inputs = self.scratch.as_ptr().cast::<u16>().cast_mut();
-        let sums = inputs.wrapping_add(POSITIONS * chunk * c).cast::<f32>();
-        let beyond = sums.wrapping_add(POSITIONS * chunk * PANELS * self.kernel.panel as usize).cast::<u16>();
+        let sums = inputs.wrapping_add(POSITIONS * tiles_per_pass * c).cast::<f32>();
+        let beyond =
+            sums.wrapping_add(POSITIONS * tiles_per_pass * PANELS * self.kernel.panel as usize).cast::<u16>();
         // SAFETY: the last part of the scratch.
         unsafe { beyond.write_bytes(0, c) };
         let buffers = Buffers { inputs, sums };
         let (mut left, mut first) = (grid::tiles(&self.output), Place::FIRST);
         while left > 0 {
-            let count = chunk.min(left);
+            let count = tiles_per_pass.min(left);
             let mut place = first;
             for t in 0..count {
                 let pixels = place.reads(&self.input, self.padding, beyond.cast());
                 for channel in (0..c).step_by(8) {
                     let to = inputs.wrapping_add(t * c + channel);
                     // SAFETY: eight channels of pixels of the input, or zeros; the tile's part of the scratch.
-                    unsafe { arithmetic.tile(&pixels, 2 * channel, to, chunk * c) };
+                    unsafe { arithmetic.tile(&pixels, 2 * channel, to, tiles_per_pass * c) };
                 }
                 place.advance(&self.output);
             }
@@ -242,13 +243,13 @@ impl CheckedWinograd<'_, '_> {
             oc.checked_next_multiple_of(panel).and_then(|padded| padded.checked_div(panel)).unwrap_or(0);
         let width = PANELS * panel;
         let segments = Segments { count: [1; 2], len: c, numbers: [0; 2], weights: [0; 2] };
-        // `chunk` is no more.
+        // `tiles_per_pass` is no more.
         let mut pixels = [Pixel { numbers: core::ptr::null(), out: core::ptr::null_mut() }; MOST_TILES];
         let pixels = pixels.get_mut(..count).unwrap_or_default();
         for n in (0..all).step_by(A::PANELS) {
             let panels = A::PANELS.min(all - n);
             for position in 0..POSITIONS {
-                let row = position * self.chunk;
+                let row = position * self.tiles_per_pass;
                 for (t, pixel) in pixels.iter_mut().enumerate() {
                     *pixel = Pixel {
                         numbers: buffers.inputs.wrapping_add((row + t) * c),
@@ -263,7 +264,7 @@ impl CheckedWinograd<'_, '_> {
                     count: panels,
                     first: 0,
                     live: panels * panel,
-                    range: Range::ALL,
+                    range: FloatBounds::ALL,
                     to: Float::F32,
                 };
                 // SAFETY: inputs and room for sums in scratch; weights of `panels` panels: `checked` measured all of them.
@@ -279,7 +280,7 @@ impl CheckedWinograd<'_, '_> {
                 let out = place.writes(&self.output, 2 * n * panel);
                 let sums = buffers.sums.wrapping_add(t * width);
                 // SAFETY: the sums are there; the pixels are the output's, and the channels the panels'.
-                unsafe { arithmetic.finish(&pass, sums, self.chunk * width, &out) };
+                unsafe { arithmetic.finish(&pass, sums, self.tiles_per_pass * width, &out) };
                 place.advance(&self.output);
             }
         }
