@@ -19,7 +19,7 @@ struct Case {
     more: [usize; 2],
     panel: usize,
     tiles_per_pass: usize,
-    /// Halves between pixels.
+    /// F16 values between pixels.
     gap: usize,
     range: FloatBounds,
     /// One number in so many is out of the ordinary; 0 for none.
@@ -27,7 +27,7 @@ struct Case {
     seed: u64,
 }
 
-/// `factor * x + sum` in halves; `factor` is one.
+/// `factor * x + sum` in f16; `factor` is one.
 fn plus(sum: u16, factor: f32, x: u16) -> u16 {
     fused_half(rounded(factor), x, sum)
 }

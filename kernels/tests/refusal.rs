@@ -428,7 +428,7 @@ fn windows_without_cells_and_steps_of_0_are_refused() {
         input, output, kernel, stride, padding, padding_end, count_padding, zero_point, min, max,
     });
 
-    // Four codes of two bytes or four halves per pixel; positions of one byte.
+    // Four codes of two bytes or four f16 values per pixel; positions of one byte.
     let positions = Operand { shape: [4, 4, 4], ..output };
     let bounds = Bounds { zero_point: 0, min: -128, max: 127 };
     let widths = [Width::Int16; 2];
@@ -803,7 +803,7 @@ fn attentions_in_floating_point_that_do_not_fit_together_are_refused() {
 #[test]
 fn convolutions_in_floating_point_that_do_not_fit_together_are_refused() {
     let mut arena = Arena::new();
-    // Four channels in single precision, eight halves.
+    // Four channels in single precision, eight f16 values.
     let input = arena.place(&Tensor::from_fn([4, 4, 16], |_, _, c| c as i8), 16);
     let output = arena.reserve([4, 4, 16], 16);
     let mut scratch = arena.scratch(1 << 14);

@@ -251,14 +251,14 @@ fn transposed_convolutions() {
     let _alone = alone();
     for &(kernel, stride, padding) in some(&[(3, 2, 1), (2, 2, 0), (5, 3, 2)]) {
         let conv = conv(kernel, stride, padding, [1, 12, 20]);
-        let picture = image([side(30), side(21), conv.cin]);
+        let photo = image([side(30), side(21), conv.cin]);
         let out = [side(30), side(21)].map(|d| (d - 1) * stride + kernel - 2 * padding);
         for (layout, gather) in packings(conv.cin) {
             let mut first = None;
             for &(threads, parts) in some(&[(1, 1), (3, 8), (2, 2), (5, 3)]) {
                 threads::set(threads).unwrap();
                 let mut arena = Arena::new();
-                let input = arena.place(&picture, conv.cin + 1);
+                let input = arena.place(&photo, conv.cin + 1);
                 let output = arena.reserve([out[0], out[1], conv.cout], conv.cout + 1);
                 let got = conv.transposed_kernel(
                     &mut arena,
@@ -283,7 +283,7 @@ fn convolution_and_max_pooling_as_one_step() {
     let _alone = alone();
     let [h, w] = [few(40, 6), few(33, 5)];
     let conv = conv(3, 1, 1, [1, 8, 24]);
-    let (picture, cout) = (image([h, w, conv.cin]), conv.cout as u32);
+    let (photo, cout) = (image([h, w, conv.cin]), conv.cout as u32);
     let map = [h as u32, w as u32, cout];
     for &(window, stride, padding, rows) in some(&[(3u32, 2u32, 0u32, 3u32), (9, 4, 3, 4), (2, 2, 1, 2)]) {
         let out = [h, w].map(|d| (d + 2 * padding as usize - window as usize) / stride as usize + 1);
@@ -291,7 +291,7 @@ fn convolution_and_max_pooling_as_one_step() {
         for &threads in some(&[1, 3, 2, 5]) {
             threads::set(threads).unwrap();
             let mut arena = Arena::new();
-            let input = arena.place(&picture, conv.cin);
+            let input = arena.place(&photo, conv.cin);
             let output = arena.reserve([out[0], out[1], conv.cout], conv.cout + 2);
             let one = conv.kernel(&mut arena, &input, &output, Layout::VNNI, Gather::Indirect, 20, |_, k| {
                 k.scratch.len

@@ -28,7 +28,7 @@ const UNDER_MIRI: Tests<'_> = &[
     ("kernels, floating point", "-p niello-kernels --test float_ops"),
     ("kernels, convolutions in floating point", "-p niello-kernels --test float_conv any_shape"),
     ("kernels, attention in floating point", "-p niello-kernels --test float_attention"),
-    ("kernels, Winograd's algorithm in halves", "-p niello-kernels --test float_winograd -- a_tile threads"),
+    ("kernels, Winograd's algorithm in f16", "-p niello-kernels --test float_winograd -- a_tile threads"),
     ("runtime", "-p niello --lib"),
     ("runtime, examples", "-p niello --doc"),
 ];

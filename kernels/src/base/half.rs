@@ -1,8 +1,8 @@
 //! Half precision as bits: conversions without branches, so that loops of them vectorise.
 //!
-//! `to_f32s` and `from_f32s` convert several, with `fcvtl` and `fcvtn` on aarch64. There, what is not a number keeps more of its bits.
+//! `to_f32s` and `from_f32s` convert several, with `fcvtl` and `fcvtn` on aarch64. There, NaN keeps more of its bits.
 
-/// The number that `bits` stand for, exactly. What is not a number stays so.
+/// The number that `bits` stand for, exactly. NaN stays so.
 #[inline(always)]
 pub const fn to_f32(bits: u16) -> f32 {
     /// `2^112`: from the exponent that a shifted half has to its own.
@@ -14,7 +14,7 @@ pub const fn to_f32(bits: u16) -> f32 {
     f32::from_bits(finite.to_bits() | special | ((bits & 0x8000) as u32) << 16)
 }
 
-/// The nearest half, ties to even; beyond 65519 infinity. What is not a number becomes `0x7e00` with its sign.
+/// The nearest half, ties to even; beyond 65519 infinity. NaN becomes `0x7e00` with its sign.
 #[inline(always)]
 pub const fn from_f32(x: f32) -> u16 {
     let bits = x.to_bits();
@@ -22,7 +22,7 @@ pub const fn from_f32(x: f32) -> u16 {
     // Half an ulp less one, plus the last bit that stays: a tie goes up from odd numbers only. What carries goes to the exponent.
     let normal =
         magnitude.wrapping_add(0x0fff).wrapping_add((magnitude >> 13) & 1).wrapping_sub(112 << 23) >> 13;
-    // Below 2^-14 the halves lie 2^-24 apart: 1/2 has an ulp of that, and adding rounds to it.
+    // Below 2^-14 f16 values lie 2^-24 apart: 1/2 has an ulp of that, and adding rounds to it.
     let subnormal = (f32::from_bits(magnitude) + 0.5).to_bits().wrapping_sub(0.5f32.to_bits());
     let finite = if magnitude < 113 << 23 { subnormal } else { normal };
     // 65520 and above.

@@ -3,15 +3,15 @@
 /// Whether this is compiled for Armv7-M, or Armv8-M with its main extension: cores that may have caches.
 pub const IS_M_MAINLINE: bool = cfg!(niello_thumb2);
 
-/// What the running core can execute. A kernel picks its tile by it; results never depend on it.
+/// The instruction set of the running core. A kernel picks its tile by it; results never depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Isa(Level, Extra);
 
-/// What a core can have at any level.
+/// Extensions that a core can have at any level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Extra {
     None,
-    /// Arithmetic of halves, of Armv8.2.
+    /// Half-precision arithmetic (FEAT_FP16).
     #[cfg(target_arch = "aarch64")]
     Fp16,
 }
@@ -36,7 +36,7 @@ enum Level {
 
 #[cfg(target_arch = "aarch64")]
 impl Extra {
-    /// What the compilation target promises.
+    /// The features of the compilation target.
     const COMPILED: Self = if cfg!(target_feature = "fp16") { Self::Fp16 } else { Self::None };
 }
 
@@ -86,7 +86,7 @@ impl Isa {
             if has!("avx512f") && has!("avx512bw") && has!("avx512vl") && has!("avx512vnni") {
                 return Self(Level::Avx512Vnni, Extra::None);
             }
-            // What has AVX2 has the other two, but for a few cores that are rare.
+            // Cores with AVX2 have the other two, except a few rare ones.
             if has!("avx2") && has!("fma") && has!("f16c") {
                 return Self(Level::Avx2, Extra::None);
             }
@@ -129,13 +129,13 @@ impl Isa {
         ]
         .into_iter()
         .filter(move |level| *level <= best.0)
-        // What is extra, on the best of them.
+        // Extensions, on the best of them.
         .map(|level| Self(level, Extra::None))
         .chain((best.1 != Extra::None).then_some(best))
     }
 
     /// Short name, as in reports: `scalar`, `portable`, `dsp`, `avx2`, `avx512vnni`, `neon`, `dotprod`, `i8mm`; with `-fp16` behind it
-    /// where there is arithmetic of halves.
+    /// where there is half-precision arithmetic (FEAT_FP16).
     pub const fn name(self) -> &'static str {
         #[cfg(target_arch = "aarch64")]
         match self {
@@ -195,7 +195,7 @@ impl Isa {
         matches!(self.0, Level::Neon | Level::Dotprod | Level::I8mm)
     }
 
-    /// Whether NEON with arithmetic of halves may be used.
+    /// Whether NEON with half-precision arithmetic may be used.
     #[cfg(target_arch = "aarch64")]
     pub(crate) const fn has_fp16(self) -> bool {
         self.has_neon() && matches!(self.1, Extra::Fp16)

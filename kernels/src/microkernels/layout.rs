@@ -9,7 +9,7 @@ pub struct Layout {
     pub nr: u8,
     /// Consecutive reduction bytes of one channel that lie together.
     pub kr: u8,
-    /// What the tile adds to every activation (0 or 128).
+    /// The offset that the tile adds to every activation (0 or 128).
     pub activation_offset: u8,
     /// Whether weights of two channels share 16 bits, see [`dsp`]. Only for panels of 2 channels by groups of 4.
     pub pairs: bool,

@@ -48,7 +48,7 @@ use crate::{
 /// negative.
 #[derive(Clone, Copy, Debug)]
 pub struct Rows {
-    /// What the offsets count from.
+    /// The base of the offsets.
     pub base: *const i8,
     /// `[pixels][segments]` byte offsets.
     pub offsets: *const i32,
@@ -71,7 +71,7 @@ impl Rows {
         self.resolve(unsafe { *self.offsets.add(p * self.segments + s) })
     }
 
-    /// What an offset points to.
+    /// The address of an offset.
     #[inline(always)]
     pub fn resolve(&self, offset: i32) -> *const i8 {
         if offset < 0 { self.pad } else { self.base.wrapping_add(offset as usize) }
@@ -115,7 +115,7 @@ pub trait Tile: Copy {
     const MAX_PANELS: usize;
     /// The most pixels of one call, over all numbers of panels.
     const MAX_PIXELS: usize;
-    /// What the address of a panel's weights must be a multiple of; elsewhere the scalar tile works.
+    /// The alignment of a panel's weights; elsewhere the scalar tile works.
     const ALIGNMENT: usize = 1;
     /// Whether the tile reads patches that [`crate::ops::conv`] widened to 16 bits, as [`dsp`] says, and only those.
     const WIDE: bool = false;

@@ -35,7 +35,7 @@ const SUM_INTEGER_BITS: i32 = 12;
 
 impl Softmax {
     /// Multiplier and smallest difference for an input scale (`beta` = 1), as TensorFlow Lite's
-    /// `PreprocessSoftmaxScaling` and `CalculateInputRadius` derive them. `None` if the scale is no number, or so small
+    /// `PreprocessSoftmaxScaling` and `CalculateInputRadius` derive them. `None` if the scale is NaN, or so small
     /// (`2^-26`) that the rescaling would not be by more than 1.
     pub fn parameters(input_scale: f64) -> Option<(Multiplier, i32)> {
         if input_scale.is_nan() {

@@ -104,7 +104,7 @@ pub(crate) fn clamp(x: f32, range: FloatBounds) -> f32 {
     }
 }
 
-/// The one that is no number.
+/// The canonical NaN.
 pub(crate) fn number(x: f32) -> f32 {
     if x.is_nan() { f32::from_bits(0x7fc0_0000) } else { x }
 }

@@ -32,7 +32,7 @@ pub(crate) fn nearest(units: i128, zero: u16) -> u16 {
     half | if units < 0 { 0x8000 } else { 0 }
 }
 
-/// A number that single precision holds, as the nearest half. Not a number does not come.
+/// A number that single precision holds, as the nearest half. NaN does not occur.
 pub(crate) fn rounded(x: f32) -> u16 {
     let sign = if x.is_sign_negative() { 0x8000 } else { 0 };
     if x.abs() >= 65536.0 {
@@ -42,7 +42,7 @@ pub(crate) fn rounded(x: f32) -> u16 {
     nearest((f64::from(x) * 2f64.powi(48)) as i128, sign)
 }
 
-/// `a * b + c` of halves, rounded once.
+/// `a * b + c` in f16, rounded once.
 pub(crate) fn fused_half(a: u16, b: u16, c: u16) -> u16 {
     let units = |h: u16| (value(h) * 2f64.powi(24)) as i128;
     let [x, y, z] = [a, b, c].map(value);

@@ -28,7 +28,7 @@ impl From<F16> for f32 {
     }
 }
 
-/// What inputs and outputs are made of: codes, or numbers in half or single precision.
+/// The element types of inputs and outputs: codes, f16 or f32.
 ///
 /// # Safety
 /// Every byte of a value is initialised, and any bytes are a value.

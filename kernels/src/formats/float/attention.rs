@@ -33,7 +33,7 @@ use crate::{
 ///
 /// The keys are all tokens in order; or by round those of the token's own chunk, then those of the one before. Where queries are the keys,
 /// the token itself is left out, with `e = 0`; if it sees nobody else, all its `e` are 1. A bucket is the first largest of `[xR, -xR]`:
-/// among `x . r` of the columns `r` the first largest and the first smallest, of which the largest wins a tie. What is not a number
+/// among `x . r` of the columns `r` the first largest and the first smallest, of which the largest wins a tie. NaN
 /// never wins; in a result it becomes [`number`]'s.
 #[derive(Clone, Copy, Debug)]
 pub struct AttentionFloat<'a> {
@@ -51,7 +51,7 @@ pub struct AttentionFloat<'a> {
     pub heads: u32,
     /// Whether keys are divided by their length, and no token sees itself while it sees another: attention with shared queries and keys.
     pub shared: bool,
-    /// What products are multiplied by: `1 / sqrt(width)`.
+    /// The factor of products: `1 / sqrt(width)`.
     pub scale: f32,
     /// Rounds of hashing; 0: every token sees all.
     pub rounds: u32,

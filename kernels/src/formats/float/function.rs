@@ -15,7 +15,7 @@ const ELEMENT: usize = 64;
 
 /// A function of one number, in single precision: every operation is rounded, [`exp`] and [`expm1`] are defined to the last bit.
 ///
-/// What is not a number, or has no result that is one, becomes [`number`]'s.
+/// NaN, and a result that is none of the real numbers, becomes [`number`]'s.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Function {
     /// `1 / (1 + exp(-x))`.
@@ -77,7 +77,7 @@ fn tanh(x: f32) -> f32 {
 /// A [`Function`] of every element. `output` may be the same view as `input` if both have one type.
 #[derive(Clone, Copy, Debug)]
 pub struct PointWiseFloat {
-    /// What to map.
+    /// The input.
     pub input: Operand,
     /// Result, of the same height, width and channels.
     pub output: Operand,

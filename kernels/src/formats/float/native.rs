@@ -9,7 +9,7 @@ use super::half;
 /// Products per block.
 pub const BLOCK: usize = 128;
 
-/// `a * b + c` of halves, rounded once to half precision, ties to even.
+/// `a * b + c` in f16, rounded once to half precision, ties to even.
 ///
 /// The product is exact in single precision; the sum is rounded to odd there, from where rounding to half precision gives what one
 /// rounding would have given (see [`super::fused::by_doubles`]).
@@ -20,7 +20,7 @@ pub fn fused_half(a: f32, b: f32, c: f32) -> f32 {
     let back = sum - product;
     let lost = (product - (sum - back)) + (c - back);
     let bits = sum.to_bits();
-    #[allow(clippy::double_comparisons, reason = "what is not a number is not inexact")]
+    #[allow(clippy::double_comparisons, reason = "NaN is not inexact")]
     let inexact = lost < 0.0 || lost > 0.0;
     let away = (lost > 0.0) == (sum > 0.0);
     let step = if inexact && bits & 1 == 0 { if away { 1 } else { u32::MAX } } else { 0 };

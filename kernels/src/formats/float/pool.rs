@@ -21,8 +21,8 @@ const COMPARISON: u32 = 4;
 
 /// Largest number of each window.
 ///
-/// Windows are clipped to the image. In each, from minus infinity on, row by row: `largest = x if x > largest else largest`. So what is
-/// not a number is passed over, of zeros of both signs the first is taken, and a window of nothing else gives minus infinity. Then
+/// Windows are clipped to the image. In each, from minus infinity on, row by row: `largest = x if x > largest else largest`. So NaN is
+/// skipped, of zeros of both signs the first is taken, and a window of nothing else gives minus infinity. Then
 /// `out = range.clamp(largest)`.
 #[derive(Clone, Copy, Debug)]
 pub struct MaxPool2dFloat {
@@ -108,7 +108,7 @@ impl Largest<'_> {
         to.put(self.out.pixel(oy, ox), first, largest);
     }
 
-    /// The largest halves of a window, compared as integers: twice as many fit a vector, and nothing is converted.
+    /// The largest f16 values of a window, compared as integers: twice as many fit a vector, and nothing is converted.
     #[inline(always)]
     fn largest_half<const N: usize>(&self, window: [&ops::Range<usize>; 2], first: usize) -> [u16; N] {
         const NEGATIVE_INFINITY: i16 = half::from_f32(f32::NEG_INFINITY) as i16;
@@ -121,7 +121,7 @@ impl Largest<'_> {
         self.each_half::<N>(window, first, |halves| {
             for i in 0..N {
                 let (magnitude, sign) = (halves[i] & 0x7fff, halves[i] >> 15);
-                // In the order of the values, zeros of both signs alike; what is not a number is below all.
+                // In the order of the values, zeros of both signs alike; NaN is below all.
                 let key = (magnitude ^ sign).wrapping_sub(sign);
                 let key = if magnitude > INFINITY { i16::MIN } else { key };
                 // By masks: compilers keep them in vectors.
@@ -149,11 +149,11 @@ impl Largest<'_> {
         });
         let [greatest, smallest] =
             [largest.into_iter().fold(-1, i16::max), least.into_iter().fold(0, i16::min)];
-        // Nothing negative, nothing that is not a number, and not nothing.
+        // At least one value, none negative, none NaN.
         (smallest >= 0 && (0..=INFINITY).contains(&greatest)).then(|| largest.map(|l| l as u16))
     }
 
-    /// `N` halves from channel `first` on of every pixel of a window.
+    /// `N` f16 values from channel `first` on of every pixel of a window.
     #[inline(always)]
     fn each_half<const N: usize>(
         &self,

@@ -179,7 +179,7 @@ macro_rules! sums {
             "tbz {k}, #2, 6f",
             activations!("4", "s12", "s13", "s14", "s15"),
             "ld1 {{v0.16b, v1.16b, v2.16b, v3.16b}}, [{w}], #64",
-            // What is in `v4` to `v7` meets zeros: loads of four bytes clear the rest.
+            // The contents of `v4` to `v7` meet zeros: loads of four bytes clear the rest.
             eight!("v8", "v10"),
             "6:",
             "subs {segments}, {segments}, #1",

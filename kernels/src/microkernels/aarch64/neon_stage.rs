@@ -208,7 +208,7 @@ impl Scale {
         }
     }
 
-    /// What its sums need.
+    /// The requirements of its sums.
     #[inline]
     #[target_feature(enable = "neon")]
     pub(crate) fn mode(&self, stage: &Stage) -> u8 {

@@ -8,7 +8,7 @@ pub(super) use plain::{one, panel_double, panel_single, three};
 
 use super::stage::Channel;
 
-/// What `panel_double` and `panel_single` do with the sums of a panel, for several times three pixels.
+/// The requantization of a panel's sums in `panel_double` and `panel_single`, for several times three pixels.
 #[repr(C)]
 pub(super) struct Triples {
     /// How sums become bytes.

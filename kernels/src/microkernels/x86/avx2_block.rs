@@ -16,7 +16,7 @@ pub(super) const STEPS: usize = 40;
 /// Steps in a round of the inner loop.
 pub(super) const UNROLLED: usize = 4;
 
-/// What is widened, and the sums. On the stack: 49 KB.
+/// Widened operands, and the sums. On the stack: 49 KB.
 #[repr(C, align(64))]
 pub(super) struct Room {
     /// For each step, 8 registers of two panels or 4 of one: 4 channels by 4 times 16 bits each.

@@ -93,7 +93,7 @@ pub(crate) struct Scale {
     /// For a single rounding, of channels in even and in odd places: `2^63` and half of what the shift takes off.
     single: [__m256i; 2],
     single_right: [__m256i; 2],
-    /// What `2^63` has become.
+    /// The offset `2^63` after the shift.
     single_offset: __m256i,
 }
 

@@ -81,7 +81,7 @@ const WEIGHT_BITS: i32 = 22;
 
 impl Attention<'_> {
     /// Scale and smallest difference for real logits of `step` between neighbouring products of query and key codes: `s_query /
-    /// sqrt(width)` of normalised keys, else `s_query * s_key / sqrt(width)`. `None` if the scale is no number or out of range.
+    /// sqrt(width)` of normalised keys, else `s_query * s_key / sqrt(width)`. `None` if the scale is NaN or out of range.
     pub fn parameters(step: f64, shared: bool) -> Option<(Multiplier, i32)> {
         let fraction = if shared { LOGIT_BITS } else { 0 };
         let scale = Multiplier::from_real(step * ((1i64 << 26) >> fraction) as f64)?;

@@ -162,7 +162,7 @@ impl ConvParams<'_> {
             }
             y = y.wrapping_add(self.dilation[0]);
         }
-        // What remains of the patch meets weights that are zero.
+        // The rest of the patch meets zero weights.
     }
 }
 

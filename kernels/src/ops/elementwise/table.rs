@@ -13,7 +13,7 @@ const LOOK_UP: usize = 32;
 /// `output` may be the same view as `input`.
 #[derive(Clone, Copy, Debug)]
 pub struct Lut<'a> {
-    /// What to map.
+    /// The input.
     pub input: Operand,
     /// Result, of the same shape.
     pub output: Operand,

@@ -1,4 +1,4 @@
-//! What moves elements to other places, or between them.
+//! Operators that move elements.
 
 pub mod channels;
 pub mod reshape;

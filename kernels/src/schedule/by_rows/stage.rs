@@ -10,10 +10,10 @@ pub trait RowKernel: sealed::RowKernel {
     /// Whether [`RowKernel::receptive_field`] holds for all operands: only then it can be part of a chain.
     fn is_by_rows(&self) -> bool;
 
-    /// What is written, as a whole.
+    /// The whole output.
     fn output(&self) -> Operand;
 
-    /// What is read, as wholes; the same twice if it is one.
+    /// The whole inputs; the same twice if it is one.
     fn reads(&self) -> [Operand; 2];
 
     /// Scratch.
@@ -44,7 +44,7 @@ pub struct Views {
     pub scratch: Region,
 }
 
-/// What only this crate can implement.
+/// Sealed: only this crate implements it.
 mod sealed {
     /// See [`super::RowKernel`].
     pub trait RowKernel {}

@@ -50,9 +50,9 @@ pub struct StageInfo {
     pub writes: u8,
     /// Which rows it reads.
     pub receptive_field: ReceptiveField,
-    /// What it reads of these maps.
+    /// Its operands among these tensors.
     pub operands: [Operand; 2],
-    /// What it writes.
+    /// Its output.
     pub output: Operand,
     /// Its scratch.
     pub scratch: Region,
@@ -89,7 +89,7 @@ pub trait Stages: Copy + Sync + sealed::Stages {
     fn fits(&self, index: usize, row: usize, views: Views, mem: &Memory<'_>) -> bool;
 }
 
-/// What only this crate can implement.
+/// Sealed: only this crate implements it.
 mod sealed {
     /// See [`super::Stages`].
     pub trait Stages {}
@@ -180,7 +180,7 @@ pub struct RowScheduler {
     turns: [RowWindow; MOST_MAPS],
 }
 
-/// What happens to a map for a band. Rows are from the first to before the second.
+/// The row window of a tensor for a band. Rows are from the first to before the second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RowWindow {
     /// Rows that are in memory from the band before.
@@ -211,7 +211,7 @@ impl RowWindow {
 }
 
 impl RowScheduler {
-    /// What each of `maps`, of which the last one is the output, needs for output rows `rows`. `None` if kernels name other maps.
+    /// The row window of each of `maps`, of which the last one is the output, for output rows `rows`. `None` if kernels name other maps.
     pub fn band(
         &mut self,
         stages: &impl Stages,
@@ -229,7 +229,7 @@ impl RowScheduler {
         Some(&self.turns)
     }
 
-    /// What a kernel needs to write what is missing. All kernels that read that come after it, so that the needs of the map are complete.
+    /// The rows that a kernel needs to write the missing ones. All kernels that read that come after it, so that the needs of the map are complete.
     #[inline(never)]
     fn kernel(&mut self, link: &StageInfo, maps: &[Map]) -> Option<()> {
         let written = self.turns.get_mut(link.writes as usize)?;

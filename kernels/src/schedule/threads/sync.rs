@@ -1,4 +1,4 @@
-//! What threads and their memory are: the operating system's; in tests with `--cfg loom`, a model that tries their interleavings.
+//! Threads and their memory: the operating system's; in tests with `--cfg loom`, a model that tries their interleavings.
 
 #[cfg(not(all(loom, test)))]
 mod real {

@@ -237,7 +237,7 @@ mod model {
     use super::*;
     use loom::cell::UnsafeCell;
 
-    /// What pieces compute, for which there is no order but the team's.
+    /// The results of pieces, for which there is no order but the team's.
     struct Results([UnsafeCell<usize>; 2]);
 
     // SAFETY: the model finds out whether two threads have one of them at the same time.

@@ -21,11 +21,11 @@ impl Avx2 {
 #[derive(Clone, Copy)]
 pub(super) struct Halves(pub(super) Avx2);
 
-/// With sums of halves.
+/// With sums in f16.
 #[derive(Clone, Copy)]
 pub(super) struct Native(pub(super) Avx2);
 
-/// What eight weights, or one number in all lanes, are loaded from.
+/// Loads of eight weights, or of one number in all lanes.
 pub(super) trait Load: Number {
     /// Eight values.
     ///
@@ -144,7 +144,7 @@ unsafe fn sums<W: Load, const P: usize>(pixels: &[Pixel<f32>], panels: &Panels<'
     }
 }
 
-/// `a * b + c` of halves: see [`super::super::native::fused_half`].
+/// `a * b + c` in f16: see [`super::super::native::fused_half`].
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
 fn fused_half(a: __m256, b: __m256, c: __m256) -> __m256 {
@@ -238,7 +238,7 @@ unsafe fn store<W>(panels: &Panels<'_, W>, sums: [__m256; 2], out: *mut i8) {
 pub(super) unsafe fn widen(source: *const u8, target: *mut f32, n: usize) {
     let source = source.cast::<u16>();
     let mut i = 0;
-    // SAFETY: `n` halves and as many values; where there are eight or more, the last eight may overlap those before.
+    // SAFETY: `n` f16 values and as many values; where there are eight or more, the last eight may overlap those before.
     unsafe {
         if n >= 8 {
             while i < n {

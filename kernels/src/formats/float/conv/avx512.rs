@@ -22,11 +22,11 @@ impl Avx512 {
 #[derive(Clone, Copy)]
 pub(super) struct Halves(pub(super) Avx512);
 
-/// With sums of halves.
+/// With sums in f16.
 #[derive(Clone, Copy)]
 pub(super) struct Native(pub(super) Avx512);
 
-/// What sixteen weights, or one number in all lanes, are loaded from.
+/// Loads of sixteen weights, or of one number in all lanes.
 trait Load: Number {
     /// Sixteen values.
     ///
@@ -153,9 +153,9 @@ unsafe fn sums<W: Load, const P: usize, const V: usize>(
     P
 }
 
-/// `a * b + c` of halves.
+/// `a * b + c` in f16.
 ///
-/// What is rounded towards zero, and made odd where it is not exact, rounds to what one rounding would have given: see
+/// A sum that is rounded towards zero, and made odd where it is not exact, rounds to the result of one rounding: see
 /// [`super::super::native::fused_half`].
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]

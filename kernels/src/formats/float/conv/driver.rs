@@ -13,7 +13,7 @@ use core::ptr;
 enum Weights<W> {
     /// As they are stored.
     Stored(*const W),
-    /// Halves, which are expanded here, panel by panel.
+    /// F16 values, which are expanded here, panel by panel.
     Expanded(*const u16, *mut W),
 }
 

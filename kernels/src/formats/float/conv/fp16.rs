@@ -15,7 +15,7 @@ use core::{
 // The assembly loads addresses of eight bytes, and lanes in the order of memory.
 const _: () = assert!(size_of::<usize>() == 8 && cfg!(target_endian = "little"));
 
-/// Proof that NEON with arithmetic of halves can be executed.
+/// Proof that NEON with half-precision arithmetic can be executed.
 #[derive(Clone, Copy)]
 pub(super) struct Fp16(());
 
@@ -71,7 +71,7 @@ impl Totals {
     }
 }
 
-/// Halves, or `least` where they are less or not numbers.
+/// F16 values, or `least` where they are less or NaN.
 #[inline]
 #[target_feature(enable = "neon,fp16")]
 fn at_least(halves: uint16x8_t, least: uint16x8_t) -> uint16x8_t {

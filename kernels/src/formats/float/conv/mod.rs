@@ -89,7 +89,7 @@ pub struct Conv2dFloat<'a> {
     pub bias: &'a [f32],
     /// Fused activation.
     pub range: FloatBounds,
-    /// Whether products are added in half precision. Input, output and weights are halves then.
+    /// Whether products are added in half precision. Input, output and weights are f16 then.
     pub native: bool,
     /// Output pixels per pass, at least 1: see [`default_chunk`].
     pub pixels_per_pass: u32,

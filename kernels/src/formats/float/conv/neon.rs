@@ -1,6 +1,6 @@
 //! Single precision on every aarch64: six pixels by a panel of sixteen channels.
 //!
-//! Halves are expanded before: a panel's weights once per pass, activations once for all panels.
+//! F16 values are expanded before: a panel's weights once per pass, activations once for all panels.
 
 use super::{
     super::Float,

@@ -45,7 +45,7 @@ macro_rules! accumulate {
     ) => {
         accumulate!(@ $by $t $e $bytes [$($lane)*] [$($half)*] $shift $step [$($spoilt)*] $pixels $pixels; $x, $a, $b, $n, $sums)
     };
-    // Half a vector of halves.
+    // Half a vector of f16 values.
     (@half $by:ident $t:literal $e:literal $step:literal $pixels:tt [] $($p:ident $v:literal)*) => {
         ""
     };
@@ -96,7 +96,7 @@ macro_rules! accumulate {
     };
 }
 
-/// Ends a block: adds chains of halves to the totals in single precision at `$totals`, stores these at `$target`, and makes the chains 0.
+/// Ends a block: adds chains in f16 to the totals in single precision at `$totals`, stores these at `$target`, and makes the chains 0.
 /// From a pixel's totals to the next one's are `$step` numbers; targets lie without gaps. `$bytes` are those of a pixel's totals.
 macro_rules! end_block {
     ($bytes:literal, [$(($i:literal $p:ident $v:literal $($c:tt)*))*]; $totals:expr, $step:expr, $target:expr, $chains:ident) => {

@@ -1,4 +1,4 @@
-//! What aarch64's tiles share: conversions of halves, and storing results.
+//! Helpers of aarch64's tiles: conversions of f16, and storing results.
 //!
 //! `fcvtl` and `fcvtn` belong to every aarch64. The compiler's functions for them are younger than the compilers that this is to be built with.
 
@@ -11,7 +11,7 @@ use core::arch::{aarch64::*, asm};
 // The assembly loads addresses of eight bytes, and lanes in the order of memory.
 const _: () = assert!(size_of::<usize>() == 8 && cfg!(target_endian = "little"));
 
-/// Values of the four halves in the lower part.
+/// The four f16 values in the lower part.
 #[inline]
 #[target_feature(enable = "neon")]
 pub(super) fn low(halves: uint16x8_t) -> float32x4_t {
@@ -23,7 +23,7 @@ pub(super) fn low(halves: uint16x8_t) -> float32x4_t {
     values
 }
 
-/// Values of the four halves in the upper part.
+/// The four f16 values in the upper part.
 #[inline]
 #[target_feature(enable = "neon")]
 pub(super) fn high(halves: uint16x8_t) -> float32x4_t {
@@ -35,7 +35,7 @@ pub(super) fn high(halves: uint16x8_t) -> float32x4_t {
     values
 }
 
-/// Nearest halves.
+/// The nearest f16 values.
 #[inline]
 #[target_feature(enable = "neon")]
 pub(super) fn halves(low: float32x4_t, high: float32x4_t) -> uint16x8_t {
@@ -60,7 +60,7 @@ pub(super) fn halves(low: float32x4_t, high: float32x4_t) -> uint16x8_t {
 #[target_feature(enable = "neon")]
 pub(super) unsafe fn widen(source: *const u8, target: *mut f32, n: usize) {
     let mut i = n / 32 * 32;
-    // SAFETY: `n` halves and as many values; where there are eight or more, the last eight may overlap those before.
+    // SAFETY: `n` f16 values and as many values; where there are eight or more, the last eight may overlap those before.
     unsafe {
         if i > 0 {
             asm!(
@@ -112,7 +112,7 @@ pub(super) fn is_whole<W>(panels: &Panels<'_, W>, channels: usize) -> bool {
     panels.live >= channels && panels.range.most == f32::INFINITY
 }
 
-/// Stores the results of a pixel from `V` times eight sums, as halves or in single precision.
+/// Stores the results of a pixel from `V` times eight sums, as f16 or in single precision.
 ///
 /// # Safety
 /// As many channels are writable; [`is_whole`] says so.

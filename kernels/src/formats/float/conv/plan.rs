@@ -77,7 +77,7 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// What a pass over `points` rows and columns stages, and how many numbers that are.
+    /// The staged part of a pass over `points` rows and columns, and its length.
     pub(super) fn stage(&self, dense: &Dense, points: [usize; 2]) -> (Stage, usize) {
         if self.direct {
             return (Stage::Direct, 0);
@@ -176,7 +176,7 @@ impl Conv2dFloat<'_> {
         // Of the phases, the first has the most taps.
         let dense = self.dense(0);
         let row = dense.taps[1].saturating_mul(cin);
-        // Vectors of halves have eight numbers, of which a short row leaves some.
+        // Vectors of f16 have eight numbers, of which a short row leaves some.
         let ends = self.native && row < 64 && !row.is_multiple_of(8);
         let long = (row >= 16 && !ends) || dense.taps == [1, 1];
         Plan { pass, direct: self.is_direct(), long, cin }

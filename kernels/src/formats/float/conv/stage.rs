@@ -185,7 +185,7 @@ impl<T: Tile> Source<'_, T> {
     /// They are readable and writable.
     #[inline(always)]
     unsafe fn copy(&self, source: *const i8, target: *mut T::Number, n: usize) {
-        // SAFETY: the caller's promise. Halves are widened only where numbers are in single precision: no tile narrows.
+        // SAFETY: the caller's promise. F16 values are widened only where numbers are in single precision: no tile narrows.
         unsafe {
             if self.from == T::Number::TYPE {
                 copy_rows(source, 0, target.cast(), n * self.from.bytes(), 1);

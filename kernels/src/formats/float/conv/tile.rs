@@ -1,4 +1,4 @@
-//! What computes tiles of output pixels by panels of output channels.
+//! Microkernels: tiles of output pixels by panels of output channels.
 
 use super::super::{Float, FloatBounds};
 
@@ -73,7 +73,7 @@ pub(super) struct Pixel<N> {
     pub(super) out: *mut i8,
 }
 
-/// What numbers are multiplied as.
+/// The type of multiplication.
 pub(super) trait Number: Copy {
     /// Its type.
     const TYPE: Float;
@@ -108,9 +108,9 @@ pub(super) fn share<N>(pixels: &[Pixel<N>], most: usize, mut tiles: impl FnMut(&
 
 /// An inner tile for one instruction set. Sums are chains as [`super::Conv2dFloat`] says.
 pub(super) trait Tile: Copy {
-    /// What activations are staged as.
+    /// The type of staged activations.
     type Number: Number;
-    /// What weights are read as: where they are stored otherwise, they are expanded panel by panel.
+    /// The type of weights: those that are stored in another type are expanded panel by panel.
     type Weight: Number;
     /// Channels of a panel.
     const PANEL: usize;
@@ -124,7 +124,7 @@ pub(super) trait Tile: Copy {
     /// writable at each pixel.
     unsafe fn run(self, pixels: &[Pixel<Self::Number>], panels: &Panels<'_, Self::Weight>);
 
-    /// Writes the values of `n` halves.
+    /// Writes `n` f16 values as f32.
     ///
     /// # Safety
     /// As many are readable, at any address, and writable.
@@ -132,7 +132,7 @@ pub(super) trait Tile: Copy {
 }
 
 /// Whether a maximum and a minimum, as vector instructions know them, do what [`FloatBounds::clamp`] does: no bound is a zero whose sign
-/// could be lost, or not a number.
+/// could be lost, or NaN.
 pub(super) fn is_ordinary(range: FloatBounds) -> bool {
     let positive = range.least.to_bits() != (-0.0f32).to_bits();
     positive && range.most != 0.0 && !range.least.is_nan() && !range.most.is_nan()

@@ -1,7 +1,7 @@
 //! Cortex-M with a floating-point unit: four pixels by a panel of four channels.
 //!
 //! Sixteen of the unit's 32 registers are sums, four are weights, eight are two numbers of each pixel: two numbers of four pixels take 32
-//! `vfma`, four loads of pairs, and two loads of four weights, or two of two and eight conversions where they are halves.
+//! `vfma`, four loads of pairs, and two loads of four weights, or two of two and eight conversions where they are f16.
 //!
 //! The loops are functions in assembler: for cores without double precision, Rust has no operand for a register of single precision. Their
 //! names are Rust's, so that two versions of this crate can be linked together.
@@ -24,7 +24,7 @@ impl<W: Weights> Vfp<W> {
     }
 }
 
-/// What weights are stored as.
+/// The stored type of weights.
 pub(super) trait Weights: Number {
     /// Adds the products of `n` numbers of each of four pixels, whose addresses lie at `x`, and four weights for each number, to sums.
     const BY_FOUR: unsafe extern "C" fn(
@@ -183,10 +183,10 @@ macro_rules! functions {
 functions!(f32, f32, f32_by_four, f32_by_one);
 functions!(f16, u16, f16_by_four, f16_by_one);
 
-/// Writes the values of `n` halves, at any address.
+/// Writes `n` f16 values as f32, at any address.
 ///
 /// # Safety
-/// As many halves are readable, and numbers writable.
+/// As many f16 values are readable, and f32 values writable.
 #[unsafe(naked)]
 unsafe extern "C" fn widen(source: *const u8, target: *mut f32, n: usize) {
     naked_asm!(

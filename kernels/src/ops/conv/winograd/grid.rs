@@ -1,4 +1,4 @@
-//! Tiles of F(4x4, 3x3) on an image: which pixels each of them reads and writes, in integers and in halves.
+//! Tiles of F(4x4, 3x3) on an image: which pixels each of them reads and writes, in integers and in f16.
 
 use crate::base::memory::{In, Out};
 

@@ -102,7 +102,7 @@ crate::schedule::kernel!(WinogradConv2d<'a>, |conv| {
     cost: (conv.input.shape[2] as usize).saturating_mul(9 / 2),
 });
 
-/// What follows from the parameters. To have it is to know that they fit together.
+/// Sizes derived from the parameters. A value of it proves that they are consistent.
 #[derive(Clone, Copy)]
 struct Sizes {
     cin: usize,

@@ -1,4 +1,4 @@
-//! What all tiles of max pooling read.
+//! The input of a max pooling tile.
 
 /// A rectangle of pixels: `rows` of `columns`.
 #[derive(Clone, Copy)]

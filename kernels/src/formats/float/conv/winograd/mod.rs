@@ -21,12 +21,12 @@ use crate::{
 };
 use core::cell::Cell;
 
-/// Convolution 3x3 of stride 1, in halves, by Winograd's algorithm.
+/// Convolution 3x3 of stride 1, in f16, by Winograd's algorithm.
 ///
 /// ```text
 /// v = B' d B         of 6x6 inputs d, which begin at (4 ty - padding, 4 tx - padding): columns, then rows, each sum a chain of products
 ///                    that are added in half precision; +0 beyond the image
-/// m = sum over the channels of u * v, position by position: from +0 on, as native says; what is not a number is minus infinity
+/// m = sum over the channels of u * v, position by position: from +0 on, as native says; NaN is minus infinity
 /// y = A' m A         columns, then rows, in single precision
 /// out = range.clamp(y + bias), rounded to half precision
 /// ```
@@ -42,7 +42,7 @@ pub struct WinogradConv2dFloat<'a> {
     pub padding: [u32; 2],
     /// Output channels that lie together: 4, 8 or 16; see [`index`].
     pub panel: u32,
-    /// [`packed_len`] halves.
+    /// [`packed_len`] f16 values.
     pub weights: &'a [u16],
     /// `oc` values, padded to whole panels.
     pub bias: &'a [f32],
@@ -63,7 +63,7 @@ const PANELS: usize = 2;
 /// The widest panel.
 const WIDEST: usize = 16;
 
-/// What sums begin with.
+/// The initial sums.
 static ZEROS: [f32; PANELS * WIDEST] = [0.0; PANELS * WIDEST];
 
 /// Number of transformed weights.
@@ -117,7 +117,7 @@ trait Arithmetic: Copy {
     /// the output.
     ///
     /// # Safety
-    /// Sums and biases of all live channels, up to whole fours, are readable, and `live` halves are writable at each of `out` that is not null.
+    /// Sums and biases of all live channels, up to whole fours, are readable, and `live` f16 values are writable at each of `out` that is not null.
     unsafe fn finish(self, pass: &Pass<'_>, m: *const f32, stride: usize, out: &[*mut i8; 16]);
 }
 

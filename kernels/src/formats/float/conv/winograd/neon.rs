@@ -1,4 +1,4 @@
-//! NEON with arithmetic of halves: transforms in vectors, products by the tile of convolutions.
+//! NEON with half-precision arithmetic: transforms in vectors, products by the tile of convolutions.
 
 use super::{
     super::{
@@ -38,7 +38,7 @@ impl Inputs for Eight {
     }
 }
 
-/// `a * b + sum` of halves.
+/// `a * b + sum` in f16.
 #[inline]
 #[target_feature(enable = "neon,fp16")]
 fn fmla(mut sum: uint16x8_t, a: uint16x8_t, b: uint16x8_t) -> uint16x8_t {

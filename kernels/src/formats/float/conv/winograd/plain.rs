@@ -11,7 +11,7 @@ use super::{
 };
 use crate::base::memory::constants;
 
-/// Values of eight halves.
+/// Eight f16 values, widened to f32.
 #[derive(Clone, Copy)]
 struct Eight([f32; 8]);
 

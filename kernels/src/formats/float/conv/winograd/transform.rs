@@ -28,13 +28,13 @@ const Q3: f32 = Q2 * Q;
 const SUM: f32 = P2 + Q2;
 const PRODUCT: f32 = P2 * Q2;
 
-/// Eight halves: channels of an input.
+/// Eight f16 values: channels of an input.
 pub(super) trait Inputs: Copy {
     /// # Safety
-    /// Eight halves are readable, at any address.
+    /// Eight f16 values are readable, at any address.
     unsafe fn load(from: *const i8) -> Self;
     /// # Safety
-    /// Eight halves are writable.
+    /// Eight f16 values are writable.
     unsafe fn store(self, to: *mut u16);
     /// `factor * x + self`, rounded once to half precision.
     fn plus(self, factor: f32, x: Self) -> Self;
@@ -87,7 +87,7 @@ fn output<L: Sums>([m0, m1, m2, m3, m4, m5]: [L; 6]) -> [L; 4] {
 /// `to + i * stride`.
 ///
 /// # Safety
-/// Eight halves are readable there, and eight are writable at each position.
+/// Eight f16 values are readable there, and eight are writable at each position.
 #[inline(always)]
 pub(super) unsafe fn tile<L: Inputs>(
     pixels: &[*const i8; POSITIONS],
