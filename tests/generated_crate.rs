@@ -55,6 +55,10 @@ fn driver(type_name: &str, crate_name: &str, program: &Program) -> String {
     let lost: String = inputs.iter().map(|i| format!("&mut {i}, ")).collect();
     let fills: String = inputs.iter().map(|i| format!("codes.fill(&mut {i}[..]);")).collect();
     let arguments: String = outputs.iter().map(|o| format!("&mut {o}, ")).collect();
+    let as_bytes = |names: &[String]| -> String {
+        names.iter().map(|name| format!("niello::kernels::memory::bytes(&{name}[..]), ")).collect()
+    };
+    let (inputs_as_bytes, outputs_as_bytes) = (as_bytes(&inputs), as_bytes(&outputs));
     let prints: String = outputs
         .iter()
         .map(|o| format!("println!(\"output {{:016x}}\", niello::self_test::Checksum::of_codes(&{o}[..]));"))
@@ -74,6 +78,16 @@ fn driver(type_name: &str, crate_name: &str, program: &Program) -> String {
              }};
              model.infer_observed({given}{arguments}&mut print);
              {prints}
+             let given: &[&[i8]] = &[{inputs_as_bytes}];
+             let mut made: Vec<Vec<i8>> = <m::{type_name} as niello::Model>::OUTPUTS.iter().map(|o| vec![0; o.bytes()]).collect();
+             let mut outputs: Vec<&mut [i8]> = made.iter_mut().map(|o| &mut o[..]).collect();
+             niello::Model::infer(model, given, &mut outputs).unwrap();
+             niello::Model::infer(model, given, &mut outputs[1..]).unwrap_err();
+             niello::Model::infer(model, &[given, &[&[]]].concat(), &mut outputs).unwrap_err();
+             let short: Vec<&[i8]> = given.iter().map(|g| &g[1..]).collect();
+             assert_eq!(niello::Model::infer(model, &short, &mut outputs).unwrap_err().to_string().split(':').next(), Some(\"input 0\"));
+             let expected: &[&[i8]] = &[{outputs_as_bytes}];
+             assert!(made.iter().zip(expected).all(|(made, expected)| made == expected));
              model.check_arena().unwrap();
              let mut check = niello::WeightCheck::new();
              while !m::{type_name}::check_weights(&mut check, 1000).unwrap() {{}}

@@ -51,6 +51,46 @@ pub enum Error {
         /// Expected and found.
         message: String,
     },
+    /// No network has that name.
+    #[error("no network `{name}`; {near}")]
+    Network {
+        /// The name.
+        name: String,
+        /// Networks with names like it, in words.
+        near: String,
+    },
+    /// The range that a recipe gives a tensor.
+    #[error("range override for `{tensor}`: {message}")]
+    RangeOverride {
+        /// Name of the tensor.
+        tensor: String,
+        /// Expected and found.
+        message: String,
+    },
+    /// The value of a dependency, for `Cargo.toml`.
+    #[error("dependency `{name} = {value}`: {message}")]
+    Dependency {
+        /// Name of the crate.
+        name: String,
+        /// The value.
+        value: String,
+        /// Expected and found.
+        message: String,
+    },
+    /// A file that niello did not write lies where it would write one.
+    #[error("{}: is there already, and niello did not write it", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The result of a layer that cannot be shown.
+    #[error("--dump `{layer}`: {message}")]
+    Intermediate {
+        /// Name of the layer.
+        layer: String,
+        /// Why.
+        message: String,
+    },
     /// Anything else that the user asked for and cannot be had.
     #[error("{0}")]
     Invalid(String),

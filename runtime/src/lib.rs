@@ -46,7 +46,7 @@ pub mod weights;
 pub use arena_cell::{ArenaCell, UninitArena};
 #[cfg(target_os = "none")]
 pub use hot_code::load_hot_code;
-pub use model::{Aligned, Arena, ArenaError, Metadata, Model};
+pub use model::{Aligned, Arena, ArenaError, BufferError, Metadata, Model};
 pub use niello_kernels as kernels;
 pub use niello_kernels::F16;
 pub use observe::{LayerInfo, Observer, Output};

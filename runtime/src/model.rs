@@ -113,6 +113,51 @@ impl<const N: usize> Default for Arena<N> {
     }
 }
 
+/// Buffers that a model does not take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BufferError {
+    /// The model has another number of inputs or outputs.
+    Count {
+        /// Inputs and outputs of the model.
+        expected: [usize; 2],
+        /// Given.
+        found: [usize; 2],
+    },
+    /// An input has another length.
+    Input {
+        /// Which one.
+        index: usize,
+        /// Bytes that it has.
+        expected: usize,
+        /// Bytes given.
+        found: usize,
+    },
+    /// An output has another length.
+    Output {
+        /// Which one.
+        index: usize,
+        /// Bytes that it has.
+        expected: usize,
+        /// Bytes given.
+        found: usize,
+    },
+}
+
+impl fmt::Display for BufferError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (what, index, expected, found) = match self {
+            Self::Count { expected: [inputs, outputs], found: [i, o] } => {
+                return write!(f, "expected {inputs} inputs and {outputs} outputs, found {i} and {o}");
+            }
+            Self::Input { index, expected, found } => ("input", index, expected, found),
+            Self::Output { index, expected, found } => ("output", index, expected, found),
+        };
+        write!(f, "{what} {index}: expected {expected} bytes, found {found}")
+    }
+}
+
+impl core::error::Error for BufferError {}
+
 /// The common interface of generated models, for code that is generic over them.
 pub trait Model {
     /// The network's name.
@@ -129,6 +174,37 @@ pub trait Model {
     const LAYERS: &'static [LayerInfo];
     /// Its origin and its rounding.
     const METADATA: Metadata;
+
+    /// One inference on bytes, for buffers whose lengths are known at run time only; a generated model's own `infer` takes arrays, and cannot fail.
+    /// The elements of [`Model::INPUTS`] and [`Model::OUTPUTS`] lie in `[h, w, c]` order, f16 and f32 in little-endian bytes.
+    ///
+    /// # Errors
+    /// Buffers of another number or length than the model's: nothing is written.
+    fn infer(&mut self, inputs: &[&[i8]], outputs: &mut [&mut [i8]]) -> Result<(), BufferError>;
+
+    /// Whether [`Model::infer`] takes buffers of these numbers and lengths.
+    ///
+    /// # Errors
+    /// The first that it does not take.
+    fn check_buffers(inputs: &[&[i8]], outputs: &[&mut [i8]]) -> Result<(), BufferError> {
+        let (expected, found) = ([Self::INPUTS.len(), Self::OUTPUTS.len()], [inputs.len(), outputs.len()]);
+        if expected != found {
+            return Err(BufferError::Count { expected, found });
+        }
+        for (index, (info, input)) in Self::INPUTS.iter().zip(inputs).enumerate() {
+            let (expected, found) = (info.bytes(), input.len());
+            if expected != found {
+                return Err(BufferError::Input { index, expected, found });
+            }
+        }
+        for (index, (info, output)) in Self::OUTPUTS.iter().zip(outputs).enumerate() {
+            let (expected, found) = (info.bytes(), output.len());
+            if expected != found {
+                return Err(BufferError::Output { index, expected, found });
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The origin of a model, for logs and reports.

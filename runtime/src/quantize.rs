@@ -81,6 +81,17 @@ impl Number for f32 {
 }
 
 impl TensorInfo {
+    /// Bytes of all its elements.
+    pub const fn bytes(&self) -> usize {
+        let [h, w, c] = self.shape;
+        let element = match self.elements {
+            Elements::Codes | Elements::Labels => 1,
+            Elements::F16 => 2,
+            Elements::F32 => 4,
+        };
+        h * w * c * element
+    }
+
     /// The element that stands for a real number; needs floating point. A code is the nearest one, ties away from zero, clamped, and the code
     /// of 0 for NaN; an f16 is the nearest one; an f32 is the number itself. The array's type decides: the same line of firmware fills the
     /// input of a model in any format.

@@ -102,19 +102,17 @@ pub(crate) fn hint(error: &Error) -> Option<&'static str> {
     match error {
         Error::Weights { .. } => Some("`niello inspect --tensors FILE` lists the tensors of a checkpoint"),
         Error::Io { action: "cannot create", .. } => Some("choose another folder with `--out`"),
-        Error::Invalid(text) if text.starts_with("range override") => {
+        Error::RangeOverride { .. } => {
             Some("`niello inspect --optimized` lists the layers that have a range")
         }
-        Error::Invalid(text) if text.starts_with("--dump") => Some(
+        Error::Intermediate { .. } => Some(
             "`niello inspect --optimized` lists the layers; a layer that is merged with the next has no result",
         ),
-        Error::File { message, .. } if message.ends_with("niello did not write it") => {
+        Error::Foreign { .. } => {
             Some("choose another folder with `--out`, or replace the file with `--force`")
         }
-        Error::Invalid(text) if text.starts_with("dependency") => {
-            Some("`--runtime` takes the value as it stands in Cargo.toml")
-        }
-        Error::Invalid(text) if text.starts_with("no network") => Some("`niello models` lists all networks"),
+        Error::Dependency { .. } => Some("`--runtime` takes the value as it stands in Cargo.toml"),
+        Error::Network { .. } => Some("`niello models` lists all networks"),
         _ => None,
     }
 }

@@ -61,9 +61,9 @@ pub(super) fn api(
         // Nobody is shown a result that a later step adds to.
         let shown = program.completes(i).then(|| {
             let i = Literal::usize_unsuffixed(i);
-            quote!(observer.layer(#i, &LAYERS[#i], Output::new(&mem, &LAYERS[#i].output));)
+            quote!(observer.layer(#i, &LAYERS[#i], Output::new(mem, &LAYERS[#i].output));)
         });
-        quote!(#name.run(&mem, isa); #shown)
+        quote!(#name.run(mem, isa); #shown)
     });
     let seed = Literal::u64_unsuffixed(options.self_test_seed);
     let weights_sum = Literal::u64_unsuffixed(niello_runtime::self_test::Checksum::of(program.blob.bytes()));
@@ -118,7 +118,10 @@ pub(super) fn api(
             pub fn infer_in(arena: &mut Arena<ARENA_BYTES>, #(#parameters,)* observer: &mut impl Observer) {
                 let inputs = [#(bytes(#input_names)),*];
                 let outputs = [#(cells(#output_names)),*];
-                let mem = Memory::new(arena.cells(), &inputs, &outputs);
+                Self::run(&Memory::new(arena.cells(), &inputs, &outputs), observer);
+            }
+
+            fn run(mem: &Memory<'_>, observer: &mut impl Observer) {
                 let isa = Isa::detect();
                 #(#calls)*
             }
@@ -160,6 +163,16 @@ pub(super) fn api(
             const OUTPUTS: &'static [TensorInfo] = &[#(#output_infos),*];
             const LAYERS: &'static [LayerInfo] = &LAYERS;
             const METADATA: Metadata = #metadata;
+
+            fn infer(&mut self, inputs: &[&[i8]], outputs: &mut [&mut [i8]]) -> Result<(), BufferError> {
+                Self::check_buffers(inputs, outputs)?;
+                // As many as the check has counted.
+                if let [#(#output_names),*] = outputs {
+                    let outputs = [#(cells(#output_names)),*];
+                    Self::run(&Memory::new(self.arena.cells(), inputs, &outputs), &mut ());
+                }
+                Ok(())
+            }
         }
     }
 }

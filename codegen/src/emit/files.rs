@@ -50,7 +50,7 @@ pub fn check_crate_folder(dir: &Path) -> Result<()> {
         .map(|file| dir.join("src").join(file));
     let mut strangers = sources.into_iter().filter(|path| path.exists() && !is_generated(path));
     match Some(manifest).filter(|path| path.exists()).or_else(|| strangers.next()) {
-        Some(path) => Err(Error::file(path, "is there already, and niello did not write it")),
+        Some(path) => Err(Error::Foreign { path }),
         None => Ok(()),
     }
 }
@@ -91,7 +91,10 @@ fn kernel_crates(program: &Program, options: &EmitOptions) -> Result<String> {
 /// One that says what is wrong with it.
 pub fn check_dependency(name: &str, text: &str) -> Result<()> {
     const EXAMPLE: &str = "expected e.g. \"0.1.0\" or { path = \"../niello/runtime\" }";
-    let invalid = |why: String| Error::Invalid(format!("dependency `{name} = {text}`: {why}; {EXAMPLE}"));
+    let invalid = |why: String| {
+        let message = format!("{why}; {EXAMPLE}");
+        Error::Dependency { name: name.into(), value: text.into(), message }
+    };
     let table: toml::Table = toml::from_str(&format!("{name} = {text}\n"))
         .map_err(|e| invalid(e.message().trim().replace('\n', ", ")))?;
     let value = table.get(name).filter(|_| table.len() == 1);

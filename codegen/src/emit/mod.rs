@@ -377,7 +377,7 @@ fn imports(program: &Program, body: &TokenStream) -> TokenStream {
         use niello::self_test::{Checksum, Codes};
         use niello::weights::WeightBlock;
         use niello::{
-            Aligned, Arena, ArenaError, Elements, LayerInfo, Metadata, Model, Observer, Output, SelfTestError, TensorInfo,
+            Aligned, Arena, ArenaError, BufferError, Elements, LayerInfo, Metadata, Model, Observer, Output, SelfTestError, TensorInfo,
             WeightCheck, WeightsError, constants,
         };
     }

@@ -102,12 +102,12 @@ pub trait Networks: Sync {
         all.iter().chain(&self.unlisted()).find(|n| n.name() == name).copied().ok_or_else(|| {
             let names: Vec<&str> = all.iter().map(|n| n.name()).collect();
             let near = crate::text::near_matches(name, names.iter().copied());
-            let hint = if near.is_empty() {
+            let near = if near.is_empty() {
                 format!("none of the {} known ones has a name like it", names.len())
             } else {
                 format!("did you mean: {}?", near.join(", "))
             };
-            crate::Error::Invalid(format!("no network `{name}`; {hint}"))
+            crate::Error::Network { name: name.into(), near }
         })
     }
 }

@@ -65,7 +65,7 @@ impl Ranges {
     pub fn choose(graph: &Graph, calibration: &Calibration, options: &QuantizeOptions) -> Result<Self> {
         for (name, method) in &options.overrides {
             let checked = graph.require(name).and(check_method(*method));
-            checked.map_err(|m| Error::Invalid(format!("range override for `{name}`: {m}")))?;
+            checked.map_err(|message| Error::RangeOverride { tensor: name.clone(), message })?;
         }
         check_method(options.method).map_err(Error::Invalid)?;
         let mut ranges = vec![None; graph.values.len()];

@@ -1,6 +1,6 @@
 //! The common part of programs for small Linux boards: images in, label maps out, one model per thread.
 //!
-//! A program brings a generated model, implements [`Network`] for it and calls [`main`]:
+//! A program brings a generated model, and calls [`main`]:
 //!
 //! * [`Args`]: the command line.
 //! * [`segment()`]: images to label maps, in the order of the images, the same for any number of threads.
@@ -8,7 +8,6 @@
 #![forbid(unsafe_code)]
 
 mod args;
-mod network;
 mod pool;
 #[cfg(feature = "build")]
 pub mod recipe;
@@ -16,14 +15,14 @@ mod report;
 mod segment;
 
 pub use args::Args;
-pub use network::Network;
 pub use segment::{Segmented, segment};
 
 use clap::Parser;
+use niello::Model;
 use std::{error::Error, process::ExitCode, time::Instant};
 
 /// The program: reads the command line, segments, writes images, prints.
-pub fn main<N: Network>() -> ExitCode {
+pub fn main<N: Model + Default>() -> ExitCode {
     match run::<N>(&Args::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -33,7 +32,7 @@ pub fn main<N: Network>() -> ExitCode {
     }
 }
 
-fn run<N: Network>(args: &Args) -> Result<(), Box<dyn Error>> {
+fn run<N: Model + Default>(args: &Args) -> Result<(), Box<dyn Error>> {
     let images = args.images()?;
     std::fs::create_dir_all(&args.out).map_err(|e| format!("cannot create {}: {e}", args.out.display()))?;
     let start = Instant::now();

@@ -1,6 +1,6 @@
 //! Threads that take jobs from one list, each with its own model.
 
-use crate::Network;
+use niello::Model;
 use std::{
     io,
     sync::atomic::{AtomicUsize, Ordering},
@@ -14,14 +14,14 @@ const STACK: usize = 8 << 20;
 ///
 /// # Errors
 /// A thread that cannot be started, for want of memory for instance.
-pub(crate) fn run<N: Network, J: Sync, R: Send>(
+pub(crate) fn run<N: Model + Default, J: Sync, R: Send>(
     jobs: &[J],
     threads: usize,
     work: impl Fn(&mut N, &J) -> R + Sync,
 ) -> io::Result<Vec<R>> {
     let next = AtomicUsize::new(0);
     let take_jobs = || {
-        let mut model = N::boxed();
+        let mut model = Box::<N>::default();
         let mut done = Vec::new();
         loop {
             let i = next.fetch_add(1, Ordering::Relaxed);

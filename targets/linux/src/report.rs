@@ -1,12 +1,13 @@
 //! The printed report.
 
-use crate::{Network, Segmented};
+use crate::Segmented;
+use niello::Model;
 use niello::kernels::Isa;
 use niello_imaging::metrics::abnormal_share;
 use serde_json::{Map, Value, json};
 
 /// Shares and times, for people.
-pub(crate) fn print<N: Network>(slices: &[Segmented], threads: usize, seconds: f64) {
+pub(crate) fn print<N: Model + Default>(slices: &[Segmented], threads: usize, seconds: f64) {
     for slice in slices {
         let shares: Vec<String> = N::METADATA
             .classes
@@ -31,7 +32,7 @@ pub(crate) fn print<N: Network>(slices: &[Segmented], threads: usize, seconds: f
 }
 
 /// The same for scripts.
-pub(crate) fn json<N: Network>(slices: &[Segmented], threads: usize, seconds: f64) -> Value {
+pub(crate) fn json<N: Model + Default>(slices: &[Segmented], threads: usize, seconds: f64) -> Value {
     let slices: Vec<Value> = slices
         .iter()
         .map(|slice| {

@@ -1,6 +1,7 @@
 //! Images to label maps.
 
-use crate::{Network, pool};
+use crate::pool;
+use niello::Model;
 use niello_imaging::{Legend, Palette, Preprocess, metrics, write_label_png, write_legend_png};
 use std::{
     error::Error,
@@ -34,7 +35,7 @@ impl Segmented {
 ///
 /// # Errors
 /// The first image, in order, that cannot be read or written; a thread that cannot be started.
-pub fn segment<N: Network>(
+pub fn segment<N: Model + Default>(
     images: &[PathBuf],
     threads: usize,
     out: Option<&Path>,
@@ -47,7 +48,7 @@ pub fn segment<N: Network>(
     Ok(results.into_iter().collect::<Result<_, String>>()?)
 }
 
-fn slice<N: Network>(
+fn slice<N: Model + Default>(
     model: &mut N,
     path: &Path,
     preprocess: &Preprocess,
@@ -62,9 +63,7 @@ fn slice<N: Network>(
     let codes: Vec<i8> = real.iter().map(|x| input.quantize(*x)).collect();
     let mut scores = vec![0; output.shape.iter().product()];
     let start = Instant::now();
-    if !model.run(&codes, &mut scores) {
-        return Err(format!("{}: the network takes another size", path.display()).into());
-    }
+    model.infer(&[&codes], &mut [&mut scores]).map_err(|error| format!("{}: {error}", path.display()))?;
     let time = start.elapsed();
     let labels = labels(&scores, output.shape[2]);
     let counts = metrics::class_counts(&labels, output.shape[2]);

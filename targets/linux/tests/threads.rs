@@ -1,13 +1,14 @@
 //! The number of threads changes the time, nothing else.
 
-use niello::{Elements, Metadata, Model, TensorInfo, kernels::Rounding};
+use niello::{BufferError, Elements, Metadata, Model, TensorInfo, kernels::Rounding};
 use niello_imaging::write_label_png;
-use niello_linux::{Network, segment};
+use niello_linux::segment;
 use std::{fs, path::PathBuf};
 
 const SIDE: usize = 16;
 
 /// Class 1 where a code is positive, else class 0. Remembers nothing.
+#[derive(Default)]
 struct Sign;
 
 const fn tensor(name: &'static str, c: usize) -> TensorInfo {
@@ -36,18 +37,13 @@ impl Model for Sign {
         preprocess: "unit",
         sources: &[],
     };
-}
 
-impl Network for Sign {
-    fn boxed() -> Box<Self> {
-        Box::new(Sign)
-    }
-
-    fn run(&mut self, input: &[i8], output: &mut [i8]) -> bool {
-        for (scores, code) in output.chunks_exact_mut(2).zip(input) {
+    fn infer(&mut self, inputs: &[&[i8]], outputs: &mut [&mut [i8]]) -> Result<(), BufferError> {
+        Self::check_buffers(inputs, outputs)?;
+        for (scores, code) in outputs[0].chunks_exact_mut(2).zip(inputs[0]) {
             scores.copy_from_slice(&[0, *code]);
         }
-        true
+        Ok(())
     }
 }
 
