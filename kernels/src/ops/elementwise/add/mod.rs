@@ -67,25 +67,24 @@ impl Add {
         ContiguousSpans::new(mem.write(&self.output)?, [mem.read(&self.a)?, mem.read(&self.b)?])
     }
 
-    /// The sum at the common scale.
+    /// As [`BinaryOp::of`], for what does not fill a vector.
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     #[inline(always)]
-    const fn sum(&self, a: i8, b: i8, rounding: Rounding) -> i32 {
+    fn sum(&self, a: i8, b: i8, rounding: Rounding) -> i8 {
         let a = common(a, self.a_zero_point, self.a_multiplier, rounding);
-        a.wrapping_add(common(b, self.b_zero_point, self.b_multiplier, rounding))
+        let b = common(b, self.b_zero_point, self.b_multiplier, rounding);
+        OutputStage { rounding, ..self.stage }.store(a.wrapping_add(b), self.multiplier)
     }
 
     #[inline(always)]
     fn compute(&self, runs: ContiguousSpans<'_, 2>, isa: Isa) {
         #[cfg(target_arch = "x86_64")]
         if let Some(avx512) = avx512::Avx512::new(isa, self) {
-            return avx512.run(&runs, |a, b| self.of(a, b, self.stage));
+            return avx512.run(&runs, |a, b| self.sum(a, b, self.stage.rounding));
         }
         #[cfg(target_arch = "aarch64")]
         if let Some(neon) = neon::Neon::new(isa, self) {
-            const DOUBLE: Rounding = Rounding::TfliteDouble;
-            return neon.run(&runs, |a, b| {
-                OutputStage { rounding: DOUBLE, ..self.stage }.store(self.sum(a, b, DOUBLE), self.multiplier)
-            });
+            return neon.run(&runs, |a, b| self.sum(a, b, Rounding::TfliteDouble));
         }
         if isa.has_no_vectors() && scalar_fast::run(self, &runs) {
             return;
@@ -102,6 +101,8 @@ impl BinaryOp for Add {
 
     #[inline(always)]
     fn of(&self, a: i8, b: i8, stage: OutputStage) -> i8 {
-        stage.store(self.sum(a, b, stage.rounding), self.multiplier)
+        let a = common(a, self.a_zero_point, self.a_multiplier, stage.rounding);
+        let b = common(b, self.b_zero_point, self.b_multiplier, stage.rounding);
+        stage.store(a.wrapping_add(b), self.multiplier)
     }
 }
