@@ -76,6 +76,13 @@ impl Add {
         OutputStage { rounding, ..self.stage }.store(a.wrapping_add(b), self.multiplier)
     }
 
+    /// All sums. Where vectors are, a function of its own: beside it, their loops get longer.
+    #[cfg_attr(target_pointer_width = "32", inline(always))]
+    #[cfg_attr(not(target_pointer_width = "32"), inline(never))]
+    fn plain(&self, runs: ContiguousSpans<'_, 2>, isa: Isa) {
+        isa.vectorize(Broadcast::same(runs, self));
+    }
+
     #[inline(always)]
     fn compute(&self, runs: ContiguousSpans<'_, 2>, isa: Isa) {
         #[cfg(target_arch = "x86_64")]
@@ -89,7 +96,7 @@ impl Add {
         if isa.has_no_vectors() && scalar_fast::run(self, &runs) {
             return;
         }
-        isa.vectorize(Broadcast::same(runs, self));
+        self.plain(runs, isa);
     }
 }
 
