@@ -1,8 +1,8 @@
 //! Half precision as bits: conversions without branches, so that loops of them vectorise.
 //!
-//! `to_f32s` and `from_f32s` convert several, with `fcvtl` and `fcvtn` on aarch64. There, what is not a number keeps more of its bits.
+//! `to_f32s` and `from_f32s` convert several, with `fcvtl` and `fcvtn` on aarch64. There, a NaN keeps more of its bits.
 
-/// The number that `bits` stand for, exactly. What is not a number stays so.
+/// The number that `bits` stand for, exactly. NaN stays NaN.
 #[inline(always)]
 pub const fn to_f32(bits: u16) -> f32 {
     /// `2^112`: from the exponent that a shifted half has to its own.
@@ -14,7 +14,7 @@ pub const fn to_f32(bits: u16) -> f32 {
     f32::from_bits(finite.to_bits() | special | ((bits & 0x8000) as u32) << 16)
 }
 
-/// The nearest half, ties to even; beyond 65519 infinity. What is not a number becomes `0x7e00` with its sign.
+/// The nearest half, ties to even; beyond 65519 infinity. NaN is made canonical: `0x7e00`, with its sign.
 #[inline(always)]
 pub const fn from_f32(x: f32) -> u16 {
     let bits = x.to_bits();

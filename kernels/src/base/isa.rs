@@ -3,11 +3,11 @@
 /// Whether this is compiled for Armv7-M, or Armv8-M with its main extension: cores that may have caches.
 pub const IS_M_MAINLINE: bool = cfg!(niello_thumb2);
 
-/// What the running core can execute. A kernel picks its tile by it; results never depend on it.
+/// Instruction sets of the running core. A kernel picks its tile by it; results never depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Isa(Level, Extra);
 
-/// What a core can have at any level.
+/// Extensions that a core can have at any level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Extra {
     None,
@@ -36,7 +36,7 @@ enum Level {
 
 #[cfg(target_arch = "aarch64")]
 impl Extra {
-    /// What the compilation target promises.
+    /// The best set that the compilation target promises.
     const COMPILED: Self = if cfg!(target_feature = "fp16") { Self::Fp16 } else { Self::None };
 }
 

@@ -1,4 +1,4 @@
-//! What every operator is.
+//! The trait of all operators.
 
 use super::{isa::Isa, memory::Memory};
 

@@ -1,4 +1,4 @@
-//! What every kernel rests on: arithmetic, instruction sets, memory, scratch. Nothing here knows an operator.
+//! Foundations of every kernel: arithmetic, instruction sets, memory, scratch. Nothing here knows an operator.
 
 pub mod arith;
 pub mod half;

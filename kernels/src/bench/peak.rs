@@ -1,4 +1,4 @@
-//! What an instruction set could do at best: nothing but the multiply instructions of its convolution tile, on registers.
+//! The peak rate of an instruction set: nothing but the multiply instructions of its convolution tile, on registers.
 //!
 //! Benchmarks divide by it. Nothing is loaded or stored, and no instruction waits for the last one, so that a core issues as
 //! many as it has units for. A kernel that needs fewer products than a direct convolution (Winograd) can pass it.

@@ -28,7 +28,7 @@ impl From<F16> for f32 {
     }
 }
 
-/// What inputs and outputs are made of: codes, or numbers in half or single precision.
+/// Elements of inputs and outputs: codes, or numbers in half or single precision.
 ///
 /// # Safety
 /// Every byte of a value is initialised, and any bytes are a value.
@@ -36,7 +36,7 @@ pub unsafe trait Element: Copy + Default + 'static {
     /// The element whose bytes are zeros: a static of them lies in `.bss`.
     const ZERO: Self;
 
-    /// An element from a pseudo-random code, for known-answer tests: the code itself, or a 64th of it as a number.
+    /// An element from a pseudo-random code, for known-answer tests: the code itself, or the code / 64 as a number.
     fn from_code(code: i8) -> Self;
 }
 

@@ -10,7 +10,7 @@ use crate::{
 /// `out[y, x] = argmax over c of in[y, x, c]`, a byte. 1 to 128 channels, labels 0 to 127.
 ///
 /// From the first channel on, a number wins that is greater than the one before it that won: the first of equal ones, zeros of both signs
-/// among them. What is not a number wins only as the first, and then for good.
+/// among them. A NaN is chosen only if it is the first element: comparisons with it are false.
 #[derive(Clone, Copy, Debug)]
 pub struct ArgMaxFloat {
     /// Scores, `[h, w, classes]`.

@@ -10,7 +10,7 @@ use crate::{
     ops::elementwise::copy::MOVE,
 };
 
-/// `out[y, x] = table[in[y, x]]`, each number rounded to the output's type. What is not a number becomes [`number`]'s.
+/// `out[y, x] = table[in[y, x]]`, each number rounded to the output's type. A NaN becomes [`number`]'s.
 ///
 /// A label is read as an unsigned byte. One that is beyond the last row stands for the last row, on every target, and nothing says so: whoever
 /// takes labels from outside checks them first.

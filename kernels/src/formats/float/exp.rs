@@ -41,7 +41,7 @@ fn power_of_two(n: i32) -> f32 {
 
 /// `e^x`, with an error below 1 ulp (below 2 where the result is below `2^-126`); infinite from 88.7229 on, 0 below -103.98.
 ///
-/// What is not a number stays so, with bits that depend on the target.
+/// NaN stays NaN, with bits that depend on the target.
 ///
 /// ```text
 /// (1 + p) * 2^floor(n / 2) * 2^(n - floor(n / 2))       x from -104 to 89, to which it is clamped
@@ -58,7 +58,7 @@ pub fn exp(x: f32) -> f32 {
 
 /// `e^x - 1` for `x <= 0`, with an error below 2 ulp.
 ///
-/// What is not a number stays so, with bits that depend on the target.
+/// NaN stays NaN, with bits that depend on the target.
 ///
 /// ```text
 /// fused(p, 2^n, 2^n - 1)                                x from -20, to which it is clamped
@@ -71,7 +71,7 @@ pub fn expm1(x: f32) -> f32 {
     fused(p, power, power - 1.0)
 }
 
-/// The square root, correctly rounded: in integers. Of what is negative or not a number 0.
+/// The square root, correctly rounded: in integers. 0 for negative numbers and NaN.
 pub(super) fn sqrt(x: f32) -> f32 {
     let bits = x.to_bits();
     if bits == f32::INFINITY.to_bits() {

@@ -15,7 +15,7 @@ const ELEMENT: usize = 64;
 
 /// A function of one number, in single precision: every operation is rounded, [`exp`] and [`expm1`] are defined to the last bit.
 ///
-/// What is not a number, or has no result that is one, becomes [`number`]'s.
+/// A NaN, of an argument or a result, becomes [`number`]'s.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Function {
     /// `1 / (1 + exp(-x))`.

@@ -37,11 +37,11 @@ extern "C" fn vfma(a: f32, b: f32, c: f32) -> f32 {
 pub fn by_doubles(a: f32, b: f32, c: f32) -> f32 {
     let (product, c) = (a as f64 * b as f64, c as f64);
     let sum = product + c;
-    // What the addition rounded away, exactly (Knuth's TwoSum). Not a number where the sum is not finite: that is kept.
+    // The exact rounding error of the addition (Knuth's TwoSum). NaN where the sum is not finite: that is kept.
     let back = sum - product;
     let lost = (product - (sum - back)) + (c - back);
     let bits = sum.to_bits();
-    #[allow(clippy::double_comparisons, reason = "what is not a number is not inexact")]
+    #[allow(clippy::double_comparisons, reason = "a NaN is not inexact")]
     let inexact = lost < 0.0 || lost > 0.0;
     let step = if inexact && bits & 1 == 0 {
         // Away from zero if what was lost has the sign of the sum.

@@ -13,7 +13,7 @@ const ELEMENT: usize = 8;
 /// `out = range.clamp(in)`. `output` may be the same view as `input` if both have one type.
 #[derive(Clone, Copy, Debug)]
 pub struct ClampFloat {
-    /// What to map.
+    /// Input.
     pub input: Operand,
     /// Result, of the same height, width and channels.
     pub output: Operand,
@@ -45,10 +45,10 @@ crate::schedule::kernel!(ClampFloat, |clamp| {
     cost: ELEMENT,
 });
 
-/// `in` as a number of another type: the nearest one, ties to even. What is not a number becomes [`number`]'s.
+/// Casts `in` to another type, round to nearest, ties to even. A NaN becomes [`number`]'s.
 #[derive(Clone, Copy, Debug)]
 pub struct CastFloat {
-    /// What to convert.
+    /// Input.
     pub input: Operand,
     /// Result, of the same height, width and channels.
     pub output: Operand,
@@ -82,7 +82,7 @@ crate::schedule::kernel!(CastFloat, |cast| {
 /// convolution. `output` may be the same view as `input` if both have one type.
 #[derive(Clone, Copy, Debug)]
 pub struct ScaleFloat<'a> {
-    /// What to map.
+    /// Input.
     pub input: Operand,
     /// Result, of the same height, width and channels.
     pub output: Operand,
@@ -132,12 +132,12 @@ crate::schedule::kernel!(ScaleFloat<'a>, |scale| {
     cost: ELEMENT,
 });
 
-/// `x` where not negative, else `slope * x`, with a slope for every channel. What is not a number becomes [`number`]'s.
+/// `x` where not negative, else `slope * x`, with a slope for every channel. A NaN becomes [`number`]'s.
 ///
 /// `output` may be the same view as `input` if both have one type.
 #[derive(Clone, Copy, Debug)]
 pub struct PReluFloat<'a> {
-    /// What to map.
+    /// Input.
     pub input: Operand,
     /// Result, of the same height, width and channels.
     pub output: Operand,

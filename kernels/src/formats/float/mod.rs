@@ -12,7 +12,7 @@
 //! Additions of floating point depend on their order, so the order is part of what a kernel means. Every sum of products is one chain
 //! of fused multiply-adds ([`fused()`]: one rounding each) for each result, in the order that the kernel's documentation gives; vectors
 //! hold different results, never parts of one. (A dot product of attention is eight chains.) No compiler may contract or reorder it:
-//! Rust's operators mean single IEEE operations. What a result that is not a number becomes is defined as well ([`Range`]), so that even then bits agree.
+//! Rust's operators mean single IEEE operations. The bits of a NaN are defined as well ([`Range`]), so that even then bits agree.
 
 mod argmax;
 mod attention;
@@ -174,7 +174,7 @@ impl Range {
     /// No bounds.
     pub const ALL: Self = Self { least: f32::NEG_INFINITY, most: f32::INFINITY };
 
-    /// `x` where it lies within; what is not a number becomes [`Range::least`], and so does a zero of either sign if that is zero.
+    /// `x` where it lies within; a NaN becomes [`Range::least`], and so does a zero of either sign if that is zero.
     ///
     /// `maxnm` with the bound as the second operand of x86's `maxps` and of Arm's `fmaxnm` is the same.
     #[inline(always)]
@@ -184,7 +184,7 @@ impl Range {
     }
 }
 
-/// `x`; what is not a number becomes the one of bits `0x7fc00000`, whose half is `0x7e00`.
+/// `x`, with NaN made canonical: bits `0x7fc00000`, as f16 `0x7e00`.
 ///
 /// Which of them an operation returns depends on the core, so that results without a [`Range`] are stored through this.
 #[inline(always)]

@@ -20,7 +20,7 @@ pub fn fused_half(a: f32, b: f32, c: f32) -> f32 {
     let back = sum - product;
     let lost = (product - (sum - back)) + (c - back);
     let bits = sum.to_bits();
-    #[allow(clippy::double_comparisons, reason = "what is not a number is not inexact")]
+    #[allow(clippy::double_comparisons, reason = "a NaN is not inexact")]
     let inexact = lost < 0.0 || lost > 0.0;
     let away = (lost > 0.0) == (sum > 0.0);
     let step = if inexact && bits & 1 == 0 { if away { 1 } else { u32::MAX } } else { 0 };

@@ -121,7 +121,7 @@ impl Largest<'_> {
         self.each_half::<N>(window, first, |halves| {
             for i in 0..N {
                 let (magnitude, sign) = (halves[i] & 0x7fff, halves[i] >> 15);
-                // In the order of the values, zeros of both signs alike; what is not a number is below all.
+                // In the order of the values, zeros of both signs alike; NaN is below all.
                 let key = (magnitude ^ sign).wrapping_sub(sign);
                 let key = if magnitude > INFINITY { i16::MIN } else { key };
                 // By masks: compilers keep them in vectors.
@@ -149,7 +149,7 @@ impl Largest<'_> {
         });
         let [greatest, smallest] =
             [largest.into_iter().fold(-1, i16::max), least.into_iter().fold(0, i16::min)];
-        // Nothing negative, nothing that is not a number, and not nothing.
+        // Nothing negative, no NaN, and at least one cell.
         (smallest >= 0 && (0..=INFINITY).contains(&greatest)).then(|| largest.map(|l| l as u16))
     }
 

@@ -12,10 +12,10 @@ const ELEMENT: usize = 16;
 
 /// Nearest codes: `out = bounds.clamp(round(in / scale))`, ties away from zero, and the quotient rounded to single precision.
 ///
-/// Quotients beyond `2^22` in magnitude count as that. What is not a number gives the zero point.
+/// Quotients beyond `2^22` in magnitude count as that. A NaN gives the zero point.
 #[derive(Clone, Copy, Debug)]
 pub struct QuantizeFloat {
-    /// What to convert.
+    /// Input.
     pub input: Operand,
     /// Codes, of the same height, width and channels.
     pub output: Operand,
@@ -23,13 +23,13 @@ pub struct QuantizeFloat {
     pub float: Float,
     /// Width of `output`.
     pub width: Width,
-    /// What a step of the codes stands for.
+    /// Scale of the codes.
     pub scale: f32,
     /// Zero point and clamp of the codes.
     pub bounds: Bounds,
 }
 
-/// What codes stand for: `out = scale * (in - zero_point)`, one rounding, another one where the result is stored with 16 bits.
+/// The numbers that codes stand for: `out = scale * (in - zero_point)`, one rounding, another one where the result is stored with 16 bits.
 #[derive(Clone, Copy, Debug)]
 pub struct DequantizeFloat {
     /// Codes.
@@ -40,7 +40,7 @@ pub struct DequantizeFloat {
     pub width: Width,
     /// Type of `output`.
     pub float: Float,
-    /// What a step of the codes stands for.
+    /// Scale of the codes.
     pub scale: f32,
     /// Zero point of `input`; 0 at 16 bits.
     pub zero_point: i32,
@@ -66,7 +66,7 @@ impl QuantizeFloat {
         let y = x / self.scale;
         let y = if y > MOST { MOST } else { y };
         let y = if y < -MOST { -MOST } else { y };
-        // Towards zero; 0 of what is not a number. The rest is exact.
+        // Towards zero; 0 for NaN. The rest is exact.
         let whole = y as i32;
         let rest = y - whole as f32;
         let away = if rest >= 0.5 { 1 } else { 0 } - if rest <= -0.5 { 1 } else { 0 };

@@ -24,7 +24,7 @@ use crate::{
 /// out = fused(w11, x11, fused(w10, x10, fused(w01, x01, w00 * x00)))
 /// ```
 ///
-/// `x01` is at `low` of the rows and `high` of the columns. What is not a number becomes [`number`]'s.
+/// `x01` is at `low` of the rows and `high` of the columns. A NaN becomes [`number`]'s.
 #[derive(Clone, Copy, Debug)]
 pub struct ResizeBilinearFloat {
     /// `[h, w, c]`.

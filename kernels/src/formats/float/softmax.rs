@@ -15,7 +15,7 @@ use crate::{
 /// ```text
 /// m = the largest of x, from minus infinity on: m = x if x > m else m
 /// s = +0; for c: s = s + exp(x - m)         in this order
-/// out = exp(x - m) / s                      what is not a number becomes `number`'s
+/// out = exp(x - m) / s                      NaN becomes `number`'s
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct SoftmaxFloat {

@@ -9,7 +9,7 @@ use crate::{
 /// Position of the largest number in each window, as [`MaxPosition2d`](crate::MaxPosition2d) has it: bytes.
 ///
 /// From the first cell of the image on, row by row, a number wins that is greater than the one before it that won. So of equal ones the first
-/// wins, as do zeros of both signs; what is not a number wins only as the first, and then for good.
+/// wins, as do zeros of both signs; a NaN wins only as the first cell.
 #[derive(Clone, Copy, Debug)]
 pub struct MaxPosition2dFloat {
     /// `[h, w, c]`.

@@ -1,4 +1,4 @@
-//! What treats channels differently: shuffling them, a slope for each.
+//! Operators that treat channels differently: a shuffle, a slope for each.
 
 use super::{Bounds, Width, constants, elementwise::ELEMENT};
 use crate::{
@@ -35,7 +35,7 @@ crate::schedule::kernel!(ChannelShuffleInt16, |shuffle| {
 /// `output` may be the same view as `input` if both have one width.
 #[derive(Clone, Copy, Debug)]
 pub struct PReluInt16<'a> {
-    /// What to map.
+    /// Input.
     pub input: Operand,
     /// Result, of the same height, width and channels.
     pub output: Operand,

@@ -87,7 +87,7 @@ impl BinaryOp<i32> for MulInt16 {
 /// `output` may be the same view as `input` if both have one width.
 #[derive(Clone, Copy, Debug)]
 pub struct RescaleInt16 {
-    /// What to convert.
+    /// Input.
     pub input: Operand,
     /// Result, of the same height, width and channels.
     pub output: Operand,

@@ -28,7 +28,7 @@ pub const ENTRIES: usize = 513;
 /// `output` may be the same view as `input` if both have one width.
 #[derive(Clone, Copy, Debug)]
 pub struct TableInt16<'a> {
-    /// What to map.
+    /// Input.
     pub input: Operand,
     /// Result, of the same height, width and channels.
     pub output: Operand,

@@ -64,7 +64,7 @@ impl Conv2d<'_> {
         self.taps().saturating_mul(self.channels())
     }
 
-    /// What there is to do, if the operands lie in memory and there are taps.
+    /// The parameters of the loops, if the operands lie in memory and there are taps.
     fn params<'m>(&self, mem: &Memory<'m>) -> Option<ConvParams<'m>>
     where
         Self: 'm,

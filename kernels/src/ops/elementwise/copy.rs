@@ -17,7 +17,7 @@ const RESCALING: usize = 16;
 /// `out = in`, byte by byte: into a slice of a concatenation, or from a strided view to a dense one.
 #[derive(Clone, Copy, Debug)]
 pub struct Copy {
-    /// What to copy.
+    /// Input.
     pub input: Operand,
     /// Where to, of the same shape.
     pub output: Operand,
@@ -48,7 +48,7 @@ impl Vectorize for Move<'_> {
 /// `output` may be the same view as `input`.
 #[derive(Clone, Copy, Debug)]
 pub struct Requantize {
-    /// What to convert.
+    /// Input.
     pub input: Operand,
     /// Result, of the same shape.
     pub output: Operand,

@@ -22,7 +22,7 @@ const CHOICE: usize = 40;
 /// `output` may be the same view as `input`.
 #[derive(Clone, Copy, Debug)]
 pub struct PRelu<'a> {
-    /// What to map.
+    /// Input.
     pub input: Operand,
     /// Result, of the same shape.
     pub output: Operand,

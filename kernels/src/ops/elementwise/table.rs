@@ -13,7 +13,7 @@ const LOOK_UP: usize = 32;
 /// `output` may be the same view as `input`.
 #[derive(Clone, Copy, Debug)]
 pub struct Table<'a> {
-    /// What to map.
+    /// Input.
     pub input: Operand,
     /// Result, of the same shape.
     pub output: Operand,

@@ -1,4 +1,4 @@
-//! What moves elements to other places, or between them.
+//! Operators that move elements to other places, or between them.
 
 pub mod channels;
 pub mod reshape;

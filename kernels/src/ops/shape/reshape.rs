@@ -10,7 +10,7 @@ use crate::{
 /// `output` may lie over `input`, if neither has gaps between its pixels: then there is nothing to do.
 #[derive(Clone, Copy, Debug)]
 pub struct Reshape {
-    /// What to read.
+    /// Input.
     pub input: Operand,
     /// Result, with as many elements.
     pub output: Operand,

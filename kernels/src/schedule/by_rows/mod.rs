@@ -1,4 +1,4 @@
-//! Kernels whose output rows can be computed apart: some at a time, on this thread or on several.
+//! Kernels that can be partitioned by output row, on this thread or on several.
 
 mod receptive_field;
 mod stage;
@@ -28,10 +28,10 @@ pub(crate) unsafe trait RowPartition: Copy + Sync {
     /// Whether neighbouring parts compute something twice, so that they should be few.
     const HALO: bool = false;
 
-    /// What is written.
+    /// The output.
     fn output(&self) -> Operand;
 
-    /// What is read; the same twice if it is one.
+    /// The inputs; the same twice if there is one.
     fn reads(&self) -> [Operand; 2];
 
     /// All scratch, of every thread.

@@ -75,7 +75,7 @@ impl ReceptiveField {
                 (above.div_ceil(stride).min(begun(first)), begun(last).saturating_add(1))
             }
         };
-        // What lies in the padding alone, or behind the last window, reads nothing: no row behind the last one, which may be behind all memory.
+        // Rows in the padding alone, or behind the last window, read nothing: no row behind the last one, which may be behind all memory.
         if start < end.min(height) { start..end.min(height) } else { 0..0 }
     }
 }

@@ -10,16 +10,16 @@ pub trait RowStage: sealed::RowStage {
     /// Whether [`RowStage::receptive_field`] holds for all operands: only then it can be part of a chain.
     fn is_by_rows(&self) -> bool;
 
-    /// What is written, as a whole.
+    /// The whole output.
     fn output(&self) -> Operand;
 
-    /// What is read, as wholes; the same twice if it is one.
+    /// The whole inputs; the same twice if there is one.
     fn reads(&self) -> [Operand; 2];
 
     /// Scratch.
     fn scratch(&self) -> Region;
 
-    /// Which rows of what is read a row reads.
+    /// The receptive field of an output row in each input.
     fn receptive_field(&self) -> ReceptiveField;
 
     /// Multiply-accumulates, or what takes as long.
@@ -44,7 +44,7 @@ pub struct Views {
     pub scratch: Region,
 }
 
-/// What only this crate can implement.
+/// Traits that only this crate can implement.
 mod sealed {
     /// See [`super::RowStage`].
     pub trait RowStage {}

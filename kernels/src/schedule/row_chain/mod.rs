@@ -50,9 +50,9 @@ pub struct Link {
     pub writes: u8,
     /// Which rows it reads.
     pub receptive_field: ReceptiveField,
-    /// What it reads of these maps.
+    /// Its operands within these maps.
     pub operands: [Operand; 2],
-    /// What it writes.
+    /// Its output.
     pub output: Operand,
     /// Its scratch.
     pub scratch: Region,
@@ -89,7 +89,7 @@ pub trait Stages: Copy + Sync + sealed::Stages {
     fn fits(&self, index: usize, row: usize, views: Views, mem: &Memory<'_>) -> bool;
 }
 
-/// What only this crate can implement.
+/// Traits that only this crate can implement.
 mod sealed {
     /// See [`super::Stages`].
     pub trait Stages {}
@@ -180,7 +180,7 @@ pub struct Walk {
     turns: [Turn; MOST_MAPS],
 }
 
-/// What happens to a map for a band. Rows are from the first to before the second.
+/// The rows of a map for a band. Rows are from the first to before the second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Turn {
     /// Rows that are in memory from the band before.
@@ -211,7 +211,7 @@ impl Turn {
 }
 
 impl Walk {
-    /// What each of `maps`, of which the last one is the output, needs for output rows `rows`. `None` if kernels name other maps.
+    /// The rows of each of `maps` that output rows `rows` need; the last map is the output. `None` if kernels name other maps.
     pub fn band(
         &mut self,
         stages: &impl Stages,
@@ -229,7 +229,7 @@ impl Walk {
         Some(&self.turns)
     }
 
-    /// What a kernel needs to write what is missing. All kernels that read that come after it, so that the needs of the map are complete.
+    /// Adds the rows that a kernel needs to write the missing ones. All kernels that read that come after it, so that the needs of the map are complete.
     #[inline(never)]
     fn kernel(&mut self, link: &Link, maps: &[Map]) -> Option<()> {
         let written = self.turns.get_mut(link.writes as usize)?;

@@ -1,4 +1,4 @@
-//! What computes tiles of output pixels by panels of output channels.
+//! Microkernels: tiles of output pixels by panels of output channels.
 
 use super::super::{Float, Range};
 

@@ -102,7 +102,7 @@ crate::schedule::kernel!(WinogradConv2d<'a>, |conv| {
     cost: (conv.input.shape[2] as usize).saturating_mul(9 / 2),
 });
 
-/// What follows from the parameters. To have it is to know that they fit together.
+/// Sizes that follow from the parameters. To have them is to know that they fit together.
 #[derive(Clone, Copy)]
 struct Sizes {
     cin: usize,

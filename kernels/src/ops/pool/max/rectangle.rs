@@ -1,4 +1,4 @@
-//! What all tiles of max pooling read.
+//! The window that all tiles of max pooling read.
 
 /// A rectangle of pixels: `rows` of `columns`.
 #[derive(Clone, Copy)]

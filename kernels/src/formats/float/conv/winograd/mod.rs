@@ -26,7 +26,7 @@ use core::cell::Cell;
 /// ```text
 /// v = B' d B         of 6x6 inputs d, which begin at (4 ty - padding, 4 tx - padding): columns, then rows, each sum a chain of products
 ///                    that are added in half precision; +0 beyond the image
-/// m = sum over the channels of u * v, position by position: from +0 on, as native says; what is not a number is minus infinity
+/// m = sum over the channels of u * v, position by position: from +0 on, as native says; NaN becomes minus infinity
 /// y = A' m A         columns, then rows, in single precision
 /// out = range.clamp(y + bias), rounded to half precision
 /// ```
@@ -63,7 +63,7 @@ const PANELS: usize = 2;
 /// The widest panel.
 const WIDEST: usize = 16;
 
-/// What sums begin with.
+/// Initial sums.
 static ZEROS: [f32; PANELS * WIDEST] = [0.0; PANELS * WIDEST];
 
 /// Number of transformed weights.
