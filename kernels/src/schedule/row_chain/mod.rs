@@ -229,7 +229,7 @@ impl Walk {
         Some(&self.turns)
     }
 
-    /// Adds the rows that a kernel needs to write the missing ones. All kernels that read that come after it, so that the needs of the map are complete.
+    /// Adds the rows that a kernel needs to write the missing ones. All its readers come after it, so that the needs of the map are complete.
     #[inline(never)]
     fn kernel(&mut self, link: &Link, maps: &[Map]) -> Option<()> {
         let written = self.turns.get_mut(link.writes as usize)?;
