@@ -1,4 +1,4 @@
-//! What 16-bit codes and floating point share: element by element, from one operand or from two.
+//! Loops that 16-bit codes and floating point share: element by element, from one operand or from two.
 
 use crate::{
     Memory, Operand,

@@ -36,7 +36,7 @@ pub unsafe trait Element: Copy + Default + 'static {
     /// The element whose bytes are zeros: a static of them lies in `.bss`.
     const ZERO: Self;
 
-    /// An element from a pseudo-random code, for known-answer tests: the code itself, or a 64th of it as a number.
+    /// An element from a pseudo-random code, for known-answer tests: the code itself, or the code / 64 as a number.
     fn from_code(code: i8) -> Self;
 }
 

@@ -1,4 +1,4 @@
-//! What the loops of several formats share: how elements are stored, and how many are handled at once.
+//! Loops that several formats share: how elements are stored, and how many are handled at once.
 
 use super::{Channels, Code};
 use core::{cell::Cell, marker::PhantomData};

@@ -28,8 +28,8 @@ pub struct MaxPosition2dFloat {
 
 positions!(MaxPosition2dFloat, |pool| pool.float);
 
-/// Each number at its position in its window and +0 elsewhere, as [`MaxUnpool2d`](crate::MaxUnpool2d) has it. Positions are bytes; the bits of numbers do not
-/// change.
+/// Each number at its position in its window and +0 elsewhere, as [`MaxUnpool2d`](crate::MaxUnpool2d) has it. Positions are bytes;
+/// the bits of numbers do not change.
 #[derive(Clone, Copy, Debug)]
 pub struct MaxUnpool2dFloat {
     /// `[h, w, c]`.

@@ -75,7 +75,8 @@ impl Vectorize for Mean<'_> {
     }
 }
 
-/// Mean of each window as [`AveragePool2d`](crate::AveragePool2d) has it, in and out with 16 bits and one scale: TensorFlow Lite's int16 `AVERAGE_POOL_2D`.
+/// Mean of each window as [`AveragePool2d`](crate::AveragePool2d) has it, in and out with 16 bits and one scale:
+/// TensorFlow Lite's int16 `AVERAGE_POOL_2D`.
 ///
 /// For windows of at most [`CELLS`](Self::CELLS), so that the sum fits.
 #[derive(Clone, Copy, Debug)]

@@ -1,4 +1,4 @@
-//! Kernels whose output rows can be computed apart: some at a time, on this thread or on several.
+//! Kernels that can be partitioned by output row, on this thread or on several.
 
 mod receptive_field;
 mod stage;
@@ -13,8 +13,8 @@ use core::ops::Range;
 /// A kernel that can compute some rows of its output alone.
 ///
 /// # Safety
-/// [`RowPartition::with_rows`] writes those rows of [`RowPartition::output`] and its index's share of [`RowPartition::scratch`], and nothing else; it reads
-/// nothing but [`RowPartition::reads`], constants and that scratch, and with [`RowPartition::IN_PLACE`] of an operand that is the output itself
+/// [`RowPartition::with_rows`] writes those rows of [`RowPartition::output`] and its index's share of [`RowPartition::scratch`], and nothing else;
+/// it reads nothing but [`RowPartition::reads`], constants and that scratch, and with [`RowPartition::IN_PLACE`] of an operand that is the output itself
 /// only the rows that it writes, each element before it is overwritten.
 #[cfg_attr(
     not(feature = "threads"),
@@ -47,8 +47,8 @@ pub(crate) unsafe trait RowPartition: Copy + Sync {
     /// Multiply-accumulates, or what takes as long.
     fn work(&self) -> usize;
 
-    /// Whether [`RowPartition::run_serial`] computes anything: what does not fit together is refused as a whole. [`Kernel::fits`] also asks the kernels of
-    /// which this one consists.
+    /// Whether [`RowPartition::run_serial`] computes anything: what does not fit together is refused as a whole. [`Kernel::fits`] also asks
+    /// the kernels of which this one consists.
     fn fits(&self, mem: &Memory<'_>) -> bool;
 
     /// All rows on this thread. Small cores get a copy for each caller, fit for it; elsewhere one serves all callers, in other crates too, and

@@ -19,7 +19,7 @@ pub trait RowKernel: sealed::RowKernel {
     /// Scratch.
     fn scratch(&self) -> Region;
 
-    /// Which rows of what is read a row reads.
+    /// The receptive field of an output row in each input.
     fn receptive_field(&self) -> ReceptiveField;
 
     /// Multiply-accumulates, or what takes as long.

@@ -67,18 +67,27 @@ impl Add {
         ContiguousSpans::new(mem.write(&self.output)?, [mem.read(&self.a)?, mem.read(&self.b)?])
     }
 
-    /// The sum at the common scale.
+    /// As [`BinaryOp::of`], for what does not fill a vector.
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     #[inline(always)]
-    const fn sum(&self, a: i8, b: i8, rounding: Rounding) -> i32 {
+    fn sum(&self, a: i8, b: i8, rounding: Rounding) -> i8 {
         let a = common(a, self.a_zero_point, self.a_multiplier, rounding);
-        a.wrapping_add(common(b, self.b_zero_point, self.b_multiplier, rounding))
+        let b = common(b, self.b_zero_point, self.b_multiplier, rounding);
+        OutputStage { rounding, ..self.stage }.store(a.wrapping_add(b), self.multiplier)
+    }
+
+    /// All sums. Where vectors are, a function of its own: beside it, their loops get longer.
+    #[cfg_attr(target_pointer_width = "32", inline(always))]
+    #[cfg_attr(not(target_pointer_width = "32"), inline(never))]
+    fn plain(&self, runs: ContiguousSpans<'_, 2>, isa: Isa) {
+        isa.vectorize(Broadcast::same(runs, self));
     }
 
     #[inline(always)]
     fn compute(&self, runs: ContiguousSpans<'_, 2>, isa: Isa) {
         #[cfg(target_arch = "x86_64")]
         if let Some(avx512) = avx512::Avx512::new(isa, self) {
-            return avx512.run(&runs, |a, b| self.of(a, b, self.stage));
+            return avx512.run(&runs, |a, b| self.sum(a, b, self.stage.rounding));
         }
         #[cfg(target_arch = "aarch64")]
         if let Some(neon) = neon::Neon::new(isa, self) {
@@ -90,7 +99,7 @@ impl Add {
         if isa.has_no_vectors() && scalar_fast::run(self, &runs) {
             return;
         }
-        isa.vectorize(Broadcast::same(runs, self));
+        self.plain(runs, isa);
     }
 }
 
