@@ -73,7 +73,7 @@ impl Add {
     fn sum(&self, a: i8, b: i8, rounding: Rounding) -> i8 {
         let a = common(a, self.a_zero_point, self.a_multiplier, rounding);
         let b = common(b, self.b_zero_point, self.b_multiplier, rounding);
-        OutputStage { rounding, ..self.stage }.store(a.wrapping_add(b), self.multiplier)
+        OutputParams { rounding, ..self.stage }.store(a.wrapping_add(b), self.multiplier)
     }
 
     /// All sums. Where vectors are, a function of its own: beside it, their loops get longer.
