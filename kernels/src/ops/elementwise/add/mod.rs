@@ -91,10 +91,7 @@ impl Add {
         }
         #[cfg(target_arch = "aarch64")]
         if let Some(neon) = neon::Neon::new(isa, self) {
-            const DOUBLE: Rounding = Rounding::TfliteDouble;
-            return neon.run(&runs, |a, b| {
-                OutputParams { rounding: DOUBLE, ..self.stage }.store(self.sum(a, b, DOUBLE), self.multiplier)
-            });
+            return neon.run(&runs, |a, b| self.sum(a, b, Rounding::TfliteDouble));
         }
         if isa.has_no_vectors() && scalar_fast::run(self, &runs) {
             return;
@@ -111,6 +108,8 @@ impl BinaryOp for Add {
 
     #[inline(always)]
     fn of(&self, a: i8, b: i8, stage: OutputParams) -> i8 {
-        stage.store(self.sum(a, b, stage.rounding), self.multiplier)
+        let a = common(a, self.a_zero_point, self.a_multiplier, stage.rounding);
+        let b = common(b, self.b_zero_point, self.b_multiplier, stage.rounding);
+        stage.store(a.wrapping_add(b), self.multiplier)
     }
 }
