@@ -8,11 +8,14 @@
 //! Modules stand in one order, and each imports only from those before it: `docs/architecture.md` has the list, `tests/arrows.rs` holds the
 //! sources to it.
 //!
+//! Modules that this documentation does not show serve the command line and the tests of this repository: they may change in any release.
+//!
 //! # Features
 //!
 //! * `imaging` (default): recipes from files (`Config`, `pipeline`), and calibration on folders of images.
 //! * `c-api`: functions for C with a header, [`emit::EmitOptions::c_api`].
 
+#[doc(hidden)]
 pub mod bench;
 pub mod board;
 pub mod check;
@@ -24,21 +27,27 @@ pub mod execute;
 pub mod format;
 pub mod graph;
 pub mod import;
+#[doc(hidden)]
 pub mod intermediates;
 pub mod lock;
 pub mod lower;
 pub mod ops;
+#[doc(hidden)]
 pub mod passes;
 #[cfg(feature = "imaging")]
 pub mod pipeline;
+#[doc(hidden)]
 pub mod plan;
+#[doc(hidden)]
 pub mod precision;
 pub mod program;
 pub mod quantize;
 pub mod recipe;
 pub mod report;
 pub mod tensor;
+#[doc(hidden)]
 pub mod text;
+#[doc(hidden)]
 pub mod tuning;
 pub mod weights;
 
