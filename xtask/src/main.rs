@@ -125,12 +125,3 @@ fn main() -> ExitCode {
         }
     }
 }
-
-/// A command as [`miri`] and [`races`] describe it.
-#[allow(dead_code, reason = "the parser has the rest")]
-struct Command {
-    name: &'static str,
-    arguments: &'static str,
-    summary: &'static str,
-    run: fn(&[String]) -> Result,
-}
