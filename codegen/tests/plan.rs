@@ -305,5 +305,5 @@ fn kernels_within_a_call_pass_on_what_was_written() {
         }
         assert!(verify(&program).is_ok(), "{name}");
     }
-    assert_eq!(kinds, BTreeSet::from(["ConvMaxPool2d", "RowChain"]), "which calls have kernels within");
+    assert_eq!(kinds, BTreeSet::from(["ConvMaxPool2d", "FusedRows"]), "which calls have kernels within");
 }

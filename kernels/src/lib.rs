@@ -88,7 +88,7 @@ pub use schedule::row_chain::{FusedRows, FusedStage, FusionLayout};
 pub use base::{arith, isa, memory};
 #[cfg(feature = "std")]
 pub use bench::peak;
-pub use formats::*;
+pub use formats::{Extremum, ExtremumFloat, float, int16};
 pub use ops::{attention, conv, conv::winograd, elementwise::add, shape::resize};
 #[cfg(feature = "threads")]
 pub use schedule::threads;

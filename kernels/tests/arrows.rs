@@ -30,6 +30,7 @@ const ROOMS: &[&str] = &[
     "formats/elements",
     "formats/int16",
     "formats/float",
+    "formats/extremum",
     "bench",
 ];
 
