@@ -7,6 +7,7 @@
 mod blob;
 mod call;
 mod choice;
+mod field;
 mod memory;
 pub mod names;
 mod samples;
@@ -15,8 +16,9 @@ mod verify;
 pub use blob::{Blob, BlobBuilder, Const, Pod};
 #[doc(hidden)]
 pub use call::literal;
-pub use call::{Access, Bindings, Call, Field, In, Inside, Out, Ref, Scratch};
+pub use call::{Access, Bindings, Call, Inside};
 pub use choice::{Choice, Choices};
+pub use field::{Field, In, Out, Ref, Scratch};
 pub(crate) use memory::MAX_BYTES;
 pub use memory::{ALIGNMENT, Location, MemoryPlan};
 pub use verify::verify;
