@@ -52,7 +52,7 @@ pub(crate) const CORES: &[Core] = &[
         summary: "Raspberry Pi 4: NEON",
         suites: ALL,
         packings: &["aarch64-neon"],
-        budget: 300,
+        budget: 360,
     },
     Core {
         name: "aarch64-cortex-a76",
