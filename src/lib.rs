@@ -67,21 +67,10 @@ impl Cli {
 ///
 /// ```no_run
 /// // src/main.rs: the built-in networks, and one more.
-/// # struct Mine;
-/// # impl niello_codegen::import::network::Network for Mine {
-/// #     fn name(&self) -> &'static str { "mine" }
-/// #     fn summary(&self) -> &'static str { "" }
-/// #     fn source(&self) -> &'static str { "" }
-/// #     fn default_input(&self) -> niello_codegen::Shape { niello_codegen::Shape::new(1, 1, 1) }
-/// #     fn default_classes(&self) -> &'static [&'static str] { &[] }
-/// #     fn build(
-/// #         &self,
-/// #         _: &niello_codegen::import::network::NetworkOptions,
-/// #         _: &mut dyn niello_codegen::weights::WeightSource,
-/// #     ) -> niello_codegen::Result<niello_codegen::Graph> { todo!() }
-/// # }
+/// use niello_models::{EveryOperator, Registry};
+///
 /// fn main() -> std::process::ExitCode {
-///     niello_cli::main(&(niello_models::Registry, [&Mine]))
+///     niello_cli::main(&(Registry, [&EveryOperator]))
 /// }
 /// ```
 pub fn main(networks: &'static dyn Networks) -> ExitCode {

@@ -2,7 +2,7 @@
 
 use crate::{
     emit::{LayerChecks, WeightsPath, emit, write_files},
-    error::{Error, Result},
+    error::{Error, Result, tell_cargo},
     import::network::Networks,
     pipeline::{Build, build},
     recipe::Recipe,
@@ -103,7 +103,7 @@ impl<'n> Config<'n> {
     /// Whatever is wrong with the recipe or the files that it names.
     pub fn compile(&self, recipe: impl AsRef<Path>) -> Result<Build> {
         let path = recipe.as_ref();
-        tell(format_args!("rerun-if-changed={}", path.display()));
+        tell_cargo(format_args!("rerun-if-changed={}", path.display()));
         let recipe = Recipe::from_file(path)?;
         let stem = path.file_stem().map_or_else(|| "model".into(), |s| s.to_string_lossy().into_owned());
         self.compile_recipe(&recipe, &stem)
@@ -115,7 +115,7 @@ impl<'n> Config<'n> {
     /// Whatever is wrong with the recipe or the files that it names.
     pub fn compile_recipe(&self, recipe: &Recipe, stem: &str) -> Result<Build> {
         for file in recipe.files() {
-            tell(format_args!("rerun-if-changed={}", file.display()));
+            tell_cargo(format_args!("rerun-if-changed={}", file.display()));
         }
         let mut recipe = recipe.clone();
         if let Some(target) = &self.target {
@@ -125,15 +125,15 @@ impl<'n> Config<'n> {
             recipe.target.known_boards = self.networks.boards();
         }
         for (path, what) in recipe.skipped_files() {
-            tell(format_args!("warning={}: skipped: {what}", path.display()));
+            tell_cargo(format_args!("warning={}: skipped: {what}", path.display()));
         }
         let build = build(&recipe, self.networks, |_| {})?;
         self.write(&build, stem)?;
         for warning in &build.warnings {
-            tell(format_args!("warning={warning}"));
+            tell_cargo(format_args!("warning={warning}"));
         }
         if let Some(advice) = build.calibrated.as_ref().and_then(|c| c.advice(&build.recipe)) {
-            tell(format_args!("warning={advice}"));
+            tell_cargo(format_args!("warning={advice}"));
         }
         Ok(build)
     }
@@ -164,13 +164,6 @@ impl<'n> Config<'n> {
             (dir.join(format!("{stem}.bin")), &generated.weights),
             (dir.join(format!("{stem}.rs")), generated.source.as_bytes()),
         ])
-    }
-}
-
-/// Says something to cargo, which listens to build scripts only.
-fn tell(line: std::fmt::Arguments<'_>) {
-    if std::env::var_os("CARGO_CFG_TARGET_ARCH").is_some() {
-        println!("cargo::{line}");
     }
 }
 

@@ -106,6 +106,13 @@ fn listed(problems: &[String]) -> String {
     text
 }
 
+/// Says something to cargo, which listens to build scripts only.
+pub(crate) fn tell_cargo(line: std::fmt::Arguments<'_>) {
+    if std::env::var_os("CARGO_CFG_TARGET_ARCH").is_some() {
+        println!("cargo::{line}");
+    }
+}
+
 impl Error {
     /// An [`Error::Io`] constructor for `map_err`.
     pub fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
@@ -116,7 +123,7 @@ impl Error {
     /// Ends a build script with this error, readably: cargo shows each line of it.
     pub fn fail(&self) -> ! {
         for (i, line) in self.to_string().lines().enumerate() {
-            println!("cargo::error={line}");
+            tell_cargo(format_args!("error={line}"));
             eprintln!("{}{line}", if i == 0 { "error: " } else { "" });
         }
         std::process::exit(1)

@@ -27,7 +27,7 @@ struct Row {
     build: fn(&mut GraphBuilder<'_>) -> ValueId,
     /// Its operator.
     about: &'static str,
-    /// What its operands and parameters must be.
+    /// Limits of its operands and parameters.
     limits: &'static str,
     /// The largest error in int8, in steps of the result's scale; 0 for class indices and positions, which must be equal.
     steps: f32,
@@ -335,7 +335,7 @@ fn given(program: &Program, inputs: &[Tensor<f32>]) -> Vec<Vec<i8>> {
     program.inputs.iter().zip(inputs).map(|(id, input)| program.tensor(*id).quantize(&input.data)).collect()
 }
 
-/// What the page says of an operator.
+/// The entry of one operator in the page.
 struct Found {
     kind: &'static str,
     scale: &'static str,

@@ -42,7 +42,7 @@ pub(crate) fn run() -> Result {
 ///
 /// `cargo package` would compile each alone too, but what it unpacked for that it takes again for the same version, whatever has changed since.
 pub(crate) fn stages(runner: &mut Runner, each_alone: bool) -> Result {
-    runner.part("packages", if each_alone { 360 } else { 120 });
+    runner.part("packages", if each_alone { 480 } else { 240 });
     // A dirty checkout is refused by `release`; what it depends on was fetched before.
     let call = format!(
         "package --quiet --offline --no-verify --allow-dirty --no-metadata -p {}",

@@ -3,7 +3,7 @@
 use super::{Clamp, Op, forward_eval};
 use crate::{
     error::Result,
-    format::{Mode, QParams},
+    format::{Codes, Mode, QParams},
     lower::{Lowering, Sums},
     program::{In, Out, kernel_call},
     tensor::{Real, Shape, Tensor},
@@ -48,12 +48,22 @@ const SUMS: Sums = Sums::narrow(255 << LEFT_SHIFT, 1 << (LEFT_SHIFT - 2));
 impl CommonScale {
     /// As TensorFlow Lite derives them: twice the larger scale is the common one.
     pub(super) fn new(cx: &Lowering<'_>, a: QParams, b: QParams, output: QParams) -> Result<Self> {
-        let [a, b, output] = [a, b, output].map(|q| q.scale as f64);
+        Self::between(cx, [a, b, output].map(|q| q.scale), LEFT_SHIFT, SUMS)
+    }
+
+    /// The same for two operands and a result of either width, in 15 more bits; `largest` is the magnitude that results at the common scale can have.
+    pub(super) fn of_codes(cx: &Lowering<'_>, codes: [Codes; 3], largest: i64) -> Result<Self> {
+        // A step of the coarser operand is 2^14.
+        Self::between(cx, codes.map(|q| q.scale), 15, Sums::of_int16(largest, 1 << 13))
+    }
+
+    fn between(cx: &Lowering<'_>, scales: [f32; 3], bits: u32, sums: Sums) -> Result<Self> {
+        let [a, b, output] = scales.map(f64::from);
         let common = 2.0 * f64::max(a, b);
         Ok(Self {
             a: cx.multiplier(a / common)?,
             b: cx.multiplier(b / common)?,
-            result: cx.multiplier_for(common / ((1u64 << LEFT_SHIFT) as f64 * output), SUMS)?,
+            result: cx.multiplier_for(common / ((1u64 << bits) as f64 * output), sums)?,
         })
     }
 }
@@ -144,20 +154,16 @@ impl Op for Add {
     fn lower_int16(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let (a, b, output) = (cx.node().inputs[0], cx.node().inputs[1], cx.node().output());
         let (qa, qb, to) = (cx.codes(a)?, cx.codes(b)?, cx.codes(output)?);
-        let common = 2.0 * f64::max(qa.scale as f64, qb.scale as f64);
+        let factors = CommonScale::of_codes(cx, [qa, qb, to], i32::MAX.into())?;
         let call = AddInt16Call {
             a: In::new(a),
             b: In::new(b),
             output: Out::new(output),
             widths: [qa.width, qb.width, to.width],
             zero_points: [qa.zero_point, qb.zero_point],
-            a_multiplier: cx.multiplier(qa.scale as f64 / common)?,
-            b_multiplier: cx.multiplier(qb.scale as f64 / common)?,
-            // A step of the coarser operand is 2^14.
-            multiplier: cx.multiplier_for(
-                common / ((1u64 << 15) as f64 * to.scale as f64),
-                Sums::of_int16(i32::MAX as i64, 1 << 13),
-            )?,
+            a_multiplier: factors.a,
+            b_multiplier: factors.b,
+            multiplier: factors.result,
             bounds: to.bounds(self.clamp.min, self.clamp.max),
             rounding: cx.rounding(),
         };

@@ -1,10 +1,10 @@
 //! The larger or the smaller of two tensors, element by element.
 
-use super::{Op, as_large_as_output, first_shape_of_two, forward_eval, repeated};
+use super::{Op, add::CommonScale, as_large_as_output, first_shape_of_two, forward_eval, repeated};
 use crate::{
     error::Result,
     format::Mode,
-    lower::{Lowering, Sums},
+    lower::Lowering,
     program::{In, Out, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
@@ -81,20 +81,16 @@ impl Op for Extremum {
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let (a, b, output) = (cx.node().inputs[0], cx.node().inputs[1], cx.node().output());
         let (qa, qb, to) = (cx.codes(a)?, cx.codes(b)?, cx.codes(output)?);
-        let common = 2.0 * f64::max(qa.scale as f64, qb.scale as f64);
+        let factors = CommonScale::of_codes(cx, [qa, qb, to], 1 << 29)?;
         let call = ExtremumCall {
             a: In::new(a),
             b: In::new(b),
             output: Out::new(output),
             widths: [qa.width, qb.width, to.width],
             zero_points: [qa.zero_point, qb.zero_point],
-            a_multiplier: cx.multiplier(qa.scale as f64 / common)?,
-            b_multiplier: cx.multiplier(qb.scale as f64 / common)?,
-            // A step of the coarser operand is 2^14.
-            multiplier: cx.multiplier_for(
-                common / ((1u64 << 15) as f64 * to.scale as f64),
-                Sums::of_int16(1 << 29, 1 << 13),
-            )?,
+            a_multiplier: factors.a,
+            b_multiplier: factors.b,
+            multiplier: factors.result,
             bounds: to.bounds(f32::NEG_INFINITY, f32::INFINITY),
             rounding: cx.rounding(),
             largest: self.largest,

@@ -145,9 +145,9 @@ pub struct Bindings<'p> {
     pub scratch: Region,
 }
 
-/// Declares the build-time mirror of a kernel: the same fields, operands as [`In`](super::In) or [`Out`](super::Out) and constants by reference. What a step reads and
-/// writes follows from it. Kernels that compute some rows alone are declared `by rows`. Methods of [`Call`] that differ from their defaults
-/// follow in `with { … }`.
+/// Declares the build-time mirror of a kernel: the same fields, operands as [`In`](super::In) or [`Out`](super::Out) and constants by reference.
+/// The tensors that a step reads and writes follow from it. Kernels that compute some rows alone are declared `by rows`. Methods of [`Call`] that
+/// differ from their defaults follow in `with { … }`.
 ///
 /// A kernel is one of `niello-kernels`, by its name; or one of another crate, by its path from outside (`my_kernels::Gain`), which implements
 /// [`niello_kernels::Kernel`], the struct and its fields public. Generated code names that crate:

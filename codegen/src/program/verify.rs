@@ -29,12 +29,12 @@ pub fn verify(program: &Program) -> Result<()> {
                 s.name
             ));
         }
-        if let Err(what) =
-            s.call.inside(&program.bindings(i)).map_or(Ok(()), |inside| passes_rows(program, s, &inside))
-        {
+        let of_call = Accesses { reads, writes };
+        let inside = s.call.inside(&program.bindings(i));
+        if let Some(Err(what)) = inside.map(|inside| passes_rows(program, s, &of_call, &inside)) {
             return fail(format!("step `{}` {what}", s.name));
         }
-        accesses.push(Accesses { reads, writes });
+        accesses.push(of_call);
     }
     for id in &program.outputs {
         if !accesses.iter().any(|a| a.writes == *id || is_slice(program, a.writes, *id)) {
@@ -79,18 +79,22 @@ pub fn verify(program: &Program) -> Result<()> {
     Ok(())
 }
 
-/// What a call refers to.
+/// The operands of a call.
 struct Accesses {
     reads: Vec<ValueId>,
     writes: ValueId,
 }
 
 /// Whether each kernel within a call reads operands of the call, or rows that one before it writes, and whether no two of the buffers share a byte.
-fn passes_rows(program: &Program, step: &Step, inside: &Inside<'_>) -> Result<(), String> {
+fn passes_rows(
+    program: &Program,
+    step: &Step,
+    of_call: &Accesses,
+    inside: &Inside<'_>,
+) -> Result<(), String> {
     let is_part = |part: ValueId, whole: ValueId| part == whole || is_slice(program, part, whole);
     let buffer =
         |id: ValueId| inside.buffers.iter().map(|(whole, _)| *whole).find(|whole| is_part(id, *whole));
-    let (reads, writes) = (step.call.reads(), step.call.writes());
     // For each buffer, the kernels that write it.
     let writers = |whole: ValueId| {
         let writes = move |call: &&dyn Call| call.writes().iter().any(|id| is_part(*id, whole));
@@ -100,9 +104,9 @@ fn passes_rows(program: &Program, step: &Step, inside: &Inside<'_>) -> Result<()
         for access in call.operands() {
             let id = access.value();
             let name = &program.tensor(id).name;
-            let (of_call, verb) = match access {
-                Access::Read(_) => (&reads, "reads"),
-                Access::Write(_) => (&writes, "writes"),
+            let (operands, verb) = match access {
+                Access::Read(_) => (&of_call.reads[..], "reads"),
+                Access::Write(_) => (std::slice::from_ref(&of_call.writes), "writes"),
             };
             match (buffer(id), access) {
                 (Some(_), Access::Write(_)) => {}
@@ -111,7 +115,7 @@ fn passes_rows(program: &Program, step: &Step, inside: &Inside<'_>) -> Result<()
                         return Err(format!("reads rows of `{name}` before they are written"));
                     }
                 }
-                (None, _) if of_call.iter().any(|whole| is_part(id, *whole)) => {}
+                (None, _) if operands.iter().any(|whole| is_part(id, *whole)) => {}
                 (None, _) => return Err(format!("{verb} `{name}`, which is none of its operands")),
             }
         }

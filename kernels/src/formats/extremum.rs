@@ -3,15 +3,14 @@
 use super::{
     elements::{BinaryOp, Broadcast},
     float::{Float, number},
-    int16::{Bounds, Width},
+    int16::{
+        Bounds, Width,
+        elementwise::{ELEMENT, common},
+    },
 };
 use crate::{Multiplier, Operand, Rounding};
 
-/// Operands are shifted left by this much: `255 * 2^15` and `32767 * 2^15` fit 31 bits.
-const LEFT_SHIFT: u32 = 15;
-/// An element takes about as long as so many multiply-accumulates of a convolution.
-const ELEMENT: usize = 24;
-/// In floating point.
+/// A number takes about as long as so many multiply-accumulates of a convolution.
 const NUMBER: usize = 8;
 
 /// `out = bounds(multiplier(max(a', b')))`, or `min`, with `a' = a_multiplier(2^15 (a - z_a))`, `b'` alike: codes of either width.
@@ -47,9 +46,8 @@ pub struct Extremum {
 impl BinaryOp<i32> for Extremum {
     #[inline(always)]
     fn of(&self, a: i32, b: i32) -> i32 {
-        let common = |x: i32, z: i32, m: Multiplier| m.apply(x.wrapping_sub(z) << LEFT_SHIFT, self.rounding);
-        let a = common(a, self.zero_points[0], self.a_multiplier);
-        let b = common(b, self.zero_points[1], self.b_multiplier);
+        let a = common(a, self.zero_points[0], self.a_multiplier, self.rounding);
+        let b = common(b, self.zero_points[1], self.b_multiplier, self.rounding);
         let taken = if (a > b) == self.largest { a } else { b };
         self.bounds.clamp(self.multiplier.apply(taken, self.rounding))
     }
@@ -110,6 +108,7 @@ crate::schedule::kernel!(ExtremumFloat, |extremum| {
 mod tests {
     extern crate std;
     use super::*;
+    use crate::formats::int16::elementwise::LEFT_SHIFT;
     use crate::{Isa, Kernel, Memory, Space};
     use core::cell::Cell;
 

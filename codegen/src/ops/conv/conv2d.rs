@@ -4,7 +4,7 @@ use super::{
     filters::{Filters, fold_bias, rounding_noise},
     float, int16,
     packing::Packed,
-    params::ConvParams,
+    params::{ConvParams, Taps},
     winograd, winograd_float,
 };
 use crate::{
@@ -318,7 +318,7 @@ impl Op for Conv2d {
 
     fn lower_int16(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let expected = self.expected_input(cx);
-        let taps = int16::Taps::of(&self.params, self.is_depthwise());
+        let taps = Taps::of(&self.params, self.is_depthwise());
         int16::conv2d(cx, taps, &self.rows(), &self.bias, expected.as_deref(), self.clamp)
     }
 
@@ -328,19 +328,8 @@ impl Op for Conv2d {
         if mode == Mode::F16Winograd && winograd_float::takes(p, self.channels, shape) {
             return winograd_float::lower(cx, p, &self.rows(), &self.bias, self.clamp);
         }
-        float::Convolution {
-            kernel: p.kernel,
-            stride: p.stride,
-            dilation: p.dilation,
-            padding: [p.padding[0], p.padding[2]],
-            transposed: false,
-            groups: p.groups,
-            depthwise: self.is_depthwise(),
-            rows: &self.rows(),
-            bias: &self.bias,
-            clamp: self.clamp,
-        }
-        .lower(cx, mode)
+        let taps = Taps::of(p, self.is_depthwise());
+        float::Convolution { taps, rows: &self.rows(), bias: &self.bias, clamp: self.clamp }.lower(cx, mode)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Convolutions in floating point.
 
-use super::{biases, check_finite, is_infinite};
+use super::{biases, check_finite, is_infinite, params::Taps};
 use crate::{
     error::Result,
     format::Mode,
@@ -40,14 +40,7 @@ kernel_call! {
 
 /// Filters and where their taps lie.
 pub(super) struct Convolution<'a> {
-    pub(super) kernel: [usize; 2],
-    pub(super) stride: [usize; 2],
-    pub(super) dilation: [usize; 2],
-    /// Above, to the left.
-    pub(super) padding: [usize; 2],
-    pub(super) transposed: bool,
-    pub(super) groups: usize,
-    pub(super) depthwise: bool,
+    pub(super) taps: Taps,
     /// `[out][kh][kw][in / groups]`.
     pub(super) rows: &'a [Vec<f32>],
     pub(super) bias: &'a [f32],
@@ -58,18 +51,19 @@ impl Convolution<'_> {
     /// Appends the call.
     pub(super) fn lower(&self, cx: &mut Lowering<'_>, mode: Mode) -> Result<()> {
         check_finite(cx, self.rows, self.bias)?;
+        let p = self.taps;
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let types = [cx.float(input)?, cx.float(output)?];
-        let taps = self.kernel[0] * self.kernel[1];
-        let (outside, c) = (self.rows.len() / self.groups, self.rows.first().map_or(0, Vec::len) / taps);
-        let panel = if self.depthwise { 1 } else { cx.target().float_panel };
-        let (packed, bias) = if self.depthwise {
+        let taps = p.kernel[0] * p.kernel[1];
+        let (outside, c) = (self.rows.len() / p.groups, self.rows.first().map_or(0, Vec::len) / taps);
+        let panel = if p.depthwise { 1 } else { cx.target().float_panel };
+        let (packed, bias) = if p.depthwise {
             let in_order = (0..taps).flat_map(|t| self.rows.iter().map(move |row| row[t])).collect();
             (in_order, self.bias.to_vec())
         } else {
             let padded = outside.next_multiple_of(panel);
-            let mut packed = vec![0f32; self.groups * padded * taps * c];
-            let mut bias = vec![0f32; self.groups * padded];
+            let mut packed = vec![0f32; p.groups * padded * taps * c];
+            let mut bias = vec![0f32; p.groups * padded];
             for (i, (row, b)) in self.rows.iter().zip(self.bias).enumerate() {
                 let (group, channel) = (i / outside, i % outside);
                 bias[group * padded + channel] = *b;
@@ -100,12 +94,12 @@ impl Convolution<'_> {
             input: operand(input, types[0]),
             output: operand(output, types[1]),
             types,
-            kernel: self.kernel.map(|d| d as u32),
-            stride: self.stride.map(|d| d as u32),
-            dilation: self.dilation.map(|d| d as u32),
-            padding: self.padding.map(|d| d as u32),
-            transposed: self.transposed,
-            groups: self.groups as u32,
+            kernel: p.kernel.map(|d| d as u32),
+            stride: p.stride.map(|d| d as u32),
+            dilation: p.dilation.map(|d| d as u32),
+            padding: p.padding.map(|d| d as u32),
+            transposed: p.transposed,
+            groups: p.groups as u32,
             panel: panel as u32,
             weights: single,
             halves: &halves,
@@ -124,7 +118,7 @@ impl Convolution<'_> {
             stride: layer.stride,
             dilation: layer.dilation,
             padding: layer.padding,
-            transposed: self.transposed,
+            transposed: p.transposed,
             groups: layer.groups,
             panel: layer.panel,
             weights: cx.constant(single),

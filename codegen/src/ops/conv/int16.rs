@@ -2,7 +2,7 @@
 
 use super::{
     filters::{Filters, Scales},
-    params::ConvParams,
+    params::Taps,
 };
 use crate::{
     error::Result,
@@ -32,31 +32,6 @@ kernel_call! {
         shift: Const<i8>,
         input_zero_point: i32,
         bounds: Bounds,
-    }
-}
-
-/// Where the taps of a convolution lie.
-#[derive(Clone, Copy)]
-pub(super) struct Taps {
-    kernel: [usize; 2],
-    stride: [usize; 2],
-    dilation: [usize; 2],
-    padding: [usize; 2],
-    transposed: bool,
-    groups: usize,
-    depthwise: bool,
-}
-
-impl Taps {
-    pub(super) fn of(p: &ConvParams, depthwise: bool) -> Self {
-        let (padding, groups) = ([p.padding[0], p.padding[2]], p.groups);
-        let (kernel, stride, dilation) = (p.kernel, p.stride, p.dilation);
-        Self { kernel, stride, dilation, padding, transposed: false, groups, depthwise }
-    }
-
-    /// Of a transposed convolution that crops `padding` rows and columns above and to the left.
-    pub(super) fn transposed(kernel: [usize; 2], stride: [usize; 2], padding: [usize; 2]) -> Self {
-        Self { kernel, stride, dilation: [1; 2], padding, transposed: true, groups: 1, depthwise: false }
     }
 }
 

@@ -168,3 +168,29 @@ mod tests {
         }
     }
 }
+
+/// Where the taps of a convolution lie.
+#[derive(Clone, Copy)]
+pub(super) struct Taps {
+    pub(super) kernel: [usize; 2],
+    pub(super) stride: [usize; 2],
+    pub(super) dilation: [usize; 2],
+    /// Above, to the left.
+    pub(super) padding: [usize; 2],
+    pub(super) transposed: bool,
+    pub(super) groups: usize,
+    pub(super) depthwise: bool,
+}
+
+impl Taps {
+    pub(super) fn of(p: &ConvParams, depthwise: bool) -> Self {
+        let (padding, groups) = ([p.padding[0], p.padding[2]], p.groups);
+        let (kernel, stride, dilation) = (p.kernel, p.stride, p.dilation);
+        Self { kernel, stride, dilation, padding, transposed: false, groups, depthwise }
+    }
+
+    /// Of a transposed convolution that crops `padding` rows and columns above and to the left.
+    pub(super) fn transposed(kernel: [usize; 2], stride: [usize; 2], padding: [usize; 2]) -> Self {
+        Self { kernel, stride, dilation: [1; 2], padding, transposed: true, groups: 1, depthwise: false }
+    }
+}

@@ -4,7 +4,7 @@ use super::{
     filters::{Filters, rounding_noise},
     float, int16,
     packing::Packed,
-    params::TransposedConvParams,
+    params::{Taps, TransposedConvParams},
 };
 use crate::{
     error::Result,
@@ -44,6 +44,11 @@ impl TransposedConv2d {
     /// A transposed convolution of `channels` inputs; `weight` is `[in, out, kh, kw]`.
     pub fn new(params: TransposedConvParams, channels: usize, weight: Arc<[f32]>, bias: Arc<[f32]>) -> Self {
         Self { params, channels, weight, bias, clamp: Clamp::NONE }
+    }
+
+    fn where_taps_lie(&self) -> Taps {
+        let p = &self.params;
+        Taps::transposed(p.kernel, p.stride, [p.padding[TOP], p.padding[LEFT]])
     }
 
     fn taps(&self) -> usize {
@@ -219,26 +224,12 @@ impl Op for TransposedConv2d {
     }
 
     fn lower_int16(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        let p = &self.params;
-        let taps = int16::Taps::transposed(p.kernel, p.stride, [p.padding[TOP], p.padding[LEFT]]);
-        int16::conv2d(cx, taps, &self.rows(), &self.bias, None, self.clamp)
+        int16::conv2d(cx, self.where_taps_lie(), &self.rows(), &self.bias, None, self.clamp)
     }
 
     fn lower_float(&self, cx: &mut Lowering<'_>, mode: Mode) -> Result<()> {
-        let p = &self.params;
-        float::Convolution {
-            kernel: p.kernel,
-            stride: p.stride,
-            dilation: [1; 2],
-            padding: [p.padding[TOP], p.padding[LEFT]],
-            transposed: true,
-            groups: 1,
-            depthwise: false,
-            rows: &self.rows(),
-            bias: &self.bias,
-            clamp: self.clamp,
-        }
-        .lower(cx, mode)
+        let taps = self.where_taps_lie();
+        float::Convolution { taps, rows: &self.rows(), bias: &self.bias, clamp: self.clamp }.lower(cx, mode)
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// An element takes about as long as so many multiply-accumulates of a convolution.
-pub(super) const ELEMENT: usize = 24;
+pub(crate) const ELEMENT: usize = 24;
 
 /// `out = bounds(multiplier(a' + b'))`, `a' = a_multiplier(2^15 (a - z_a))`, `b'` alike: TensorFlow Lite's int16 `ADD`.
 ///
@@ -36,15 +36,20 @@ pub struct AddInt16 {
     pub rounding: Rounding,
 }
 
-/// Operands are shifted left by this much.
+/// Operands are shifted left by this much: `255 * 2^15` and `32768 * 2^15` fit 31 bits.
 pub(crate) const LEFT_SHIFT: u32 = 15;
+
+/// A code at the scale that two operands have in common.
+#[inline(always)]
+pub(crate) fn common(code: i32, zero_point: i32, multiplier: Multiplier, rounding: Rounding) -> i32 {
+    multiplier.apply(code.wrapping_sub(zero_point) << LEFT_SHIFT, rounding)
+}
 
 impl BinaryOp<i32> for AddInt16 {
     #[inline(always)]
     fn of(&self, a: i32, b: i32) -> i32 {
-        let common = |x: i32, z: i32, m: Multiplier| m.apply(x.wrapping_sub(z) << LEFT_SHIFT, self.rounding);
-        let a = common(a, self.zero_points[0], self.a_multiplier);
-        let b = common(b, self.zero_points[1], self.b_multiplier);
+        let a = common(a, self.zero_points[0], self.a_multiplier, self.rounding);
+        let b = common(b, self.zero_points[1], self.b_multiplier, self.rounding);
         self.bounds.clamp(self.multiplier.apply(a.wrapping_add(b), self.rounding))
     }
 }

@@ -9,7 +9,7 @@
 
 mod channels;
 mod conv;
-mod elementwise;
+pub(crate) mod elementwise;
 mod pool;
 mod resize;
 mod table;
