@@ -5,7 +5,7 @@ use clap::Args;
 use niello_codegen::{
     Error, Graph, Result,
     passes::optimize,
-    pipeline::{build_graph, import},
+    pipeline::{build_graph, find_network, import},
     weights::{SafeTensorsFile, Zeros},
 };
 use serde::Serialize;
@@ -63,7 +63,7 @@ impl Inspect {
         let graph = if recipe.weights.is_some() {
             import(&recipe, networks())?.graph
         } else {
-            build_graph(&recipe, networks().find(&recipe.network)?, &mut Zeros)?
+            build_graph(&recipe, &*find_network(&recipe, networks())?, &mut Zeros)?
         };
         let graph = if self.optimized { optimize(graph) } else { graph };
         let described = describe(&graph);

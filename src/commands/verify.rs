@@ -15,7 +15,7 @@ use niello_codegen::{
         compare::{LayerComparison, verify},
         warnings::{Warning, of_verification},
     },
-    pipeline::{Calibrated, Task},
+    pipeline::{Calibrated, Task, find_network},
 };
 use niello_imaging::metrics::{self, DiceCounts};
 use serde::Serialize;
@@ -88,7 +88,7 @@ impl ClassDice {
 impl Verify {
     pub(crate) fn run(self) -> Result<String> {
         let recipe = self.model.recipe()?;
-        let generates = networks().find(&recipe.network)?.generates();
+        let generates = find_network(&recipe, networks())?.generates();
         let files = match &self.data {
             Some(data) if !generates => images(data)?,
             None if !generates => {

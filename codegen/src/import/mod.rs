@@ -5,6 +5,9 @@
 //! * [`network`]: what a published network tells about itself, and how it is found by its name.
 
 mod builder;
+mod file;
 pub mod network;
+mod tflite;
 
 pub use builder::GraphBuilder;
+pub use file::{Element, End, ModelFile};

@@ -14,6 +14,17 @@ pub struct NetworkOptions {
     pub classes: Option<usize>,
     /// The base number of channels, for networks that have one ([`Network::width_unit`]).
     pub width: Option<usize>,
+    /// Whose kernels a quantised file is computed like; those of its format's own runtime where absent.
+    pub reference: Option<Reference>,
+}
+
+/// An implementation whose bytes a quantised file is computed to; `docs/arithmetic.md` says where they differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reference {
+    /// The reference kernels of LiteRT, formerly TensorFlow Lite: fully connected layers round once.
+    LiteRt,
+    /// TensorFlow Lite for Microcontrollers and CMSIS-NN: fully connected layers round twice, as convolutions do.
+    Tflm,
 }
 
 /// Trained weights that come with the project.
@@ -30,13 +41,13 @@ pub struct Bundled {
 /// One published network. Implementations live in `niello-models`, one file each.
 pub trait Network: Sync {
     /// Name in recipes and on the command line: `squeezenet1_0`.
-    fn name(&self) -> &'static str;
+    fn name(&self) -> &str;
 
     /// One line: what it is for and what it is made of.
-    fn summary(&self) -> &'static str;
+    fn summary(&self) -> &str;
 
     /// Paper and code that it follows.
-    fn source(&self) -> &'static str;
+    fn source(&self) -> &str;
 
     /// Input shape when nothing is chosen.
     fn default_input(&self) -> Shape;
@@ -45,7 +56,7 @@ pub trait Network: Sync {
     fn default_classes(&self) -> &'static [&'static str];
 
     /// How images usually become its input, in a recipe's words.
-    fn default_preprocess(&self) -> &'static str {
+    fn default_preprocess(&self) -> &str {
         "unit"
     }
 
@@ -67,6 +78,32 @@ pub trait Network: Sync {
 
     /// Builds the graph with tensors by their checkpoint names.
     fn build(&self, options: &NetworkOptions, weights: &mut dyn WeightSource) -> Result<Graph>;
+}
+
+macro_rules! forward {
+    ($($name:ident() -> $t:ty),* $(,)?) => {
+        $(fn $name(&self) -> $t {
+            (**self).$name()
+        })*
+    };
+}
+
+impl<N: Network + ?Sized> Network for &N {
+    forward! {
+        name() -> &str,
+        summary() -> &str,
+        source() -> &str,
+        default_input() -> Shape,
+        default_classes() -> &'static [&'static str],
+        default_preprocess() -> &str,
+        width_unit() -> Option<usize>,
+        generates() -> bool,
+        bundled() -> Option<Bundled>,
+    }
+
+    fn build(&self, options: &NetworkOptions, weights: &mut dyn WeightSource) -> Result<Graph> {
+        (**self).build(options, weights)
+    }
 }
 
 impl fmt::Debug for dyn Network {

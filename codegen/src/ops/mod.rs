@@ -41,7 +41,7 @@ pub use average_pool::AveragePool2d;
 pub use batch_norm::{BatchNorm, BatchNormParams};
 pub use clamp::Clamp;
 pub use concat::Concat;
-pub use conv::{Conv2d, ConvParams, TransposedConv2d, TransposedConvParams};
+pub use conv::{Conv2d, ConvParams, GivenFilters, TransposedConv2d, TransposedConvParams};
 pub use embedding::Embedding;
 pub use extremum::Extremum;
 pub use global_average_pool::GlobalAveragePool;

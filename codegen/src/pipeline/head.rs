@@ -2,9 +2,11 @@
 
 use crate::{
     error::{Error, Result},
+    format::{Format, RangeRule},
     graph::{Graph, Node, Op, Value, ValueId},
     ops::{ArgMax, PointWise, Softmax},
-    recipe::Head,
+    quantize::QGraph,
+    recipe::{Head, Recipe},
 };
 
 /// The graph with what the recipe wants computed from its last layer.
@@ -30,4 +32,25 @@ pub(super) fn with_head(mut graph: Graph, head: Head) -> Result<Graph> {
     graph.nodes.push(Node { name: name.into(), op: op.into(), inputs: vec![input], outputs: vec![output] });
     graph.outputs[0] = output;
     Ok(graph)
+}
+
+/// A quantised file with what the recipe wants computed from its last layer.
+///
+/// # Errors
+/// A recipe that wants other scales than those of the file.
+pub(super) fn with_scales_of_file(recipe: &Recipe, mut q: QGraph) -> Result<QGraph> {
+    if let Some(key) = recipe.only_without_scales() {
+        let message = format!("`{key}` is for networks whose scales niello chooses; the file is quantised and has its own");
+        return Err(Error::Invalid(format!("{}: {message}", q.graph.name)));
+    }
+    q.graph = with_head(q.graph, recipe.output.head)?;
+    if q.graph.values.len() > q.formats.len() {
+        let made = q.graph.nodes.last().map(|node| node.op.range_rule());
+        q.formats.push(match made {
+            Some(RangeRule::Fixed(params)) => Format::Int8(params),
+            _ => Format::Label,
+        });
+        q.channel_means.push(None);
+    }
+    Ok(q)
 }

@@ -3,10 +3,15 @@
 use crate::{
     error::{Error, Result},
     graph::Graph,
-    import::network::{Network, NetworkOptions, Networks},
-    recipe::Recipe,
+    import::{
+        ModelFile,
+        network::{Network, NetworkOptions, Networks, Reference},
+    },
+    quantize::QGraph,
+    recipe::{self, NumberFormat, Recipe},
     weights::{SafeTensorsFile, Seeded, WeightSource},
 };
+use std::sync::Arc;
 
 /// A float graph with what a recipe says about it.
 #[derive(Debug)]
@@ -14,11 +19,42 @@ pub struct Imported {
     /// As the network's authors wrote it.
     pub graph: Graph,
     /// The network.
-    pub network: &'static dyn Network,
+    pub network: Arc<dyn Network>,
     /// Class names.
     pub classes: Vec<String>,
     /// Name and SHA-256 of the weights.
     pub source: (String, String),
+    /// The same graph with the number formats of a quantised file, where the recipe wants integers.
+    pub quantized: Option<QGraph>,
+}
+
+/// The network of a recipe: one of `networks`, or what a model file holds.
+///
+/// # Errors
+/// An unknown network, a file that cannot be imported.
+pub fn find_network(recipe: &Recipe, networks: &dyn Networks) -> Result<Arc<dyn Network>> {
+    match model_file(recipe)? {
+        Some(file) => Ok(Arc::new(file)),
+        None => Ok(Arc::new(networks.find(&recipe.network)?)),
+    }
+}
+
+/// The model file that a recipe names, read.
+fn model_file(recipe: &Recipe) -> Result<Option<ModelFile>> {
+    recipe.model_path().map(|path| ModelFile::open(&path, &options(recipe))).transpose()
+}
+
+/// What a model file holds, and what a recipe says about it.
+fn import_file(recipe: &Recipe, file: ModelFile) -> Result<Imported> {
+    if let Some(key) = recipe.only_for_checkpoints() {
+        let message = format!("`{key}` is for networks that are built from a checkpoint; the file has its own");
+        return Err(Error::file(file.path(), message));
+    }
+    let graph = file.graph().clone();
+    let quantized = file.quantized().filter(|_| recipe.format.numbers == NumberFormat::Int8).cloned();
+    let source = (file.source().to_string(), file.sha256().to_string());
+    let classes = class_names(recipe, &file, &graph)?;
+    Ok(Imported { graph, network: Arc::new(file), classes, source, quantized })
 }
 
 /// Imports the recipe's network with its weights.
@@ -27,11 +63,16 @@ pub struct Imported {
 /// An unknown network, weights that cannot be read or do not fit, options that the network does not allow.
 pub fn import(recipe: &Recipe, networks: &dyn Networks) -> Result<Imported> {
     recipe.validate()?;
+    if let Some(file) = model_file(recipe)? {
+        return import_file(recipe, file);
+    }
     let network = networks.find(&recipe.network)?;
+    let quantized = None;
     if recipe.seeded {
         let graph = build_graph(recipe, network, &mut Seeded::new())?;
         let classes = class_names(recipe, network, &graph)?;
-        return Ok(Imported { graph, network, classes, source: ("seeded".into(), String::new()) });
+        let source = ("seeded".into(), String::new());
+        return Ok(Imported { graph, network: Arc::new(network), classes, source, quantized });
     }
     let mut weights = match (recipe.weights_path(), network.bundled()) {
         (Some(path), _) => SafeTensorsFile::open(path)?,
@@ -50,7 +91,7 @@ pub fn import(recipe: &Recipe, networks: &dyn Networks) -> Result<Imported> {
     let source = (source_name, weights.sha256());
     let graph = build_graph(recipe, network, &mut weights)?;
     let classes = class_names(recipe, network, &graph)?;
-    Ok(Imported { graph, network, classes, source })
+    Ok(Imported { graph, network: Arc::new(network), classes, source, quantized })
 }
 
 /// The network's graph with tensors from any source (a seeded one, to count parameters without a checkpoint).
@@ -58,16 +99,24 @@ pub fn import(recipe: &Recipe, networks: &dyn Networks) -> Result<Imported> {
 /// # Errors
 /// Options that the network does not allow, tensors that do not fit.
 pub fn build_graph(recipe: &Recipe, network: &dyn Network, weights: &mut dyn WeightSource) -> Result<Graph> {
-    let options = NetworkOptions {
-        input_size: recipe.input.size,
-        input_channels: recipe.input.channels,
-        classes: (!recipe.classes.is_empty()).then_some(recipe.classes.len()),
-        width: recipe.width,
-    };
+    let options = options(recipe);
     if recipe.width.is_some() && network.width_unit().is_none() {
         return Err(Error::Invalid(format!("{}: has one width only, leave `width` out", network.name())));
     }
     network.build(&options, weights)
+}
+
+fn options(recipe: &Recipe) -> NetworkOptions {
+    NetworkOptions {
+        input_size: recipe.input.size,
+        input_channels: recipe.input.channels,
+        classes: (!recipe.classes.is_empty()).then_some(recipe.classes.len()),
+        width: recipe.width,
+        reference: recipe.format.reference.map(|reference| match reference {
+            recipe::Reference::LiteRt => Reference::LiteRt,
+            recipe::Reference::Tflm => Reference::Tflm,
+        }),
+    }
 }
 
 fn class_names(recipe: &Recipe, network: &dyn Network, graph: &Graph) -> Result<Vec<String>> {

@@ -13,11 +13,11 @@ mod target;
 
 pub use self::{
     calibration::{Calibrated, UsedLock},
-    import::{Imported, build_graph, import},
+    import::{Imported, build_graph, find_network, import},
 };
 use self::{
     calibration::{find_lock, locked, seen_in_float},
-    head::with_head,
+    head::{with_head, with_scales_of_file},
     inputs::calibration_inputs,
     target::{tuning, with_threads},
 };
@@ -103,7 +103,8 @@ pub fn build(recipe: &Recipe, networks: &dyn Networks, mut progress: impl FnMut(
     let target = Target::find(recipe.target_name(board.as_ref()))?;
     let tuning = tuning(recipe, target)?;
     let target = &Target { tuning, ..with_threads(recipe, target) };
-    let Imported { graph, network, classes, source } = import(recipe, networks)?;
+    let Imported { graph, network, classes, source, quantized } = import(recipe, networks)?;
+    let network = &*network;
     let mut recipe = recipe.clone();
     if let Some(board) = &board {
         recipe = recipe.placed_on(board)?;
@@ -124,12 +125,16 @@ pub fn build(recipe: &Recipe, networks: &dyn Networks, mut progress: impl FnMut(
         let message = format!("a label map of 8 bits has room for {LABELS} classes, found {}", classes.len());
         return Err(Error::Invalid(format!("{}: {message}", network.name())));
     }
-    let graph = if recipe.output.cam { cam::with_map(graph)? } else { graph };
-    let graph = optimize(with_head(graph, recipe.output.head)?);
+    let graph = match quantized {
+        Some(_) => graph,
+        None if recipe.output.cam => optimize(with_head(cam::with_map(graph)?, recipe.output.head)?),
+        None => optimize(with_head(graph, recipe.output.head)?),
+    };
     let mut calibrated = None;
     let mut ranges = None;
-    let quantized = match recipe.format.numbers.mode() {
-        Some(mode) => {
+    let quantized = match (quantized, recipe.format.numbers.mode()) {
+        (Some(of_file), _) => with_scales_of_file(&recipe, of_file)?,
+        (None, Some(mode)) => {
             if mode.float() == Float::F16 {
                 let set = || calibration_inputs(&recipe, network, &preprocess, &graph, classes.len());
                 ranges = seen_in_float(&recipe, network, &graph, &source.1, set, &mut progress)?;
@@ -138,7 +143,7 @@ pub fn build(recipe: &Recipe, networks: &dyn Networks, mut progress: impl FnMut(
             float::layers(&mut all, &recipe.format.modes()?)?;
             all
         }
-        None => {
+        (None, None) => {
             let inputs: Vec<Shape> = graph.inputs.iter().map(|id| graph.shape(*id)).collect();
             let pins = recipe.pins(classes.len(), &prepared, &inputs);
             let origin = Origin {
@@ -201,9 +206,11 @@ impl Build {
     pub fn lock(&self) -> Result<Lock> {
         let network = &self.program.metadata.network;
         let Some(Calibrated { origin, ranges, wide, .. }) = &self.calibrated else {
-            let message =
-                format!("{network}: floating point needs no calibration, so there is nothing to lock");
-            return Err(Error::Invalid(message));
+            let why = match self.quantized.mode() {
+                Some(_) => "floating point needs no calibration",
+                None => "a quantised file has its own scales",
+            };
+            return Err(Error::Invalid(format!("{network}: {why}, so there is nothing to lock")));
         };
         let program = &self.program;
         let (q, corrections) = (&self.quantized, &program.corrections);

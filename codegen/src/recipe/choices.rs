@@ -104,6 +104,17 @@ choices! {
 }
 
 choices! {
+    /// Whose kernels a quantised model file is computed like, to the byte.
+    Reference, "reference" {
+        /// LiteRT's reference kernels: the default for `.tflite`.
+        #[default]
+        LiteRt = "litert",
+        /// TensorFlow Lite for Microcontrollers and CMSIS-NN.
+        Tflm = "tflm",
+    }
+}
+
+choices! {
     /// How the range of an activation is chosen.
     RangeChoice, "range" {
         /// Per tensor, the one of the others with the smallest error.

@@ -27,7 +27,7 @@ mod ranges;
 mod read;
 
 pub use calibrate::{Calibrate, CalibrationSet, Images};
-pub use choices::{Head, NumberFormat, RangeChoice, Rounding};
+pub use choices::{Head, NumberFormat, RangeChoice, Reference, Rounding};
 pub use input::Input;
 pub use ranges::RangeOverride;
 
@@ -42,7 +42,7 @@ use std::{
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recipe {
-    /// Name of the network in the registry.
+    /// Name of the network in the registry, or a model file (`….tflite`, `….onnx`), relative to the recipe's folder.
     pub network: String,
     /// Its weights (safetensors), relative to the recipe's folder; absent: those that are bundled with the network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -105,6 +105,9 @@ pub struct Format {
     pub numbers: NumberFormat,
     /// The rounding of requantisation.
     pub rounding: Rounding,
+    /// Whose kernels a quantised model file is computed like; absent: those of its format's own runtime.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reference: Option<Reference>,
     /// Layers that compute in half precision in memory, single precision in between.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub f16: Vec<String>,
@@ -154,9 +157,14 @@ impl Format {
 
     /// The first key that means something among integers only, where there are none.
     fn only_for_integers(&self) -> Option<&'static str> {
+        self.only_of_integers().filter(|_| self.numbers != NumberFormat::Int8)
+    }
+
+    /// The first key that means something among integers only.
+    fn only_of_integers(&self) -> Option<&'static str> {
         let lists = [("int16", &self.int16), ("int16-weights", &self.int16_weights)];
         let named = lists.iter().find(|(_, layers)| !layers.is_empty()).map(|(key, _)| *key);
-        named.or(self.min_sqnr_db.map(|_| "min-sqnr-db")).filter(|_| self.numbers != NumberFormat::Int8)
+        named.or(self.min_sqnr_db.map(|_| "min-sqnr-db"))
     }
 }
 
@@ -226,6 +234,9 @@ impl Recipe {
         let base =
             std::path::absolute(self.base_dir.join(".")).map_err(Error::io("cannot find", &self.base_dir))?;
         let resolve = |path: &Path| base.join(path);
+        if is_model_file(&self.network) {
+            self.network = resolve(Path::new(&self.network)).to_string_lossy().into_owned();
+        }
         self.calibrate.lock = self.calibrate.lock.as_deref().map(resolve);
         self.weights = self.weights.as_deref().map(resolve);
         self.target.tuning = self.target.tuning.as_deref().map(resolve);
@@ -235,6 +246,37 @@ impl Recipe {
         self.target.board = board.or(self.target.board);
         self.base_dir = base;
         Ok(self)
+    }
+
+    /// The model file that stands in place of a network's name, resolved.
+    pub fn model_path(&self) -> Option<PathBuf> {
+        is_model_file(&self.network).then(|| self.resolve(&self.network))
+    }
+
+    /// The first key that means something only for networks that are built from a checkpoint.
+    #[cfg(feature = "imaging")]
+    pub(crate) fn only_for_checkpoints(&self) -> Option<&'static str> {
+        let keys = [
+            ("weights", self.weights.is_some()),
+            ("seeded", self.seeded),
+            ("width", self.width.is_some()),
+            ("input.channels", self.input.channels.is_some()),
+        ];
+        keys.into_iter().find(|(_, given)| *given).map(|(key, _)| key)
+    }
+
+    /// The first key that means something only where niello chooses the scales of activations.
+    #[cfg(feature = "imaging")]
+    pub(crate) fn only_without_scales(&self) -> Option<&'static str> {
+        let keys = [
+            ("output.cam", self.output.cam),
+            ("overrides", !self.overrides.is_empty()),
+            ("calibrate.lock", self.calibrate.lock.is_some()),
+            ("format.rounding", self.format.rounding != Rounding::default()),
+        ];
+        let given = keys.into_iter().find(|(_, given)| *given).map(|(key, _)| key);
+        let modes = || self.format.modes().is_ok_and(|modes| !modes.is_empty());
+        given.or(self.format.only_of_integers()).or(modes().then_some("format.f32"))
     }
 
     /// The weights' file, resolved.
@@ -257,6 +299,7 @@ impl Recipe {
             .chain(board)
             .chain(tuning)
             .map(|path| self.resolve(path))
+            .chain(self.model_path())
             .chain(self.weights_path().iter().flat_map(|path| shards(path)))
             .chain(lock.clone())
             .collect()
@@ -270,7 +313,8 @@ impl Recipe {
         let images = self.calibrate.images.iter().flat_map(Images::paths).map(|p| ("calibrate.images", p));
         let images = images.filter(|_| self.used_lock().is_none());
         let lock = self.calibrate.lock.iter().map(|p| ("calibrate.lock", p.as_path()));
-        let weights = self.weights.iter().map(|p| ("weights", p.as_path()));
+        let model = is_model_file(&self.network).then(|| ("network", Path::new(&self.network)));
+        let weights = self.weights.iter().map(|p| ("weights", p.as_path())).chain(model);
         let board = self.board_file().map(|p| ("target.board", Path::new(p)));
         let tuning = self.target.tuning.iter().map(|p| ("target.tuning", p.as_path()));
         for (key, path) in weights.chain(images).chain(board).chain(tuning).chain(lock) {
@@ -347,6 +391,15 @@ const MAX_THREADS: usize = 64;
 fn is_section(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-$".contains(c))
 }
+
+/// Whether a network's name is that of a model file.
+fn is_model_file(name: &str) -> bool {
+    let extension = Path::new(name).extension().and_then(|extension| extension.to_str());
+    extension.is_some_and(|extension| MODEL_FILES.iter().any(|known| extension.eq_ignore_ascii_case(known)))
+}
+
+/// Extensions of files that hold a whole network.
+const MODEL_FILES: [&str; 2] = ["tflite", "onnx"];
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()

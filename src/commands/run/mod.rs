@@ -16,7 +16,7 @@ use clap::Args;
 use niello_codegen::{
     Error, Result, Tensor,
     execute::Executor,
-    pipeline::{Build, Task},
+    pipeline::{Build, Task, find_network},
 };
 use niello_imaging::{Image, Legend, NpyData, Palette, write_label_png, write_legend_png, write_npy};
 use std::{
@@ -85,7 +85,7 @@ impl Run {
 
     fn answer(&self) -> Result<String> {
         let mut recipe = self.model.recipe()?;
-        if networks().find(&recipe.network)?.generates() {
+        if find_network(&recipe, networks())?.generates() {
             return self.generate(&recipe);
         }
         let Some(path) = &self.source else {

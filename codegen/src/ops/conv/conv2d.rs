@@ -1,7 +1,7 @@
 //! Convolution, with a fused activation; fully connected layers and depthwise convolution are special cases.
 
 use super::{
-    filters::{Filters, fold_bias, rounding_noise},
+    filters::{Filters, GivenFilters, fold_bias, rounding_noise},
     float, int16,
     packing::Packed,
     params::{ConvParams, Taps},
@@ -33,12 +33,14 @@ pub struct Conv2d {
     pub bias: Arc<[f32]>,
     /// Fused activation.
     pub clamp: Clamp,
+    /// The integers of a quantised file, which weights and bias are the real numbers of.
+    pub given: Option<GivenFilters>,
 }
 
 impl Conv2d {
     /// A convolution of `channels` inputs; `weight` is `[out, in / groups, kh, kw]`.
     pub fn new(params: ConvParams, channels: usize, weight: Arc<[f32]>, bias: Arc<[f32]>) -> Self {
-        Self { params, channels, weight, bias, clamp: Clamp::NONE }
+        Self { params, channels, weight, bias, clamp: Clamp::NONE, given: None }
     }
 
     fn taps(&self) -> usize {
@@ -147,7 +149,7 @@ impl Conv2d {
             mantissa: cx.constant(&mantissa),
             shift: cx.constant(&shift),
             input_zero_point: from.zero_point,
-            stage: cx.stage(to, self.clamp.min, self.clamp.max),
+            stage: filters.stage(cx, to, self.clamp),
         };
         cx.push(call).constant_bytes(bytes);
         Ok(())
@@ -264,7 +266,10 @@ impl Op for Conv2d {
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let expected = self.expected_input(cx);
         let (from, to) = (cx.qparams(input)?, cx.qparams(output)?);
-        let filters = Filters::quantize(cx, &self.rows(), &self.bias, from, to, expected.as_deref())?;
+        let filters = match &self.given {
+            Some(given) => Filters::given(cx, &self.rows(), given, from, to)?,
+            None => Filters::quantize(cx, &self.rows(), &self.bias, from, to, expected.as_deref())?,
+        };
         if self.is_depthwise() {
             return self.lower_depthwise(cx, &filters);
         }
@@ -308,7 +313,7 @@ impl Op for Conv2d {
             mantissa: cx.constant(&all.mantissa),
             shift: cx.constant(&all.shift),
             pad: cx.constant(&vec![from.zero_point; c]),
-            stage: cx.stage(to, self.clamp.min, self.clamp.max),
+            stage: filters.stage(cx, to, self.clamp),
             pixels_per_pass: chunk as u32,
             scratch: Scratch,
         };
@@ -317,6 +322,7 @@ impl Op for Conv2d {
     }
 
     fn lower_int16(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        GivenFilters::refuse(self.given.as_ref(), cx)?;
         let expected = self.expected_input(cx);
         let taps = Taps::of(&self.params, self.is_depthwise());
         int16::conv2d(cx, taps, &self.rows(), &self.bias, expected.as_deref(), self.clamp)

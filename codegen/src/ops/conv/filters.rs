@@ -5,8 +5,32 @@ use crate::{
     error::Result,
     format::QParams,
     lower::{Lowering, Sums},
+    ops::Clamp,
 };
-use niello_kernels::Multiplier;
+use niello_kernels::{Multiplier, OutputParams, Rounding};
+use std::sync::Arc;
+
+/// Integers that a quantised file has for the filters of a convolution.
+#[derive(Clone, Debug)]
+pub struct GivenFilters {
+    /// One scale for each output channel, positive; weights are codes in `[-127, 127]` at it.
+    pub scale: Arc<[f32]>,
+    /// One bias for each output channel, at scale `s_in * s_w`.
+    pub bias: Arc<[i32]>,
+    /// Whether sums are rounded once, the product in double precision and ties away from zero, as LiteRT does in fully connected layers; else as the
+    /// program says.
+    pub rounds_once: bool,
+}
+
+impl GivenFilters {
+    /// An error where a layer that has integers of its own is to be computed with other ones.
+    pub(super) fn refuse(given: Option<&Self>, cx: &Lowering<'_>) -> Result<()> {
+        match given {
+            Some(_) => Err(cx.error("has weights of 8 bits from a quantised file, and cannot have 16")),
+            None => Ok(()),
+        }
+    }
+}
 
 /// The filters of a convolution in integers, one row per output channel.
 pub(super) struct Filters {
@@ -16,6 +40,8 @@ pub(super) struct Filters {
     pub(super) bias: Vec<i32>,
     /// `s_in * s_w / s_out`.
     pub(super) multiplier: Vec<Multiplier>,
+    /// The rounding that the multipliers are for.
+    pub(super) rounding: Rounding,
     /// `s_w`.
     scale: Vec<f64>,
 }
@@ -56,7 +82,8 @@ impl Filters {
         sums: impl Fn(&[i8], f64) -> Sums,
     ) -> Result<Self> {
         check_finite(cx, rows, bias)?;
-        let mut filters = Self { weights: vec![], bias: vec![], multiplier: vec![], scale: vec![] };
+        let rounding = cx.rounding();
+        let mut filters = Self { weights: vec![], bias: vec![], multiplier: vec![], rounding, scale: vec![] };
         let given = cx.correction(rows.len())?;
         let mut correction = vec![];
         for (channel, (row, bias)) in rows.iter().zip(bias).enumerate() {
@@ -94,6 +121,42 @@ impl Filters {
 }
 
 impl Filters {
+    /// The integers of a file: weights and biases are its own.
+    ///
+    /// # Errors
+    /// Sums that do not fit 32 bits, a factor that is out of range.
+    pub(super) fn given(
+        cx: &Lowering<'_>,
+        rows: &[Vec<f32>],
+        given: &GivenFilters,
+        input: QParams,
+        output: QParams,
+    ) -> Result<Self> {
+        let rounding = if given.rounds_once { Rounding::Single } else { cx.rounding() };
+        let mut filters = Self { weights: vec![], bias: vec![], multiplier: vec![], rounding, scale: vec![] };
+        for ((row, bias), scale) in rows.iter().zip(&given.bias[..]).zip(&given.scale[..]) {
+            let codes: Vec<i8> = row.iter().map(|w| (w / scale).round().clamp(-127.0, 127.0) as i8).collect();
+            let real = input.scale as f64 * *scale as f64 / output.scale as f64;
+            let sums = Sums::narrow(largest_sum(&codes, *bias as f64, input.zero_point), NOISE);
+            let plain = cx.multiplier_for(real, sums)?;
+            filters.multiplier.push(if given.rounds_once {
+                rounding_once(real, output.zero_point, sums.largest)
+                    .ok_or_else(|| cx.error(format!("no factor of 31 bits rounds as {real} does")))?
+            } else {
+                plain
+            });
+            filters.weights.push(codes);
+            filters.bias.push(*bias);
+            filters.scale.push(*scale as f64);
+        }
+        Ok(filters)
+    }
+
+    /// The output stage, with a fused activation.
+    pub(super) fn stage(&self, cx: &Lowering<'_>, to: QParams, clamp: Clamp) -> OutputParams {
+        OutputParams { rounding: self.rounding, ..cx.stage(to, clamp.min, clamp.max) }
+    }
+
     /// Turns weights of 8 bits into the upper half of ones of 16, and returns the lower half.
     pub(super) fn add_low_bits(&mut self, rows: &[Vec<f32>]) -> Vec<Vec<i8>> {
         for multiplier in self.multiplier.iter_mut().filter(|m| m.mantissa != 0) {
@@ -110,6 +173,32 @@ impl Filters {
         };
         rows.iter().zip(&self.scale).zip(&mut self.weights).map(low).collect()
     }
+}
+
+/// The factor with which [`Rounding::Single`] gives the same code as `round(sum * real)` in double precision, ties away from zero, for every sum up to
+/// `largest`. Both grow with the sum, so they are equal everywhere if they step to every code at the same sum, which is what is tried, for
+/// mantissas near that of `real`.
+fn rounding_once(real: f64, zero_point: i8, largest: i64) -> Option<Multiplier> {
+    let plain = Multiplier::from_real(real)?;
+    if plain == Multiplier::ZERO {
+        return Some(plain);
+    }
+    let codes = (-127 - zero_point as i64)..=(127 - zero_point as i64);
+    // The least sum that gives a code, for those that some sum gives.
+    let step = |code: i64| {
+        let reaches = |sum: i64| (sum as f64 * real).round() as i64 >= code;
+        let near = ((code as f64 - 0.5) / real).clamp(-2e9, 2e9) as i64;
+        let first = (near - 2..=near + 2).find(|sum| reaches(*sum)).unwrap_or(near + 3);
+        (first, code)
+    };
+    let steps: Vec<(i64, i64)> = codes.map(step).filter(|(sum, _)| sum.abs() <= largest).collect();
+    let agrees = |multiplier: &Multiplier| {
+        let code = |sum: i64| multiplier.apply(sum as i32, Rounding::Single) as i64;
+        steps.iter().all(|(sum, at)| code(*sum) >= *at && (*sum <= -largest || code(*sum - 1) < *at))
+    };
+    // 0, 1, -1, 2, -2, …
+    let nearby = (0..256).map(|i| if i % 2 == 1 { (i + 1) / 2 } else { -(i / 2) });
+    nearby.map(|more| Multiplier { mantissa: plain.mantissa.saturating_add(more), ..plain }).find(agrees)
 }
 
 /// The symmetric scale of a filter; one of zeros (or of denormals) has any.
@@ -186,6 +275,22 @@ mod tests {
         assert_eq!(largest_sum(&[127, -127, 0], 10.0, -128), 127 * 255 + 10);
         assert_eq!(largest_sum(&[127, 100], -1.0, 127), 227 * 255 + 1);
         assert_eq!(largest_sum(&[], -5.0, 0), 5);
+    }
+
+    #[test]
+    fn one_rounding_of_31_bits_is_that_of_double_precision() {
+        // Powers of two tie often; others hardly ever.
+        for real in [0.5, 0.25, 1.0 / 1024.0, 3.0 / 4096.0, 0.1, 0.00341796875, 1.0 / 3.0, 0.7f32 as f64 * 1e-3] {
+            for zero_point in [-128, -3, 0, 127] {
+                let factor = rounding_once(real, zero_point, 1 << 20).expect("a factor");
+                for sum in -(1 << 20)..(1 << 20) {
+                    let clamp = |code: i64| (code + zero_point as i64).clamp(-128, 127);
+                    let expected = clamp((sum as f64 * real).round() as i64);
+                    let found = clamp(factor.apply(sum, Rounding::Single).into());
+                    assert_eq!(found, expected, "{sum} * {real} + {zero_point}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod winograd_float;
 
 pub use conv2d::Conv2d;
 pub(super) use max_pool::fuse as fuse_with_max_pool;
+pub use filters::GivenFilters;
 pub use params::{ConvParams, TransposedConvParams};
 pub use transposed::TransposedConv2d;
 

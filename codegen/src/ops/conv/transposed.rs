@@ -1,7 +1,7 @@
 //! Transposed convolution, with a fused activation.
 
 use super::{
-    filters::{Filters, rounding_noise},
+    filters::{Filters, GivenFilters, rounding_noise},
     float, int16,
     packing::Packed,
     params::{Taps, TransposedConvParams},
@@ -34,6 +34,8 @@ pub struct TransposedConv2d {
     pub bias: Arc<[f32]>,
     /// Fused activation.
     pub clamp: Clamp,
+    /// The integers of a quantised file, which weights and bias are the real numbers of.
+    pub given: Option<GivenFilters>,
 }
 
 /// Places of what is cropped first on each axis, in [`TransposedConvParams::padding`].
@@ -43,7 +45,7 @@ const LEFT: usize = 2;
 impl TransposedConv2d {
     /// A transposed convolution of `channels` inputs; `weight` is `[in, out, kh, kw]`.
     pub fn new(params: TransposedConvParams, channels: usize, weight: Arc<[f32]>, bias: Arc<[f32]>) -> Self {
-        Self { params, channels, weight, bias, clamp: Clamp::NONE }
+        Self { params, channels, weight, bias, clamp: Clamp::NONE, given: None }
     }
 
     fn where_taps_lie(&self) -> Taps {
@@ -168,7 +170,10 @@ impl Op for TransposedConv2d {
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let (from, to) = (cx.qparams(input)?, cx.qparams(output)?);
-        let filters = Filters::quantize(cx, &self.rows(), &self.bias, from, to, None)?;
+        let filters = match &self.given {
+            Some(given) => Filters::given(cx, &self.rows(), given, from, to)?,
+            None => Filters::quantize(cx, &self.rows(), &self.bias, from, to, None)?,
+        };
         let (p, layout, c) = (&self.params, cx.target().layout, self.channels);
         let gather = Gather::choose(layout, c);
         let mut all = Packed::default();
@@ -215,7 +220,7 @@ impl Op for TransposedConv2d {
             mantissa: cx.constant(&all.mantissa),
             shift: cx.constant(&all.shift),
             pad: cx.constant(&vec![from.zero_point; c]),
-            stage: cx.stage(to, self.clamp.min, self.clamp.max),
+            stage: filters.stage(cx, to, self.clamp),
             pixels_per_pass: pixels_per_pass as u32,
             scratch: Scratch,
         };
@@ -224,6 +229,7 @@ impl Op for TransposedConv2d {
     }
 
     fn lower_int16(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        GivenFilters::refuse(self.given.as_ref(), cx)?;
         int16::conv2d(cx, self.where_taps_lie(), &self.rows(), &self.bias, None, self.clamp)
     }
 

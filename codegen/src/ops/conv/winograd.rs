@@ -124,7 +124,7 @@ pub(super) fn lower(
         mantissa: cx.constant(&padded.mantissa),
         shift: cx.constant(&padded.shift),
         pad: cx.constant(&vec![from.zero_point; channels]),
-        stage: cx.stage(to, clamp.min, clamp.max),
+        stage: filters.stage(cx, to, clamp),
         tiles_per_pass: tiles_per_pass as u32,
         scratch: Scratch,
     };

@@ -1,0 +1,182 @@
+//! Files that hold a whole network.
+
+use super::{
+    network::{Network, NetworkOptions},
+    tflite,
+};
+use crate::{
+    error::{Error, Result},
+    graph::Graph,
+    quantize::QGraph,
+    tensor::Shape,
+    weights::{WeightSource, sha256_of},
+};
+use std::path::{Path, PathBuf};
+
+/// The content of a model file.
+pub(crate) enum Content {
+    /// Real numbers: to be calibrated, or computed in floating point.
+    Float(Graph),
+    /// Integers with the scales of the file.
+    Quantized(QGraph),
+}
+
+impl Content {
+    fn graph(&self) -> &Graph {
+        match self {
+            Self::Float(graph) => graph,
+            Self::Quantized(q) => &q.graph,
+        }
+    }
+}
+
+/// How an element of an input or an output stands in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Element {
+    /// Single precision.
+    Float32,
+    /// Codes of 8 bits, as the program has them.
+    Int8,
+    /// Codes of 8 bits without a sign: those of the program plus 128.
+    UInt8,
+    /// Codes of 16 bits.
+    Int16,
+    /// Integers of 32 bits: positions, or labels.
+    Int32,
+    /// Integers of 64 bits: positions, or labels.
+    Int64,
+}
+
+/// An input or an output as a file declares it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct End {
+    /// Its name there.
+    pub name: String,
+    /// Its shape there, with a free batch as 1.
+    pub shape: Vec<usize>,
+    /// Its elements there.
+    pub element: Element,
+}
+
+/// A network as a file has it: a [`Network`] with the weights in it.
+pub struct ModelFile {
+    path: PathBuf,
+    name: String,
+    file_name: String,
+    summary: String,
+    sha256: String,
+    preprocess: &'static str,
+    content: Content,
+    inputs: Vec<End>,
+    outputs: Vec<End>,
+}
+
+/// What the reader of a format makes of a file.
+pub(crate) struct Read {
+    pub(crate) content: Content,
+    /// Format, version and origin, in one line.
+    pub(crate) summary: String,
+    pub(crate) inputs: Vec<End>,
+    pub(crate) outputs: Vec<End>,
+}
+
+impl ModelFile {
+    /// Reads a file; its extension says the format.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is broken; operators that cannot be imported, all of them in one error.
+    pub fn open(path: &Path, options: &NetworkOptions) -> Result<Self> {
+        let bytes = std::fs::read(path).map_err(Error::io("cannot read", path))?;
+        let text = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
+        let (name, file_name) = (text(path.file_stem()), text(path.file_name()));
+        let Read { content, summary, inputs, outputs } = match text(path.extension()).to_lowercase().as_str() {
+            "tflite" => tflite::read(path, &name, &bytes, options)?,
+            other => return Err(Error::file(path, format!("no importer for files of type `{other}`"))),
+        };
+        let preprocess = preprocess_of(&content);
+        Ok(Self {
+            path: path.into(),
+            name,
+            file_name,
+            summary,
+            sha256: sha256_of(&bytes),
+            preprocess,
+            content,
+            inputs,
+            outputs,
+        })
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// SHA-256 of its bytes.
+    pub fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
+    /// The network in real numbers.
+    pub fn graph(&self) -> &Graph {
+        self.content.graph()
+    }
+
+    /// The same with the scales of the file, if it is a quantised one.
+    pub fn quantized(&self) -> Option<&QGraph> {
+        match &self.content {
+            Content::Float(_) => None,
+            Content::Quantized(q) => Some(q),
+        }
+    }
+
+    /// Inputs as the file declares them.
+    pub fn inputs(&self) -> &[End] {
+        &self.inputs
+    }
+
+    /// Outputs as the file declares them.
+    pub fn outputs(&self) -> &[End] {
+        &self.outputs
+    }
+}
+
+/// The pre-processing whose numbers are in the range of a quantised input; for others those from 0 to 1.
+fn preprocess_of(content: &Content) -> &'static str {
+    let Content::Quantized(q) = content else { return "unit" };
+    match q.graph.inputs.first().and_then(|id| q.formats[id.0].range()) {
+        Some((low, high)) if low < -0.5 && high < 2.0 => "mean-std:0.5,0.5",
+        Some((_, high)) if (100.0..1e6).contains(&high) => "raw",
+        _ => "unit",
+    }
+}
+
+impl Network for ModelFile {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn summary(&self) -> &str {
+        &self.summary
+    }
+
+    fn source(&self) -> &str {
+        &self.file_name
+    }
+
+    fn default_input(&self) -> Shape {
+        self.graph().inputs.first().map_or(Shape::new(1, 1, 1), |id| self.graph().shape(*id))
+    }
+
+    fn default_classes(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn default_preprocess(&self) -> &str {
+        self.preprocess
+    }
+
+    fn build(&self, _: &NetworkOptions, _: &mut dyn WeightSource) -> Result<Graph> {
+        Ok(self.graph().clone())
+    }
+}
