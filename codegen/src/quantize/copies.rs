@@ -9,6 +9,21 @@ use crate::{
 use std::{collections::BTreeSet, sync::Arc};
 
 impl QGraph {
+    /// Lets every concatenation read copies of operands that have another format than its own.
+    pub(crate) fn concatenate_in_one_format(&mut self) {
+        for at in (0..self.graph.nodes.len()).rev() {
+            let node = &self.graph.nodes[at];
+            if !node.op.places_inputs() {
+                continue;
+            }
+            let format = self.formats[node.output().0];
+            // Labels that are concatenated with numbers are an error when it is lowered.
+            let is_other = |id: &&ValueId| ![format, Format::Label].contains(&self.formats[id.0]);
+            let apart = node.inputs.iter().filter(is_other).copied().collect();
+            self.concatenate_copies(at, apart);
+        }
+    }
+
     /// Lets the concatenation that is node `at` read copies of some operands, in its own format.
     pub(crate) fn concatenate_copies(&mut self, at: usize, operands: BTreeSet<ValueId>) {
         let format = self.formats[self.graph.nodes[at].output().0];

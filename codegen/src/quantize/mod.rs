@@ -106,16 +106,6 @@ pub fn with_ranges(graph: Graph, ranges: &Ranges, rounding: Rounding) -> Result<
     let (channel_means, corrections) = (vec![None; count], BTreeMap::new());
     let (wide_weights, modes) = (BTreeSet::new(), BTreeMap::new());
     let mut q = QGraph { graph, formats, rounding, channel_means, corrections, wide_weights, modes };
-    for at in (0..q.graph.nodes.len()).rev() {
-        let node = &q.graph.nodes[at];
-        if !node.op.places_inputs() {
-            continue;
-        }
-        let format = q.formats[node.output().0];
-        // Labels that are concatenated with numbers are an error when it is lowered.
-        let is_other = |id: &&ValueId| ![format, Format::Label].contains(&q.formats[id.0]);
-        let apart = node.inputs.iter().filter(is_other).copied().collect();
-        q.concatenate_copies(at, apart);
-    }
+    q.concatenate_in_one_format();
     Ok(q)
 }
