@@ -44,7 +44,7 @@ fn unpooled() -> Graph {
     graph(|b| {
         let input = b.input("input", Shape::new(18, 15, 3));
         let x = b.conv2d("first", input, ConvParams::new(8, 3).padding(1));
-        let x = b.add_op("first.prelu", PRelu { slopes: [0.25].into() }, &[x]);
+        let x = b.add_op("first.prelu", PRelu { slopes: [0.25].into(), given: None }, &[x]);
         let pool = MaxPool2d::new(2, 2);
         let values = b.add_op("pool", pool, &[x]);
         let positions = b.add_op("positions", MaxPosition2d { pool }, &[x]);
@@ -65,7 +65,7 @@ fn shuffled() -> Graph {
         let x = b.prelu("first.prelu", x, 8);
         let shuffled = b.add_op("shuffled", ShuffleChannels { groups: 2 }, &[x]);
         let small =
-            b.add_op("small", AveragePool2d { padding: [1; 2], ..AveragePool2d::new(3, 2) }, &[shuffled]);
+            b.add_op("small", AveragePool2d { padding: [1; 4], ..AveragePool2d::new(3, 2) }, &[shuffled]);
         let normed = b.batch_norm("normed", small, BatchNormParams::default());
         let to = |mode| Resize { size: [14, 11], mode };
         let large = b.add_op("large", to(ResizeMode::Bilinear), &[normed]);

@@ -3,7 +3,7 @@
 use super::{Clamp, Function, Op, forward_eval, point_wise};
 use crate::{
     error::Result,
-    format::Mode,
+    format::{Mode, QParams},
     lower::{Lowering, Sums},
     program::{Const, In, Out, kernel_call},
     tensor::{Real, Shape, Tensor},
@@ -16,9 +16,40 @@ use std::sync::Arc;
 pub struct PRelu {
     /// One for all channels, or one per channel.
     pub slopes: Arc<[f32]>,
+    /// The scale of slopes that a quantised file has as codes; absent: that of the largest slope.
+    pub given: Option<f32>,
 }
 
 impl PRelu {
+    /// The scale at which the largest slope has the code `largest`; slopes of zero need one all the same.
+    fn scale(&self, largest: f32) -> f32 {
+        let scale = self.slopes.iter().fold(0f32, |m, s| m.max(s.abs())) / largest;
+        if scale >= f32::MIN_POSITIVE { scale } else { 1.0 }
+    }
+
+    /// With slopes of a file, codes at `scale` less their zero point, which may need nine bits.
+    fn lower_given(&self, cx: &mut Lowering<'_>, scale: f32) -> Result<()> {
+        let (input, output) = (cx.node().inputs[0], cx.node().output());
+        let (from, to) = (cx.qparams(input)?, cx.qparams(output)?);
+        let channels = cx.graph().shape(input).c;
+        let slopes = self.slopes.iter().cycle().take(channels);
+        let codes: Vec<i16> = slopes.map(|s| (s / scale).round().clamp(-255.0, 255.0) as i16).collect();
+        let [positive, negative] = factors(cx, from, to, scale, 255)?;
+        let call = PReluInt16Call {
+            input: In::new(input),
+            output: Out::new(output),
+            widths: [Width::Int8; 2],
+            slopes: cx.constant(&codes),
+            input_zero_point: from.zero_point.into(),
+            positive,
+            negative,
+            bounds: cx.codes(output)?.bounds(Clamp::NONE.min, Clamp::NONE.max),
+            rounding: cx.rounding(),
+        };
+        cx.push(call).constant_bytes(2 * codes.len()).in_place(&[input]);
+        Ok(())
+    }
+
     fn eval<T: Real>(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
         let mut out = inputs[0].clone();
         let slopes: Vec<T> = self.slopes.iter().map(|s| T::from_f32(*s)).collect();
@@ -28,6 +59,20 @@ impl PRelu {
         }
         out
     }
+}
+
+/// The factors of positive values and of products with slopes of up to `largest` steps.
+fn factors(
+    cx: &Lowering<'_>,
+    from: QParams,
+    to: QParams,
+    scale: f32,
+    largest: i64,
+) -> Result<[Multiplier; 2]> {
+    let factor = from.scale as f64 / to.scale as f64;
+    // Both sides see all codes in the kernel, which then chooses.
+    let products = Sums::narrow(255 * largest, 1);
+    Ok([cx.multiplier_for(factor, Sums::CODES)?, cx.multiplier_for(factor * scale as f64, products)?])
 }
 
 kernel_call! {
@@ -92,20 +137,18 @@ impl Op for PRelu {
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        if let Some(scale) = self.given {
+            return self.lower_given(cx, scale);
+        }
         if let [slope] = self.slopes[..] {
             return point_wise::lower(cx, |x| Function::LeakyRelu(slope as f64).eval(x));
         }
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let (from, to) = (cx.qparams(input)?, cx.qparams(output)?);
-        let largest = self.slopes.iter().fold(0f32, |m, s| m.max(s.abs()));
-        // Slopes of zero need a scale all the same.
-        let scale = if largest / 127.0 >= f32::MIN_POSITIVE { largest / 127.0 } else { 1.0 };
+        let scale = self.scale(127.0);
         let slopes: Vec<i8> =
             self.slopes.iter().map(|s| (s / scale).round().clamp(-127.0, 127.0) as i8).collect();
-        let factor = from.scale as f64 / to.scale as f64;
-        // Both sides see all codes in the kernel, which then chooses.
-        let positive = cx.multiplier_for(factor, Sums::CODES)?;
-        let negative = cx.multiplier_for(factor * scale as f64, Sums::narrow(255 * 127, 1))?;
+        let [positive, negative] = factors(cx, from, to, scale, 127)?;
         let bytes = slopes.len();
         let call = PReluCall {
             input: In::new(input),
@@ -126,9 +169,7 @@ impl Op for PRelu {
         }
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let (from, to) = (cx.codes(input)?, cx.codes(output)?);
-        let largest = self.slopes.iter().fold(0f32, |m, s| m.max(s.abs()));
-        // Slopes of zero need a scale all the same.
-        let scale = if largest / 32767.0 >= f32::MIN_POSITIVE { largest / 32767.0 } else { 1.0 };
+        let scale = self.scale(32767.0);
         let codes: Vec<i16> =
             self.slopes.iter().map(|s| (s / scale).round().clamp(-32767.0, 32767.0) as i16).collect();
         let factor = from.scale as f64 / to.scale as f64;
@@ -175,7 +216,7 @@ mod tests {
     };
 
     fn prelu(slopes: &[f32]) -> PRelu {
-        PRelu { slopes: slopes.into() }
+        PRelu { slopes: slopes.into(), given: None }
     }
 
     #[test]

@@ -22,7 +22,7 @@ use self::{calibrate::Calibration, ranges::Ranges};
 use crate::{
     error::Result,
     format::{Format, QParams},
-    graph::{Graph, ValueId},
+    graph::Graph,
 };
 use niello_kernels::Rounding;
 use std::collections::{BTreeMap, BTreeSet};

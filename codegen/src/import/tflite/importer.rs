@@ -1,0 +1,435 @@
+//! Tensors and operators of a file to values and nodes of a graph.
+
+use super::{
+    fold::{self, Known},
+    ops::OPERATORS,
+    reader::{self, Code, Model, Operator, TensorDef},
+};
+use crate::{
+    error::{Error, Result},
+    format::{Format, Mode, QParams},
+    graph::{Graph, Node, Op, Value, ValueId},
+    import::{
+        file::{Content, Element, End, Read},
+        network::{NetworkOptions, Reference},
+    },
+    ops::{Constant, Index, Reshape, check_shape},
+    quantize::QGraph,
+    tensor::{Shape, Tensor},
+};
+use niello_kernels::{Float, Rounding};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::Arc,
+};
+
+/// Reads a file.
+///
+/// # Errors
+/// A broken file; everything in it that cannot be imported, in one error.
+pub(in crate::import) fn read(path: &Path, name: &str, bytes: &[u8], options: &NetworkOptions) -> Result<Read> {
+    let model = Model::read(&path.display().to_string(), bytes)?;
+    let importer = Importer::new(&model, name, options);
+    let problems = match importer.run() {
+        Ok(read) => return Ok(read),
+        Err(problems) => problems,
+    };
+    Err(Error::Model { file: path.display().to_string(), problems })
+}
+
+/// A tensor of the file as far as the import has come.
+#[derive(Clone)]
+enum Seen {
+    /// Not made yet.
+    Nothing,
+    /// A value of the graph.
+    Value(ValueId),
+    /// Known without running the network.
+    Known(Known),
+}
+
+pub(super) struct Importer<'m> {
+    model: &'m Model,
+    graph: Graph,
+    formats: Vec<Format>,
+    modes: BTreeMap<ValueId, Mode>,
+    seen: Vec<Seen>,
+    names: BTreeSet<String>,
+    pub(super) reference: Reference,
+    quantized: bool,
+}
+
+/// The shape of a tensor of the file: its axes from the last one on are channels, columns, rows; more axes than that are rows too.
+pub(super) fn shape_of(dims: &[usize]) -> Result<Shape, String> {
+    let axis = |from_last: usize| dims.len().checked_sub(from_last).map_or(1, |at| dims[at]);
+    let rows = &dims[..dims.len().saturating_sub(2)];
+    let h = rows.iter().try_fold(1usize, |product, d| product.checked_mul(*d));
+    let h = h.ok_or_else(|| format!("a shape of {dims:?} is too large"))?;
+    let shape = Shape::new(h, axis(2), axis(1));
+    check_shape(shape).map(|()| shape)
+}
+
+impl<'m> Importer<'m> {
+    fn new(model: &'m Model, name: &str, options: &NetworkOptions) -> Self {
+        let graph =
+            Graph { name: name.into(), inputs: vec![], outputs: vec![], values: vec![], nodes: vec![] };
+        // Constants of 8 bits alone are weights of a network in real numbers.
+        let quantized = model.tensors.iter().any(|t| t.data.is_none() && is_quantized(t));
+        Self {
+            model,
+            graph,
+            formats: vec![],
+            modes: BTreeMap::new(),
+            seen: vec![Seen::Nothing; model.tensors.len()],
+            names: BTreeSet::new(),
+            reference: options.reference.unwrap_or(Reference::LiteRt),
+            quantized,
+        }
+    }
+
+    fn run(mut self) -> Result<Read, Vec<String>> {
+        let mut problems = vec![];
+        for (at, tensor) in self.model.tensors.iter().enumerate() {
+            if tensor.data.is_some() {
+                self.seen[at] = Seen::Known(Known::of_tensor(tensor));
+            }
+        }
+        for at in self.model.inputs.clone() {
+            match self.declare(at) {
+                Ok(id) => {
+                    self.graph.inputs.push(id);
+                    self.seen[at] = Seen::Value(id);
+                }
+                Err(problem) => problems.push(format!("input `{}`: {problem}", self.model.tensors[at].name)),
+            }
+        }
+        for (at, operator) in self.model.operators.iter().enumerate() {
+            let handler = OPERATORS.iter().find(|row| row.name == name_of(&operator.code));
+            let result = match handler {
+                None => Err("is not supported".to_string()),
+                // What follows from a mistake is no other one.
+                Some(_) if self.lacks_input(operator) => continue,
+                Some(row) => {
+                    let known = fold::folded(&self, operator);
+                    match known {
+                        Some(known) => {
+                            self.seen[operator.outputs[0]] = Seen::Known(known);
+                            Ok(())
+                        }
+                        None => (row.import)(&mut Cx { importer: &mut self, operator }),
+                    }
+                }
+            };
+            if let Err(problem) = result {
+                problems.push(format!("{}: {problem}", self.model.label(at)));
+            }
+        }
+        if problems.is_empty() {
+            for at in self.model.outputs.clone() {
+                match self.value(at) {
+                    Ok(id) => self.push_output(id),
+                    Err(problem) => {
+                        problems.push(format!("output `{}`: {problem}", self.model.tensors[at].name));
+                    }
+                }
+            }
+        }
+        if problems.is_empty() { self.finish().map_err(|problem| vec![problem]) } else { Err(problems) }
+    }
+
+    /// Whether an operator reads what an operator before should have made, and did not.
+    fn lacks_input(&self, operator: &Operator) -> bool {
+        operator.inputs.iter().flatten().any(|at| matches!(self.seen[*at], Seen::Nothing))
+    }
+
+    fn push_output(&mut self, id: ValueId) {
+        self.graph.push_output(id);
+        if self.formats.len() < self.graph.values.len() {
+            self.formats.push(self.formats[id.0]);
+            if let Format::Float(_) = self.formats[id.0] {
+                self.modes.insert(ValueId(self.formats.len() - 1), Mode::F32);
+            }
+        }
+    }
+
+    fn finish(self) -> Result<Read, String> {
+        if self.graph.inputs.is_empty() || self.graph.outputs.is_empty() {
+            return Err("the model has no input or no output".into());
+        }
+        let ends = |tensors: &[usize]| -> Vec<End> {
+            let end = |at: &usize| {
+                let t = &self.model.tensors[*at];
+                let element = end_of(t.element);
+                End { name: t.name.clone(), shape: t.shape.clone(), element }
+            };
+            tensors.iter().map(end).collect()
+        };
+        let (inputs, outputs) = (ends(&self.model.inputs), ends(&self.model.outputs));
+        let what = if self.quantized { "int8" } else { "float" };
+        let summary = format!("TensorFlow Lite model, {what}: {}", self.model.description.trim());
+        let count = self.graph.values.len();
+        let mut q = QGraph {
+            graph: self.graph,
+            formats: self.formats,
+            rounding: Rounding::TfliteDouble,
+            channel_means: vec![None; count],
+            corrections: BTreeMap::new(),
+            wide_weights: BTreeSet::new(),
+            modes: self.modes,
+        };
+        let content = if self.quantized {
+            q.concatenate_in_one_format();
+            Content::Quantized(q)
+        } else {
+            Content::Float(q.graph)
+        };
+        Ok(Read { content, summary, inputs, outputs })
+    }
+
+    /// A new value for a tensor of the file.
+    fn declare(&mut self, at: usize) -> Result<ValueId, String> {
+        let tensor = &self.model.tensors[at];
+        let (shape, format) = (shape_of(&tensor.shape)?, format_of(tensor)?);
+        let name = if tensor.name.is_empty() { format!("tensor {at}") } else { tensor.name.clone() };
+        Ok(self.new_value(name, shape, format))
+    }
+
+    fn new_value(&mut self, name: String, shape: Shape, format: Format) -> ValueId {
+        let mut unique = name.clone();
+        let mut next = 1;
+        while !self.names.insert(unique.clone()) {
+            next += 1;
+            unique = format!("{name} {next}");
+        }
+        self.graph.values.push(Value { name: unique, shape });
+        self.formats.push(format);
+        ValueId(self.formats.len() - 1)
+    }
+
+    /// The value of a tensor: of one that is known, a constant.
+    fn value(&mut self, at: usize) -> Result<ValueId, String> {
+        match self.seen[at].clone() {
+            Seen::Value(id) => Ok(id),
+            Seen::Nothing => Err(format!("tensor `{}` is never made", self.model.tensors[at].name)),
+            Seen::Known(known) => {
+                let id = self.declare(at)?;
+                let shape = self.graph.shape(id);
+                let value = Tensor::new(shape, known.real()).ok_or("holds another number of elements")?;
+                self.push_node(Arc::new(Constant { value }), vec![], id);
+                self.seen[at] = Seen::Value(id);
+                Ok(id)
+            }
+        }
+    }
+
+    fn push_node(&mut self, op: Arc<dyn Op>, inputs: Vec<ValueId>, output: ValueId) {
+        let is_float = |id: &ValueId| matches!(self.formats[id.0], Format::Float(_));
+        if inputs.iter().chain([&output]).any(is_float) {
+            self.modes.insert(output, Mode::F32);
+        }
+        let name = self.graph.values[output.0].name.clone();
+        self.graph.nodes.push(Node { name, op, inputs, outputs: vec![output] });
+    }
+
+    /// What is known of a tensor without running the network.
+    pub(super) fn known(&self, at: usize) -> Option<&Known> {
+        match &self.seen[at] {
+            Seen::Known(known) => Some(known),
+            _ => None,
+        }
+    }
+
+    pub(super) fn tensor(&self, at: usize) -> &'m TensorDef {
+        &self.model.tensors[at]
+    }
+}
+
+/// Whether a tensor holds codes of numbers.
+fn is_quantized(tensor: &TensorDef) -> bool {
+    use reader::Element as E;
+    matches!(tensor.element, E::Int8 | E::UInt8 | E::Int16) && tensor.quantization.is_some()
+}
+
+/// How elements stand in an input or an output.
+fn end_of(element: reader::Element) -> Element {
+    use reader::Element as E;
+    match element {
+        E::Int8 => Element::Int8,
+        E::UInt8 => Element::UInt8,
+        E::Int16 => Element::Int16,
+        E::Int32 | E::Bool => Element::Int32,
+        E::Int64 => Element::Int64,
+        E::Float32 | E::Float16 | E::Other(_) => Element::Float32,
+    }
+}
+
+/// The name that an operator has in the table.
+pub(super) fn name_of(code: &Code) -> &str {
+    match code {
+        Code::Builtin(name) => name,
+        Code::Custom(name) => name,
+        Code::Unknown(_) => "",
+    }
+}
+
+/// The number format of a tensor: codes without a sign are those with one, plus 128.
+fn format_of(tensor: &TensorDef) -> Result<Format, String> {
+    use reader::Element as E;
+    match tensor.element {
+        E::Float32 | E::Float16 => Ok(Format::Float(Float::F32)),
+        E::Int8 | E::UInt8 => Ok(Format::Int8(params_of(tensor)?)),
+        E::Int32 | E::Int64 | E::Bool => Ok(Format::Label),
+        other => Err(format!("elements of type {other} are not supported")),
+    }
+}
+
+/// Scale and zero point of a tensor of 8 bits.
+pub(super) fn params_of(tensor: &TensorDef) -> Result<QParams, String> {
+    let name = &tensor.name;
+    let quantization = tensor.quantization.as_ref().filter(|q| q.scale.len() == 1);
+    let quantization =
+        quantization.ok_or_else(|| format!("`{name}` has 8 bits and not one scale for all of it"))?;
+    let offset = if tensor.element == reader::Element::UInt8 { 128 } else { 0 };
+    let zero_point = quantization.zero_point.first().map_or(0, |z| z - offset);
+    let zero_point = i8::try_from(zero_point).map_err(|_| format!("`{name}` has a zero point out of range"))?;
+    Ok(QParams { scale: quantization.scale[0], zero_point })
+}
+
+/// An operator of the file while it is imported.
+pub(super) struct Cx<'a, 'm> {
+    importer: &'a mut Importer<'m>,
+    pub(super) operator: &'m Operator,
+}
+
+impl<'m> Cx<'_, 'm> {
+    pub(super) fn reference(&self) -> Reference {
+        self.importer.reference
+    }
+
+    /// The tensor that is operand `i`.
+    pub(super) fn tensor(&self, i: usize) -> Result<&'m TensorDef, String> {
+        self.at(i).map(|at| self.importer.tensor(at))
+    }
+
+    fn at(&self, i: usize) -> Result<usize, String> {
+        self.operator.inputs.get(i).copied().flatten().ok_or_else(|| format!("has no operand {i}"))
+    }
+
+    /// Whether operand `i` is there.
+    pub(super) fn has(&self, i: usize) -> bool {
+        self.at(i).is_ok()
+    }
+
+    /// The tensor that result `i` is.
+    pub(super) fn result(&self, i: usize) -> Result<&'m TensorDef, String> {
+        let at = self.operator.outputs.get(i).ok_or_else(|| format!("has no result {i}"))?;
+        Ok(self.importer.tensor(*at))
+    }
+
+    /// Operand `i` as a value of the graph.
+    pub(super) fn value(&mut self, i: usize) -> Result<ValueId, String> {
+        let at = self.at(i)?;
+        self.importer.value(at)
+    }
+
+    /// Operand `i`, if it is known without running the network.
+    pub(super) fn known(&self, i: usize) -> Result<&Known, String> {
+        let at = self.at(i)?;
+        self.importer.known(at).ok_or_else(|| {
+            let name = &self.importer.tensor(at).name;
+            format!("operand {i}, `{name}`, must be a constant: only then is its result known at build time")
+        })
+    }
+
+    pub(super) fn is_known(&self, i: usize) -> bool {
+        self.known(i).is_ok()
+    }
+
+    /// Whether its result is quantised.
+    pub(super) fn is_quantized(&self) -> Result<bool, String> {
+        Ok(is_quantized(self.result(0)?))
+    }
+
+    /// Shape of a value made so far.
+    pub(super) fn shape(&self, id: ValueId) -> Shape {
+        self.importer.graph.shape(id)
+    }
+
+    /// Number format of a value made so far.
+    pub(super) fn format(&self, id: ValueId) -> Format {
+        self.importer.formats[id.0]
+    }
+
+    /// Scale and zero point of operand `i`.
+    pub(super) fn params(&self, i: usize) -> Result<QParams, String> {
+        params_of(self.tensor(i)?)
+    }
+
+    /// Scale and zero point of the first result.
+    pub(super) fn result_params(&self) -> Result<QParams, String> {
+        params_of(self.result(0)?)
+    }
+
+    /// The node that makes the first result.
+    pub(super) fn finish(&mut self, op: impl Op, inputs: &[ValueId]) -> Result<(), String> {
+        self.finish_result(0, op, inputs)
+    }
+
+    /// The node that makes result `i`.
+    pub(super) fn finish_result(&mut self, i: usize, op: impl Op, inputs: &[ValueId]) -> Result<(), String> {
+        let shapes = inputs.iter().map(|id| self.shape(*id)).collect::<Vec<_>>();
+        let made = op.output_shapes(&shapes)?[0];
+        let at = *self.operator.outputs.get(i).ok_or_else(|| format!("has no result {i}"))?;
+        let declared = shape_of(&self.importer.tensor(at).shape)?;
+        if made.len() != declared.len() {
+            return Err(format!("makes {made}, the file declares {:?}", self.importer.tensor(at).shape));
+        }
+        if made != declared {
+            let format = format_of(self.importer.tensor(at))?;
+            let inner = self.node("unshaped", op, inputs, format)?;
+            return self.finish_result(i, Reshape { to: declared }, &[inner]);
+        }
+        let id = self.importer.declare(at)?;
+        self.importer.push_node(Arc::new(op), inputs.to_vec(), id);
+        self.importer.seen[at] = Seen::Value(id);
+        Ok(())
+    }
+
+    /// The first result is a value that is there already.
+    pub(super) fn alias(&mut self, id: ValueId) {
+        self.importer.seen[self.operator.outputs[0]] = Seen::Value(id);
+    }
+
+    /// A node in between, whose result the file does not have.
+    pub(super) fn node(
+        &mut self,
+        what: &str,
+        op: impl Op,
+        inputs: &[ValueId],
+        format: Format,
+    ) -> Result<ValueId, String> {
+        let shapes = inputs.iter().map(|id| self.shape(*id)).collect::<Vec<_>>();
+        let shape = op.output_shapes(&shapes)?[0];
+        check_shape(shape)?;
+        let id = self.importer.new_value(format!("{}.{what}", self.result(0)?.name), shape, format);
+        self.importer.push_node(Arc::new(op), inputs.to_vec(), id);
+        Ok(id)
+    }
+
+    /// Operand `i` with `to` elements along each axis of size 1 that has another there.
+    pub(super) fn broadcast(&mut self, id: ValueId, to: Shape) -> Result<ValueId, String> {
+        let from = self.shape(id);
+        if from == to {
+            return Ok(id);
+        }
+        let axis = |from: usize, to: usize| match from {
+            _ if from == to => Ok(None),
+            1 => Ok(Some(vec![0; to].into())),
+            _ => Err(format!("operands of {from} and {to} elements along one axis cannot be combined")),
+        };
+        let (rows, columns, channels) = (axis(from.h, to.h)?, axis(from.w, to.w)?, axis(from.c, to.c)?);
+        let format = self.format(id);
+        self.node("broadcast", Index { rows, columns, channels, pad: 0.0 }, &[id], format)
+    }
+}

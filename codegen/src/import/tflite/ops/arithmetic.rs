@@ -1,0 +1,132 @@
+//! Element by element, of two operands.
+
+use super::clamp;
+use crate::{
+    format::Format,
+    graph::{Op, ValueId},
+    import::tflite::{
+        importer::Cx,
+        reader::{self, Activation, Options},
+    },
+    ops::{Add, Clamp, Extremum, Function, Mul, PointWise, Sub},
+};
+
+/// Both operands, in one shape.
+fn operands(cx: &mut Cx<'_, '_>) -> Result<[ValueId; 2], String> {
+    let (a, b) = (cx.value(0)?, cx.value(1)?);
+    let (x, y) = (cx.shape(a), cx.shape(b));
+    let to = crate::tensor::Shape::new(x.h.max(y.h), x.w.max(y.w), x.c.max(y.c));
+    Ok([cx.broadcast(a, to)?, cx.broadcast(b, to)?])
+}
+
+/// The same, but for a second operand of one pixel, which kernels take as it is.
+fn operands_or_pixel(cx: &mut Cx<'_, '_>) -> Result<[ValueId; 2], String> {
+    let (a, b) = (cx.value(0)?, cx.value(1)?);
+    let (x, y) = (cx.shape(a), cx.shape(b));
+    match () {
+        _ if y.area() == 1 && y.c == x.c => Ok([a, b]),
+        _ if x.area() == 1 && x.c == y.c => Ok([b, a]),
+        _ => operands(cx),
+    }
+}
+
+fn activation(cx: &Cx<'_, '_>) -> Result<Clamp, String> {
+    match &cx.operator.options {
+        Options::Add(reader::Add { activation, .. })
+        | Options::Sub(reader::Sub { activation, .. })
+        | Options::Mul(reader::Mul { activation })
+        | Options::Div(reader::Div { activation }) => clamp(*activation),
+        _ => clamp(Activation::None),
+    }
+}
+
+pub(super) fn add(cx: &mut Cx<'_, '_>) -> Result<(), String> {
+    let (clamp, operands) = (activation(cx)?, operands(cx)?);
+    cx.finish(Add { clamp }, &operands)
+}
+
+pub(super) fn sub(cx: &mut Cx<'_, '_>) -> Result<(), String> {
+    let (clamp, operands) = (activation(cx)?, operands(cx)?);
+    cx.finish(Sub { clamp }, &operands)
+}
+
+pub(super) fn mul(cx: &mut Cx<'_, '_>) -> Result<(), String> {
+    let (clamp, operands) = (activation(cx)?, operands_or_pixel(cx)?);
+    cx.finish(Mul { clamp }, &operands)
+}
+
+pub(super) fn div(cx: &mut Cx<'_, '_>) -> Result<(), String> {
+    only_float(cx, "a multiplication by its reciprocal")?;
+    let (clamp, operands) = (activation(cx)?, operands(cx)?);
+    cx.finish(Sub { clamp }, &operands)
+}
+
+pub(super) fn add_n(cx: &mut Cx<'_, '_>) -> Result<(), String> {
+    only_float(cx, "ADD of two")?;
+    let count = cx.operator.inputs.len();
+    let mut sum = cx.value(0)?;
+    let format = cx.format(sum);
+    for i in 1..count.saturating_sub(1) {
+        let next = cx.value(i)?;
+        sum = cx.node("sum", Add::default(), &[sum, next], format)?;
+    }
+    match count {
+        0 | 1 => Err("expected two operands or more".into()),
+        _ => {
+            let last = cx.value(count - 1)?;
+            cx.finish(Add::default(), &[sum, last])
+        }
+    }
+}
+
+pub(super) fn squared_difference(cx: &mut Cx<'_, '_>) -> Result<(), String> {
+    only_float(cx, "SUB and MUL")?;
+    let operands = operands(cx)?;
+    let format = cx.format(operands[0]);
+    let difference = cx.node("difference", Sub { clamp: Clamp::NONE }, &operands, format)?;
+    cx.finish(PointWise(Function::Square), &[difference])
+}
+
+pub(super) fn pow(cx: &mut Cx<'_, '_>) -> Result<(), String> {
+    only_float(cx, "MUL")?;
+    let [exponent] = cx.known(1)?.real()[..] else { return Err("expected one exponent for all elements".into()) };
+    let input = cx.value(0)?;
+    cx.finish(PointWise(Function::Power(exponent as f64)), &[input])
+}
+
+fn only_float(cx: &Cx<'_, '_>, instead: &str) -> Result<(), String> {
+    match cx.is_quantized()? {
+        true => Err(format!("is supported in floating point only; in integers use {instead}")),
+        false => Ok(()),
+    }
+}
+
+pub(super) fn maximum(cx: &mut Cx<'_, '_>) -> Result<(), String> {
+    extremum(cx, Extremum::MAXIMUM)
+}
+
+pub(super) fn minimum(cx: &mut Cx<'_, '_>) -> Result<(), String> {
+    extremum(cx, Extremum::MINIMUM)
+}
+
+fn extremum(cx: &mut Cx<'_, '_>, op: impl Op) -> Result<(), String> {
+    let operands = operands_or_pixel(cx)?;
+    one_scale(cx, &operands)?;
+    cx.finish(op, &operands)
+}
+
+/// Whether operands of 8 bits have the scale of the result, as the reference kernels take for granted.
+pub(super) fn one_scale(cx: &Cx<'_, '_>, operands: &[ValueId]) -> Result<(), String> {
+    for id in operands {
+        if let Format::Int8(q) = cx.format(*id)
+            && q != cx.result_params()?
+        {
+            let to = cx.result_params()?;
+            return Err(format!(
+                "an operand has scale {} and zero point {}, the result {} and {}: the reference kernel would ignore that; put QUANTIZE between",
+                q.scale, q.zero_point, to.scale, to.zero_point
+            ));
+        }
+    }
+    Ok(())
+}

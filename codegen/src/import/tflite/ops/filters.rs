@@ -1,0 +1,130 @@
+//! Filters of convolutions: real numbers, or the integers of a file.
+
+use crate::{
+    format::{Format, QParams},
+    graph::ValueId,
+    import::tflite::{fold::Known, importer::Cx},
+    ops::{GivenFilters, Index},
+};
+
+/// Weights of a convolution as codes less their zero point, `[out][taps][channels of a group]`.
+pub(super) struct Codes {
+    pub(super) out: usize,
+    pub(super) taps: usize,
+    /// Input channels of a group.
+    pub(super) channels: usize,
+    pub(super) groups: usize,
+    pub(super) codes: Vec<i64>,
+    /// One for each output channel.
+    pub(super) scale: Vec<f32>,
+}
+
+/// The largest magnitude of a weight that kernels take.
+const LARGEST: i64 = 127;
+
+/// Weights that kernels take, in the same order.
+pub(super) struct Fitting {
+    pub(super) codes: Vec<i64>,
+    /// Input channels of a group.
+    pub(super) channels: usize,
+    /// The channels of the input that are read, if not all of them once.
+    picked: Option<Vec<i32>>,
+}
+
+impl Codes {
+    /// Of `weights`, whose output channels lie along an axis; `order` brings them into the order of `codes`.
+    pub(super) fn of(
+        weights: &Known,
+        [out, taps, channels, groups]: [usize; 4],
+        order: impl Fn(usize, usize, usize) -> usize,
+    ) -> Result<Self, String> {
+        let scales = weights.scales();
+        let scale: Vec<f32> = match scales {
+            [one] => vec![*one; out],
+            _ if scales.len() == out => scales.to_vec(),
+            _ => return Err(format!("weights have {} scales for {out} output channels", scales.len())),
+        };
+        let all = weights.integers();
+        let zero_point = |o: usize| weights.zero_point(if scales.len() == 1 { 0 } else { o });
+        let mut codes = Vec::with_capacity(all.len());
+        for o in 0..out {
+            for t in 0..taps {
+                codes.extend((0..channels).map(|i| all[order(o, t, i)] - zero_point(o)));
+            }
+        }
+        Ok(Self { out, taps, channels, groups, codes, scale })
+    }
+
+    /// Weights beyond 127 as sums of several: the input has the channels that they meet more than once then, which is as exact.
+    pub(super) fn fitting(self) -> Fitting {
+        let Self { out, taps, channels, groups, codes, .. } = self;
+        let parts = codes.iter().map(|w| (w.unsigned_abs() as usize).div_ceil(LARGEST as usize)).max().unwrap_or(0).max(1);
+        if parts == 1 {
+            return Fitting { codes, channels, picked: None };
+        }
+        let part = |w: i64, n: usize| {
+            let rest = w.abs() - LARGEST * n as i64;
+            w.signum() * rest.clamp(0, LARGEST)
+        };
+        // Which channels of a group are read again for each part; groups read the same.
+        let needs = |n: usize, i: usize| {
+            n == 0 || (0..out * taps).any(|row| part(codes[row * channels + i], n) != 0)
+        };
+        let reads: Vec<(usize, usize)> = (0..parts)
+            .flat_map(|n| (0..channels).filter(move |i| needs(n, *i)).map(move |i| (n, i)).collect::<Vec<_>>())
+            .collect();
+        let picked = (0..groups)
+            .flat_map(|group| reads.iter().map(move |(_, i)| (group * channels + i) as i32))
+            .collect();
+        let split = (0..out * taps)
+            .flat_map(|row| reads.iter().map(move |(n, i)| (row, *n, *i)))
+            .map(|(row, n, i)| part(codes[row * channels + i], n))
+            .collect();
+        Fitting { codes: split, channels: reads.len(), picked: Some(picked) }
+    }
+}
+
+impl Fitting {
+    /// The input with the channels that the weights meet.
+    pub(super) fn input(&self, cx: &mut Cx<'_, '_>, input: ValueId) -> Result<ValueId, String> {
+        let Some(picked) = &self.picked else { return Ok(input) };
+        let channels = Some(picked.clone().into());
+        let format = cx.format(input);
+        cx.node("channels", Index { rows: None, columns: None, channels, pad: 0.0 }, &[input], format)
+    }
+}
+
+/// Scale and zero point of a value of 8 bits.
+pub(super) fn params(cx: &Cx<'_, '_>, id: ValueId) -> Result<QParams, String> {
+    match cx.format(id) {
+        Format::Int8(q) => Ok(q),
+        other => Err(format!("expected an operand of 8 bits beside weights of 8 bits, got {}", other.name())),
+    }
+}
+
+/// Biases of operand `i`, zeros if it is not there, as the file has them and in real numbers.
+pub(super) fn given(
+    cx: &Cx<'_, '_>,
+    i: usize,
+    input: QParams,
+    scale: Vec<f32>,
+    rounds_once: bool,
+) -> Result<(GivenFilters, Vec<f32>), String> {
+    let codes = if cx.has(i) { cx.known(i)?.integers() } else { vec![0; scale.len()] };
+    if codes.len() != scale.len() {
+        return Err(format!("{} biases for {} output channels", codes.len(), scale.len()));
+    }
+    let fits = |bias: i64| i32::try_from(bias).map_err(|_| format!("a bias of {bias} does not fit 32 bits"));
+    let bias: Vec<i32> = codes.iter().map(|bias| fits(*bias)).collect::<Result<_, _>>()?;
+    let real = bias.iter().zip(&scale).map(|(b, s)| (*b as f64 * input.scale as f64 * *s as f64) as f32).collect();
+    Ok((GivenFilters { scale: scale.into(), bias: bias.into(), rounds_once }, real))
+}
+
+/// Biases of operand `i` in real numbers, zeros if it is not there.
+pub(super) fn real_bias(cx: &Cx<'_, '_>, i: usize, out: usize) -> Result<Vec<f32>, String> {
+    let bias = if cx.has(i) { cx.known(i)?.real() } else { vec![0.0; out] };
+    if bias.len() != out {
+        return Err(format!("{} biases for {out} output channels", bias.len()));
+    }
+    Ok(bias)
+}

@@ -1,0 +1,55 @@
+//! FULLY_CONNECTED.
+
+use super::{
+    clamp,
+    filters::{self, Codes},
+};
+use crate::{
+    format::Format,
+    import::{
+        network::Reference,
+        tflite::{importer::Cx, reader::Options},
+    },
+    ops::{Conv2d, ConvParams, Reshape},
+    tensor::Shape,
+};
+
+pub(super) fn fully_connected(cx: &mut Cx<'_, '_>) -> Result<(), String> {
+    let Options::FullyConnected(o) = &cx.operator.options else {
+        return Err("has no options of FULLY_CONNECTED".into());
+    };
+    if o.weights_format != 0 {
+        return Err("weights in shuffled order are not supported".into());
+    }
+    let clamp = clamp(o.activation)?;
+    let [out, width] = cx.known(1)?.dims[..] else { return Err("expected weights of two axes".into()) };
+    let mut input = cx.value(0)?;
+    let shape = cx.shape(input);
+    if width == 0 || !shape.len().is_multiple_of(width) {
+        return Err(format!("weights of {width} columns do not divide an operand of {shape}"));
+    }
+    // As many vectors, side by side.
+    let to = Shape::new(1, shape.len() / width, width);
+    let (format, same_rows) = (cx.format(input), shape.c == width);
+    if shape != to && !same_rows {
+        input = cx.node("flat", Reshape { to }, &[input], format)?;
+    }
+    let params = ConvParams { bias: cx.has(2), ..ConvParams::new(out, 1) };
+    let weights = cx.known(1)?;
+    if !matches!(format, Format::Int8(_)) {
+        let (weight, bias) = (weights.real(), filters::real_bias(cx, 2, out)?);
+        let dense = Conv2d { clamp, ..Conv2d::new(params, width, weight.into(), bias.into()) };
+        return cx.finish(dense, &[input]);
+    }
+    let codes = Codes::of(weights, [out, 1, width, 1], |o, _, i| o * width + i)?;
+    let scale = codes.scale.clone();
+    let fitting = codes.fitting();
+    let per_row = fitting.channels;
+    let real: Vec<f32> =
+        fitting.codes.iter().enumerate().map(|(i, code)| *code as f32 * scale[i / per_row]).collect();
+    let once = cx.reference() == Reference::LiteRt;
+    let (given, bias) = filters::given(cx, 2, filters::params(cx, input)?, scale, once)?;
+    let input = fitting.input(cx, input)?;
+    let dense = Conv2d::new(params, per_row, real.into(), bias.into());
+    cx.finish(Conv2d { clamp, given: Some(given), ..dense }, &[input])
+}

@@ -1,0 +1,123 @@
+//! Operators of TensorFlow Lite, one function each, and the table of them.
+
+mod arithmetic;
+mod concat;
+mod conv;
+mod ends;
+mod filters;
+mod functions;
+mod fully_connected;
+mod indexing;
+mod pool;
+mod reduce;
+mod resize;
+mod shape;
+mod softmax;
+mod transposed;
+
+use super::{importer::Cx, reader::Activation};
+use crate::ops::Clamp;
+
+/// An operator of the format.
+pub(crate) struct Row {
+    /// Its name in the schema; of a custom operator, the name that files give it.
+    pub(crate) name: &'static str,
+    /// Adds its nodes to the graph, or says what of it cannot be imported.
+    pub(super) import: fn(&mut Cx<'_, '_>) -> Result<(), String>,
+    /// Its limits, for the documentation.
+    pub(crate) limits: &'static str,
+}
+
+const fn row(
+    name: &'static str,
+    import: fn(&mut Cx<'_, '_>) -> Result<(), String>,
+    limits: &'static str,
+) -> Row {
+    Row { name, import, limits }
+}
+
+/// Every operator that is imported.
+pub(crate) const OPERATORS: &[Row] = &[
+    row("ABS", functions::abs, ""),
+    row("ADD", arithmetic::add, ""),
+    row("ADD_N", arithmetic::add_n, "float"),
+    row("ARG_MAX", reduce::arg_max, "along channels"),
+    row("AVERAGE_POOL_2D", pool::average, "int8: one scale for operand and result"),
+    row("BROADCAST_TO", indexing::broadcast_to, ""),
+    row("CAST", ends::cast, "between floats"),
+    row("CEIL", functions::ceil, "float"),
+    row("CONCATENATION", concat::concatenation, "unequal scales: operands are rescaled"),
+    row("CONV_2D", conv::conv2d, ""),
+    row("Convolution2DTransposeBias", transposed::with_bias, "MediaPipe's"),
+    row("COS", functions::cos, "float"),
+    row("DEPTHWISE_CONV_2D", conv::depthwise, ""),
+    row("DEPTH_TO_SPACE", shape::depth_to_space, ""),
+    row("DEQUANTIZE", ends::dequantize, ""),
+    row("DIV", arithmetic::div, "float; by a constant"),
+    row("ELU", functions::elu, ""),
+    row("EXP", functions::exp, ""),
+    row("EXPAND_DIMS", shape::reshape, ""),
+    row("FLOOR", functions::floor, "float"),
+    row("FULLY_CONNECTED", fully_connected::fully_connected, "constant weights"),
+    row("GATHER", indexing::gather, "constant indices along one axis"),
+    row("GELU", functions::gelu, ""),
+    row("HARD_SWISH", functions::hard_swish, ""),
+    row("L2_NORMALIZATION", softmax::l2_normalization, "along channels"),
+    row("LEAKY_RELU", functions::leaky_relu, ""),
+    row("LOG", functions::log, ""),
+    row("LOGISTIC", functions::logistic, ""),
+    row("LOG_SOFTMAX", softmax::log_softmax, "along channels"),
+    row("MAXIMUM", arithmetic::maximum, "int8: one scale for operands and result"),
+    row("MAX_POOL_2D", pool::max, "int8: one scale for operand and result"),
+    row("MEAN", reduce::mean, ""),
+    row("MINIMUM", arithmetic::minimum, "int8: one scale for operands and result"),
+    row("MIRROR_PAD", indexing::mirror_pad, ""),
+    row("MUL", arithmetic::mul, ""),
+    row("NEG", functions::neg, ""),
+    row("PACK", concat::pack, "along channels"),
+    row("PAD", indexing::pad, ""),
+    row("PADV2", indexing::pad, ""),
+    row("POW", arithmetic::pow, "float, constant exponent"),
+    row("PRELU", functions::prelu, "one slope, or one for each channel"),
+    row("QUANTIZE", ends::quantize, ""),
+    row("REDUCE_MAX", reduce::max, ""),
+    row("REDUCE_MIN", reduce::min, ""),
+    row("RELU", functions::relu, ""),
+    row("RELU6", functions::relu6, ""),
+    row("RELU_0_TO_1", functions::relu_0_to_1, ""),
+    row("RELU_N1_TO_1", functions::relu_n1_to_1, ""),
+    row("RESHAPE", shape::reshape, ""),
+    row("RESIZE_BILINEAR", resize::bilinear, ""),
+    row("RESIZE_NEAREST_NEIGHBOR", resize::nearest, ""),
+    row("ROUND", functions::round, "float"),
+    row("RSQRT", functions::rsqrt, ""),
+    row("SIN", functions::sin, "float"),
+    row("SLICE", indexing::slice, "constant bounds"),
+    row("SOFTMAX", softmax::softmax, "along channels"),
+    row("SPACE_TO_DEPTH", shape::space_to_depth, ""),
+    row("SPLIT", indexing::split, ""),
+    row("SPLIT_V", indexing::split_v, "constant sizes"),
+    row("SQRT", functions::sqrt, ""),
+    row("SQUARE", functions::square, "float"),
+    row("SQUARED_DIFFERENCE", arithmetic::squared_difference, "float"),
+    row("SQUEEZE", shape::reshape, ""),
+    row("STRIDED_SLICE", indexing::strided_slice, "constant bounds"),
+    row("SUB", arithmetic::sub, ""),
+    row("SUM", reduce::sum, ""),
+    row("TANH", functions::tanh, ""),
+    row("TILE", indexing::tile, "constant multiples"),
+    row("TRANSPOSE", shape::transpose, "constant order, up to six axes"),
+    row("TRANSPOSE_CONV", transposed::transpose_conv, ""),
+    row("UNPACK", indexing::unpack, ""),
+];
+
+/// The clamp that a fused activation is.
+fn clamp(activation: Activation) -> Result<Clamp, String> {
+    match activation {
+        Activation::None => Ok(Clamp::NONE),
+        Activation::Relu => Ok(Clamp::RELU),
+        Activation::Relu6 => Ok(Clamp::RELU6),
+        Activation::ReluN1To1 => Ok(Clamp { min: -1.0, max: 1.0 }),
+        other => Err(format!("a fused activation {} is not supported; a layer of its own is", other.name())),
+    }
+}

@@ -1,0 +1,270 @@
+//! `.tflite` files of the field against LiteRT's reference kernels: every output byte, and a checksum of every layer.
+//!
+//! The models lie beside the checkout (`../shared/import`), or where `NIELLO_SHARED` says. Without that folder these tests say so and pass; under
+//! `CI=true`, or when `NIELLO_SHARED` is set, they fail.
+
+use niello_codegen::{
+    Tensor,
+    execute::Executor,
+    format::{Format, Mode},
+    import::{
+        Element, ModelFile,
+        network::{NetworkOptions, Reference},
+    },
+    lower::{Target, lower, lower_apart},
+    precision::float,
+    program::{Metadata, Program},
+    weights::read_tensors,
+};
+use niello_runtime::self_test::{Checksum, Codes};
+use serde_json::Value;
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+fn shared() -> Option<PathBuf> {
+    let chosen = std::env::var_os("NIELLO_SHARED").map(PathBuf::from);
+    let required = chosen.is_some() || std::env::var("CI").is_ok_and(|v| v == "true");
+    let folder = chosen.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"));
+    let folder = folder.join("import/tflite");
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    assert!(!required, "no shared data in {}", folder.display());
+    println!("skipped: no shared data in {}", folder.display());
+    None
+}
+
+fn json(path: &Path) -> Value {
+    serde_json::from_slice(&fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))).unwrap()
+}
+
+fn seeded(seed: u64, len: usize) -> Vec<i8> {
+    let mut codes = vec![0i8; len];
+    Codes::new(seed).fill(&mut codes);
+    codes
+}
+
+/// The codes of a case, as `tools/goldens.py` makes them.
+fn codes(folder: &Path, case: &Value, shape: &[usize], zero_point: i8) -> Vec<i8> {
+    let len: usize = shape.iter().product();
+    let seed = || case["seed"].as_u64().unwrap();
+    match case["kind"].as_str().unwrap() {
+        "noise" => seeded(seed(), len),
+        "blocks" => {
+            let [_, h, w, c] = shape[..] else {
+                let blocks = seeded(seed(), len.div_ceil(8));
+                return (0..len).map(|i| blocks[i / 8]).collect();
+            };
+            let columns = w.div_ceil(8);
+            let blocks = seeded(seed(), h.div_ceil(8) * columns * c);
+            let at = |i: usize| {
+                let (y, x, channel) = (i / (w * c), i / c % w, i % c);
+                blocks[(y / 8 * columns + x / 8) * c + channel]
+            };
+            (0..len).map(at).collect()
+        }
+        "constant" => vec![case["code"].as_i64().map_or(zero_point, |code| code as i8); len],
+        "file" => {
+            let file = folder.join("natural").join(case["file"].as_str().unwrap());
+            fs::read(file).unwrap().into_iter().map(|b| b as i8).collect()
+        }
+        "picture" => {
+            let file = folder.join("natural").join(format!("{}.rgb", case["picture"].as_str().unwrap()));
+            let picture = fs::read(file).unwrap();
+            let by_channel = ![1, 3].contains(&shape[3]);
+            let [h, w, c] = if by_channel { [shape[2], shape[3], shape[1]] } else { [shape[1], shape[2], shape[3]] };
+            let at = |y: usize, x: usize, channel: usize| {
+                let (row, column) = ((2 * y + 1) * 256 / (2 * h), (2 * x + 1) * 256 / (2 * w));
+                let rgb = &picture[(row * 256 + column) * 3..][..3];
+                let [r, g, b] = [0, 1, 2].map(|i| rgb[i] as u32);
+                let byte = if c == 1 { (77 * r + 150 * g + 29 * b) >> 8 } else { rgb[channel] as u32 };
+                (byte as i32 - 128) as i8
+            };
+            match by_channel {
+                true => (0..len).map(|i| at(i / w % h, i % w, i / (h * w))).collect(),
+                false => (0..len).map(|i| at(i / (w * c), i / c % w, i % c)).collect(),
+            }
+        }
+        other => panic!("a case of kind {other}"),
+    }
+}
+
+/// The bytes of a program's tensor as the file has them.
+fn as_in_file(program_bytes: &[i8], element: Element) -> Vec<u8> {
+    let flip = if element == Element::UInt8 { 0x80 } else { 0 };
+    program_bytes.iter().map(|b| *b as u8 ^ flip).collect()
+}
+
+fn checksum(bytes: &[u8]) -> String {
+    format!("{:016x}", Checksum::of(bytes))
+}
+
+fn options(reference: Reference) -> NetworkOptions {
+    NetworkOptions { reference: Some(reference), ..NetworkOptions::default() }
+}
+
+/// The inputs of a case as the program takes them.
+fn input_bytes(doc: &Value, folder: &Path, case: &Value, file: &ModelFile, program: &Program) -> Vec<i8> {
+    let end = &file.inputs()[0];
+    let behind = &doc["int8_input_behind_quantize"];
+    let zero_point = doc["inputs"][0]["zero_point"].as_i64().or(behind["zero_point"].as_i64()).unwrap_or(0);
+    let signed = if end.element == Element::UInt8 { zero_point - 128 } else { zero_point } as i8;
+    let codes = codes(folder, case, &end.shape, signed);
+    assert_eq!(checksum(as_in_file(&codes, Element::Int8).as_slice()), case["inputs"][0]["codes"], "codes of a case");
+    match program.tensor(program.inputs[0]).format {
+        Format::Int8(_) => codes,
+        _ => floats(doc, &codes).iter().flat_map(|x| x.to_le_bytes().map(|b| b as i8)).collect(),
+    }
+}
+
+/// Codes as the numbers that a model with a float input is given.
+fn floats(doc: &Value, codes: &[i8]) -> Vec<f32> {
+    let behind = &doc["int8_input_behind_quantize"];
+    if behind.is_object() {
+        let (scale, zero_point) = (behind["scale"].as_f64().unwrap() as f32, behind["zero_point"].as_i64().unwrap());
+        return codes.iter().map(|q| (*q as i64 - zero_point) as f32 * scale).collect();
+    }
+    let of = &doc["float_input"];
+    let (offset, factor) = (of["offset"].as_f64().unwrap() as f32, of["factor"].as_f64().unwrap() as f32);
+    codes.iter().map(|q| (*q as f32 + offset) * factor).collect()
+}
+
+/// Output and layer checksums of one model; the differences found.
+fn differences(folder: &Path, doc: &Value, reference: Reference, older: Option<&Value>) -> Vec<String> {
+    let name = doc["model"].as_str().unwrap();
+    let file = ModelFile::open(&folder.join(name), &options(reference)).unwrap_or_else(|e| panic!("{e}"));
+    let q = file.quantized().unwrap_or_else(|| panic!("{name} is quantised"));
+    let target = Target::find("host").unwrap();
+    let program = match lower(q, target, Metadata::default()) {
+        Ok(program) => program,
+        Err(error) => return vec![format!("{name}: {error}")],
+    };
+    let apart = lower_apart(q, Target::find("portable").unwrap(), Metadata::default()).unwrap();
+    let (mut all, mut each) = (Executor::new(&program), Executor::new(&apart));
+    let mut found = vec![];
+    for case in doc["cases"].as_array().unwrap() {
+        let case_name = case["name"].as_str().unwrap();
+        let input = input_bytes(doc, folder, case, &file, &program);
+        let differing = older.map(|o| &o["differences"][case_name]["outputs"]).filter(|o| o.is_array());
+        let expected = differing.unwrap_or(&case["reference"]).as_array().unwrap();
+        let outputs = all.run(&[&input]).unwrap();
+        for ((output, end), expected) in outputs.iter().zip(file.outputs()).zip(expected) {
+            if checksum(&as_in_file(output, end.element)) != *expected {
+                found.push(format!("{name}, {case_name}: output `{}`", end.name));
+            }
+        }
+        let Some(layers) = case["layers"].as_array().filter(|_| differing.is_none()) else { continue };
+        let mut seen: BTreeMap<String, Vec<i8>> = BTreeMap::new();
+        each.run_observed(&[&input], |step, view| {
+            let id = apart.steps[step].writes();
+            seen.insert(apart.tensor(id).name.clone(), view.tensor(id));
+            // A concatenation whose operands are written in their places has no step.
+            for node in q.graph.nodes.iter().filter(|node| node.inputs.contains(&id)) {
+                if node.op.places_inputs() {
+                    seen.insert(node.name.clone(), view.tensor(node.output()));
+                }
+            }
+        })
+        .unwrap();
+        for (layer, expected) in doc["layers"].as_array().unwrap().iter().zip(layers) {
+            let layer_name = layer["name"].as_str().unwrap();
+            let Some(bytes) = seen.get(layer_name) else {
+                // Codes that are the operand's own, without a sign or with one.
+                if layer["operator"] != "QUANTIZE" {
+                    found.push(format!("{name}, {case_name}: no layer `{layer_name}`"));
+                }
+                continue;
+            };
+            let element = if layer["type"] == "uint8" { Element::UInt8 } else { Element::Int8 };
+            if checksum(&as_in_file(bytes, element)) != *expected {
+                let operator = &layer["operator"];
+                found.push(format!("{name}, {case_name}: layer {} `{layer_name}` ({operator})", layer["op"]));
+            }
+        }
+    }
+    found
+}
+
+/// Descriptions of the models, integers or floats.
+fn models(folder: &Path, quantized: bool) -> Vec<(String, Value)> {
+    let mut all = vec![];
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        let is_quantized = name.ends_with("int8");
+        if path.extension().is_some_and(|e| e == "json") && name != "older_reference" && is_quantized == quantized {
+            all.push((name, json(&path)));
+        }
+    }
+    all.sort_by(|a, b| a.0.cmp(&b.0));
+    all
+}
+
+#[test]
+fn quantised_models_have_the_bytes_of_litert() {
+    let Some(folder) = shared() else { return };
+    let models = models(&folder, true);
+    assert_eq!(models.len(), 11, "int8 and uint8 models");
+    let found: Vec<String> =
+        models.iter().flat_map(|(_, doc)| differences(&folder, doc, Reference::LiteRt, None)).collect();
+    assert!(found.is_empty(), "{} differences:\n{}", found.len(), found.join("\n"));
+}
+
+#[test]
+fn quantised_models_have_the_bytes_of_tflm() {
+    let Some(folder) = shared() else { return };
+    let older = json(&folder.join("older_reference.json"));
+    let mut found = vec![];
+    for (name, doc) in models(&folder, true) {
+        let older = &older["models"][&name];
+        if older.is_object() {
+            // Layers behind a dense one may differ; outputs are told.
+            let mut doc = doc.clone();
+            doc["cases"].as_array_mut().unwrap().iter_mut().for_each(|case| case["layers"] = Value::Null);
+            found.extend(differences(&folder, &doc, Reference::Tflm, Some(older)));
+        }
+    }
+    assert!(found.is_empty(), "{} differences:\n{}", found.len(), found.join("\n"));
+}
+
+#[test]
+fn float_models_are_near() {
+    let Some(folder) = shared() else { return };
+    for (name, doc) in models(&folder, false) {
+        let file = ModelFile::open(&folder.join(doc["model"].as_str().unwrap()), &options(Reference::LiteRt))
+            .unwrap_or_else(|e| panic!("{e}"));
+        assert!(file.quantized().is_none(), "{name}");
+        let graph = file.graph();
+        let expected = read_tensors(&folder.join(format!("{name}.outputs.safetensors"))).unwrap();
+        let program =
+            lower(&float::everywhere(graph.clone(), Mode::F32), Target::find("host").unwrap(), Metadata::default())
+                .unwrap_or_else(|e| panic!("{name}: {e}"));
+        let mut executor = Executor::new(&program);
+        let shape = graph.shape(graph.inputs[0]);
+        for case in doc["cases"].as_array().unwrap().iter().take(4) {
+            let codes = codes(&folder, case, &file.inputs()[0].shape, 0);
+            let input = Tensor::new(shape, floats(&doc, &codes)).unwrap();
+            let bytes: Vec<i8> = input.data.iter().flat_map(|x| x.to_le_bytes().map(|b| b as i8)).collect();
+            let by_program = executor.run(&[&bytes]).unwrap();
+            let by_program: Vec<f32> = bytemuck::cast_slice::<i8, u8>(&by_program[0])
+                .as_chunks::<4>()
+                .0
+                .iter()
+                .map(|b| f32::from_le_bytes(*b))
+                .collect();
+            let by_graph = graph.eval_f32(&[input]).unwrap().remove(0).data;
+            let case = case["name"].as_str().unwrap();
+            let key = expected.keys().find(|key| key.split('/').next() == Some(case)).unwrap();
+            let wanted = &expected[key].data;
+            let step = if key.ends_with("every8th") { 8 } else { 1 };
+            let largest = wanted.iter().fold(0f32, |m, x| m.max(x.abs()));
+            for (what, found) in [("graph", by_graph), ("program", by_program)] {
+                let error = found.iter().step_by(step).zip(wanted).fold(0f32, |m, (a, b)| m.max((a - b).abs()));
+                assert!(error <= 1e-5 * largest, "{name}, {key}, {what}: {error} of {largest}");
+            }
+        }
+    }
+}
