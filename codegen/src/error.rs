@@ -41,6 +41,14 @@ pub enum Error {
         /// One per missing, extra, mis-shaped or non-finite tensor.
         problems: Vec<String>,
     },
+    /// A model's file is broken, or holds what cannot be imported; one line per problem.
+    #[error("{file}: cannot be imported:{}", listed(problems))]
+    Model {
+        /// The file.
+        file: String,
+        /// One per tensor or operator and what is wrong with it.
+        problems: Vec<String>,
+    },
     /// A layer cannot be built, quantised or lowered.
     #[error("layer `{layer}` ({kind}): {message}")]
     Layer {

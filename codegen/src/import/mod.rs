@@ -6,5 +6,6 @@
 
 mod builder;
 pub mod network;
+mod tflite;
 
 pub use builder::GraphBuilder;
