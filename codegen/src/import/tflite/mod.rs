@@ -1,0 +1,3 @@
+//! TensorFlow Lite.
+
+mod reader;
