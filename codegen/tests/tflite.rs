@@ -259,10 +259,13 @@ fn float_models_are_near() {
             let case = case["name"].as_str().unwrap();
             let key = expected.keys().find(|key| key.split('/').next() == Some(case)).unwrap();
             let wanted = &expected[key].data;
+            let to = graph.shape(graph.outputs[0]);
             let step = if key.ends_with("every8th") { 8 } else { 1 };
+            let kept = |i: &usize| (i / to.c / to.w).is_multiple_of(step) && (i / to.c % to.w).is_multiple_of(step);
             let largest = wanted.iter().fold(0f32, |m, x| m.max(x.abs()));
             for (what, found) in [("graph", by_graph), ("program", by_program)] {
-                let error = found.iter().step_by(step).zip(wanted).fold(0f32, |m, (a, b)| m.max((a - b).abs()));
+                let kept = (0..found.len()).filter(kept).map(|i| found[i]);
+                let error = kept.zip(wanted).fold(0f32, |m, (a, b)| m.max((a - b).abs()));
                 assert!(error <= 1e-5 * largest, "{name}, {key}, {what}: {error} of {largest}");
             }
         }

@@ -1,8 +1,9 @@
-//! Where graphs come from: published networks, built layer by layer from a checkpoint's tensors.
+//! Where graphs come from: published networks, built layer by layer from a checkpoint's tensors, and files that hold a whole network.
 //!
 //! * [`GraphBuilder`]: what importers and `models/` use; it asks a [`crate::weights::WeightSource`] for tensors by their
 //!   checkpoint names and collects everything that is wrong with them into one error.
 //! * [`network`]: what a published network tells about itself, and how it is found by its name.
+//! * [`ModelFile`]: a network as a file has it. `tflite`: TensorFlow Lite's format.
 
 mod builder;
 mod file;

@@ -1,3 +1,13 @@
-//! TensorFlow Lite.
+//! TensorFlow Lite: `.tflite` files, in integers with the scales that they have, or in real numbers.
+//!
+//! * `reader`: the file as checked, plain data.
+//! * `importer`: tensors and operators of the file to values and nodes of a graph. `fold`: what is known without running it.
+//! * `ops`: one operator of the format each, and the table of all of them.
 
+mod fold;
+mod importer;
+mod ops;
 mod reader;
+
+pub(super) use importer::read;
+pub(crate) use ops::OPERATORS;
