@@ -1,0 +1,25 @@
+//! The reader of `.tflite` files: what stands in them, owned and checked, before any operator is understood.
+//!
+//! The schema is TensorFlow's (`tensorflow/compiler/mlir/lite/schema/schema.fbs`, version 3 with its additions up to 3c): numbers of fields, of operators, of types and of members
+//! of unions are taken from there. What image networks do without is left out, and skipped when it is read.
+
+#![allow(dead_code, unused_imports, reason = "what the import of operators does not use yet")]
+
+mod check;
+mod file;
+mod flatbuffer;
+mod model;
+mod options;
+
+pub(crate) use model::{Code, Data, Element, Model, Operator, Quantization, Signature, TensorDef};
+pub(crate) use options::{
+    Activation, Add, BatchMatMul, Concatenation, Conv2D, DepthToSpace, DepthwiseConv2D, Div, FullyConnected,
+    Gather, Gelu, L2Norm, LeakyRelu, Mirror, MirrorPad, Mul, Options, Pack, Padding, Pool2D, Reducer,
+    Reshape, ResizeBilinear, ResizeNearestNeighbor, Softmax, SpaceToDepth, Split, SplitV, Squeeze,
+    StridedSlice, Sub, TransposeConv, Unpack,
+};
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+pub(crate) mod write;
