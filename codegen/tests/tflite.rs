@@ -244,7 +244,8 @@ fn float_models_are_near() {
                 .unwrap_or_else(|e| panic!("{name}: {e}"));
         let mut executor = Executor::new(&program);
         let shape = graph.shape(graph.inputs[0]);
-        for case in doc["cases"].as_array().unwrap().iter().take(4) {
+        let mut compared = 0;
+        for case in doc["cases"].as_array().unwrap() {
             let codes = codes(&folder, case, &file.inputs()[0].shape, 0);
             let input = Tensor::new(shape, floats(&doc, &codes)).unwrap();
             let bytes: Vec<i8> = input.data.iter().flat_map(|x| x.to_le_bytes().map(|b| b as i8)).collect();
@@ -257,7 +258,8 @@ fn float_models_are_near() {
                 .collect();
             let by_graph = graph.eval_f32(&[input]).unwrap().remove(0).data;
             let case = case["name"].as_str().unwrap();
-            let key = expected.keys().find(|key| key.split('/').next() == Some(case)).unwrap();
+            let Some(key) = expected.keys().find(|key| key.split('/').next() == Some(case)) else { continue };
+            compared += 1;
             let wanted = &expected[key].data;
             let to = graph.shape(graph.outputs[0]);
             let step = if key.ends_with("every8th") { 8 } else { 1 };
@@ -269,5 +271,6 @@ fn float_models_are_near() {
                 assert!(error <= 1e-5 * largest, "{name}, {key}, {what}: {error} of {largest}");
             }
         }
+        assert!(compared > 0, "{name}: no outputs to compare with");
     }
 }
