@@ -177,9 +177,9 @@ impl<'w> GraphBuilder<'w> {
         self.add_op(name, ops::Add::default(), &[a, b])
     }
 
-    /// Operands as operators of two take them ([`ops::Add`], [`ops::Sub`], [`ops::Mul`], [`ops::Div`], [`ops::Extremum`]), of any two whose axes are of one
-    /// size or of one element, as NumPy broadcasts them: as they are, or [repeated](ops::Index::broadcast) by layers `NAME.a` and `NAME.b`, the second one
-    /// only as far as kernels do not. Where operands may change places, the larger one first is cheaper.
+    /// Operands as operators of two take them ([`ops::Add`], [`ops::Sub`], [`ops::Mul`], [`ops::Div`], [`ops::Extremum`]), of any two whose axes are
+    /// of one size or of one element, as NumPy broadcasts them: as they are, or [repeated](ops::Index::broadcast) by layers `NAME.a` and `NAME.b`,
+    /// the second one only as far as kernels do not. Where operands may change places, the larger one first is cheaper.
     pub fn broadcast(&mut self, name: &str, a: ValueId, b: ValueId) -> (ValueId, ValueId) {
         let [of_a, of_b] = [a, b].map(|id| self.shape(id));
         let axes = [(of_a.h, of_b.h), (of_a.w, of_b.w), (of_a.c, of_b.c)];

@@ -10,8 +10,8 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// `out[y][x][c] = in[rows[y]][columns[x]][channels[c]]`, where an index of -1 stands for the value `pad`, and `None` for the axis as it is: padding of
-/// any kind, crops, slices with steps, flips, gathering by constants, an axis of one element repeated.
+/// `out[y][x][c] = in[rows[y]][columns[x]][channels[c]]`, where an index of -1 stands for the value `pad`, and `None` for the axis as it is: padding
+/// of any kind, crops, slices with steps, flips, gathering by constants, an axis of one element repeated.
 ///
 /// The value `pad` is one of those that calibration sees. Where a format given from elsewhere does not reach it, the nearest code stands for it.
 #[derive(Clone, Debug, PartialEq)]

@@ -18,8 +18,8 @@ const ELEMENT: usize = 64;
 /// `2^23`: from here on all numbers are integers.
 const INTEGERS: f32 = 8_388_608.0;
 
-/// A function of one number, in single precision: every operation is rounded, those of [`exp`](super::exp) and [`logarithm`](super::logarithm) are defined to
-/// the last bit.
+/// A function of one number, in single precision: every operation is rounded, those of [`exp`](super::exp) and [`logarithm`](super::logarithm) are
+/// defined to the last bit.
 ///
 /// NaN, and a result that is none of the real numbers, becomes [`number`](super::number)'s.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -72,8 +72,8 @@ pub enum Elementary {
     Sign,
     /// `fused(x, factor, offset)`: factor, offset.
     Affine(f32, f32),
-    /// `x^n` by repeated squaring, from the lowest bit of `|n|` on, where `n` is an integer up to 64 in magnitude; its reciprocal where it is negative.
-    /// Else `exp(n * log(x))`.
+    /// `x^n` by repeated squaring, from the lowest bit of `|n|` on, where `n` is an integer up to 64 in magnitude; its reciprocal where it is
+    /// negative. Else `exp(n * log(x))`.
     Power(f32),
     /// `x` where larger than alpha, else 0.
     ThresholdedRelu(f32),

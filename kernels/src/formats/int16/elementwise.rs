@@ -11,8 +11,8 @@ pub(crate) const ELEMENT: usize = 24;
 
 /// `out = bounds(multiplier(a' + b'))`, `a' = a_multiplier(2^15 (a - z_a))`, `b'` alike: TensorFlow Lite's int16 `ADD`.
 ///
-/// `b` has the shape of `a`, or one pixel (a number for each channel), or fewer channels (a number for each group of channels of each pixel). `output` may
-/// be the same view as an operand of its shape and width.
+/// `b` has the shape of `a`, or one pixel (a number for each channel), or fewer channels (a number for each group of channels of each pixel).
+/// `output` may be the same view as an operand of its shape and width.
 #[derive(Clone, Copy, Debug)]
 pub struct AddInt16 {
     /// First operand.
