@@ -1,6 +1,6 @@
 //! How a value is stored and computed: number formats, and where their scales come from.
 
-use niello_kernels::{Bounds, Float, Width};
+use niello_kernels::{Bounds, Float, Width, float::half};
 
 /// Scale and zero point of an int8 tensor: `real = scale * (q - zero_point)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -93,6 +93,24 @@ impl Format {
             Self::Float(Float::F16) => Some((-65504.0, 65504.0)),
             Self::Float(Float::F32) => Some((f32::MIN, f32::MAX)),
             Self::Label => None,
+        }
+    }
+
+    /// Codes for real values, or the bytes of their nearest numbers.
+    pub fn encode(self, values: &[f32]) -> Vec<i8> {
+        match self {
+            Format::Int8(q) => values.iter().map(|x| q.quantize(*x)).collect(),
+            Format::Label => values.iter().map(|x| *x as u8 as i8).collect(),
+            Format::Int16 { scale } => values
+                .iter()
+                .flat_map(|x| ((x / scale).round().clamp(-32767.0, 32767.0) as i16).to_le_bytes())
+                .map(|byte| byte as i8)
+                .collect(),
+            Format::Float(Float::F32) => bytemuck::cast_slice(values).to_vec(),
+            Format::Float(Float::F16) => {
+                let halves: Vec<u16> = values.iter().map(|x| half::from_f32(*x)).collect();
+                bytemuck::cast_slice(&halves).to_vec()
+            }
         }
     }
 }

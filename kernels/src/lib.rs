@@ -77,6 +77,9 @@ pub use ops::{
     pool::{AveragePool2d, GlobalAveragePool, MaxPool2d, MaxPosition2d, MaxUnpool2d},
     shape::{
         channels::{ChannelShuffle, PadChannels},
+        constant::Constant,
+        index::Index,
+        permute::Permute,
         reshape::Reshape,
         resize::{ResizeBilinear, ResizeNearest},
     },
@@ -89,7 +92,7 @@ pub use base::{arith, isa, memory};
 #[cfg(feature = "std")]
 pub use bench::peak;
 pub use formats::{Extremum, ExtremumFloat, float, int16};
-pub use ops::{attention, conv, conv::winograd, elementwise::add, shape::resize};
+pub use ops::{attention, conv, conv::winograd, elementwise::add, shape::permute, shape::resize};
 #[cfg(feature = "threads")]
 pub use schedule::threads;
 pub use schedule::{by_rows, row_chain};

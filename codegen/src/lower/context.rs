@@ -210,7 +210,7 @@ impl Lowering<'_> {
 
     /// Whether the node takes its input row by row from the node that makes it (see [`crate::graph::Op::can_take_rows_of`]).
     pub fn takes_rows(&self) -> bool {
-        self.fused.contains(&self.node().inputs[0])
+        self.node().inputs.first().is_some_and(|input| self.fused.contains(input))
     }
 
     /// Takes back the draft that makes `value`, if its call is a `C`, to make it part of another.

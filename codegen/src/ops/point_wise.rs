@@ -1,6 +1,6 @@
 //! Functions of one value, lowered to 256-entry tables.
 
-use super::{Op, RangeRule, forward_eval};
+use super::{Function, Op, RangeRule, forward_eval};
 use crate::{
     error::Result,
     format::{Codes, Mode, QParams},
@@ -9,49 +9,6 @@ use crate::{
     tensor::{Real, Shape, Tensor},
 };
 use niello_kernels::{Float, Width, int16::ENTRIES};
-
-/// A function of one value.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Function {
-    /// `1 / (1 + exp(-x))`.
-    Sigmoid,
-    /// Hyperbolic tangent.
-    Tanh,
-    /// `x * sigmoid(x)`.
-    Silu,
-    /// `x * clamp(x + 3, 0, 6) / 6`.
-    HardSwish,
-    /// `x` where positive, else `alpha * (exp(x) - 1)`.
-    Elu(f64),
-    /// `x` where positive, else `slope * x`.
-    LeakyRelu(f64),
-}
-
-impl Function {
-    /// The function in double precision.
-    pub fn eval(self, x: f64) -> f64 {
-        match self {
-            Function::Sigmoid => 1.0 / (1.0 + libm::exp(-x)),
-            Function::Tanh => libm::tanh(x),
-            Function::Silu => x / (1.0 + libm::exp(-x)),
-            Function::HardSwish => x * (x + 3.0).clamp(0.0, 6.0) / 6.0,
-            Function::Elu(alpha) => {
-                if x > 0.0 {
-                    x
-                } else {
-                    alpha * libm::expm1(x)
-                }
-            }
-            Function::LeakyRelu(slope) => {
-                if x > 0.0 {
-                    x
-                } else {
-                    slope * x
-                }
-            }
-        }
-    }
-}
 
 /// One function applied to every element.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -110,27 +67,18 @@ kernel_call! {
 
 impl Op for PointWise {
     fn kind(&self) -> &'static str {
-        match self.0 {
-            Function::Sigmoid => "Sigmoid",
-            Function::Tanh => "Tanh",
-            Function::Silu => "Silu",
-            Function::HardSwish => "HardSwish",
-            Function::Elu(_) => "Elu",
-            Function::LeakyRelu(_) => "LeakyRelu",
-        }
+        self.0.name()
     }
 
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
-        if let Function::Elu(parameter) | Function::LeakyRelu(parameter) = self.0 {
-            super::check_numbers("parameters", [parameter])?;
-        }
+        self.0.check()?;
         Ok(vec![super::only(inputs)?])
     }
 
     forward_eval!();
 
     fn gives_probabilities(&self) -> bool {
-        self.0 == Function::Sigmoid
+        matches!(self.0, Function::Sigmoid | Function::HardSigmoid(..))
     }
 
     fn range_rule(&self) -> RangeRule {
@@ -163,6 +111,7 @@ impl Op for PointWise {
             Function::HardSwish => float::Function::HardSwish,
             Function::Elu(alpha) => float::Function::Elu(alpha as f32),
             Function::LeakyRelu(slope) => float::Function::LeakyRelu(slope as f32),
+            other => return Err(cx.error(format!("cannot compute {} in floating point", other.name()))),
         };
         let types = [cx.float(input)?, cx.float(output)?];
         let call = PointWiseFloatCall { input: In::new(input), output: Out::new(output), types, function };

@@ -175,6 +175,7 @@ plain! {
     bool: |v, _b| quote!(#v);
     [u32; 2]: |v, b| { let v = v.map(|x| x.tokens(b)); quote!([#(#v),*]) };
     [u32; 3]: |v, b| { let v = v.map(|x| x.tokens(b)); quote!([#(#v),*]) };
+    [u32; 6]: |v, b| { let v = v.map(|x| x.tokens(b)); quote!([#(#v),*]) };
     Rounding: |v, _b| { let v = format_ident!("{v:?}"); quote!(Rounding::#v) };
     Gather: |v, _b| { let v = format_ident!("{v:?}"); quote!(Gather::#v) };
     Corners: |v, _b| { let v = format_ident!("{v:?}"); quote!(Corners::#v) };

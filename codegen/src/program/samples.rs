@@ -38,20 +38,7 @@ impl TensorInfo {
 
     /// Codes for real values, or the bytes of their nearest numbers.
     pub fn quantize(&self, values: &[f32]) -> Vec<i8> {
-        match self.format {
-            Format::Int8(q) => values.iter().map(|x| q.quantize(*x)).collect(),
-            Format::Label => values.iter().map(|x| *x as u8 as i8).collect(),
-            Format::Int16 { scale } => values
-                .iter()
-                .flat_map(|x| ((x / scale).round().clamp(-32767.0, 32767.0) as i16).to_le_bytes())
-                .map(|byte| byte as i8)
-                .collect(),
-            Format::Float(Float::F32) => bytemuck::cast_slice(values).to_vec(),
-            Format::Float(Float::F16) => {
-                let halves: Vec<u16> = values.iter().map(|x| half::from_f32(*x)).collect();
-                bytemuck::cast_slice(&halves).to_vec()
-            }
-        }
+        self.format.encode(values)
     }
 
     /// Real values of codes; labels stay numbers.

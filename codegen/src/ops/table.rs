@@ -1,0 +1,79 @@
+//! A function of one value whose table is given.
+
+use super::{Op, forward_eval, point_wise::TableCall};
+use crate::{
+    error::Result,
+    lower::Lowering,
+    program::{In, Out},
+    tensor::{Real, Shape, Tensor},
+};
+use std::{fmt, sync::Arc};
+
+/// A function of one value, of which a file has the codes in int8, as another program has rounded them. It knows no other format.
+#[derive(Clone)]
+pub struct Table {
+    /// The function's name, as in reports.
+    pub kind: &'static str,
+    /// The results for the codes from -128 on, in the formats of operand and result.
+    pub entries: Arc<[i8; 256]>,
+    /// The function of real numbers, for the float reference.
+    pub function: Arc<dyn Fn(f64) -> f64 + Send + Sync>,
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table").field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+impl Table {
+    fn eval<T: Real>(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        inputs[0].map(|x| T::from_f64((self.function)(x.to_f64())))
+    }
+}
+
+impl Op for Table {
+    fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
+        Ok(vec![super::only(inputs)?])
+    }
+
+    forward_eval!();
+
+    fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        let (input, output) = (cx.node().inputs[0], cx.node().output());
+        // Entries are codes of these formats.
+        (cx.qparams(input)?, cx.qparams(output)?);
+        let table = cx.constant(&self.entries[..]);
+        let call = TableCall { input: In::new(input), output: Out::new(output), table };
+        cx.push(call).constant_bytes(256).in_place(&[input]);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::{assert_refused, eval, lowered_error, tensor};
+
+    fn negated() -> Table {
+        let entries = Arc::new(std::array::from_fn(|i| (127 - i as i32).max(-127) as i8));
+        Table { kind: "Negated", entries, function: Arc::new(|x| -x) }
+    }
+
+    #[test]
+    fn the_reference_is_the_function() {
+        let x = tensor([1, 2, 1], &[0.5, -3.0]);
+        assert_eq!(eval(&negated(), &[&x]), tensor([1, 2, 1], &[-0.5, 3.0]));
+        assert_refused(&negated(), &[(&[], "expected one input, got 0")]);
+    }
+
+    #[test]
+    fn int8_takes_the_entries() {
+        // Formats of ranges that mirror each other: zero points lie a step off.
+        assert!(lowered_error(negated(), Shape::new(9, 7, 5)) <= 1.6);
+    }
+}
