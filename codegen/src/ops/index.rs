@@ -10,8 +10,8 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// `out[y][x][c] = in[rows[y]][columns[x]][channels[c]]`, where an index of -1 stands for the value `pad`, and `None` for the axis as it is: padding of
-/// any kind, crops, slices with steps, flips, gathering by constants, an axis of one element repeated.
+/// `out[y][x][c] = in[rows[y]][columns[x]][channels[c]]`, where an index of -1 stands for the value `pad`, and `None` for the axis as it is: padding
+/// of any kind, crops, slices with steps, flips, gathering by constants, an axis of one element repeated.
 ///
 /// The value `pad` is one of those that calibration sees. Where a format given from elsewhere does not reach it, the nearest code stands for it.
 #[derive(Clone, Debug, PartialEq)]
@@ -236,8 +236,8 @@ mod tests {
 
     #[test]
     fn runs_say_the_same_as_indices() {
-        assert_eq!(runs(None, 4), []);
-        assert_eq!(runs(Some(&[0, 1, 2]), 3), []);
+        assert!(runs(None, 4).is_empty());
+        assert!(runs(Some(&[0, 1, 2]), 3).is_empty());
         assert_eq!(runs(Some(&[0, 1, 2]), 4), [0, 1, 3]);
         assert_eq!(runs(Some(&[-1, -1, 0, 1, -1]), 2), [-1, 0, 2, 0, 1, 2, -1, 0, 1]);
         let some = [3, 3, 3, 1, 5, 2, 1, 0, -1, -1, -1, 6, 4, 2, 0];
