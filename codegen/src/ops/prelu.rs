@@ -3,7 +3,7 @@
 use super::{Clamp, Function, Op, forward_eval, point_wise};
 use crate::{
     error::Result,
-    format::{Mode, QParams},
+    format::Mode,
     lower::{Lowering, Sums},
     program::{Const, In, Out, kernel_call},
     tensor::{Real, Shape, Tensor},
@@ -16,33 +16,31 @@ use std::sync::Arc;
 pub struct PRelu {
     /// One for all channels, or one per channel.
     pub slopes: Arc<[f32]>,
-    /// The scale of slopes that a quantised file has as codes; absent: that of the largest slope.
-    pub given: Option<f32>,
+    /// The scale of their codes in int8, where a file gives one; else that of the largest slope.
+    pub scale: Option<f32>,
 }
 
 impl PRelu {
-    /// The scale at which the largest slope has the code `largest`; slopes of zero need one all the same.
-    fn scale(&self, largest: f32) -> f32 {
-        let scale = self.slopes.iter().fold(0f32, |m, s| m.max(s.abs())) / largest;
-        if scale >= f32::MIN_POSITIVE { scale } else { 1.0 }
+    /// One slope for all channels, or one per channel.
+    pub const fn new(slopes: Arc<[f32]>) -> Self {
+        Self { slopes, scale: None }
     }
 
-    /// With slopes of a file, codes at `scale` less their zero point, which may need nine bits.
-    fn lower_given(&self, cx: &mut Lowering<'_>, scale: f32) -> Result<()> {
+    /// With slopes of a file that has a zero point: codes less that, at `scale`, need nine bits.
+    fn lower_nine_bits(&self, cx: &mut Lowering<'_>, scale: f32) -> Result<()> {
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let (from, to) = (cx.qparams(input)?, cx.qparams(output)?);
-        let channels = cx.graph().shape(input).c;
-        let slopes = self.slopes.iter().cycle().take(channels);
+        let slopes = self.slopes.iter().cycle().take(cx.graph().shape(input).c);
         let codes: Vec<i16> = slopes.map(|s| (s / scale).round().clamp(-255.0, 255.0) as i16).collect();
-        let [positive, negative] = factors(cx, from, to, scale, 255)?;
+        let factor = from.scale as f64 / to.scale as f64;
         let call = PReluInt16Call {
             input: In::new(input),
             output: Out::new(output),
             widths: [Width::Int8; 2],
             slopes: cx.constant(&codes),
             input_zero_point: from.zero_point.into(),
-            positive,
-            negative,
+            positive: cx.multiplier_for(factor, Sums::CODES)?,
+            negative: cx.multiplier_for(factor * scale as f64, Sums::narrow(255 * 255, 1))?,
             bounds: cx.codes(output)?.bounds(Clamp::NONE.min, Clamp::NONE.max),
             rounding: cx.rounding(),
         };
@@ -59,20 +57,6 @@ impl PRelu {
         }
         out
     }
-}
-
-/// The factors of positive values and of products with slopes of up to `largest` steps.
-fn factors(
-    cx: &Lowering<'_>,
-    from: QParams,
-    to: QParams,
-    scale: f32,
-    largest: i64,
-) -> Result<[Multiplier; 2]> {
-    let factor = from.scale as f64 / to.scale as f64;
-    // Both sides see all codes in the kernel, which then chooses.
-    let products = Sums::narrow(255 * largest, 1);
-    Ok([cx.multiplier_for(factor, Sums::CODES)?, cx.multiplier_for(factor * scale as f64, products)?])
 }
 
 kernel_call! {
@@ -120,6 +104,9 @@ impl Op for PRelu {
 
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         super::check_numbers("slopes", self.slopes.iter().copied().map(f64::from))?;
+        if let Some(bad) = self.scale.filter(|scale| !(*scale > 0.0 && scale.is_finite())) {
+            return Err(format!("expected a positive scale of slopes, got {bad}"));
+        }
         match inputs {
             [s] if self.slopes.len() == 1 || self.slopes.len() == s.c => Ok(vec![*s]),
             _ => Err(format!("expected one input of {} channels, got {inputs:?}", self.slopes.len())),
@@ -137,18 +124,27 @@ impl Op for PRelu {
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        if let Some(scale) = self.given {
-            return self.lower_given(cx, scale);
-        }
-        if let [slope] = self.slopes[..] {
+        if let ([slope], None) = (&self.slopes[..], self.scale) {
+            let slope = *slope;
             return point_wise::lower(cx, |x| Function::LeakyRelu(slope as f64).eval(x));
         }
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let (from, to) = (cx.qparams(input)?, cx.qparams(output)?);
-        let scale = self.scale(127.0);
-        let slopes: Vec<i8> =
-            self.slopes.iter().map(|s| (s / scale).round().clamp(-127.0, 127.0) as i8).collect();
-        let [positive, negative] = factors(cx, from, to, scale, 127)?;
+        let beyond = |scale: &f32| self.slopes.iter().any(|s| (s / scale).round().abs() > 127.0);
+        if let Some(scale) = self.scale.filter(beyond) {
+            return self.lower_nine_bits(cx, scale);
+        }
+        let largest = self.slopes.iter().fold(0f32, |m, s| m.max(s.abs()));
+        // Slopes of zero need a scale all the same.
+        let usual = if largest / 127.0 >= f32::MIN_POSITIVE { largest / 127.0 } else { 1.0 };
+        let scale = self.scale.unwrap_or(usual);
+        let code = |s: &f32| (s / scale).round().clamp(-127.0, 127.0) as i8;
+        let c = cx.graph().shape(input).c;
+        let slopes: Vec<i8> = self.slopes.iter().map(code).cycle().take(c).collect();
+        let factor = from.scale as f64 / to.scale as f64;
+        // Both sides see all codes in the kernel, which then chooses.
+        let positive = cx.multiplier_for(factor, Sums::CODES)?;
+        let negative = cx.multiplier_for(factor * scale as f64, Sums::narrow(255 * 127, 1))?;
         let bytes = slopes.len();
         let call = PReluCall {
             input: In::new(input),
@@ -169,7 +165,9 @@ impl Op for PRelu {
         }
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let (from, to) = (cx.codes(input)?, cx.codes(output)?);
-        let scale = self.scale(32767.0);
+        let largest = self.slopes.iter().fold(0f32, |m, s| m.max(s.abs()));
+        // Slopes of zero need a scale all the same.
+        let scale = if largest / 32767.0 >= f32::MIN_POSITIVE { largest / 32767.0 } else { 1.0 };
         let codes: Vec<i16> =
             self.slopes.iter().map(|s| (s / scale).round().clamp(-32767.0, 32767.0) as i16).collect();
         let factor = from.scale as f64 / to.scale as f64;
@@ -216,7 +214,7 @@ mod tests {
     };
 
     fn prelu(slopes: &[f32]) -> PRelu {
-        PRelu { slopes: slopes.into(), given: None }
+        PRelu::new(slopes.into())
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::{
         importer::Cx,
         reader::{self, Activation, Options},
     },
-    ops::{Add, Clamp, Extremum, Function, Mul, PointWise, Sub},
+    ops::{Add, Clamp, Div, Extremum, Function, Mul, PointWise, Sub},
 };
 
 /// Both operands, in one shape.
@@ -58,7 +58,7 @@ pub(super) fn mul(cx: &mut Cx<'_, '_>) -> Result<(), String> {
 pub(super) fn div(cx: &mut Cx<'_, '_>) -> Result<(), String> {
     only_float(cx, "a multiplication by its reciprocal")?;
     let (clamp, operands) = (activation(cx)?, operands(cx)?);
-    cx.finish(Sub { clamp }, &operands)
+    cx.finish(Div { clamp }, &operands)
 }
 
 pub(super) fn add_n(cx: &mut Cx<'_, '_>) -> Result<(), String> {

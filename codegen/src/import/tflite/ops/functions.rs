@@ -157,6 +157,6 @@ pub(super) fn prelu(cx: &mut Cx<'_, '_>) -> Result<(), String> {
     if values.len() != 1 && (values.len() != channels || slopes.dims.last() != Some(&channels)) {
         return Err(format!("slopes of {:?} for {channels} channels", slopes.dims));
     }
-    let given = slopes.scales().first().copied();
-    cx.finish(PRelu { slopes: values.into(), given }, &[input])
+    let scale = slopes.scales().first().copied();
+    cx.finish(PRelu { slopes: values.into(), scale }, &[input])
 }
