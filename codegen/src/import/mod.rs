@@ -6,6 +6,7 @@
 
 mod builder;
 pub mod network;
-mod tflite;
+#[doc(hidden)]
+pub mod tflite;
 
 pub use builder::GraphBuilder;

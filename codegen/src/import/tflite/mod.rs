@@ -1,3 +1,6 @@
 //! TensorFlow Lite.
 
 mod reader;
+
+#[doc(hidden)]
+pub use reader::outline;
