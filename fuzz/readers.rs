@@ -4,6 +4,7 @@
 use niello_codegen::{
     board::Board,
     check::golden::{Bundle, Golden},
+    import,
     lock::Lock,
     recipe::Recipe,
     tuning::{Costs, TuningFile},
@@ -17,7 +18,7 @@ use std::{io, path::Path};
 pub(crate) type Reader = fn(&[u8]) -> bool;
 
 /// Every reader with its name, which is that of its target and of its folder of seeds.
-pub(crate) const READERS: [(&str, Reader); 14] = [
+pub(crate) const READERS: [(&str, Reader); 15] = [
     ("image", image),
     ("dicom", dicom),
     ("jpeg", jpeg),
@@ -32,6 +33,7 @@ pub(crate) const READERS: [(&str, Reader); 14] = [
     ("tuning", tuning),
     ("golden", golden),
     ("bundle", bundle),
+    ("tflite", tflite),
 ];
 
 /// An image of any format, then pre-processing.
@@ -184,4 +186,13 @@ pub(crate) fn bundle(bytes: &[u8]) -> bool {
     let again = Bundle::from_bytes(Path::new("again"), &written).expect("read again");
     assert_eq!((again.layers, again.inputs), (bundle.layers, bundle.inputs));
     true
+}
+
+/// A model of TensorFlow Lite, with its identifier put in place.
+pub(crate) fn tflite(bytes: &[u8]) -> bool {
+    let mut bytes = bytes.to_vec();
+    if let Some(identifier) = bytes.get_mut(4..8) {
+        identifier.copy_from_slice(b"TFL3");
+    }
+    import::tflite::outline("model.tflite", bytes).is_ok()
 }

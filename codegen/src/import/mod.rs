@@ -8,7 +8,8 @@
 mod builder;
 mod file;
 pub mod network;
-mod tflite;
+#[doc(hidden)]
+pub mod tflite;
 
 pub use builder::GraphBuilder;
 pub use file::{Element, End, ModelFile};

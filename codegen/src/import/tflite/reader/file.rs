@@ -14,7 +14,8 @@ impl Model {
     /// sparse tensors, state between calls and several graphs.
     pub(crate) fn read(name: &str, bytes: impl Into<Arc<[u8]>>) -> Result<Self> {
         let mut problems = Problems(vec![]);
-        let model = read(&bytes.into(), &mut problems).map_err(|fault| problems.push(fault));
+        // A fault ends the reading: it stands before what was found until then.
+        let model = read(&bytes.into(), &mut problems).map_err(|fault| problems.0.insert(0, fault));
         match model {
             Ok(model) if problems.0.is_empty() => Ok(model),
             _ => Err(Error::Model { file: name.into(), problems: problems.0 }),

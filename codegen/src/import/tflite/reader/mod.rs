@@ -19,6 +19,11 @@ pub(crate) use options::{
     StridedSlice, Sub, TransposeConv, Unpack,
 };
 
+/// What stands in a file, as text; for the fuzz target.
+pub fn outline(name: &str, bytes: Vec<u8>) -> crate::Result<String> {
+    Model::read(name, bytes).map(|model| format!("{model:#?}"))
+}
+
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
