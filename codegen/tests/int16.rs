@@ -65,7 +65,7 @@ fn shuffled() -> Graph {
         let x = b.prelu("first.prelu", x, 8);
         let shuffled = b.add_op("shuffled", ShuffleChannels { groups: 2 }, &[x]);
         let small =
-            b.add_op("small", AveragePool2d { padding: [1; 2], ..AveragePool2d::new(3, 2) }, &[shuffled]);
+            b.add_op("small", AveragePool2d { padding: [1; 4], ..AveragePool2d::new(3, 2) }, &[shuffled]);
         let normed = b.batch_norm("normed", small, BatchNormParams::default());
         let to = |mode| Resize { size: [14, 11], mode };
         let large = b.add_op("large", to(ResizeMode::Bilinear), &[normed]);

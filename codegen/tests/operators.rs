@@ -166,7 +166,7 @@ const ROWS: &[Row] = &[
         steps: 1.02,
     },
     Row {
-        build: |b| unary(b, AveragePool2d { padding: [1, 1], ..AveragePool2d::new(3, 2) }),
+        build: |b| unary(b, AveragePool2d { padding: [1; 4], ..AveragePool2d::new(3, 2) }),
         about: "mean of windows, with or without the padding counted",
         limits: "2^23 pixels per window; 2^15 in int16",
         steps: 1.52,

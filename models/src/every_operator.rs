@@ -103,7 +103,7 @@ fn pooled_and_back(b: &mut GraphBuilder<'_>, x: ValueId, skip: ValueId) -> Value
     let slice = b.add_op("slice", SliceChannels { first: 3, count: 5 }, &[shuffled]);
     let padded = b.add_op("pad", PadChannels { more: 2 }, &[slice]);
     let average =
-        b.add_op("average", AveragePool2d { padding: [1, 1], ..AveragePool2d::new(2, 2) }, &[pooled]);
+        b.add_op("average", AveragePool2d { padding: [1; 4], ..AveragePool2d::new(2, 2) }, &[pooled]);
     let up =
         b.transposed_conv2d("up", average, TransposedConvParams::new(6, 3, 2).padding(1).output_padding(1));
     let near = b.add_op("near", Resize { size, mode: ResizeMode::Nearest }, &[up]);

@@ -20,8 +20,8 @@ pub struct AveragePool2d {
     pub kernel: [usize; 2],
     /// Rows, columns.
     pub stride: [usize; 2],
-    /// On both sides: rows, columns.
-    pub padding: [usize; 2],
+    /// Top, bottom, left, right; less than the window.
+    pub padding: [usize; 4],
     /// Whether a window may end outside the image (PyTorch's `ceil_mode`).
     pub ceil_mode: bool,
     /// Whether padding counts as zeros (PyTorch's `count_include_pad`, on by default there).
@@ -34,10 +34,16 @@ impl AveragePool2d {
         Self {
             kernel: [kernel; 2],
             stride: [stride; 2],
-            padding: [0; 2],
+            padding: [0; 4],
             ceil_mode: false,
             count_padding: true,
         }
+    }
+
+    /// Padding above and to the left, and at the other ends.
+    fn padding_of_kernels(&self) -> [[u32; 2]; 2] {
+        let [top, bottom, left, right] = self.padding.map(|d| d as u32);
+        [[top, left], [bottom, right]]
     }
 
     fn eval<T: Real>(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
@@ -49,12 +55,13 @@ impl AveragePool2d {
             for ox in 0..shape.w {
                 let at = [oy, ox];
                 let [rows, columns] =
-                    [0, 1].map(|i| window(at[i], self.kernel[i], self.stride[i], self.padding[i], size[i]));
+                    [0, 1].map(|i| window(at[i], self.kernel[i], self.stride[i], self.padding[2 * i], size[i]));
                 let counted: usize = if self.count_padding {
                     (0..2)
                         .map(|i| {
                             let start = at[i] * self.stride[i];
-                            (start + self.kernel[i]).min(size[i] + 2 * self.padding[i]) - start
+                            let [before, after] = [self.padding[2 * i], self.padding[2 * i + 1]];
+                            (start + self.kernel[i]).min(size[i] + before + after) - start
                         })
                         .product()
                 } else {
@@ -128,15 +135,17 @@ impl Op for AveragePool2d {
         if self.kernel[0].saturating_mul(self.kernel[1]) > 1 << 23 {
             return Err(format!("expected at most 2^23 pixels per window, got {:?}", self.kernel));
         }
-        let axis =
-            |i: usize, size| pooled(size, self.kernel[i], self.stride[i], self.padding[i], self.ceil_mode);
+        let Self { kernel, stride, padding, ceil_mode, .. } = *self;
+        let axis = |i: usize, size| {
+            pooled(size, kernel[i], stride[i], 1, [padding[2 * i], padding[2 * i + 1]], ceil_mode)
+        };
         Ok(vec![Shape::new(axis(0, s.h)?, axis(1, s.w)?, s.c)])
     }
 
     forward_eval!();
 
     fn is_mean_of(&self, input: Shape) -> bool {
-        self.kernel == [input.h, input.w] && self.padding == [0, 0]
+        self.kernel == [input.h, input.w] && self.padding == [0; 4]
     }
 
     fn range_rule(&self) -> RangeRule {
@@ -150,14 +159,14 @@ impl Op for AveragePool2d {
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let (input, output) = (cx.node().inputs[0], cx.node().output());
-        let padding = self.padding.map(|d| d as u32);
+        let [padding, padding_end] = self.padding_of_kernels();
         let call = AveragePoolCall {
             input: In::new(input),
             output: Out::new(output),
             kernel: self.kernel.map(|d| d as u32),
             stride: self.stride.map(|d| d as u32),
             padding,
-            padding_end: padding,
+            padding_end,
             count_padding: self.count_padding,
             zero_point: cx.qparams(input)?.zero_point,
             min: i8::MIN,
@@ -169,14 +178,14 @@ impl Op for AveragePool2d {
 
     fn lower_int16(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let (input, output) = (cx.node().inputs[0], cx.node().output());
-        let padding = self.padding.map(|d| d as u32);
+        let [padding, padding_end] = self.padding_of_kernels();
         let call = AveragePoolInt16Call {
             input: In::new(input),
             output: Out::new(output),
             kernel: self.kernel.map(|d| d as u32),
             stride: self.stride.map(|d| d as u32),
             padding,
-            padding_end: padding,
+            padding_end,
             count_padding: self.count_padding,
         };
         cx.push(call);
@@ -185,14 +194,15 @@ impl Op for AveragePool2d {
 
     fn lower_float(&self, cx: &mut Lowering<'_>, _: Mode) -> Result<()> {
         let (input, output) = (cx.node().inputs[0], cx.node().output());
+        let [padding, padding_end] = self.padding_of_kernels();
         let call = AveragePoolFloatCall {
             input: In::new(input),
             output: Out::new(output),
             types: [cx.float(input)?, cx.float(output)?],
             kernel: self.kernel.map(|d| d as u32),
             stride: self.stride.map(|d| d as u32),
-            padding: self.padding.map(|d| d as u32),
-            padding_end: self.padding.map(|d| d as u32),
+            padding,
+            padding_end,
             count_padding: self.count_padding,
             range: FloatBounds::ALL,
         };
@@ -211,7 +221,7 @@ mod tests {
         let x = tensor([2, 3, 1], &[1., 2., 3., 4., 5., 6.]);
         let plain = AveragePool2d::new(2, 1);
         assert_eq!(eval(&plain, &[&x]), tensor([1, 2, 1], &[3., 4.]));
-        let padded = AveragePool2d { padding: [1, 1], stride: [2, 2], ..plain };
+        let padded = AveragePool2d { padding: [1; 4], stride: [2, 2], ..plain };
         assert_eq!(eval(&padded, &[&x]), tensor([2, 2, 1], &[0.25, 1.25, 1., 2.75]));
         let inside = AveragePool2d { count_padding: false, ..padded };
         assert_eq!(eval(&inside, &[&x]), tensor([2, 2, 1], &[1., 2.5, 4., 5.5]));

@@ -4,7 +4,7 @@ use super::{
     Clamp, Conv2d, Op, RangeRule,
     conv::fuse_with_max_pool,
     downcast, forward_eval,
-    window::{pooled, window},
+    window::{cells, pooled},
 };
 use crate::{
     error::Result,
@@ -22,8 +22,10 @@ pub struct MaxPool2d {
     pub kernel: [usize; 2],
     /// Rows, columns.
     pub stride: [usize; 2],
-    /// On both sides: rows, columns.
-    pub padding: [usize; 2],
+    /// Top, bottom, left, right; less than the window.
+    pub padding: [usize; 4],
+    /// Pixels from one of a window to the next: rows, columns.
+    pub dilation: [usize; 2],
     /// Whether a window may end outside the image (PyTorch's `ceil_mode`).
     pub ceil_mode: bool,
 }
@@ -31,17 +33,29 @@ pub struct MaxPool2d {
 impl MaxPool2d {
     /// A square window without padding.
     pub const fn new(kernel: usize, stride: usize) -> Self {
-        Self { kernel: [kernel; 2], stride: [stride; 2], padding: [0; 2], ceil_mode: false }
+        Self {
+            kernel: [kernel; 2],
+            stride: [stride; 2],
+            padding: [0; 4],
+            dilation: [1; 2],
+            ceil_mode: false,
+        }
     }
 
     /// The whole `h x w` image.
     pub const fn global(h: usize, w: usize) -> Self {
-        Self { kernel: [h, w], stride: [1, 1], padding: [0; 2], ceil_mode: false }
+        Self { kernel: [h, w], ..Self::new(1, 1) }
     }
 
     /// Padding on all sides.
     pub const fn padding(mut self, padding: usize) -> Self {
-        self.padding = [padding; 2];
+        self.padding = [padding; 4];
+        self
+    }
+
+    /// Pixels from one of a window to the next.
+    pub const fn dilation(mut self, dilation: usize) -> Self {
+        self.dilation = [dilation; 2];
         self
     }
 
@@ -51,22 +65,31 @@ impl MaxPool2d {
         self
     }
 
+    /// Whether the pixels of a window are neighbours.
+    fn is_dense(&self) -> bool {
+        self.dilation == [1, 1]
+    }
+
+    /// Padding above and to the left, as kernels take it: where the padding at the other ends ends does not matter.
+    pub(super) fn padding_before(&self) -> [u32; 2] {
+        [self.padding[0] as u32, self.padding[2] as u32]
+    }
+
     fn eval<T: Real>(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
         let input = inputs[0];
         let shape = self.output_shapes(&[input.shape]).expect("shapes were checked")[0];
         let mut out = Tensor::filled(shape, T::default());
+        let cells = |i: usize, at, size| {
+            cells(at, self.kernel[i], self.stride[i], self.dilation[i], self.padding[2 * i], size)
+        };
         for oy in 0..shape.h {
-            let rows = window(oy, self.kernel[0], self.stride[0], self.padding[0], input.shape.h);
             for ox in 0..shape.w {
-                let columns = window(ox, self.kernel[1], self.stride[1], self.padding[1], input.shape.w);
                 let best = out.pixel_mut(oy, ox);
-                best.copy_from_slice(input.pixel(rows.start, columns.start));
-                for y in rows.clone() {
-                    for x in columns.clone() {
-                        for (b, v) in best.iter_mut().zip(input.pixel(y, x)) {
-                            *b = b.maximum(*v);
-                        }
-                    }
+                let columns = cells(1, ox, input.shape.w);
+                let window = cells(0, oy, input.shape.h).flat_map(|y| columns.clone().map(move |x| (y, x)));
+                for (i, (y, x)) in window.enumerate() {
+                    let values = best.iter_mut().zip(input.pixel(y, x));
+                    values.for_each(|(b, v)| *b = if i == 0 { *v } else { b.maximum(*v) });
                 }
             }
         }
@@ -119,8 +142,10 @@ impl Op for MaxPool2d {
 
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         let s = super::only(inputs)?;
-        let axis =
-            |i: usize, size| pooled(size, self.kernel[i], self.stride[i], self.padding[i], self.ceil_mode);
+        let Self { kernel, stride, padding, dilation, ceil_mode } = *self;
+        let axis = |i: usize, size| {
+            pooled(size, kernel[i], stride[i], dilation[i], [padding[2 * i], padding[2 * i + 1]], ceil_mode)
+        };
         Ok(vec![Shape::new(axis(0, s.h)?, axis(1, s.w)?, s.c)])
     }
 
@@ -131,11 +156,11 @@ impl Op for MaxPool2d {
     }
 
     fn can_take_rows_of(&self, producer: &dyn Op) -> bool {
-        downcast::<Conv2d>(producer).is_some_and(|conv| !conv.is_depthwise())
+        self.is_dense() && downcast::<Conv2d>(producer).is_some_and(|conv| !conv.is_depthwise())
     }
 
     fn takes_int16(&self) -> bool {
-        true
+        self.is_dense()
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
@@ -145,7 +170,7 @@ impl Op for MaxPool2d {
             output: Out::new(output),
             kernel: self.kernel.map(|d| d as u32),
             stride: self.stride.map(|d| d as u32),
-            padding: self.padding.map(|d| d as u32),
+            padding: self.padding_before(),
             min: i8::MIN,
             max: i8::MAX,
         };
@@ -163,7 +188,7 @@ impl Op for MaxPool2d {
             output: Out::new(output),
             kernel: self.kernel.map(|d| d as u32),
             stride: self.stride.map(|d| d as u32),
-            padding: self.padding.map(|d| d as u32),
+            padding: self.padding_before(),
             bounds: cx.codes(output)?.bounds(Clamp::NONE.min, Clamp::NONE.max),
         };
         cx.push(call);
@@ -178,7 +203,7 @@ impl Op for MaxPool2d {
             types: [cx.float(input)?, cx.float(output)?],
             kernel: self.kernel.map(|d| d as u32),
             stride: self.stride.map(|d| d as u32),
-            padding: self.padding.map(|d| d as u32),
+            padding: self.padding_before(),
             range: FloatBounds::ALL,
         };
         cx.push(call);
@@ -216,8 +241,8 @@ mod tests {
             (2, 2, 3, 1, 1, 1),
             (5, 1, 3, 0, 2, 2),
             (4, 1, 3, 0, 2, 2),
-            // Padding of more than half the window.
-            (8, 3, 1, 2, 0, 0),
+            // Padding of more than half the window, which PyTorch refuses and ONNX does not; all of the window.
+            (8, 3, 1, 2, 10, 10),
             (8, 2, 1, 1, 9, 9),
             (8, 1, 1, 1, 0, 0),
             // Nothing to walk over.
@@ -226,7 +251,7 @@ mod tests {
             (8, 2, 0, 0, 0, 0),
         ] {
             for (mode, expected) in [(false, floor), (true, ceil)] {
-                let found = pooled(size, kernel, stride, padding, mode).unwrap_or(0);
+                let found = pooled(size, kernel, stride, 1, [padding; 2], mode).unwrap_or(0);
                 assert_eq!(found, expected, "{size} {kernel} {stride} {padding} ceil {mode}");
             }
         }

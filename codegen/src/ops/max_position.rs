@@ -2,7 +2,7 @@
 
 use super::{
     MaxPool2d, Op, RangeRule, forward_eval,
-    window::{pooled, window},
+    window::window,
 };
 use crate::{
     error::Result,
@@ -31,7 +31,7 @@ impl MaxPosition2d {
         for oy in 0..shape.h {
             let rows = window(oy, pool.kernel[0], pool.stride[0], pool.padding[0], input.shape.h);
             for ox in 0..shape.w {
-                let columns = window(ox, pool.kernel[1], pool.stride[1], pool.padding[1], input.shape.w);
+                let columns = window(ox, pool.kernel[1], pool.stride[1], pool.padding[2], input.shape.w);
                 for (c, position) in out.pixel_mut(oy, ox).iter_mut().enumerate() {
                     let cells = rows.clone().flat_map(|y| columns.clone().map(move |x| (y, x)));
                     let at = |(y, x): (usize, usize)| input.pixel(y, x)[c].to_f64();
@@ -39,7 +39,7 @@ impl MaxPosition2d {
                         cells.reduce(|best, cell| if at(cell) > at(best) { cell } else { best });
                     let (y, x) = first_largest.expect("every window has a cell of the image");
                     let row = y + pool.padding[0] - oy * pool.stride[0];
-                    let column = x + pool.padding[1] - ox * pool.stride[1];
+                    let column = x + pool.padding[2] - ox * pool.stride[1];
                     *position = T::from_f64((row * pool.kernel[1] + column) as f64);
                 }
             }
@@ -88,14 +88,15 @@ impl Op for MaxPosition2d {
     }
 
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
-        let s = super::only(inputs)?;
-        let MaxPool2d { kernel, stride, padding, ceil_mode } = self.pool;
+        let kernel = self.pool.kernel;
         // Positions are codes from 0 to 127.
         if kernel[0].saturating_mul(kernel[1]) > 128 {
             return Err(format!("expected at most 128 pixels per window, got {kernel:?}"));
         }
-        let axis = |i: usize, size| pooled(size, kernel[i], stride[i], padding[i], ceil_mode);
-        Ok(vec![Shape::new(axis(0, s.h)?, axis(1, s.w)?, s.c)])
+        if self.pool.dilation != [1, 1] {
+            return Err(format!("expected a dilation of 1, got {:?}", self.pool.dilation));
+        }
+        self.pool.output_shapes(inputs)
     }
 
     forward_eval!();
@@ -115,7 +116,7 @@ impl Op for MaxPosition2d {
             output: Out::new(output),
             kernel: self.pool.kernel.map(|d| d as u32),
             stride: self.pool.stride.map(|d| d as u32),
-            padding: self.pool.padding.map(|d| d as u32),
+            padding: self.pool.padding_before(),
         };
         cx.push(call);
         Ok(())
@@ -128,7 +129,7 @@ impl Op for MaxPosition2d {
             output: Out::new(output),
             kernel: self.pool.kernel.map(|d| d as u32),
             stride: self.pool.stride.map(|d| d as u32),
-            padding: self.pool.padding.map(|d| d as u32),
+            padding: self.pool.padding_before(),
         };
         cx.push(call);
         Ok(())
@@ -142,7 +143,7 @@ impl Op for MaxPosition2d {
             float: cx.float(input)?,
             kernel: self.pool.kernel.map(|d| d as u32),
             stride: self.pool.stride.map(|d| d as u32),
-            padding: self.pool.padding.map(|d| d as u32),
+            padding: self.pool.padding_before(),
         };
         cx.push(call);
         Ok(())

@@ -71,30 +71,55 @@ pub(super) fn window(
     start.saturating_sub(padding)..(start + kernel).saturating_sub(padding).min(size)
 }
 
-/// PyTorch's output size of a pooling axis (`pooling_output_shape` of ATen, dilation 1).
+/// The pixels of `0..size` that window `index` looks at, `dilation` pixels apart, with `before` pixels of padding.
+pub(super) fn cells(
+    index: usize,
+    kernel: usize,
+    stride: usize,
+    dilation: usize,
+    before: usize,
+    size: usize,
+) -> impl Iterator<Item = usize> + Clone {
+    let padded = (0..kernel).map(move |tap| index * stride + tap * dilation);
+    padded.filter_map(move |at| at.checked_sub(before)).filter(move |at| *at < size)
+}
+
+/// The output size of a pooling axis: PyTorch's (`pooling_output_shape` of ATen) and that of ONNX.
 ///
 /// ```text
-/// out = floor((size + 2 * padding - kernel + (stride - 1 in ceil mode, else 0)) / stride) + 1
+/// span = dilation * (kernel - 1) + 1
+/// out = floor((size + before + after - span + (stride - 1 in ceil mode, else 0)) / stride) + 1
 /// ```
 ///
-/// In ceil mode the last window goes if it would start behind the image and its left padding. A map smaller than the
-/// window is allowed there, as long as one window remains. Padding may be at most half the window.
+/// In ceil mode the last window goes if it would start behind the image and the padding before it. A map smaller than the
+/// window is allowed there, as long as one window remains. Padding must be less than the window, so that every window has a pixel.
 pub(super) fn pooled(
     size: usize,
     kernel: usize,
     stride: usize,
-    padding: usize,
+    dilation: usize,
+    [before, after]: [usize; 2],
     ceil: bool,
 ) -> Result<usize, String> {
-    let refuse =
-        || format!("window of {kernel}, stride {stride}, padding {padding} does not fit {size} pixels");
-    if !are_positive(&[size, kernel, stride]) || padding > kernel / 2 {
+    let refuse = || {
+        let padding = if before == after { before.to_string() } else { format!("{before} and {after}") };
+        let apart = if dilation == 1 { String::new() } else { format!(", dilation {dilation}") };
+        format!("window of {kernel}, stride {stride}, padding {padding}{apart} does not fit {size} pixels")
+    };
+    if !are_positive(&[size, kernel, stride, dilation]) || before >= LARGEST || after >= LARGEST {
+        return Err(refuse());
+    }
+    let span = dilation.checked_mul(kernel - 1).map(|reach| reach + 1).filter(|span| *span <= LARGEST);
+    let span = span.filter(|span| before < *span && after < *span).ok_or_else(refuse)?;
+    // Pixels of a window would lie on both sides of the image.
+    if size < dilation && before > 0 {
         return Err(refuse());
     }
     // The `+ 1` of the formula is one more stride in the numerator, so that nothing goes below zero before the check.
-    let reach = size + 2 * padding + stride + if ceil { stride - 1 } else { 0 };
-    let mut out = reach.checked_sub(kernel).ok_or_else(refuse)? / stride;
-    if ceil && out > 0 && (out - 1) * stride >= size + padding {
+    let reach = [before, after, stride, if ceil { stride - 1 } else { 0 }];
+    let reach = reach.iter().try_fold(size, |sum, more| sum.checked_add(*more)).ok_or_else(refuse)?;
+    let mut out = reach.checked_sub(span).ok_or_else(refuse)? / stride;
+    if ceil && out > 0 && (out - 1) as u64 * stride as u64 >= (size + before) as u64 {
         out -= 1;
     }
     if out == 0 { Err(refuse()) } else { Ok(out) }
@@ -108,7 +133,7 @@ mod tests {
     fn zeros_and_what_overflows_are_refused_on_every_axis() {
         assert_eq!(convolved(7, 3, 2, 1, [1, 1]), Ok(4));
         assert_eq!(spread(4, 3, 2, 1, [1, 1]), Ok(8));
-        assert_eq!(pooled(7, 3, 2, 1, false), Ok(4));
+        assert_eq!(pooled(7, 3, 2, 1, [1, 1], false), Ok(4));
         for bad in [0, LARGEST + 1, usize::MAX] {
             for (kernel, stride, dilation) in [(bad, 1, 1), (1, bad, 1), (1, 1, bad)] {
                 assert!(
@@ -118,41 +143,53 @@ mod tests {
             }
             for (kernel, stride) in [(bad, 1), (1, bad)] {
                 assert!(spread(7, kernel, stride, 0, [0, 0]).is_err(), "{kernel} {stride}");
-                assert!(pooled(7, kernel, stride, 0, true).is_err(), "{kernel} {stride}");
+                assert!(pooled(7, kernel, stride, 1, [0, 0], true).is_err(), "{kernel} {stride}");
             }
             assert!(convolved(bad, 1, 1, 1, [0, 0]).is_err());
             assert!(spread(bad, 1, 1, 0, [0, 0]).is_err());
-            assert!(pooled(bad, 1, 1, 0, false).is_err());
+            assert!(pooled(bad, 1, 1, 1, [0, 0], false).is_err());
+            assert!(pooled(7, 2, 1, bad, [0, 0], false).is_err());
         }
         for margin in [LARGEST, usize::MAX] {
             assert!(convolved(7, 1, 1, 1, [margin, 1]).is_err());
             assert!(convolved(7, 1, 1, 1, [1, margin]).is_err());
             assert!(spread(7, 1, 1, margin, [0, 0]).is_err());
-            assert!(pooled(7, 3, 1, margin, false).is_err());
+            assert!(pooled(7, 3, 1, 1, [margin, 0], false).is_err());
+            assert!(pooled(7, 3, 1, 1, [0, margin], false).is_err());
         }
         assert!(convolved(7, LARGEST, 1, LARGEST, [0, 0]).is_err());
         assert!(spread(LARGEST, 1, LARGEST, 0, [0, 0]).is_err());
     }
 
-    /// The sizes that a literal transcription of PyTorch's formula, in signed numbers, gives for many more.
+    /// The sizes that a literal transcription of PyTorch's and ONNX's formula, in signed numbers, gives for many more; every window has a pixel.
     #[test]
     fn pooled_sizes_follow_the_documented_formula_everywhere() {
-        for (size, kernel, stride, padding) in (1..12i64).flat_map(|size| {
-            (1..6i64)
-                .flat_map(move |k| (1..5i64).flat_map(move |s| (0..=k / 2).map(move |p| (size, k, s, p))))
-        }) {
+        for case in 0..12 * 6 * 4 * 3 * 36i64 {
+            let digit = |below: i64, unit: i64| case / unit % below;
+            let (size, kernel, stride, dilation) =
+                (digit(12, 1), digit(6, 12), digit(4, 72) + 1, digit(3, 288) + 1);
+            let (before, after, span) = (digit(6, 864), digit(6, 5184), dilation * (kernel - 1) + 1);
             for ceil in [false, true] {
                 let more = if ceil { stride - 1 } else { 0 };
-                let mut out = (size + 2 * padding - kernel + more).div_euclid(stride) + 1;
-                if ceil && (out - 1) * stride >= size + padding {
+                let mut out = (size + before + after - span + more).div_euclid(stride) + 1;
+                if ceil && (out - 1) * stride >= size + before {
                     out -= 1;
                 }
-                let found = pooled(size as usize, kernel as usize, stride as usize, padding as usize, ceil);
-                assert_eq!(
-                    found.unwrap_or(0) as i64,
-                    out.max(0),
-                    "{size} {kernel} {stride} {padding} {ceil}"
-                );
+                let refused = size == 0 || kernel == 0 || before.max(after) >= span;
+                if refused || size < dilation && before > 0 {
+                    out = 0;
+                }
+                let [size, kernel, stride, dilation, before, after] =
+                    [size, kernel, stride, dilation, before, after].map(|d| d as usize);
+                let found = pooled(size, kernel, stride, dilation, [before, after], ceil).unwrap_or(0);
+                let what = format!("{size} {kernel} {stride} {dilation} {before} {after} {ceil}");
+                assert_eq!(found as i64, out.max(0), "{what}");
+                for index in 0..found {
+                    assert!(
+                        cells(index, kernel, stride, dilation, before, size).next().is_some(),
+                        "{what}: {index}"
+                    );
+                }
             }
         }
     }

@@ -457,7 +457,7 @@ impl Maker<'_, '_> {
                 self.add(pool, &[x]);
             }
             44 | 45 => {
-                let MaxPool2d { kernel, stride, padding, ceil_mode } = self.window(n, s);
+                let MaxPool2d { kernel, stride, padding, ceil_mode, .. } = self.window(n, s);
                 let count_padding = n.once_in(2);
                 self.add(AveragePool2d { kernel, stride, padding, ceil_mode, count_padding }, &[x]);
             }
@@ -720,14 +720,15 @@ impl Maker<'_, '_> {
         kernel[axis] = self.odd(n, kernel[axis]);
         let stride = [self.odd(n, stride[0]), stride[1]];
         padding[axis] = self.odd(n, padding[axis]);
-        MaxPool2d { kernel, stride, padding, ceil_mode }
+        let padding = [padding[0], padding[0], padding[1], padding[1]];
+        MaxPool2d { kernel, stride, padding, ceil_mode, ..MaxPool2d::new(1, 1) }
     }
 
     /// Pooling, positions, and back.
     fn unpooled(&mut self, n: &mut Bytes<'_>, x: ValueId, s: Shape) {
         let kernel = n.pick(&[[2, 2], [1, 2], [3, 2], [3, 3], [2, 1]]);
         let kernel = [kernel[0].min(s.h), kernel[1].min(s.w)];
-        let pool = MaxPool2d { kernel, stride: kernel, padding: [0; 2], ceil_mode: false };
+        let pool = MaxPool2d { kernel, stride: kernel, ..MaxPool2d::new(1, 1) };
         let values = self.add(pool, &[x]);
         let positions = self.add(MaxPosition2d { pool }, &[x]);
         let values = if n.once_in(3) { self.add(Clamp::RELU, &[values]) } else { values };

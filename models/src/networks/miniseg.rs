@@ -129,7 +129,7 @@ fn pyramid(b: &mut GraphBuilder<'_>, name: &str, x: ValueId, out: usize, stride:
     let name_of = |part: &str| format!("{name}.{part}");
     let quarter = out / 4;
     let x = b.conv2d(&name_of("conv1x1_down"), x, ConvParams::new(quarter, 1).no_bias());
-    let pool = AveragePool2d { padding: [1; 2], ..AveragePool2d::new(3, stride) };
+    let pool = AveragePool2d { padding: [1; 4], ..AveragePool2d::new(3, stride) };
     let mut sum = b.add_op(&name_of("pool"), pool, &[x]);
     let scales = [1, 2, 3, 4].map(|n| {
         let dilation = 1 << (n - 1);
