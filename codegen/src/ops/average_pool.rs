@@ -54,8 +54,8 @@ impl AveragePool2d {
         for oy in 0..shape.h {
             for ox in 0..shape.w {
                 let at = [oy, ox];
-                let [rows, columns] =
-                    [0, 1].map(|i| window(at[i], self.kernel[i], self.stride[i], self.padding[2 * i], size[i]));
+                let [rows, columns] = [0, 1]
+                    .map(|i| window(at[i], self.kernel[i], self.stride[i], self.padding[2 * i], size[i]));
                 let counted: usize = if self.count_padding {
                     (0..2)
                         .map(|i| {

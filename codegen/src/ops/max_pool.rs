@@ -33,13 +33,7 @@ pub struct MaxPool2d {
 impl MaxPool2d {
     /// A square window without padding.
     pub const fn new(kernel: usize, stride: usize) -> Self {
-        Self {
-            kernel: [kernel; 2],
-            stride: [stride; 2],
-            padding: [0; 4],
-            dilation: [1; 2],
-            ceil_mode: false,
-        }
+        Self { kernel: [kernel; 2], stride: [stride; 2], padding: [0; 4], dilation: [1; 2], ceil_mode: false }
     }
 
     /// The whole `h x w` image.

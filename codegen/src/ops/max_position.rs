@@ -1,9 +1,6 @@
 //! Where in its window the largest value is: what max unpooling needs beside the values of a max pool.
 
-use super::{
-    MaxPool2d, Op, RangeRule, forward_eval,
-    window::window,
-};
+use super::{MaxPool2d, Op, RangeRule, forward_eval, window::window};
 use crate::{
     error::Result,
     format::Mode,

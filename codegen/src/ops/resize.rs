@@ -1,6 +1,9 @@
 //! Resizing to a given height and width.
 
-use super::{Op, RangeRule, forward_eval};
+use super::{
+    Op, RangeRule, forward_eval,
+    sampling::{Axis, Sampling},
+};
 use crate::{
     error::Result,
     format::Mode,
@@ -15,10 +18,18 @@ use niello_kernels::{Float, resize::Corners};
 pub enum ResizeMode {
     /// PyTorch's `nearest`.
     Nearest,
+    /// PyTorch's `nearest-exact`, TensorFlow Lite's with `half_pixel_centers`.
+    NearestHalfPixel,
+    /// TensorFlow Lite's nearest neighbour with `align_corners`.
+    NearestAligned,
     /// PyTorch's `bilinear` with `align_corners=False`.
     Bilinear,
     /// PyTorch's `bilinear` with `align_corners=True`.
     BilinearAligned,
+    /// TensorFlow Lite's bilinear with neither option: output pixel `o` lies at `o * size / out`.
+    BilinearAsymmetric,
+    /// As ONNX's `Resize`.
+    Sampled(Sampling),
 }
 
 /// Interpolation to `size`.
@@ -31,48 +42,80 @@ pub struct Resize {
 }
 
 impl Resize {
-    /// How positions are computed, if values are interpolated.
+    /// As ONNX's `Resize` does it to an image of `from`; where one of the plain modes takes the same pixels with the same weights, in that.
+    pub fn sampled(from: Shape, size: [usize; 2], sampling: Sampling) -> Self {
+        let sampled = Self { size, mode: ResizeMode::Sampled(sampling) };
+        if sampled.output_shapes(&[from]).is_err() {
+            return sampled;
+        }
+        let plain = [
+            ResizeMode::Nearest,
+            ResizeMode::Bilinear,
+            ResizeMode::BilinearAligned,
+            ResizeMode::BilinearAsymmetric,
+        ];
+        let axes = sampled.axes(from);
+        let plain = plain.into_iter().map(|mode| Self { size, mode });
+        plain.into_iter().find(|plain| plain.axes(from) == axes).unwrap_or(sampled)
+    }
+
+    /// How positions are computed, by kernels that interpolate without tables.
     fn corners(&self) -> Option<Corners> {
         match self.mode {
-            ResizeMode::Nearest => None,
             ResizeMode::Bilinear => Some(Corners::HalfPixel),
             ResizeMode::BilinearAligned => Some(Corners::Aligned),
+            _ => None,
         }
     }
 
-    /// Lower and upper neighbour of output index `o`, and the weight of the upper one.
-    fn position(&self, o: usize, size: usize, out: usize) -> (usize, usize, f64) {
-        let at = match self.mode {
-            ResizeMode::Nearest => {
-                // Quotient and product in single precision, as PyTorch and TensorFlow Lite have them: for 14 pixels to 46
-                // the exact position of output 23 is 7, and theirs is 6.
-                let nearest = ((o as f32 * (size as f32 / out as f32)) as usize).min(size - 1);
-                return (nearest, nearest, 0.0);
-            }
-            ResizeMode::Bilinear => ((o as f64 + 0.5) * size as f64 / out as f64 - 0.5).max(0.0),
-            ResizeMode::BilinearAligned if out == 1 => 0.0,
-            ResizeMode::BilinearAligned => o as f64 * (size - 1) as f64 / (out - 1) as f64,
+    /// Rows and columns.
+    fn axes(&self, from: Shape) -> [Axis; 2] {
+        [self.axis(0, from.h), self.axis(1, from.w)]
+    }
+
+    fn axis(&self, i: usize, size: usize) -> Axis {
+        let out = self.size[i];
+        let last = (size - 1) as f64;
+        // Quotient and product in single precision, as PyTorch and TensorFlow Lite have them: for 14 pixels to 46 the exact position of
+        // output 23 is 7, and theirs is 6.
+        let step = size as f32 / out as f32;
+        let picked = |pixel: &dyn Fn(f32) -> f32| {
+            Axis::picked((0..out).map(|o| (pixel(o as f32) as usize).min(size - 1)).collect())
         };
-        let low = (at as usize).min(size - 1);
-        (low, (low + 1).min(size - 1), at - low as f64)
+        match self.mode {
+            ResizeMode::Nearest => picked(&|o| o * step),
+            ResizeMode::NearestHalfPixel => picked(&|o| (o + 0.5) * step),
+            ResizeMode::NearestAligned if out == 1 => picked(&|o| o),
+            ResizeMode::NearestAligned => {
+                let step = (size - 1) as f32 / (out - 1) as f32;
+                picked(&|o| (o * step).round())
+            }
+            ResizeMode::Bilinear => {
+                let at = |o| ((o as f64 + 0.5) * size as f64 / out as f64 - 0.5).max(0.0);
+                Axis::linear(size, (0..out).map(at))
+            }
+            ResizeMode::BilinearAligned if out == 1 => Axis::linear(size, std::iter::once(0.0)),
+            ResizeMode::BilinearAligned => {
+                Axis::linear(size, (0..out).map(|o| o as f64 * last / (out - 1) as f64))
+            }
+            ResizeMode::BilinearAsymmetric => {
+                Axis::linear(size, (0..out).map(|o| (o as f64 * size as f64 / out as f64).min(last)))
+            }
+            ResizeMode::Sampled(sampling) => sampling.axis(i, size, out),
+        }
     }
 
     fn eval<T: Real>(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
         let (input, s) = (inputs[0], inputs[0].shape);
         let shape = Shape::new(self.size[0], self.size[1], s.c);
         let mut out = Tensor::filled(shape, T::default());
+        let [rows, columns] = self.axes(s);
         for oy in 0..shape.h {
-            let (y0, y1, fy) = self.position(oy, s.h, shape.h);
             for ox in 0..shape.w {
-                let (x0, x1, fx) = self.position(ox, s.w, shape.w);
-                let corners = [
-                    (input.pixel(y0, x0), (1.0 - fy) * (1.0 - fx)),
-                    (input.pixel(y0, x1), (1.0 - fy) * fx),
-                    (input.pixel(y1, x0), fy * (1.0 - fx)),
-                    (input.pixel(y1, x1), fy * fx),
-                ];
+                let of_row = |(y, v)| columns.of(ox).map(move |(x, w)| (input.pixel(y, x), v * w));
+                let pixels: Vec<_> = rows.of(oy).flat_map(of_row).collect();
                 for (c, value) in out.pixel_mut(oy, ox).iter_mut().enumerate() {
-                    *value = corners.iter().map(|(p, w)| p[c] * T::from_f64(*w)).sum();
+                    *value = pixels.iter().map(|(p, w)| p[c] * T::from_f64(*w)).sum();
                 }
             }
         }
@@ -126,6 +169,9 @@ impl Op for Resize {
         if s.area() == 0 || self.size.contains(&0) || self.size.iter().any(|d| *d > 1 << 15) {
             return Err(format!("cannot resize {s} to {}x{}", self.size[0], self.size[1]));
         }
+        if let ResizeMode::Sampled(sampling) = &self.mode {
+            sampling.check()?;
+        }
         Ok(vec![Shape::new(self.size[0], self.size[1], s.c)])
     }
 
@@ -148,7 +194,10 @@ impl Op for Resize {
                 cx.codes(input)?;
                 cx.push(ResizeBilinearCall { input: from, output: to, corners });
             }
-            None => drop(cx.push(ResizeNearestCall { input: from, output: to })),
+            None if self.mode == ResizeMode::Nearest => {
+                drop(cx.push(ResizeNearestCall { input: from, output: to }))
+            }
+            None => return Err(cx.error("cannot compute in int8")),
         }
         Ok(())
     }

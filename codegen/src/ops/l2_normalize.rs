@@ -1,0 +1,62 @@
+//! The channels of each pixel over their length.
+
+use super::{Op, RangeRule, forward_eval, only};
+use crate::{
+    error::Result,
+    format::QParams,
+    lower::Lowering,
+    tensor::{Real, Shape, Tensor},
+};
+
+/// `x[c] / max(sqrt(sum of x^2), 1e-12)`, for each pixel: `torch.nn.functional.normalize` over channels.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct L2Normalize;
+
+impl L2Normalize {
+    fn eval<T: Real>(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        let mut out = inputs[0].clone();
+        for pixel in out.data.chunks_mut(inputs[0].shape.c) {
+            let length = pixel.iter().map(|x| x.to_f64() * x.to_f64()).sum::<f64>().sqrt().max(1e-12);
+            pixel.iter_mut().for_each(|p| *p = T::from_f64(p.to_f64() / length));
+        }
+        out
+    }
+}
+
+impl Op for L2Normalize {
+    fn kind(&self) -> &'static str {
+        "L2Normalize"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
+        let s = only(inputs)?;
+        // Squares of at most 255 fit 31 bits.
+        if s.c == 0 || s.c > 1 << 15 {
+            return Err(format!("expected 1 to 32768 channels, got {}", s.c));
+        }
+        Ok(vec![s])
+    }
+
+    forward_eval!();
+
+    fn range_rule(&self) -> RangeRule {
+        RangeRule::Fixed(QParams { scale: 1.0 / 128.0, zero_point: 0 })
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        Err(cx.error("cannot compute in int8"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::{assert_near, assert_refused, eval, tensor};
+
+    #[test]
+    fn each_pixel_has_length_one() {
+        let x = tensor([1, 3, 2], &[3., -4., 0., 0., 1e-3, 0.]);
+        assert_near(&eval(&L2Normalize, &[&x]), &tensor([1, 3, 2], &[0.6, -0.8, 0., 0., 1., 0.]));
+        assert_refused(&L2Normalize, &[(&[[1, 1, 40000]], "1 to 32768 channels"), (&[], "one input, got 0")]);
+    }
+}

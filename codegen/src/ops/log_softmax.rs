@@ -1,0 +1,70 @@
+//! Logarithm of softmax over channels.
+
+use super::{Op, RangeRule, forward_eval, only};
+use crate::{
+    error::Result,
+    format::QParams,
+    lower::Lowering,
+    tensor::{Real, Shape, Tensor},
+};
+
+/// `x[c] - ln(sum of exp(x))`, for each pixel.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LogSoftmax;
+
+impl LogSoftmax {
+    fn eval<T: Real>(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        let mut out = inputs[0].clone();
+        for pixel in out.data.chunks_mut(inputs[0].shape.c) {
+            let largest = pixel.iter().map(|x| x.to_f64()).fold(f64::NEG_INFINITY, f64::max);
+            let sum: f64 = pixel.iter().map(|x| libm::exp(x.to_f64() - largest)).sum();
+            let log = libm::log(sum);
+            pixel.iter_mut().for_each(|p| *p = T::from_f64(p.to_f64() - largest - log));
+        }
+        out
+    }
+}
+
+impl Op for LogSoftmax {
+    fn kind(&self) -> &'static str {
+        "LogSoftmax"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
+        let s = only(inputs)?;
+        // The kernel keeps the sum of the exponentials with 12 integer bits.
+        if s.c == 0 || s.c > 4095 {
+            return Err(format!("expected 1 to 4095 classes, got {}", s.c));
+        }
+        Ok(vec![s])
+    }
+
+    forward_eval!();
+
+    fn range_rule(&self) -> RangeRule {
+        RangeRule::Fixed(QParams { scale: 1.0 / 16.0, zero_point: 127 })
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        Err(cx.error("cannot compute in int8"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::{assert_near, assert_refused, eval, tensor};
+
+    #[test]
+    fn logarithms_of_the_shares() {
+        let ln = f64::ln;
+        let x = tensor([1, 2, 3], &[ln(1.), ln(2.), ln(5.), 1000., 1000., 980.]);
+        let last = ln(2. + f64::exp(-20.));
+        let logs = tensor([1, 2, 3], &[ln(0.125), ln(0.25), ln(0.625), -last, -last, -20. - last]);
+        assert_near(&eval(&LogSoftmax, &[&x]), &logs);
+        assert_refused(
+            &LogSoftmax,
+            &[(&[], "expected one input, got 0"), (&[[1, 1, 4096]], "1 to 4095 classes, got 4096")],
+        );
+    }
+}

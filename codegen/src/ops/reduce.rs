@@ -1,0 +1,130 @@
+//! Mean, sum, largest and smallest element along axes.
+
+use super::{Op, RangeRule, forward_eval, only};
+use crate::{
+    error::Result,
+    lower::Lowering,
+    tensor::{Real, Shape, Tensor},
+};
+
+/// What becomes of the elements along an axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReduceKind {
+    /// Their mean.
+    Mean,
+    /// Their sum.
+    Sum,
+    /// The largest one.
+    Max,
+    /// The smallest one.
+    Min,
+}
+
+/// One element for all along some axes, which keep size 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reduce {
+    /// Whether height, width, channels are reduced.
+    pub axes: [bool; 3],
+    /// To what.
+    pub kind: ReduceKind,
+}
+
+impl Reduce {
+    /// How many elements of an input become one.
+    fn count(&self, s: Shape) -> usize {
+        let sides = [s.h, s.w, s.c].into_iter().zip(self.axes);
+        sides.fold(1, |count, (side, reduced)| count.saturating_mul(if reduced { side } else { 1 }))
+    }
+
+    fn eval<T: Real>(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        let Shape { h, w, c } = inputs[0].shape;
+        let shape = self.output_shapes(&[inputs[0].shape]).expect("shapes were checked")[0];
+        let mut out: Vec<Option<T>> = vec![None; shape.len()];
+        let of = |i: usize, at| if self.axes[i] { 0 } else { at };
+        for (y, x) in (0..h).flat_map(|y| (0..w).map(move |x| (y, x))) {
+            let first = (of(0, y) * shape.w + of(1, x)) * shape.c;
+            for (channel, value) in inputs[0].pixel(y, x).iter().enumerate().take(c) {
+                let result = &mut out[first + of(2, channel)];
+                *result = Some(match (*result, self.kind) {
+                    (None, _) => *value,
+                    (Some(r), ReduceKind::Mean | ReduceKind::Sum) => r + *value,
+                    (Some(r), ReduceKind::Max) => r.maximum(*value),
+                    (Some(r), ReduceKind::Min) => r.minimum(*value),
+                });
+            }
+        }
+        let count = if self.kind == ReduceKind::Mean { self.count(inputs[0].shape) } else { 1 };
+        let count = T::from_f64(count as f64);
+        let data = out.into_iter().map(|r| r.unwrap_or_default() / count).collect();
+        Tensor { shape, data }
+    }
+}
+
+impl Op for Reduce {
+    fn kind(&self) -> &'static str {
+        match self.kind {
+            ReduceKind::Mean => "ReduceMean",
+            ReduceKind::Sum => "ReduceSum",
+            ReduceKind::Max => "ReduceMax",
+            ReduceKind::Min => "ReduceMin",
+        }
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
+        let s = only(inputs)?;
+        // 2^23 differences of at most 255 fit 31 bits.
+        if [s.h, s.w, s.c].contains(&0) || self.count(s) > 1 << 23 {
+            return Err(format!("expected 1 to 2^23 elements that become one, got {s}"));
+        }
+        let side = |i: usize, side| if self.axes[i] { 1 } else { side };
+        Ok(vec![Shape::new(side(0, s.h), side(1, s.w), side(2, s.c))])
+    }
+
+    forward_eval!();
+
+    fn is_identity(&self) -> bool {
+        self.axes == [false; 3]
+    }
+
+    fn is_mean_of(&self, _: Shape) -> bool {
+        *self == Self { axes: [true, true, false], kind: ReduceKind::Mean }
+    }
+
+    fn range_rule(&self) -> RangeRule {
+        match self.kind {
+            ReduceKind::Mean | ReduceKind::Sum => RangeRule::Calibrated,
+            ReduceKind::Max | ReduceKind::Min => RangeRule::SameAsInputs,
+        }
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        Err(cx.error("cannot compute in int8"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::{assert_refused, eval, tensor};
+
+    #[test]
+    fn each_kind_along_each_axis() {
+        let x = tensor([2, 2, 2], &[1., -1., 2., -2., 3., -3., 6., -6.]);
+        let reduced = |kind, axes| eval(&Reduce { axes, kind }, &[&x]);
+        let (rows, columns, channels) = ([true, false, false], [false, true, false], [false, false, true]);
+        assert_eq!(reduced(ReduceKind::Mean, rows), tensor([1, 2, 2], &[2., -2., 4., -4.]));
+        assert_eq!(reduced(ReduceKind::Sum, columns), tensor([2, 1, 2], &[3., -3., 9., -9.]));
+        assert_eq!(reduced(ReduceKind::Max, channels), tensor([2, 2, 1], &[1., 2., 3., 6.]));
+        assert_eq!(reduced(ReduceKind::Min, [true, true, false]), tensor([1, 1, 2], &[1., -6.]));
+        assert_eq!(reduced(ReduceKind::Mean, [true; 3]), tensor([1, 1, 1], &[0.]));
+        assert_eq!(reduced(ReduceKind::Sum, [false; 3]), x);
+    }
+
+    #[test]
+    fn sums_must_fit_32_bits() {
+        let all = Reduce { axes: [true; 3], kind: ReduceKind::Sum };
+        assert!(all.output_shapes(&[Shape::new(1 << 12, 1 << 9, 4)]).is_ok());
+        let text = "1 to 2^23 elements";
+        assert_refused(&all, &[(&[[1 << 12, 1 << 9, 5]], text), (&[[0, 4, 3]], text), (&[], "one input")]);
+    }
+}
