@@ -47,9 +47,10 @@ pub use base::{
 pub use formats::{
     float::{
         AddFloat, ArgMaxFloat, AttentionFloat, AveragePool2dFloat, CastFloat, ChannelShuffleFloat,
-        ClampFloat, Conv2dFloat, DequantizeFloat, EmbeddingFloat, Float, FloatBounds, GlobalAveragePoolFloat,
-        MaxPool2dFloat, MaxPosition2dFloat, MaxUnpool2dFloat, MulFloat, PReluFloat, PointWiseFloat,
-        QuantizeFloat, ResizeBilinearFloat, ScaleFloat, SoftmaxFloat, SubFloat, WinogradConv2dFloat,
+        ClampFloat, Conv2dFloat, DequantizeFloat, DivFloat, ElementaryFloat, EmbeddingFloat, Float,
+        FloatBounds, GlobalAveragePoolFloat, MaxPool2dFloat, MaxPosition2dFloat, MaxUnpool2dFloat, MulFloat,
+        PReluFloat, PointWiseFloat, QuantizeFloat, ResizeBilinearFloat, ScaleFloat, SoftmaxFloat, SubFloat,
+        WinogradConv2dFloat,
     },
     int16::{
         AddInt16, AveragePool2dInt16, Bounds, ChannelShuffleInt16, Conv2dInt16, GlobalAveragePoolInt16,
@@ -66,7 +67,7 @@ pub use ops::{
         winograd::WinogradConv2d,
     },
     elementwise::{
-        add::Add,
+        add::{Add, AddRepeated},
         copy::{CopyElements, Requantize},
         mul::Mul,
         prelu::PRelu,

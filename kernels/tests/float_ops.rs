@@ -6,7 +6,11 @@ mod floats;
 
 use common::{Tensor, few};
 use floats::{Numbers, check, check_in_place, clamp, exp, expm1, number};
-use niello_kernels::{float::Function, resize::Corners, *};
+use niello_kernels::{
+    float::{Elementary, Function},
+    resize::Corners,
+    *,
+};
 use proptest::prelude::*;
 
 fn float() -> impl Strategy<Value = Float> {
@@ -71,7 +75,7 @@ proptest! {
             b.data[pixel * second[2] + channel / (c / second[2])]
         };
         let (a_bytes, b_bytes) = (a.bytes(), b.bytes());
-        let operators: [fn(f32, f32) -> f32; 3] = [|a, b| a + b, |a, b| a - b, |a, b| a * b];
+        let operators: [fn(f32, f32) -> f32; 4] = [|a, b| a + b, |a, b| a - b, |a, b| a * b, |a, b| a / b];
         for (which, operator) in operators.iter().enumerate() {
             let expected = Numbers::new(shape, types[2], |i| clamp(operator(a.data[i], other(i)), range)).bytes();
             let make: floats::Make<'_> = &|inputs, output| {
@@ -79,7 +83,8 @@ proptest! {
                 match which {
                     0 => Box::new(AddFloat { a, b, output, types, range }) as Box<dyn Kernel>,
                     1 => Box::new(SubFloat { a, b, output, types, range }),
-                    _ => Box::new(MulFloat { a, b, output, types, range }),
+                    2 => Box::new(MulFloat { a, b, output, types, range }),
+                    _ => Box::new(DivFloat { a, b, output, types, range }),
                 }
             };
             check(&[&a_bytes, &b_bytes], &expected, gap, make);
@@ -105,6 +110,23 @@ proptest! {
         });
         check_map(&x, types[1], gap, |x, c| number(if x < 0.0 { scale[c] * x } else { x }), |input, output, types| {
             Box::new(PReluFloat { input, output, types, slopes: scale })
+        });
+    }
+
+    /// Each number alone, whatever stands beside it.
+    #[test]
+    fn elementary_functions(mut seed: u64, shape in shape(), types in [float(), float()], gap in 0usize..3, which in 0usize..27) {
+        let x = Numbers::random(shape, types[0], &mut seed, true);
+        let function = [
+            Elementary::Abs, Elementary::Neg, Elementary::Square, Elementary::Sqrt, Elementary::Rsqrt, Elementary::Reciprocal,
+            Elementary::Exp, Elementary::Log, Elementary::Erf, Elementary::Gelu, Elementary::GeluTanh, Elementary::Softplus,
+            Elementary::Softsign, Elementary::Mish, Elementary::Selu(1.7, 1.05), Elementary::Celu(0.5), Elementary::HardSigmoid(0.2, 0.5),
+            Elementary::Sin, Elementary::Cos, Elementary::Floor, Elementary::Ceil, Elementary::Round, Elementary::Sign,
+            Elementary::Affine(-2.0, 0.3), Elementary::Power(-1.5), Elementary::ThresholdedRelu(0.1), Elementary::Shrink(0.1, 0.2),
+        ][which];
+        let one = |x: f32| function.of([x])[0];
+        check_map(&x, types[1], gap, |x, _| one(x), |input, output, types| {
+            Box::new(ElementaryFloat { input, output, types, function })
         });
     }
 

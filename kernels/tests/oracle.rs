@@ -411,6 +411,12 @@ proptest! {
                 b_multiplier: factors[1], multiplier: common, stage,
             })
         };
+        let sum: &Make<'_> = &|i, output| {
+            Box::new(AddRepeated {
+                a: i[0], b: i[1], output, a_zero_point: za, b_zero_point: zb, a_multiplier: factors[0],
+                b_multiplier: factors[1], multiplier: common, stage,
+            })
+        };
         let divisors: Vec<usize> = (1..=shape[2]).filter(|groups| shape[2].is_multiple_of(*groups)).collect();
         let groups = divisors[random.next() as usize % divisors.len()];
         for repeated in [shape, [1, 1, shape[2]], [shape[0], shape[1], 1], [shape[0], shape[1], groups]] {
@@ -421,6 +427,9 @@ proptest! {
             let expected = sub(&a, &b, [za, zb], [factors[0], factors[1], common], &stage);
             check(&[&a, &b], &expected, gaps, difference);
             check_in_place(&[&a, &b], &expected, gaps[0], difference);
+            let expected = add(&a, &b, [za, zb], [factors[0], factors[1], common], &stage);
+            check(&[&a, &b], &expected, gaps, sum);
+            check_in_place(&[&a, &b], &expected, gaps[0], sum);
         }
     }
 

@@ -45,6 +45,8 @@ fn operands_outside_memory_are_refused() {
                 &mul(ok, input, output),
                 &sub(input, ok, output),
                 &sub(ok, input, output),
+                &add_repeated(input, ok, output),
+                &add_repeated(ok, input, output),
                 &MaxPool2d { input, output, kernel, stride, padding, min: -128, max: 127 },
                 &AveragePool2d {
                     input,
@@ -91,6 +93,12 @@ fn add(a: Operand, b: Operand, output: Operand) -> Add {
         multiplier: HALF,
         stage: STAGE,
     }
+}
+
+fn add_repeated(a: Operand, b: Operand, output: Operand) -> AddRepeated {
+    let Add { a_zero_point, b_zero_point, a_multiplier, b_multiplier, multiplier, stage, .. } =
+        add(a, b, output);
+    AddRepeated { a, b, output, a_zero_point, b_zero_point, a_multiplier, b_multiplier, multiplier, stage }
 }
 
 fn mul(a: Operand, b: Operand, output: Operand) -> Mul {
@@ -674,6 +682,8 @@ fn floating_point_that_does_not_fit_together_is_refused() {
             &AddFloat { a: input, b: input, output, types: three, range: ALL },
             &SubFloat { a: input, b: input, output, types: three, range: ALL },
             &MulFloat { a: input, b: input, output, types: three, range: ALL },
+            &DivFloat { a: input, b: input, output, types: three, range: ALL },
+            &ElementaryFloat { input, output, types, function: float::Elementary::Exp },
             &AddFloat { a: output, b: input, output: input, types: three, range: ALL },
             &MulFloat { a: input, b: output, output: input, types: three, range: ALL },
             &ClampFloat { input, output, types, range: ALL },

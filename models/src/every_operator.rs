@@ -2,12 +2,13 @@
 
 use crate::options::{Sides, choose};
 use niello_codegen::{
-    Graph, GraphBuilder, Result, Shape, ValueId,
+    Graph, GraphBuilder, Result, Shape, Tensor, ValueId,
     import::network::{Network, NetworkOptions},
     ops::{
-        ArgMax, Attention, AveragePool2d, BatchNormParams, Clamp, ConvParams, Extremum, Function,
-        GlobalAveragePool, HardSigmoid, Hashing, MaxPool2d, MaxPosition2d, MaxUnpool2d, PadChannels,
-        PointWise, Resize, ResizeMode, ShuffleChannels, SliceChannels, Softmax, Sub, TransposedConvParams,
+        ArgMax, Attention, AveragePool2d, BatchNormParams, Clamp, Constant, ConvParams, Div, Extremum,
+        Function, GlobalAveragePool, HardSigmoid, Hashing, Index, MaxPool2d, MaxPosition2d, MaxUnpool2d,
+        PadChannels, Permute, PointWise, Resize, ResizeMode, ShuffleChannels, SliceChannels, Softmax, Sub,
+        TransposedConvParams,
     },
     weights::{Kind, WeightSource},
 };
@@ -177,8 +178,43 @@ impl Network for MoreOperators {
             let smaller = b.add_op(&name("minimum"), Extremum::MINIMUM, &[larger, mean]);
             let gate = b.add_op(&name("hard_sigmoid"), HardSigmoid, &[smaller]);
             x = b.mul(&name("gated"), larger, gate);
+            x = moved(&mut b, &name("moved"), x);
         }
+        let x = quotients(&mut b, x);
         let x = b.conv2d("last", x, ConvParams::new(chosen.classes, 1));
         b.finish(&[x])
     }
+}
+
+/// Axes in another order, by indices, a constant that is added to every pixel, and functions that came later.
+fn moved(b: &mut GraphBuilder<'_>, name: &str, x: ValueId) -> ValueId {
+    let name = |word: &str| format!("{name}.{word}");
+    let s = b.shape(x);
+    let permute = Permute {
+        sizes: vec![s.h, s.w, 4, WIDTH / 4],
+        order: vec![1, 0, 3, 2],
+        to: Shape::new(s.w, s.h, WIDTH),
+    };
+    let turned = b.add_op(&name("permute"), permute, &[x]);
+    // A pixel around it of which three sides go again.
+    let around = |size: usize| Some((-1..size as i32).collect());
+    let index = Index { rows: around(s.w), columns: around(s.h), channels: around(WIDTH), pad: -0.25 };
+    let padded = b.add_op(&name("index"), index, &[turned]);
+    let part = |size: usize| Some((0..size as i32).rev().collect());
+    let index = Index { rows: part(s.w), columns: part(s.h), channels: part(WIDTH), pad: 0.0 };
+    let cut = b.add_op(&name("cut"), index, &[padded]);
+    let back = Permute { sizes: vec![s.w, s.h, WIDTH], order: vec![1, 0, 2], to: s };
+    let cut = b.add_op(&name("back"), back, &[cut]);
+    let data = (0..WIDTH).map(|i| i as f32 / 16.0 - 0.5).collect();
+    let constant = Constant { value: Tensor { shape: Shape::new(1, 1, WIDTH), data } };
+    let constant = b.add_op(&name("constant"), constant, &[]);
+    let sum = b.add(&name("sum"), cut, constant);
+    b.add_op(&name("gelu"), PointWise(Function::Gelu), &[sum])
+}
+
+/// What is computed in floating point alone.
+fn quotients(b: &mut GraphBuilder<'_>, x: ValueId) -> ValueId {
+    let size = b.add_op("float.abs", PointWise(Function::Abs), &[x]);
+    let size = b.add_op("float.more", PointWise(Function::Affine(0.5, 1.0)), &[size]);
+    b.add_op("float.quotient", Div::default(), &[x, size])
 }

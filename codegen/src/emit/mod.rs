@@ -355,6 +355,11 @@ fn imports(program: &Program, body: &TokenStream) -> TokenStream {
             use niello::kernels::float::Function;
         )
     });
+    let elementary = seen.contains("Elementary").then(|| {
+        quote!(
+            use niello::kernels::float::Elementary;
+        )
+    });
     let halves = api::import_of_halves(program);
     let maps = seen.contains("Map").then(|| {
         quote!(
@@ -369,6 +374,7 @@ fn imports(program: &Program, body: &TokenStream) -> TokenStream {
     quote! {
         #corners
         #functions
+        #elementary
         #halves
         #maps
         #places

@@ -24,7 +24,8 @@ pub(super) fn is_named_by_models(name: &str) -> bool {
         Some Softmax Sized Send SelfTestError FusedRows Rounding Result ResizeNearest ResizeBilinear Reshape Requantize Region FloatBounds \
         PadChannels PRelu OutputParams Output Option Operand Ok Observer None Multiplier Mul Model Misuse Metadata Memory Map Layout \
         LayerInfo Kernel Isa Gather Function FusionLayout Float F16 Err Embedding Elements Default Extremum Corners CopyElements Copy \
-        Codes Checksum ChannelShuffle CStr Constant Index Permute BufferError Buffer Bounds Attention ArgMax ArenaError ArenaCell Arena Aligned Add";
+        Codes Checksum ChannelShuffle CStr Constant Index Permute Elementary AddRepeated BufferError Buffer Bounds \
+        Attention ArgMax ArenaError ArenaCell Arena Aligned Add";
     // Kernels of several dimensions and formats.
     ["2d", "Float", "Int16"].iter().any(|kind| name.ends_with(kind))
         || NAMES.split_whitespace().any(|taken| taken == name)

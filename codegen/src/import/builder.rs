@@ -177,6 +177,32 @@ impl<'w> GraphBuilder<'w> {
         self.add_op(name, ops::Add::default(), &[a, b])
     }
 
+    /// Operands as operators of two take them ([`ops::Add`], [`ops::Sub`], [`ops::Mul`], [`ops::Div`], [`ops::Extremum`]), of any two whose axes are
+    /// of one size or of one element, as NumPy broadcasts them: as they are, or [repeated](ops::Index::broadcast) by layers `NAME.a` and `NAME.b`,
+    /// the second one only as far as kernels do not. Where operands may change places, the larger one first is cheaper.
+    pub fn broadcast(&mut self, name: &str, a: ValueId, b: ValueId) -> (ValueId, ValueId) {
+        let [of_a, of_b] = [a, b].map(|id| self.shape(id));
+        let axes = [(of_a.h, of_b.h), (of_a.w, of_b.w), (of_a.c, of_b.c)];
+        if axes.iter().any(|(a, b)| a != b && *a != 1 && *b != 1) {
+            let message = format!("expected axes of one size or of one element, got {of_a} and {of_b}");
+            self.fail(Error::Layer { layer: name.into(), kind: "Broadcast", message });
+            return (a, b);
+        }
+        let [h, w, c] = axes.map(|(a, b)| a.max(b));
+        let to = Shape::new(h, w, c);
+        // Kernels repeat one pixel, or one channel of each pixel.
+        let repeated = match of_b {
+            Shape { c: 1, .. } if (of_b.h, of_b.w) == (h, w) => of_b,
+            _ if of_b.area() == 1 => Shape::new(1, 1, c),
+            _ => Shape::new(h, w, of_b.c),
+        };
+        let mut operand = |letter: &str, id: ValueId, to: Shape| match self.shape(id) {
+            same if same == to => id,
+            from => self.add_op(&format!("{name}.{letter}"), ops::Index::broadcast(from, to), &[id]),
+        };
+        (operand("a", a, to), operand("b", b, repeated))
+    }
+
     /// `a * b`; `b` may have one pixel or one channel.
     pub fn mul(&mut self, name: &str, a: ValueId, b: ValueId) -> ValueId {
         self.add_op(name, ops::Mul::default(), &[a, b])

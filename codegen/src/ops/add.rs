@@ -1,6 +1,6 @@
 //! Element-wise sum.
 
-use super::{Clamp, Op, forward_eval};
+use super::{Clamp, Op, as_large_as_output, forward_eval};
 use crate::{
     error::Result,
     format::{Codes, Mode, QParams},
@@ -12,7 +12,8 @@ use niello_kernels::{
     Bounds, Float, FloatBounds, Multiplier, OutputParams, Rounding, Width, add::LEFT_SHIFT,
 };
 
-/// `clamp(a + b)`.
+/// `clamp(a + b)`; `b` has the shape of `a`, or one pixel (a value for each channel), or channels that divide those of `a` (a value for each
+/// group of channels of each pixel).
 #[derive(Clone, Copy, Debug)]
 pub struct Add {
     /// Fused activation.
@@ -28,9 +29,8 @@ impl Default for Add {
 impl Add {
     fn eval<T: Real>(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
         let mut out = inputs[0].clone();
-        for (x, y) in out.data.iter_mut().zip(&inputs[1].data) {
-            *x = self.clamp.apply(*x + *y);
-        }
+        let second = super::repeated(inputs[1], out.shape);
+        out.data.iter_mut().zip(second).for_each(|(x, y)| *x = self.clamp.apply(*x + y));
         out
     }
 }
@@ -84,6 +84,21 @@ kernel_call! {
 }
 
 kernel_call! {
+    /// The same with an operand that is repeated.
+    AddRepeatedCall for AddRepeated by rows {
+        a: In,
+        b: In,
+        output: Out,
+        a_zero_point: i8,
+        b_zero_point: i8,
+        a_multiplier: Multiplier,
+        b_multiplier: Multiplier,
+        multiplier: Multiplier,
+        stage: OutputParams,
+    }
+}
+
+kernel_call! {
     /// Sum in floating point.
     AddFloatCall for AddFloat by rows {
         a: In,
@@ -116,10 +131,7 @@ impl Op for Add {
     }
 
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
-        if inputs.len() != 2 {
-            return Err(format!("expected two inputs, got {}", inputs.len()));
-        }
-        Ok(vec![super::same_shape(inputs)?])
+        Ok(vec![super::first_shape_of_two(inputs)?])
     }
 
     forward_eval!();
@@ -147,7 +159,25 @@ impl Op for Add {
             multiplier: factors.result,
             stage: cx.stage(q, self.clamp.min, self.clamp.max),
         };
-        cx.push(call).in_place(&[a, b]);
+        let replaced = as_large_as_output(cx);
+        if cx.graph().shape(b) == cx.graph().shape(output) {
+            cx.push(call).in_place(&replaced);
+            return Ok(());
+        }
+        let AddCall { a, b, output, a_zero_point, b_zero_point, .. } = call;
+        let AddCall { a_multiplier, b_multiplier, multiplier, stage, .. } = call;
+        let call = AddRepeatedCall {
+            a,
+            b,
+            output,
+            a_zero_point,
+            b_zero_point,
+            a_multiplier,
+            b_multiplier,
+            multiplier,
+            stage,
+        };
+        cx.push(call).in_place(&replaced);
         Ok(())
     }
 
@@ -167,7 +197,8 @@ impl Op for Add {
             bounds: to.bounds(self.clamp.min, self.clamp.max),
             rounding: cx.rounding(),
         };
-        cx.push(call).in_place(&[a, b]);
+        let replaced = as_large_as_output(cx);
+        cx.push(call).in_place(&replaced);
         Ok(())
     }
 
@@ -176,7 +207,8 @@ impl Op for Add {
         let types = [cx.float(a)?, cx.float(b)?, cx.float(output)?];
         let range = self.clamp.float_range();
         let call = AddFloatCall { a: In::new(a), b: In::new(b), output: Out::new(output), types, range };
-        cx.push(call).in_place(&[a, b]);
+        let replaced = as_large_as_output(cx);
+        cx.push(call).in_place(&replaced);
         Ok(())
     }
 }
@@ -184,7 +216,7 @@ impl Op for Add {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::testing::{assert_refused, eval, tensor};
+    use crate::ops::testing::{assert_refused, eval, lowered_error_of, tensor};
 
     #[test]
     fn sums_elements_and_clamps() {
@@ -194,14 +226,23 @@ mod tests {
     }
 
     #[test]
-    fn takes_two_inputs_of_one_shape() {
+    fn takes_two_inputs_whose_shapes_meet() {
         assert_refused(
             &Add::default(),
             &[
                 (&[[2, 2, 3]], "expected two inputs, got 1"),
                 (&[[2, 2, 3]; 3], "expected two inputs, got 3"),
-                (&[[2, 2, 3], [2, 2, 1]], "one shape"),
+                (&[[2, 2, 3], [2, 2, 2]], "the same, 1x1x3, or 2x2 and a divisor of 3"),
             ],
         );
+    }
+
+    #[test]
+    fn int8_is_near_float() {
+        // Half a step of either operand, which is half a step of the output, and half a step of the output.
+        for second in [[9, 7, 6], [1, 1, 6], [9, 7, 1], [9, 7, 3]] {
+            let error = lowered_error_of(Add::default(), &[[9, 7, 6], second]);
+            assert!(error <= 1.01, "{second:?}: {error}");
+        }
     }
 }

@@ -10,8 +10,8 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// `out[y][x][c] = in[rows[y]][columns[x]][channels[c]]`, where an index of -1 stands for the value `pad`, and `None` for the axis as it is: padding of
-/// any kind, crops, slices with steps, flips, gathering by constants, an axis of one element repeated.
+/// `out[y][x][c] = in[rows[y]][columns[x]][channels[c]]`, where an index of -1 stands for the value `pad`, and `None` for the axis as it is: padding
+/// of any kind, crops, slices with steps, flips, gathering by constants, an axis of one element repeated.
 ///
 /// The value `pad` is one of those that calibration sees. Where a format given from elsewhere does not reach it, the nearest code stands for it.
 #[derive(Clone, Debug, PartialEq)]
@@ -198,7 +198,14 @@ fn runs(axis: Option<&[i32]>, size: usize) -> Vec<i32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::testing::{assert_refused, eval, lowered_error, tensor};
+    use crate::{
+        GraphBuilder,
+        ops::{
+            Sub,
+            testing::{assert_refused, built_error, eval, lowered_error, seeded_tensor, tensor},
+        },
+        weights::Seeded,
+    };
 
     fn index(rows: Option<&[i32]>, columns: Option<&[i32]>, channels: Option<&[i32]>, pad: f32) -> Index {
         let [rows, columns, channels] = [rows, columns, channels].map(|axis| axis.map(Arc::from));
@@ -236,8 +243,8 @@ mod tests {
 
     #[test]
     fn runs_say_the_same_as_indices() {
-        assert_eq!(runs(None, 4), []);
-        assert_eq!(runs(Some(&[0, 1, 2]), 3), []);
+        assert!(runs(None, 4).is_empty());
+        assert!(runs(Some(&[0, 1, 2]), 3).is_empty());
         assert_eq!(runs(Some(&[0, 1, 2]), 4), [0, 1, 3]);
         assert_eq!(runs(Some(&[-1, -1, 0, 1, -1]), 2), [-1, 0, 2, 0, 1, 2, -1, 0, 1]);
         let some = [3, 3, 3, 1, 5, 2, 1, 0, -1, -1, -1, 6, 4, 2, 0];
@@ -268,5 +275,35 @@ mod tests {
             let error = lowered_error(op.clone(), Shape::new(5, 4, 6));
             assert!(error <= 0.51, "{op:?}: {error}");
         }
+    }
+    #[test]
+    fn operands_are_repeated_as_far_as_kernels_do_not() {
+        for (first, second, as_given) in [
+            ([5, 4, 6], [1, 4, 6], [true, false]),
+            ([5, 4, 6], [1, 1, 1], [true, false]),
+            ([5, 4, 6], [5, 1, 1], [true, false]),
+            ([5, 4, 6], [5, 4, 1], [true, true]),
+            ([1, 1, 6], [5, 4, 6], [false, true]),
+            ([5, 1, 6], [1, 4, 1], [false, false]),
+            ([1, 1, 6], [1, 1, 1], [true, true]),
+            ([5, 4, 1], [1, 1, 6], [false, true]),
+        ] {
+            let inputs = [first, second].map(|[h, w, c]| Shape::new(h, w, c));
+            let inputs = [seeded_tensor("first", inputs[0]), seeded_tensor("second", inputs[1])];
+            let error = built_error(&inputs, |b, inputs| {
+                let (x, y) = b.broadcast("both", inputs[0], inputs[1]);
+                assert_eq!([x == inputs[0], y == inputs[1]], as_given, "{first:?} {second:?}");
+                b.add_op("difference", Sub::default(), &[x, y])
+            });
+            // Half a step of either operand, which is half a step of the output, and half a step of the output.
+            assert!(error <= 1.01, "{first:?} {second:?}: {error}");
+        }
+        let mut weights = Seeded::new();
+        let mut b = GraphBuilder::new("two", &mut weights);
+        let [x, y] = [[2, 3, 1], [3, 1, 1]].map(|[h, w, c]| b.input(&format!("{h}"), Shape::new(h, w, c)));
+        let (x, y) = b.broadcast("both", x, y);
+        let sum = b.add("sum", x, y);
+        let error = b.finish(&[sum]).expect_err("2 and 3 rows").to_string();
+        assert!(error.contains("`both` (Broadcast): expected axes of one size or of one element"), "{error}");
     }
 }

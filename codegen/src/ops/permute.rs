@@ -11,8 +11,8 @@ use crate::{
 use niello_kernels::permute::AXES;
 
 /// The input's elements in the order height, width, channel, seen as a dense array of [`Permute::sizes`], with its axes in another order, seen as
-/// [`Permute::to`]: `numpy.transpose(a.reshape(sizes), order).reshape(to)`. Transposes, channel shuffle, space to depth, depth to space, and vectors that go by
-/// channel first.
+/// [`Permute::to`]: `numpy.transpose(a.reshape(sizes), order).reshape(to)`. Transposes, channel shuffle, space to depth, depth to space, and vectors
+/// that go by channel first.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Permute {
     /// Sizes of the axes, 1 to 6 of them, outermost first; their product is the number of elements.

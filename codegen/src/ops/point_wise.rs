@@ -1,6 +1,6 @@
 //! Functions of one value, lowered to 256-entry tables.
 
-use super::{Function, Op, RangeRule, forward_eval};
+use super::{Function, Op, RangeRule, forward_eval, function::OnDevice};
 use crate::{
     error::Result,
     format::{Codes, Mode, QParams},
@@ -56,6 +56,16 @@ kernel_call! {
 }
 
 kernel_call! {
+    /// Another one.
+    ElementaryFloatCall for ElementaryFloat by rows {
+        input: In,
+        output: Out,
+        types: [Float; 2],
+        function: niello_kernels::float::Elementary,
+    }
+}
+
+kernel_call! {
     /// A function of one value of either width.
     TableInt16Call for LutInt16 by rows {
         input: In,
@@ -94,28 +104,25 @@ impl Op for PointWise {
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        lower(cx, |x| self.0.eval(x))
+        lower(cx, |x| self.0.saturated(x))
     }
 
     fn lower_int16(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        lower_int16(cx, |x| self.0.eval(x))
+        lower_int16(cx, |x| self.0.saturated(x))
     }
 
     fn lower_float(&self, cx: &mut Lowering<'_>, _: Mode) -> Result<()> {
-        use niello_kernels::float;
         let (input, output) = (cx.node().inputs[0], cx.node().output());
-        let function = match self.0 {
-            Function::Sigmoid => float::Function::Sigmoid,
-            Function::Tanh => float::Function::Tanh,
-            Function::Silu => float::Function::Silu,
-            Function::HardSwish => float::Function::HardSwish,
-            Function::Elu(alpha) => float::Function::Elu(alpha as f32),
-            Function::LeakyRelu(slope) => float::Function::LeakyRelu(slope as f32),
-            other => return Err(cx.error(format!("cannot compute {} in floating point", other.name()))),
-        };
         let types = [cx.float(input)?, cx.float(output)?];
-        let call = PointWiseFloatCall { input: In::new(input), output: Out::new(output), types, function };
-        cx.push(call).in_place(&[input]);
+        let (from, to) = (In::new(input), Out::new(output));
+        match self.0.in_single_precision().map_err(|message| cx.error(message))? {
+            OnDevice::Plain(function) => {
+                cx.push(PointWiseFloatCall { input: from, output: to, types, function }).in_place(&[input]);
+            }
+            OnDevice::More(function) => {
+                cx.push(ElementaryFloatCall { input: from, output: to, types, function }).in_place(&[input]);
+            }
+        }
         Ok(())
     }
 }

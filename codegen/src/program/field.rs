@@ -4,7 +4,9 @@ use super::{Access, Bindings, Const, Location, Pod, TensorInfo};
 use crate::graph::ValueId;
 use niello_kernels::{
     Bounds, Float, FloatBounds, Gather, Layout, Multiplier, Operand, OutputParams, Region, Rounding, Space,
-    Width, float::Function, resize::Corners,
+    Width,
+    float::{Elementary, Function},
+    resize::Corners,
 };
 use proc_macro2::{Literal, TokenStream};
 use quote::{format_ident, quote};
@@ -156,6 +158,11 @@ plain! {
         Function::HardSwish => quote!(Function::HardSwish),
         Function::Elu(alpha) => { let alpha = alpha.tokens(b); quote!(Function::Elu(#alpha)) }
         Function::LeakyRelu(slope) => { let slope = slope.tokens(b); quote!(Function::LeakyRelu(#slope)) }
+    };
+    Elementary: |v, _b| {
+        // Parameters are finite: they are printed as literals.
+        let v: TokenStream = format!("{v:?}").parse().expect("a variant and its numbers");
+        quote!(Elementary::#v)
     };
     [Float; 3]: |v, b| { let v = v.map(|x| x.tokens(b)); quote!([#(#v),*]) };
     f32: |v, _b| {

@@ -176,7 +176,9 @@ impl Layer<'_> {
         Some(match kind {
             // Nothing is computed.
             "Concat" | "MaxPool2d" | "MaxPosition2d" | "MaxUnpool2d" | "PadChannels" | "SliceChannels"
-            | "ShuffleChannels" | "Reshape" | "ArgMax" => self.within(result, 1e-6, 0.0),
+            | "ShuffleChannels" | "Reshape" | "ArgMax" | "Permute" => self.within(result, 1e-6, 0.0),
+            // Codes are moved, but that of the padding is rounded.
+            "Index" | "Constant" => self.within(result, 0.501, 2e-7),
             // Quotients and products in single precision.
             "Embedding" => self.within(result, 0.501, 0.0),
             "AveragePool2d" | "Resize" => self.within(result, 0.501, 0.0),
@@ -405,10 +407,25 @@ impl Layer<'_> {
             return with(result, &|i, _| sums[i] * (chain + (products + 2.0) * SINGLE) * 1.01 + tiny);
         }
         let result = self.reference();
+        if node.op.kind() == "Constant" {
+            return with(result, &|_, _| 0.0);
+        }
         let x = &self.operands[0].data;
+        if let Some(PointWise(function)) = downcast::<PointWise>(node) {
+            // Arguments of exponentials, and what is added, are rounded; angles of `Sin` beyond 2^20 are none.
+            let added = |x: f64| match function {
+                Function::Affine(factor, offset) => (factor * x).abs() + offset.abs(),
+                Function::Sin | Function::Cos if x.abs() > 1e6 => f64::INFINITY,
+                Function::Sin | Function::Cos => 2.0,
+                // Some ulps of a result; x + 3 is rounded as x is.
+                _ => x.abs().min(8.0),
+            };
+            // An exponential may overflow where the result is tiny.
+            return with(result, &|i, r| 16.0 * SINGLE * r.abs() + 4.0 * SINGLE * added(x[i]) + 1e-35);
+        }
         match node.op.kind() {
             "Concat" | "MaxPool2d" | "MaxUnpool2d" | "PadChannels" | "SliceChannels" | "ShuffleChannels"
-            | "Reshape" | "MaxPosition2d" | "ArgMax" => {
+            | "Reshape" | "MaxPosition2d" | "ArgMax" | "Permute" | "Index" => {
                 let bound = vec![0.0; result.len()];
                 Some(Expected { result, bound })
             }
@@ -437,8 +454,8 @@ impl Layer<'_> {
             "Add" | "Sub" | "Mul" | "Maximum" | "Minimum" | "PRelu" | "Clamp" | "Embedding" => {
                 with(result, &|_, r| 2.0 * SINGLE * r.abs() + 1e-44)
             }
-            "Sigmoid" | "HardSigmoid" | "Tanh" | "Silu" | "HardSwish" | "Elu" | "LeakyRelu" => {
-                // Some ulps of a result; x + 3 is rounded as x is. An exponential may overflow where the result is tiny.
+            "HardSigmoid" => {
+                // Some ulps of a result.
                 with(result, &|i, r| 16.0 * SINGLE * r.abs() + 4.0 * SINGLE * x[i].abs().min(8.0) + 1e-35)
             }
             "Softmax" => {

@@ -560,7 +560,7 @@ pub(crate) fn noticed(bytes: &[u8], tamper: Tamper) -> Option<Vec<(&'static str,
             Tamper::ZeroPoint => {
                 // These look at nothing but the order of their operands, or at their differences.
                 let of_order = ["ArgMax", "MaxPosition2d", "Softmax", "Attention", "LshAttention"];
-                matches!(program.tensor(node.inputs[0]).format, Format::Int8(_))
+                node.inputs.first().is_some_and(|id| matches!(program.tensor(*id).format, Format::Int8(_)))
                     && !of_order.contains(&node.op.kind())
                     && spread.iter().map(|x| x.to_bits()).collect::<BTreeSet<_>>().len() > 4
             }

@@ -6,14 +6,14 @@ use niello_codegen::{
     format::RangeRule,
     graph::Op,
     ops::{
-        Add, ArgMax, Attention, AveragePool2d, BatchNormParams, Clamp, Concat, ConvParams, Extremum,
-        Function, GlobalAveragePool, HardSigmoid, Hashing, MaxPool2d, MaxPosition2d, MaxUnpool2d, Mul,
-        PadChannels, PointWise, Rescale, Resize, ResizeMode, ShuffleChannels, SliceChannels, Softmax, Sub,
-        TransposedConvParams,
+        Add, ArgMax, Attention, AveragePool2d, BatchNormParams, Clamp, Concat, Constant, ConvParams,
+        Extremum, Function, GlobalAveragePool, HardSigmoid, Hashing, Index, MaxPool2d, MaxPosition2d,
+        MaxUnpool2d, Mul, PadChannels, Permute, PointWise, Rescale, Resize, ResizeMode, ShuffleChannels,
+        SliceChannels, Softmax, Sub, TransposedConvParams,
     },
     weights::{Kind, Request, WeightSource},
 };
-use std::{cell::Cell, rc::Rc};
+use std::{cell::Cell, rc::Rc, sync::Arc};
 
 /// How the numbers of a tensor are spread.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -386,9 +386,13 @@ impl Maker<'_, '_> {
     /// One record.
     fn node(&mut self, n: &mut Bytes<'_>) {
         let most = self.most_elements();
-        let kind = n.below(64);
+        // The last kinds came later: graphs of most other bytes stay what they were.
+        let kind = match n.byte() {
+            byte @ 240.. => byte - 176,
+            byte => byte % 64,
+        };
         // Labels can be moved, too.
-        let moves = matches!(kind, 34..44 | 49..56 | 60) && n.once_in(8);
+        let moves = matches!(kind, 34..44 | 49..56 | 60 | 64..69) && n.once_in(8);
         let labels = moves.then(|| self.any_value(n, true, |_| true)).flatten();
         let Some(x) = labels.or_else(|| self.value(n, |_| true)) else { return };
         let s = self.shape(x);
@@ -542,6 +546,61 @@ impl Maker<'_, '_> {
                 let inner = self.add(Clamp::RELU, &[inner]);
                 let inner = self.conv(inner, ConvParams::new(s.c, 1));
                 self.add(Add::default(), &[x, inner]);
+            }
+            64 | 65 => self.permuted(n, x, s),
+            66..69 => self.indexed(n, x, labels.is_some()),
+            69 | 70 => {
+                let shape = n.pick(&[s, Shape::new(1, 1, s.c), Shape { c: 1, ..s }]);
+                let size = n.pick(&[1.0, 100.0, 1e-3, 0.0]);
+                let data = (0..shape.len()).map(|_| size * self.rng.unit()).collect();
+                let constant = self.add(Constant { value: Tensor { shape, data } }, &[]);
+                match n.below(3) {
+                    0 => drop(self.add(Mul::default(), &[x, constant])),
+                    1 => drop(self.add(Sub::default(), &[x, constant])),
+                    _ => drop(self.add(Add::default(), &[x, constant])),
+                }
+            }
+            71..76 => {
+                let function = n.pick(&[
+                    Function::Gelu,
+                    Function::GeluTanh,
+                    Function::Abs,
+                    Function::Neg,
+                    Function::Square,
+                    Function::Erf,
+                    Function::Softplus,
+                    Function::Softsign,
+                    Function::Mish,
+                    Function::Selu(1.75, 1.0625),
+                    Function::Celu(0.5),
+                    Function::HardSigmoid(0.25, 0.5),
+                    Function::Sin,
+                    Function::Cos,
+                    Function::Floor,
+                    Function::Ceil,
+                    Function::Round,
+                    Function::Sign,
+                    Function::Affine(-1.5, 0.75),
+                    Function::ThresholdedRelu(0.25),
+                    Function::Shrink(0.25, 0.5),
+                ]);
+                self.add(PointWise(function), &[x]);
+            }
+            76.. => {
+                // A row, a column or a number, repeated.
+                let size = n.pick(&[[1, s.w, s.c], [s.h, 1, s.c], [1, 1, 1], [1, s.w, 1], [s.h, 1, 1]]);
+                let part = size.map(|size| size as i32).map(|size| Some((0..size).rev().collect()));
+                let [rows, columns, channels] = part;
+                let y = self.add(Index { rows, columns, channels, pad: 0.0 }, &[x]);
+                let name = self.name("broadcast");
+                let (a, b) = if n.once_in(2) { (x, y) } else { (y, x) };
+                self.log.push(format!("v? = broadcast({name:?}, v{}, v{})", a.0, b.0));
+                let (a, b) = self.b.broadcast(&name, a, b);
+                match n.below(3) {
+                    0 => drop(self.add(Extremum::MINIMUM, &[a, b])),
+                    1 => drop(self.add(Sub::default(), &[a, b])),
+                    _ => drop(self.add(Add::default(), &[a, b])),
+                }
             }
             _ => {
                 // A concatenation, and one of its parts again.
@@ -704,6 +763,50 @@ impl Maker<'_, '_> {
             3 => drop(self.add(Extremum { largest: swapped }, &[a, b])),
             4 | 5 => drop(self.add(Sub::default(), &[a, b])),
             _ => drop(self.add(Mul::default(), &[a, b])),
+        }
+    }
+
+    /// Axes in another order: of the tensor as it is, or of a side cut in two.
+    fn permuted(&mut self, n: &mut Bytes<'_>, x: ValueId, s: Shape) {
+        let divisors: Vec<usize> = (1..=s.c).filter(|d| s.c.is_multiple_of(*d)).collect();
+        let part = n.pick(&divisors);
+        let mut sizes = n.pick(&[[s.h, s.w, part, s.c / part], [s.area(), 1, part, s.c / part]]).to_vec();
+        let mut order =
+            n.pick(&[[2, 0, 1, 3], [1, 0, 2, 3], [0, 1, 3, 2], [3, 2, 1, 0], [0, 2, 1, 3]]).to_vec();
+        let to = n.pick(&[
+            Shape::new(1, 1, s.len()),
+            Shape::new(s.c, s.h, s.w),
+            Shape::new(s.w, s.h, s.c),
+            Shape::new(s.h * part, s.w, s.c / part),
+        ]);
+        let axis = n.below(4);
+        sizes[axis] = self.odd(n, sizes[axis]);
+        order[axis] = self.odd(n, order[axis]);
+        self.add(Permute { sizes, order, to }, &[x]);
+    }
+
+    /// Padding, crops, flips, repetition.
+    fn indexed(&mut self, n: &mut Bytes<'_>, x: ValueId, labels: bool) {
+        let s = self.shape(x);
+        let mut axis = |m: &mut Self, size: usize| -> Option<Arc<[i32]>> {
+            let last = size as i32 - 1;
+            let indices: Vec<i32> = match n.below(7) {
+                0 | 1 => return None,
+                2 => (-1..=last).chain([-1, -1]).collect(),
+                3 => (0..=last).rev().collect(),
+                4 => (0..=last).step_by(2).collect(),
+                5 => vec![last; 3],
+                // As mirrors do.
+                _ => (0..=last).chain([last, (last - 1).max(0), -1]).collect(),
+            };
+            let odd = m.odd(n, 0) as i32;
+            Some(indices.into_iter().map(|i| if odd != 0 && i == 0 { odd } else { i }).collect())
+        };
+        let [rows, columns, channels] = [s.h, s.w, s.c].map(|size| axis(self, size));
+        let len = |axis: &Option<Arc<[i32]>>, size: usize| axis.as_ref().map_or(size, |axis| axis.len());
+        if len(&rows, s.h) * len(&columns, s.w) * len(&channels, s.c) <= self.most_elements() {
+            let pad = n.pick(if labels { &[0.0, 100.0] } else { &[0.0, 0.5, -1.0, 100.0] });
+            self.add(Index { rows, columns, channels, pad }, &[x]);
         }
     }
 

@@ -141,8 +141,6 @@ pub(super) struct Broadcast<'m, E, F> {
     encodings: [E; 3],
     /// Elements of a pixel of the result, and of the second operand.
     channels: [usize; 2],
-    /// Whether the second operand has as many elements as the result.
-    is_whole: bool,
     function: F,
 }
 
@@ -163,16 +161,11 @@ impl<'m, E: Encoding, F: BinaryOp<E::Value>> Broadcast<'m, E, F> {
         if !(is_whole || repeats) || [ah, aw, encodings[0].count(a_bytes)?] != [h, w, c] {
             return None;
         }
-        let mut pairs = Self { a, b, out, encodings, channels, is_whole, function };
+        let mut pairs = Self { a, b, out, encodings, channels, function };
         if let (true, Some(a), Some(b), Some(out)) = (is_whole, a.joined(), b.joined(), out.joined()) {
             pairs = Self { a, b, out, channels: [h * w * c; 2], ..pairs };
         }
         Some(pairs)
-    }
-
-    /// Whether the second operand has as many elements as the result.
-    pub(super) const fn is_whole(&self) -> bool {
-        self.is_whole
     }
 }
 

@@ -1,4 +1,4 @@
-//! Element by element: sum, difference, product.
+//! Element by element: sum, difference, product, quotient.
 
 use super::{Float, FloatBounds};
 use crate::{
@@ -57,6 +57,21 @@ pub struct MulFloat {
     pub range: FloatBounds,
 }
 
+/// `out = range.clamp(a / b)`, with operands as in [`AddFloat`].
+#[derive(Clone, Copy, Debug)]
+pub struct DivFloat {
+    /// First operand.
+    pub a: Operand,
+    /// Second operand.
+    pub b: Operand,
+    /// Result, of the height, width and channels of `a`.
+    pub output: Operand,
+    /// Types of `a`, `b`, `output`.
+    pub types: [Float; 3],
+    /// Fused activation.
+    pub range: FloatBounds,
+}
+
 /// A kernel of two operands: its function of one element of each.
 macro_rules! binary {
     ($kernel:ident, $function:ident, $operator:tt) => {
@@ -83,3 +98,4 @@ macro_rules! binary {
 binary!(AddFloat, Sum, +);
 binary!(SubFloat, Difference, -);
 binary!(MulFloat, Product, *);
+binary!(DivFloat, Quotient, /);

@@ -53,8 +53,9 @@ impl Function {
     }
 }
 
+/// A function of each, with [`number`]'s NaN.
 #[inline(always)]
-fn each<const N: usize>(mut numbers: [f32; N], f: impl Fn(f32) -> f32) -> [f32; N] {
+pub(super) fn each<const N: usize>(mut numbers: [f32; N], f: impl Fn(f32) -> f32) -> [f32; N] {
     for x in &mut numbers {
         *x = number(f(*x));
     }

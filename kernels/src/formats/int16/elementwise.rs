@@ -11,12 +11,13 @@ pub(crate) const ELEMENT: usize = 24;
 
 /// `out = bounds(multiplier(a' + b'))`, `a' = a_multiplier(2^15 (a - z_a))`, `b'` alike: TensorFlow Lite's int16 `ADD`.
 ///
-/// `output` may be the same view as an operand of its width.
+/// `b` has the shape of `a`, or one pixel (a number for each channel), or fewer channels (a number for each group of channels of each pixel).
+/// `output` may be the same view as an operand of its shape and width.
 #[derive(Clone, Copy, Debug)]
 pub struct AddInt16 {
     /// First operand.
     pub a: Operand,
-    /// Second operand, of the same height, width and channels.
+    /// Second operand.
     pub b: Operand,
     /// Result.
     pub output: Operand,
@@ -120,9 +121,10 @@ impl Mapping<i32, i32> for RescaleInt16 {
 
 crate::schedule::kernel!(AddInt16, |add| {
     check: |mem| Broadcast::new(mem, [&add.a, &add.b, &add.output], add.widths, *add)
-        .filter(|pairs| pairs.is_whole() && add.bounds.fits(add.widths[2])),
+        .filter(|_| add.bounds.fits(add.widths[2])),
     run: |pairs, isa| isa.vectorize(pairs),
     reads: [a, b],
+    one pixel: b,
     in place: true,
     cost: ELEMENT,
 });

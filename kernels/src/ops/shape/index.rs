@@ -7,11 +7,11 @@ use crate::{
 };
 use core::{cell::Cell, slice::from_ref};
 
-/// `out[y, x, c] = in[rows[y], columns[x], channels[c]]`, where an index of -1 stands for the value `pad`: NumPy's `take` along each axis, TensorFlow Lite's
-/// `PAD`, `MIRROR_PAD`, `STRIDED_SLICE`, `REVERSE_V2`, `TILE`, `BROADCAST_TO` and `GATHER` with constants.
+/// `out[y, x, c] = in[rows[y], columns[x], channels[c]]`, where an index of -1 stands for the value `pad`: NumPy's `take` along each axis, TensorFlow
+/// Lite's `PAD`, `MIRROR_PAD`, `STRIDED_SLICE`, `REVERSE_V2`, `TILE`, `BROADCAST_TO` and `GATHER` with constants.
 ///
-/// The indices of an axis are runs, each of three numbers: the first index, the step to the next one, how many. Where there are none, the axis stays as it
-/// is. A run of -1 has step 0.
+/// The indices of an axis are runs, each of three numbers: the first index, the step to the next one, how many. Where there are none, the axis stays
+/// as it is. A run of -1 has step 0.
 #[derive(Clone, Copy, Debug)]
 pub struct Index<'a> {
     /// The input.
@@ -56,7 +56,8 @@ impl<'a> Axis<'a> {
             }
             count = count.wrapping_add(*n as u64);
         }
-        (rest.is_empty() && count == len as u64).then_some(axis)
+        let is_whole = !numbers.is_empty() || size == len;
+        (rest.is_empty() && is_whole && count == len as u64).then_some(axis)
     }
 
     fn runs(&self) -> &[Run] {

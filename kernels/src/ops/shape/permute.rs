@@ -9,8 +9,9 @@ use crate::{
 /// The most axes of a [`Permute`].
 pub const AXES: usize = 6;
 
-/// Elements one after the other, in the order height, width, channel of the result: that at the place whose parts along axes of `sizes` are `i` is element
-/// `sum(i * strides)` of the input, counted in the same order. NumPy's `transpose`, TensorFlow Lite's `TRANSPOSE`, `SPACE_TO_DEPTH` and `DEPTH_TO_SPACE`.
+/// Elements one after the other, in the order height, width, channel of the result: that at the place whose parts along axes of `sizes` are `i` is
+/// element `sum(i * strides)` of the input, counted in the same order. NumPy's `transpose`, TensorFlow Lite's `TRANSPOSE`, `SPACE_TO_DEPTH` and
+/// `DEPTH_TO_SPACE`.
 #[derive(Clone, Copy, Debug)]
 pub struct Permute {
     /// The input.

@@ -4,7 +4,10 @@
 mod avx512;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+mod repeated;
 mod scalar_fast;
+
+pub use repeated::AddRepeated;
 
 use crate::{
     Isa, Memory, Multiplier, Operand, OutputParams, Rounding,
