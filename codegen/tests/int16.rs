@@ -44,7 +44,7 @@ fn unpooled() -> Graph {
     graph(|b| {
         let input = b.input("input", Shape::new(18, 15, 3));
         let x = b.conv2d("first", input, ConvParams::new(8, 3).padding(1));
-        let x = b.add_op("first.prelu", PRelu { slopes: [0.25].into() }, &[x]);
+        let x = b.add_op("first.prelu", PRelu::new([0.25].into()), &[x]);
         let pool = MaxPool2d::new(2, 2);
         let values = b.add_op("pool", pool, &[x]);
         let positions = b.add_op("positions", MaxPosition2d { pool }, &[x]);

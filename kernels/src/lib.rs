@@ -48,9 +48,9 @@ pub use formats::{
     float::{
         AddFloat, ArgMaxFloat, AttentionFloat, AveragePool2dFloat, CastFloat, ChannelShuffleFloat,
         ClampFloat, Conv2dFloat, DequantizeFloat, DivFloat, ElementaryFloat, EmbeddingFloat, Float,
-        FloatBounds, GlobalAveragePoolFloat, MaxPool2dFloat, MaxPosition2dFloat, MaxUnpool2dFloat, MulFloat,
-        PReluFloat, PointWiseFloat, QuantizeFloat, ResizeBilinearFloat, ScaleFloat, SoftmaxFloat, SubFloat,
-        WinogradConv2dFloat,
+        FloatBounds, GlobalAveragePoolFloat, L2NormalizeFloat, LogSoftmaxFloat, MaxPool2dFloat,
+        MaxPosition2dFloat, MaxUnpool2dFloat, MulFloat, PReluFloat, PointWiseFloat, QuantizeFloat,
+        ResizeBilinearFloat, ScaleFloat, SoftmaxFloat, SubFloat, WinogradConv2dFloat,
     },
     int16::{
         AddInt16, AveragePool2dInt16, Bounds, ChannelShuffleInt16, Conv2dInt16, GlobalAveragePoolInt16,
@@ -75,6 +75,7 @@ pub use ops::{
         table::Lut,
     },
     embedding::Embedding,
+    normalize::{L2Normalize, LogSoftmax},
     pool::{AveragePool2d, GlobalAveragePool, MaxPool2d, MaxPosition2d, MaxUnpool2d},
     shape::{
         channels::{ChannelShuffle, PadChannels},
@@ -92,7 +93,10 @@ pub use schedule::row_chain::{FusedRows, FusedStage, FusionLayout};
 pub use base::{arith, isa, memory};
 #[cfg(feature = "std")]
 pub use bench::peak;
-pub use formats::{Extremum, ExtremumFloat, float, int16};
+pub use formats::{
+    DilatedMaxPool2d, DilatedMaxPool2dFloat, Extremum, ExtremumFloat, Interpolate, InterpolateFloat,
+    ReduceExtremum, ReduceFloat, ReduceSum, Reduction, float, int16,
+};
 pub use ops::{attention, conv, conv::winograd, elementwise::add, shape::permute, shape::resize};
 #[cfg(feature = "threads")]
 pub use schedule::threads;

@@ -332,6 +332,7 @@ fn imports(program: &Program, body: &TokenStream) -> TokenStream {
         "Operand",
         "OutputParams",
         "FloatBounds",
+        "Reduction",
         "Region",
         "Rounding",
         "Space",

@@ -22,6 +22,7 @@ pub(super) fn harmless(text: &str) -> String {
 pub(super) fn is_named_by_models(name: &str) -> bool {
     const NAMES: &str = "Width WeightsError WeightCheck WeightBlock Watch UninitArena TensorInfo Lut Sync Sub Status FusedStage Space \
         Some Softmax Sized Send SelfTestError FusedRows Rounding Result ResizeNearest ResizeBilinear Reshape Requantize Region FloatBounds \
+        ReduceSum ReduceExtremum Reduction LogSoftmax L2Normalize Interpolate \
         PadChannels PRelu OutputParams Output Option Operand Ok Observer None Multiplier Mul Model Misuse Metadata Memory Map Layout \
         LayerInfo Kernel Isa Gather Function FusionLayout Float F16 Err Embedding Elements Default Extremum Corners CopyElements Copy \
         Codes Checksum ChannelShuffle CStr Constant Index Permute Elementary AddRepeated BufferError Buffer Bounds \

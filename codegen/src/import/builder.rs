@@ -164,7 +164,7 @@ impl<'w> GraphBuilder<'w> {
     /// `NAME.weight`: one slope for all channels, or one per channel, as `torch.nn.PReLU` has them.
     pub fn prelu(&mut self, name: &str, input: ValueId, slopes: usize) -> ValueId {
         let slopes = self.tensor(&format!("{name}.weight"), &[slopes], Kind::PReluSlope);
-        self.add_op(name, ops::PRelu { slopes }, &[input])
+        self.add_op(name, ops::PRelu::new(slopes), &[input])
     }
 
     /// `max(x, 0)`.

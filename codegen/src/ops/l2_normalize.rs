@@ -3,10 +3,12 @@
 use super::{Op, RangeRule, forward_eval, only};
 use crate::{
     error::Result,
-    format::QParams,
+    format::{Mode, QParams},
     lower::Lowering,
+    program::{In, Out, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
+use niello_kernels::Float;
 
 /// `x[c] / max(sqrt(sum of x^2), 1e-12)`, for each pixel: `torch.nn.functional.normalize` over channels.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,6 +22,24 @@ impl L2Normalize {
             pixel.iter_mut().for_each(|p| *p = T::from_f64(p.to_f64() / length));
         }
         out
+    }
+}
+
+kernel_call! {
+    /// In integers.
+    L2NormalizeCall for L2Normalize {
+        input: In,
+        output: Out,
+        input_zero_point: i8,
+    }
+}
+
+kernel_call! {
+    /// In floating point.
+    L2NormalizeFloatCall for L2NormalizeFloat {
+        input: In,
+        output: Out,
+        types: [Float; 2],
     }
 }
 
@@ -44,7 +64,18 @@ impl Op for L2Normalize {
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        Err(cx.error("cannot compute in int8"))
+        let (input, output) = (cx.node().inputs[0], cx.node().output());
+        let input_zero_point = cx.qparams(input)?.zero_point;
+        let call = L2NormalizeCall { input: In::new(input), output: Out::new(output), input_zero_point };
+        cx.push(call).in_place(&[input]);
+        Ok(())
+    }
+
+    fn lower_float(&self, cx: &mut Lowering<'_>, _: Mode) -> Result<()> {
+        let (input, output) = (cx.node().inputs[0], cx.node().output());
+        let types = [cx.float(input)?, cx.float(output)?];
+        cx.push(L2NormalizeFloatCall { input: In::new(input), output: Out::new(output), types });
+        Ok(())
     }
 }
 

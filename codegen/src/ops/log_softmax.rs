@@ -3,10 +3,12 @@
 use super::{Op, RangeRule, forward_eval, only};
 use crate::{
     error::Result,
-    format::QParams,
+    format::{Mode, QParams},
     lower::Lowering,
+    program::{In, Out, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
+use niello_kernels::{Float, Multiplier};
 
 /// `x[c] - ln(sum of exp(x))`, for each pixel.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,6 +24,25 @@ impl LogSoftmax {
             pixel.iter_mut().for_each(|p| *p = T::from_f64(p.to_f64() - largest - log));
         }
         out
+    }
+}
+
+kernel_call! {
+    /// In fixed point.
+    LogSoftmaxCall for LogSoftmax {
+        input: In,
+        output: Out,
+        multiplier: Multiplier,
+        min_difference: i32,
+    }
+}
+
+kernel_call! {
+    /// In floating point.
+    LogSoftmaxFloatCall for LogSoftmaxFloat {
+        input: In,
+        output: Out,
+        types: [Float; 2],
     }
 }
 
@@ -46,7 +67,21 @@ impl Op for LogSoftmax {
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        Err(cx.error("cannot compute in int8"))
+        let (input, output) = (cx.node().inputs[0], cx.node().output());
+        let scale = cx.qparams(input)?.scale;
+        let (multiplier, min_difference) = niello_kernels::Softmax::parameters(scale as f64)
+            .ok_or_else(|| cx.error(format!("input scale {scale} is out of range")))?;
+        let call =
+            LogSoftmaxCall { input: In::new(input), output: Out::new(output), multiplier, min_difference };
+        cx.push(call).in_place(&[input]);
+        Ok(())
+    }
+
+    fn lower_float(&self, cx: &mut Lowering<'_>, _: Mode) -> Result<()> {
+        let (input, output) = (cx.node().inputs[0], cx.node().output());
+        let types = [cx.float(input)?, cx.float(output)?];
+        cx.push(LogSoftmaxFloatCall { input: In::new(input), output: Out::new(output), types });
+        Ok(())
     }
 }
 

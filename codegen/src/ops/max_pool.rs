@@ -129,6 +129,31 @@ kernel_call! {
     }
 }
 
+kernel_call! {
+    /// Max pooling by windows with holes.
+    DilatedMaxPoolCall for DilatedMaxPool2d {
+        input: In,
+        output: Out,
+        kernel: [u32; 2],
+        stride: [u32; 2],
+        dilation: [u32; 2],
+        padding: [u32; 2],
+    }
+}
+
+kernel_call! {
+    /// Max pooling by windows with holes, in floating point.
+    DilatedMaxPoolFloatCall for DilatedMaxPool2dFloat {
+        input: In,
+        output: Out,
+        types: [Float; 2],
+        kernel: [u32; 2],
+        stride: [u32; 2],
+        dilation: [u32; 2],
+        padding: [u32; 2],
+    }
+}
+
 impl Op for MaxPool2d {
     fn kind(&self) -> &'static str {
         "MaxPool2d"
@@ -168,6 +193,18 @@ impl Op for MaxPool2d {
             min: i8::MIN,
             max: i8::MAX,
         };
+        if !self.is_dense() {
+            cx.codes(input)?;
+            cx.push(DilatedMaxPoolCall {
+                input: In::new(input),
+                output: Out::new(output),
+                kernel: self.kernel.map(|d| d as u32),
+                stride: self.stride.map(|d| d as u32),
+                dilation: self.dilation.map(|d| d as u32),
+                padding: self.padding_before(),
+            });
+            return Ok(());
+        }
         if cx.takes_rows() {
             return fuse_with_max_pool(cx, call);
         }
@@ -191,6 +228,18 @@ impl Op for MaxPool2d {
 
     fn lower_float(&self, cx: &mut Lowering<'_>, _: Mode) -> Result<()> {
         let (input, output) = (cx.node().inputs[0], cx.node().output());
+        if !self.is_dense() {
+            cx.push(DilatedMaxPoolFloatCall {
+                input: In::new(input),
+                output: Out::new(output),
+                types: [cx.float(input)?, cx.float(output)?],
+                kernel: self.kernel.map(|d| d as u32),
+                stride: self.stride.map(|d| d as u32),
+                dilation: self.dilation.map(|d| d as u32),
+                padding: self.padding_before(),
+            });
+            return Ok(());
+        }
         let call = MaxPoolFloatCall {
             input: In::new(input),
             output: Out::new(output),

@@ -16,9 +16,16 @@ use std::sync::Arc;
 pub struct PRelu {
     /// One for all channels, or one per channel.
     pub slopes: Arc<[f32]>,
+    /// The scale of their codes in int8, where a file gives one; else that of the largest slope.
+    pub scale: Option<f32>,
 }
 
 impl PRelu {
+    /// One slope for all channels, or one per channel.
+    pub const fn new(slopes: Arc<[f32]>) -> Self {
+        Self { slopes, scale: None }
+    }
+
     fn eval<T: Real>(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
         let mut out = inputs[0].clone();
         let slopes: Vec<T> = self.slopes.iter().map(|s| T::from_f32(*s)).collect();
@@ -75,6 +82,9 @@ impl Op for PRelu {
 
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
         super::check_numbers("slopes", self.slopes.iter().copied().map(f64::from))?;
+        if let Some(bad) = self.scale.filter(|scale| !(*scale > 0.0 && scale.is_finite())) {
+            return Err(format!("expected a positive scale of slopes, got {bad}"));
+        }
         match inputs {
             [s] if self.slopes.len() == 1 || self.slopes.len() == s.c => Ok(vec![*s]),
             _ => Err(format!("expected one input of {} channels, got {inputs:?}", self.slopes.len())),
@@ -92,20 +102,23 @@ impl Op for PRelu {
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        if let [slope] = self.slopes[..] {
+        if let ([slope], None) = (&self.slopes[..], self.scale) {
+            let slope = *slope;
             return point_wise::lower(cx, |x| Function::LeakyRelu(slope as f64).eval(x));
         }
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let (from, to) = (cx.qparams(input)?, cx.qparams(output)?);
         let largest = self.slopes.iter().fold(0f32, |m, s| m.max(s.abs()));
         // Slopes of zero need a scale all the same.
-        let scale = if largest / 127.0 >= f32::MIN_POSITIVE { largest / 127.0 } else { 1.0 };
-        let slopes: Vec<i8> =
-            self.slopes.iter().map(|s| (s / scale).round().clamp(-127.0, 127.0) as i8).collect();
+        let usual = if largest / 127.0 >= f32::MIN_POSITIVE { largest / 127.0 } else { 1.0 };
+        let (scale, least) = self.scale.map_or((usual, -127.0), |scale| (scale, -128.0));
+        let code = |s: &f32| (s / scale).round().clamp(least, 127.0) as i8;
+        let c = cx.graph().shape(input).c;
+        let slopes: Vec<i8> = self.slopes.iter().map(code).cycle().take(c).collect();
         let factor = from.scale as f64 / to.scale as f64;
         // Both sides see all codes in the kernel, which then chooses.
         let positive = cx.multiplier_for(factor, Sums::CODES)?;
-        let negative = cx.multiplier_for(factor * scale as f64, Sums::narrow(255 * 127, 1))?;
+        let negative = cx.multiplier_for(factor * scale as f64, Sums::narrow(255 * 128, 1))?;
         let bytes = slopes.len();
         let call = PReluCall {
             input: In::new(input),
@@ -175,7 +188,7 @@ mod tests {
     };
 
     fn prelu(slopes: &[f32]) -> PRelu {
-        PRelu { slopes: slopes.into() }
+        PRelu::new(slopes.into())
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! Mean, sum, largest and smallest element along axes.
 
-use super::{Op, RangeRule, forward_eval, only};
+use super::{Clamp, Op, RangeRule, forward_eval, only};
 use crate::{
     error::Result,
-    lower::Lowering,
+    format::Mode,
+    lower::{Lowering, Sums},
+    program::{In, Out, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
+use niello_kernels::{Float, Multiplier, OutputParams, Reduction};
 
 /// What becomes of the elements along an axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +63,37 @@ impl Reduce {
     }
 }
 
+kernel_call! {
+    /// Sum, mean.
+    ReduceSumCall for ReduceSum {
+        input: In,
+        output: Out,
+        input_zero_point: i8,
+        multiplier: Multiplier,
+        stage: OutputParams,
+    }
+}
+
+kernel_call! {
+    /// Largest, smallest.
+    ReduceExtremumCall for ReduceExtremum {
+        input: In,
+        output: Out,
+        largest: bool,
+    }
+}
+
+kernel_call! {
+    /// Of numbers.
+    ReduceFloatCall for ReduceFloat {
+        input: In,
+        output: Out,
+        types: [Float; 2],
+        reduction: Reduction,
+        divisor: f32,
+    }
+}
+
 impl Op for Reduce {
     fn kind(&self) -> &'static str {
         match self.kind {
@@ -98,7 +132,40 @@ impl Op for Reduce {
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        Err(cx.error("cannot compute in int8"))
+        let (value, result) = (cx.node().inputs[0], cx.node().output());
+        let (input, output) = (In::new(value), Out::new(result));
+        if let ReduceKind::Max | ReduceKind::Min = self.kind {
+            // Labels have no order.
+            cx.codes(value)?;
+            cx.push(ReduceExtremumCall { input, output, largest: self.kind == ReduceKind::Max });
+            return Ok(());
+        }
+        let (from, to) = (cx.qparams(value)?, cx.qparams(result)?);
+        let (s_in, s_out) = (from.scale as f64, to.scale as f64);
+        // The shape rule keeps their number below 2^23.
+        let elements = self.count(cx.graph().shape(value)) as u32;
+        let divisor = if self.kind == ReduceKind::Mean { elements } else { 1 };
+        let sums = Sums::narrow(255 * elements as i64, (elements as i64 / 2).max(1));
+        let multiplier = niello_kernels::GlobalAveragePool::multiplier(s_in, s_out, divisor);
+        let multiplier = cx.fitting(multiplier, s_in / s_out / divisor as f64, sums)?;
+        let stage = cx.stage(to, Clamp::NONE.min, Clamp::NONE.max);
+        cx.push(ReduceSumCall { input, output, input_zero_point: from.zero_point, multiplier, stage });
+        Ok(())
+    }
+
+    fn lower_float(&self, cx: &mut Lowering<'_>, _: Mode) -> Result<()> {
+        let (value, result) = (cx.node().inputs[0], cx.node().output());
+        let elements = self.count(cx.graph().shape(value));
+        let (reduction, divisor) = match self.kind {
+            ReduceKind::Mean => (Reduction::Sum, elements as f32),
+            ReduceKind::Sum => (Reduction::Sum, 1.0),
+            ReduceKind::Max => (Reduction::Largest, 1.0),
+            ReduceKind::Min => (Reduction::Smallest, 1.0),
+        };
+        let types = [cx.float(value)?, cx.float(result)?];
+        let (input, output) = (In::new(value), Out::new(result));
+        cx.push(ReduceFloatCall { input, output, types, reduction, divisor });
+        Ok(())
     }
 }
 

@@ -1,14 +1,14 @@
 //! Resizing to a given height and width.
 
 use super::{
-    Op, RangeRule, forward_eval,
-    sampling::{Axis, Sampling},
+    Index, Op, RangeRule, forward_eval,
+    sampling::{Axis, Interpolation, Sampling},
 };
 use crate::{
     error::Result,
     format::Mode,
     lower::Lowering,
-    program::{In, Out, kernel_call},
+    program::{Const, In, Out, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
 use niello_kernels::{Float, resize::Corners};
@@ -64,8 +64,25 @@ impl Resize {
         match self.mode {
             ResizeMode::Bilinear => Some(Corners::HalfPixel),
             ResizeMode::BilinearAligned => Some(Corners::Aligned),
+            ResizeMode::BilinearAsymmetric => Some(Corners::Asymmetric),
             _ => None,
         }
+    }
+
+    /// Whether values are computed, and not only taken.
+    fn interpolates(&self) -> bool {
+        match self.mode {
+            ResizeMode::Nearest | ResizeMode::NearestHalfPixel | ResizeMode::NearestAligned => false,
+            ResizeMode::Sampled(sampling) => !matches!(sampling.interpolation, Interpolation::Nearest(_)),
+            _ => true,
+        }
+    }
+
+    /// Where no values are computed: the pixels that are taken.
+    fn picked(&self, cx: &Lowering<'_>) -> Index {
+        let [rows, columns] = self.axes(cx.graph().shape(cx.node().inputs[0]));
+        let indices = |axis: Axis| Some(axis.pixels.iter().map(|pixel| *pixel as i32).collect());
+        Index { rows: indices(rows), columns: indices(columns), ..Index::NONE }
     }
 
     /// Rows and columns.
@@ -159,6 +176,33 @@ kernel_call! {
     }
 }
 
+kernel_call! {
+    /// By tables.
+    InterpolateCall for Interpolate {
+        input: In,
+        output: Out,
+        taps: [u32; 2],
+        rows: Const<i32>,
+        columns: Const<i32>,
+        row_weights: Const<i32>,
+        column_weights: Const<i32>,
+    }
+}
+
+kernel_call! {
+    /// By tables, in floating point.
+    InterpolateFloatCall for InterpolateFloat {
+        input: In,
+        output: Out,
+        types: [Float; 2],
+        taps: [u32; 2],
+        rows: Const<i32>,
+        columns: Const<i32>,
+        row_weights: Const<f32>,
+        column_weights: Const<f32>,
+    }
+}
+
 impl Op for Resize {
     fn kind(&self) -> &'static str {
         "Resize"
@@ -182,23 +226,32 @@ impl Op for Resize {
     }
 
     fn takes_int16(&self) -> bool {
-        true
+        self.corners().is_some() || !self.interpolates()
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let (from, to) = (In::new(input), Out::new(output));
-        match self.corners() {
-            Some(corners) => {
-                // Labels cannot be mixed.
-                cx.codes(input)?;
-                cx.push(ResizeBilinearCall { input: from, output: to, corners });
-            }
-            None if self.mode == ResizeMode::Nearest => {
-                drop(cx.push(ResizeNearestCall { input: from, output: to }))
-            }
-            None => return Err(cx.error("cannot compute in int8")),
+        if self.mode == ResizeMode::Nearest {
+            cx.push(ResizeNearestCall { input: from, output: to });
+            return Ok(());
         }
+        if !self.interpolates() {
+            return self.picked(cx).lower(cx);
+        }
+        // Labels cannot be mixed.
+        cx.codes(input)?;
+        if let Some(corners) = self.corners() {
+            cx.push(ResizeBilinearCall { input: from, output: to, corners });
+            return Ok(());
+        }
+        let axes = self.axes(cx.graph().shape(input));
+        let ([rows, columns], bytes) = places(cx, &axes);
+        let [row_weights, column_weights] = [&axes[0], &axes[1]].map(|axis| cx.constant(&axis.in_integers()));
+        let taps = [axes[0].taps as u32, axes[1].taps as u32];
+        let call =
+            InterpolateCall { input: from, output: to, taps, rows, columns, row_weights, column_weights };
+        cx.push(call).constant_bytes(bytes);
         Ok(())
     }
 
@@ -211,15 +264,34 @@ impl Op for Resize {
     }
 
     fn lower_float(&self, cx: &mut Lowering<'_>, _: Mode) -> Result<()> {
-        // Bytes are moved, whatever they mean.
-        let Some(corners) = self.corners() else { return self.lower(cx) };
+        if !self.interpolates() {
+            // Bytes are moved, whatever they mean.
+            return self.lower(cx);
+        }
         let (value, result) = (cx.node().inputs[0], cx.node().output());
+        let (input, output) = (In::new(value), Out::new(result));
         let types = [cx.float(value)?, cx.float(result)?];
+        if let Some(corners) = self.corners() {
+            cx.push(ResizeBilinearFloatCall { input, output, types, corners });
+            return Ok(());
+        }
+        let axes = self.axes(cx.graph().shape(value));
+        let ([rows, columns], bytes) = places(cx, &axes);
+        let single = |axis: &Axis| axis.weights.iter().map(|w| *w as f32).collect::<Vec<_>>();
+        let [row_weights, column_weights] = [&axes[0], &axes[1]].map(|axis| cx.constant(&single(axis)));
+        let taps = [axes[0].taps as u32, axes[1].taps as u32];
         let call =
-            ResizeBilinearFloatCall { input: In::new(value), output: Out::new(result), types, corners };
-        cx.push(call);
+            InterpolateFloatCall { input, output, types, taps, rows, columns, row_weights, column_weights };
+        cx.push(call).constant_bytes(bytes);
         Ok(())
     }
+}
+
+/// The pixels of rows and of columns as constants, and how many bytes they and their weights are.
+fn places(cx: &mut Lowering<'_>, axes: &[Axis; 2]) -> ([Const<i32>; 2], usize) {
+    let places = |axis: &Axis| axis.pixels.iter().map(|pixel| *pixel as i32).collect::<Vec<_>>();
+    let all = [cx.constant(&places(&axes[0])), cx.constant(&places(&axes[1]))];
+    (all, 8 * (axes[0].pixels.len() + axes[1].pixels.len()))
 }
 
 #[cfg(test)]

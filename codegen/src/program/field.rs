@@ -3,8 +3,8 @@
 use super::{Access, Bindings, Const, Location, Pod, TensorInfo};
 use crate::graph::ValueId;
 use niello_kernels::{
-    Bounds, Float, FloatBounds, Gather, Layout, Multiplier, Operand, OutputParams, Region, Rounding, Space,
-    Width,
+    Bounds, Float, FloatBounds, Gather, Layout, Multiplier, Operand, OutputParams, Reduction, Region,
+    Rounding, Space, Width,
     float::{Elementary, Function},
     resize::Corners,
 };
@@ -185,6 +185,7 @@ plain! {
     [u32; 6]: |v, b| { let v = v.map(|x| x.tokens(b)); quote!([#(#v),*]) };
     Rounding: |v, _b| { let v = format_ident!("{v:?}"); quote!(Rounding::#v) };
     Gather: |v, _b| { let v = format_ident!("{v:?}"); quote!(Gather::#v) };
+    Reduction: |v, _b| { let v = format_ident!("{v:?}"); quote!(Reduction::#v) };
     Corners: |v, _b| { let v = format_ident!("{v:?}"); quote!(Corners::#v) };
     Multiplier: |v, b| {
         let (mantissa, shift) = (v.mantissa.tokens(b), v.shift.tokens(b));

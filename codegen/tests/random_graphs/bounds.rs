@@ -139,7 +139,7 @@ impl Layer<'_> {
         if downcast::<HardSigmoid>(node).is_some() {
             return Some(self.table(|x| (x / 6.0 + 0.5).clamp(0.0, 1.0)));
         }
-        if let Some(PRelu { slopes }) = downcast::<PRelu>(node) {
+        if let Some(PRelu { slopes, .. }) = downcast::<PRelu>(node) {
             if let [slope] = slopes[..] {
                 return Some(self.table(|x| Function::LeakyRelu(slope as f64).eval(x)));
             }

@@ -27,11 +27,11 @@ pub struct Softmax {
 }
 
 /// The sum of so many exponentials fits its 12 integer bits.
-const MOST_CLASSES: usize = 4095;
+pub(super) const MOST_CLASSES: usize = 4095;
 /// Integer bits of the rescaled differences.
 const DIFF_INTEGER_BITS: i32 = 5;
 /// Integer bits of the sum.
-const SUM_INTEGER_BITS: i32 = 12;
+pub(super) const SUM_INTEGER_BITS: i32 = 12;
 
 impl Softmax {
     /// Multiplier and smallest difference for an input scale (`beta` = 1), as TensorFlow Lite's
@@ -61,9 +61,7 @@ impl Softmax {
     }
 
     fn rescale(&self, difference: i32) -> i32 {
-        // The shift is not negative here, so there is a single rounding whatever the program's mode is.
-        let left = self.multiplier.shift.max(0) as u32;
-        arith::doubling_high_multiply(difference.wrapping_shl(left), self.multiplier.mantissa)
+        rescale(self.multiplier, difference)
     }
 
     #[inline(always)]
@@ -111,6 +109,14 @@ crate::schedule::kernel!(Softmax, |softmax| {
     check: |mem| softmax.views(mem),
     run: |(input, out), _| softmax.compute(input, out),
 });
+
+/// A difference of codes in Q5.26.
+#[inline(always)]
+pub(super) fn rescale(multiplier: Multiplier, difference: i32) -> i32 {
+    // The shift is not negative here, so there is a single rounding whatever the program's mode is.
+    let left = multiplier.shift.max(0) as u32;
+    arith::doubling_high_multiply(difference.wrapping_shl(left), multiplier.mantissa)
+}
 
 /// `exp(a)` for `a <= 0` in Q5.26, as Q0.31 (gemmlowp's `exp_on_negative_values`).
 pub(crate) fn exp_on_negative(a: i32) -> i32 {

@@ -30,5 +30,5 @@ pub(crate) fn prelu(
     slopes: usize,
 ) -> ValueId {
     let slopes = b.tensor(&format!("{module}.weight"), &[slopes], Kind::PReluSlope);
-    b.add_op(value, PRelu { slopes }, &[x])
+    b.add_op(value, PRelu::new(slopes), &[x])
 }

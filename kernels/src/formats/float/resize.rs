@@ -18,6 +18,7 @@ use crate::{
 /// ```text
 /// at = max((o + 0.5) * size / out - 0.5, 0)         with half-pixel centres
 /// at = o * (size - 1) / (out - 1), 0 if out is 1    with aligned corners
+/// at = min(o * size / out, size - 1)                asymmetric
 /// low = min(floor(at), size - 1), high = min(low + 1, size - 1), f = at - low
 ///
 /// w00 = (1 - fy) * (1 - fx), w01 = (1 - fy) * fx, w10 = fy * (1 - fx), w11 = fy * fx
@@ -45,6 +46,10 @@ fn position(o: usize, size: usize, out: usize, corners: Corners) -> (usize, usiz
         Corners::HalfPixel => (o as f64 + 0.5) * size as f64 / out as f64 - 0.5,
         Corners::Aligned if out == 1 => 0.0,
         Corners::Aligned => o as f64 * last as f64 / (out as f64 - 1.0),
+        Corners::Asymmetric => {
+            let (at, last) = (o as f64 * size as f64 / out as f64, last as f64);
+            if at < last { at } else { last }
+        }
     };
     let at = if at > 0.0 { at } else { 0.0 };
     // Not negative, so that truncation is the floor.

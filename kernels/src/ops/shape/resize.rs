@@ -16,6 +16,9 @@ pub enum Corners {
     HalfPixel,
     /// The corners' centres coincide (`align_corners=True`).
     Aligned,
+    /// The first corners coincide, and steps are the quotient of the sizes: TensorFlow Lite's with neither `align_corners` nor
+    /// `half_pixel_centers`.
+    Asymmetric,
 }
 
 /// Nearest neighbour: TensorFlow Lite's `RESIZE_NEAREST_NEIGHBOR` without corner options, which is PyTorch's
@@ -66,10 +69,10 @@ fn operands<'m>(mem: &Memory<'m>, [input, output]: [&Operand; 2]) -> Option<(In<
 /// scale and zero point.
 ///
 /// ```text
-/// step  = (2^10 * size + out / 2) / out                   half-pixel centres
+/// step  = (2^10 * size + out / 2) / out                   half-pixel centres, asymmetric
 ///       = (2^10 * (size - 1) + (out - 1) / 2) / (out - 1)    aligned corners, out > 1
 /// pos   = o * step + step / 2 - 2^9                       half-pixel centres
-///       = o * step                                        aligned corners
+///       = o * step                                        aligned corners, asymmetric
 /// low   = clamp(pos / 2^10, 0, size - 1)                 truncating division
 /// high  = min((pos + 2^10 - 1) / 2^10, size - 1)         so that before the first centre, low = high = 0
 /// fraction = pos - 2^10 * low
