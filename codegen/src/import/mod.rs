@@ -3,11 +3,13 @@
 //! * [`GraphBuilder`]: what importers and `models/` use; it asks a [`crate::weights::WeightSource`] for tensors by their
 //!   checkpoint names and collects everything that is wrong with them into one error.
 //! * [`network`]: what a published network tells about itself, and how it is found by its name.
-//! * [`ModelFile`]: a network as a file has it. `tflite`: TensorFlow Lite's format.
+//! * [`ModelFile`]: a network as a file has it. [`tflite`], [`onnx`]: the formats.
 
 mod builder;
 mod file;
 pub mod network;
+#[doc(hidden)]
+pub mod onnx;
 #[doc(hidden)]
 pub mod tflite;
 

@@ -10,4 +10,6 @@ mod ops;
 mod reader;
 
 pub(super) use importer::read;
+#[doc(hidden)]
+pub use reader::outline;
 pub(crate) use ops::OPERATORS;

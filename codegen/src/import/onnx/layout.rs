@@ -1,0 +1,476 @@
+//! How a tensor of any number of axes lies in a map of height, width and channels.
+//!
+//! A map's memory is a row of *atoms*: sizes above 1, the outermost first, some of which make up its height, the next its width, the rest its channels.
+//! Each axis of the tensor is a list of atoms. So a transpose is another order of lists, a reshape cuts atoms or joins lists, and neither moves
+//! an element: only an operator that needs another order in memory does ([`Layout::arranged`]).
+
+use super::array::{Array, Data, count, places, strides};
+use crate::tensor::{Shape, Tensor};
+
+/// Where the axes of a tensor are in a map.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Layout {
+    /// Sizes, the outermost first; none is 1.
+    atoms: Vec<usize>,
+    /// How many of them are height, and how many are height or width.
+    cuts: [usize; 2],
+    /// The atoms of each axis, the outermost first. An axis of size 1 has none.
+    axes: Vec<Vec<usize>>,
+    /// The size of each axis: the product of its atoms, or, if it has none, how often the tensor repeats along it.
+    dims: Vec<usize>,
+}
+
+/// What takes a map from one layout to another: see [`crate::ops::Permute`].
+#[derive(Debug, PartialEq)]
+pub(super) struct Move {
+    /// The map seen as a dense tensor.
+    pub sizes: Vec<usize>,
+    /// Its axes in another order.
+    pub order: Vec<usize>,
+}
+
+impl Layout {
+    /// A dense tensor whose axes `groups` are height, width and channels. Axes that are in none of them must have size 1.
+    pub(super) fn of(dims: &[usize], groups: [&[usize]; 3]) -> Self {
+        let mut layout =
+            Self { atoms: vec![], cuts: [0; 2], axes: vec![vec![]; dims.len()], dims: dims.to_vec() };
+        for (g, group) in groups.into_iter().enumerate() {
+            for axis in group.iter().copied().filter(|axis| dims[*axis] != 1) {
+                layout.axes[axis].push(layout.atoms.len());
+                layout.atoms.push(dims[axis]);
+            }
+            if g < 2 {
+                layout.cuts[g] = layout.atoms.len();
+            }
+        }
+        layout
+    }
+
+    /// The usual one: `[1, C, H, W]`, `[1, C, L]` (a width) and `[1, C]`; other tensors as they are, the last axes being width and channels.
+    pub(super) fn usual(dims: &[usize]) -> Self {
+        let [h, w, c] = Self::usual_groups(dims);
+        Self::of(dims, [&h, &w, &c])
+    }
+
+    /// The axes that are height, width and channels in the usual layout.
+    pub(super) fn usual_groups(dims: &[usize]) -> [Vec<usize>; 3] {
+        let of = |axes: &[usize]| axes.to_vec();
+        match dims {
+            [1, _, _, _] => [of(&[2]), of(&[3]), of(&[1])],
+            [1, _, _] => [of(&[]), of(&[2]), of(&[1])],
+            [1, _] => [of(&[]), of(&[]), of(&[1])],
+            _ => {
+                let mut axes: Vec<usize> = (0..dims.len()).filter(|axis| dims[*axis] != 1).collect();
+                let (c, w) = (axes.pop(), axes.pop());
+                [axes, w.into_iter().collect(), c.into_iter().collect()]
+            }
+        }
+    }
+
+    /// Sizes of the tensor's axes.
+    pub(super) fn dims(&self) -> &[usize] {
+        &self.dims
+    }
+
+    /// Height, width and channels.
+    pub(super) fn shape(&self) -> Shape {
+        let [h, w] = self.cuts;
+        let size = |atoms: &[usize]| atoms.iter().fold(1usize, |product, a| product.saturating_mul(*a));
+        Shape::new(size(&self.atoms[..h]), size(&self.atoms[h..w]), size(&self.atoms[w..]))
+    }
+
+    /// The atoms of height, width and channels.
+    fn group(&self, g: usize) -> std::ops::Range<usize> {
+        let [h, w] = self.cuts;
+        [0..h, h..w, w..self.atoms.len()][g].clone()
+    }
+
+    fn group_of(&self, atom: usize) -> usize {
+        self.cuts.iter().filter(|cut| atom >= **cut).count()
+    }
+
+    /// Whether axes `of` are exactly height, width or channels (`g` is 0, 1 or 2).
+    pub(super) fn is_group(&self, g: usize, of: &[usize]) -> bool {
+        let mut atoms: Vec<usize> = of.iter().flat_map(|axis| &self.axes[*axis]).copied().collect();
+        atoms.sort_unstable();
+        atoms == Vec::from_iter(self.group(g))
+    }
+
+    /// Whether the tensor repeats along some axis.
+    pub(super) fn repeats(&self) -> bool {
+        self.axes.iter().zip(&self.dims).any(|(atoms, size)| atoms.is_empty() && *size != 1)
+    }
+
+    /// Repeats the tensor along axes of size 1.
+    pub(super) fn repeated(&self, dims: &[usize]) -> Self {
+        let missing = dims.len() - self.dims.len();
+        let axes = vec![vec![]; missing].into_iter().chain(self.axes.iter().cloned()).collect();
+        Self { axes, dims: dims.to_vec(), ..self.clone() }
+    }
+
+    /// The tensor as it was before it was repeated.
+    pub(super) fn unrepeated(&self) -> Self {
+        let size = |(atoms, size): (&Vec<usize>, &usize)| if atoms.is_empty() { 1 } else { *size };
+        Self { dims: self.axes.iter().zip(&self.dims).map(size).collect(), ..self.clone() }
+    }
+
+    /// Axes in another order.
+    pub(super) fn transposed(&self, order: &[usize]) -> Self {
+        Self {
+            axes: order.iter().map(|axis| self.axes[*axis].clone()).collect(),
+            dims: order.iter().map(|axis| self.dims[*axis]).collect(),
+            ..self.clone()
+        }
+    }
+
+    /// The same elements in row-major order with other sizes, of as many elements; `None` if that cuts an atom where it has no boundary.
+    pub(super) fn reshaped(&self, dims: &[usize]) -> Option<Self> {
+        let mut parts: Vec<Vec<usize>> = vec![vec![]; self.atoms.len()];
+        let mut left = self.axes.iter().flatten().copied();
+        // The atom that is being cut, and what is left of it.
+        let mut rest: Option<(usize, usize)> = None;
+        let mut axes: Vec<Vec<(usize, usize)>> = vec![];
+        for &size in dims {
+            let (mut need, mut axis) = (size, vec![]);
+            while need > 1 {
+                let (atom, of) = match rest.take() {
+                    Some(rest) => rest,
+                    None => left.next().map(|atom| (atom, self.atoms[atom]))?,
+                };
+                let taken = if need.is_multiple_of(of) {
+                    of
+                } else if of.is_multiple_of(need) {
+                    rest = Some((atom, of / need));
+                    need
+                } else {
+                    return None;
+                };
+                axis.push((atom, parts[atom].len()));
+                parts[atom].push(taken);
+                need /= taken;
+            }
+            axes.push(axis);
+        }
+        if rest.is_some() || left.next().is_some() {
+            return None;
+        }
+        let mut first = vec![0; parts.len() + 1];
+        (0..parts.len()).for_each(|i| first[i + 1] = first[i] + parts[i].len());
+        let axes =
+            axes.into_iter().map(|axis| axis.into_iter().map(|(atom, part)| first[atom] + part).collect());
+        Some(
+            Self {
+                atoms: parts.concat(),
+                cuts: self.cuts.map(|cut| first[cut]),
+                axes: axes.collect(),
+                dims: dims.to_vec(),
+            }
+            .joined(),
+        )
+    }
+
+    /// Atoms that follow each other in memory and in one axis as one.
+    fn joined(self) -> Self {
+        let mut follows = vec![false; self.atoms.len()];
+        for pair in self.axes.iter().flat_map(|axis| axis.windows(2)) {
+            follows[pair[1]] = pair[1] == pair[0] + 1 && !self.cuts.contains(&pair[1]);
+        }
+        let mut new = vec![0; self.atoms.len() + 1];
+        let mut atoms: Vec<usize> = vec![];
+        for (i, size) in self.atoms.iter().enumerate() {
+            match atoms.last_mut().filter(|_| follows[i]) {
+                Some(last) => *last *= size,
+                None => atoms.push(*size),
+            }
+            new[i] = atoms.len() - 1;
+            new[i + 1] = atoms.len();
+        }
+        let axis = |axis: Vec<usize>| {
+            axis.into_iter().filter(|atom| !follows[*atom]).map(|atom| new[atom]).collect()
+        };
+        Self {
+            atoms,
+            cuts: self.cuts.map(|cut| new[cut]),
+            axes: self.axes.into_iter().map(axis).collect(),
+            dims: self.dims,
+        }
+    }
+
+    /// The layout in which `groups` of axes are height, width and channels (each axis whole, in the order given; axes of size 1 may be left out), and
+    /// the move there from this one: `None` if no element moves.
+    pub(super) fn arranged(&self, groups: [&[usize]; 3]) -> (Self, Option<Move>) {
+        let groups = groups.map(|group| group.iter().flat_map(|axis| &self.axes[*axis]).copied().collect());
+        self.with_atoms(groups)
+    }
+
+    /// The layout with these atoms as height, width and channels, and the move there. Others stay in their group, behind those.
+    fn with_atoms(&self, mut groups: [Vec<usize>; 3]) -> (Self, Option<Move>) {
+        for atom in 0..self.atoms.len() {
+            if !groups.iter().flatten().any(|listed| *listed == atom) {
+                groups[self.group_of(atom)].push(atom);
+            }
+        }
+        let cuts = [groups[0].len(), groups[0].len() + groups[1].len()];
+        let order = groups.concat();
+        let mut new = vec![0; order.len()];
+        order.iter().enumerate().for_each(|(to, from)| new[*from] = to);
+        let to = Self {
+            atoms: order.iter().map(|atom| self.atoms[*atom]).collect(),
+            cuts,
+            axes: self.axes.iter().map(|axis| axis.iter().map(|atom| new[*atom]).collect()).collect(),
+            dims: self.dims.clone(),
+        };
+        let moves = order.iter().enumerate().any(|(to, from)| to != *from);
+        (to.joined(), moves.then(|| self.moved(&order)))
+    }
+
+    /// The move that puts atoms in that order; atoms that stay together are one axis of it.
+    fn moved(&self, order: &[usize]) -> Move {
+        let mut runs: Vec<(usize, usize)> = vec![];
+        for atom in order {
+            match runs.last_mut().filter(|run| run.1 == *atom) {
+                Some(run) => run.1 += 1,
+                None => runs.push((*atom, atom + 1)),
+            }
+        }
+        let mut sorted = runs.clone();
+        sorted.sort_unstable();
+        let sizes = sorted.iter().map(|(first, end)| self.atoms[*first..*end].iter().product()).collect();
+        let place = |run: &(usize, usize)| sorted.binary_search(run).unwrap_or_default();
+        Move { sizes, order: runs.iter().map(place).collect() }
+    }
+
+    /// With axes `of` as the channels and the others as height and width, each in its order in memory; and the move there.
+    pub(super) fn with_channels(&self, of: &[usize]) -> (Self, Option<Move>) {
+        let mut groups: [Vec<usize>; 3] = Default::default();
+        for atom in 0..self.atoms.len() {
+            let is_in = of.iter().any(|axis| self.axes[*axis].contains(&atom));
+            groups[if is_in { 2 } else { self.group_of(atom).min(1) }].push(atom);
+        }
+        self.with_atoms(groups)
+    }
+
+    /// With everything in memory from axis `of` on as the channels, what is before it as height: no element moves. `None` if the axis is not
+    /// one atom.
+    pub(super) fn split_before(&self, of: usize) -> Option<Self> {
+        let [atom] = self.axes[of][..] else { return None };
+        Some(Self { cuts: [atom; 2], ..self.clone() })
+    }
+
+    /// Whether axis `of` is one atom, the outermost of the channels.
+    pub(super) fn starts_channels(&self, of: usize) -> bool {
+        self.axes[of] == [self.cuts[1]]
+    }
+
+    /// The layout where axis `of` has another size.
+    pub(super) fn resized(&self, of: usize, size: usize) -> Option<Self> {
+        let [atom] = self.axes[of][..] else { return None };
+        let mut to = self.clone();
+        to.atoms[atom] = size;
+        to.dims[of] = size;
+        Some(to)
+    }
+
+    /// The layout that one axis has with this one's other atoms: an axis of size 1 becomes an atom of its own behind the last one of height, width
+    /// or channels (`g`).
+    pub(super) fn with_atom(&self, of: usize, g: usize) -> Self {
+        let at = self.group(g).end;
+        let mut to = self.clone();
+        to.atoms.insert(at, 1);
+        to.axes.iter_mut().flatten().filter(|atom| **atom >= at).for_each(|atom| *atom += 1);
+        to.axes[of] = vec![at];
+        to.cuts.iter_mut().skip(g).for_each(|cut| *cut += 1);
+        to
+    }
+
+    /// Drops atoms of size 1, and joins what follows each other.
+    pub(super) fn tidied(mut self) -> Self {
+        while let Some(at) = self.atoms.iter().position(|size| *size == 1) {
+            self.atoms.remove(at);
+            self.axes.iter_mut().for_each(|axis| axis.retain(|atom| *atom != at));
+            self.axes.iter_mut().flatten().filter(|atom| **atom > at).for_each(|atom| *atom -= 1);
+            self.cuts.iter_mut().filter(|cut| **cut > at).for_each(|cut| *cut -= 1);
+        }
+        self.joined()
+    }
+
+    /// For each of height, width and channels, where its elements come from if along each axis of `picks` those elements are taken (`-1` for
+    /// none), and the layout then. `None` if one of these axes is not one atom.
+    pub(super) fn picked(&self, picks: &[(usize, Vec<i32>)]) -> Option<(Self, [Option<Vec<i32>>; 3])> {
+        let mut to = self.clone();
+        let mut of_atom: Vec<Option<&[i32]>> = vec![None; self.atoms.len()];
+        for (axis, pick) in picks {
+            let [atom] = self.axes[*axis][..] else { return None };
+            of_atom[atom] = Some(pick);
+            to.atoms[atom] = pick.len();
+            to.dims[*axis] = pick.len();
+        }
+        let lists = [0, 1, 2].map(|g| {
+            let group = self.group(g);
+            if group.clone().all(|atom| of_atom[atom].is_none()) {
+                return None;
+            }
+            let mut list = vec![0i32];
+            for atom in group {
+                let size = self.atoms[atom] as i32;
+                let next = |base: i32, i: i32| if base < 0 || i < 0 { -1 } else { base * size + i };
+                list = list
+                    .into_iter()
+                    .flat_map(|base| {
+                        let all: Vec<i32> = match of_atom[atom] {
+                            Some(pick) => pick.iter().map(|i| next(base, *i)).collect(),
+                            None => (0..size).map(|i| next(base, i)).collect(),
+                        };
+                        all
+                    })
+                    .collect();
+            }
+            Some(list)
+        });
+        Some((to, lists))
+    }
+
+    /// Axis `of` as one atom, if it lies in one piece and in order.
+    pub(super) fn is_whole(&self, of: usize) -> bool {
+        self.axes[of].len() == 1
+    }
+
+    /// The layout without axes `of`, over which was reduced; `keep` says whether they stay with a size of 1.
+    pub(super) fn reduced(&self, of: &[usize], keep: bool) -> Self {
+        let mut to = self.clone();
+        for axis in of {
+            to.axes[*axis].clone().into_iter().for_each(|atom| to.atoms[atom] = 1);
+            to.dims[*axis] = 1;
+        }
+        let mut to = to.tidied();
+        if !keep {
+            let left: Vec<usize> = (0..to.dims.len()).filter(|axis| !of.contains(axis)).collect();
+            to = to.transposed(&left);
+        }
+        to
+    }
+
+    /// Which of height, width and channels are all of axes `of` and nothing else; `None` if that is not so of any.
+    pub(super) fn groups_of(&self, of: &[usize]) -> Option<[bool; 3]> {
+        let is_in = |atom: usize| of.iter().any(|axis| self.axes[*axis].contains(&atom));
+        let mut whole = [false; 3];
+        for (g, whole) in whole.iter_mut().enumerate() {
+            let (inside, outside): (Vec<usize>, Vec<usize>) = self.group(g).partition(|atom| is_in(*atom));
+            if !inside.is_empty() && !outside.is_empty() {
+                return None;
+            }
+            *whole = !inside.is_empty();
+        }
+        Some(whole)
+    }
+
+    /// A constant of sizes that broadcast to this tensor's, as a map that broadcasts to this one: a size of 1 where it does not vary.
+    pub(super) fn lay(&self, array: &Array) -> Result<Tensor<f32>, String> {
+        let values = array.as_floats()?;
+        let steps = array.broadcast_steps(&self.dims);
+        // The step along each atom.
+        let mut of_atom = vec![0isize; self.atoms.len()];
+        for (axis, step) in self.axes.iter().zip(&steps) {
+            let mut step = *step;
+            for atom in axis.iter().rev() {
+                of_atom[*atom] = step;
+                step *= self.atoms[*atom] as isize;
+            }
+        }
+        let varies = [0, 1, 2].map(|g| self.group(g).any(|atom| of_atom[atom] != 0));
+        let used: Vec<usize> = (0..self.atoms.len()).filter(|atom| varies[self.group_of(*atom)]).collect();
+        let sizes: Vec<usize> = used.iter().map(|atom| self.atoms[*atom]).collect();
+        let steps: Vec<isize> = used.iter().map(|atom| of_atom[*atom]).collect();
+        let Shape { h, w, c } = self.shape();
+        let shape = Shape::new(
+            if varies[0] { h } else { 1 },
+            if varies[1] { w } else { 1 },
+            if varies[2] { c } else { 1 },
+        );
+        let data = places(&sizes, &steps, 0).map(|i| values[i]).collect();
+        Tensor::new(shape, data).ok_or_else(|| "a constant of another size".into())
+    }
+
+    /// For each element of axis `of` in the order of memory, its number along the axis: which column of a matrix meets it.
+    pub(super) fn order_of(&self, of: usize) -> Vec<usize> {
+        let axis = &self.axes[of];
+        let sizes: Vec<usize> = axis.iter().map(|atom| self.atoms[*atom]).collect();
+        let steps = strides(&sizes);
+        let mut by_memory: Vec<usize> = (0..axis.len()).collect();
+        by_memory.sort_unstable_by_key(|i| axis[*i]);
+        let sizes: Vec<usize> = by_memory.iter().map(|i| sizes[*i]).collect();
+        let steps: Vec<isize> = by_memory.iter().map(|i| steps[*i]).collect();
+        places(&sizes, &steps, 0).collect()
+    }
+
+    /// The axis that is height, the one that is width and the one that is channels, where each of them is one axis or none.
+    pub(super) fn plain(&self) -> Option<[Option<usize>; 3]> {
+        let mut found = [None; 3];
+        for (axis, atoms) in self.axes.iter().enumerate() {
+            match atoms[..] {
+                [] => {}
+                [atom] => {
+                    let g = self.group_of(atom);
+                    if found[g].replace(axis).is_some() {
+                        return None;
+                    }
+                }
+                _ => return None,
+            }
+        }
+        Some(found)
+    }
+
+    /// Number of elements of the map.
+    pub(super) fn len(&self) -> Option<usize> {
+        count(&self.atoms)
+    }
+}
+
+/// A constant as a dense map in the usual layout.
+pub(super) fn as_map(array: &Array) -> Result<(Layout, Tensor<f32>), String> {
+    let layout = Layout::usual(&array.dims);
+    let floats = match &array.data {
+        Data::Float(_) => array.clone(),
+        _ => Array::floats(array.dims.clone(), array.to_f64().into_iter().map(|x| x as f32).collect()),
+    };
+    let shape = layout.shape();
+    let tensor = layout.lay(&floats)?;
+    // All of it, also along axes along which `lay` saw nothing vary: there are none of more than one element.
+    Tensor::new(shape, tensor.data)
+        .map(|tensor| (layout, tensor))
+        .ok_or_else(|| "a constant of another size".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reshapes_and_transposes_move_nothing_until_they_must() {
+        let map = Layout::usual(&[1, 8, 4, 6]);
+        assert_eq!(map.shape(), Shape::new(4, 6, 8));
+        let halves = map.reshaped(&[1, 2, 4, 4, 6]).unwrap().transposed(&[0, 2, 1, 3, 4]);
+        let shuffled = halves.reshaped(&[1, 8, 4, 6]).unwrap();
+        assert_eq!((shuffled.shape(), shuffled.plain()), (map.shape(), None));
+        let (usual, moved) = shuffled.arranged([&[2], &[3], &[1]]);
+        assert_eq!(usual, map);
+        assert_eq!(moved, Some(Move { sizes: vec![24, 2, 4], order: vec![0, 2, 1] }));
+        assert_eq!(map.arranged([&[2], &[3], &[1]]), (map.clone(), None));
+        assert_eq!(map.reshaped(&[1, 192]).unwrap().order_of(1)[..3], [0, 24, 48]);
+        assert_eq!(map.reshaped(&[1, 3, 64]), None);
+        let flat = map.transposed(&[0, 2, 3, 1]).reshaped(&[1, 192]).unwrap();
+        assert_eq!(flat.arranged([&[], &[], &[1]]).1, None);
+    }
+
+    #[test]
+    fn elements_are_picked_from_parts_of_a_group() {
+        let map = Layout::usual(&[1, 4, 2, 3]).reshaped(&[1, 2, 2, 2, 3]).unwrap();
+        let (to, [rows, columns, channels]) = map.picked(&[(2, vec![1, -1, 0])]).unwrap();
+        assert_eq!((rows, columns), (None, None));
+        assert_eq!(channels, Some(vec![1, -1, 0, 3, -1, 2]));
+        assert_eq!((to.dims(), to.shape()), (&[1, 2, 3, 2, 3][..], Shape::new(2, 3, 6)));
+        assert_eq!(map.reduced(&[1, 3], false).dims(), [1, 2, 3]);
+        assert_eq!(map.reduced(&[1, 3], true).shape(), Shape::new(1, 3, 2));
+    }
+}
