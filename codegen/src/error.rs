@@ -32,7 +32,7 @@ pub enum Error {
         message: String,
     },
     /// Weights do not fit the architecture; one line per tensor.
-    #[error("{source_name}: weights do not fit {network}:{}", listed(problems))]
+    #[error("{source_name}: weights do not fit {network}:{}", listed(problems, 12))]
     Weights {
         /// The source of the weights.
         source_name: String,
@@ -42,7 +42,7 @@ pub enum Error {
         problems: Vec<String>,
     },
     /// A model's file is broken, or holds what cannot be imported; one line per problem.
-    #[error("{file}: cannot be imported:{}", listed(problems))]
+    #[error("{file}: cannot be imported:{}", listed(problems, 100))]
     Model {
         /// The file.
         file: String,
@@ -104,12 +104,11 @@ pub enum Error {
     Invalid(String),
 }
 
-/// One line each, up to a readable number.
-fn listed(problems: &[String]) -> String {
-    const SHOWN: usize = 12;
-    let mut text: String = problems.iter().take(SHOWN).map(|p| format!("\n  {p}")).collect();
-    if problems.len() > SHOWN {
-        text += &format!("\n  and {} more", problems.len() - SHOWN);
+/// One line each, up to so many.
+fn listed(problems: &[String], shown: usize) -> String {
+    let mut text: String = problems.iter().take(shown).map(|p| format!("\n  {p}")).collect();
+    if problems.len() > shown {
+        text += &format!("\n  and {} more", problems.len() - shown);
     }
     text
 }

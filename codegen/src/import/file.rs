@@ -2,7 +2,7 @@
 
 use super::{
     network::{Network, NetworkOptions},
-    tflite,
+    onnx, tflite,
 };
 use crate::{
     error::{Error, Result},
@@ -56,6 +56,14 @@ pub struct End {
     pub shape: Vec<usize>,
     /// Its elements there.
     pub element: Element,
+    /// Which axes of the shape are height, width and channels of the value; in the order of memory, where one is several axes.
+    pub axes: [Vec<usize>; 3],
+}
+
+impl From<onnx::Port> for End {
+    fn from(port: onnx::Port) -> Self {
+        Self { name: port.name, shape: port.dims, element: Element::Float32, axes: port.axes }
+    }
 }
 
 /// A network as a file has it: a [`Network`] with the weights in it.
@@ -91,6 +99,13 @@ impl ModelFile {
         let (name, file_name) = (text(path.file_stem()), text(path.file_name()));
         let Read { content, summary, inputs, outputs } = match text(path.extension()).to_lowercase().as_str() {
             "tflite" => tflite::read(path, &name, &bytes, options)?,
+            "onnx" => {
+                let onnx::Model { graph, inputs, outputs } =
+                    onnx::import_model(path, &bytes, path.parent(), options)?;
+                let ends = |ports: Vec<onnx::Port>| ports.into_iter().map(End::from).collect();
+                let (inputs, outputs) = (ends(inputs), ends(outputs));
+                Read { content: Content::Float(graph), summary: "ONNX model, float".into(), inputs, outputs }
+            }
             other => return Err(Error::file(path, format!("no importer for files of type `{other}`"))),
         };
         let preprocess = preprocess_of(&content);

@@ -64,9 +64,6 @@ pub struct Port {
     pub axes: [Vec<usize>; 3],
 }
 
-/// The most problems that an error lists.
-const LISTED: usize = 50;
-
 /// The graph of an ONNX file. `name` is the file's, for errors; its stem is the graph's. `folder` is where it lies, for weights in files beside it. A
 /// batch whose size is not known is 1; a height and width that are not known are `options.input_size`.
 ///
@@ -87,16 +84,8 @@ pub fn import_model(
     folder: Option<&Path>,
     options: &NetworkOptions,
 ) -> Result<Model> {
-    read(name, bytes, folder, options).map_err(|problems| {
-        let mut text: Vec<String> = problems.iter().take(LISTED).cloned().collect();
-        if problems.len() > LISTED {
-            text.push(format!("and {} more", problems.len() - LISTED));
-        }
-        match &text[..] {
-            [one] => Error::file(name, one.clone()),
-            _ => Error::file(name, format!("cannot be imported:\n  {}", text.join("\n  "))),
-        }
-    })
+    read(name, bytes, folder, options)
+        .map_err(|problems| Error::Model { file: name.display().to_string(), problems })
 }
 
 fn read(

@@ -161,7 +161,10 @@ impl<'m> Importer<'m> {
             let end = |at: &usize| {
                 let t = &self.model.tensors[*at];
                 let element = end_of(t.element);
-                End { name: t.name.clone(), shape: t.shape.clone(), element }
+                let rank = t.shape.len();
+                let front = rank.saturating_sub(2);
+                let axes = [(0..front).collect(), (front..rank.max(1) - 1).collect(), (rank.max(1) - 1..rank).collect()];
+                End { name: t.name.clone(), shape: t.shape.clone(), element, axes }
             };
             tensors.iter().map(end).collect()
         };
