@@ -250,7 +250,7 @@ fn a_tile_and_a_part_of_one() {
 fn any_number_of_threads() {
     let _alone = alone();
     for threads in some(&[[(1, 1), (2, 2)], [(3, 8), (5, 3)]], 1) {
-        case([few(23, 6), few(20, 5)], [few(16, 8), few(16, 3)]).check(threads);
+        case([few(23, 6), few(20, 4)], [few(16, 8), few(16, 3)]).check(threads);
     }
     threads::set(1).unwrap();
 }

@@ -5,7 +5,7 @@ mod common;
 #[path = "common/reference.rs"]
 mod reference;
 
-use common::{Arena, Tensor, few, refuses};
+use common::{Arena, Tensor, few, instruction_sets, refuses};
 use niello_kernels::{int16::ENTRIES, *};
 use proptest::prelude::*;
 use reference::requantize;
@@ -101,7 +101,7 @@ type Make<'a> = &'a dyn Fn(&[Operand], Operand) -> Box<dyn Kernel>;
 
 /// The kernel that `make` gives for operands with gaps between their pixels, on every instruction set.
 fn check(inputs: &[&Codes], expected: &Codes, gap: usize, make: Make<'_>) {
-    for isa in Isa::available() {
+    for isa in instruction_sets() {
         let mut arena = Arena::new();
         let place = |codes: &&Codes| {
             let bytes = codes.bytes();

@@ -6,7 +6,7 @@ mod common;
 #[path = "common/reference.rs"]
 mod reference;
 
-use common::{Arena, Conv, Tensor, alone, few, packings};
+use common::{Arena, Conv, Tensor, alone, few, instruction_sets, packings};
 use niello_kernels::conv::scratch_per_thread;
 use niello_kernels::*;
 use reference::conv2d;
@@ -86,8 +86,7 @@ fn same_bytes(name: &str, scratch: usize, make: impl Fn(&mut Arena, Region) -> (
     let mut first = None;
     for &(threads, parts) in some(&[(1, 1), (3, 8), (2, 2), (5, 3), (2, 1)]) {
         threads::set(threads).unwrap();
-        // Miri, which knows few, has them all in other tests.
-        for isa in Isa::available().filter(|isa| !cfg!(miri) || *isa == Isa::detect()) {
+        for isa in instruction_sets() {
             let mut arena = Arena::new();
             let scratch = arena.scratch(parts * scratch_per_thread(scratch));
             let (kernel, output) = make(&mut arena, scratch);
@@ -106,7 +105,7 @@ fn image(shape: [usize; 3]) -> Tensor {
 fn kernels_of_single_elements() {
     let _alone = alone();
     let c = few(33, 11);
-    let shape = [side(67), side(50), c];
+    let shape = [few(67, 4), few(50, 3), c];
     let (a, b) = (image(shape), image([shape[1], shape[0], c]));
     let multiplier = Multiplier { mantissa: 1_500_000_000, shift: -1 };
     let stage = common::stage(5, Rounding::TfliteDouble);
@@ -192,7 +191,8 @@ fn kernels_of_single_elements() {
 #[test]
 fn kernels_with_windows() {
     let _alone = alone();
-    for &(kernel, stride, padding) in some(&[(3u32, 2u32, 1u32), (5, 1, 4), (2, 2, 0), (3, 5, 2)]) {
+    let overlapping = (few(5, 3) as u32, 1, few(4, 2) as u32);
+    for &(kernel, stride, padding) in some(&[(3u32, 2u32, 1u32), overlapping, (2, 2, 0), (3, 5, 2)]) {
         let c = few(24, 5);
         let shape = [side(61), side(47), c];
         let out = [0, 1].map(|i| (shape[i] + 2 * padding as usize - kernel as usize) / stride as usize + 1);
@@ -343,7 +343,7 @@ fn numbers([h, w, c]: [usize; 3]) -> Tensor {
 fn kernels_of_floating_point() {
     use niello_kernels::float::Function;
     let _alone = alone();
-    let [h, w] = [side(47), side(50)];
+    let [h, w] = [few(47, 3), few(50, 3)];
     let (c, float, range) = (few(33, 6), Float::F32, FloatBounds { least: -1.0, most: f32::INFINITY });
     let (types, shape) = ([float; 2], [h, w, 4 * c]);
     let constants: Vec<f32> = (0..c).map(|i| f32::from(code(i)) / 80.0).collect();

@@ -1,8 +1,8 @@
 //! Tensors of floating point, and the definitions of what kernels do with a number, written without the kernels.
 #![allow(dead_code, reason = "each test binary uses a part")]
 
-use crate::common::{Arena, Tensor};
-use niello_kernels::{Float, FloatBounds, Isa, Kernel, Operand, Region};
+use crate::common::{Arena, Tensor, instruction_sets};
+use niello_kernels::{Float, FloatBounds, Kernel, Operand, Region};
 
 /// Numbers of a tensor, each one of its type.
 #[derive(Clone, Debug)]
@@ -141,7 +141,7 @@ pub(crate) type Make<'a> = &'a dyn Fn(&[Operand], Operand) -> Box<dyn Kernel + '
 
 /// The kernel that `make` gives for operands with gaps between their pixels, on every instruction set.
 pub(crate) fn check(inputs: &[&Tensor], expected: &Tensor, gap: usize, make: Make<'_>) {
-    for isa in Isa::available() {
+    for isa in instruction_sets() {
         let mut arena = Arena::new();
         let operands: Vec<Operand> = inputs.iter().map(|t| arena.place(t, t.shape[2] + gap)).collect();
         let output = arena.reserve(expected.shape, expected.shape[2] + gap);
@@ -153,7 +153,7 @@ pub(crate) fn check(inputs: &[&Tensor], expected: &Tensor, gap: usize, make: Mak
 
 /// The same, into the view of the first operand.
 pub(crate) fn check_in_place(inputs: &[&Tensor], expected: &Tensor, gap: usize, make: Make<'_>) {
-    for isa in Isa::available() {
+    for isa in instruction_sets() {
         let mut arena = Arena::new();
         let operands: Vec<Operand> = inputs.iter().map(|t| arena.place(t, t.shape[2] + gap)).collect();
         let kernel = make(&operands, operands[0]);

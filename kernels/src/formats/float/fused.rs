@@ -87,6 +87,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 20 } else { 256 }))]
+
         #[test]
         fn one_rounding(a in any::<u32>(), b in any::<u32>(), c in any::<u32>()) {
             same(f32::from_bits(a), f32::from_bits(b), f32::from_bits(c));
