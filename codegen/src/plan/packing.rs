@@ -179,7 +179,7 @@ mod tests {
     /// Each order is the best for some blocks; a plan never changes, because programs that are checked in have its offsets.
     #[test]
     fn the_first_of_the_smallest_plans_is_taken() {
-        let cases: [Case; 9] = [
+        let cases: [Case; 10] = [
             (&[], "largest first", 0, &[]),
             (&[(7, 0, 0)], "largest first", 16, &[0]),
             // Blocks that are not live together share memory.
@@ -196,9 +196,21 @@ mod tests {
                 336,
                 &[224, 112, 112, 0],
             ),
-            (&[(48, 1, 4), (96, 0, 0), (96, 4, 6), (80, 0, 2)], "largest area first", 176, &[96, 80, 0, 0]),
+            (
+                &[(144, 2, 2), (48, 3, 6), (128, 3, 4), (96, 1, 3)],
+                "largest area first",
+                272,
+                &[96, 224, 96, 0],
+            ),
             (&[(64, 0, 2), (80, 1, 3), (96, 4, 4), (80, 2, 4)], "first used first", 224, &[0, 64, 0, 144]),
             (&[(112, 0, 2), (48, 2, 5), (32, 3, 5), (96, 3, 6)], "search", 176, &[48, 0, 144, 48]),
+            // Swaps that change nothing are kept.
+            (
+                &[(80, 0, 1), (48, 0, 3), (64, 2, 5), (48, 2, 4), (112, 1, 4)],
+                "search",
+                272,
+                &[0, 112, 48, 0, 160],
+            ),
             // All swaps are tried where the bound is not met.
             (
                 &[
