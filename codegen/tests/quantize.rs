@@ -11,7 +11,7 @@ use niello_codegen::{
     ops::{self, ArgMax, ConvParams, Function, MaxPool2d, PointWise, Resize, ResizeMode, Softmax},
     precision::float::everywhere,
     program::Metadata,
-    quantize::{QGraph, QuantizeOptions, RangeMethod, quantize},
+    quantize::{QGraph, QuantizeOptions, RangeMethod, calibrate::calibrate, quantize},
 };
 
 fn format(q: &QGraph, name: &str) -> Format {
@@ -185,6 +185,25 @@ fn a_tensor_that_calibration_did_not_see_is_an_error_that_names_it() {
     let message =
         quantize(sharing(), &calibrated(&small), &QuantizeOptions::default()).unwrap_err().to_string();
     assert!(message.contains("`right` was not seen in calibration"), "{message}");
+}
+
+/// Values of 4 GiB each in single precision; 8 GiB may be alive at a time. There are no samples, so nothing is computed.
+#[test]
+fn activations_that_no_machine_holds_are_refused_with_the_layer() {
+    let refused = |skip: bool| {
+        let large = graph(|b| {
+            let x = b.input("input", Shape::new(1 << 15, 1 << 15, 1));
+            let one = b.relu("one", x);
+            let two = b.relu("two", one);
+            let three = b.relu("three", two);
+            vec![b.add("sum", three, if skip { one } else { three })]
+        });
+        calibrate(&large, [], |_| {}).unwrap_err().to_string()
+    };
+    assert_eq!(refused(false), "calibration needs at least one input, got none");
+    let expected = "layer `three` (Clamp): the float reference would keep 12.9 GB of activations here, expected at most 8.6; \
+                    choose a smaller input";
+    assert_eq!(refused(true), expected);
 }
 
 #[test]

@@ -169,6 +169,94 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn blocks(of: &[(usize, usize, usize)]) -> Vec<Block> {
+        of.iter().map(|&(bytes, first, last)| Block { bytes, first, last }).collect()
+    }
+
+    /// Blocks by size, first and last step; the strategy, the end of the last block, the offsets.
+    type Case = (&'static [(usize, usize, usize)], &'static str, usize, &'static [usize]);
+
+    /// Each order is the best for some blocks; a plan never changes, because programs that are checked in have its offsets.
+    #[test]
+    fn the_first_of_the_smallest_plans_is_taken() {
+        let cases: [Case; 10] = [
+            (&[], "largest first", 0, &[]),
+            (&[(7, 0, 0)], "largest first", 16, &[0]),
+            // Blocks that are not live together share memory.
+            (&[(64, 4, 4), (16, 0, 3), (128, 0, 1)], "largest first", 144, &[0, 128, 0]),
+            (
+                &[(144, 2, 5), (112, 4, 5), (144, 1, 3), (128, 4, 6)],
+                "longest-lived first",
+                384,
+                &[0, 272, 144, 144],
+            ),
+            (
+                &[(112, 2, 4), (144, 0, 1), (112, 4, 7), (112, 1, 4)],
+                "largest area first",
+                336,
+                &[224, 112, 112, 0],
+            ),
+            (
+                &[(144, 2, 2), (48, 3, 6), (128, 3, 4), (96, 1, 3)],
+                "largest area first",
+                272,
+                &[96, 224, 96, 0],
+            ),
+            (&[(64, 0, 2), (80, 1, 3), (96, 4, 4), (80, 2, 4)], "first used first", 224, &[0, 64, 0, 144]),
+            (&[(112, 0, 2), (48, 2, 5), (32, 3, 5), (96, 3, 6)], "search", 176, &[48, 0, 144, 48]),
+            // Swaps that change nothing are kept.
+            (
+                &[(80, 0, 1), (48, 0, 3), (64, 2, 5), (48, 2, 4), (112, 1, 4)],
+                "search",
+                272,
+                &[0, 112, 48, 0, 160],
+            ),
+            // All swaps are tried where the bound is not met.
+            (
+                &[
+                    (34, 3, 6),
+                    (155, 1, 1),
+                    (185, 0, 3),
+                    (14, 4, 5),
+                    (58, 0, 3),
+                    (99, 1, 4),
+                    (106, 1, 2),
+                    (37, 3, 4),
+                    (128, 2, 2),
+                ],
+                "search",
+                640,
+                &[224, 176, 448, 112, 112, 0, 336, 176, 176],
+            ),
+        ];
+        for (of, strategy, arena_bytes, offsets) in cases {
+            let packing = pack(&blocks(of));
+            assert_eq!((packing.strategy, packing.arena_bytes), (strategy, arena_bytes), "{of:?}");
+            assert_eq!(packing.offsets, offsets, "{of:?}");
+        }
+    }
+
+    #[test]
+    fn many_blocks_are_not_searched_in_haste() {
+        for (count, effort, strategy) in [
+            (MANY, Effort::Quick, "search"),
+            (MANY + 1, Effort::Quick, "largest first"),
+            (MANY + 1, Effort::Whole, "search"),
+        ] {
+            let block = |i| Block { bytes: 16 * (1 + i * 7 % 31), first: i % 17, last: i % 17 + i % 7 };
+            let blocks: Vec<Block> = (0..count).map(block).collect();
+            assert_eq!(pack_with(&blocks, effort).strategy, strategy, "{count} blocks, {effort:?}");
+        }
+    }
+
+    #[test]
+    fn a_block_is_live_from_its_first_to_its_last_step() {
+        let blocks = blocks(&[(5, 0, 2), (7, 2, 3), (1, 1, 1)]);
+        assert_eq!(live_bytes(&blocks, 5), [5, 6, 12, 7, 0]);
+        let overlaps = |a: usize, b: usize| [blocks[a].overlaps(&blocks[b]), blocks[b].overlaps(&blocks[a])];
+        assert_eq!([overlaps(0, 1), overlaps(0, 2), overlaps(1, 2)], [[true; 2], [true; 2], [false; 2]]);
+    }
+
     proptest! {
         #[test]
         fn live_blocks_never_overlap_and_the_bound_holds(

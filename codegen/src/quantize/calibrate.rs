@@ -351,5 +351,89 @@ mod tests {
         let mut s = Statistics::default();
         assert!(s.record(&Tensor::filled(Shape::new(1, 1, 2), f32::NAN)).is_err());
         assert!(s.record(&Tensor::filled(Shape::new(1, 1, 2), f32::INFINITY)).is_err());
+        for values in [[f32::NAN, 1.0], [1.0, f32::NAN], [1.0, f32::NEG_INFINITY]] {
+            assert!(
+                s.record(&Tensor::new(Shape::new(1, 1, 2), values.to_vec()).unwrap()).is_err(),
+                "{values:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn means_are_those_of_all_pixels_by_channel() {
+        let mut s = Statistics::default();
+        s.record(&Tensor::new(Shape::new(1, 2, 2), vec![1.0, 10.0, 3.0, 30.0]).unwrap()).unwrap();
+        s.record(&Tensor::new(Shape::new(1, 1, 2), vec![8.0, -10.0]).unwrap()).unwrap();
+        assert_eq!(s.channel_means(), [4.0, 10.0]);
+    }
+
+    /// Bins of the values, which must be the only ones that are not empty, as shares of the sum.
+    fn shares<const N: usize>(s: &Statistics, values: [f32; N]) -> [f64; N] {
+        let bins = values.map(|v| (v as f64 / s.width()).floor() as i64 + BINS as i64 / 2);
+        let sum: f64 = s.bins.iter().sum();
+        assert_eq!(bins.map(|bin| s.bins[bin as usize]).iter().sum::<f64>(), sum, "nothing lies elsewhere");
+        bins.map(|bin| s.bins[bin as usize] / sum)
+    }
+
+    #[test]
+    fn merged_values_lie_in_their_bins_and_count_by_their_energy() {
+        let width = 8.0 / BINS as f64;
+        let energy = (3.0 + width / 2.0).powi(2) + (1.0 - width / 2.0).powi(2);
+        assert!((recorded(&[3.0, -1.0]).energy() / energy - 1.0).abs() < 1e-12);
+        for order in [[0, 1], [1, 0]] {
+            let parts = [recorded(&[3.0, 3.0, 3.0]), recorded(&[-100.0])];
+            let mut both = Statistics::default();
+            order.iter().for_each(|part| both.merge(&parts[*part]));
+            assert_eq!((both.min, both.max, both.limit), (-100.0, 3.0, 128.0));
+            let [small, large] = shares(&both, [3.0, -100.0]);
+            // Three values of 3 have the weight 1 / 3^2 together.
+            assert!((small / large / (1e4 / 9.0) - 1.0).abs() < 1e-2, "{small} beside {large}");
+            let before = both.bins.clone();
+            both.merge(&Statistics::default());
+            assert_eq!(both.bins, before, "nothing was merged");
+        }
+    }
+
+    #[test]
+    fn percentiles_lie_at_the_edges_of_bins() {
+        let values: Vec<f32> = (-400..600).map(|i| i as f32 / 8.0).collect();
+        let s = recorded(&values);
+        let width = 2.0 * 128.0 / BINS as f32;
+        for (percent, cut) in [(100.0, 0), (98.5, 7), (75.0, 125), (50.0, 250)] {
+            // The bin of the last value that is kept ends above it, but not above the largest value.
+            let (low, high) = (values[cut], (values[999 - cut] + width).min(values[999]));
+            assert_eq!(s.percentile(percent), (low, high), "{percent}");
+        }
+    }
+
+    #[test]
+    fn squared_errors_are_those_of_rounding_within_and_of_clamping_beyond() {
+        let s = recorded(&[0.0, 1.0, -2.0, 3.0]);
+        let width = 8.0 / BINS as f64;
+        let rounding = |range: f64| (range / 255.0).powi(2) / 12.0;
+        let near = |(min, max), expected: f64| {
+            let error = s.squared_error(min, max);
+            assert!((error / expected - 1.0).abs() < 1e-9, "{min}..{max}: {error}, expected {expected}");
+        };
+        near((-2.0, 4.0), 4.0 * rounding(6.0));
+        near((-1.0, 2.0), 2.0 * rounding(3.0) + (1.0 - width).powi(2) + 1.0);
+        // Ranges hold 0.
+        near((-4.0, -1.0), 2.0 * rounding(4.0) + 1.0 + 9.0);
+        near((1.0, 4.0), 3.0 * rounding(4.0) + (2.0 - width).powi(2));
+    }
+
+    #[test]
+    fn no_end_on_the_grid_has_a_smaller_error_than_the_least() {
+        let mut values: Vec<f32> = (0..1 << 16).map(|i| (i % 1024) as f32 / 512.0 - 1.0).collect();
+        values.extend([8.0, -4.0]);
+        let mut s = Statistics::default();
+        s.record(&Tensor::new(Shape::new(1, values.len(), 1), values).unwrap()).unwrap();
+        let (min, max) = s.least_squares();
+        let grid = |x: f32| (0..48).map(move |i| x * (1.0 - 0.9 * i as f32 / 48.0));
+        let least = s.squared_error(min, max);
+        assert!(grid(8.0).all(|x| least <= s.squared_error(min, x)), "{min}..{max}");
+        assert!(grid(-4.0).all(|x| least <= s.squared_error(x, max)), "{min}..{max}");
+        let places = [grid(-4.0).position(|x| x == min), grid(8.0).position(|x| x == max)];
+        assert_eq!(places, [Some(12), Some(6)], "{min}..{max}");
     }
 }

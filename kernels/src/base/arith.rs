@@ -218,12 +218,23 @@ mod tests {
         for bad in [-1.0, f64::NAN, f64::INFINITY, 2f64.powi(30) * 1.01] {
             assert_eq!(Multiplier::from_real(bad), None, "{bad}");
         }
+        // The ends of the range.
+        for (real, shift) in [(2f64.powi(-32), -31), (2f64.powi(29), 30)] {
+            assert_eq!(Multiplier::from_real(real), Some(Multiplier { mantissa: 1 << 30, shift }), "{real}");
+        }
+        assert_eq!(
+            Multiplier::from_real(2f64.powi(-32).next_down()),
+            Some(Multiplier { mantissa: 1 << 30, shift: -31 })
+        );
+        assert_eq!(Multiplier::from_real(2f64.powi(-33)), Some(Multiplier::ZERO));
+        assert_eq!(Multiplier::from_real(2f64.powi(30).next_down()), None, "rounded up to 2^30");
     }
 
     #[test]
     fn ties_and_extremes() {
         let half = Multiplier::from_real(0.5).unwrap();
         let quarter = Multiplier::from_real(0.25).unwrap();
+        let three = Multiplier::from_real(3.0).unwrap();
         // (acc, factor, double rounding, single rounding)
         for (acc, m, double, single) in [
             (1, half, 1, 1),
@@ -232,6 +243,9 @@ mod tests {
             (-3, half, -1, -1),
             (2, quarter, 1, 1),
             (-2, quarter, -1, 0),
+            (4, quarter, 1, 1),
+            (7, three, 21, 21),
+            (-7, three, -21, -21),
             (1, quarter, 1, 0), // the double rounding: 1/2 rounds to 1, and 1/2 to 1 again
             (-1, quarter, 0, 0),
             (i32::MAX, half, 1 << 30, 1 << 30),
@@ -244,5 +258,23 @@ mod tests {
         assert_eq!(rounding_shift_right(i32::MIN, 31), -1);
         assert_eq!(rounding_shift_right(i32::MAX, 31), 1);
         assert_eq!(rounding_shift_right(-3, 1), -2);
+    }
+
+    #[test]
+    fn codes_are_moved_by_the_zero_point_and_clamped() {
+        let one = Multiplier::from_real(1.0).unwrap();
+        for rounding in [Rounding::TfliteDouble, Rounding::Single] {
+            let stage = OutputParams { zero_point: -3, min: -20, max: 100, rounding };
+            for (acc, code) in [(0, -3), (10, 7), (-16, -19), (-17, -20), (-18, -20), (103, 100), (104, 100)]
+            {
+                assert_eq!(stage.clamp(acc), code, "{acc}");
+                assert_eq!(stage.store(acc, one), code, "{acc}, {rounding:?}");
+            }
+            assert_eq!([i32::MIN, i32::MAX].map(|acc| stage.clamp(acc)), [-20, 100]);
+        }
+        let stage = OutputParams { zero_point: -3, min: -20, max: 100, rounding: Rounding::TfliteDouble };
+        let quarter = Multiplier::from_real(0.25).unwrap();
+        let single = OutputParams { rounding: Rounding::Single, ..stage };
+        assert_eq!([stage, single].map(|stage| stage.store(-2, quarter)), [-4, -3]);
     }
 }
