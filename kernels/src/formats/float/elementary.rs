@@ -169,7 +169,7 @@ fn rounded(x: f32, of: impl Fn(f32) -> f32) -> f32 {
 #[cfg_attr(not(target_pointer_width = "32"), inline(always))]
 fn sine(x: f32, quarters: u32) -> f32 {
     const SHIFT: f32 = 12_582_912.0;
-    let x = if x.abs() <= 1_048_576.0 { x } else { x - x };
+    let x = if x.abs() <= 1_048_576.0 { x } else { 0.0 * x };
     let shifted = fused(x, core::f32::consts::FRAC_2_PI, SHIFT);
     let n = shifted - SHIFT;
     let mut r = x;
