@@ -75,7 +75,8 @@ fn codes(folder: &Path, case: &Value, shape: &[usize], zero_point: i8) -> Vec<i8
             let file = folder.join("natural").join(format!("{}.rgb", case["picture"].as_str().unwrap()));
             let picture = fs::read(file).unwrap();
             let by_channel = ![1, 3].contains(&shape[3]);
-            let [h, w, c] = if by_channel { [shape[2], shape[3], shape[1]] } else { [shape[1], shape[2], shape[3]] };
+            let [h, w, c] =
+                if by_channel { [shape[2], shape[3], shape[1]] } else { [shape[1], shape[2], shape[3]] };
             let at = |y: usize, x: usize, channel: usize| {
                 let (row, column) = ((2 * y + 1) * 256 / (2 * h), (2 * x + 1) * 256 / (2 * w));
                 let rgb = &picture[(row * 256 + column) * 3..][..3];
@@ -113,7 +114,11 @@ fn input_bytes(doc: &Value, folder: &Path, case: &Value, file: &ModelFile, progr
     let zero_point = doc["inputs"][0]["zero_point"].as_i64().or(behind["zero_point"].as_i64()).unwrap_or(0);
     let signed = if end.element == Element::UInt8 { zero_point - 128 } else { zero_point } as i8;
     let codes = codes(folder, case, &end.shape, signed);
-    assert_eq!(checksum(as_in_file(&codes, Element::Int8).as_slice()), case["inputs"][0]["codes"], "codes of a case");
+    assert_eq!(
+        checksum(as_in_file(&codes, Element::Int8).as_slice()),
+        case["inputs"][0]["codes"],
+        "codes of a case"
+    );
     match program.tensor(program.inputs[0]).format {
         Format::Int8(_) => codes,
         _ => floats(doc, &codes).iter().flat_map(|x| x.to_le_bytes().map(|b| b as i8)).collect(),
@@ -124,7 +129,8 @@ fn input_bytes(doc: &Value, folder: &Path, case: &Value, file: &ModelFile, progr
 fn floats(doc: &Value, codes: &[i8]) -> Vec<f32> {
     let behind = &doc["int8_input_behind_quantize"];
     if behind.is_object() {
-        let (scale, zero_point) = (behind["scale"].as_f64().unwrap() as f32, behind["zero_point"].as_i64().unwrap());
+        let (scale, zero_point) =
+            (behind["scale"].as_f64().unwrap() as f32, behind["zero_point"].as_i64().unwrap());
         return codes.iter().map(|q| (*q as i64 - zero_point) as f32 * scale).collect();
     }
     let of = &doc["float_input"];
@@ -195,7 +201,10 @@ fn models(folder: &Path, quantized: bool) -> Vec<(String, Value)> {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
         let is_quantized = name.ends_with("int8");
-        if path.extension().is_some_and(|e| e == "json") && name != "older_reference" && is_quantized == quantized {
+        if path.extension().is_some_and(|e| e == "json")
+            && name != "older_reference"
+            && is_quantized == quantized
+        {
             all.push((name, json(&path)));
         }
     }
@@ -239,9 +248,12 @@ fn float_models_are_near() {
         assert!(file.quantized().is_none(), "{name}");
         let graph = file.graph();
         let expected = read_tensors(&folder.join(format!("{name}.outputs.safetensors"))).unwrap();
-        let program =
-            lower(&float::everywhere(graph.clone(), Mode::F32), Target::find("host").unwrap(), Metadata::default())
-                .unwrap_or_else(|e| panic!("{name}: {e}"));
+        let program = lower(
+            &float::everywhere(graph.clone(), Mode::F32),
+            Target::find("host").unwrap(),
+            Metadata::default(),
+        )
+        .unwrap_or_else(|e| panic!("{name}: {e}"));
         let mut executor = Executor::new(&program);
         let shape = graph.shape(graph.inputs[0]);
         let mut compared = 0;
@@ -263,7 +275,8 @@ fn float_models_are_near() {
             let wanted = &expected[key].data;
             let to = graph.shape(graph.outputs[0]);
             let step = if key.ends_with("every8th") { 8 } else { 1 };
-            let kept = |i: &usize| (i / to.c / to.w).is_multiple_of(step) && (i / to.c % to.w).is_multiple_of(step);
+            let kept =
+                |i: &usize| (i / to.c / to.w).is_multiple_of(step) && (i / to.c % to.w).is_multiple_of(step);
             let largest = wanted.iter().fold(0f32, |m, x| m.max(x.abs()));
             for (what, found) in [("graph", by_graph), ("program", by_program)] {
                 let kept = (0..found.len()).filter(kept).map(|i| found[i]);

@@ -97,7 +97,8 @@ impl ModelFile {
         let bytes = std::fs::read(path).map_err(Error::io("cannot read", path))?;
         let text = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
         let (name, file_name) = (text(path.file_stem()), text(path.file_name()));
-        let Read { content, summary, inputs, outputs } = match text(path.extension()).to_lowercase().as_str() {
+        let Read { content, summary, inputs, outputs } = match text(path.extension()).to_lowercase().as_str()
+        {
             "tflite" => tflite::read(path, &name, &bytes, options)?,
             "onnx" => {
                 let onnx::Model { graph, inputs, outputs } =

@@ -40,7 +40,9 @@ pub(super) fn with_head(mut graph: Graph, head: Head) -> Result<Graph> {
 /// A recipe that wants other scales than those of the file.
 pub(super) fn with_scales_of_file(recipe: &Recipe, mut q: QGraph) -> Result<QGraph> {
     if let Some(key) = recipe.only_without_scales() {
-        let message = format!("`{key}` is for networks whose scales niello chooses; the file is quantised and has its own");
+        let message = format!(
+            "`{key}` is for networks whose scales niello chooses; the file is quantised and has its own"
+        );
         return Err(Error::Invalid(format!("{}: {message}", q.graph.name)));
     }
     q.graph = with_head(q.graph, recipe.output.head)?;

@@ -47,7 +47,8 @@ fn model_file(recipe: &Recipe) -> Result<Option<ModelFile>> {
 /// What a model file holds, and what a recipe says about it.
 fn import_file(recipe: &Recipe, file: ModelFile) -> Result<Imported> {
     if let Some(key) = recipe.only_for_checkpoints() {
-        let message = format!("`{key}` is for networks that are built from a checkpoint; the file has its own");
+        let message =
+            format!("`{key}` is for networks that are built from a checkpoint; the file has its own");
         return Err(Error::file(file.path(), message));
     }
     let graph = file.graph().clone();

@@ -98,10 +98,10 @@ impl Known {
             _ if self.scale.is_empty() => self.integers().iter().map(|i| *i as f32).collect(),
             _ => {
                 let inner: usize = self.dims.iter().skip(self.dimension + 1).product();
-                let channel = |i: usize| if self.scale.len() == 1 { 0 } else { i / inner.max(1) % self.scale.len() };
-                let real = |(i, q): (usize, &i64)| {
-                    self.scale[channel(i)] * (q - self.zero_point(channel(i))) as f32
-                };
+                let channel =
+                    |i: usize| if self.scale.len() == 1 { 0 } else { i / inner.max(1) % self.scale.len() };
+                let real =
+                    |(i, q): (usize, &i64)| self.scale[channel(i)] * (q - self.zero_point(channel(i))) as f32;
                 self.integers().iter().enumerate().map(real).collect()
             }
         }

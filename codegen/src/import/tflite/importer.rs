@@ -28,7 +28,12 @@ use std::{
 ///
 /// # Errors
 /// A broken file; everything in it that cannot be imported, in one error.
-pub(in crate::import) fn read(path: &Path, name: &str, bytes: &[u8], options: &NetworkOptions) -> Result<Read> {
+pub(in crate::import) fn read(
+    path: &Path,
+    name: &str,
+    bytes: &[u8],
+    options: &NetworkOptions,
+) -> Result<Read> {
     let model = Model::read(&path.display().to_string(), bytes)?;
     let importer = Importer::new(&model, name, options);
     let problems = match importer.run() {
@@ -163,7 +168,11 @@ impl<'m> Importer<'m> {
                 let element = end_of(t.element);
                 let rank = t.shape.len();
                 let front = rank.saturating_sub(2);
-                let axes = [(0..front).collect(), (front..rank.max(1) - 1).collect(), (rank.max(1) - 1..rank).collect()];
+                let axes = [
+                    (0..front).collect(),
+                    (front..rank.max(1) - 1).collect(),
+                    (rank.max(1) - 1..rank).collect(),
+                ];
                 End { name: t.name.clone(), shape: t.shape.clone(), element, axes }
             };
             tensors.iter().map(end).collect()
@@ -295,7 +304,8 @@ pub(super) fn params_of(tensor: &TensorDef) -> Result<QParams, String> {
         quantization.ok_or_else(|| format!("`{name}` has 8 bits and not one scale for all of it"))?;
     let offset = if tensor.element == reader::Element::UInt8 { 128 } else { 0 };
     let zero_point = quantization.zero_point.first().map_or(0, |z| z - offset);
-    let zero_point = i8::try_from(zero_point).map_err(|_| format!("`{name}` has a zero point out of range"))?;
+    let zero_point =
+        i8::try_from(zero_point).map_err(|_| format!("`{name}` has a zero point out of range"))?;
     Ok(QParams { scale: quantization.scale[0], zero_point })
 }
 

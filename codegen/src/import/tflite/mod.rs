@@ -10,6 +10,6 @@ mod ops;
 mod reader;
 
 pub(super) use importer::read;
+pub(crate) use ops::OPERATORS;
 #[doc(hidden)]
 pub use reader::outline;
-pub(crate) use ops::OPERATORS;

@@ -280,7 +280,9 @@ mod tests {
     #[test]
     fn one_rounding_of_31_bits_is_that_of_double_precision() {
         // Powers of two tie often; others hardly ever.
-        for real in [0.5, 0.25, 1.0 / 1024.0, 3.0 / 4096.0, 0.1, 0.00341796875, 1.0 / 3.0, 0.7f32 as f64 * 1e-3] {
+        for real in
+            [0.5, 0.25, 1.0 / 1024.0, 3.0 / 4096.0, 0.1, 0.00341796875, 1.0 / 3.0, 0.7f32 as f64 * 1e-3]
+        {
             for zero_point in [-128, -3, 0, 127] {
                 let factor = rounding_once(real, zero_point, 1 << 20).expect("a factor");
                 for sum in -(1 << 20)..(1 << 20) {

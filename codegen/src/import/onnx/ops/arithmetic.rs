@@ -48,11 +48,7 @@ impl Kind {
 type Pairs = (Vec<usize>, Vec<(usize, usize)>);
 
 /// Both arrays' elements, each as often as the other's meet it.
-pub(super) fn pairs(
-    cx: &Cx<'_, '_>,
-    a: &Array,
-    b: &Array,
-) -> Result<Pairs, String> {
+pub(super) fn pairs(cx: &Cx<'_, '_>, a: &Array, b: &Array) -> Result<Pairs, String> {
     let dims = broadcast(&a.dims, &b.dims)?;
     cx.check_size(&dims)?;
     let (x, y) = (a.broadcast_steps(&dims), b.broadcast_steps(&dims));

@@ -89,7 +89,9 @@ pub(super) fn squared_difference(cx: &mut Cx<'_, '_>) -> Result<(), String> {
 
 pub(super) fn pow(cx: &mut Cx<'_, '_>) -> Result<(), String> {
     only_float(cx, "MUL")?;
-    let [exponent] = cx.known(1)?.real()[..] else { return Err("expected one exponent for all elements".into()) };
+    let [exponent] = cx.known(1)?.real()[..] else {
+        return Err("expected one exponent for all elements".into());
+    };
     let input = cx.value(0)?;
     cx.finish(PointWise(Function::Power(exponent as f64)), &[input])
 }

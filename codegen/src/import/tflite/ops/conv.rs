@@ -26,7 +26,9 @@ struct Described<F> {
 
 pub(super) fn conv2d(cx: &mut Cx<'_, '_>) -> Result<(), String> {
     let Options::Conv2D(o) = &cx.operator.options else { return Err("has no options of CONV_2D".into()) };
-    let [out, kh, kw, channels] = cx.known(1)?.dims[..] else { return Err("expected weights of four axes".into()) };
+    let [out, kh, kw, channels] = cx.known(1)?.dims[..] else {
+        return Err("expected weights of four axes".into());
+    };
     let input = cx.value(0)?;
     let c = cx.shape(input).c;
     if channels == 0 || !c.is_multiple_of(channels) {
@@ -94,7 +96,8 @@ fn convolution(
     };
     if !matches!(cx.format(input), Format::Int8(_)) {
         let real = weights.real();
-        let indices = (0..out).flat_map(|o| (0..taps).flat_map(move |t| (0..channels).map(move |i| (o, t, i))));
+        let indices =
+            (0..out).flat_map(|o| (0..taps).flat_map(move |t| (0..channels).map(move |i| (o, t, i))));
         let rows: Vec<f32> = indices.map(|(o, t, i)| real[order(o, t, i)]).collect();
         let bias = filters::real_bias(cx, 2, out)?;
         let weight = by_channel(&rows, channels);

@@ -58,7 +58,12 @@ impl Codes {
     /// Weights beyond 127 as sums of several: the input has the channels that they meet more than once then, which is as exact.
     pub(super) fn fitting(self) -> Fitting {
         let Self { out, taps, channels, groups, codes, .. } = self;
-        let parts = codes.iter().map(|w| (w.unsigned_abs() as usize).div_ceil(LARGEST as usize)).max().unwrap_or(0).max(1);
+        let parts = codes
+            .iter()
+            .map(|w| (w.unsigned_abs() as usize).div_ceil(LARGEST as usize))
+            .max()
+            .unwrap_or(0)
+            .max(1);
         if parts == 1 {
             return Fitting { codes, channels, picked: None };
         }
@@ -67,11 +72,12 @@ impl Codes {
             w.signum() * rest.clamp(0, LARGEST)
         };
         // Which channels of a group are read again for each part; groups read the same.
-        let needs = |n: usize, i: usize| {
-            n == 0 || (0..out * taps).any(|row| part(codes[row * channels + i], n) != 0)
-        };
+        let needs =
+            |n: usize, i: usize| n == 0 || (0..out * taps).any(|row| part(codes[row * channels + i], n) != 0);
         let reads: Vec<(usize, usize)> = (0..parts)
-            .flat_map(|n| (0..channels).filter(move |i| needs(n, *i)).map(move |i| (n, i)).collect::<Vec<_>>())
+            .flat_map(|n| {
+                (0..channels).filter(move |i| needs(n, *i)).map(move |i| (n, i)).collect::<Vec<_>>()
+            })
             .collect();
         let picked = (0..groups)
             .flat_map(|group| reads.iter().map(move |(_, i)| (group * channels + i) as i32))
@@ -116,7 +122,8 @@ pub(super) fn given(
     }
     let fits = |bias: i64| i32::try_from(bias).map_err(|_| format!("a bias of {bias} does not fit 32 bits"));
     let bias: Vec<i32> = codes.iter().map(|bias| fits(*bias)).collect::<Result<_, _>>()?;
-    let real = bias.iter().zip(&scale).map(|(b, s)| (*b as f64 * input.scale as f64 * *s as f64) as f32).collect();
+    let real =
+        bias.iter().zip(&scale).map(|(b, s)| (*b as f64 * input.scale as f64 * *s as f64) as f32).collect();
     Ok((GivenFilters { scale: scale.into(), bias: bias.into(), rounds_once }, real))
 }
 

@@ -2,7 +2,10 @@
 
 use crate::{
     format::{Format, QParams},
-    import::tflite::{importer::Cx, reader::{Gelu, LeakyRelu, Options}},
+    import::tflite::{
+        importer::Cx,
+        reader::{Gelu, LeakyRelu, Options},
+    },
     ops::{Clamp, Function, PRelu, PointWise, Table, lut},
 };
 use niello_kernels::{Multiplier, Rounding, arith::rounding_shift_right};

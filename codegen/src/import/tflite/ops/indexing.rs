@@ -20,7 +20,8 @@ fn pick(
     picks: Picks,
     pad: f32,
 ) -> Result<(), String> {
-    let identity = |picks: &[i32], len: usize| picks.len() == len && picks.iter().zip(0..).all(|(p, i)| *p == i);
+    let identity =
+        |picks: &[i32], len: usize| picks.len() == len && picks.iter().zip(0..).all(|(p, i)| *p == i);
     let mut picks: Picks = picks
         .into_iter()
         .zip(dims)
@@ -140,10 +141,20 @@ pub(super) fn strided_slice(cx: &mut Cx<'_, '_>) -> Result<(), String> {
         }
         let [low, high] = if step > 0 { [0, len] } else { [-1, len - 1] };
         let wrapped = |at: i64| if at < 0 { at.saturating_add(len) } else { at };
-        let from = if is_set(masks.begin_mask) { if step > 0 { 0 } else { len - 1 } } else { wrapped(begin[i]).clamp(low, high) };
+        let from = if is_set(masks.begin_mask) {
+            if step > 0 { 0 } else { len - 1 }
+        } else {
+            wrapped(begin[i]).clamp(low, high)
+        };
         let to = match () {
             _ if is_set(masks.shrink_axis_mask) => from + step.signum(),
-            _ if is_set(masks.end_mask) => if step > 0 { len } else { -1 },
+            _ if is_set(masks.end_mask) => {
+                if step > 0 {
+                    len
+                } else {
+                    -1
+                }
+            }
             _ => wrapped(end[i]).clamp(low, high),
         };
         let mut all = vec![];
@@ -233,7 +244,8 @@ pub(super) fn tile(cx: &mut Cx<'_, '_>) -> Result<(), String> {
     if times.len() != dims.len() || result.len() != dims.len() {
         return Err(format!("{} multiples for {} axes", times.len(), dims.len()));
     }
-    let along = |(len, to): (&usize, &usize)| Some((0..*to as i32).map(|i| i % (*len).max(1) as i32).collect());
+    let along =
+        |(len, to): (&usize, &usize)| Some((0..*to as i32).map(|i| i % (*len).max(1) as i32).collect());
     let picks = dims.iter().zip(result).map(along).collect();
     let input = cx.value(0)?;
     pick(cx, 0, input, &dims, picks, 0.0)

@@ -23,7 +23,11 @@ fn padding(cx: &Cx<'_, '_>, input: ValueId, o: &Pool2D) -> [usize; 4] {
     match o.padding {
         Padding::Valid => [0; 4],
         Padding::Same => {
-            let window = ConvParams { kernel: [o.filter_h, o.filter_w], stride: [o.stride_h, o.stride_w], ..ConvParams::new(1, 1) };
+            let window = ConvParams {
+                kernel: [o.filter_h, o.filter_w],
+                stride: [o.stride_h, o.stride_w],
+                ..ConvParams::new(1, 1)
+            };
             window.same([shape.h, shape.w]).padding
         }
     }
@@ -45,7 +49,13 @@ pub(super) fn average(cx: &mut Cx<'_, '_>) -> Result<(), String> {
 pub(super) fn max(cx: &mut Cx<'_, '_>) -> Result<(), String> {
     let (o, input) = (options(cx)?, cx.value(0)?);
     let padding = padding(cx, input, o);
-    let pool = MaxPool2d { kernel: [o.filter_h, o.filter_w], stride: [o.stride_h, o.stride_w], padding, dilation: [1; 2], ceil_mode: false };
+    let pool = MaxPool2d {
+        kernel: [o.filter_h, o.filter_w],
+        stride: [o.stride_h, o.stride_w],
+        padding,
+        dilation: [1; 2],
+        ceil_mode: false,
+    };
     pooled(cx, pool, input, o)
 }
 

@@ -16,10 +16,8 @@ pub(super) fn reshape(cx: &mut Cx<'_, '_>) -> Result<(), String> {
 pub(super) fn transpose(cx: &mut Cx<'_, '_>) -> Result<(), String> {
     let sizes = cx.tensor(0)?.shape.clone();
     let order = cx.known(1)?.integers();
-    let order: Vec<usize> = order
-        .iter()
-        .map(|axis| super::concat::axis_of(*axis, sizes.len()))
-        .collect::<Result<_, _>>()?;
+    let order: Vec<usize> =
+        order.iter().map(|axis| super::concat::axis_of(*axis, sizes.len())).collect::<Result<_, _>>()?;
     permuted(cx, sizes, order)
 }
 

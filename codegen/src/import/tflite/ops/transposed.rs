@@ -28,8 +28,13 @@ pub(super) fn transpose_conv(cx: &mut Cx<'_, '_>) -> Result<(), String> {
     let Options::TransposeConv(o) = &cx.operator.options else {
         return Err("has no options of TRANSPOSE_CONV".into());
     };
-    let described =
-        Described { input: 2, bias: 3, stride: [o.stride_h, o.stride_w], padding: o.padding, activation: o.activation };
+    let described = Described {
+        input: 2,
+        bias: 3,
+        stride: [o.stride_h, o.stride_w],
+        padding: o.padding,
+        activation: o.activation,
+    };
     transposed(cx, described)
 }
 
