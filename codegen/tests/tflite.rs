@@ -258,20 +258,19 @@ fn float_models_are_near() {
         let shape = graph.shape(graph.inputs[0]);
         let mut compared = 0;
         for case in doc["cases"].as_array().unwrap() {
+            let case_name = case["name"].as_str().unwrap();
+            // Two of each model, one of those that take seconds.
+            let enough = if graph.macs() > 100_000_000 { 1 } else { 2 };
+            let stored = expected.keys().find(|key| key.split('/').next() == Some(case_name));
+            let Some(key) = stored.filter(|_| compared < enough) else { continue };
+            compared += 1;
             let codes = codes(&folder, case, &file.inputs()[0].shape, 0);
             let input = Tensor::new(shape, floats(&doc, &codes)).unwrap();
             let bytes: Vec<i8> = input.data.iter().flat_map(|x| x.to_le_bytes().map(|b| b as i8)).collect();
             let by_program = executor.run(&[&bytes]).unwrap();
-            let by_program: Vec<f32> = bytemuck::cast_slice::<i8, u8>(&by_program[0])
-                .as_chunks::<4>()
-                .0
-                .iter()
-                .map(|b| f32::from_le_bytes(*b))
-                .collect();
+            let numbers = bytemuck::cast_slice::<i8, u8>(&by_program[0]).as_chunks::<4>().0;
+            let by_program: Vec<f32> = numbers.iter().map(|b| f32::from_le_bytes(*b)).collect();
             let by_graph = graph.eval_f32(&[input]).unwrap().remove(0).data;
-            let case = case["name"].as_str().unwrap();
-            let Some(key) = expected.keys().find(|key| key.split('/').next() == Some(case)) else { continue };
-            compared += 1;
             let wanted = &expected[key].data;
             let to = graph.shape(graph.outputs[0]);
             let step = if key.ends_with("every8th") { 8 } else { 1 };
@@ -281,7 +280,9 @@ fn float_models_are_near() {
             for (what, found) in [("graph", by_graph), ("program", by_program)] {
                 let kept = (0..found.len()).filter(kept).map(|i| found[i]);
                 let error = kept.zip(wanted).fold(0f32, |m, (a, b)| m.max((a - b).abs()));
-                assert!(error <= 1e-5 * largest, "{name}, {key}, {what}: {error} of {largest}");
+                // Kernels for weights of 8 bits alone round activations too, as they come.
+                let bound = if name.ends_with("dynamic_range") { 1e-3 } else { 1e-5 };
+                assert!(error <= bound * largest, "{name}, {key}, {what}: {error} of {largest}");
             }
         }
         assert!(compared > 0, "{name}: no outputs to compare with");
