@@ -18,6 +18,9 @@ use std::{collections::BTreeMap, path::PathBuf};
 ///
 /// The attribute, the name, the default and the method may be missing. A method has one argument, `method(Type)` or `method(into Type)`; `method()`
 /// says `true`, and `method(push)` adds a text to a list. Fields behind `and` are no keys.
+///
+/// What is written of a recipe is part of calibration locks (`pins`): a new key is left out while it is as by default (`skip_serializing_if`;
+/// `None` always is).
 macro_rules! section {
     (
         $(#[$meta:meta])* $Section:ident $prefix:literal $place:tt $KEYS:ident {$(

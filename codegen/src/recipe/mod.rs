@@ -16,6 +16,9 @@
 //! [`Recipe::from_file`] reads one, [`Recipe::new`] begins one in Rust. `docs/recipes.md` describes every key. This
 //! module reads and checks recipes; it does not carry them out.
 
+#[macro_use]
+mod setting;
+
 mod board;
 mod builder;
 mod calibrate;
@@ -26,7 +29,6 @@ mod keys;
 mod pins;
 mod ranges;
 mod read;
-mod setting;
 
 pub use calibrate::{CalibrationSet, Images};
 pub use choices::{Head, NumberFormat, RangeChoice, Rounding};

@@ -1,12 +1,27 @@
 //! Keys as a list, and the types that they may have.
 
-use super::{Head, Images, NumberFormat, RangeChoice, Recipe, Rounding};
+use super::{Images, Recipe};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::{
     ffi::OsStr,
     path::{Path, PathBuf},
 };
+
+/// Types whose value in a flag is what `FromStr` reads.
+macro_rules! parsed {
+    ($($ty:ty)*) => {$(
+        impl crate::recipe::setting::Setting for $ty {
+            fn set(&mut self, value: &std::ffi::OsStr, _: &std::path::Path) -> crate::Result<()> {
+                let read = crate::recipe::setting::text(value)?.parse();
+                *self = read.map_err(|e| crate::Error::Invalid(format!("{e}")))?;
+                Ok(())
+            }
+        }
+    )*};
+}
+
+parsed!(String usize f64 bool);
 
 /// A key of recipes, and the flag of the same meaning; [`Recipe::keys`] lists them.
 #[derive(Clone, Debug)]
@@ -165,19 +180,6 @@ impl Setting for [usize; 2] {
         Ok(())
     }
 }
-
-macro_rules! parsed {
-    ($($ty:ty)*) => {$(
-        impl Setting for $ty {
-            fn set(&mut self, value: &OsStr, _: &Path) -> Result<()> {
-                *self = text(value)?.parse().map_err(|e| Error::Invalid(format!("{e}")))?;
-                Ok(())
-            }
-        }
-    )*};
-}
-
-parsed!(String usize f64 bool Head NumberFormat RangeChoice Rounding);
 
 pub(super) fn text(value: &OsStr) -> Result<&str> {
     value.to_str().ok_or_else(|| Error::Invalid(format!("`{}`: expected UTF-8", value.display())))
