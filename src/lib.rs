@@ -7,7 +7,6 @@ mod args;
 mod commands;
 mod inputs;
 mod output;
-mod overrides;
 mod progress;
 mod runtime;
 mod table;

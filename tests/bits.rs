@@ -208,7 +208,7 @@ fn another_program_differs_at_a_layer_a_row_and_an_element() {
     let inputs = [(Source::Seed(1), original.seeded_inputs(1))];
     let (golden, layers) = record(&original, &inputs).expect("an input that fits");
     // The same network with another range in the middle of it: layers before it stay the same.
-    let range = RangeOverride { min: Some(-1.0), max: Some(3.0), ..RangeOverride::default() };
+    let range = RangeOverride::fixed(-1.0, 3.0);
     let other = program_of(&recipe.override_range("conv3_block", range));
     let none = |_: &Source| unreachable!("no case of a file");
     let differences = check(&golden, &other, Isa::detect(), &layers, none).expect("the same layers");

@@ -34,6 +34,13 @@ cam = true
 [format]
 numbers = "int8"
 rounding = "single"
+f16 = ["a"]
+f16-native = ["b"]
+f16-winograd = ["c"]
+f32 = ["d", "e"]
+int16 = ["f"]
+int16-weights = ["g"]
+min-sqnr-db = 30.5
 
 [target]
 name = "portable"
@@ -71,6 +78,14 @@ fn full() -> Recipe {
         .cam()
         .numbers(NumberFormat::Int8)
         .rounding(Rounding::Single)
+        .f16("a")
+        .f16_native("b")
+        .f16_winograd("c")
+        .f32("d")
+        .f32("e")
+        .int16("f")
+        .int16_weights("g")
+        .min_sqnr_db(30.5)
         .target("portable")
         .on_board("boards/small.toml")
         .weights_section(".ext_flash")
@@ -85,6 +100,36 @@ fn full() -> Recipe {
 #[test]
 fn text_and_builder_say_the_same() {
     assert_eq!(Recipe::parse(FULL, "somewhere").unwrap(), full());
+}
+
+#[test]
+fn every_key_is_a_flag_and_in_the_documentation() {
+    let documentation = include_str!("../../docs/recipes.md");
+    let text = FULL.replace("[input]", "width = 8\n[input]").replace("[output]", "lock = 'a.lock'\n[output]");
+    let whole: toml::Value = toml::from_str(&text).unwrap();
+    let mut recipe = Recipe::new("").base_dir("somewhere");
+    for key in Recipe::keys().filter(|key| key.flag != "override") {
+        assert!(documentation.contains(&format!("`--{}", key.flag)), "`--{}` in docs/recipes.md", key.flag);
+        assert!(!key.help().is_empty() && !key.help().ends_with('.'), "{}", key.flag);
+        let value = key.path.split('.').try_fold(&whole, |value, name| value.get(name));
+        let values = match value {
+            Some(toml::Value::Array(sides)) if sides[0].is_integer() => {
+                vec![format!("{}x{}", sides[0], sides[1])]
+            }
+            Some(toml::Value::Array(texts)) => texts.iter().map(|t| t.as_str().unwrap().into()).collect(),
+            Some(toml::Value::String(text)) => vec![text.clone()],
+            Some(other) => vec![other.to_string()],
+            None => {
+                assert_eq!(key.flag, "seeded", "it excludes `weights`, all others are there");
+                continue;
+            }
+        };
+        assert!(values.len() == 1 || key.many);
+        values.iter().for_each(|value| key.set(&mut recipe, value.as_ref(), "".as_ref()).expect(key.flag));
+    }
+    recipe.overrides = full().overrides;
+    assert_eq!(recipe, full().width(8).lock("a.lock"));
+    assert_eq!(recipe, Recipe::parse(&text, "somewhere").unwrap());
 }
 
 #[test]
@@ -113,7 +158,7 @@ fn every_mistake_is_one_error_that_names_it() {
         ("network = 'x'\n[input\nsize = 3".into(), "line 2: "),
         ("network = ' '".into(), "`network` is empty"),
         (
-            in_full("weights =", "wieghts ="),
+            in_full("\nweights =", "\nwieghts ="),
             "line 3: unknown field `wieghts`, expected one of `network`, `weights`",
         ),
         (in_full("polarity =", "polarty ="), "unknown field `polarty`"),

@@ -52,7 +52,9 @@ pub use batch_norm::{BatchNorm, BatchNormParams};
 pub use clamp::Clamp;
 pub use concat::Concat;
 pub use constant::Constant;
-pub use conv::{Conv2d, ConvParams, GivenFilters, TransposedConv2d, TransposedConvParams, dilated};
+pub use conv::{
+    Conv2d, ConvParams, GivenFilters, GivenRounding, TransposedConv2d, TransposedConvParams, dilated,
+};
 pub use div::Div;
 pub use embedding::Embedding;
 pub use extremum::Extremum;

@@ -35,7 +35,7 @@ pub struct Imported {
 pub fn find_network(recipe: &Recipe, networks: &dyn Networks) -> Result<Arc<dyn Network>> {
     match model_file(recipe)? {
         Some(file) => Ok(Arc::new(file)),
-        None => Ok(Arc::new(networks.find(&recipe.network)?)),
+        None => Ok(Arc::new(networks.find(&recipe.network.as_str())?)),
     }
 }
 
@@ -67,7 +67,7 @@ pub fn import(recipe: &Recipe, networks: &dyn Networks) -> Result<Imported> {
     if let Some(file) = model_file(recipe)? {
         return import_file(recipe, file);
     }
-    let network = networks.find(&recipe.network)?;
+    let network = networks.find(&recipe.network.as_str())?;
     let quantized = None;
     if recipe.seeded {
         let graph = build_graph(recipe, network, &mut Seeded::new())?;

@@ -4,36 +4,17 @@ use super::Recipe;
 use crate::{Error, Result, board::Board, lower::AUTO};
 
 impl Recipe {
-    /// The board that the model must fit: a board's file, relative to the recipe's folder, or the name of a known one.
-    ///
-    /// ```
-    /// use niello_codegen::recipe::Recipe;
-    ///
-    /// let recipe = Recipe::new("anam_net").on_board("boards/small.toml").base_dir("firmware");
-    /// assert_eq!(recipe.files(), [std::path::Path::new("firmware/boards/small.toml")]);
-    /// ```
-    #[must_use]
-    pub fn on_board(mut self, file_or_name: impl Into<String>) -> Self {
-        self.target.board = Some(file_or_name.into());
-        self
-    }
-
-    /// The board's file, if it is one.
-    pub(super) fn board_file(&self) -> Option<&str> {
-        self.target.board.as_deref().filter(|board| board.ends_with(".toml"))
-    }
-
     /// Reads the board, if the recipe has one.
     ///
     /// # Errors
     /// A file that is no board, an unknown name.
     pub fn board(&self) -> Result<Option<Board>> {
-        if let Some(file) = self.board_file() {
+        let Some(board) = &self.target.board else { return Ok(None) };
+        if let Some(file) = board.file() {
             return Board::from_file(self.resolve(file)).map(Some);
         }
-        let Some(name) = &self.target.board else { return Ok(None) };
-        let known = self.target.known_boards;
-        match known.iter().find(|(known, _)| known == name) {
+        let (name, known) = (board.as_str(), self.target.known_boards);
+        match known.iter().find(|(known, _)| *known == name) {
             Some((name, text)) => Board::parse(name, text).map(Some),
             None => {
                 let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();

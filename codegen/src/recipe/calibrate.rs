@@ -1,42 +1,12 @@
 //! `[calibrate]`: the inputs and the rule that the ranges of activations are found with.
 
-use super::{RangeChoice, Recipe, ranges};
+use super::{Calibrate, Recipe, ranges};
 use crate::{Error, Result};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::{
     fmt,
     path::{Path, PathBuf},
 };
-
-/// `[calibrate]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Calibrate {
-    /// Images or tensors.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub images: Option<Images>,
-    /// The calibration lock, relative to the recipe's folder; absent: the file of the recipe's name that ends in `.lock`, if there is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub lock: Option<PathBuf>,
-    /// How the range of an activation is chosen.
-    pub range: RangeChoice,
-    /// Percentile of `range = "percentile"`, and of the candidates of `auto`.
-    pub percentile: f64,
-    /// Whether biases are corrected for the mean error that rounded weights cause.
-    pub bias_correction: bool,
-}
-
-impl Default for Calibrate {
-    fn default() -> Self {
-        Self {
-            images: None,
-            lock: None,
-            range: RangeChoice::default(),
-            percentile: 99.99,
-            bias_correction: true,
-        }
-    }
-}
 
 impl Calibrate {
     pub(super) fn problem(&self) -> Option<String> {
@@ -49,17 +19,14 @@ impl Calibrate {
                 "`calibrate.images` is empty, expected a folder, files or a safetensors file".into(),
             );
         }
-        if self.lock.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
-            return Some("`calibrate.lock` is empty, expected a file".into());
-        }
         ranges::percentile_problem("calibrate", self.percentile)
     }
 }
 
 /// A folder of images, a list of images, or one safetensors file of inputs: written as a text or a list of texts,
 /// relative to the recipe's folder.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Images(Vec<PathBuf>);
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Images(pub(super) Vec<PathBuf>);
 
 impl Images {
     /// As written.

@@ -44,6 +44,8 @@ macro_rules! choices {
                 }
             }
         }
+
+        parsed!($name);
     };
 }
 

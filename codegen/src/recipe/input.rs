@@ -1,33 +1,7 @@
 //! `[input]`: size, channels, and how an image becomes the input.
 
-use serde::{Deserialize, Deserializer, Serialize, de};
-
-/// `[input]`. The pre-processing's options may stand in its text or as keys of their own.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Input {
-    /// Height and width; absent: the network's own.
-    #[serde(deserialize_with = "size", skip_serializing_if = "Option::is_none")]
-    pub size: Option<[usize; 2]>,
-    /// Channels; absent: the network's own.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub channels: Option<usize>,
-    /// The pre-processing of an image: `unit`, `window:-600,1500`, …; absent: `unit`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub preprocess: Option<String>,
-    /// `none`, `stretch`, `area`, `shorter-side-crop`, `shorter-side-crop:RATIO`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub resize: Option<String>,
-    /// `auto` or `gray`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub colour: Option<String>,
-    /// `normal` or `inverted`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub polarity: Option<String>,
-    /// `CENTRE,WIDTH` in HU, before everything else.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub window: Option<String>,
-}
+use super::Input;
+use serde::{Deserialize, Deserializer, de};
 
 impl Input {
     /// The pre-processing that the keys describe.
@@ -69,7 +43,7 @@ impl Input {
 }
 
 /// Two numbers and no more: an array would be filled from the first two of three.
-fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<[usize; 2]>, D::Error> {
+pub(super) fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<[usize; 2]>, D::Error> {
     let sides = Vec::<usize>::deserialize(deserializer)?;
     let expected = "expected a height and a width";
     <[usize; 2]>::try_from(sides)

@@ -166,7 +166,7 @@ impl Shell {
             (layer.clone(), TunedLayer { pixels, winograd, ..TunedLayer::default() })
         });
         let tuning = TuningFile {
-            network: self.recipe.network.clone(),
+            network: self.recipe.network.to_string(),
             target: program.target.clone(),
             layer: layer.collect(),
             ..TuningFile::default()

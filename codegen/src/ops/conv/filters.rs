@@ -17,9 +17,29 @@ pub struct GivenFilters {
     pub scale: Arc<[f32]>,
     /// One bias for each output channel, at scale `s_in * s_w`.
     pub bias: Arc<[i32]>,
-    /// Whether sums are rounded once, the product in double precision and ties away from zero, as LiteRT does in fully connected layers; else as the
-    /// program says.
-    pub rounds_once: bool,
+    /// How sums are rounded.
+    pub rounding: GivenRounding,
+}
+
+/// The rounding of a layer of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GivenRounding {
+    /// As the program says.
+    Program,
+    /// Once, the product in double precision and ties away from zero, as LiteRT does in fully connected layers.
+    Once,
+    /// The quotient by so many, ties up: the mean of codes without a sign.
+    Mean(u32),
+}
+
+impl GivenRounding {
+    /// A sum, times `real` and rounded, where that is not as the program says.
+    fn of(self, sum: i64, real: f64) -> i64 {
+        match self {
+            Self::Program | Self::Once => (sum as f64 * real).round() as i64,
+            Self::Mean(count) => (sum + count as i64 / 2).div_euclid(count.max(1) as i64),
+        }
+    }
 }
 
 impl GivenFilters {
@@ -132,18 +152,19 @@ impl Filters {
         input: QParams,
         output: QParams,
     ) -> Result<Self> {
-        let rounding = if given.rounds_once { Rounding::Single } else { cx.rounding() };
+        let by_program = given.rounding == GivenRounding::Program;
+        let rounding = if by_program { cx.rounding() } else { Rounding::Single };
         let mut filters = Self { weights: vec![], bias: vec![], multiplier: vec![], rounding, scale: vec![] };
         for ((row, bias), scale) in rows.iter().zip(&given.bias[..]).zip(&given.scale[..]) {
             let codes: Vec<i8> = row.iter().map(|w| (w / scale).round().clamp(-127.0, 127.0) as i8).collect();
             let real = input.scale as f64 * *scale as f64 / output.scale as f64;
             let sums = Sums::narrow(largest_sum(&codes, *bias as f64, input.zero_point), NOISE);
             let plain = cx.multiplier_for(real, sums)?;
-            filters.multiplier.push(if given.rounds_once {
-                rounding_once(real, output.zero_point, sums.largest)
-                    .ok_or_else(|| cx.error(format!("no factor of 31 bits rounds as {real} does")))?
-            } else {
+            filters.multiplier.push(if by_program {
                 plain
+            } else {
+                equal_to(given.rounding, real, output.zero_point, sums.largest)
+                    .ok_or_else(|| cx.error(format!("no factor of 31 bits rounds as {real} does")))?
             });
             filters.weights.push(codes);
             filters.bias.push(*bias);
@@ -175,10 +196,9 @@ impl Filters {
     }
 }
 
-/// The factor with which [`Rounding::Single`] gives the same code as `round(sum * real)` in double precision, ties away from zero, for every sum up to
-/// `largest`. Both grow with the sum, so they are equal everywhere if they step to every code at the same sum, which is what is tried, for
-/// mantissas near that of `real`.
-fn rounding_once(real: f64, zero_point: i8, largest: i64) -> Option<Multiplier> {
+/// The factor with which [`Rounding::Single`] gives the same code as `rounding` by `real`, for every sum up to `largest`. Both grow with the sum, so
+/// they are equal everywhere if they step to every code at the same sum, which is what is tried, for mantissas near that of `real`.
+fn equal_to(rounding: GivenRounding, real: f64, zero_point: i8, largest: i64) -> Option<Multiplier> {
     let plain = Multiplier::from_real(real)?;
     if plain == Multiplier::ZERO {
         return Some(plain);
@@ -186,7 +206,7 @@ fn rounding_once(real: f64, zero_point: i8, largest: i64) -> Option<Multiplier> 
     let codes = (-127 - zero_point as i64)..=(127 - zero_point as i64);
     // The least sum that gives a code, for those that some sum gives.
     let step = |code: i64| {
-        let reaches = |sum: i64| (sum as f64 * real).round() as i64 >= code;
+        let reaches = |sum: i64| rounding.of(sum, real) >= code;
         let near = ((code as f64 - 0.5) / real).clamp(-2e9, 2e9) as i64;
         let first = (near - 2..=near + 2).find(|sum| reaches(*sum)).unwrap_or(near + 3);
         (first, code)
@@ -284,12 +304,29 @@ mod tests {
             [0.5, 0.25, 1.0 / 1024.0, 3.0 / 4096.0, 0.1, 0.00341796875, 1.0 / 3.0, 0.7f32 as f64 * 1e-3]
         {
             for zero_point in [-128, -3, 0, 127] {
-                let factor = rounding_once(real, zero_point, 1 << 20).expect("a factor");
+                let factor = equal_to(GivenRounding::Once, real, zero_point, 1 << 20).expect("a factor");
                 for sum in -(1 << 20)..(1 << 20) {
                     let clamp = |code: i64| (code + zero_point as i64).clamp(-128, 127);
                     let expected = clamp((sum as f64 * real).round() as i64);
                     let found = clamp(factor.apply(sum, Rounding::Single).into());
                     assert_eq!(found, expected, "{sum} * {real} + {zero_point}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn means_of_codes_round_ties_up() {
+        for count in [1u32, 2, 3, 4, 6, 10, 16, 49, 56, 64, 196] {
+            for zero_point in [-128, 0, 5] {
+                let largest = 255 * count as i64;
+                let mean = GivenRounding::Mean(count);
+                let factor = equal_to(mean, 1.0 / count as f64, zero_point, largest).expect("a factor");
+                for sum in -largest..=largest {
+                    let clamp = |code: i64| (code + zero_point as i64).clamp(-128, 127);
+                    let expected = clamp((sum as f64 / count as f64 + 0.5).floor() as i64);
+                    let found = clamp(factor.apply(sum as i32, Rounding::Single).into());
+                    assert_eq!(found, expected, "{sum} / {count} + {zero_point}");
                 }
             }
         }

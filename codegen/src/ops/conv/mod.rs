@@ -12,7 +12,7 @@ mod winograd;
 mod winograd_float;
 
 pub use conv2d::Conv2d;
-pub use filters::GivenFilters;
+pub use filters::{GivenFilters, GivenRounding};
 pub(super) use max_pool::fuse as fuse_with_max_pool;
 pub use params::{ConvParams, TransposedConvParams};
 pub use transposed::{TransposedConv2d, dilated};

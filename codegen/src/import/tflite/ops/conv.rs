@@ -11,7 +11,7 @@ use crate::{
         importer::Cx,
         reader::{Activation, Options, Padding},
     },
-    ops::{Conv2d, ConvParams},
+    ops::{Conv2d, ConvParams, GivenRounding},
 };
 
 /// A convolution as a file describes it: weights are `[out][taps][channels of a group]` by `order`.
@@ -110,7 +110,7 @@ fn convolution(
     let per_row = taps * fitting.channels;
     let real: Vec<f32> =
         fitting.codes.iter().enumerate().map(|(i, code)| *code as f32 * scale[i / per_row]).collect();
-    let (given, bias) = filters::given(cx, 2, filters::params(cx, input)?, scale, false)?;
+    let (given, bias) = filters::given(cx, 2, filters::params(cx, input)?, scale, GivenRounding::Program)?;
     let weight = by_channel(&real, fitting.channels);
     let input = fitting.input(cx, input)?;
     let channels = cx.shape(input).c;

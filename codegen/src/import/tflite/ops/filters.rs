@@ -4,7 +4,7 @@ use crate::{
     format::{Format, QParams},
     graph::ValueId,
     import::tflite::{fold::Known, importer::Cx},
-    ops::{GivenFilters, Index},
+    ops::{GivenFilters, GivenRounding, Index},
 };
 
 /// Weights of a convolution as codes less their zero point, `[out][taps][channels of a group]`.
@@ -114,7 +114,7 @@ pub(super) fn given(
     i: usize,
     input: QParams,
     scale: Vec<f32>,
-    rounds_once: bool,
+    rounding: GivenRounding,
 ) -> Result<(GivenFilters, Vec<f32>), String> {
     let codes = if cx.has(i) { cx.known(i)?.integers() } else { vec![0; scale.len()] };
     if codes.len() != scale.len() {
@@ -124,7 +124,7 @@ pub(super) fn given(
     let bias: Vec<i32> = codes.iter().map(|bias| fits(*bias)).collect::<Result<_, _>>()?;
     let real =
         bias.iter().zip(&scale).map(|(b, s)| (*b as f64 * input.scale as f64 * *s as f64) as f32).collect();
-    Ok((GivenFilters { scale: scale.into(), bias: bias.into(), rounds_once }, real))
+    Ok((GivenFilters { scale: scale.into(), bias: bias.into(), rounding }, real))
 }
 
 /// Biases of operand `i` in real numbers, zeros if it is not there.

@@ -10,7 +10,7 @@ use crate::{
         network::Reference,
         tflite::{importer::Cx, reader::Options},
     },
-    ops::{Conv2d, ConvParams, Reshape},
+    ops::{Conv2d, ConvParams, GivenRounding, Reshape},
     tensor::Shape,
 };
 
@@ -47,8 +47,11 @@ pub(super) fn fully_connected(cx: &mut Cx<'_, '_>) -> Result<(), String> {
     let per_row = fitting.channels;
     let real: Vec<f32> =
         fitting.codes.iter().enumerate().map(|(i, code)| *code as f32 * scale[i / per_row]).collect();
-    let once = cx.reference() == Reference::LiteRt;
-    let (given, bias) = filters::given(cx, 2, filters::params(cx, input)?, scale, once)?;
+    let rounding = match cx.reference() {
+        Reference::LiteRt => GivenRounding::Once,
+        Reference::Tflm => GivenRounding::Program,
+    };
+    let (given, bias) = filters::given(cx, 2, filters::params(cx, input)?, scale, rounding)?;
     let input = fitting.input(cx, input)?;
     let dense = Conv2d::new(params, per_row, real.into(), bias.into());
     cx.finish(Conv2d { clamp, given: Some(given), ..dense }, &[input])

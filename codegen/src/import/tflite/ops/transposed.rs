@@ -11,7 +11,7 @@ use crate::{
         importer::Cx,
         reader::{Activation, Options, Padding},
     },
-    ops::{TransposedConv2d, TransposedConvParams},
+    ops::{GivenRounding, TransposedConv2d, TransposedConvParams},
     tensor::Shape,
 };
 
@@ -105,7 +105,8 @@ fn transposed(cx: &mut Cx<'_, '_>, described: Described) -> Result<(), String> {
     let per_row = taps * fitting.channels;
     let real: Vec<f32> =
         fitting.codes.iter().enumerate().map(|(i, code)| *code as f32 * scale[i / per_row]).collect();
-    let (given, bias) = filters::given(cx, biases, filters::params(cx, input)?, scale, false)?;
+    let (given, bias) =
+        filters::given(cx, biases, filters::params(cx, input)?, scale, GivenRounding::Program)?;
     let weight = by_input(&real, fitting.channels);
     let channels = fitting.channels;
     let input = fitting.input(cx, input)?;
