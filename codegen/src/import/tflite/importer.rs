@@ -35,12 +35,13 @@ pub(in crate::import) fn read(
     options: &NetworkOptions,
 ) -> Result<Read> {
     let model = Model::read(&path.display().to_string(), bytes)?;
-    let importer = Importer::new(&model, name, options);
-    let problems = match importer.run() {
-        Ok(read) => return Ok(read),
-        Err(problems) => problems,
-    };
-    Err(Error::Model { file: path.display().to_string(), problems })
+    import(&model, name, options)
+        .map_err(|problems| Error::Model { file: path.display().to_string(), problems })
+}
+
+/// The graph of a model that has been read, or everything of it that cannot be imported.
+pub(super) fn import(model: &Model, name: &str, options: &NetworkOptions) -> Result<Read, Vec<String>> {
+    Importer::new(model, name, options).run()
 }
 
 /// A tensor of the file as far as the import has come.
@@ -355,10 +356,6 @@ impl<'m> Cx<'_, 'm> {
         })
     }
 
-    pub(super) fn is_known(&self, i: usize) -> bool {
-        self.known(i).is_ok()
-    }
-
     /// Whether its result is quantised.
     pub(super) fn is_quantized(&self) -> Result<bool, String> {
         Ok(is_quantized(self.result(0)?))
@@ -372,11 +369,6 @@ impl<'m> Cx<'_, 'm> {
     /// Number format of a value made so far.
     pub(super) fn format(&self, id: ValueId) -> Format {
         self.importer.formats[id.0]
-    }
-
-    /// Scale and zero point of operand `i`.
-    pub(super) fn params(&self, i: usize) -> Result<QParams, String> {
-        params_of(self.tensor(i)?)
     }
 
     /// Scale and zero point of the first result.

@@ -8,6 +8,8 @@ mod fold;
 mod importer;
 mod ops;
 mod reader;
+#[cfg(test)]
+mod sweep;
 
 pub(super) use importer::read;
 pub(crate) use ops::OPERATORS;
