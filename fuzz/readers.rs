@@ -4,6 +4,7 @@
 use niello_codegen::{
     board::Board,
     check::golden::{Bundle, Golden},
+    import::{network::NetworkOptions, onnx::import},
     lock::Lock,
     recipe::Recipe,
     tuning::{Costs, TuningFile},
@@ -17,7 +18,7 @@ use std::{io, path::Path};
 pub(crate) type Reader = fn(&[u8]) -> bool;
 
 /// Every reader with its name, which is that of its target and of its folder of seeds.
-pub(crate) const READERS: [(&str, Reader); 14] = [
+pub(crate) const READERS: [(&str, Reader); 15] = [
     ("image", image),
     ("dicom", dicom),
     ("jpeg", jpeg),
@@ -32,6 +33,7 @@ pub(crate) const READERS: [(&str, Reader); 14] = [
     ("tuning", tuning),
     ("golden", golden),
     ("bundle", bundle),
+    ("onnx", onnx),
 ];
 
 /// An image of any format, then pre-processing.
@@ -183,5 +185,16 @@ pub(crate) fn bundle(bytes: &[u8]) -> bool {
     let written = bundle.to_bytes().expect("a bundle that was read can be written");
     let again = Bundle::from_bytes(Path::new("again"), &written).expect("read again");
     assert_eq!((again.layers, again.inputs), (bundle.layers, bundle.inputs));
+    true
+}
+
+/// A model; the graph that comes of it is one that passes can take.
+pub(crate) fn onnx(bytes: &[u8]) -> bool {
+    let options = NetworkOptions::default();
+    let Ok(graph) = import(Path::new("model.onnx"), bytes, None, &options) else { return false };
+    // Passes take time that grows with the square of the layers.
+    if graph.nodes.len() < 100 {
+        let _ = niello_codegen::passes::optimize(graph);
+    }
     true
 }

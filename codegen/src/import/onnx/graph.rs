@@ -90,6 +90,17 @@ impl<'w> Builder<'w> {
         Ok(self.builder.add_op(&name, op, inputs))
     }
 
+    /// Operands of an operator of two, repeated where its kernels do not repeat them.
+    pub(super) fn broadcast(&mut self, name: &str, [a, b]: [ValueId; 2]) -> [ValueId; 2] {
+        let shapes = [a, b].map(|id| self.builder.shape(id));
+        if shapes[0] == shapes[1] {
+            return [a, b];
+        }
+        let name = self.fresh(&format!("{name}.operands"));
+        let (a, b) = self.builder.broadcast(&name, a, b);
+        [a, b]
+    }
+
     /// An operator whose result has the layout of its only input.
     pub(super) fn same(&mut self, name: &str, op: impl Op, input: &Live) -> Result<Live, String> {
         Ok(Live { id: self.op(name, op, &[input.id])?, ..input.clone() })

@@ -137,7 +137,7 @@ pub(super) fn prelu(cx: &mut Cx<'_, '_>) -> Made {
     let of_map = input.at.lay(&slopes)?;
     if of_map.shape.area() == 1 {
         let layer = super::windows::layer_name(cx, 1);
-        return live(cx.graph.same(&layer, PRelu { slopes: of_map.data.into() }, &input)?);
+        return live(cx.graph.same(&layer, PRelu::new(of_map.data.into()), &input)?);
     }
     // Slopes that differ from pixel to pixel: what is positive, and the slope times what is negative.
     let positive = cx.graph.same(&format!("{name}.positive"), Clamp::RELU, &input)?;
