@@ -283,7 +283,7 @@ def onnx_files():
         N("Flatten", ["m"], ["f"]),
         N("Gemm", ["f", "g"], ["y"], transB=1, alpha=0.5),
     ]
-    constants = {"w": f(2, 2, 3, 3), "b": f(2), "v": abs(f(2)), "g": f(3, 30).astype(np.float16).astype(np.float32)}
+    constants = {"w": f(2, 2, 3, 3), "b": f(2), "v": abs(f(2)), "g": f(3, 20).astype(np.float16).astype(np.float32)}
     good = onnx(layers, constants, ["n", 2, 4, 5])
     save("onnx", "good_layers.onnx", good)
     shapes = [
@@ -314,7 +314,7 @@ def onnx_files():
     own = field(1, "Own") + field(4, ["p", "q"]) + field(5, "u") + field(7, body) + field(9, field(2, 18)) + field(10, "own")
     constants = {"k": f(5), "w": f(1), "scales": np.float32([1, 1, 1.5, 2])}
     save("onnx", "good_arithmetic.onnx", onnx(arithmetic, constants, [1, 4, 4, 5], ("y", "o"), functions=[own]))
-    save("onnx", "bad_cut.onnx", good[:-9])
+    save("onnx", "bad_cut.onnx", good[:-3])
     save("onnx", "bad_empty.onnx", b"")
     save("onnx", "bad_cycle.onnx", onnx([N("Add", ["x", "z"], ["y"]), N("Neg", ["y"], ["z"])], {}, [1, 2]))
     save("onnx", "bad_operator.onnx", onnx([N("LSTM", ["x"], ["y"])], {}, [1, 2]))

@@ -51,11 +51,7 @@ impl Kind {
 type Pairs = (Vec<usize>, Vec<(usize, usize)>);
 
 /// Both arrays' elements, each as often as the other's meet it.
-pub(super) fn pairs(
-    cx: &Cx<'_, '_>,
-    a: &Array,
-    b: &Array,
-) -> Result<Pairs, String> {
+pub(super) fn pairs(cx: &Cx<'_, '_>, a: &Array, b: &Array) -> Result<Pairs, String> {
     let dims = broadcast(&a.dims, &b.dims)?;
     cx.check_size(&dims)?;
     let (x, y) = (a.broadcast_steps(&dims), b.broadcast_steps(&dims));
@@ -240,8 +236,14 @@ fn of_two(cx: &mut Cx<'_, '_>, name: &str, kind: Kind, a: Live, b: Live) -> Resu
     let [h, w, c] = of_larger.unwrap_or_else(|| Layout::usual_groups(&joint));
     let groups = [&h[..], &w[..], &c[..]];
     let mut operands = vec![];
-    for x in &own {
-        operands.push(cx.graph.arranged(name, x, groups)?);
+    for x in own {
+        let size = |dims: &[usize], group: &[usize]| group.iter().map(|axis| dims[*axis]).product::<usize>();
+        let fits =
+            |g: &&[usize]| matches!(size(x.dims(), g), size_of if size_of == 1 || size_of == size(&joint, g));
+        // A part of height, width or channels cannot be repeated by the operator.
+        let x = if groups.iter().all(fits) { x } else { x.seen(x.at.repeated(&joint)) };
+        let x = cx.graph.unrepeated(name, x)?;
+        operands.push(cx.graph.arranged(name, &x, groups)?);
     }
     let at = Layout::of(&joint, groups).repeated(&dims);
     let (ids, shapes) = ([operands[0].id, operands[1].id], [operands[0].at.shape(), operands[1].at.shape()]);

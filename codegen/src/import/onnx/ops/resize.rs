@@ -134,7 +134,10 @@ fn resized(
             [one] => [vec![], vec![one], rest],
             [one, two] => [vec![one], vec![two], rest],
             _ => {
-                return Err(format!("{:?} to {to:?}: expected other sizes of two axes at most", input.dims()));
+                return Err(format!(
+                    "{:?} to {to:?}: expected other sizes of two axes at most",
+                    input.dims()
+                ));
             }
         }
     };
