@@ -353,6 +353,65 @@ const ROWS: &[Row] = &[
         limits: "",
         steps: 1.02,
     },
+    Row {
+        build: |b| unary(b, MaxPool2d::new(2, 1).padding(1).dilation(2)),
+        about: "the same of windows with holes",
+        limits: "padding on each side less than the window",
+        steps: 1.02,
+    },
+    Row {
+        build: |b| unary(b, Reduce { axes: [false, true, false], kind: ReduceKind::Mean }),
+        about: "mean along any of the axes, which keep size 1",
+        limits: "2^23 elements",
+        steps: 2.52,
+    },
+    Row {
+        build: |b| unary(b, Reduce { axes: [false, false, true], kind: ReduceKind::Sum }),
+        about: "sum along any of the axes",
+        limits: "2^23 elements",
+        steps: 4.02,
+    },
+    Row {
+        build: |b| unary(b, Reduce { axes: [true, true, false], kind: ReduceKind::Max }),
+        about: "the largest element along any of the axes",
+        limits: "2^23 elements",
+        steps: 1.02,
+    },
+    Row {
+        build: |b| unary(b, Reduce { axes: [true, false, false], kind: ReduceKind::Min }),
+        about: "the smallest element along any of the axes",
+        limits: "2^23 elements",
+        steps: 1.02,
+    },
+    Row {
+        build: |b| unary(b, Resize { size: [3, 7], mode: ResizeMode::NearestHalfPixel }),
+        about: "nearest by other positions: a copy of rows and columns",
+        limits: "sides up to 32768",
+        steps: 1.02,
+    },
+    Row {
+        build: |b| {
+            let interpolation = Interpolation::Cubic { a: -0.75, exclude_outside: false };
+            let sampling =
+                Sampling { coordinates: Coordinates::HalfPixel, interpolation, scales: Some([1.75, 0.8]) };
+            unary(b, Resize { size: [9, 3], mode: ResizeMode::Sampled(sampling) })
+        },
+        about: "linear or cubic as ONNX describes it, by tables",
+        limits: "sides up to 32768",
+        steps: 3.02,
+    },
+    Row {
+        build: |b| unary(b, LogSoftmax),
+        about: "logarithm of `Softmax`; down to -16 in int8",
+        limits: "4095 classes",
+        steps: 1.52,
+    },
+    Row {
+        build: |b| unary(b, L2Normalize),
+        about: "each pixel over the root of its sum of squares over channels",
+        limits: "32768 channels",
+        steps: 4.02,
+    },
 ];
 
 /// Formats in which an operator cannot be lowered, by its name in reports.

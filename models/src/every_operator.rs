@@ -5,9 +5,10 @@ use niello_codegen::{
     Graph, GraphBuilder, Result, Shape, Tensor, ValueId,
     import::network::{Network, NetworkOptions},
     ops::{
-        ArgMax, Attention, AveragePool2d, BatchNormParams, Clamp, Constant, ConvParams, Div, Extremum,
-        Function, GlobalAveragePool, HardSigmoid, Hashing, Index, MaxPool2d, MaxPosition2d, MaxUnpool2d,
-        PadChannels, Permute, PointWise, Resize, ResizeMode, ShuffleChannels, SliceChannels, Softmax, Sub,
+        ArgMax, Attention, AveragePool2d, BatchNormParams, Clamp, Constant, ConvParams, Coordinates, Div,
+        Extremum, Function, GlobalAveragePool, HardSigmoid, Hashing, Index, Interpolation, L2Normalize,
+        LogSoftmax, MaxPool2d, MaxPosition2d, MaxUnpool2d, PadChannels, Permute, PointWise, Reduce,
+        ReduceKind, Resize, ResizeMode, Sampling, ShuffleChannels, SliceChannels, Softmax, Sub,
         TransposedConvParams,
     },
     weights::{Kind, WeightSource},
@@ -140,7 +141,7 @@ fn labels(b: &mut GraphBuilder<'_>, x: ValueId) -> ValueId {
 /// As [`EveryOperator`], of the operators that came after its bytes had been recorded: so those stay as they are. Each is in the graph as often as it has
 /// kernels, for a recipe that gives layers other formats.
 ///
-/// Input `[h, w, 3]`, sides from 1 up; output logits `[h, w, classes]`.
+/// Input `[h, w, 3]`, sides from 2 up; output logits `[h, w, classes]`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct MoreOperators;
 
@@ -166,7 +167,7 @@ impl Network for MoreOperators {
     }
 
     fn build(&self, options: &NetworkOptions, weights: &mut dyn WeightSource) -> Result<Graph> {
-        let chosen = choose(self, options, Sides::AtLeast(1))?;
+        let chosen = choose(self, options, Sides::AtLeast(2))?;
         let mut b = GraphBuilder::new(self.name(), weights);
         let x = b.input("input", chosen.input);
         let mut x = b.conv2d("stem", x, ConvParams::new(WIDTH, 3).padding(1));
@@ -181,6 +182,8 @@ impl Network for MoreOperators {
             x = moved(&mut b, &name("moved"), x);
         }
         let x = quotients(&mut b, x);
+        let x = gathered(&mut b, "int8.gathered", x);
+        let x = gathered(&mut b, "float.gathered", x);
         let x = b.conv2d("last", x, ConvParams::new(chosen.classes, 1));
         b.finish(&[x])
     }
@@ -217,4 +220,27 @@ fn quotients(b: &mut GraphBuilder<'_>, x: ValueId) -> ValueId {
     let size = b.add_op("float.abs", PointWise(Function::Abs), &[x]);
     let size = b.add_op("float.more", PointWise(Function::Affine(0.5, 1.0)), &[size]);
     b.add_op("float.quotient", Div::default(), &[x, size])
+}
+
+/// Windows with holes, resizing by tables, what becomes of elements along axes, and pixels of one scale.
+fn gathered(b: &mut GraphBuilder<'_>, name: &str, x: ValueId) -> ValueId {
+    let name = |word: &str| format!("{name}.{word}");
+    let s = b.shape(x);
+    let pooled = b.add_op(&name("holes"), MaxPool2d::new(2, 1).padding(1).dilation(2), &[x]);
+    let sampling = Sampling {
+        coordinates: Coordinates::HalfPixel,
+        interpolation: Interpolation::Cubic { a: -0.75, exclude_outside: false },
+        scales: Some([1.25, 0.75]),
+    };
+    let resize = Resize { size: [s.h, s.w], mode: ResizeMode::Sampled(sampling) };
+    let resized = b.add_op(&name("cubic"), resize, &[pooled]);
+    let reduce = |axes, kind| Reduce { axes, kind };
+    let sum = b.add_op(&name("sum"), reduce([false, false, true], ReduceKind::Sum), &[resized]);
+    let product = b.mul(&name("product"), resized, sum);
+    let mean = b.add_op(&name("mean"), reduce([true, true, false], ReduceKind::Mean), &[product]);
+    let smallest = b.add_op(&name("smallest"), reduce([true, true, false], ReduceKind::Min), &[product]);
+    let range = b.add_op(&name("range"), Sub::default(), &[mean, smallest]);
+    let difference = b.add_op(&name("difference"), Sub::default(), &[product, range]);
+    let unit = b.add_op(&name("unit"), L2Normalize, &[difference]);
+    b.add_op(&name("shares"), LogSoftmax, &[unit])
 }

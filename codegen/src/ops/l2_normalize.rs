@@ -82,7 +82,13 @@ impl Op for L2Normalize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::testing::{assert_near, assert_refused, eval, tensor};
+    use crate::ops::testing::{assert_near, assert_refused, eval, lowered_error, tensor};
+
+    #[test]
+    fn int8_is_within_steps_of_float() {
+        // Of pixels that are not short; 1 itself is a step beyond the last code.
+        assert!(lowered_error(L2Normalize, Shape::new(9, 7, 5)) <= 2.0);
+    }
 
     #[test]
     fn each_pixel_has_length_one() {

@@ -88,7 +88,13 @@ impl Op for LogSoftmax {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::testing::{assert_near, assert_refused, eval, tensor};
+    use crate::ops::testing::{assert_near, assert_refused, eval, lowered_error, tensor};
+
+    #[test]
+    fn int8_is_within_a_step_of_float() {
+        // A step of the input, a quarter of the result's, and half a step of the result.
+        assert!(lowered_error(LogSoftmax, Shape::new(9, 7, 5)) <= 0.76);
+    }
 
     #[test]
     fn logarithms_of_the_shares() {

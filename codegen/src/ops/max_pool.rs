@@ -257,7 +257,7 @@ impl Op for MaxPool2d {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::testing::{assert_refused, eval, tensor};
+    use crate::ops::testing::{assert_refused, eval, lowered_error, tensor};
 
     /// `torch.nn.functional.max_pool2d`'s output sizes (its documentation's formula, with the rule for the last window).
     #[test]
@@ -307,6 +307,22 @@ mod tests {
         assert_eq!(eval(&MaxPool2d::new(2, 2).ceil_mode(true), &[&x]), tensor([2, 2, 1], &[5., 6., 8., -9.]));
         assert_eq!(eval(&MaxPool2d::new(3, 2).padding(1), &[&x]), tensor([2, 2, 1], &[5., 6., 8., 8.]));
         assert_eq!(eval(&MaxPool2d::global(3, 3), &[&x]), tensor([1, 1, 1], &[8.]));
+    }
+
+    #[test]
+    fn windows_with_holes_and_padding_of_each_side() {
+        let x = tensor([3, 3, 1], &[1., 2., 3., 4., 5., 6., 7., 8., -9.]);
+        let holes = MaxPool2d::new(2, 1).dilation(2);
+        assert_eq!(eval(&holes, &[&x]), tensor([1, 1, 1], &[7.]));
+        let padded = eval(&holes.padding(1), &[&x]);
+        assert_eq!(padded, tensor([3, 3, 1], &[5., 6., 5., 8., 7., 8., 5., 6., 5.]));
+        let uneven = MaxPool2d { padding: [0, 1, 2, 0], ..MaxPool2d::new(3, 2) };
+        assert_eq!(eval(&uneven, &[&x]), tensor([1, 2, 1], &[7., 8.]));
+        assert!(lowered_error(holes.padding(1), Shape::new(6, 5, 4)) <= 0.51);
+        assert_refused(
+            &holes.padding(1),
+            &[(&[[1, 3, 1]], "stride 1, padding 1, dilation 2 does not fit 1 pixels")],
+        );
     }
 
     #[test]

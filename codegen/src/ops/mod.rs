@@ -52,7 +52,7 @@ pub use batch_norm::{BatchNorm, BatchNormParams};
 pub use clamp::Clamp;
 pub use concat::Concat;
 pub use constant::Constant;
-pub use conv::{Conv2d, ConvParams, TransposedConv2d, TransposedConvParams};
+pub use conv::{Conv2d, ConvParams, TransposedConv2d, TransposedConvParams, dilated};
 pub use div::Div;
 pub use embedding::Embedding;
 pub use extremum::Extremum;

@@ -172,7 +172,7 @@ impl Op for Reduce {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::testing::{assert_refused, eval, tensor};
+    use crate::ops::testing::{assert_refused, eval, lowered_error, tensor};
 
     #[test]
     fn each_kind_along_each_axis() {
@@ -185,6 +185,22 @@ mod tests {
         assert_eq!(reduced(ReduceKind::Min, [true, true, false]), tensor([1, 1, 2], &[1., -6.]));
         assert_eq!(reduced(ReduceKind::Mean, [true; 3]), tensor([1, 1, 1], &[0.]));
         assert_eq!(reduced(ReduceKind::Sum, [false; 3]), x);
+    }
+
+    #[test]
+    fn int8_is_within_steps_of_float() {
+        // Half a step of the result, and of the operands what is left of half a step of each.
+        for (kind, most) in [
+            (ReduceKind::Mean, 2.0),
+            (ReduceKind::Sum, 2.0),
+            (ReduceKind::Max, 0.51),
+            (ReduceKind::Min, 0.51),
+        ] {
+            for axes in [[true, true, false], [false, false, true], [false, true, false], [true; 3]] {
+                let error = lowered_error(Reduce { axes, kind }, Shape::new(5, 4, 3));
+                assert!(error <= most, "{kind:?} {axes:?}: {error}");
+            }
+        }
     }
 
     #[test]

@@ -56,7 +56,8 @@ impl Resize {
         ];
         let axes = sampled.axes(from);
         let plain = plain.into_iter().map(|mode| Self { size, mode });
-        plain.into_iter().find(|plain| plain.axes(from) == axes).unwrap_or(sampled)
+        let is_near = |plain: &Self| plain.axes(from).iter().zip(&axes).all(|(a, b)| a.is_near(b));
+        plain.into_iter().find(is_near).unwrap_or(sampled)
     }
 
     /// How positions are computed, by kernels that interpolate without tables.
@@ -333,6 +334,47 @@ mod tests {
                 expected.data,
                 "{size} to {out}"
             );
+        }
+    }
+
+    #[test]
+    fn a_sampling_that_is_a_plain_mode_becomes_it() {
+        use crate::ops::{
+            Coordinates,
+            Interpolation::{Cubic, Linear, Nearest},
+            Nearest as To,
+        };
+        let from = Shape::new(4, 6, 3);
+        for (coordinates, interpolation, size, scales, mode) in [
+            (Coordinates::HalfPixel, Linear, [8, 3], None, Some(ResizeMode::Bilinear)),
+            (Coordinates::PytorchHalfPixel, Linear, [8, 12], Some([2.0; 2]), Some(ResizeMode::Bilinear)),
+            (Coordinates::HalfPixel, Linear, [11, 13], None, Some(ResizeMode::Bilinear)),
+            (Coordinates::AlignCorners, Linear, [7, 9], None, Some(ResizeMode::BilinearAligned)),
+            (Coordinates::Asymmetric, Linear, [8, 3], None, Some(ResizeMode::BilinearAsymmetric)),
+            (Coordinates::Asymmetric, Nearest(To::Floor), [8, 18], None, Some(ResizeMode::Nearest)),
+            (Coordinates::HalfPixel, Nearest(To::RoundPreferFloor), [8, 12], None, Some(ResizeMode::Nearest)),
+            (Coordinates::Asymmetric, Nearest(To::Ceil), [8, 12], None, None),
+            (Coordinates::HalfPixel, Linear, [8, 3], Some([2.0, 0.6]), None),
+            (Coordinates::HalfPixel, Cubic { a: -0.75, exclude_outside: false }, [8, 12], None, None),
+        ] {
+            let sampling = Sampling { coordinates, interpolation, scales };
+            let resize = Resize::sampled(from, size, sampling);
+            assert_eq!(resize.mode, mode.unwrap_or(ResizeMode::Sampled(sampling)), "{sampling:?}");
+        }
+    }
+
+    #[test]
+    fn int8_is_within_steps_of_float() {
+        use crate::ops::{Coordinates, Interpolation, testing::lowered_error};
+        for interpolation in [Interpolation::Linear, Interpolation::Cubic { a: -0.5, exclude_outside: true }]
+        {
+            let sampling = Sampling {
+                coordinates: Coordinates::HalfPixelSymmetric,
+                interpolation,
+                scales: Some([1.3, 0.7]),
+            };
+            let resize = Resize { size: [6, 3], mode: ResizeMode::Sampled(sampling) };
+            assert!(lowered_error(resize, Shape::new(5, 5, 4)) <= 2.0, "{interpolation:?}");
         }
     }
 

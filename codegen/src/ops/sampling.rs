@@ -118,6 +118,17 @@ impl Axis {
         self.pixels[range.clone()].iter().copied().zip(self.weights[range].iter().copied())
     }
 
+    /// Whether both take the same pixels, or lie between neighbours as far as rounding of positions lets them.
+    pub(super) fn is_near(&self, other: &Self) -> bool {
+        let at = |axis: &Self, o| axis.of(o).map(|(pixel, weight)| pixel as f64 * weight).sum::<f64>();
+        let same = |o| (at(self, o) - at(other, o)).abs() < 1e-6;
+        let outputs = self.pixels.len() / self.taps;
+        self.taps == other.taps
+            && self.taps <= 2
+            && self.pixels.len() == other.pixels.len()
+            && (0..outputs).all(same)
+    }
+
     /// The weights as integers over `2^10`, with that sum.
     pub(super) fn in_integers(&self) -> Vec<i32> {
         let mut all = Vec::with_capacity(self.weights.len());

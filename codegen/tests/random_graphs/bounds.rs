@@ -179,8 +179,15 @@ impl Layer<'_> {
             | "ShuffleChannels" | "Reshape" | "ArgMax" | "Permute" => self.within(result, 1e-6, 0.0),
             // Codes are moved, but that of the padding is rounded.
             "Index" | "Constant" => self.within(result, 0.501, 2e-7),
+            "ReduceMax" | "ReduceMin" => self.within(result, 1e-6, 0.0),
             // Quotients and products in single precision.
             "Embedding" => self.within(result, 0.501, 0.0),
+            // Weights have ten bits, of which those of one axis make up for each other: at most so many are off.
+            "Resize" if is_sampled(node) => {
+                let [least, most] =
+                    [f64::min, f64::max].map(|f| self.operands[0].data.iter().copied().fold(0.0, f));
+                self.within(result, 0.501 + 10.0 / 1024.0 * (most - least) / step, 0.0)
+            }
             "AveragePool2d" | "Resize" => self.within(result, 0.501, 0.0),
             "Clamp" | "Mul" => self.within(result, ROUNDED, FACTOR),
             "Rescale" => self.within(result, ROUNDED, FACTOR),
@@ -191,6 +198,14 @@ impl Layer<'_> {
                 let lost = if scale / step > 4096.0 { 0.5 * scale / step } else { 0.0 };
                 let (rounding, share) = if self.is_wide() { (0.51, 1.0 / 32768.0) } else { (ROUNDED, 1e-5) };
                 self.within(result, rounding + lost, share)
+            }
+            "ReduceMean" | "ReduceSum" => {
+                // As the mean over the image; a sum loses as much as the mean, times the number of elements.
+                let scale = self.inputs[0].format.step().map_or(0.0, f64::from);
+                let elements = (self.operands[0].data.len() / self.output.shape.len()) as f64;
+                let largest = if kind == "ReduceSum" { elements * scale / step } else { scale / step };
+                let lost = if largest > 4096.0 { 0.5 * largest } else { 0.0 };
+                self.within(result, ROUNDED + lost, 1e-5)
             }
             "Add" | "Sub" | "Maximum" | "Minimum" => {
                 // Each operand is rounded at the common scale, twice the larger one, with so many more bits. Where the factor to the result is cut,
@@ -203,7 +218,17 @@ impl Layer<'_> {
                 self.within(result, ROUNDED + 1.5 * factor + lost, FACTOR)
             }
             // Fixed point: the exponential's polynomial and the reciprocal are off by some 2^-16 of one, the shift by half a step.
-            "Softmax" => self.within(result, 0.6, 1e-4),
+            "Softmax" | "LogSoftmax" => self.within(result, 0.6, 1e-4),
+            // The reference divides by no length below 1e-12.
+            "L2Normalize" => {
+                let c = self.output.shape.c;
+                let short = |pixel: &[f64]| pixel.iter().map(|x| x * x).sum::<f64>() < 1e-22;
+                let zero = |pixel: &[f64]| pixel.iter().all(|x| *x == 0.0);
+                if self.operands[0].data.chunks(c).any(|pixel| short(pixel) && !zero(pixel)) {
+                    return None;
+                }
+                self.within(result, 0.501, 0.0)
+            }
             "Attention" | "LshAttention" => {
                 let op = downcast::<Attention>(node)?;
                 let (query, value) = (&self.operands[0], &self.operands[self.operands.len() - 1]);
@@ -319,7 +344,12 @@ impl Layer<'_> {
     /// Bilinear positions have 10 bits behind the point.
     fn interpolated(&self) -> Vec<f64> {
         let Some(ops::Resize { mode, .. }) = downcast::<ops::Resize>(self.node) else { return vec![] };
-        if *mode == ops::ResizeMode::Nearest {
+        let bilinear = [
+            ops::ResizeMode::Bilinear,
+            ops::ResizeMode::BilinearAligned,
+            ops::ResizeMode::BilinearAsymmetric,
+        ];
+        if !bilinear.contains(mode) {
             return self.reference();
         }
         let (input, to) = (&self.operands[0], self.output.shape);
@@ -330,6 +360,7 @@ impl Layer<'_> {
                     o * ((1024 * (size - 1) + (out - 1) / 2) / (out - 1))
                 }
                 ops::ResizeMode::BilinearAligned => 0,
+                ops::ResizeMode::BilinearAsymmetric => o * ((1024 * size + out / 2) / out),
                 _ => {
                     let step = (1024 * size + out / 2) / out;
                     o * step + step / 2 - 512
@@ -425,15 +456,23 @@ impl Layer<'_> {
         }
         match node.op.kind() {
             "Concat" | "MaxPool2d" | "MaxUnpool2d" | "PadChannels" | "SliceChannels" | "ShuffleChannels"
-            | "Reshape" | "MaxPosition2d" | "ArgMax" | "Permute" | "Index" => {
+            | "Reshape" | "MaxPosition2d" | "ArgMax" | "Permute" | "Index" | "ReduceMax" | "ReduceMin" => {
                 let bound = vec![0.0; result.len()];
                 Some(Expected { result, bound })
             }
             "Resize" => {
-                let nearest =
-                    downcast::<ops::Resize>(node).is_some_and(|r| r.mode == ops::ResizeMode::Nearest);
+                let picks = |mode| match mode {
+                    ops::ResizeMode::Sampled(s) => matches!(s.interpolation, ops::Interpolation::Nearest(_)),
+                    ops::ResizeMode::Nearest
+                    | ops::ResizeMode::NearestHalfPixel
+                    | ops::ResizeMode::NearestAligned => true,
+                    _ => false,
+                };
+                let nearest = downcast::<ops::Resize>(node).is_some_and(|r| picks(r.mode));
                 let most = if nearest { 0.0 } else { largest(&self.operands[0]) };
-                with(result, &|_, _| 8.0 * SINGLE * most)
+                // A cubic one has sixteen products, of weights whose magnitudes sum to less than two.
+                let steps = if is_sampled(node) { 48.0 } else { 8.0 };
+                with(result, &|_, _| steps * SINGLE * most)
             }
             "BatchNorm" => {
                 let norm = downcast::<BatchNorm>(node)?;
@@ -441,6 +480,24 @@ impl Layer<'_> {
                 with(result, &|i, r| {
                     2.0 * SINGLE * ((x[i] * norm.factor[i % c]).abs() + norm.offset[i % c].abs() + r.abs())
                 })
+            }
+            "ReduceMean" | "ReduceSum" => {
+                let n = (self.operands[0].data.len() / self.output.shape.len()) as f64;
+                let most = largest(&self.operands[0]);
+                let sum = if node.op.kind() == "ReduceSum" { n * most } else { most };
+                (n * most <= 1e38).then(|| with(result, &|_, _| (n + 2.0) * SINGLE * sum))?
+            }
+            "LogSoftmax" => {
+                // Differences, and the logarithm of a sum that is off by its share.
+                let (c, most) = (self.output.shape.c as f64, 2.0 * largest(&self.operands[0]));
+                (most < 1e37).then(|| {
+                    with(result, &|_, r| (c + 16.0 + 4.0 * most) * SINGLE + 4.0 * SINGLE * r.abs())
+                })?
+            }
+            "L2Normalize" => {
+                let (c, most) = (self.output.shape.c as f64, largest(&self.operands[0]));
+                (most * most * c <= 1e38)
+                    .then(|| with(result, &|_, r| (c + 8.0) * SINGLE * r.abs() + 1e-12))?
             }
             "AveragePool2d" | "GlobalAveragePool" => {
                 // A sum of at most all pixels, and a quotient.
@@ -481,6 +538,13 @@ impl Layer<'_> {
             _ => None,
         }
     }
+}
+
+/// Whether an operator resizes by tables of weights.
+fn is_sampled(node: &Node) -> bool {
+    downcast::<ops::Resize>(node).is_some_and(|r| {
+        matches!(r.mode, ops::ResizeMode::Sampled(s) if !matches!(s.interpolation, ops::Interpolation::Nearest(_)))
+    })
 }
 
 fn apply(clamp: Clamp, x: f64) -> f64 {

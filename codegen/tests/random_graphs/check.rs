@@ -559,7 +559,8 @@ pub(crate) fn noticed(bytes: &[u8], tamper: Tamper) -> Option<Vec<(&'static str,
             Tamper::Nothing => true,
             Tamper::ZeroPoint => {
                 // These look at nothing but the order of their operands, or at their differences.
-                let of_order = ["ArgMax", "MaxPosition2d", "Softmax", "Attention", "LshAttention"];
+                let of_order =
+                    ["ArgMax", "MaxPosition2d", "Softmax", "LogSoftmax", "Attention", "LshAttention"];
                 node.inputs.first().is_some_and(|id| matches!(program.tensor(*id).format, Format::Int8(_)))
                     && !of_order.contains(&node.op.kind())
                     && spread.iter().map(|x| x.to_bits()).collect::<BTreeSet<_>>().len() > 4

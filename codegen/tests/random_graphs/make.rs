@@ -7,9 +7,10 @@ use niello_codegen::{
     graph::Op,
     ops::{
         Add, ArgMax, Attention, AveragePool2d, BatchNormParams, Clamp, Concat, Constant, ConvParams,
-        Extremum, Function, GlobalAveragePool, HardSigmoid, Hashing, Index, MaxPool2d, MaxPosition2d,
-        MaxUnpool2d, Mul, PadChannels, Permute, PointWise, Rescale, Resize, ResizeMode, ShuffleChannels,
-        SliceChannels, Softmax, Sub, TransposedConvParams,
+        Coordinates, Extremum, Function, GlobalAveragePool, HardSigmoid, Hashing, Index, Interpolation,
+        L2Normalize, LogSoftmax, MaxPool2d, MaxPosition2d, MaxUnpool2d, Mul, Nearest, PadChannels, Permute,
+        PointWise, Reduce, ReduceKind, Rescale, Resize, ResizeMode, Sampling, ShuffleChannels, SliceChannels,
+        Softmax, Sub, TransposedConvParams,
     },
     weights::{Kind, Request, WeightSource},
 };
@@ -389,6 +390,7 @@ impl Maker<'_, '_> {
         // The last kinds came later: graphs of most other bytes stay what they were.
         let kind = match n.byte() {
             byte @ 240.. => byte - 176,
+            byte @ 224.. => byte - 144,
             byte => byte % 64,
         };
         // Labels can be moved, too.
@@ -586,7 +588,7 @@ impl Maker<'_, '_> {
                 ]);
                 self.add(PointWise(function), &[x]);
             }
-            76.. => {
+            76..80 => {
                 // A row, a column or a number, repeated.
                 let size = n.pick(&[[1, s.w, s.c], [s.h, 1, s.c], [1, 1, 1], [1, s.w, 1], [s.h, 1, 1]]);
                 let part = size.map(|size| size as i32).map(|size| Some((0..size).rev().collect()));
@@ -602,6 +604,15 @@ impl Maker<'_, '_> {
                     _ => drop(self.add(Add::default(), &[a, b])),
                 }
             }
+            80..84 => {
+                let axes = n.pick(&[[1, 1, 0], [0, 1, 0], [1, 0, 0], [0, 0, 1], [1, 1, 1], [0, 1, 1]]);
+                let kind = n.pick(&[ReduceKind::Mean, ReduceKind::Sum, ReduceKind::Max, ReduceKind::Min]);
+                self.add(Reduce { axes: axes.map(|axis| axis == 1), kind }, &[x]);
+            }
+            84 => drop(self.add(LogSoftmax, &[x])),
+            85 => drop(self.add(L2Normalize, &[x])),
+            86..90 => self.uneven(n, x, s),
+            90..96 => self.sampled(n, x, s),
             _ => {
                 // A concatenation, and one of its parts again.
                 let second = self.add(Clamp::RELU, &[x]);
@@ -807,6 +818,52 @@ impl Maker<'_, '_> {
         if len(&rows, s.h) * len(&columns, s.w) * len(&channels, s.c) <= self.most_elements() {
             let pad = n.pick(if labels { &[0.0, 100.0] } else { &[0.0, 0.5, -1.0, 100.0] });
             self.add(Index { rows, columns, channels, pad }, &[x]);
+        }
+    }
+
+    /// Pools with padding of its own on each side, or with holes in their windows.
+    fn uneven(&mut self, n: &mut Bytes<'_>, x: ValueId, s: Shape) {
+        let kernel = n.pick(&[[2, 2], [3, 3], [1, 4], [3, 2]]);
+        let dilation = n.pick(&[[2, 2], [1, 1], [1, 2], [3, 1]]);
+        let stride = n.pick(&[[1, 1], [2, 2], [1, 3]]);
+        let dilation = [self.odd(n, dilation[0]), dilation[1]];
+        let spans: [usize; 2] = [0, 1].map(|i| dilation[i].saturating_mul(kernel[i] - 1).min(s.h.max(s.w)));
+        let margins = [spans[0], spans[0] / 2, spans[1] / 2, spans[1]];
+        let padding = if n.once_in(3) { [0; 4] } else { margins };
+        let ceil_mode = n.once_in(3);
+        if n.once_in(2) {
+            self.add(MaxPool2d { kernel, stride, padding, dilation, ceil_mode }, &[x]);
+        } else {
+            let padding = [kernel[0] - 1, 0, 0, self.odd(n, kernel[1] - 1)];
+            let count_padding = n.once_in(2);
+            self.add(AveragePool2d { kernel, stride, padding, ceil_mode, count_padding }, &[x]);
+        }
+    }
+
+    /// Resizing in the other ways.
+    fn sampled(&mut self, n: &mut Bytes<'_>, x: ValueId, s: Shape) {
+        let size = [s.h, s.w].map(|side| (n.pick(&[2 * side, side, side + 1, 1, 3, 7])).clamp(1, 24));
+        let interpolation = n.pick(&[
+            Interpolation::Linear,
+            Interpolation::Cubic { a: -0.75, exclude_outside: false },
+            Interpolation::Cubic { a: -0.5, exclude_outside: true },
+            Interpolation::Nearest(Nearest::RoundPreferFloor),
+            Interpolation::Nearest(Nearest::Ceil),
+        ]);
+        let coordinates = n.pick(&[
+            Coordinates::HalfPixel,
+            Coordinates::HalfPixelSymmetric,
+            Coordinates::PytorchHalfPixel,
+            Coordinates::AlignCorners,
+            Coordinates::Asymmetric,
+        ]);
+        let scales = n.pick(&[None, Some([1.25, 0.6]), Some([2.0, 3.0])]);
+        let sampling = Sampling { coordinates, interpolation, scales };
+        let plain =
+            [ResizeMode::NearestHalfPixel, ResizeMode::NearestAligned, ResizeMode::BilinearAsymmetric];
+        let mode = if n.once_in(3) { n.pick(&plain) } else { ResizeMode::Sampled(sampling) };
+        if size[0] * size[1] * s.c <= self.most_elements() {
+            self.add(Resize { size: [self.odd(n, size[0]), size[1]], mode }, &[x]);
         }
     }
 

@@ -14,7 +14,7 @@ mod winograd_float;
 pub use conv2d::Conv2d;
 pub(super) use max_pool::fuse as fuse_with_max_pool;
 pub use params::{ConvParams, TransposedConvParams};
-pub use transposed::TransposedConv2d;
+pub use transposed::{TransposedConv2d, dilated};
 
 use crate::{error::Result, lower::Lowering};
 

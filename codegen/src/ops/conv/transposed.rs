@@ -11,7 +11,7 @@ use crate::{
     format::Mode,
     graph::Op,
     lower::Lowering,
-    ops::{BatchNorm, Clamp, check_len, downcast, forward_eval, only, window::spread},
+    ops::{BatchNorm, Clamp, MAX_ELEMENTS, check_len, downcast, forward_eval, only, window::spread},
     program::{Const, In, Out, Scratch, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
@@ -94,6 +94,32 @@ impl TransposedConv2d {
         out.data.iter_mut().for_each(|v| *v = self.clamp.apply(*v));
         out
     }
+}
+
+/// Kernels with holes as kernels without: `dilation - 1` zeros between their taps, for a transposed convolution, which has none of its own. `weights` are
+/// rows of `kernel` taps; returned with the new size.
+///
+/// # Errors
+/// A size of 0, weights that are no whole kernels, or more than `2^31 - 1` of them in the end.
+pub fn dilated<T: Copy + Default>(
+    weights: &[T],
+    kernel: [usize; 2],
+    dilation: [usize; 2],
+) -> Result<(Vec<T>, [usize; 2]), String> {
+    let refuse = || format!("cannot spread {} weights of {kernel:?} by {dilation:?}", weights.len());
+    let taps =
+        kernel[0].checked_mul(kernel[1]).filter(|taps| *taps > 0 && weights.len().is_multiple_of(*taps));
+    let taps = taps.filter(|_| !dilation.contains(&0)).ok_or_else(refuse)?;
+    let span = |i: usize| (kernel[i] - 1).checked_mul(dilation[i])?.checked_add(1);
+    let spans = [span(0).ok_or_else(refuse)?, span(1).ok_or_else(refuse)?];
+    let area = spans[0].checked_mul(spans[1]).filter(|area| *area <= MAX_ELEMENTS).ok_or_else(refuse)?;
+    let all = (weights.len() / taps).checked_mul(area).filter(|all| *all <= MAX_ELEMENTS);
+    let mut spread = vec![T::default(); all.ok_or_else(refuse)?];
+    for (i, weight) in weights.iter().enumerate() {
+        let (y, x) = (i % taps / kernel[1] * dilation[0], i % kernel[1] * dilation[1]);
+        spread[i / taps * area + y * spans[1] + x] = *weight;
+    }
+    Ok((spread, spans))
 }
 
 kernel_call! {
@@ -302,6 +328,19 @@ mod tests {
         let x = tensor([1, 1, 2], &[1., 10.]);
         let both = up(TransposedConvParams::new(1, 1, 1), &[3., 4.], 0.);
         assert_eq!(eval(&both, &[&x]), tensor([1, 1, 1], &[43.]));
+    }
+
+    #[test]
+    fn holes_become_zeros() {
+        let two = [1, 2, 3, 4, 5, 6, 7, 8];
+        let spread = [1, 0, 2, 3, 0, 4, 5, 0, 6, 7, 0, 8];
+        assert_eq!(dilated(&two, [2, 2], [1, 2]), Ok((spread.to_vec(), [2, 3])));
+        assert_eq!(dilated(&two[..2], [2, 1], [3, 9]), Ok((vec![1, 0, 0, 2], [4, 1])));
+        for (kernel, dilation) in
+            [([0, 2], [1, 1]), ([3, 1], [1, 1]), ([2, 2], [0, 1]), ([2, 2], [1 << 20, 1 << 20])]
+        {
+            assert!(dilated(&two, kernel, dilation).is_err(), "{kernel:?} {dilation:?}");
+        }
     }
 
     #[test]
