@@ -4,7 +4,7 @@
 use niello_codegen::{
     board::Board,
     check::golden::{Bundle, Golden},
-    import,
+    import::{ModelFile, network::NetworkOptions, onnx::import},
     lock::Lock,
     recipe::Recipe,
     tuning::{Costs, TuningFile},
@@ -34,6 +34,7 @@ pub(crate) const READERS: [(&str, Reader); 15] = [
     ("golden", golden),
     ("bundle", bundle),
     ("tflite", tflite),
+    ("onnx", onnx),
 ];
 
 /// An image of any format, then pre-processing.
@@ -194,5 +195,16 @@ pub(crate) fn tflite(bytes: &[u8]) -> bool {
     if let Some(identifier) = bytes.get_mut(4..8) {
         identifier.copy_from_slice(b"TFL3");
     }
-    import::tflite::outline("model.tflite", bytes).is_ok()
+    ModelFile::from_bytes(Path::new("model.tflite"), &bytes, &NetworkOptions::default()).is_ok()
+}
+
+/// A model; the graph that comes of it is one that passes can take.
+pub(crate) fn onnx(bytes: &[u8]) -> bool {
+    let options = NetworkOptions::default();
+    let Ok(graph) = import(Path::new("model.onnx"), bytes, None, &options) else { return false };
+    // Passes take time that grows with the square of the layers.
+    if graph.nodes.len() < 100 {
+        let _ = niello_codegen::passes::optimize(graph);
+    }
+    true
 }

@@ -229,9 +229,103 @@ def recipes():
     save("recipe", "bad_utf8.toml", b'network = "\xff"\n')
 
 
+def field(number, value):
+    """A field of a protobuf message: integers, texts and messages, numbers, or several of one of these."""
+    def varint(n):
+        n &= 2**64 - 1
+        out = bytearray()
+        while n > 127:
+            out.append(n & 127 | 128)
+            n >>= 7
+        return bytes(out) + bytes([n])
+
+    if isinstance(value, list):
+        return b"".join(field(number, v) for v in value)
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    if isinstance(value, float):
+        return varint(number << 3 | 5) + struct.pack("<f", value)
+    data = value.encode() if isinstance(value, str) else value
+    return varint(number << 3 | 2) + varint(len(data)) + data
+
+
+def onnx_tensor(name, array):
+    number = {"float32": 1, "int64": 7, "int8": 3, "float16": 10}[str(array.dtype)]
+    return field(1, list(array.shape)) + field(2, number) + field(8, name) + field(9, array.tobytes())
+
+
+def onnx_attribute(name, value):
+    number, kind = {int: (3, 2), float: (2, 1), str: (4, 3), bytes: (5, 4)}.get(type(value), (8, 7))
+    return field(1, name) + field(number, value) + field(20, kind)
+
+
+def onnx_node(op, inputs, outputs, domain="", **attributes):
+    given = [onnx_attribute(name, value) for name, value in attributes.items()]
+    return field(1, inputs) + field(2, outputs) + field(3, "n_" + op) + field(4, op) + field(5, given) + field(7, domain)
+
+
+def onnx(nodes, constants, shape, outputs=("y",), opset=18, functions=()):
+    sizes = [field(1, field(1, d) if isinstance(d, int) else field(2, d)) for d in shape]
+    value = lambda name, dims: field(1, name) + field(2, field(1, field(1, 1) + field(2, b"".join(dims))))
+    tensors = [onnx_tensor(name, np.asarray(array)) for name, array in constants.items()]
+    graph = field(1, nodes) + field(2, "g") + field(5, tensors) + field(11, value("x", sizes)) + field(12, [value(o, []) for o in outputs])
+    sets = [field(1, "") + field(2, opset), field(1, "own") + field(2, 1)]
+    return field(1, 8) + field(7, graph) + field(8, sets) + field(25, list(functions))
+
+
+def onnx_files():
+    f = lambda *shape: (np.arange(np.prod(shape, dtype=int), dtype=np.float32).reshape(shape) % 7 - 3) / 4
+    i, N = (lambda *values: np.array(values, np.int64)), onnx_node
+    layers = [
+        N("Conv", ["x", "w", "b"], ["c"], auto_pad="SAME_UPPER", strides=[2, 1], group=1),
+        N("BatchNormalization", ["c", "b", "b", "b", "v"], ["n"], epsilon=0.5),
+        N("MaxPool", ["n"], ["m"], kernel_shape=[2, 2], pads=[0, 0, 1, 1], ceil_mode=1),
+        N("Flatten", ["m"], ["f"]),
+        N("Gemm", ["f", "g"], ["y"], transB=1, alpha=0.5),
+    ]
+    constants = {"w": f(2, 2, 3, 3), "b": f(2), "v": abs(f(2)), "g": f(3, 20).astype(np.float16).astype(np.float32)}
+    good = onnx(layers, constants, ["n", 2, 4, 5])
+    save("onnx", "good_layers.onnx", good)
+    shapes = [
+        N("Shape", ["x"], ["s"]),
+        N("Gather", ["s", "two"], ["h"]),
+        N("Concat", ["one", "minus", "h"], ["t"], axis=0),
+        N("Reshape", ["x", "t"], ["r"]),
+        N("Transpose", ["r"], ["p"], perm=[0, 2, 1]),
+        N("Slice", ["p", "zero", "big", "one", "two"], ["q"]),
+        N("Pad", ["q", "pads", "", "one"], ["o"], mode="reflect"),
+        N("Split", ["o"], ["y", "z"], axis=2, num_outputs=2),
+        N("ReduceMean", ["z", "minus"], ["m"], keepdims=0),
+    ]
+    constants = {"two": i(2), "one": i(1), "zero": i(0), "minus": i(-1), "big": i(2**63 - 1), "pads": i(1, 1)}
+    save("onnx", "good_shapes.onnx", onnx(shapes, constants, [1, 2, 4, 5], ("y", "m")))
+    arithmetic = [
+        N("Constant", [], ["c"], value=onnx_tensor("", np.float32(0.7))),
+        N("Sigmoid", ["x"], ["a"]),
+        N("Mul", ["x", "a"], ["b"]),
+        N("Add", ["b", "k"], ["d"]),
+        N("Own", ["d", "c"], ["e"], domain="own"),
+        N("DepthToSpace", ["e"], ["g"], blocksize=2, mode="CRD"),
+        N("Resize", ["g", "", "scales"], ["y"], mode="linear"),
+        N("InstanceNormalization", ["g", "w", "w"], ["z"]),
+        N("Softmax", ["z"], ["o"], axis=2),
+    ]
+    body = [N("Sub", ["p", "q"], ["t"]), N("PRelu", ["t", "q"], ["u"])]
+    own = field(1, "Own") + field(4, ["p", "q"]) + field(5, "u") + field(7, body) + field(9, field(2, 18)) + field(10, "own")
+    constants = {"k": f(5), "w": f(1), "scales": np.float32([1, 1, 1.5, 2])}
+    save("onnx", "good_arithmetic.onnx", onnx(arithmetic, constants, [1, 4, 4, 5], ("y", "o"), functions=[own]))
+    save("onnx", "bad_cut.onnx", good[:-3])
+    save("onnx", "bad_empty.onnx", b"")
+    save("onnx", "bad_cycle.onnx", onnx([N("Add", ["x", "z"], ["y"]), N("Neg", ["y"], ["z"])], {}, [1, 2]))
+    save("onnx", "bad_operator.onnx", onnx([N("LSTM", ["x"], ["y"])], {}, [1, 2]))
+    save("onnx", "bad_large.onnx", onnx([N("Expand", ["x", "s"], ["e"]), N("Relu", ["e"], ["y"])], {"s": i(2**40, 2**40)}, [1, 1]))
+    save("onnx", "bad_size.onnx", onnx([N("Relu", ["x"], ["y"])], {}, [1, 2, "h", "w"]))
+
+
 images()
 more_images()
 checkpoints()
 bundles()
 texts()
 recipes()
+onnx_files()

@@ -94,15 +94,22 @@ impl ModelFile {
     /// # Errors
     /// A file that cannot be read or is broken; operators that cannot be imported, all of them in one error.
     pub fn open(path: &Path, options: &NetworkOptions) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(Error::io("cannot read", path))?;
+        Self::from_bytes(path, &std::fs::read(path).map_err(Error::io("cannot read", path))?, options)
+    }
+
+    /// As [`ModelFile::open`], with the bytes of the file.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn from_bytes(path: &Path, bytes: &[u8], options: &NetworkOptions) -> Result<Self> {
         let text = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
         let (name, file_name) = (text(path.file_stem()), text(path.file_name()));
         let Read { content, summary, inputs, outputs } = match text(path.extension()).to_lowercase().as_str()
         {
-            "tflite" => tflite::read(path, &name, &bytes, options)?,
+            "tflite" => tflite::read(path, &name, bytes, options)?,
             "onnx" => {
                 let onnx::Model { graph, inputs, outputs } =
-                    onnx::import_model(path, &bytes, path.parent(), options)?;
+                    onnx::import_model(path, bytes, path.parent(), options)?;
                 let ends = |ports: Vec<onnx::Port>| ports.into_iter().map(End::from).collect();
                 let (inputs, outputs) = (ends(inputs), ends(outputs));
                 Read { content: Content::Float(graph), summary: "ONNX model, float".into(), inputs, outputs }
@@ -115,7 +122,7 @@ impl ModelFile {
             name,
             file_name,
             summary,
-            sha256: sha256_of(&bytes),
+            sha256: sha256_of(bytes),
             preprocess,
             content,
             inputs,

@@ -6,7 +6,7 @@ use super::{
     value::Live,
 };
 use crate::{
-    graph::{Op, ValueId},
+    graph::{Graph, Op, ValueId},
     import::GraphBuilder,
     ops::{self, Clamp, Constant, Function, Index, Permute, PointWise, Reshape, SliceChannels},
     tensor::{Shape, Tensor},
@@ -23,7 +23,8 @@ const LAYERS: usize = 10_000;
 /// A graph that is being built.
 pub(super) struct Builder<'w> {
     builder: GraphBuilder<'w>,
-    names: HashSet<String>,
+    /// Names of layers, each with what it would be called if that were free.
+    names: HashMap<String, String>,
     read: HashSet<String>,
     limit: usize,
     layers: usize,
@@ -47,8 +48,30 @@ impl<'w> Builder<'w> {
         Self { builder, names, read, limit, layers: 0, curves, pads, clamps }
     }
 
-    pub(super) fn finish(self, outputs: &[ValueId]) -> crate::Result<crate::Graph> {
-        self.builder.finish(outputs)
+    /// The graph of these outputs: layers that none of them needs are left out, and a name that one of those had is free for another.
+    pub(super) fn finish(self, outputs: &[ValueId]) -> Result<Graph, String> {
+        let mut graph = self.builder.finish(outputs).map_err(|error| error.to_string())?;
+        let mut is_needed = vec![false; graph.values.len()];
+        graph.outputs.iter().chain(&graph.inputs).for_each(|id| is_needed[id.0] = true);
+        for node in graph.nodes.iter().rev().filter(|node| node.outputs.len() == 1) {
+            if is_needed[node.output().0] {
+                node.inputs.iter().for_each(|id| is_needed[id.0] = true);
+            }
+        }
+        graph.nodes.retain(|node| is_needed[node.output().0]);
+        for (value, _) in graph.values.iter_mut().zip(&is_needed).filter(|(_, is_needed)| !**is_needed) {
+            value.name += " (not needed)";
+        }
+        let mut names: HashSet<String> = graph.values.iter().map(|value| value.name.clone()).collect();
+        for node in &mut graph.nodes {
+            let Some(base) = self.names.get(&node.name).filter(|base| names.insert((*base).clone())) else {
+                continue;
+            };
+            names.remove(&node.name);
+            node.name.clone_from(base);
+            graph.values[node.output().0].name.clone_from(base);
+        }
+        Ok(graph)
     }
 
     pub(super) fn is_read(&self, name: &str) -> bool {
@@ -64,10 +87,11 @@ impl<'w> Builder<'w> {
         let base = if name.is_empty() { "value" } else { name };
         let mut fresh = base.to_string();
         let mut number = 2;
-        while !self.names.insert(fresh.clone()) {
+        while self.names.contains_key(&fresh) {
             fresh = format!("{base}_{number}");
             number += 1;
         }
+        self.names.insert(fresh.clone(), base.to_string());
         fresh
     }
 
@@ -88,6 +112,17 @@ impl<'w> Builder<'w> {
         }
         let name = self.fresh(name);
         Ok(self.builder.add_op(&name, op, inputs))
+    }
+
+    /// Operands of an operator of two, repeated where its kernels do not repeat them.
+    pub(super) fn broadcast(&mut self, name: &str, [a, b]: [ValueId; 2]) -> [ValueId; 2] {
+        let shapes = [a, b].map(|id| self.builder.shape(id));
+        if shapes[0] == shapes[1] {
+            return [a, b];
+        }
+        let name = self.fresh(&format!("{name}.operands"));
+        let (a, b) = self.builder.broadcast(&name, a, b);
+        [a, b]
     }
 
     /// An operator whose result has the layout of its only input.
@@ -116,11 +151,13 @@ impl<'w> Builder<'w> {
         let to = at.shape();
         let id = match by {
             None if to == self.builder.shape(live.id) => live.id,
-            None => self.op(name, Reshape { to }, &[live.id])?,
+            None => self.op(&format!("{name}.reshaped"), Reshape { to }, &[live.id])?,
             Some(Move { sizes, .. }) if sizes.len() > 6 => {
                 return Err(format!("a transpose of {} axes", sizes.len()));
             }
-            Some(Move { sizes, order }) => self.op(name, Permute { sizes, order, to }, &[live.id])?,
+            Some(Move { sizes, order }) => {
+                self.op(&format!("{name}.permuted"), Permute { sizes, order, to }, &[live.id])?
+            }
         };
         Ok(Live { id, at, labels: live.labels })
     }

@@ -421,6 +421,14 @@ impl Layout {
         Some(found)
     }
 
+    /// The axes of more than one element in their order in memory, if each of them lies there in one piece.
+    pub(super) fn order(&self) -> Option<Vec<usize>> {
+        let mut axes: Vec<usize> = (0..self.axes.len()).filter(|axis| !self.axes[*axis].is_empty()).collect();
+        axes.sort_by_key(|axis| self.axes[*axis][0]);
+        let in_order = axes.iter().flat_map(|axis| &self.axes[*axis]).enumerate().all(|(i, atom)| i == *atom);
+        in_order.then_some(axes)
+    }
+
     /// Number of elements of the map.
     pub(super) fn len(&self) -> Option<usize> {
         count(&self.atoms)

@@ -246,12 +246,15 @@ impl Walk<'_, '_> {
             let name = info.name.as_deref().unwrap_or_default();
             let made = match self.value(name) {
                 Value::Live(live) => self.output(name, live),
-                Value::Known(array) => self.graph.constant(name, &array),
+                Value::Known(array) => self.graph.constant(name, &array).map(|live| {
+                    let port = port(name, &live);
+                    (live, port)
+                }),
                 Value::Places(_) => Err("positions in a tensor, which only max unpooling takes".into()),
                 Value::Broken => continue,
             };
             match made {
-                Ok(live) => outputs.push((live.id, port(name, &live))),
+                Ok((live, port)) => outputs.push((live.id, port)),
                 Err(problem) => self.problems.push(format!("output `{name}`: {problem}")),
             }
         }
@@ -259,16 +262,30 @@ impl Walk<'_, '_> {
             return Err(self.problems);
         }
         let (ids, outputs): (Vec<ValueId>, Vec<Port>) = outputs.into_iter().unzip();
-        let mut graph = self.graph.finish(&ids).map_err(|error| vec![error.to_string()])?;
+        let mut graph = self.graph.finish(&ids).map_err(|problem| vec![problem])?;
         let inputs = self.inputs.into_iter().map(|(_, port)| port).collect();
         name_outputs(&mut graph, &outputs);
         Ok(Model { graph, inputs, outputs })
     }
 
-    /// An output in an order of memory that the caller can make sense of: that in which it lies, if its height, width and channels are one axis each.
-    fn output(&mut self, name: &str, live: Live) -> Result<Live, String> {
+    /// An output in an order of memory that the caller can make sense of: that in which it lies, if its axes lie in one piece each.
+    fn output(&mut self, name: &str, live: Live) -> Result<(Live, Port), String> {
         let live = self.graph.unrepeated(name, live)?;
-        if live.at.plain().is_some() { Ok(live) } else { self.graph.usual(name, &live) }
+        if live.at.plain().is_some() {
+            let port = port(name, &live);
+            return Ok((live, port));
+        }
+        let axes = match live.at.order() {
+            Some(mut order) => {
+                let (c, w) = (order.pop(), order.pop());
+                [order, Vec::from_iter(w), Vec::from_iter(c)]
+            }
+            None => Layout::usual_groups(live.dims()),
+        };
+        let [h, w, c] = &axes;
+        let live = self.graph.arranged(name, &live, [h, w, c])?;
+        let port = Port { axes, ..port(name, &live) };
+        Ok((live, port))
     }
 }
 

@@ -6,7 +6,10 @@ use super::super::{
     layout::Layout,
     value::{Live, Places, Value},
 };
-use crate::ops::{Add, BatchNorm, Clamp, Extremum, Function, Index, Mul, Sub};
+use crate::{
+    Shape, ValueId,
+    ops::{Add, BatchNorm, Clamp, Extremum, Function, Mul, Sub},
+};
 use std::rc::Rc;
 
 /// An operator of two operands.
@@ -233,8 +236,14 @@ fn of_two(cx: &mut Cx<'_, '_>, name: &str, kind: Kind, a: Live, b: Live) -> Resu
     let [h, w, c] = of_larger.unwrap_or_else(|| Layout::usual_groups(&joint));
     let groups = [&h[..], &w[..], &c[..]];
     let mut operands = vec![];
-    for x in &own {
-        operands.push(cx.graph.arranged(name, x, groups)?);
+    for x in own {
+        let size = |dims: &[usize], group: &[usize]| group.iter().map(|axis| dims[*axis]).product::<usize>();
+        let fits =
+            |g: &&[usize]| matches!(size(x.dims(), g), size_of if size_of == 1 || size_of == size(&joint, g));
+        // A part of height, width or channels cannot be repeated by the operator.
+        let x = if groups.iter().all(fits) { x } else { x.seen(x.at.repeated(&joint)) };
+        let x = cx.graph.unrepeated(name, x)?;
+        operands.push(cx.graph.arranged(name, &x, groups)?);
     }
     let at = Layout::of(&joint, groups).repeated(&dims);
     let (ids, shapes) = ([operands[0].id, operands[1].id], [operands[0].at.shape(), operands[1].at.shape()]);
@@ -247,56 +256,21 @@ fn elementwise(
     cx: &mut Cx<'_, '_>,
     name: &str,
     kind: Kind,
-    mut ids: [crate::ValueId; 2],
-    mut shapes: [crate::Shape; 2],
-) -> Result<crate::ValueId, String> {
-    let [a, b] = shapes;
-    let side = |a: usize, b: usize| if a == 1 { b } else { a };
-    let whole = crate::Shape::new(side(a.h, b.h), side(a.w, b.w), side(a.c, b.c));
+    mut ids: [ValueId; 2],
+    shapes: [Shape; 2],
+) -> Result<ValueId, String> {
     // The larger operand first, where it makes no difference.
-    if shapes[1] == whole && shapes[0] != whole && kind != Kind::Sub {
+    if kind != Kind::Sub && shapes[1].len() > shapes[0].len() {
         ids.swap(0, 1);
-        shapes.swap(0, 1);
     }
-    for repeat in [false, true] {
-        let made = match kind {
-            Kind::Add => apply(cx, name, Add::default(), ids, shapes, whole),
-            Kind::Sub => apply(cx, name, Sub::default(), ids, shapes, whole),
-            Kind::Mul | Kind::Div => apply(cx, name, Mul::default(), ids, shapes, whole),
-            Kind::Max => apply(cx, name, Extremum::MAXIMUM, ids, shapes, whole),
-            Kind::Min => apply(cx, name, Extremum::MINIMUM, ids, shapes, whole),
-        };
-        match made {
-            Some(made) => return made,
-            None if repeat => break,
-            None => {
-                for i in 0..2 {
-                    if shapes[i] != whole {
-                        ids[i] = cx.graph.op(
-                            &format!("{name}.repeated"),
-                            Index::broadcast(shapes[i], whole),
-                            &[ids[i]],
-                        )?;
-                        shapes[i] = whole;
-                    }
-                }
-            }
-        }
+    let ids = cx.graph.broadcast(name, ids);
+    match kind {
+        Kind::Add => cx.graph.op(name, Add::default(), &ids),
+        Kind::Sub => cx.graph.op(name, Sub::default(), &ids),
+        Kind::Mul | Kind::Div => cx.graph.op(name, Mul::default(), &ids),
+        Kind::Max => cx.graph.op(name, Extremum::MAXIMUM, &ids),
+        Kind::Min => cx.graph.op(name, Extremum::MINIMUM, &ids),
     }
-    Err(format!("operands of {a} and {b}"))
-}
-
-/// The operator, if it takes operands of these shapes.
-fn apply(
-    cx: &mut Cx<'_, '_>,
-    name: &str,
-    op: impl crate::Op,
-    ids: [crate::ValueId; 2],
-    shapes: [crate::Shape; 2],
-    whole: crate::Shape,
-) -> Option<Result<crate::ValueId, String>> {
-    let fits = op.output_shapes(&shapes).is_ok_and(|made| made[0] == whole);
-    fits.then(|| cx.graph.op(name, op, &ids))
 }
 
 fn of(cx: &mut Cx<'_, '_>, kind: Kind) -> Made {

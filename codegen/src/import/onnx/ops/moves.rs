@@ -289,7 +289,7 @@ pub(super) fn concat(cx: &mut Cx<'_, '_>) -> Made {
     let mut ids = vec![];
     for part in &parts {
         let at = if is_direct { part.at.clone() } else { split(part)? };
-        ids.push(cx.graph.moved(&format!("{name}.part"), part, (at, None))?.id);
+        ids.push(cx.graph.moved(&name, part, (at, None))?.id);
     }
     let mut id = cx.graph.op(&name, Concat, &ids)?;
     if !is_direct {
