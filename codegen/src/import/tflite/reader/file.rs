@@ -10,8 +10,8 @@ use crate::error::{Error, Result};
 use std::{ops::Range, sync::Arc};
 
 impl Model {
-    /// Reads and checks a file; `name` is its name in the error, which lists everything that is wrong. What niello does not support is no error yet, but for
-    /// sparse tensors, state between calls and several graphs.
+    /// Reads and checks a file; `name` is its name in the error, which lists everything that is wrong. What niello does not support is no error
+    /// yet, but for sparse tensors, state between calls and several graphs.
     pub(crate) fn read(name: &str, bytes: impl Into<Arc<[u8]>>) -> Result<Self> {
         let mut problems = Problems(vec![]);
         // A fault ends the reading: it stands before what was found until then.

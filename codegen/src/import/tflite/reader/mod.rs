@@ -1,7 +1,7 @@
 //! The reader of `.tflite` files: what stands in them, owned and checked, before any operator is understood.
 //!
-//! The schema is TensorFlow's (`tensorflow/compiler/mlir/lite/schema/schema.fbs`, version 3 with its additions up to 3c): numbers of fields, of operators, of types and of members
-//! of unions are taken from there. What image networks do without is left out, and skipped when it is read.
+//! The schema is TensorFlow's (`tensorflow/compiler/mlir/lite/schema/schema.fbs`, version 3 with its additions up to 3c): numbers of
+//! fields, of operators, of types and of members of unions are taken from there. What image networks do without is left out, and skipped.
 
 #![allow(dead_code, unused_imports, reason = "what the import of operators does not use yet")]
 

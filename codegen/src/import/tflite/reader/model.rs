@@ -31,12 +31,13 @@ const OPERATORS: &str = "\
     STABLEHLO_COMPOSITE COMPLEX";
 
 /// Types of elements by their numbers, as the schema has them.
-const ELEMENTS: &str = "float32 float16 int32 uint8 int64 string bool int16 complex64 int8 float64 complex128 uint64 resource variant uint32 uint16 int4 bfloat16";
+const ELEMENTS: &str = "\
+    float32 float16 int32 uint8 int64 string bool int16 complex64 int8 float64 complex128 uint64 resource variant uint32 uint16 int4 bfloat16";
 
 /// A file: one graph without control flow.
 ///
-/// All indices are within their vectors. Operators stand in the order of execution: each reads constants, inputs of the graph and results of operators before it; nothing is made
-/// twice.
+/// All indices are within their vectors. Operators stand in the order of execution: each reads constants, inputs of the graph and results of
+/// operators before it; nothing is made twice.
 #[derive(Clone, Debug)]
 pub(crate) struct Model {
     /// The writer's own words.
@@ -71,7 +72,7 @@ pub(crate) struct Signature {
 pub(crate) struct TensorDef {
     /// Its name in the file; `tensor N` if it has none.
     pub(crate) name: String,
-    /// Sizes, outermost first; empty for a single number. A free first axis (batch) has size 1. Their product fits `u32`.
+    /// Sizes, outermost first; empty for a single number. A free first axis (batch) has size 1. Their product fits `i32`.
     pub(crate) shape: Vec<usize>,
     /// The file says that an axis behind the first may have any size; `shape` has the size that stands in the file.
     pub(crate) free: bool,
@@ -166,8 +167,8 @@ impl fmt::Display for Element {
 /// `value = scale * (code - zero_point)`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Quantization {
-    /// One for all; for a constant also one for each index of `dimension`. Positive and normal; but if all codes that a constant has with this scale are 0, also 0 or
-    /// subnormal.
+    /// One for all; for a constant also one for each index of `dimension`. Positive and normal; but if all codes that a constant has with this
+    /// scale are 0, also 0 or subnormal.
     pub(crate) scale: Vec<f32>,
     /// As many as scales; within the type's range, and 0 for 32 bits and more.
     pub(crate) zero_point: Vec<i64>,

@@ -157,8 +157,8 @@ macro_rules! options {
         }
 
         impl Options {
-            /// Those that `operator` wants. Fields that the file leaves out, all of them perhaps, have the schema's defaults. `tag` and `table` are the
-            /// operator's union `builtin_options`.
+            /// Those that `operator` wants. Fields that the file leaves out, all of them perhaps, have the schema's defaults. `tag` and `table`
+            /// are the operator's union `builtin_options`.
             pub(super) fn read(operator: &str, tag: u8, table: Option<Table<'_>>) -> Result<Self, Fault> {
                 let table = table.as_ref();
                 match operator {

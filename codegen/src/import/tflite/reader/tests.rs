@@ -304,9 +304,12 @@ fn files_of_the_field_are_read() {
 }
 
 /// Broken in ways that only the operators' import can see, and what it may support.
-const LEFT_TO_THE_IMPORT: &str = "activation_tanh batch_2 bias_minus_one bias_scale_wrong channels_do_not_fit concat_axis_9 custom_operator dynamic_shape \
-    float_weights int16_between int4_weights long_chain no_bias no_quantization operator_version_50 output_shape_lies per_channel_dimension_3 pool_scales_differ rank_3 \
-    reshape_sizes_differ softmax_scale too_few_inputs type_99 unknown_operator unsupported_operator weight_zero_point";
+const LEFT_TO_THE_IMPORT: &str = "\
+    activation_tanh batch_2 bias_minus_one bias_scale_wrong channels_do_not_fit concat_axis_9 \
+    custom_operator dynamic_shape float_weights int16_between int4_weights long_chain no_bias \
+    no_quantization operator_version_50 output_shape_lies per_channel_dimension_3 pool_scales_differ rank_3 \
+    reshape_sizes_differ softmax_scale too_few_inputs type_99 unknown_operator unsupported_operator \
+    weight_zero_point";
 
 #[test]
 fn broken_files_are_refused_by_name() {
