@@ -143,6 +143,12 @@ const ROWS: &[Row] = &[
         steps: 2.52,
     },
     Row {
+        build: |b| binary(b, [6, 5, 6], [6, 5, 6], SquaredDifference),
+        about: "the square of a difference",
+        limits: "the second operand as for `Sub`; int8",
+        steps: 4.0,
+    },
+    Row {
         build: |b| binary(b, [6, 5, 6], [1, 1, 6], Mul::default()),
         about: "product; ReLU fused",
         limits: "the second operand as for `Sub`",

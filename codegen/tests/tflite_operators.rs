@@ -29,6 +29,7 @@ const OPERATORS: &[(&str, Build)] = &[
     ("MUL", |_, b, x| b.add_op("op", Mul::default(), x)),
     ("MUL by a channel", |_, b, x| b.add_op("op", Mul::default(), x)),
     ("MAXIMUM", |_, b, x| b.add_op("op", Extremum::MAXIMUM, x)),
+    ("SQUARED_DIFFERENCE", |_, b, x| b.add_op("op", SquaredDifference, x)),
     ("PRELU", |case, b, x| b.add_op("op", case.prelu(), x)),
     ("RELU", |_, b, x| b.add_op("op", Clamp { min: 0.0, max: f32::INFINITY }, x)),
     ("RELU6", |_, b, x| b.add_op("op", Clamp { min: 0.0, max: 6.0 }, x)),
@@ -83,7 +84,6 @@ const IMPORTED: &[(&str, &str)] = &[
     ("ABS", "a table of two factors"),
     ("LEAKY_RELU", "a table of two factors"),
     ("HARD_SWISH", "a table in 16-bit fixed point"),
-    ("SQUARED_DIFFERENCE", "no operator: refused"),
     ("AVERAGE_POOL_2D, scales differ", "LiteRT ignores the scales: refused"),
 ];
 

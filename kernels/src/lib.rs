@@ -71,6 +71,7 @@ pub use ops::{
         copy::{CopyElements, Requantize},
         mul::Mul,
         prelu::PRelu,
+        squared_difference::SquaredDifference,
         sub::Sub,
         table::Lut,
     },

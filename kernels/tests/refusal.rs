@@ -44,6 +44,7 @@ fn operands_outside_memory_are_refused() {
                 &mul(input, ok, output),
                 &mul(ok, input, output),
                 &sub(input, ok, output),
+                &square(input, ok, output),
                 &sub(ok, input, output),
                 &add_repeated(input, ok, output),
                 &add_repeated(ok, input, output),
@@ -136,6 +137,20 @@ fn sub(a: Operand, b: Operand, output: Operand) -> Sub {
     }
 }
 
+fn square(a: Operand, b: Operand, output: Operand) -> SquaredDifference {
+    SquaredDifference {
+        a,
+        b,
+        output,
+        a_zero_point: 0,
+        b_zero_point: 0,
+        a_multiplier: HALF,
+        b_multiplier: HALF,
+        multiplier: HALF,
+        stage: STAGE,
+    }
+}
+
 /// 8 channels, 3x3, with all the constants that it needs.
 fn depthwise(input: Operand, output: Operand) -> DepthwiseConv2d<'static> {
     DepthwiseConv2d {
@@ -188,6 +203,7 @@ fn shapes_that_differ_are_refused() {
     refuses("add", &mut arena, &add(input, input, output));
     refuses("mul", &mut arena, &mul(input, input, output));
     refuses("sub", &mut arena, &sub(input, input, output));
+    refuses("square", &mut arena, &square(input, input, output));
     refuses("mul by fewer channels", &mut arena, &mul(input, few, input));
     refuses(
         "mul of one pixel by many",

@@ -38,6 +38,7 @@ mod sampling;
 mod shuffle_channels;
 mod slice_channels;
 mod softmax;
+mod squared_difference;
 mod sub;
 mod table;
 #[cfg(test)]
@@ -80,6 +81,7 @@ pub use sampling::{Coordinates, Interpolation, Nearest, Sampling};
 pub use shuffle_channels::ShuffleChannels;
 pub use slice_channels::SliceChannels;
 pub use softmax::Softmax;
+pub use squared_difference::SquaredDifference;
 pub use sub::Sub;
 pub use table::Table;
 

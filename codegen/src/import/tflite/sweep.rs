@@ -44,6 +44,7 @@ const SWEEPS: &[(&str, &str, &[usize])] = &[
     ("PAD", "PAD", &[]),
     ("PADV2", "PADV2", &[]),
     ("PRELU", "PRELU", &[]),
+    ("SQUARED_DIFFERENCE", "SQUARED_DIFFERENCE", &[]),
 ];
 
 fn folder() -> Option<PathBuf> {

@@ -28,7 +28,8 @@ pub enum GivenRounding {
     Program,
     /// Once, the product in double precision and ties away from zero, as LiteRT does in fully connected layers.
     Once,
-    /// The quotient by so many, ties up: the mean of codes without a sign.
+    /// The quotient of codes without a sign by so many, ties up, which are the codes of the result: biases add 128 to each code of the operand that is less its
+    /// zero point.
     Mean(u32),
 }
 
@@ -62,6 +63,8 @@ pub(super) struct Filters {
     pub(super) multiplier: Vec<Multiplier>,
     /// The rounding that the multipliers are for.
     pub(super) rounding: Rounding,
+    /// What is added to results, if not the zero point of their format.
+    zero_point: Option<i8>,
     /// `s_w`.
     scale: Vec<f64>,
 }
@@ -102,8 +105,9 @@ impl Filters {
         sums: impl Fn(&[i8], f64) -> Sums,
     ) -> Result<Self> {
         check_finite(cx, rows, bias)?;
-        let rounding = cx.rounding();
-        let mut filters = Self { weights: vec![], bias: vec![], multiplier: vec![], rounding, scale: vec![] };
+        let (rounding, zero_point) = (cx.rounding(), None);
+        let mut filters =
+            Self { weights: vec![], bias: vec![], multiplier: vec![], rounding, zero_point, scale: vec![] };
         let given = cx.correction(rows.len())?;
         let mut correction = vec![];
         for (channel, (row, bias)) in rows.iter().zip(bias).enumerate() {
@@ -154,7 +158,9 @@ impl Filters {
     ) -> Result<Self> {
         let by_program = given.rounding == GivenRounding::Program;
         let rounding = if by_program { cx.rounding() } else { Rounding::Single };
-        let mut filters = Self { weights: vec![], bias: vec![], multiplier: vec![], rounding, scale: vec![] };
+        let zero_point = matches!(given.rounding, GivenRounding::Mean(_)).then_some(i8::MIN);
+        let mut filters =
+            Self { weights: vec![], bias: vec![], multiplier: vec![], rounding, zero_point, scale: vec![] };
         for ((row, bias), scale) in rows.iter().zip(&given.bias[..]).zip(&given.scale[..]) {
             let codes: Vec<i8> = row.iter().map(|w| (w / scale).round().clamp(-127.0, 127.0) as i8).collect();
             let real = input.scale as f64 * *scale as f64 / output.scale as f64;
@@ -163,7 +169,7 @@ impl Filters {
             filters.multiplier.push(if by_program {
                 plain
             } else {
-                equal_to(given.rounding, real, output.zero_point, sums.largest)
+                equal_to(given.rounding, real, zero_point.unwrap_or(output.zero_point), sums.largest)
                     .ok_or_else(|| cx.error(format!("no factor of 31 bits rounds as {real} does")))?
             });
             filters.weights.push(codes);
@@ -175,7 +181,12 @@ impl Filters {
 
     /// The output stage, with a fused activation.
     pub(super) fn stage(&self, cx: &Lowering<'_>, to: QParams, clamp: Clamp) -> OutputParams {
-        OutputParams { rounding: self.rounding, ..cx.stage(to, clamp.min, clamp.max) }
+        let stage = cx.stage(to, clamp.min, clamp.max);
+        OutputParams {
+            rounding: self.rounding,
+            zero_point: self.zero_point.unwrap_or(stage.zero_point),
+            ..stage
+        }
     }
 
     /// Turns weights of 8 bits into the upper half of ones of 16, and returns the lower half.
@@ -318,16 +329,11 @@ mod tests {
     #[test]
     fn means_of_codes_round_ties_up() {
         for count in [1u32, 2, 3, 4, 6, 10, 16, 49, 56, 64, 196] {
-            for zero_point in [-128, 0, 5] {
-                let largest = 255 * count as i64;
-                let mean = GivenRounding::Mean(count);
-                let factor = equal_to(mean, 1.0 / count as f64, zero_point, largest).expect("a factor");
-                for sum in -largest..=largest {
-                    let clamp = |code: i64| (code + zero_point as i64).clamp(-128, 127);
-                    let expected = clamp((sum as f64 / count as f64 + 0.5).floor() as i64);
-                    let found = clamp(factor.apply(sum as i32, Rounding::Single).into());
-                    assert_eq!(found, expected, "{sum} / {count} + {zero_point}");
-                }
+            let (mean, largest) = (GivenRounding::Mean(count), 255 * count as i64);
+            let factor = equal_to(mean, 1.0 / count as f64, -128, largest).expect("a factor");
+            for sum in 0..=largest {
+                let expected = (sum as f64 / count as f64 + 0.5).floor() as i32;
+                assert_eq!(factor.apply(sum as i32, Rounding::Single), expected, "{sum} / {count}");
             }
         }
     }

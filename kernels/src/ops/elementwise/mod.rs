@@ -4,5 +4,6 @@ pub mod add;
 pub mod copy;
 pub mod mul;
 pub mod prelu;
+pub mod squared_difference;
 pub mod sub;
 pub mod table;

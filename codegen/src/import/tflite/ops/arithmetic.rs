@@ -8,7 +8,7 @@ use crate::{
         importer::Cx,
         reader::{self, Activation, Options},
     },
-    ops::{Add, Clamp, Div, Extremum, Function, Mul, PointWise, Sub},
+    ops::{Add, Clamp, Div, Extremum, Function, Mul, PointWise, SquaredDifference, Sub},
 };
 
 /// Both operands, in one shape.
@@ -80,8 +80,10 @@ pub(super) fn add_n(cx: &mut Cx<'_, '_>) -> Result<(), String> {
 }
 
 pub(super) fn squared_difference(cx: &mut Cx<'_, '_>) -> Result<(), String> {
-    only_float(cx, "SUB and MUL")?;
     let operands = operands(cx)?;
+    if cx.is_quantized()? {
+        return cx.finish(SquaredDifference, &operands);
+    }
     let format = cx.format(operands[0]);
     let difference = cx.node("difference", Sub { clamp: Clamp::NONE }, &operands, format)?;
     cx.finish(PointWise(Function::Square), &[difference])

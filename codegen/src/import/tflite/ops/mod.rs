@@ -99,7 +99,7 @@ pub(crate) const OPERATORS: &[Row] = &[
     row("SPLIT_V", indexing::split_v, "constant sizes"),
     row("SQRT", functions::sqrt, ""),
     row("SQUARE", functions::square, "float"),
-    row("SQUARED_DIFFERENCE", arithmetic::squared_difference, "float"),
+    row("SQUARED_DIFFERENCE", arithmetic::squared_difference, ""),
     row("SQUEEZE", shape::reshape, ""),
     row("STRIDED_SLICE", indexing::strided_slice, "constant bounds"),
     row("SUB", arithmetic::sub, ""),

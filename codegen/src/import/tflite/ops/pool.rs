@@ -78,13 +78,14 @@ fn mean_without_sign(
     let channels = cx.shape(input).c;
     let (kernel, stride) = ([o.filter_h, o.filter_w], [o.stride_h, o.stride_w]);
     let count = kernel[0] * kernel[1];
+    let without_sign = count as i32 * (128 + cx.result_params()?.zero_point as i32);
     let params = ConvParams { kernel, stride, groups: channels, bias: false, ..ConvParams::new(channels, 1) };
     let weight = 1.0 / count as f32;
     let mean = Conv2d {
         clamp: clamp(o.activation)?,
         given: Some(GivenFilters {
             scale: vec![weight; channels].into(),
-            bias: vec![0; channels].into(),
+            bias: vec![without_sign; channels].into(),
             rounding: GivenRounding::Mean(count as u32),
         }),
         ..Conv2d::new(params, channels, vec![weight; count * channels].into(), vec![0.0; channels].into())
