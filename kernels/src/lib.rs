@@ -98,7 +98,10 @@ pub use formats::{
     DilatedMaxPool2d, DilatedMaxPool2dFloat, Extremum, ExtremumFloat, Interpolate, InterpolateFloat,
     ReduceExtremum, ReduceFloat, ReduceSum, Reduction, float, int16,
 };
-pub use ops::{attention, conv, conv::winograd, elementwise::add, shape::permute, shape::resize};
+pub use ops::{
+    attention, conv, conv::winograd, elementwise::add, elementwise::squared_difference, shape::permute,
+    shape::resize,
+};
 #[cfg(feature = "threads")]
 pub use schedule::threads;
 pub use schedule::{by_rows, row_chain};
