@@ -512,7 +512,7 @@ fn find(row: &Row) -> Found {
     let is_missing = |format: &str| WITHOUT.contains(&(kind, format));
     let refused = |q: &QGraph| {
         for target in TARGETS {
-            let message = lower(q, target, Metadata::default()).err().expect(kind).to_string();
+            let message = lower(q, target, Metadata::default()).expect_err(kind).to_string();
             assert!(message.contains("`op`"), "{message}");
         }
     };

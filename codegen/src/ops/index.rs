@@ -198,7 +198,14 @@ fn runs(axis: Option<&[i32]>, size: usize) -> Vec<i32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::testing::{assert_refused, eval, lowered_error, tensor};
+    use crate::{
+        GraphBuilder,
+        ops::{
+            Sub,
+            testing::{assert_refused, built_error, eval, lowered_error, seeded_tensor, tensor},
+        },
+        weights::Seeded,
+    };
 
     fn index(rows: Option<&[i32]>, columns: Option<&[i32]>, channels: Option<&[i32]>, pad: f32) -> Index {
         let [rows, columns, channels] = [rows, columns, channels].map(|axis| axis.map(Arc::from));
@@ -268,5 +275,35 @@ mod tests {
             let error = lowered_error(op.clone(), Shape::new(5, 4, 6));
             assert!(error <= 0.51, "{op:?}: {error}");
         }
+    }
+    #[test]
+    fn operands_are_repeated_as_far_as_kernels_do_not() {
+        for (first, second, as_given) in [
+            ([5, 4, 6], [1, 4, 6], [true, false]),
+            ([5, 4, 6], [1, 1, 1], [true, false]),
+            ([5, 4, 6], [5, 1, 1], [true, false]),
+            ([5, 4, 6], [5, 4, 1], [true, true]),
+            ([1, 1, 6], [5, 4, 6], [false, true]),
+            ([5, 1, 6], [1, 4, 1], [false, false]),
+            ([1, 1, 6], [1, 1, 1], [true, true]),
+            ([5, 4, 1], [1, 1, 6], [false, true]),
+        ] {
+            let inputs = [first, second].map(|[h, w, c]| Shape::new(h, w, c));
+            let inputs = [seeded_tensor("first", inputs[0]), seeded_tensor("second", inputs[1])];
+            let error = built_error(&inputs, |b, inputs| {
+                let (x, y) = b.broadcast("both", inputs[0], inputs[1]);
+                assert_eq!([x == inputs[0], y == inputs[1]], as_given, "{first:?} {second:?}");
+                b.add_op("difference", Sub::default(), &[x, y])
+            });
+            // Half a step of either operand, which is half a step of the output, and half a step of the output.
+            assert!(error <= 1.01, "{first:?} {second:?}: {error}");
+        }
+        let mut weights = Seeded::new();
+        let mut b = GraphBuilder::new("two", &mut weights);
+        let [x, y] = [[2, 3, 1], [3, 1, 1]].map(|[h, w, c]| b.input(&format!("{h}"), Shape::new(h, w, c)));
+        let (x, y) = b.broadcast("both", x, y);
+        let sum = b.add("sum", x, y);
+        let error = b.finish(&[sum]).expect_err("2 and 3 rows").to_string();
+        assert!(error.contains("`both` (Broadcast): expected axes of one size or of one element"), "{error}");
     }
 }

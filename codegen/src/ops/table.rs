@@ -46,7 +46,8 @@ impl Op for Table {
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         // Entries are codes of these formats.
-        (cx.qparams(input)?, cx.qparams(output)?);
+        cx.qparams(input)?;
+        cx.qparams(output)?;
         let table = cx.constant(&self.entries[..]);
         let call = TableCall { input: In::new(input), output: Out::new(output), table };
         cx.push(call).constant_bytes(256).in_place(&[input]);

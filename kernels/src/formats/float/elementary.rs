@@ -2,10 +2,10 @@
 
 use super::{
     Float, FloatBounds,
-    exp::{exp, expm1, sqrt},
+    exp::{self, sqrt},
     function::each,
     fused,
-    logarithm::{erf, erfc, log, log1p},
+    logarithm::{erf, erfc, log, log1p, polynomial},
 };
 use crate::{
     Operand,
@@ -130,8 +130,23 @@ impl Elementary {
     }
 }
 
+/// [`exp::exp`], once for all functions of a small core.
+#[cfg_attr(target_pointer_width = "32", inline(never))]
+#[cfg_attr(not(target_pointer_width = "32"), inline(always))]
+fn exp(x: f32) -> f32 {
+    exp::exp(x)
+}
+
+/// [`exp::expm1`], once for all functions of a small core.
+#[cfg_attr(target_pointer_width = "32", inline(never))]
+#[cfg_attr(not(target_pointer_width = "32"), inline(always))]
+fn expm1(x: f32) -> f32 {
+    exp::expm1(x)
+}
+
 /// The square root; NaN of negative numbers.
-#[inline(always)]
+#[cfg_attr(target_pointer_width = "32", inline(never))]
+#[cfg_attr(not(target_pointer_width = "32"), inline(always))]
 fn root(x: f32) -> f32 {
     if x >= 0.0 { sqrt(x) } else { f32::NAN }
 }
@@ -150,10 +165,11 @@ fn rounded(x: f32, of: impl Fn(f32) -> f32) -> f32 {
 /// ```
 ///
 /// Then a polynomial of `r` for the sine or the cosine, with the sign of the quarter, from Moshier's Cephes library.
-#[inline(always)]
+#[cfg_attr(target_pointer_width = "32", inline(never))]
+#[cfg_attr(not(target_pointer_width = "32"), inline(always))]
 fn sine(x: f32, quarters: u32) -> f32 {
     const SHIFT: f32 = 12_582_912.0;
-    let x = if x.abs() <= 1_048_576.0 { x } else { x - x };
+    let x = if x.abs() <= 1_048_576.0 { x } else { 0.0 * x };
     let shifted = fused(x, core::f32::consts::FRAC_2_PI, SHIFT);
     let n = shifted - SHIFT;
     let mut r = x;
@@ -162,15 +178,9 @@ fn sine(x: f32, quarters: u32) -> f32 {
     }
     let quarter = shifted.to_bits().wrapping_sub(SHIFT.to_bits()).wrapping_add(quarters);
     let square = r * r;
-    let mut q = -1.951_529_6e-4;
-    for coefficient in [8.332_161e-3, -1.666_665_5e-1] {
-        q = fused(q, square, coefficient);
-    }
+    let q = polynomial(square, &[-1.951_529_6e-4, 8.332_161e-3, -1.666_665_5e-1]);
     let sine = fused(q * square, r, r);
-    let mut q = 2.443_315_7e-5;
-    for coefficient in [-1.388_731_6e-3, 4.166_664_6e-2] {
-        q = fused(q, square, coefficient);
-    }
+    let q = polynomial(square, &[2.443_315_7e-5, -1.388_731_6e-3, 4.166_664_6e-2]);
     let cosine = fused(q * square, square, fused(square, -0.5, 1.0));
     let value = if quarter & 1 == 0 { sine } else { cosine };
     if quarter & 2 == 0 { value } else { -value }

@@ -4,12 +4,13 @@
 
 use super::{exp::exp, fused};
 
-/// A polynomial by Horner's rule, each step fused; the highest coefficient first.
-#[inline(always)]
-fn polynomial<const N: usize>(x: f32, coefficients: [f32; N]) -> f32 {
+/// A polynomial by Horner's rule, each step fused; the highest coefficient first. Small cores get one loop for all.
+#[cfg_attr(target_pointer_width = "32", inline(never))]
+#[cfg_attr(not(target_pointer_width = "32"), inline(always))]
+pub(super) fn polynomial(x: f32, coefficients: &[f32]) -> f32 {
     let mut sum = 0.0;
-    for (i, coefficient) in coefficients.into_iter().enumerate() {
-        sum = if i == 0 { coefficient } else { fused(sum, x, coefficient) };
+    for (i, coefficient) in coefficients.iter().enumerate() {
+        sum = if i == 0 { *coefficient } else { fused(sum, x, *coefficient) };
     }
     sum
 }
@@ -22,7 +23,8 @@ fn polynomial<const N: usize>(x: f32, coefficients: [f32; N]) -> f32 {
 /// y = fused(e, -2.1219444e-4, y), fused(-0.5, f^2, y)
 /// log(x) = fused(e, 0.693359375, f + y)
 /// ```
-#[inline(always)]
+#[cfg_attr(target_pointer_width = "32", inline(never))]
+#[cfg_attr(not(target_pointer_width = "32"), inline(always))]
 pub fn log(x: f32) -> f32 {
     // Numbers below 2^-126 by 2^25.
     let tiny = x < f32::MIN_POSITIVE;
@@ -34,7 +36,7 @@ pub fn log(x: f32) -> f32 {
     let (e, square) = (exponent as f32, f * f);
     let p = polynomial(
         f,
-        [
+        &[
             7.037_683_6e-2,
             -1.151_461e-1,
             1.167_699_9e-1,
@@ -43,7 +45,7 @@ pub fn log(x: f32) -> f32 {
             -1.666_805_8e-1,
             2.000_071_5e-1,
             -2.499_999_4e-1,
-            3.333_333_1e-1,
+            3.333_333e-1,
         ],
     );
     let y = fused(-0.5, square, fused(e, -2.121_944_4e-4, f * square * p));
@@ -54,7 +56,8 @@ pub fn log(x: f32) -> f32 {
 }
 
 /// `log(1 + x)` for `x` from 0 to 1: `log(1 + x) * (x / ((1 + x) - 1))`, or `x` where `1 + x` is 1.
-#[inline(always)]
+#[cfg_attr(target_pointer_width = "32", inline(never))]
+#[cfg_attr(not(target_pointer_width = "32"), inline(always))]
 pub fn log1p(x: f32) -> f32 {
     let sum = 1.0 + x;
     let part = sum - 1.0;
@@ -67,7 +70,8 @@ pub fn log1p(x: f32) -> f32 {
 /// x t(x^2)                               up to 1 in magnitude, t of degree 6
 /// 1 - erfc(|x|), with the sign of x      beyond
 /// ```
-#[inline(always)]
+#[cfg_attr(target_pointer_width = "32", inline(never))]
+#[cfg_attr(not(target_pointer_width = "32"), inline(always))]
 pub fn erf(x: f32) -> f32 {
     let magnitude = x.abs();
     if magnitude > 1.0 { (1.0 - beyond(magnitude)).copysign(x) } else { within(x) }
@@ -82,7 +86,8 @@ pub fn erf(x: f32) -> f32 {
 /// ```
 ///
 /// `z` is `exp(-s)`, `s = x * x`, less `z` times what rounding `s` has lost: `fused(z, -fused(x, x, -s), z)`. Numbers beyond 14 are taken as 14.
-#[inline(always)]
+#[cfg_attr(target_pointer_width = "32", inline(never))]
+#[cfg_attr(not(target_pointer_width = "32"), inline(always))]
 pub fn erfc(x: f32) -> f32 {
     let magnitude = x.abs();
     let outside = beyond(magnitude);
@@ -90,23 +95,25 @@ pub fn erfc(x: f32) -> f32 {
     if magnitude > 1.0 { outside } else { 1.0 - within(x) }
 }
 
-#[inline(always)]
+#[cfg_attr(target_pointer_width = "32", inline(never))]
+#[cfg_attr(not(target_pointer_width = "32"), inline(always))]
 fn within(x: f32) -> f32 {
     x * polynomial(
         x * x,
-        [
+        &[
             7.853_861e-5,
             -8.010_193_6e-4,
             5.188_327_7e-3,
             -2.685_381_2e-2,
             1.128_358_5e-1,
             -3.761_262_6e-1,
-            1.128_379_2,
+            core::f32::consts::FRAC_2_SQRT_PI,
         ],
     )
 }
 
-#[inline(always)]
+#[cfg_attr(target_pointer_width = "32", inline(never))]
+#[cfg_attr(not(target_pointer_width = "32"), inline(always))]
 fn beyond(x: f32) -> f32 {
     let x = if x > 14.0 { 14.0 } else { x };
     let (square, q) = (x * x, 1.0 / x);
@@ -115,7 +122,7 @@ fn beyond(x: f32) -> f32 {
     let y = q * q;
     let near = polynomial(
         y,
-        [
+        &[
             2.326_82e-2,
             -1.387_039_4e-1,
             3.687_424_7e-1,
@@ -129,7 +136,7 @@ fn beyond(x: f32) -> f32 {
     );
     let far = polynomial(
         y,
-        [
+        &[
             -1.047_766_4e1,
             1.297_72e1,
             -7.495_518_7,

@@ -1,9 +1,8 @@
 //! Rows, columns and channels by their indices.
 
-use super::by_bytes;
 use crate::{
     Memory, Operand,
-    base::memory::{Channels, Code, In, Out, in_blocks, put},
+    base::memory::{Channels, In, Out, in_blocks, put},
 };
 use core::{cell::Cell, slice::from_ref};
 
@@ -101,14 +100,26 @@ impl<'k> Index<'k> {
         whole.then_some(Gathered { input, out, axes })
     }
 
-    fn each<T: Code>(&self, Gathered { input, out, axes: [rows, columns, channels] }: Gathered<'_, '_>) {
-        let pad = T::cut(self.pad);
+    /// The bytes of elements that stand for none, for all widths of which four bytes are a multiple.
+    fn padding(&self) -> [i8; 4] {
+        let [a, b, c, d] = self.pad.to_le_bytes().map(|byte| byte as i8);
+        match self.element {
+            1 => [a; 4],
+            2 => [a, b, a, b],
+            _ => [a, b, c, d],
+        }
+    }
+
+    fn compute(&self, Gathered { input, out, axes: [rows, columns, channels] }: Gathered<'_, '_>) {
+        let (padding, bytes) = (self.padding(), self.element as usize);
         for (y, row) in rows.indices().enumerate() {
             for (x, column) in columns.indices().enumerate() {
                 let cells = out.pixel(y, x);
                 match (row, column) {
-                    (Some(row), Some(column)) => pixel(cells, input.pixel(row, column), &channels, pad),
-                    _ => fill(cells, 0, cells.len() / size_of::<T>(), pad),
+                    (Some(row), Some(column)) => {
+                        gather(cells, input.pixel(row, column), &channels, padding, bytes);
+                    }
+                    _ => fill(cells, padding),
                 }
             }
         }
@@ -117,38 +128,41 @@ impl<'k> Index<'k> {
 
 /// One pixel of the result, from one of the input.
 #[inline(always)]
-fn pixel<T: Code>(cells: &[Cell<i8>], values: Channels<'_>, channels: &Axis<'_>, pad: T) {
-    let (mut done, bytes) = (0, size_of::<T>());
+fn gather(cells: &[Cell<i8>], values: Channels<'_>, channels: &Axis<'_>, padding: [i8; 4], bytes: usize) {
+    let mut rest = cells;
     for [first, step, n] in channels.runs() {
-        let count = *n as usize;
+        // Runs fill the pixel.
+        let (run, behind) = rest.split_at_checked(*n as usize * bytes).unwrap_or_default();
+        rest = behind;
         match (usize::try_from(*first), *step) {
-            (Err(_), _) => fill(cells, done, count, pad),
+            (Err(_), _) => fill(run, padding),
             (Ok(first), 1) => {
-                in_blocks!(i in count * bytes, N => {
-                    put(cells, done * bytes + i, values.block::<N>(first * bytes + i));
+                in_blocks!(i in run.len(), N => {
+                    put(run, i, values.block::<N>(first * bytes + i));
                 });
             }
             (Ok(_), step) => {
                 let mut next = *first;
-                for i in done..done + count {
-                    T::put(cells, i, T::block::<1>(values, next as usize));
+                for element in run.chunks(bytes.max(1)) {
+                    for (i, cell) in element.iter().enumerate() {
+                        cell.set(values.get(next as usize * bytes + i));
+                    }
                     next = next.wrapping_add(step);
                 }
             }
         }
-        done += count;
     }
 }
 
-/// Elements `first..first + count`, all equal.
+/// All elements equal.
 #[inline(always)]
-fn fill<T: Code>(cells: &[Cell<i8>], first: usize, count: usize, value: T) {
-    in_blocks!(i in count, N => {
-        T::put(cells, first + i, [value; N]);
-    });
+fn fill(cells: &[Cell<i8>], padding: [i8; 4]) {
+    let (fours, rest) = cells.as_chunks::<4>();
+    fours.iter().for_each(|four| put(four, 0, padding));
+    rest.iter().zip(padding).for_each(|(cell, byte)| cell.set(byte));
 }
 
 crate::schedule::kernel!(Index<'a>, |index| {
     check: |mem| index.gathered(mem),
-    run: |gathered, _| by_bytes!(index.element, Element => index.each::<Element>(gathered)),
+    run: |gathered, _| index.compute(gathered),
 });

@@ -98,13 +98,14 @@ impl Permute {
                     (to, done) = (to + 1, 0);
                 }
             }
-            for ((i, size), step) in at.iter_mut().zip(outer).zip(steps).rev() {
+            // The innermost axis first.
+            for (i, (size, step)) in at.iter_mut().zip(outer.iter().rev().zip(steps.iter().rev())) {
                 *i += 1;
-                first = first.wrapping_add(step);
-                if *i < size {
+                first = first.wrapping_add(*step);
+                if *i < *size {
                     break;
                 }
-                first = first.wrapping_sub(step.wrapping_mul(size));
+                first = first.wrapping_sub(step.wrapping_mul(*size));
                 *i = 0;
             }
         }
