@@ -10,6 +10,6 @@ mod ops;
 mod reader;
 
 pub(super) use importer::read;
-pub(crate) use ops::OPERATORS;
+pub use ops::{OPERATORS, Row};
 #[doc(hidden)]
 pub use reader::outline;
