@@ -12,6 +12,6 @@ mod reader;
 mod sweep;
 
 pub(super) use importer::read;
-pub(crate) use ops::OPERATORS;
+pub use ops::{OPERATORS, Row};
 #[doc(hidden)]
 pub use reader::outline;

@@ -19,13 +19,13 @@ use super::{importer::Cx, reader::Activation};
 use crate::ops::Clamp;
 
 /// An operator of the format.
-pub(crate) struct Row {
+pub struct Row {
     /// Its name in the schema; of a custom operator, the name that files give it.
-    pub(crate) name: &'static str,
+    pub name: &'static str,
     /// Adds its nodes to the graph, or says what of it cannot be imported.
     pub(super) import: fn(&mut Cx<'_, '_>) -> Result<(), String>,
-    /// Its limits, for the documentation.
-    pub(crate) limits: &'static str,
+    /// What of it is imported, where that is not all: for the documentation.
+    pub limits: &'static str,
 }
 
 const fn row(
@@ -37,7 +37,7 @@ const fn row(
 }
 
 /// Every operator that is imported.
-pub(crate) const OPERATORS: &[Row] = &[
+pub const OPERATORS: &[Row] = &[
     row("ABS", functions::abs, ""),
     row("ADD", arithmetic::add, ""),
     row("ADD_N", arithmetic::add_n, "float"),
