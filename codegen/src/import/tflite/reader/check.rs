@@ -49,8 +49,9 @@ impl RawTensor {
         };
         let data = match range {
             Ok(range) => {
-                let expected =
-                    elements.zip(self.element.bytes()).map_or(range.len(), |(all, bytes)| all * bytes);
+                let expected = elements
+                    .zip(self.element.bytes())
+                    .map_or(range.len(), |(all, bytes)| all.saturating_mul(bytes));
                 if !range.is_empty() && range.len() != expected {
                     let (found, element) = (range.len(), self.element);
                     problem(format!("{found} bytes of data, expected {expected} ({shape:?} of {element})"));
@@ -136,11 +137,11 @@ impl RawTensor {
         file.charge(data.len() / raw.scale.len())?;
         let inner = match raw.scale.len() {
             1 => data.len(),
-            _ => bytes * shape.iter().skip(axis + 1).product::<usize>(),
+            _ => shape.iter().skip(axis + 1).fold(bytes, |all, size| all.saturating_mul(*size)),
         };
         let outer = inner.saturating_mul(raw.scale.len());
         let mut parts = data.chunks(outer.max(1));
-        Ok(parts.all(|part| part.iter().skip(index * inner).take(inner).all(|byte| *byte == 0)))
+        Ok(parts.all(|part| part.iter().skip(index.saturating_mul(inner)).take(inner).all(|byte| *byte == 0)))
     }
 }
 

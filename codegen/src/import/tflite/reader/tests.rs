@@ -174,6 +174,10 @@ fn errors_name_what_is_wrong() {
             part(root, &TENSORS, &[3, 4]).set(4, Some(Part::byte(1)))
         }),
         ("`x`: 9 axes", &|root| part(root, &TENSORS, &[0]).set(0, Some(Part::ints([1; 9])))),
+        ("`w`: shape [3, 2147483647, 2147483647, 2147483647] has more than", &|root| {
+            part(root, &TENSORS, &[1]).set(0, Some(Part::ints([3, i32::MAX, i32::MAX, i32::MAX])));
+            part(root, &TENSORS, &[1, 4]).set(2, Some(Part::floats(&[0.1, 0.0, 0.1])));
+        }),
         ("operator 0 (CONV_2D `mid`) makes `mid`, which has no elements", &|root| {
             part(root, &TENSORS, &[3]).set(0, Some(Part::ints([1, 0, 2, 3])));
         }),

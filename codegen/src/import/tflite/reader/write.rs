@@ -31,7 +31,7 @@ impl Part {
         Part::Vector(4, numbers.into_iter().flat_map(i32::to_le_bytes).collect())
     }
 
-    fn floats(numbers: &[f32]) -> Self {
+    pub(crate) fn floats(numbers: &[f32]) -> Self {
         Part::Vector(4, numbers.iter().flat_map(|number| number.to_le_bytes()).collect())
     }
 
