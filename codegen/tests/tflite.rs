@@ -288,3 +288,46 @@ fn float_models_are_near() {
         assert!(compared > 0, "{name}: no outputs to compare with");
     }
 }
+
+/// The same folder's neighbour of broken files: an error that names what is wrong, or a model that can be lowered.
+#[test]
+fn broken_files_are_refused_or_right() {
+    let Some(folder) = shared() else { return };
+    let folder = folder.join("../malformed/tflite");
+    let list = json(&folder.join("malformed.json"));
+    // Files that are right after all.
+    let right = "ok_ no_bias bias_minus_one weight_zero_point dynamic_shape bit_flips long_chain scale_weights_zero input_with_data reshape_sizes_differ";
+    let mut failures = vec![];
+    for (name, broken) in list.as_object().unwrap() {
+        let start = std::time::Instant::now();
+        let opened = ModelFile::open(&folder.join(format!("{name}.tflite")), &options(Reference::LiteRt));
+        assert!(start.elapsed().as_secs_f64() < 1.0, "{name}: {:?}", start.elapsed());
+        let file = match opened {
+            Ok(file) => file,
+            Err(error) => {
+                let error = error.to_string().to_lowercase();
+                for words in broken["the_error_should_name"].as_array().unwrap() {
+                    let mut words = words.as_str().unwrap().split(", ").flat_map(|words| words.split(" or "));
+                    if !words.any(|word| word == "the file" || error.contains(&word.to_lowercase())) {
+                        failures
+                            .push(format!("{name}: {error}, expected {}", broken["the_error_should_name"]));
+                    }
+                }
+                if name.starts_with("ok_") {
+                    failures.push(format!("{name}: {error}"));
+                }
+                continue;
+            }
+        };
+        let portable = Target::find("portable").unwrap();
+        if let Some(q) = file.quantized().filter(|q| q.graph.nodes.len() < 1000)
+            && let Err(error) = lower(q, portable, Metadata::default())
+        {
+            failures.push(format!("{name}: {error}"));
+        }
+        if !right.split(' ').any(|right| name.starts_with(right)) {
+            failures.push(format!("{name}: accepted; {}", broken["wrong"]));
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}

@@ -61,6 +61,11 @@ impl Known {
         &self.scale
     }
 
+    /// The axis that scales lie along.
+    pub(super) fn dimension(&self) -> usize {
+        self.dimension
+    }
+
     pub(super) fn zero_point(&self, channel: usize) -> i64 {
         self.zero_point.get(channel).or(self.zero_point.first()).copied().unwrap_or(0)
     }

@@ -24,6 +24,9 @@ use std::{
     sync::Arc,
 };
 
+/// Versions of operators beyond this are none that TensorFlow Lite has had.
+const NEWEST: i32 = 24;
+
 /// Reads a file.
 ///
 /// # Errors
@@ -102,7 +105,11 @@ impl<'m> Importer<'m> {
             }
         }
         for at in self.model.inputs.clone() {
-            match self.declare(at) {
+            let batch = match self.model.tensors[at].shape[..] {
+                [batch, _, _, _] if batch != 1 => Err(format!("a batch of {batch}, expected 1")),
+                _ => Ok(()),
+            };
+            match batch.and_then(|()| self.declare(at)) {
                 Ok(id) => {
                     self.graph.inputs.push(id);
                     self.seen[at] = Seen::Value(id);
@@ -116,6 +123,12 @@ impl<'m> Importer<'m> {
                 None => Err("is not supported".to_string()),
                 // What follows from a mistake is no other one.
                 Some(_) if self.lacks_input(operator) => continue,
+                Some(row) if operator.outputs.len() != 1 && !row.has_several_results => {
+                    Err(format!("has {} results, expected one", operator.outputs.len()))
+                }
+                Some(_) if operator.version > NEWEST => {
+                    Err(format!("is of version {}, newer than this importer", operator.version))
+                }
                 Some(row) => {
                     let known = fold::folded(&self, operator);
                     match known {
@@ -341,6 +354,16 @@ impl<'m> Cx<'_, 'm> {
         Ok(self.importer.tensor(*at))
     }
 
+    /// Operand `i`, a map of batch 1, as a value of the graph.
+    pub(super) fn map(&mut self, i: usize) -> Result<ValueId, String> {
+        match self.tensor(i)? {
+            TensorDef { shape, .. } if matches!(shape[..], [1, _, _, _]) => self.value(i),
+            TensorDef { shape, name, .. } => Err(format!(
+                "`{name}` has shape {shape:?}, expected a map of batch 1: [1, height, width, channels]"
+            )),
+        }
+    }
+
     /// Operand `i` as a value of the graph.
     pub(super) fn value(&mut self, i: usize) -> Result<ValueId, String> {
         let at = self.at(i)?;
@@ -387,18 +410,31 @@ impl<'m> Cx<'_, 'm> {
         let made = op.output_shapes(&shapes)?[0];
         let at = *self.operator.outputs.get(i).ok_or_else(|| format!("has no result {i}"))?;
         let declared = shape_of(&self.importer.tensor(at).shape)?;
-        if made.len() != declared.len() {
-            return Err(format!("makes {made}, the file declares {:?}", self.importer.tensor(at).shape));
-        }
         if made != declared {
-            let format = format_of(self.importer.tensor(at))?;
-            let inner = self.node("unshaped", op, inputs, format)?;
-            return self.finish_result(i, Reshape { to: declared }, &[inner]);
+            // Axes of one element may stand elsewhere.
+            let axes = |s: Shape| [s.h, s.w, s.c].into_iter().filter(|size| *size != 1);
+            if !axes(made).eq(axes(declared)) {
+                let TensorDef { name, shape, .. } = self.importer.tensor(at);
+                return Err(format!("makes {made}, the file declares {shape:?} for `{name}`"));
+            }
+            return self.reshaped_result(i, op, inputs);
         }
         let id = self.importer.declare(at)?;
         self.importer.push_node(Arc::new(op), inputs.to_vec(), id);
         self.importer.seen[at] = Seen::Value(id);
         Ok(())
+    }
+
+    /// Nodes that make the first result, which has the elements of `op`'s result in another shape.
+    pub(super) fn finish_reshaped(&mut self, op: impl Op, inputs: &[ValueId]) -> Result<(), String> {
+        self.reshaped_result(0, op, inputs)
+    }
+
+    fn reshaped_result(&mut self, i: usize, op: impl Op, inputs: &[ValueId]) -> Result<(), String> {
+        let tensor = self.result(i)?;
+        let (to, format) = (shape_of(&tensor.shape)?, format_of(tensor)?);
+        let inner = self.node("unshaped", op, inputs, format)?;
+        self.finish_result(i, Reshape { to }, &[inner])
     }
 
     /// The first result is a value that is there already.

@@ -51,5 +51,5 @@ fn along(cx: &mut Cx<'_, '_>, inputs: &[ValueId], axis: usize, dims: &[usize]) -
         let same = cx.shape(*id) == to;
         rows.push(if same { *id } else { cx.node("rows", Reshape { to }, &[*id], format)? });
     }
-    cx.finish(Concat, &rows)
+    cx.finish_reshaped(Concat, &rows)
 }

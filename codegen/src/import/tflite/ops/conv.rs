@@ -5,7 +5,6 @@ use super::{
     filters::{self, Codes},
 };
 use crate::{
-    format::Format,
     graph::ValueId,
     import::tflite::{
         importer::Cx,
@@ -29,7 +28,8 @@ pub(super) fn conv2d(cx: &mut Cx<'_, '_>) -> Result<(), String> {
     let [out, kh, kw, channels] = cx.known(1)?.dims[..] else {
         return Err("expected weights of four axes".into());
     };
-    let input = cx.value(0)?;
+    filters::scales_along(cx.known(1)?, 0)?;
+    let input = cx.map(0)?;
     let c = cx.shape(input).c;
     if channels == 0 || !c.is_multiple_of(channels) {
         return Err(format!("weights of {channels} channels do not divide an operand of {c}"));
@@ -54,7 +54,8 @@ pub(super) fn depthwise(cx: &mut Cx<'_, '_>) -> Result<(), String> {
     let [1, kh, kw, out] = cx.known(1)?.dims[..] else {
         return Err("expected weights of four axes, the first one of 1".into());
     };
-    let input = cx.value(0)?;
+    filters::scales_along(cx.known(1)?, 3)?;
+    let input = cx.map(0)?;
     let c = cx.shape(input).c;
     if !out.is_multiple_of(c) {
         return Err(format!("{out} output channels are no multiple of an operand's {c}"));
@@ -94,7 +95,7 @@ fn convolution(
         let at = |o: usize, i: usize, t: usize| rows[(o * taps + t) * channels + i];
         (0..out).flat_map(|o| (0..channels).flat_map(move |i| (0..taps).map(move |t| at(o, i, t)))).collect()
     };
-    if !matches!(cx.format(input), Format::Int8(_)) {
+    if !filters::are_codes(cx, input, 1)? {
         let real = weights.real();
         let indices =
             (0..out).flat_map(|o| (0..taps).flat_map(move |t| (0..channels).map(move |i| (o, t, i))));

@@ -3,7 +3,7 @@
 use crate::{
     format::{Format, QParams},
     graph::ValueId,
-    import::tflite::{fold::Known, importer::Cx},
+    import::tflite::{fold::Known, importer::Cx, reader::Element},
     ops::{GivenFilters, GivenRounding, Index},
 };
 
@@ -100,6 +100,27 @@ impl Fitting {
     }
 }
 
+/// Whether a layer computes with codes; real numbers take weights of either kind, codes only codes. Weights are operand `i`.
+pub(super) fn are_codes(cx: &Cx<'_, '_>, input: ValueId, i: usize) -> Result<bool, String> {
+    let (codes, weights) = (matches!(cx.format(input), Format::Int8(_)), cx.tensor(i)?);
+    match weights.element {
+        Element::Int8 | Element::UInt8 => Ok(codes),
+        Element::Float32 | Element::Float16 if !codes => Ok(false),
+        other => {
+            let what = if codes { "has 8 bits" } else { "is in floating point" };
+            Err(format!("weights `{}` are {other}, the operand {what}", weights.name))
+        }
+    }
+}
+
+/// Whether scales of weights, if they are several, lie along their output channels.
+pub(super) fn scales_along(weights: &Known, axis: usize) -> Result<(), String> {
+    match weights.scales().len() > 1 && weights.dimension() != axis {
+        true => Err(format!("scales of weights lie along axis {}, expected {axis}", weights.dimension())),
+        false => Ok(()),
+    }
+}
+
 /// Scale and zero point of a value of 8 bits.
 pub(super) fn params(cx: &Cx<'_, '_>, id: ValueId) -> Result<QParams, String> {
     match cx.format(id) {
@@ -119,6 +140,16 @@ pub(super) fn given(
     let codes = if cx.has(i) { cx.known(i)?.integers() } else { vec![0; scale.len()] };
     if codes.len() != scale.len() {
         return Err(format!("{} biases for {} output channels", codes.len(), scale.len()));
+    }
+    // Converters round them otherwise; what differs by more is not what the layer adds.
+    let of_biases = if cx.has(i) { cx.known(i)?.scales() } else { &[] };
+    for (found, weight) in of_biases.iter().zip(scale.iter().cycle()) {
+        let expected = input.scale * weight;
+        if (found - expected).abs() > 0.02 * expected {
+            return Err(format!(
+                "biases have scale {found}, expected {expected}, the product of operand's and weights'"
+            ));
+        }
     }
     let fits = |bias: i64| i32::try_from(bias).map_err(|_| format!("a bias of {bias} does not fit 32 bits"));
     let bias: Vec<i32> = codes.iter().map(|bias| fits(*bias)).collect::<Result<_, _>>()?;

@@ -5,7 +5,6 @@ use super::{
     filters::{self, Codes},
 };
 use crate::{
-    format::Format,
     import::{
         network::Reference,
         tflite::{importer::Cx, reader::Options},
@@ -23,6 +22,7 @@ pub(super) fn fully_connected(cx: &mut Cx<'_, '_>) -> Result<(), String> {
     }
     let clamp = clamp(o.activation)?;
     let [out, width] = cx.known(1)?.dims[..] else { return Err("expected weights of two axes".into()) };
+    filters::scales_along(cx.known(1)?, 0)?;
     let mut input = cx.value(0)?;
     let shape = cx.shape(input);
     if width == 0 || !shape.len().is_multiple_of(width) {
@@ -36,10 +36,10 @@ pub(super) fn fully_connected(cx: &mut Cx<'_, '_>) -> Result<(), String> {
     }
     let params = ConvParams { bias: cx.has(2), ..ConvParams::new(out, 1) };
     let weights = cx.known(1)?;
-    if !matches!(format, Format::Int8(_)) {
+    if !filters::are_codes(cx, input, 1)? {
         let (weight, bias) = (weights.real(), filters::real_bias(cx, 2, out)?);
         let dense = Conv2d { clamp, ..Conv2d::new(params, width, weight.into(), bias.into()) };
-        return cx.finish(dense, &[input]);
+        return cx.finish_reshaped(dense, &[input]);
     }
     let codes = Codes::of(weights, [out, 1, width, 1], |o, _, i| o * width + i)?;
     let scale = codes.scale.clone();
@@ -54,5 +54,5 @@ pub(super) fn fully_connected(cx: &mut Cx<'_, '_>) -> Result<(), String> {
     let (given, bias) = filters::given(cx, 2, filters::params(cx, input)?, scale, rounding)?;
     let input = fitting.input(cx, input)?;
     let dense = Conv2d::new(params, per_row, real.into(), bias.into());
-    cx.finish(Conv2d { clamp, given: Some(given), ..dense }, &[input])
+    cx.finish_reshaped(Conv2d { clamp, given: Some(given), ..dense }, &[input])
 }

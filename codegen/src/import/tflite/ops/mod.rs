@@ -24,6 +24,8 @@ pub struct Row {
     pub name: &'static str,
     /// Adds its nodes to the graph, or says what of it cannot be imported.
     pub(super) import: fn(&mut Cx<'_, '_>) -> Result<(), String>,
+    /// Whether it may have several results.
+    pub(super) has_several_results: bool,
     /// What of it is imported, where that is not all: for the documentation.
     pub limits: &'static str,
 }
@@ -33,7 +35,8 @@ const fn row(
     import: fn(&mut Cx<'_, '_>) -> Result<(), String>,
     limits: &'static str,
 ) -> Row {
-    Row { name, import, limits }
+    let has_several_results = matches!(name.as_bytes(), b"SPLIT" | b"SPLIT_V" | b"UNPACK");
+    Row { name, import, has_several_results, limits }
 }
 
 /// Every operator that is imported.

@@ -34,7 +34,7 @@ fn padding(cx: &Cx<'_, '_>, input: ValueId, o: &Pool2D) -> [usize; 4] {
 }
 
 pub(super) fn average(cx: &mut Cx<'_, '_>) -> Result<(), String> {
-    let (o, input) = (options(cx)?, cx.value(0)?);
+    let (o, input) = (options(cx)?, cx.map(0)?);
     let padding = padding(cx, input, o);
     if cx.result(0)?.element == Element::UInt8 {
         return mean_without_sign(cx, input, o, padding);
@@ -50,7 +50,7 @@ pub(super) fn average(cx: &mut Cx<'_, '_>) -> Result<(), String> {
 }
 
 pub(super) fn max(cx: &mut Cx<'_, '_>) -> Result<(), String> {
-    let (o, input) = (options(cx)?, cx.value(0)?);
+    let (o, input) = (options(cx)?, cx.map(0)?);
     let padding = padding(cx, input, o);
     let pool = MaxPool2d {
         kernel: [o.filter_h, o.filter_w],

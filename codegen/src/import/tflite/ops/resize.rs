@@ -26,7 +26,7 @@ pub(super) fn bilinear(cx: &mut Cx<'_, '_>) -> Result<(), String> {
         (_, true) => ResizeMode::Bilinear,
         _ => ResizeMode::BilinearAsymmetric,
     };
-    let input = cx.value(0)?;
+    let input = cx.map(0)?;
     cx.finish(Resize { size, mode }, &[input])
 }
 
@@ -37,6 +37,6 @@ pub(super) fn nearest(cx: &mut Cx<'_, '_>) -> Result<(), String> {
         (_, true) => ResizeMode::NearestHalfPixel,
         _ => ResizeMode::Nearest,
     };
-    let input = cx.value(0)?;
+    let input = cx.map(0)?;
     cx.finish(Resize { size, mode }, &[input])
 }

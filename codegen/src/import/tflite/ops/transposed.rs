@@ -5,7 +5,6 @@ use super::{
     filters::{self, Codes},
 };
 use crate::{
-    format::Format,
     graph::ValueId,
     import::tflite::{
         importer::Cx,
@@ -67,7 +66,8 @@ fn transposed(cx: &mut Cx<'_, '_>, described: Described) -> Result<(), String> {
     let Described { input, bias: biases, stride, padding, activation } = described;
     let clamp = clamp(activation)?;
     let [out, kh, kw, c] = cx.known(1)?.dims[..] else { return Err("expected weights of four axes".into()) };
-    let input: ValueId = cx.value(input)?;
+    filters::scales_along(cx.known(1)?, 0)?;
+    let input: ValueId = cx.map(input)?;
     let from = cx.shape(input);
     if from.c != c {
         return Err(format!("weights of {c} channels for an operand of {from}"));
@@ -93,7 +93,7 @@ fn transposed(cx: &mut Cx<'_, '_>, described: Described) -> Result<(), String> {
         (0..c).flat_map(|i| (0..out).flat_map(move |o| (0..taps).map(move |t| at(i, o, t)))).collect()
     };
     let weights = cx.known(1)?;
-    if !matches!(cx.format(input), Format::Int8(_)) {
+    if !filters::are_codes(cx, input, 1)? {
         let weight = by_input(&weights.real(), c);
         let bias = filters::real_bias(cx, biases, out)?;
         let op = TransposedConv2d { clamp, ..TransposedConv2d::new(params, c, weight.into(), bias.into()) };
