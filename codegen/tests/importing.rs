@@ -21,7 +21,8 @@ fn table(operators: impl Iterator<Item = (String, &'static str)>) -> String {
 fn tables() -> String {
     let of_tflite = tflite::OPERATORS.iter().map(|op| (format!("`{}`", op.name), op.limits));
     // Files begin with the first opset that is read.
-    let later = |since: i64| if since > *onnx::OPSETS.start() { format!(" ({since})") } else { String::new() };
+    let later =
+        |since: i64| if since > *onnx::OPSETS.start() { format!(" ({since})") } else { String::new() };
     let of_onnx = onnx::OPERATORS.iter().map(|op| (format!("`{}`{}", op.name, later(op.since)), op.limits));
     let (first, last) = onnx::OPSETS.into_inner();
     format!(
