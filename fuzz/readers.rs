@@ -18,7 +18,7 @@ use std::{io, path::Path};
 pub(crate) type Reader = fn(&[u8]) -> bool;
 
 /// Every reader with its name, which is that of its target and of its folder of seeds.
-pub(crate) const READERS: [(&str, Reader); 15] = [
+pub(crate) const READERS: [(&str, Reader); 16] = [
     ("image", image),
     ("dicom", dicom),
     ("jpeg", jpeg),
