@@ -169,7 +169,7 @@ impl Walk<'_, '_> {
         let made = dims(tensor, &|rank, last| is_channels_last(name, rank, last, steps), options).and_then(
             |(dims, last)| {
                 let at = if last { Layout::of(&dims, [&[1], &[2], &[3]]) } else { Layout::usual(&dims) };
-                if matches!(dims.len(), 2 | 4) && dims[0] != 1 {
+                if dims.len() == 4 && dims[0] != 1 {
                     // What reads it may say why.
                     self.problems.push(format!("input `{name}`: a batch of {}, expected 1", dims[0]));
                 }

@@ -55,7 +55,7 @@ pub static OPERATORS: &[Operator] = &[
     op("And", 7, CONSTANTS, |cx| constants::compare(cx, |a, b| a != 0.0 && b != 0.0)),
     op("ArgMax", 1, "up to 128 classes", |cx| reductions::position(cx, true)),
     op("ArgMin", 1, "up to 128 classes", |cx| reductions::position(cx, false)),
-    op("AveragePool", 1, "one or two spatial axes, no dilation", windows::average_pool),
+    op("AveragePool", 1, "one or two spatial axes", windows::average_pool),
     op("BatchNormalization", 1, "not in training mode", norms::batch_normalization),
     op("Cast", 1, "between real numbers; of constants between all types", constants::cast),
     op("CastLike", 15, "as `Cast`", constants::cast_like),

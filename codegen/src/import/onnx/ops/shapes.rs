@@ -1,7 +1,7 @@
 //! What changes a tensor's sizes or the order of its axes, and keeps its elements.
 
 use super::super::{
-    array::{Array, axis, broadcast, count},
+    array::{Array, Type, axis, broadcast, count},
     context::{Cx, Made, known, live, one, sizes},
     graph::checked,
     value::{Places, Value},
@@ -140,7 +140,14 @@ pub(super) fn dropout(cx: &mut Cx<'_, '_>) -> Made {
     if cx.given_known(2)?.is_some_and(|mode| mode.single() != Some(0.0)) {
         return Err("training mode; export the network in evaluation mode".into());
     }
-    identity(cx)
+    let mut made = identity(cx)?;
+    if cx.wants(1) {
+        // Everything is kept.
+        let dims = cx.dims(0)?;
+        cx.check_size(&dims)?;
+        made.push(Value::Known(Array::floats(vec![], vec![1.0]).expanded(&dims).cast(Type::Bool)));
+    }
+    Ok(made)
 }
 
 /// `Shape`.

@@ -2,6 +2,7 @@
 
 use super::super::{
     context::{Cx, Made, live, sizes},
+    graph::checked,
     layout::Layout,
     value::{Live, Places, Value},
 };
@@ -240,13 +241,31 @@ pub(super) fn max_pool(cx: &mut Cx<'_, '_>) -> Made {
 /// `AveragePool`.
 pub(super) fn average_pool(cx: &mut Cx<'_, '_>) -> Made {
     let (input, w, ceil_mode) = pool(cx)?;
-    if w.dilation != [1, 1] {
-        return Err(format!("attribute `dilations`: {:?}, expected 1", w.dilation));
-    }
     let count_padding = cx.flag("count_include_pad", false)?;
+    let (name, c) = (cx.name.clone(), input.dims()[1]);
+    if w.dilation != [1, 1] {
+        if ceil_mode || (w.padding != [0; 4] && !count_padding) {
+            return Err(format!(
+                "attribute `dilations`: {:?}, expected 1 where windows differ in size",
+                w.dilation
+            ));
+        }
+        // Every window has as many pixels: a convolution of each channel.
+        let taps = w.kernel[0].saturating_mul(w.kernel[1]);
+        let weights = checked(taps.saturating_mul(c)).map(|all| vec![1.0 / taps as f32; all])?;
+        let params = ConvParams {
+            kernel: w.kernel,
+            stride: w.stride,
+            dilation: w.dilation,
+            padding: w.padding,
+            groups: c,
+            ..ConvParams::new(c, 1)
+        };
+        let op = Conv2d::new(params, c, weights.into(), vec![0.0; c].into());
+        return live(mapped(cx, &name, op, &input, c)?);
+    }
     let op =
         AveragePool2d { kernel: w.kernel, stride: w.stride, padding: w.padding, ceil_mode, count_padding };
-    let (name, c) = (cx.name.clone(), input.dims()[1]);
     live(mapped(cx, &name, op, &input, c)?)
 }
 

@@ -41,7 +41,8 @@ pub(super) fn pack(cx: &mut Cx<'_, '_>) -> Result<(), String> {
 fn along(cx: &mut Cx<'_, '_>, inputs: &[ValueId], axis: usize, dims: &[usize]) -> Result<(), String> {
     let outer: usize = dims[..axis].iter().product();
     let formats: Vec<_> = inputs.iter().map(|id| cx.format(*id)).collect();
-    if axis + 1 == dims.len() {
+    // Operands of PACK have an axis less: their last one is no axis of channels in the result.
+    if axis + 1 == dims.len() && inputs.iter().all(|id| cx.shape(*id).area() == outer) {
         return cx.finish(Concat, inputs);
     }
     // Elements in front of the axis are pixels, those behind it are channels: what lies side by side stays so.
