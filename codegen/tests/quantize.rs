@@ -4,15 +4,22 @@ mod common;
 
 use common::{calibrated, graph, quantized, sample};
 use niello_codegen::{
-    Graph, Shape,
+    Graph, Shape, ValueId,
     execute::Executor,
     format::{Format, Mode, QParams},
     lower::{TARGETS, lower},
     ops::{self, ArgMax, ConvParams, Function, MaxPool2d, PointWise, Resize, ResizeMode, Softmax},
     precision::float::everywhere,
     program::Metadata,
-    quantize::{QGraph, QuantizeOptions, RangeMethod, calibrate::calibrate, quantize},
+    quantize::{
+        QGraph, QuantizeOptions, RangeMethod,
+        calibrate::calibrate,
+        quantize,
+        ranges::{Ranges, Seen, ValueRange},
+        with_ranges,
+    },
 };
+use niello_kernels::Rounding;
 
 fn format(q: &QGraph, name: &str) -> Format {
     q.formats[q.graph.find(name).unwrap_or_else(|| panic!("no value `{name}`")).0]
@@ -95,31 +102,52 @@ fn formats_that_an_operator_defines_are_not_calibrated() {
     assert_eq!(format(&q, "labels"), Format::Label);
 }
 
-/// A branch of the range of `small` times `factor` that a convolution reads too, concatenated with `large`.
-fn beside_a_larger_one(factor: f32) -> QGraph {
+/// A branch of the range of `small` times `factor`, concatenated with `large`; a convolution reads it too, if `is_read`.
+fn beside_a_larger_one(factor: f32, is_read: bool) -> QGraph {
     quantized(graph(|b| {
         let x = b.input("input", Shape::new(8, 8, 2));
         let small = b.add_op("small", PointWise(Function::LeakyRelu(0.5)), &[x]);
+        let pooled = b.add_op("pooled", MaxPool2d::new(3, 1).padding(1), &[small]);
         let other = b.input("other", Shape::new(8, 8, 2));
         let scale = ops::BatchNorm { factor: vec![factor as f64; 2], offset: vec![0.0; 2] };
         let large = b.add_op("large", scale, &[other]);
-        let concat = b.concat("concat", &[small, large]);
-        let reads = b.conv2d("reads", small, ConvParams::new(2, 1));
+        let concat = b.concat("concat", &[small, pooled, large]);
+        let reads = b.conv2d("reads", if is_read { small } else { x }, ConvParams::new(2, 1));
         vec![concat, reads]
     }))
 }
 
 #[test]
 fn an_operand_that_others_read_keeps_a_scale_that_is_much_finer() {
-    let q = beside_a_larger_one(100.0);
+    let q = beside_a_larger_one(100.0, true);
     assert_ne!(format(&q, "small"), format(&q, "concat"));
+    assert_eq!(format(&q, "pooled"), format(&q, "small"));
     assert_eq!(format(&q, "large"), format(&q, "concat"));
     assert_eq!(format(&q, "concat.small"), format(&q, "concat"), "a copy is concatenated");
     let step = |name| format(&q, name).step().unwrap();
     assert!(step("small") * 20.0 < step("concat"));
-    let q = beside_a_larger_one(5.0);
-    assert_eq!(format(&q, "small"), format(&q, "concat"), "it is not worth a copy");
-    assert!(q.graph.find("concat.small").is_none());
+    for (factor, is_read) in [(5.0, true), (100.0, false)] {
+        let q = beside_a_larger_one(factor, is_read);
+        for name in ["small", "pooled"] {
+            assert_eq!(format(&q, name), format(&q, "concat"), "it is not worth a copy");
+        }
+        assert!(q.graph.find("concat.small").is_none());
+    }
+}
+
+#[test]
+fn a_network_has_a_floating_point_mode_if_all_layers_have_it() {
+    let all = everywhere(sharing(), Mode::F16);
+    assert_eq!(all.mode(), Some(Mode::F16));
+    assert_eq!(quantized(sharing()).mode(), None);
+    let ids: Vec<_> = all.modes.keys().copied().collect();
+    for id in [ids[0], ids[ids.len() - 1]] {
+        let mut q = all.clone();
+        q.modes.insert(id, Mode::F32);
+        assert_eq!(q.mode(), None, "one layer differs");
+        q.modes.remove(&id);
+        assert_eq!(q.mode(), None, "one layer has 8 bits");
+    }
 }
 
 #[test]
@@ -177,6 +205,82 @@ fn what_is_concatenated_from_different_formats_is_near_float() {
             assert!((x - y).abs() <= 1.01 * step, "{}: {y}, expected {x}", target.name);
         }
     }
+}
+
+#[test]
+fn outputs_keep_their_range_and_what_layers_read_has_the_method_s() {
+    let net = graph(|b| {
+        let x = b.input("input", Shape::new(4, 4, 2));
+        let read = b.conv2d("read", x, ConvParams::new(3, 1));
+        let last = b.conv2d("last", read, ConvParams::new(3, 1));
+        let unread = b.conv2d("unread", x, ConvParams::new(2, 1));
+        vec![read, last, unread]
+    });
+    let calibration = calibrated(&net);
+    let options =
+        QuantizeOptions { method: RangeMethod::Fixed { min: -3.0, max: 4.0 }, ..Default::default() };
+    let ranges = Ranges::choose(&net, &calibration, &options).unwrap();
+    let seen_by = Ranges::seen_by(&net, &calibration);
+    for (name, is_fixed) in [("input", true), ("read", true), ("last", false), ("unread", false)] {
+        let id = net.find(name).unwrap();
+        let statistics = calibration.statistics(id).unwrap();
+        let seen = (statistics.min, statistics.max);
+        assert!(seen.0 < 0.0 && seen.1 > 0.0, "{name}: {seen:?}");
+        let chosen = if is_fixed { (-3.0, 4.0) } else { seen };
+        assert_eq!(ranges.get(id), Some(ValueRange { chosen, seen }), "{name}");
+        assert_eq!(seen_by.get(id), Some(ValueRange { chosen: seen, seen }), "{name}");
+        assert_eq!([ranges.seen(id), seen_by.seen(id), calibration.seen(id)], [Some(seen); 3], "{name}");
+    }
+    let beyond = ValueId(net.values.len());
+    assert!(ranges.get(beyond).is_none() && calibration.seen(beyond).is_none());
+    let q = with_ranges(net.clone(), &ranges, Rounding::Single).unwrap();
+    assert_eq!(
+        (q.formats, q.rounding),
+        (quantize(net, &calibration, &options).unwrap().formats, Rounding::Single)
+    );
+}
+
+#[test]
+fn ranges_that_are_read_back_must_be_complete_and_agree() {
+    let net = sharing();
+    let ranges = Ranges::choose(&net, &calibrated(&net), &QuantizeOptions::default()).unwrap();
+    let by_value: Vec<_> = (0..net.values.len()).map(|i| ranges.get(ValueId(i))).collect();
+    let other = ValueRange { chosen: (-1.0, 99.0), seen: (-1.0, 99.0) };
+    for (name, range, expected) in [
+        ("up", None, "`up` has no range"),
+        ("left", None, "`left` has no range"),
+        ("up", Some(other), "`left` and `up` share a format, and have different ranges"),
+    ] {
+        let mut changed = by_value.clone();
+        changed[net.find(name).unwrap().0] = range;
+        let result = with_ranges(net.clone(), &Ranges::new(changed), Rounding::Single);
+        assert_eq!(result.unwrap_err().to_string(), expected);
+    }
+    assert!(with_ranges(net, &Ranges::new(by_value), Rounding::Single).is_ok());
+}
+
+#[test]
+fn biases_are_corrected_by_means_unless_the_options_say_no() {
+    for bias_correction in [false, true] {
+        let net = sharing();
+        let calibration = calibrated(&net);
+        let options = QuantizeOptions { bias_correction, ..Default::default() };
+        let q = quantize(net, &calibration, &options).unwrap();
+        for (i, means) in q.channel_means.iter().enumerate() {
+            let seen = calibration.statistics(ValueId(i)).unwrap().channel_means();
+            assert_eq!(seen.len(), q.graph.shape(ValueId(i)).c);
+            assert_eq!(means.as_ref(), bias_correction.then_some(&seen));
+        }
+    }
+}
+
+#[test]
+fn calibration_counts_its_samples() {
+    let net = sharing();
+    let mut done = vec![];
+    let samples = ["first", "second", "third"].map(|seed| Ok(sample(&net, seed)));
+    let calibration = calibrate(&net, samples, |count| done.push(count)).unwrap();
+    assert_eq!((calibration.samples, done), (3, vec![1, 2, 3]));
 }
 
 #[test]

@@ -9,6 +9,8 @@
 mod packing;
 mod placement;
 mod storage;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use packing::Effort;
 pub use packing::{Block, pack};

@@ -265,6 +265,20 @@ impl Statistics {
 }
 
 #[cfg(test)]
+impl Statistics {
+    /// A value that was seen so many times, for each of a list; all below `limit`, a power of two.
+    pub(super) fn of_counts(limit: f64, counts: &[(f32, f64)]) -> Self {
+        let mut s = Self { limit, pixels: 1, ..Self::default() };
+        for &(x, n) in counts {
+            (s.min, s.max) = (s.min.min(x), s.max.max(x));
+            let bin = (x as f64 / s.width()).floor() as i64 + BINS as i64 / 2;
+            s.bins[bin as usize] += n;
+        }
+        s
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::tensor::Shape;

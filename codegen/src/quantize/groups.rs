@@ -138,3 +138,21 @@ fn is_read_elsewhere(graph: &Graph, members: &[ValueId]) -> bool {
             .filter(reads)
             .any(|node| !node.op.places_inputs() && !members.contains(&node.output()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn widths_hold_zero_and_are_finite() {
+        for (range, expected) in [
+            ((-2.0, 6.0), 4.0),
+            ((1.0, 3.0), 1.5),
+            ((-5.0, -1.0), 2.5),
+            ((0.0, 0.0), 0.0),
+            ((f32::MIN, f32::MAX), f32::MAX),
+        ] {
+            assert_eq!(width(range), expected, "{range:?}");
+        }
+    }
+}

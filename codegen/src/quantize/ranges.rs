@@ -161,3 +161,57 @@ pub fn choose_range(seen: &Statistics, method: RangeMethod) -> (f32, f32) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Zeros, and few values so large that no range which the search tries is small enough: percentiles are. The best one cuts off 101 values,
+    /// and not 1101.
+    #[test]
+    fn of_all_methods_the_one_with_the_least_error_is_taken() {
+        let counts = [(0.0, 1e8), (3.0, 1e3), (8.0, 1e2), (100.0, 1.0)];
+        let seen = Statistics::of_counts(128.0, &counts);
+        let total: f64 = counts.iter().map(|(_, n)| n).sum();
+        let cutting = |values: f64| 100.0 - 200.0 * values / total;
+        let best = (0.0, 3.0 + 1.0 / 32.0);
+        for values in [30.0, 300.0, 3000.0] {
+            assert_eq!(
+                choose_range(&seen, RangeMethod::Auto(cutting(values))),
+                best,
+                "{values} at either end"
+            );
+        }
+        assert_eq!(choose_range(&seen, RangeMethod::Percentile(cutting(300.0))), best);
+        assert_eq!(choose_range(&seen, RangeMethod::Percentile(cutting(30.0))).1, 8.0 + 1.0 / 32.0);
+        let searched = choose_range(&seen, RangeMethod::LeastSquares);
+        assert!(searched.1 > 11.0, "{searched:?}");
+        for percent in [100.0, cutting(0.01)] {
+            assert_eq!(choose_range(&seen, RangeMethod::Auto(percent)), searched, "nothing is cut off");
+        }
+        assert_eq!(choose_range(&seen, RangeMethod::MinMax), (0.0, 100.0));
+        assert_eq!(choose_range(&seen, RangeMethod::Fixed { min: -1.0, max: 2.0 }), (-1.0, 2.0));
+    }
+
+    #[test]
+    fn parameters_that_mean_nothing_are_refused() {
+        for right in [50.001, 99.99, 100.0] {
+            for method in [RangeMethod::Auto(right), RangeMethod::Percentile(right)] {
+                assert_eq!(check_method(method), Ok(()));
+            }
+        }
+        for wrong in [50.0, 0.0, 100.001, f64::NAN, f64::INFINITY] {
+            for method in [RangeMethod::Auto(wrong), RangeMethod::Percentile(wrong)] {
+                let expected = format!("expected a percentile above 50 and up to 100, got {wrong}");
+                assert_eq!(check_method(method), Err(expected));
+            }
+        }
+        for (min, max) in [(-1.0, 1.0), (0.0, 0.0), (1.0, 2.0)] {
+            assert_eq!(check_method(RangeMethod::Fixed { min, max }), Ok(()));
+        }
+        for (min, max) in [(1.0, -1.0), (f32::NAN, 1.0), (0.0, f32::INFINITY), (f32::NEG_INFINITY, 0.0)] {
+            let expected = format!("expected two finite numbers in order, got {min} and {max}");
+            assert_eq!(check_method(RangeMethod::Fixed { min, max }), Err(expected));
+        }
+    }
+}
