@@ -1,5 +1,5 @@
-//! Kernels that gather elements along axes, in windows with holes and by tables, and those that bring pixels to one scale: against naive references, for
-//! any shape, stride and instruction set.
+//! Kernels that gather elements along axes, in windows with holes and by tables, and those that bring pixels to one scale: against naive
+//! references, for any shape, stride and instruction set.
 
 mod common;
 #[path = "common/floats.rs"]
@@ -196,7 +196,8 @@ proptest! {
 
     #[test]
     fn lengths_and_logarithms(
-        mut seed: u64, shape in [1..=few(3, 2), 1..=few(4, 2), 1..=few(60, 18)], gap in 0usize..3, types in types(), zero_point: i8, scale in 0.002f64..0.5,
+        mut seed: u64, shape in [1..=few(3, 2), 1..=few(4, 2), 1..=few(60, 18)], gap in 0usize..3, types in types(),
+        zero_point: i8, scale in 0.002f64..0.5,
     ) {
         let image = codes(shape, &mut seed);
         let pixel = |y: usize, x: usize| (0..shape[2]).map(move |c| (y, x, c)).map(|(y, x, c)| image.at(y, x, c));

@@ -98,8 +98,8 @@ impl TransposedConv2d {
     }
 }
 
-/// Kernels with holes as kernels without: `dilation - 1` zeros between their taps, for a transposed convolution, which has none of its own. `weights` are
-/// rows of `kernel` taps; returned with the new size.
+/// Kernels with holes as kernels without: `dilation - 1` zeros between their taps, for a transposed convolution, which has none of its own.
+/// `weights` are rows of `kernel` taps; they are returned with the new size.
 ///
 /// # Errors
 /// A size of 0, weights that are no whole kernels, or more than `2^31 - 1` of them in the end.
