@@ -46,9 +46,11 @@ impl Folder {
         match (&model.target, &model.board) {
             (None, None) => build.place(own)?,
             (target, board) => {
-                let name = target.clone().unwrap_or(Target::default().name);
-                let board = board.as_deref().map(absolute).transpose()?;
-                build.place(Target { name, board, tuning: own.tuning, ..Target::default() })?;
+                let mut place = Target::default();
+                place.name = target.clone().unwrap_or(place.name);
+                place.board = board.as_deref().map(absolute).transpose()?.map(Into::into);
+                place.tuning = own.tuning;
+                build.place(place)?;
             }
         }
         let cases = match &model.golden {
@@ -143,9 +145,8 @@ impl Folder {
 }
 
 /// A path that counts from here, not from a recipe's folder.
-fn absolute(path: &str) -> Result<String> {
-    let path = std::path::absolute(path).map_err(Error::io("cannot find", path))?;
-    Ok(path.to_string_lossy().into_owned())
+fn absolute(path: &str) -> Result<PathBuf> {
+    std::path::absolute(path).map_err(Error::io("cannot find", path))
 }
 
 /// Flips a bit of the first weight of a layer, as a worn flash might.
