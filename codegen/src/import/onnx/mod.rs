@@ -68,7 +68,7 @@ pub struct Port {
 const LISTED: usize = 50;
 
 /// The graph of an ONNX file. `name` is the file's, for errors; its stem is the graph's. `folder` is where it lies, for weights in files beside it. A
-/// batch whose size is not known is 1; a height and width that are not known are `options.input_size`.
+/// batch whose size is not known is 1; a height and width that are not known are `options.input_size`. Inputs that nothing reads are left out.
 ///
 /// # Errors
 /// Bytes that are no ONNX file, or one that contradicts itself; all operators and attributes that are not imported; inputs of unknown size, of a batch
