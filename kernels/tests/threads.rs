@@ -158,6 +158,22 @@ fn kernels_of_single_elements() {
                 };
                 (Box::new(sub), output)
             });
+            same_bytes("repeated add", 0, |arena, _| {
+                let (a, output) = operands(arena);
+                let b = arena.place(&image(repeated), repeated[2]);
+                let add = AddRepeated {
+                    a,
+                    b,
+                    output,
+                    a_zero_point: 3,
+                    b_zero_point: -4,
+                    a_multiplier: multiplier,
+                    b_multiplier: multiplier,
+                    multiplier: Multiplier { mantissa: 1_100_000_000, shift: -18 },
+                    stage,
+                };
+                (Box::new(add), output)
+            });
         }
         same_bytes("table", 0, |arena, _| {
             let (input, output) = operands(arena);
@@ -341,7 +357,7 @@ fn numbers([h, w, c]: [usize; 3]) -> Tensor {
 
 #[test]
 fn kernels_of_floating_point() {
-    use niello_kernels::float::Function;
+    use niello_kernels::float::{Elementary, Function};
     let _alone = alone();
     let [h, w] = [side(47), side(50)];
     let (c, float, range) = (few(33, 6), Float::F32, FloatBounds { least: -1.0, most: f32::INFINITY });
@@ -372,6 +388,10 @@ fn kernels_of_floating_point() {
         same_bytes("function", 0, |arena, _| {
             let (input, output) = place(arena);
             (Box::new(PointWiseFloat { input, output, types, function: Function::Tanh }), output)
+        });
+        same_bytes("another function", 0, |arena, _| {
+            let (input, output) = place(arena);
+            (Box::new(ElementaryFloat { input, output, types, function: Elementary::Gelu }), output)
         });
         same_bytes("factors", 0, |arena, _| {
             let (input, output) = place(arena);
