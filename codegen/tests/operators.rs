@@ -204,7 +204,7 @@ const ROWS: &[Row] = &[
     },
     Row {
         build: |b| unary(b, Resize { size: [11, 3], mode: ResizeMode::Bilinear }),
-        about: "nearest, or bilinear with half-pixel centres or aligned corners",
+        about: "nearest, or bilinear with half-pixel centres, aligned corners or neither",
         limits: "sides up to 32768",
         steps: 2.02,
     },
@@ -399,6 +399,12 @@ const ROWS: &[Row] = &[
         about: "linear or cubic as ONNX describes it, by tables",
         limits: "sides up to 32768",
         steps: 3.02,
+    },
+    Row {
+        build: |b| unary(b, Softmax { beta: 0.5 }),
+        about: "the same with a factor of the scores",
+        limits: "4095 classes, a positive factor",
+        steps: 2.52,
     },
     Row {
         build: |b| unary(b, LogSoftmax),

@@ -24,6 +24,7 @@ const ROOMS: &[&str] = &[
     "ops/conv",
     "ops/shape",
     "ops/softmax",
+    "ops/normalize",
     "ops/attention",
     "ops/embedding",
     "ops/argmax",
@@ -31,6 +32,8 @@ const ROOMS: &[&str] = &[
     "formats/int16",
     "formats/float",
     "formats/extremum",
+    "formats/interpolate",
+    "formats/reduce",
     "bench",
 ];
 

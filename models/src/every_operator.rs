@@ -239,8 +239,10 @@ fn gathered(b: &mut GraphBuilder<'_>, name: &str, x: ValueId) -> ValueId {
     let product = b.mul(&name("product"), resized, sum);
     let mean = b.add_op(&name("mean"), reduce([true, true, false], ReduceKind::Mean), &[product]);
     let smallest = b.add_op(&name("smallest"), reduce([true, true, false], ReduceKind::Min), &[product]);
-    let range = b.add_op(&name("range"), Sub::default(), &[mean, smallest]);
+    let largest = b.add_op(&name("largest"), reduce([true, true, false], ReduceKind::Max), &[product]);
+    let range = b.add_op(&name("range"), Sub::default(), &[largest, smallest]);
     let difference = b.add_op(&name("difference"), Sub::default(), &[product, range]);
-    let unit = b.add_op(&name("unit"), L2Normalize, &[difference]);
+    let centred = b.add_op(&name("centred"), Sub::default(), &[difference, mean]);
+    let unit = b.add_op(&name("unit"), L2Normalize, &[centred]);
     b.add_op(&name("shares"), LogSoftmax, &[unit])
 }

@@ -831,12 +831,17 @@ impl Maker<'_, '_> {
         let margins = [spans[0], spans[0] / 2, spans[1] / 2, spans[1]];
         let padding = if n.once_in(3) { [0; 4] } else { margins };
         let ceil_mode = n.once_in(3);
-        if n.once_in(2) {
-            self.add(MaxPool2d { kernel, stride, padding, dilation, ceil_mode }, &[x]);
-        } else {
-            let padding = [kernel[0] - 1, 0, 0, self.odd(n, kernel[1] - 1)];
-            let count_padding = n.once_in(2);
-            self.add(AveragePool2d { kernel, stride, padding, ceil_mode, count_padding }, &[x]);
+        // What does not fit is refused, and only drawn where something may be wrong.
+        let holes = MaxPool2d { kernel, stride, padding, dilation, ceil_mode };
+        if n.once_in(2) && (self.hostile || holes.output_shapes(&[s]).is_ok()) {
+            self.add(holes, &[x]);
+            return;
+        }
+        let padding = [kernel[0] - 1, 0, 0, self.odd(n, kernel[1] - 1)];
+        let count_padding = n.once_in(2);
+        let means = AveragePool2d { kernel, stride, padding, ceil_mode, count_padding };
+        if self.hostile || means.output_shapes(&[s]).is_ok() {
+            self.add(means, &[x]);
         }
     }
 
@@ -863,7 +868,8 @@ impl Maker<'_, '_> {
             [ResizeMode::NearestHalfPixel, ResizeMode::NearestAligned, ResizeMode::BilinearAsymmetric];
         let mode = if n.once_in(3) { n.pick(&plain) } else { ResizeMode::Sampled(sampling) };
         if size[0] * size[1] * s.c <= self.most_elements() {
-            self.add(Resize { size: [self.odd(n, size[0]), size[1]], mode }, &[x]);
+            let size = [self.odd(n, size[0]), size[1]];
+            self.add(Resize { size, mode }, &[x]);
         }
     }
 
