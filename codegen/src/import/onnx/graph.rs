@@ -201,14 +201,12 @@ impl<'w> Builder<'w> {
 
     /// An axis of size 1 as an atom of its own, which operators can make longer.
     pub(super) fn with_atom(&self, live: &Live, axis: usize) -> Live {
-        let usual = Layout::usual_groups(
-            &vec![2; live.dims().len()]
-                .iter()
-                .enumerate()
-                .map(|(i, d)| if i == 0 { 1 } else { *d })
-                .collect::<Vec<_>>(),
-        );
-        let g = (0..3).find(|g| usual[*g].contains(&axis)).unwrap_or(0);
+        // Where it would be if it had more elements.
+        let mut dims = vec![2; live.dims().len()];
+        if let Some(batch) = dims.first_mut() {
+            *batch = 1;
+        }
+        let g = Layout::usual_groups(&dims).iter().position(|group| group.contains(&axis)).unwrap_or(0);
         live.seen(live.at.with_atom(axis, g))
     }
 

@@ -167,7 +167,8 @@ pub(super) fn pow(cx: &mut Cx<'_, '_>) -> Made {
         let base = base.single().filter(|x| *x > 0.0).ok_or("a base that is not one positive number")?;
         let (exponent, name) = (cx.live(1)?, cx.name.clone());
         let factor = Array::floats(vec![], vec![libm::log(base) as f32]);
-        let scaled = binary(cx, &name, Kind::Mul, Value::Live(exponent), Value::Known(factor))?;
+        let part = format!("{name}.exponent");
+        let scaled = binary(cx, &part, Kind::Mul, Value::Live(exponent), Value::Known(factor))?;
         let Value::Live(scaled) = scaled else { return Err("expected a tensor".into()) };
         return live(cx.graph.function(&name, &scaled, Function::Exp)?);
     }

@@ -291,9 +291,10 @@ pub(super) fn concat(cx: &mut Cx<'_, '_>) -> Made {
         let at = if is_direct { part.at.clone() } else { split(part)? };
         ids.push(cx.graph.moved(&name, part, (at, None))?.id);
     }
-    let mut id = cx.graph.op(&name, Concat, &ids)?;
+    let part = if is_direct { name.clone() } else { format!("{name}.side_by_side") };
+    let mut id = cx.graph.op(&part, Concat, &ids)?;
     if !is_direct {
-        id = cx.graph.op(&format!("{name}.whole"), Reshape { to: whole.shape() }, &[id])?;
+        id = cx.graph.op(&name, Reshape { to: whole.shape() }, &[id])?;
     }
     live(Live { id, at: whole.tidied(), labels })
 }
