@@ -386,6 +386,24 @@ fn weights_in_other_files_are_read_in_the_folder_of_the_model_only() {
 }
 
 #[test]
+fn files_cannot_ask_for_memory_that_they_do_not_need() {
+    let zeros = |i: usize| node("ConstantOfShape", &["s"], &format!("c{i}"), &[]);
+    let sum = |i: usize| node("Add", &[&format!("s{i}"), &format!("c{i}")], &format!("s{}", i + 1), &[]);
+    // Each is allowed, all of them are not.
+    let mut nodes = vec![node("Identity", &["x"], "s0", &[])];
+    nodes.extend((0..40).flat_map(|i| [zeros(i), sum(i)]));
+    let error = import(&file(18, &[1, 2], nodes, vec![ints("s", &[1 << 21, 1])], &["s40"])).unwrap_err();
+    assert!(error.contains("in all are not computed"), "{error}");
+    for shape in [&[1 << 40, 1 << 40, 2][..], &[1, 1 << 30, 2], &[1, 1 << 25, 2]] {
+        let nodes = vec![
+            node("Expand", &["x", "s"], "e", &[]),
+            node("Concat", &["e", "e"], "y", &[("axis", Int(1))]),
+        ];
+        assert!(import(&file(18, &[1, 1, 2], nodes, vec![ints("s", shape)], &["y"])).is_err(), "{shape:?}");
+    }
+}
+
+#[test]
 fn the_list_of_operators_is_in_order() {
     assert!(OPERATORS.is_sorted_by_key(|op| op.name));
     assert!(OPERATORS.iter().all(|op| op.since <= 26 && !op.limits.ends_with('.')));

@@ -295,8 +295,12 @@ impl Layout {
     }
 
     /// For each of height, width and channels, where its elements come from if along each axis of `picks` those elements are taken (`-1` for
-    /// none), and the layout then. `None` if one of these axes is not one atom.
-    pub(super) fn picked(&self, picks: &[(usize, Vec<i32>)]) -> Option<(Self, [Option<Vec<i32>>; 3])> {
+    /// none), and the layout then. `None` if one of these axes is not one atom, or a list would be longer than `longest`.
+    pub(super) fn picked(
+        &self,
+        picks: &[(usize, Vec<i32>)],
+        longest: usize,
+    ) -> Option<(Self, [Option<Vec<i32>>; 3])> {
         let mut to = self.clone();
         let mut of_atom: Vec<Option<&[i32]>> = vec![None; self.atoms.len()];
         for (axis, pick) in picks {
@@ -305,9 +309,14 @@ impl Layout {
             to.atoms[atom] = pick.len();
             to.dims[*axis] = pick.len();
         }
+        let Shape { h, w, c } = to.shape();
+        let is_listed = [0, 1, 2].map(|g| self.group(g).any(|atom| of_atom[atom].is_some()));
+        if [h, w, c].iter().zip(is_listed).any(|(size, is_listed)| is_listed && *size > longest) {
+            return None;
+        }
         let lists = [0, 1, 2].map(|g| {
             let group = self.group(g);
-            if group.clone().all(|atom| of_atom[atom].is_none()) {
+            if !is_listed[g] {
                 return None;
             }
             let mut list = vec![0i32];

@@ -20,7 +20,8 @@ fn reshapes_and_transposes_move_nothing_until_they_must() {
 #[test]
 fn elements_are_picked_from_parts_of_a_group() {
     let map = Layout::usual(&[1, 4, 2, 3]).reshaped(&[1, 2, 2, 2, 3]).unwrap();
-    let (to, [rows, columns, channels]) = map.picked(&[(2, vec![1, -1, 0])]).unwrap();
+    let (to, [rows, columns, channels]) = map.picked(&[(2, vec![1, -1, 0])], 6).unwrap();
+    assert!(map.picked(&[(2, vec![1, -1, 0])], 5).is_none());
     assert_eq!((rows, columns), (None, None));
     assert_eq!(channels, Some(vec![1, -1, 0, 3, -1, 2]));
     assert_eq!((to.dims(), to.shape()), (&[1, 2, 3, 2, 3][..], Shape::new(2, 3, 6)));
