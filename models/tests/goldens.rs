@@ -120,6 +120,7 @@ fn build(network: &str, golden: &Golden, input: &Tensor<f32>) -> Graph {
         input_channels: Some(shape.c),
         classes: (classes > 0).then_some(classes),
         width: None,
+        ..NetworkOptions::default()
     };
     let graph = Registry.find(network).unwrap().build(&options, &mut golden.seeded()).unwrap();
     part.into_iter().fold(graph, |graph, part| part.of(graph))

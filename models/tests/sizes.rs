@@ -29,6 +29,7 @@ fn build_with(
         input_channels: Some(channels),
         classes: Some(classes),
         width: None,
+        ..NetworkOptions::default()
     };
     Registry.find(name).unwrap().build(&options, weights)
 }

@@ -9,7 +9,8 @@ use niello_codegen::{
             Model, OPERATORS, import_model,
             proto::{
                 AttributeProto, DimensionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto,
-                TensorProto, TensorShapeProto, TypeProto, TypeTensorProto, ValueInfoProto, attribute,
+                StringStringEntryProto, TensorProto, TensorShapeProto, TypeProto, TypeTensorProto,
+                ValueInfoProto, attribute,
             },
         },
     },
@@ -327,6 +328,79 @@ fn sizes_that_the_file_leaves_open_are_the_callers() {
             .unwrap_err()
             .contains("axis 1 has 2 elements in the file, which 3 cannot replace")
     );
+}
+
+/// A file whose only constant is in another file.
+fn with_outside(location: &str, offset: &str) -> Vec<u8> {
+    let entry =
+        |key: &str, value: &str| StringStringEntryProto { key: Some(key.into()), value: Some(value.into()) };
+    let constant = TensorProto {
+        name: Some("w".into()),
+        dims: vec![2],
+        data_type: Some(1),
+        data_location: Some(1),
+        external_data: vec![entry("location", location), entry("offset", offset), entry("length", "8")],
+        ..TensorProto::default()
+    };
+    file(18, &[1, 2], vec![node("Add", &["x", "w"], "y", &[])], vec![constant], &["y"])
+}
+
+#[test]
+fn weights_in_other_files_are_read_in_the_folder_of_the_model_only() {
+    let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let bytes = [[0; 4], 2f32.to_le_bytes(), 3f32.to_le_bytes()].concat();
+    for place in [&folder, &elsewhere] {
+        std::fs::create_dir(place.path().join("sub")).unwrap();
+        std::fs::write(place.path().join("sub/w.bin"), &bytes).unwrap();
+    }
+    let outside = elsewhere.path().join("sub/w.bin");
+    let import = |location: &str, offset: &str, folder: Option<&Path>| {
+        let bytes = with_outside(location, offset);
+        let options = NetworkOptions::default();
+        import_model(Path::new("small.onnx"), &bytes, folder, &options).map_err(|e| e.to_string())
+    };
+    let model = import("sub/w.bin", "4", Some(folder.path())).unwrap();
+    let zeros = to_map(&model.inputs[0], &[0.0; 2]).unwrap();
+    assert_eq!(model.graph.eval_f64(&[zeros]).unwrap()[0].data, [2.0, 3.0]);
+    let mut refused = vec![
+        ("sub/w.bin", "8", Some(folder.path()), "8 bytes from 8 on, but it has 12"),
+        ("sub/w.bin", "-4", Some(folder.path()), "`offset` is `-4`"),
+        ("sub", "4", Some(folder.path()), "`sub`"),
+        ("sub/../sub/w.bin", "4", Some(folder.path()), "not in the model's folder"),
+        (outside.to_str().unwrap(), "4", Some(folder.path()), "not in the model's folder"),
+        ("sub/w.bin", "4", None, "folder is not known"),
+    ];
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink(&outside, folder.path().join("link.bin")).unwrap();
+        std::os::unix::fs::symlink(elsewhere.path(), folder.path().join("away")).unwrap();
+        std::os::unix::fs::symlink("sub/w.bin", folder.path().join("near.bin")).unwrap();
+        refused.push(("link.bin", "4", Some(folder.path()), "a link to another folder"));
+        refused.push(("away/sub/w.bin", "4", Some(folder.path()), "a link to another folder"));
+        assert!(import("near.bin", "4", Some(folder.path())).is_ok());
+    }
+    for (location, offset, folder, why) in refused {
+        let error = import(location, offset, folder).unwrap_err();
+        assert!(error.contains("tensor `w`") && error.contains(why), "{location}: {error}");
+    }
+}
+
+#[test]
+fn files_cannot_ask_for_memory_that_they_do_not_need() {
+    let zeros = |i: usize| node("ConstantOfShape", &["s"], &format!("c{i}"), &[]);
+    let sum = |i: usize| node("Add", &[&format!("s{i}"), &format!("c{i}")], &format!("s{}", i + 1), &[]);
+    // Each is allowed, all of them are not.
+    let mut nodes = vec![node("Identity", &["x"], "s0", &[])];
+    nodes.extend((0..40).flat_map(|i| [zeros(i), sum(i)]));
+    let error = import(&file(18, &[1, 2], nodes, vec![ints("s", &[1 << 21, 1])], &["s40"])).unwrap_err();
+    assert!(error.contains("in all are not computed"), "{error}");
+    for shape in [&[1 << 40, 1 << 40, 2][..], &[1, 1 << 30, 2], &[1, 1 << 25, 2]] {
+        let nodes = vec![
+            node("Expand", &["x", "s"], "e", &[]),
+            node("Concat", &["e", "e"], "y", &[("axis", Int(1))]),
+        ];
+        assert!(import(&file(18, &[1, 1, 2], nodes, vec![ints("s", shape)], &["y"])).is_err(), "{shape:?}");
+    }
 }
 
 #[test]

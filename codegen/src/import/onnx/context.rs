@@ -237,12 +237,9 @@ impl<'c, 'w> Cx<'c, 'w> {
         self.node.output.get(output).is_some_and(|name| self.graph.is_read(name))
     }
 
-    /// Refuses constants that would be larger than what a file of this size needs.
+    /// Refuses constants that would be larger than what a file of this size needs ([`Builder::spend`]).
     pub(super) fn check_size(&self, dims: &[usize]) -> Result<usize, String> {
-        let limit = self.graph.limit();
-        super::array::count(dims)
-            .filter(|len| *len <= limit)
-            .ok_or_else(|| format!("a constant of {dims:?} elements; more than {limit} are not computed"))
+        self.graph.spend(super::array::count(dims).unwrap_or(usize::MAX))
     }
 }
 

@@ -191,6 +191,9 @@ impl Inlined<'_> {
                     ));
                 }
                 self.calls += 1;
+                if self.calls > NODES {
+                    return Err(format!("more than {NODES} calls of functions"));
+                }
                 let body = self.body(function, &node)?;
                 self.add(body, &versions(&function.opset_import), depth + 1)?;
             } else {

@@ -13,9 +13,13 @@ use crate::{
     weights::Zeros,
 };
 use std::{
+    cell::Cell,
     collections::{HashMap, HashSet},
     rc::Rc,
 };
+
+/// The longest axis along which elements are listed.
+const LONGEST: usize = 1 << 24;
 
 /// The most layers of a graph.
 const LAYERS: usize = 10_000;
@@ -27,6 +31,7 @@ pub(super) struct Builder<'w> {
     names: HashMap<String, String>,
     read: HashSet<String>,
     limit: usize,
+    spent: Cell<usize>,
     layers: usize,
     curves: HashMap<ValueId, Curve>,
     pads: HashMap<ValueId, (Live, [usize; 4])>,
@@ -45,7 +50,7 @@ impl<'w> Builder<'w> {
     pub(super) fn new(name: &str, zeros: &'w mut Zeros, read: HashSet<String>, limit: usize) -> Self {
         let builder = GraphBuilder::new(name, zeros);
         let (names, curves, pads, clamps) = Default::default();
-        Self { builder, names, read, limit, layers: 0, curves, pads, clamps }
+        Self { builder, names, read, limit, spent: Cell::new(0), layers: 0, curves, pads, clamps }
     }
 
     /// The graph of these outputs: layers that none of them needs are left out, and a name that one of those had is free for another.
@@ -78,8 +83,17 @@ impl<'w> Builder<'w> {
         self.read.contains(name)
     }
 
-    pub(super) fn limit(&self) -> usize {
-        self.limit
+    /// Counts a constant of so many elements; none is made of more than a file of this size needs, nor all of them together of many times that.
+    pub(super) fn spend(&self, len: usize) -> Result<usize, String> {
+        let spent = self.spent.get().saturating_add(len);
+        self.spent.set(spent);
+        match (len <= self.limit, spent / 16 <= self.limit) {
+            (true, true) => Ok(len),
+            (false, _) => {
+                Err(format!("a constant of {len} elements; more than {} are not computed", self.limit))
+            }
+            (true, false) => Err(format!("constants of {spent} elements in all are not computed")),
+        }
     }
 
     /// The name, or with a number behind it if it is taken.
@@ -201,14 +215,12 @@ impl<'w> Builder<'w> {
 
     /// An axis of size 1 as an atom of its own, which operators can make longer.
     pub(super) fn with_atom(&self, live: &Live, axis: usize) -> Live {
-        let usual = Layout::usual_groups(
-            &vec![2; live.dims().len()]
-                .iter()
-                .enumerate()
-                .map(|(i, d)| if i == 0 { 1 } else { *d })
-                .collect::<Vec<_>>(),
-        );
-        let g = (0..3).find(|g| usual[*g].contains(&axis)).unwrap_or(0);
+        // Where it would be if it had more elements.
+        let mut dims = vec![2; live.dims().len()];
+        if let Some(batch) = dims.first_mut() {
+            *batch = 1;
+        }
+        let g = Layout::usual_groups(&dims).iter().position(|group| group.contains(&axis)).unwrap_or(0);
         live.seen(live.at.with_atom(axis, g))
     }
 
@@ -233,8 +245,10 @@ impl<'w> Builder<'w> {
         for (axis, _) in picks {
             from = self.with_whole(name, &from, *axis)?;
         }
-        let (to, [rows, columns, channels]) =
-            from.at.picked(picks).ok_or("elements along an axis that is not in one piece")?;
+        let (to, [rows, columns, channels]) = from
+            .at
+            .picked(picks, LONGEST)
+            .ok_or("elements along an axis that is not in one piece, or too long")?;
         ops::check_shape(to.shape())?;
         let all = [(&rows, from.at.shape().h), (&columns, from.at.shape().w), (&channels, from.at.shape().c)];
         let is_same = |(list, size): (&Option<Vec<i32>>, usize)| {
@@ -349,9 +363,15 @@ fn run(list: &[i32]) -> Option<(usize, usize)> {
     list.iter().enumerate().all(|(i, at)| *at as usize == first + i).then_some((first, list.len()))
 }
 
-/// The length of an axis, which indices of 32 bits can name.
+/// A number of elements that a tensor can have.
+pub(super) fn counted(dims: &[usize]) -> Result<usize, String> {
+    let len = super::array::count(dims).filter(|len| *len <= ops::MAX_ELEMENTS);
+    len.ok_or_else(|| format!("{dims:?} are too many elements"))
+}
+
+/// The length of an axis along which elements are listed.
 pub(super) fn checked(size: usize) -> Result<usize, String> {
-    if size <= ops::MAX_ELEMENTS { Ok(size) } else { Err(format!("an axis of {size} elements")) }
+    if size <= LONGEST { Ok(size) } else { Err(format!("an axis of {size} elements")) }
 }
 
 /// Functions that exporters write as several operators.

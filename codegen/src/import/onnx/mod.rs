@@ -65,7 +65,7 @@ pub struct Port {
 }
 
 /// The graph of an ONNX file. `name` is the file's, for errors; its stem is the graph's. `folder` is where it lies, for weights in files beside it. A
-/// batch whose size is not known is 1; a height and width that are not known are `options.input_size`.
+/// batch whose size is not known is 1; a height and width that are not known are `options.input_size`. Inputs that nothing reads are left out.
 ///
 /// # Errors
 /// Bytes that are no ONNX file, or one that contradicts itself; all operators and attributes that are not imported; inputs of unknown size, of a batch
@@ -289,17 +289,24 @@ impl Walk<'_, '_> {
     }
 }
 
-/// Outputs get the names that they have in the file, where no input has that value.
+/// Outputs get the names that they have in the file, where no input has that value. A layer that has the name already made what another one then moved.
 fn name_outputs(graph: &mut Graph, ports: &[Port]) {
+    let rename = |graph: &mut Graph, id: ValueId, name: &str| {
+        graph.values[id.0].name = name.into();
+        if let Some(i) = graph.producer(id) {
+            graph.nodes[i].name = name.into();
+        }
+    };
     for (id, port) in graph.outputs.clone().into_iter().zip(ports) {
-        let is_taken = graph.values.iter().any(|value| value.name == port.name);
-        if is_taken || graph.inputs.contains(&id) {
+        if graph.inputs.contains(&id) || graph.values[id.0].name == port.name {
             continue;
         }
-        graph.values[id.0].name.clone_from(&port.name);
-        if let Some(node) = graph.nodes.iter_mut().find(|node| node.outputs.first() == Some(&id)) {
-            node.name.clone_from(&port.name);
+        match graph.find(&port.name) {
+            Some(other) if graph.inputs.contains(&other) || graph.outputs.contains(&other) => continue,
+            Some(other) => rename(graph, other, &format!("{}.made", port.name)),
+            None => {}
         }
+        rename(graph, id, &port.name);
     }
 }
 

@@ -266,7 +266,7 @@ messages! {
     }
 }
 
-/// Values of [`AttributeProto::r#type`].
+/// Values of `type` of [`AttributeProto`].
 pub mod attribute {
     /// [`super::AttributeProto::f`].
     pub const FLOAT: i32 = 1;

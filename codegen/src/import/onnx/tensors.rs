@@ -62,6 +62,12 @@ fn array(tensor: &TensorProto, folder: Option<&Path>) -> Result<Array, String> {
 /// Elements of little-endian bytes.
 fn from_bytes(bytes: &[u8], of: Type) -> Data {
     let size = of.bytes();
+    if of == Type::F32 {
+        // Most of a file.
+        return Data::Float(
+            bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
+        );
+    }
     let chunks = bytes.chunks_exact(size);
     let bits = chunks.map(|chunk| {
         let mut wide = [0; 8];
@@ -69,8 +75,7 @@ fn from_bytes(bytes: &[u8], of: Type) -> Data {
         u64::from_le_bytes(wide)
     });
     match of {
-        Type::F32 => Data::Float(bits.map(|b| f32::from_bits(b as u32)).collect()),
-        Type::F64 => Data::Float(bits.map(|b| f64::from_bits(b) as f32).collect()),
+        Type::F32 | Type::F64 => Data::Float(bits.map(|b| f64::from_bits(b) as f32).collect()),
         Type::F16 => Data::Float(bits.map(|b| half(b as u16)).collect()),
         Type::Bf16 => Data::Float(bits.map(|b| brain(b as u16)).collect()),
         Type::Bool => Data::Bool(bits.map(|b| b != 0).collect()),

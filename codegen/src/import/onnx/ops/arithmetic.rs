@@ -137,7 +137,7 @@ fn with_constant(
     let is_per_channel = value.shape.area() == 1 && value.shape.c == input.at.shape().c;
     match kind {
         Kind::Div if first => {
-            let inverse = cx.graph.function(name, &input, Function::Reciprocal)?;
+            let inverse = cx.graph.function(&format!("{name}.inverse"), &input, Function::Reciprocal)?;
             return with_constant(cx, name, Kind::Mul, inverse, &constant, false);
         }
         Kind::Add | Kind::Sub | Kind::Mul | Kind::Div if is_per_channel => {
@@ -185,7 +185,8 @@ fn with_number(
         Kind::Max => return cx.graph.clamped(name, input, Clamp { min: c as f32, ..Clamp::NONE }),
         Kind::Min => return cx.graph.clamped(name, input, Clamp { max: c as f32, ..Clamp::NONE }),
         Kind::Div if first => {
-            let inverse = cx.graph.function(name, input, Function::Reciprocal)?;
+            let part = if c == 1.0 { name.into() } else { format!("{name}.inverse") };
+            let inverse = cx.graph.function(&part, input, Function::Reciprocal)?;
             if c == 1.0 { inverse } else { with_number(cx, name, Kind::Mul, &inverse, c, false)? }
         }
         _ => match line(kind, c, first) {
@@ -209,7 +210,7 @@ fn of_two(cx: &mut Cx<'_, '_>, name: &str, kind: Kind, a: Live, b: Live) -> Resu
         return Err("arithmetic on class labels".into());
     }
     if kind == Kind::Div {
-        let inverse = cx.graph.function(name, &b, Function::Reciprocal)?;
+        let inverse = cx.graph.function(&format!("{name}.inverse"), &b, Function::Reciprocal)?;
         let made = of_two(cx, name, Kind::Mul, a.clone(), inverse)?;
         cx.graph.follow_two([a.id, b.id], made.id, |x, y| x / y);
         return Ok(made);
@@ -299,34 +300,40 @@ pub(super) fn div(cx: &mut Cx<'_, '_>) -> Made {
     of(cx, Kind::Div)
 }
 
-fn of_all(cx: &mut Cx<'_, '_>, kind: Kind) -> Result<Value, String> {
-    let name = cx.name.clone();
+/// One operand after the other; the last result gets the name.
+fn of_all(cx: &mut Cx<'_, '_>, name: &str, kind: Kind) -> Result<Value, String> {
     let mut result = cx.value(0)?.clone();
-    for i in 1..cx.inputs.len() {
+    let last = cx.inputs.len() - 1;
+    for i in 1..=last {
         let next = cx.value(i)?.clone();
-        result = binary(cx, &name, kind, result, next)?;
+        let part = if i == last { name.into() } else { format!("{name}.{i}") };
+        result = binary(cx, &part, kind, result, next)?;
     }
     Ok(result)
 }
 
 /// `Sum`.
 pub(super) fn sum(cx: &mut Cx<'_, '_>) -> Made {
-    Ok(vec![of_all(cx, Kind::Add)?])
+    let name = cx.name.clone();
+    Ok(vec![of_all(cx, &name, Kind::Add)?])
 }
 
 /// `Mean`.
 pub(super) fn mean(cx: &mut Cx<'_, '_>) -> Made {
-    let (sum, name) = (of_all(cx, Kind::Add)?, cx.name.clone());
+    let name = cx.name.clone();
+    let sum = of_all(cx, &format!("{name}.sum"), Kind::Add)?;
     let count = Array::floats(vec![], vec![cx.inputs.len() as f32]);
     Ok(vec![binary(cx, &name, Kind::Div, sum, Value::Known(count))?])
 }
 
 /// `Max`.
 pub(super) fn max(cx: &mut Cx<'_, '_>) -> Made {
-    Ok(vec![of_all(cx, Kind::Max)?])
+    let name = cx.name.clone();
+    Ok(vec![of_all(cx, &name, Kind::Max)?])
 }
 
 /// `Min`.
 pub(super) fn min(cx: &mut Cx<'_, '_>) -> Made {
-    Ok(vec![of_all(cx, Kind::Min)?])
+    let name = cx.name.clone();
+    Ok(vec![of_all(cx, &name, Kind::Min)?])
 }

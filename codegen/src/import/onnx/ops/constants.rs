@@ -82,7 +82,10 @@ pub(super) fn cast_like(cx: &mut Cx<'_, '_>) -> Made {
 
 fn cast_to(cx: &mut Cx<'_, '_>, to: Type) -> Made {
     match cx.value(0)? {
-        Value::Known(array) => known(array.cast(to)),
+        Value::Known(array) => {
+            cx.check_size(&array.dims)?;
+            known(array.cast(to))
+        }
         Value::Places(_) if matches!(to, Type::Int { bits: 32 | 64, .. }) => one(cx.value(0)?.clone()),
         _ => {
             let input = cx.lazy(0)?;

@@ -72,6 +72,8 @@ pub(super) fn gemm(cx: &mut Cx<'_, '_>) -> Made {
         _ => None,
     };
     let is_b_known = matches!(cx.value(1)?, Value::Known(_));
+    let is_whole = cx.given(2).is_none() || (is_b_known && bias.is_some());
+    let part = if is_whole { name.clone() } else { format!("{name}.product") };
     let scaled = |array: Array| -> Result<Array, String> {
         Ok(Array::floats(array.dims.clone(), array.as_floats()?.iter().map(|x| x * alpha).collect()))
     };
@@ -79,20 +81,20 @@ pub(super) fn gemm(cx: &mut Cx<'_, '_>) -> Made {
         let rows = scaled(turned(&cx.weights(1)?, !turn_b))?;
         let input = cx.live(0)?;
         let input = if turn_a { input.seen(input.at.transposed(&[1, 0])) } else { input };
-        product(cx, &name, &input, 1, &rows, bias.as_deref())?
+        product(cx, &part, &input, 1, &rows, bias.as_deref())?
     } else {
         let rows = scaled(turned(&cx.weights(0)?, turn_a))?;
         let input = cx.live(1)?;
         let input = if turn_b { input.seen(input.at.transposed(&[1, 0])) } else { input };
-        product(cx, &name, &input, 0, &rows, None)?
+        product(cx, &part, &input, 0, &rows, None)?
     };
-    if cx.given(2).is_none() || (is_b_known && bias.is_some()) {
+    if is_whole {
         return live(made);
     }
     debug_assert_eq!(made.dims(), [m, n]);
     let c = cx.value(2)?.clone();
     let factor = Value::Known(Array::floats(vec![], vec![beta]));
-    let c = if beta == 1.0 { c } else { binary(cx, &name, Kind::Mul, c, factor)? };
+    let c = if beta == 1.0 { c } else { binary(cx, &format!("{name}.scaled"), Kind::Mul, c, factor)? };
     Ok(vec![binary(cx, &name, Kind::Add, Value::Live(made), c)?])
 }
 

@@ -13,6 +13,7 @@ use crate::ops::{Clamp, Function, HardSigmoid, PRelu};
 /// A function of every element, of a constant too.
 pub(super) fn unary(cx: &mut Cx<'_, '_>, function: Function) -> Made {
     if let Value::Known(array) = cx.value(0)? {
+        cx.check_size(&array.dims)?;
         return known(folded(array, function)?);
     }
     let (input, name) = (cx.lazy(0)?, cx.name.clone());
@@ -94,6 +95,7 @@ pub(super) fn swish(cx: &mut Cx<'_, '_>) -> Made {
 /// Between two numbers.
 fn clamp(cx: &mut Cx<'_, '_>, clamp: Clamp) -> Made {
     if let Value::Known(array) = cx.value(0)? {
+        cx.check_size(&array.dims)?;
         let clamped = match &array.data {
             Data::Float(v) => Data::Float(v.iter().map(|x| clamp.apply(*x)).collect()),
             Data::Int(v) => Data::Int(v.iter().map(|x| clamp.apply(*x as f64) as i64).collect()),
@@ -167,7 +169,8 @@ pub(super) fn pow(cx: &mut Cx<'_, '_>) -> Made {
         let base = base.single().filter(|x| *x > 0.0).ok_or("a base that is not one positive number")?;
         let (exponent, name) = (cx.live(1)?, cx.name.clone());
         let factor = Array::floats(vec![], vec![libm::log(base) as f32]);
-        let scaled = binary(cx, &name, Kind::Mul, Value::Live(exponent), Value::Known(factor))?;
+        let part = format!("{name}.exponent");
+        let scaled = binary(cx, &part, Kind::Mul, Value::Live(exponent), Value::Known(factor))?;
         let Value::Live(scaled) = scaled else { return Err("expected a tensor".into()) };
         return live(cx.graph.function(&name, &scaled, Function::Exp)?);
     }

@@ -1,9 +1,9 @@
 //! What takes elements from where they are: slices, gathers, pads, and what puts tensors side by side.
 
 use super::super::{
-    array::{Array, Data, axis, count, places, strides},
+    array::{Array, Data, axis, places, strides},
     context::{Cx, Made, known, live, sizes},
-    graph::checked,
+    graph::{checked, counted},
     layout::Layout,
     value::{Live, Value},
 };
@@ -128,7 +128,8 @@ pub(super) fn tile(cx: &mut Cx<'_, '_>) -> Made {
     }
     let to: Option<Vec<usize>> = dims.iter().zip(&times).map(|(d, n)| d.checked_mul(*n)).collect();
     let to = to.ok_or("too many elements")?;
-    checked(count(&to).ok_or("too many elements")?)?;
+    counted(&to)?;
+    to.iter().try_for_each(|size| checked(*size).map(drop))?;
     let picks: Vec<(usize, Vec<i32>)> = (0..dims.len())
         .filter(|axis| times[*axis] != 1)
         .map(|axis| (axis, (0..to[axis]).map(|i| (i % dims[axis]) as i32).collect()))
@@ -201,9 +202,10 @@ pub(super) fn pad(cx: &mut Cx<'_, '_>) -> Made {
             .and_then(|size| usize::try_from(size).ok())
             .ok_or_else(|| format!("`pads` {pads:?} of {dims:?}"))?;
     }
-    checked(count(&to).unwrap_or(usize::MAX)).map_err(|e| format!("`pads` {pads:?}: {e}"))?;
+    counted(&to).map_err(|e| format!("`pads` {pads:?}: {e}"))?;
     for (axis, before, _) in &around {
         let size = dims[*axis] as i64;
+        checked(to[*axis])?;
         let place = |i: usize| {
             let at = i as i64 - before;
             Ok(match mode {
@@ -291,9 +293,10 @@ pub(super) fn concat(cx: &mut Cx<'_, '_>) -> Made {
         let at = if is_direct { part.at.clone() } else { split(part)? };
         ids.push(cx.graph.moved(&name, part, (at, None))?.id);
     }
-    let mut id = cx.graph.op(&name, Concat, &ids)?;
+    let part = if is_direct { name.clone() } else { format!("{name}.side_by_side") };
+    let mut id = cx.graph.op(&part, Concat, &ids)?;
     if !is_direct {
-        id = cx.graph.op(&format!("{name}.whole"), Reshape { to: whole.shape() }, &[id])?;
+        id = cx.graph.op(&name, Reshape { to: whole.shape() }, &[id])?;
     }
     live(Live { id, at: whole.tidied(), labels })
 }

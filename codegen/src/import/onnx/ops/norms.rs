@@ -72,7 +72,10 @@ fn scaled(
     bias: Option<Array>,
 ) -> Result<Value, String> {
     let value = match weight {
-        Some(weight) => binary(cx, name, Kind::Mul, value, Value::Known(weight))?,
+        Some(weight) => {
+            let part = if bias.is_some() { format!("{name}.scaled") } else { name.into() };
+            binary(cx, &part, Kind::Mul, value, Value::Known(weight))?
+        }
         None => value,
     };
     match bias {

@@ -3,7 +3,7 @@
 use super::super::{
     array::{Array, Type, axis, broadcast, count},
     context::{Cx, Made, known, live, one, sizes},
-    graph::checked,
+    graph::counted,
     value::{Places, Value},
 };
 
@@ -106,7 +106,10 @@ pub(super) fn transpose(cx: &mut Cx<'_, '_>) -> Made {
         return Err(format!("attribute `perm`: {order:?} is no order of {} axes", dims.len()));
     }
     match cx.value(0)? {
-        Value::Known(array) => known(array.transposed(&order)),
+        Value::Known(array) => {
+            cx.check_size(&dims)?;
+            known(array.transposed(&order))
+        }
         Value::Places(_) => Err("positions in a tensor".into()),
         _ => {
             let input = cx.lazy(0)?;
@@ -123,7 +126,7 @@ pub(super) fn expand(cx: &mut Cx<'_, '_>) -> Made {
         cx.check_size(&dims)?;
         return known(array.expanded(&dims));
     }
-    checked(count(&dims).ok_or("too many elements")?)?;
+    counted(&dims)?;
     let input = cx.lazy(0)?;
     // It stays as it is until somebody needs every element.
     live(input.seen(input.at.repeated(&dims)))

@@ -244,7 +244,15 @@ pub(super) fn average_pool(cx: &mut Cx<'_, '_>) -> Made {
     let count_padding = cx.flag("count_include_pad", false)?;
     let (name, c) = (cx.name.clone(), input.dims()[1]);
     if w.dilation != [1, 1] {
-        if ceil_mode || (w.padding != [0; 4] && !count_padding) {
+        let size = [input.at.shape().h, input.at.shape().w];
+        // Whether the last window ends where the padding does.
+        let is_even = |i: usize| {
+            let reach = w.kernel[i].saturating_sub(1).saturating_mul(w.dilation[i]).saturating_add(1);
+            let all = size[i].saturating_add(w.padding[2 * i]).saturating_add(w.padding[2 * i + 1]);
+            all.checked_sub(reach).is_some_and(|rest| rest.is_multiple_of(w.stride[i]))
+        };
+        let differ = w.padding != [0; 4] && !count_padding;
+        if differ || (ceil_mode && !(is_even(0) && is_even(1))) {
             return Err(format!(
                 "attribute `dilations`: {:?}, expected 1 where windows differ in size",
                 w.dilation
