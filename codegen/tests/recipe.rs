@@ -1,7 +1,7 @@
 //! Recipes: every key, and one clear error for whatever is wrong.
 
 use niello_codegen::recipe::{
-    CalibrationSet, Head, NumberFormat, RangeChoice, RangeOverride, Recipe, Rounding,
+    CalibrationSet, Head, NumberFormat, RangeChoice, RangeOverride, Recipe, Reference, Rounding,
 };
 use proptest::prelude::*;
 use std::fs;
@@ -34,6 +34,7 @@ cam = true
 [format]
 numbers = "int8"
 rounding = "single"
+reference = "tflm"
 f16 = ["a"]
 f16-native = ["b"]
 f16-winograd = ["c"]
@@ -78,6 +79,7 @@ fn full() -> Recipe {
         .cam()
         .numbers(NumberFormat::Int8)
         .rounding(Rounding::Single)
+        .reference(Reference::Tflm)
         .f16("a")
         .f16_native("b")
         .f16_winograd("c")
