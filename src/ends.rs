@@ -43,14 +43,19 @@ impl Described {
     }
 }
 
-/// A table of inputs and outputs.
+/// A table of inputs and outputs; with scales, where there are any.
 pub(crate) fn render(inputs: &[Described], outputs: &[Described]) -> String {
+    let is_quantized = inputs.iter().chain(outputs).any(|end| end.scale.is_some());
     let row = |what: &str, end: &Described| {
-        let scale = end.scale.map_or("-".into(), |s| s.to_string());
-        let zero_point = end.zero_point.map_or("-".into(), |z| z.to_string());
-        vec![what.into(), end.name.clone(), end.element.into(), format!("{:?}", end.shape), scale, zero_point]
+        let mut row = vec![what.into(), end.name.clone(), end.element.into(), format!("{:?}", end.shape)];
+        if is_quantized {
+            row.push(end.scale.map_or("-".into(), |s| s.to_string()));
+            row.push(end.zero_point.map_or("-".into(), |z| z.to_string()));
+        }
+        row
     };
     let inputs = inputs.iter().map(|end| row("input", end));
     let rows: Vec<Vec<String>> = inputs.chain(outputs.iter().map(|end| row("output", end))).collect();
-    table::render(&["", "name", "elements", "shape", "scale", "zero point"], &rows)
+    let headings = ["", "name", "elements", "shape", "scale", "zero point"];
+    table::render(&headings[..if is_quantized { 6 } else { 4 }], &rows)
 }

@@ -294,3 +294,103 @@ fn models_of_the_field_have_the_outputs_of_litert() {
         }
     }
 }
+
+#[test]
+fn every_command_takes_a_model_file() {
+    let room = room();
+    let model = "--model tiny_int8.tflite";
+    let json = room.json(&format!("inspect {model} --json"));
+    assert_eq!(json["summary"], "TensorFlow Lite model, int8: made by make.py");
+    assert_eq!(
+        (&json["inputs"][0]["zero_point"], &json["inputs"][0]["element"]),
+        (&131.into(), &"uint8".into())
+    );
+    assert_eq!(
+        (&json["layers"][0]["scale"], &json["layers"][0]["zero_point"]),
+        (&0.25.into(), &(-100).into())
+    );
+    let text = room.text(&format!("inspect {model}"));
+    assert!(text.contains("serving_default_image:0") && text.contains("[1, 4, 3, 2]"), "{text}");
+    let onnx = room.text("inspect --model tiny.onnx");
+    assert!(
+        onnx.contains("ONNX model") && onnx.contains("[1, 2, 3, 4]") && !onnx.contains("zero point"),
+        "{onnx}"
+    );
+
+    let report = room.json(&format!("report {model} --json"));
+    assert_eq!(report["network"], "tiny_int8");
+    assert!(room.text(&format!("bench {model} --repetitions 1")).contains("tiny_int8"));
+    room.text(&format!("golden {model} --out tiny.golden"));
+    assert!(room.text(&format!("golden {model} --check tiny.golden")).contains("every byte as recorded"));
+
+    // Codes of a file are codes: the reference is the network that they stand for.
+    let mut inputs = Tensors::new();
+    inputs.insert("a".into(), (Dtype::U8, vec![1, 4, 3, 2], bytes(5, 24)));
+    room.write("in.safetensors", file(&inputs));
+    let verified = room.json(&format!("verify {model} --data in.safetensors --json"));
+    assert_eq!(verified["images"], 1);
+    assert!(verified["layers"][0]["max_lsb"].as_f64().unwrap() <= 28.0, "{verified}");
+    let (_, scores, _) = tiny(&bytes(5, 24));
+    let ran = room.json(&format!("run {model} in.safetensors --json"));
+    let best = (0..4).rev().max_by_key(|i| scores[*i] as i8).unwrap();
+    assert_eq!(ran["class"], format!("class {best}"));
+    // The first of the joined names is enough.
+    room.text(&format!("run {model} in.safetensors --dump net/conv/Relu --dump-to maps"));
+    assert_eq!(room.contents("maps").len(), 2);
+
+    // A recipe names it relative to its own folder.
+    room.write("recipes/net.toml", "network = '../tiny_int8.tflite'\nclasses = ['a', 'b', 'c', 'd']\n");
+    assert_eq!(
+        room.json("run --recipe recipes/net.toml in.safetensors --json")["classes"]["a"],
+        ran["classes"]["class 0"]
+    );
+    let config = niello_codegen::Config::new(&niello_models::Registry).out_dir(room.path("out"));
+    let build = config.compile(room.path("recipes/net.toml")).unwrap();
+    assert_eq!((build.classes[3].as_str(), build.program.name.as_str()), ("d", "tiny_int8"));
+    assert!(room.path("out/net.rs").is_file());
+
+    room.text(&format!("compile {model} --out made --c-api --target portable"));
+    assert!(fs::read_to_string(room.path("made/include/tiny_int8.h")).unwrap().contains("tiny_int8_infer"));
+    room.write("float.safetensors", "");
+    for (words, expected) in [
+        (format!("calibrate {model} --out x.lock"), "a quantised file has its own scales"),
+        (
+            format!("report {model} --rounding single"),
+            "`format.rounding` is for networks whose scales niello chooses",
+        ),
+        (format!("report {model} --seeded"), "`seeded` is for networks that are built from a checkpoint"),
+        ("report --model tiny.onnx".into(), "int8 needs sample inputs"),
+        ("report --model nothing.onnx".into(), "cannot read nothing.onnx"),
+        ("report --model net.tfl".into(), "no network `net.tfl`"),
+    ] {
+        let output = room.niello(&words);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && error.contains(expected), "{words}: {error}");
+    }
+}
+
+#[test]
+fn float_files_are_calibrated_and_locked() {
+    let room = room();
+    let values = |key: &str, len: usize| {
+        real(niello_codegen::weights::seeded_values(key).take(len).map(|v| v as f32).collect::<Vec<f32>>())
+    };
+    let mut inputs = Tensors::new();
+    for sample in ["0", "1"] {
+        inputs.insert(format!("{sample}/image"), (Dtype::F32, vec![1, 2, 3, 4], values(sample, 24)));
+        inputs.insert(format!("{sample}/offsets"), (Dtype::F32, vec![1, 2, 1, 1], values(sample, 2)));
+    }
+    room.write("in.safetensors", file(&inputs));
+    room.write("net.toml", "network = 'tiny.onnx'\n[calibrate]\nimages = 'in.safetensors'\n");
+    assert!(room.text("calibrate net.toml").contains("calibrated on 2 inputs"));
+    assert!(room.path("net.lock").is_file());
+    let report = room.text("report net.toml");
+    assert!(report.contains("net.lock"), "{report}");
+    let verified = room.json("verify net.toml --data in.safetensors --json");
+    assert!(verified["output"]["sqnr_db"].as_f64().unwrap() > 25.0, "{verified}");
+    // An image is one input of two.
+    room.png("a.png", 8);
+    let output = room.niello("run --recipe net.toml a.png");
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("tiny has the inputs `image`, `offsets`"), "{error}");
+}

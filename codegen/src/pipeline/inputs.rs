@@ -6,10 +6,10 @@ use crate::{
     error::{Error, Result},
     format::Format,
     graph::ValueId,
-    import::{End, network::Network},
+    import::{Element, End, network::Network},
     recipe::{CalibrationSet, Recipe},
     tensor::Shape,
-    weights::{NamedTensor, read_tensors, seeded_values, sha256_of},
+    weights::{NamedTensor, read_tensors_of_kinds, seeded_values, sha256_of},
 };
 use niello_imaging::{Image, Preprocess};
 use niello_kernels::Float;
@@ -112,7 +112,7 @@ pub(super) fn calibration_inputs<'a>(
         ))),
         Some(CalibrationSet::Images(files)) => Ok(Inputs::Images { files, preprocess }),
         Some(CalibrationSet::Tensors(path)) => {
-            let samples = read_samples(&path, graph, ends)?;
+            let samples = read_samples(&path, graph, ends, &[])?;
             let bytes = std::fs::read(&path).map_err(Error::io("cannot read", &path))?;
             Ok(Inputs::Tensors { samples, sha256: sha256_of(&bytes) })
         }
@@ -164,9 +164,14 @@ pub(super) fn normal_sample(graph: &Graph, key: &str, label: usize) -> Vec<Tenso
 
 /// The samples of a safetensors file. For a network of one input every tensor is one; for others the tensors `SAMPLE/INPUT` with the
 /// inputs' names (or `INPUT`, where there is one sample). Shapes are those that a model's file declares, else PyTorch's: `[h, w]`,
-/// `[c, h, w]` or `[1, c, h, w]`, of vectors `[c]` or `[1, c]`.
-pub(super) fn read_samples(path: &Path, graph: &Graph, ends: &Ends) -> Result<Vec<Vec<Tensor<f32>>>> {
-    let tensors = read_tensors(path)?;
+/// `[c, h, w]` or `[1, c, h, w]`, of vectors `[c]` or `[1, c]`. Integers are codes where a file declares codes and `formats` has their scale.
+pub(super) fn read_samples(
+    path: &Path,
+    graph: &Graph,
+    ends: &Ends,
+    formats: &[Format],
+) -> Result<Vec<Vec<Tensor<f32>>>> {
+    let tensors = read_tensors_of_kinds(path)?;
     if tensors.is_empty() {
         return Err(Error::file(path, "holds no tensors, expected inputs"));
     }
@@ -174,27 +179,27 @@ pub(super) fn read_samples(path: &Path, graph: &Graph, ends: &Ends) -> Result<Ve
         let (name, shape) = (&graph.values[id.0].name, graph.shape(*id));
         let declared = ends.inputs.get(i).filter(|end| end.elements() == shape.len()).cloned();
         let end = declared.unwrap_or_else(|| End::usual(name, shape, Format::Float(Float::F32)));
-        (end.places(), end, shape)
+        Input { places: end.places(), end, shape, format: formats.get(i).copied() }
     };
     let inputs: Vec<Input> = graph.inputs.iter().enumerate().map(end).collect();
     if let [input] = &inputs[..] {
         return tensors.iter().map(|(name, t)| Ok(vec![as_input(path, name, t, input)?])).collect();
     }
-    let mut samples: BTreeMap<&str, BTreeMap<&str, (&String, &NamedTensor)>> = BTreeMap::new();
+    let mut samples: BTreeMap<&str, BTreeMap<&str, (&String, &(NamedTensor, bool))>> = BTreeMap::new();
     for (name, tensor) in &tensors {
-        let of = |(_, end, _): &Input| {
+        let of = |Input { end, .. }: &Input| {
             Some((name.strip_suffix(&end.name)?.strip_suffix('/')?, &name[name.len() - end.name.len()..]))
         };
         let declared = inputs.iter().filter_map(of).min_by_key(|(sample, _)| sample.len());
-        let whole = inputs.iter().any(|(_, end, _)| end.name == *name).then_some(("", name.as_str()));
+        let whole = inputs.iter().any(|input| input.end.name == *name).then_some(("", name.as_str()));
         let (sample, input) = whole.or(declared).or(name.rsplit_once('/')).unwrap_or(("", name));
         samples.entry(sample).or_default().insert(input, (name, tensor));
     }
-    let whole = |(sample, mut tensors): (&str, BTreeMap<&str, (&String, &NamedTensor)>)| {
+    let whole = |(sample, mut tensors): (&str, BTreeMap<&str, (&String, &(NamedTensor, bool))>)| {
         let mut found = vec![];
         for input in &inputs {
-            let Some((name, tensor)) = tensors.remove(input.1.name.as_str()) else {
-                let name = &input.1.name;
+            let Some((name, tensor)) = tensors.remove(input.end.name.as_str()) else {
+                let name = &input.end.name;
                 return Err(Error::file(
                     path,
                     format!("sample `{sample}` has no tensor for the input `{name}`"),
@@ -210,25 +215,39 @@ pub(super) fn read_samples(path: &Path, graph: &Graph, ends: &Ends) -> Result<Ve
     samples.into_iter().map(whole).collect()
 }
 
-/// An input: the places of its elements, how it is given, and its shape in the graph.
-type Input = (Option<Vec<usize>>, End, Shape);
+/// An input: how it is given, and its shape in the graph.
+struct Input {
+    end: End,
+    places: Option<Vec<usize>>,
+    shape: Shape,
+    /// Of its codes.
+    format: Option<Format>,
+}
 
 /// A tensor of a file as an input.
 fn as_input(
     path: &Path,
     name: &str,
-    tensor: &NamedTensor,
-    (places, end, shape): &Input,
+    (tensor, is_integer): &(NamedTensor, bool),
+    Input { end, places, shape, format }: &Input,
 ) -> Result<Tensor<f32>> {
     if !end.takes(&tensor.shape) {
         let (found, expected) = (&tensor.shape, &end.shape);
         let message = format!("tensor `{name}` has shape {found:?}, expected an input of {expected:?}");
         return Err(Error::file(path, message));
     }
-    let data = match places {
+    let mut data = match places {
         Some(places) => places.iter().map(|at| tensor.data[*at]).collect(),
         None => tensor.data.clone(),
     };
+    let offset = match end.element {
+        Element::Int8 => Some(0),
+        Element::UInt8 => Some(128),
+        _ => None,
+    };
+    if let (true, Some(Format::Int8(q)), Some(offset)) = (*is_integer, format, offset) {
+        data.iter_mut().for_each(|x| *x = q.dequantize((*x as i32 - offset).clamp(-128, 127) as i8));
+    }
     Ok(Tensor { shape: *shape, data })
 }
 
@@ -282,7 +301,9 @@ impl Build {
     /// # Errors
     /// A file that cannot be read, or whose tensors are not the inputs.
     pub fn samples(&self, path: &Path) -> Result<Vec<Vec<Tensor<f32>>>> {
-        read_samples(path, &self.quantized.graph, &self.ends)
+        let formats: Vec<Format> =
+            self.program.inputs.iter().map(|id| self.program.tensor(*id).format).collect();
+        read_samples(path, &self.quantized.graph, &self.ends, &formats)
     }
 
     /// Real inputs as the codes that the program takes.

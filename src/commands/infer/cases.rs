@@ -41,7 +41,9 @@ impl<'a> Cases<'a> {
         let tensors =
             SafeTensors::deserialize(bytes).map_err(|e| fail(format!("no safetensors file: {e}")))?;
         let mut found: BTreeMap<String, Vec<Option<(String, TensorView<'a>)>>> = BTreeMap::new();
-        for (name, tensor) in tensors.tensors() {
+        let mut tensors = tensors.tensors();
+        tensors.sort_by(|(a, _), (b, _)| a.cmp(b));
+        for (name, tensor) in tensors {
             let Some((case, input)) = split(&name, ends) else {
                 let message = format!(
                     "tensor `{name}`: expected the name CASE/INPUT with one of the inputs {}",
@@ -77,8 +79,7 @@ impl<'a> Cases<'a> {
             let tensors = tensors.into_iter().zip(ends).map(whole).collect::<Result<Vec<_>, String>>();
             cases.push((case.clone(), tensors.map_err(|message| fail(format!("case `{case}`: {message}")))?));
         }
-        let cases = Self { file: file.into(), inputs, cases };
-        Ok(cases)
+        Ok(Self { file: file.into(), inputs, cases })
     }
 
     pub(super) fn len(&self) -> usize {

@@ -175,7 +175,7 @@ impl Run {
         let answer = Answer {
             image: self.source.clone(),
             network: build.program.metadata.network.clone(),
-            format: if self.float { "f32" } else { "int8" },
+            format: if self.float { "f32" } else { build.program.format() },
             milliseconds,
             classes: ByClass::default(),
             class: None,
