@@ -18,3 +18,8 @@ pub(crate) fn images(path: &Path) -> Result<Vec<PathBuf>> {
     }
     Ok(vec![path.to_path_buf()])
 }
+
+/// Whether a file holds inputs as tensors, by its name.
+pub(crate) fn is_tensors(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e.eq_ignore_ascii_case("safetensors"))
+}

@@ -5,6 +5,7 @@
 
 mod args;
 mod commands;
+mod ends;
 mod inputs;
 mod output;
 mod progress;

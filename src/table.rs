@@ -1,7 +1,21 @@
 //! Text tables.
 
+/// Names of layers that are longer are shown by their first part.
+const LONG: usize = 60;
+
+/// A name as tables show it: converters join the names of all operators that they have merged, by semicolons; the first tells the layer.
+fn short(name: &str) -> String {
+    match name.split_once(';') {
+        Some((first, _)) if name.chars().count() > LONG => format!("{first};…"),
+        _ => name.into(),
+    }
+}
+
 /// Rows under headings, one line each; numbers are aligned to the right, the first column to the left.
 pub(crate) fn render(headings: &[&str], rows: &[Vec<String>]) -> String {
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| row.iter().map(|cell| short(cell)).collect()).collect();
+    let rows = &rows[..];
     let width = |i: usize| {
         let cells = rows.iter().map(|r| r[i].as_str()).chain([headings[i]]);
         cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
@@ -60,5 +74,12 @@ mod tests {
         let rows = [vec!["ä".into(), "1,000".into()], vec!["conv1".into(), "9".into()]];
         let text = "layer   MACs\n-----  -----\nä      1,000\nconv1      9\n";
         assert_eq!(super::render(&["layer", "MACs"], &rows), text);
+    }
+
+    #[test]
+    fn of_joined_names_the_first_is_shown() {
+        let joined = format!("net/conv1;net/bias1;{}", "net/bn/".repeat(9));
+        assert_eq!(super::short(&joined), "net/conv1;…");
+        assert_eq!(super::short("net/conv1;net/bias1"), "net/conv1;net/bias1");
     }
 }

@@ -1,6 +1,7 @@
 //! The generated crate returns the bytes of the program that it was printed from, layer by layer.
 
 mod common;
+mod support;
 
 use niello::self_test::Checksum;
 use niello_codegen::{
@@ -11,7 +12,7 @@ use niello_codegen::{
     passes::cam::with_map,
     pipeline::build,
     program::Program,
-    recipe::Recipe,
+    recipe::{NumberFormat, Recipe},
 };
 use niello_kernels::{Isa, Rounding};
 use niello_models::Registry;
@@ -184,6 +185,30 @@ fn generated_crates_return_the_bytes_of_their_programs() {
         (name.to_string(), program)
     });
     compare(&programs);
+}
+
+#[test]
+fn generated_crates_of_model_files_return_the_bytes_of_their_programs() {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models");
+    let mut cases = vec![
+        ("tiny8", own.join("tiny_int8.tflite"), NumberFormat::Int8),
+        ("tiny32", own.join("tiny.onnx"), NumberFormat::F32),
+        ("tiny16", own.join("tiny.onnx"), NumberFormat::F16),
+    ];
+    // Long names, ends without a sign, ends in floating point.
+    if let Some(models) = support::shared().map(|shared| shared.join("import/tflite/models")) {
+        cases.push(("kws", models.join("ds_cnn_kws_int8.tflite"), NumberFormat::Int8));
+        cases.push(("unsigned", models.join("mobilenet_v1_0.25_128_uint8.tflite"), NumberFormat::Int8));
+        cases.push(("floatends", models.join("mcunet_vww_int8.tflite"), NumberFormat::Int8));
+    }
+    let programs = cases.into_iter().map(|(name, file, numbers)| {
+        let recipe = Recipe::new(file).numbers(numbers).target("portable");
+        let built = build(&recipe, &Registry, |_| {}).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let mut program = built.program;
+        program.name = format!("{name}_model");
+        (name.to_string(), program)
+    });
+    compare(&programs.collect::<Vec<_>>());
 }
 
 /// The side of the square images that networks get here, unless they take only others: then their own.

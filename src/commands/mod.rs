@@ -5,6 +5,7 @@ mod board;
 mod calibrate;
 mod compile;
 mod golden;
+mod infer;
 mod inspect;
 mod manual;
 mod models;
@@ -31,6 +32,8 @@ pub(crate) enum Command {
     Golden(golden::GoldenCommand),
     /// Run the int8 program on an image (PNG, JPEG, DICOM, NPY)
     Run(run::Run),
+    /// Run a network on tensors: any number of cases, codes or numbers in, codes or numbers out
+    Infer(infer::Infer),
     /// Compare int8 with float, layer by layer and at the output
     Verify(verify::Verify),
     /// Show memory, flash and work, layer by layer
@@ -69,6 +72,7 @@ impl Command {
             Command::Compile(c) => c.run(),
             Command::Golden(c) => c.run(),
             Command::Run(c) => c.run(),
+            Command::Infer(c) => c.run(),
             Command::Verify(c) => c.run(),
             Command::Report(c) => return c.run(),
             Command::Bench(c) => c.run(),
@@ -88,6 +92,7 @@ impl Command {
             Command::Compile(c) => c.json,
             Command::Golden(c) => c.json,
             Command::Run(c) => c.json,
+            Command::Infer(c) => c.json,
             Command::Verify(c) => c.json,
             Command::Report(c) => c.json,
             Command::Bench(c) => c.json,

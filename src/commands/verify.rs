@@ -2,7 +2,7 @@
 
 use crate::{
     args::BuildArgs,
-    inputs::images,
+    inputs::{images, is_tensors},
     networks,
     output::{self, ByClass},
     progress::Step,
@@ -28,7 +28,7 @@ use std::path::PathBuf;
                         --input 224x224 \\\n    --preprocess imagenet --calibrate slices/ --data slices/ --format int8 --json"
 )]
 pub(crate) struct Verify {
-    /// Images to compare on: a folder, or one image; for a generator a safetensors file of inputs (absent: drawn ones)
+    /// Images to compare on: a folder, or one image; or a safetensors file of inputs (for a generator, absent: drawn ones)
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
     /// Print JSON
@@ -90,7 +90,7 @@ impl Verify {
         let recipe = self.model.recipe()?;
         let generates = find_network(&recipe, networks())?.generates();
         let files = match &self.data {
-            Some(data) if !generates => images(data)?,
+            Some(data) if !generates && !is_tensors(data) => images(data)?,
             None if !generates => {
                 return Err(Error::Invalid(format!("{} reads images: give `--data`", recipe.network)));
             }
@@ -102,8 +102,12 @@ impl Verify {
         build.retarget_apart(&target)?;
         let names = build.label_names();
         let segmentation = build.task == Task::Segmentation;
+        let samples = match &self.data {
+            Some(data) if generates || is_tensors(data) => build.samples(data)?,
+            _ => vec![],
+        };
         let inputs: Box<dyn Iterator<Item = Result<Vec<Tensor<f32>>>> + '_> = match &self.data {
-            Some(data) if generates => Box::new(build.samples(data)?.into_iter().map(Ok)),
+            Some(_) if files.is_empty() => Box::new(samples.iter().cloned().map(Ok)),
             None => Box::new((0..).take(build.classes.len()).map(|i| Ok(build.drawn(i as u64, i)))),
             Some(_) => Box::new(files.iter().map(|f| Ok(vec![build.input(&niello_imaging::load(f)?)?]))),
         };
@@ -111,7 +115,7 @@ impl Verify {
         let mut dice = vec![ClassDice::default(); names.len()];
         let total = match &self.data {
             None => build.classes.len(),
-            Some(_) => files.len(),
+            Some(_) => files.len() + samples.len(),
         };
         let step = Step::new("comparing", total as u64);
         let result = verify(&build.quantized.graph, &build.program, inputs, |_, pair| {

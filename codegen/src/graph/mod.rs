@@ -78,12 +78,16 @@ impl Graph {
         self.values.iter().position(|v| v.name == name).map(ValueId)
     }
 
-    /// The value of that name, else a line that says which names are near.
+    /// The value of that name, or the only one whose name it begins, of several that a converter has joined by semicolons; else a line that says
+    /// which names are near.
     ///
     /// # Errors
     /// There is none.
     pub fn require(&self, name: &str) -> Result<ValueId, String> {
-        self.find(name).ok_or_else(|| {
+        let begins = |other: &Value| other.name.split_once(';').is_some_and(|(first, _)| first == name);
+        let mut joined = (0..self.values.len()).filter(|i| begins(&self.values[*i])).map(ValueId);
+        let only = joined.next().filter(|_| joined.next().is_none());
+        self.find(name).or(only).ok_or_else(|| {
             let names = self.values.iter().map(|v| v.name.as_str());
             format!("no such tensor; near: {}", crate::text::near_matches(name, names).join(", "))
         })

@@ -1,6 +1,7 @@
 //! Files that hold a whole network.
 
 use super::{
+    end::End,
     network::{Network, NetworkOptions},
     onnx, tflite,
 };
@@ -30,42 +31,6 @@ impl Content {
     }
 }
 
-/// How an element of an input or an output stands in a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Element {
-    /// Single precision.
-    Float32,
-    /// Codes of 8 bits, as the program has them.
-    Int8,
-    /// Codes of 8 bits without a sign: those of the program plus 128.
-    UInt8,
-    /// Codes of 16 bits.
-    Int16,
-    /// Integers of 32 bits: positions, or labels.
-    Int32,
-    /// Integers of 64 bits: positions, or labels.
-    Int64,
-}
-
-/// An input or an output as a file declares it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct End {
-    /// Its name there.
-    pub name: String,
-    /// Its shape there, with a free batch as 1.
-    pub shape: Vec<usize>,
-    /// Its elements there.
-    pub element: Element,
-    /// Which axes of the shape are height, width and channels of the value; in the order of memory, where one is several axes.
-    pub axes: [Vec<usize>; 3],
-}
-
-impl From<onnx::Port> for End {
-    fn from(port: onnx::Port) -> Self {
-        Self { name: port.name, shape: port.dims, element: Element::Float32, axes: port.axes }
-    }
-}
-
 /// A network as a file has it: a [`Network`] with the weights in it.
 pub struct ModelFile {
     path: PathBuf,
@@ -77,6 +42,7 @@ pub struct ModelFile {
     content: Content,
     inputs: Vec<End>,
     outputs: Vec<End>,
+    layers: Vec<(String, End)>,
 }
 
 /// What the reader of a format makes of a file.
@@ -86,6 +52,8 @@ pub(crate) struct Read {
     pub(crate) summary: String,
     pub(crate) inputs: Vec<End>,
     pub(crate) outputs: Vec<End>,
+    /// As [`ModelFile::layers`].
+    pub(crate) layers: Vec<(String, End)>,
 }
 
 impl ModelFile {
@@ -104,18 +72,20 @@ impl ModelFile {
     pub fn from_bytes(path: &Path, bytes: &[u8], options: &NetworkOptions) -> Result<Self> {
         let text = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
         let (name, file_name) = (text(path.file_stem()), text(path.file_name()));
-        let Read { content, summary, inputs, outputs } = match text(path.extension()).to_lowercase().as_str()
-        {
-            "tflite" => tflite::read(path, &name, bytes, options)?,
-            "onnx" => {
-                let onnx::Model { graph, inputs, outputs } =
-                    onnx::import_model(path, bytes, path.parent(), options)?;
-                let ends = |ports: Vec<onnx::Port>| ports.into_iter().map(End::from).collect();
-                let (inputs, outputs) = (ends(inputs), ends(outputs));
-                Read { content: Content::Float(graph), summary: "ONNX model, float".into(), inputs, outputs }
-            }
-            other => return Err(Error::file(path, format!("no importer for files of type `{other}`"))),
-        };
+        let Read { content, summary, inputs, outputs, layers } =
+            match text(path.extension()).to_lowercase().as_str() {
+                "tflite" => tflite::read(path, &name, bytes, options)?,
+                "onnx" => {
+                    let onnx::Model { graph, inputs, outputs, layers } =
+                        onnx::import_model(path, bytes, path.parent(), options)?;
+                    let ends = |ports: Vec<onnx::Port>| ports.into_iter().map(End::from).collect();
+                    let (inputs, outputs) = (ends(inputs), ends(outputs));
+                    let layers = layers.into_iter().map(|(value, port)| (value, port.into())).collect();
+                    let (content, summary) = (Content::Float(graph), "ONNX model, float".into());
+                    Read { content, summary, inputs, outputs, layers }
+                }
+                other => return Err(Error::file(path, format!("no importer for files of type `{other}`"))),
+            };
         let preprocess = preprocess_of(&content);
         Ok(Self {
             path: path.into(),
@@ -127,6 +97,7 @@ impl ModelFile {
             content,
             inputs,
             outputs,
+            layers,
         })
     }
 
@@ -161,6 +132,11 @@ impl ModelFile {
     /// Outputs as the file declares them.
     pub fn outputs(&self) -> &[End] {
         &self.outputs
+    }
+
+    /// Results of the file's operators as it declares them, each with the name that its value has in the graph.
+    pub fn layers(&self) -> &[(String, End)] {
+        &self.layers
     }
 }
 

@@ -6,6 +6,7 @@
 //! * [`ModelFile`]: a network as a file has it. [`tflite`], [`onnx`]: the formats.
 
 mod builder;
+mod end;
 mod file;
 pub mod network;
 #[doc(hidden)]
@@ -14,4 +15,5 @@ pub mod onnx;
 pub mod tflite;
 
 pub use builder::GraphBuilder;
-pub use file::{Element, End, ModelFile};
+pub use end::{Element, End};
+pub use file::ModelFile;

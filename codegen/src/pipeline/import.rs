@@ -1,5 +1,6 @@
 //! From a recipe to a float graph.
 
+use super::Ends;
 use crate::{
     error::{Error, Result},
     graph::Graph,
@@ -26,6 +27,8 @@ pub struct Imported {
     pub source: (String, String),
     /// The same graph with the number formats of a quantised file, where the recipe wants integers.
     pub quantized: Option<QGraph>,
+    /// What a model's file declares.
+    pub ends: Ends,
 }
 
 /// The network of a recipe: one of `networks`, or what a model file holds.
@@ -55,7 +58,8 @@ fn import_file(recipe: &Recipe, file: ModelFile) -> Result<Imported> {
     let quantized = file.quantized().filter(|_| recipe.format.numbers == NumberFormat::Int8).cloned();
     let source = (file.source().to_string(), file.sha256().to_string());
     let classes = class_names(recipe, &file, &graph)?;
-    Ok(Imported { graph, network: Arc::new(file), classes, source, quantized })
+    let ends = Ends::from(&file);
+    Ok(Imported { graph, network: Arc::new(file), classes, source, quantized, ends })
 }
 
 /// Imports the recipe's network with its weights.
@@ -68,12 +72,12 @@ pub fn import(recipe: &Recipe, networks: &dyn Networks) -> Result<Imported> {
         return import_file(recipe, file);
     }
     let network = networks.find(&recipe.network.as_str())?;
-    let quantized = None;
+    let (quantized, ends) = (None, Ends::default());
     if recipe.seeded {
         let graph = build_graph(recipe, network, &mut Seeded::new())?;
         let classes = class_names(recipe, network, &graph)?;
         let source = ("seeded".into(), String::new());
-        return Ok(Imported { graph, network: Arc::new(network), classes, source, quantized });
+        return Ok(Imported { graph, network: Arc::new(network), classes, source, quantized, ends });
     }
     let mut weights = match (recipe.weights_path(), network.bundled()) {
         (Some(path), _) => SafeTensorsFile::open(path)?,
@@ -92,7 +96,7 @@ pub fn import(recipe: &Recipe, networks: &dyn Networks) -> Result<Imported> {
     let source = (source_name, weights.sha256());
     let graph = build_graph(recipe, network, &mut weights)?;
     let classes = class_names(recipe, network, &graph)?;
-    Ok(Imported { graph, network: Arc::new(network), classes, source, quantized })
+    Ok(Imported { graph, network: Arc::new(network), classes, source, quantized, ends })
 }
 
 /// The network's graph with tensors from any source (a seeded one, to count parameters without a checkpoint).

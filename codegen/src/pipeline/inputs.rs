@@ -1,16 +1,18 @@
 //! Samples of a network's inputs: from images, from a file of tensors, or drawn.
 
-use super::{Build, Task};
+use super::{Build, Ends, Task};
 use crate::{
     Graph, Tensor,
     error::{Error, Result},
+    format::Format,
     graph::ValueId,
-    import::network::Network,
+    import::{Element, End, network::Network},
     recipe::{CalibrationSet, Recipe},
     tensor::Shape,
-    weights::{NamedTensor, read_tensors, seeded_values, sha256_of},
+    weights::{NamedTensor, read_tensors_of_kinds, seeded_values, sha256_of},
 };
 use niello_imaging::{Image, Preprocess};
+use niello_kernels::Float;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -99,6 +101,7 @@ pub(super) fn calibration_inputs<'a>(
     network: &dyn Network,
     preprocess: &'a Preprocess,
     graph: &Graph,
+    ends: &Ends,
     classes: usize,
 ) -> Result<Inputs<'a>> {
     let labels = if graph.inputs.iter().any(|id| graph.holds_labels(*id)) { classes.max(1) } else { 1 };
@@ -109,7 +112,7 @@ pub(super) fn calibration_inputs<'a>(
         ))),
         Some(CalibrationSet::Images(files)) => Ok(Inputs::Images { files, preprocess }),
         Some(CalibrationSet::Tensors(path)) => {
-            let samples = read_samples(&path, graph)?;
+            let samples = read_samples(&path, graph, ends, &[])?;
             let bytes = std::fs::read(&path).map_err(Error::io("cannot read", &path))?;
             Ok(Inputs::Tensors { samples, sha256: sha256_of(&bytes) })
         }
@@ -160,56 +163,92 @@ pub(super) fn normal_sample(graph: &Graph, key: &str, label: usize) -> Vec<Tenso
 }
 
 /// The samples of a safetensors file. For a network of one input every tensor is one; for others the tensors `SAMPLE/INPUT` with the
-/// inputs' names (or `INPUT`, where there is one sample). Shapes are PyTorch's: `[h, w]`, `[c, h, w]` or `[1, c, h, w]`, of vectors
-/// `[c]` or `[1, c]`.
-pub(super) fn read_samples(path: &Path, graph: &Graph) -> Result<Vec<Vec<Tensor<f32>>>> {
-    let tensors = read_tensors(path)?;
+/// inputs' names (or `INPUT`, where there is one sample). Shapes are those that a model's file declares, else PyTorch's: `[h, w]`,
+/// `[c, h, w]` or `[1, c, h, w]`, of vectors `[c]` or `[1, c]`. Integers are codes where a file declares codes and `formats` has their scale.
+pub(super) fn read_samples(
+    path: &Path,
+    graph: &Graph,
+    ends: &Ends,
+    formats: &[Format],
+) -> Result<Vec<Vec<Tensor<f32>>>> {
+    let tensors = read_tensors_of_kinds(path)?;
     if tensors.is_empty() {
         return Err(Error::file(path, "holds no tensors, expected inputs"));
     }
-    if let [id] = graph.inputs[..] {
-        return tensors.iter().map(|(name, t)| Ok(vec![as_input(path, name, t, graph.shape(id))?])).collect();
+    let end = |(i, id): (usize, &ValueId)| {
+        let (name, shape) = (&graph.values[id.0].name, graph.shape(*id));
+        let declared = ends.inputs.get(i).filter(|end| end.elements() == shape.len()).cloned();
+        let end = declared.unwrap_or_else(|| End::usual(name, shape, Format::Float(Float::F32)));
+        Input { places: end.places(), end, shape, format: formats.get(i).copied() }
+    };
+    let inputs: Vec<Input> = graph.inputs.iter().enumerate().map(end).collect();
+    if let [input] = &inputs[..] {
+        return tensors.iter().map(|(name, t)| Ok(vec![as_input(path, name, t, input)?])).collect();
     }
-    let mut samples: BTreeMap<&str, BTreeMap<&str, (&String, &NamedTensor)>> = BTreeMap::new();
+    let mut samples: BTreeMap<&str, BTreeMap<&str, (&String, &(NamedTensor, bool))>> = BTreeMap::new();
     for (name, tensor) in &tensors {
-        let (sample, input) = name.rsplit_once('/').unwrap_or(("", name));
+        let of = |Input { end, .. }: &Input| {
+            Some((name.strip_suffix(&end.name)?.strip_suffix('/')?, &name[name.len() - end.name.len()..]))
+        };
+        let declared = inputs.iter().filter_map(of).min_by_key(|(sample, _)| sample.len());
+        let whole = inputs.iter().any(|input| input.end.name == *name).then_some(("", name.as_str()));
+        let (sample, input) = whole.or(declared).or(name.rsplit_once('/')).unwrap_or(("", name));
         samples.entry(sample).or_default().insert(input, (name, tensor));
     }
-    let whole = |(sample, mut tensors): (&str, BTreeMap<&str, (&String, &NamedTensor)>)| {
-        let mut inputs = vec![];
-        for id in &graph.inputs {
-            let name = graph.values[id.0].name.as_str();
-            let Some((name, tensor)) = tensors.remove(name) else {
+    let whole = |(sample, mut tensors): (&str, BTreeMap<&str, (&String, &(NamedTensor, bool))>)| {
+        let mut found = vec![];
+        for input in &inputs {
+            let Some((name, tensor)) = tensors.remove(input.end.name.as_str()) else {
+                let name = &input.end.name;
                 return Err(Error::file(
                     path,
                     format!("sample `{sample}` has no tensor for the input `{name}`"),
                 ));
             };
-            inputs.push(as_input(path, name, tensor, graph.shape(*id))?);
+            found.push(as_input(path, name, tensor, input)?);
         }
         match tensors.keys().next() {
             Some(more) => Err(Error::file(path, format!("`{more}` is no input of {}", graph.name))),
-            None => Ok(inputs),
+            None => Ok(found),
         }
     };
     samples.into_iter().map(whole).collect()
 }
 
-/// A tensor in PyTorch's order as an input of `shape`.
-fn as_input(path: &Path, name: &str, tensor: &NamedTensor, shape: Shape) -> Result<Tensor<f32>> {
-    let given = tensor.shape.iter().copied();
-    let fits = if shape.area() == 1 {
-        given.filter(|d| *d != 1).eq([shape.c].into_iter().filter(|d| *d != 1))
-    } else {
-        given.skip_while(|d| *d == 1).eq([shape.c, shape.h, shape.w].into_iter().skip_while(|d| *d == 1))
+/// An input: how it is given, and its shape in the graph.
+struct Input {
+    end: End,
+    places: Option<Vec<usize>>,
+    shape: Shape,
+    /// Of its codes.
+    format: Option<Format>,
+}
+
+/// A tensor of a file as an input.
+fn as_input(
+    path: &Path,
+    name: &str,
+    (tensor, is_integer): &(NamedTensor, bool),
+    Input { end, places, shape, format }: &Input,
+) -> Result<Tensor<f32>> {
+    if !end.takes(&tensor.shape) {
+        let (found, expected) = (&tensor.shape, &end.shape);
+        let message = format!("tensor `{name}` has shape {found:?}, expected an input of {expected:?}");
+        return Err(Error::file(path, message));
+    }
+    let mut data = match places {
+        Some(places) => places.iter().map(|at| tensor.data[*at]).collect(),
+        None => tensor.data.clone(),
     };
-    fits.then(|| Tensor::from_chw(shape, &tensor.data)).flatten().ok_or_else(|| {
-        let want = [1, shape.c, shape.h, shape.w];
-        Error::file(
-            path,
-            format!("tensor `{name}` has shape {:?}, expected an input of {want:?}", tensor.shape),
-        )
-    })
+    let offset = match end.element {
+        Element::Int8 => Some(0),
+        Element::UInt8 => Some(128),
+        _ => None,
+    };
+    if let (true, Some(Format::Int8(q)), Some(offset)) = (*is_integer, format, offset) {
+        data.iter_mut().for_each(|x| *x = q.dequantize((*x as i32 - offset).clamp(-128, 127) as i8));
+    }
+    Ok(Tensor { shape: *shape, data })
 }
 
 pub(super) fn image_input(image: &Image, preprocess: &Preprocess, shape: Shape) -> Result<Tensor<f32>> {
@@ -231,6 +270,12 @@ impl Build {
         if self.task == Task::Generation {
             let name = &self.program.metadata.network;
             let message = format!("{name} makes images and reads none: give it numbers and a label");
+            return Err(Error::Invalid(message));
+        }
+        if self.program.inputs.len() > 1 {
+            let names: Vec<String> = self.inputs().iter().map(|end| format!("`{}`", end.name)).collect();
+            let (name, names) = (&self.program.metadata.network, names.join(", "));
+            let message = format!("{name} has the inputs {names}: an image is one; give a safetensors file");
             return Err(Error::Invalid(message));
         }
         image_input(image, &self.preprocess, self.input_shape())
@@ -256,7 +301,9 @@ impl Build {
     /// # Errors
     /// A file that cannot be read, or whose tensors are not the inputs.
     pub fn samples(&self, path: &Path) -> Result<Vec<Vec<Tensor<f32>>>> {
-        read_samples(path, &self.quantized.graph)
+        let formats: Vec<Format> =
+            self.program.inputs.iter().map(|id| self.program.tensor(*id).format).collect();
+        read_samples(path, &self.quantized.graph, &self.ends, &formats)
     }
 
     /// Real inputs as the codes that the program takes.

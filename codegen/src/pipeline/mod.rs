@@ -2,10 +2,11 @@
 //!
 //! * `import`: the float graph of a recipe. `head`: what is computed from its last layer.
 //! * `inputs`: samples for it. `calibration`: number formats, from samples or a lock.
-//! * `target`: the program for this target or another. `answers`: classes and probabilities.
+//! * `target`: the program for this target or another. `answers`: classes and probabilities. `ends`: inputs and outputs as a file has them.
 
 mod answers;
 mod calibration;
+mod ends;
 mod head;
 mod import;
 mod inputs;
@@ -13,6 +14,7 @@ mod target;
 
 pub use self::{
     calibration::{Calibrated, UsedLock},
+    ends::Ends,
     import::{Imported, build_graph, find_network, import},
 };
 use self::{
@@ -76,6 +78,8 @@ pub struct Build {
     pub task: Task,
     /// Crates with kernels of the networks' own operators ([`Networks::kernel_crates`]).
     pub kernel_crates: Vec<(String, String)>,
+    /// Inputs, outputs and layers as the model's file declares them.
+    pub ends: Ends,
     /// Warnings about the calibration set.
     pub warnings: Vec<Warning>,
 }
@@ -103,7 +107,7 @@ pub fn build(recipe: &Recipe, networks: &dyn Networks, mut progress: impl FnMut(
     let target = Target::find(recipe.target_name(board.as_ref()))?;
     let tuning = tuning(recipe, target)?;
     let target = &Target { tuning, ..with_threads(recipe, target) };
-    let Imported { graph, network, classes, source, quantized } = import(recipe, networks)?;
+    let Imported { graph, network, classes, source, quantized, ends } = import(recipe, networks)?;
     let network = &*network;
     let mut recipe = recipe.clone();
     if let Some(board) = &board {
@@ -119,6 +123,8 @@ pub fn build(recipe: &Recipe, networks: &dyn Networks, mut progress: impl FnMut(
     let task = match graph.shape(graph.outputs[0]).area() {
         _ if network.generates() => Task::Generation,
         1 => Task::Classification,
+        // What a file puts out need be no scores: a map of more than that is taken as one vector.
+        _ if classes.len() > LABELS && recipe.model_path().is_some() => Task::Classification,
         _ => Task::Segmentation,
     };
     if task == Task::Segmentation && classes.len() > LABELS {
@@ -136,7 +142,7 @@ pub fn build(recipe: &Recipe, networks: &dyn Networks, mut progress: impl FnMut(
         (Some(of_file), _) => with_scales_of_file(&recipe, of_file)?,
         (None, Some(mode)) => {
             if mode.float() == Float::F16 {
-                let set = || calibration_inputs(&recipe, network, &preprocess, &graph, classes.len());
+                let set = || calibration_inputs(&recipe, network, &preprocess, &graph, &ends, classes.len());
                 ranges = seen_in_float(&recipe, network, &graph, &source.1, set, &mut progress)?;
             }
             let mut all = float::everywhere(graph, mode);
@@ -152,7 +158,7 @@ pub fn build(recipe: &Recipe, networks: &dyn Networks, mut progress: impl FnMut(
                 inputs: (0, String::new()),
                 recipe: pins,
             };
-            let set = || calibration_inputs(&recipe, network, &preprocess, &graph, classes.len());
+            let set = || calibration_inputs(&recipe, network, &preprocess, &graph, &ends, classes.len());
             let (quantized, how) = match find_lock(&recipe, network, &origin, set)? {
                 Some(lock) => locked(&recipe, graph, lock)?,
                 None => {
@@ -176,8 +182,18 @@ pub fn build(recipe: &Recipe, networks: &dyn Networks, mut progress: impl FnMut(
     let program = lower(&quantized, target, metadata)?;
     let warnings = ranges.map_or(vec![], |ranges| warnings::of_ranges(&quantized, &program, &ranges));
     let kernel_crates = networks.kernel_crates();
-    let build =
-        Build { recipe, quantized, calibrated, program, preprocess, classes, task, kernel_crates, warnings };
+    let build = Build {
+        recipe,
+        quantized,
+        calibrated,
+        program,
+        preprocess,
+        classes,
+        task,
+        kernel_crates,
+        ends,
+        warnings,
+    };
     if let Some(board) = &board {
         board::check(&build.program, board, build.table_bytes())?;
     }

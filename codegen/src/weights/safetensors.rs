@@ -86,12 +86,20 @@ pub struct NamedTensor {
 /// If the file cannot be read, is damaged, or holds a type that is neither an integer of up to 64 bits, a boolean, `f16`,
 /// `bf16`, `f32` nor `f64`.
 pub fn read_tensors(path: impl AsRef<Path>) -> Result<BTreeMap<String, NamedTensor>> {
+    Ok(read_tensors_of_kinds(path)?.into_iter().map(|(name, (tensor, _))| (name, tensor)).collect())
+}
+
+/// As [`read_tensors`], with whether the elements are integers.
+///
+/// # Errors
+/// As for [`read_tensors`].
+pub(crate) fn read_tensors_of_kinds(path: impl AsRef<Path>) -> Result<BTreeMap<String, (NamedTensor, bool)>> {
     let file = SafeTensorsFile::open(path)?;
     let read = |(name, entry): (&String, &Entry)| {
         let data = decode(entry.dtype, &file.bytes[entry.bytes.clone()]).ok_or_else(|| {
             Error::file(&file.name, format!("tensor `{name}`: unsupported type {}", entry.dtype))
         })?;
-        Ok((name.clone(), NamedTensor { shape: entry.shape.clone(), data }))
+        Ok((name.clone(), (NamedTensor { shape: entry.shape.clone(), data }, is_integer(entry.dtype))))
     };
     file.entries.iter().map(read).collect()
 }

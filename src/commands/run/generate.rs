@@ -2,8 +2,16 @@
 
 use super::{Run, class_index};
 use crate::output;
-use niello_codegen::{Error, Result, recipe::Recipe};
+use niello_codegen::{Error, Result, Tensor, pipeline::Build, recipe::Recipe};
 use niello_imaging::write_label_png;
+use std::path::Path;
+
+/// The only sample of a safetensors file.
+pub(super) fn sample(build: &Build, path: &Path) -> Result<Vec<Tensor<f32>>> {
+    let mut samples = build.samples(path)?;
+    let sample = samples.pop().filter(|_| samples.is_empty());
+    sample.ok_or_else(|| Error::file(path, "holds several samples, expected one"))
+}
 
 impl Run {
     /// An image from numbers and a class.
@@ -19,11 +27,7 @@ impl Run {
         let build = crate::args::build_with_progress(recipe)?;
         let class = self.class.as_deref().map_or(Ok(0), |class| class_index(&build.classes, class))?;
         let inputs = match &self.source {
-            Some(path) => {
-                let mut samples = build.samples(path)?;
-                let sample = samples.pop().filter(|_| samples.is_empty());
-                sample.ok_or_else(|| Error::file(path, "holds several samples, expected one"))?
-            }
+            Some(path) => sample(&build, path)?,
             None => build.drawn(self.seed, class),
         };
         let dumped = self.dump.find(&build)?;

@@ -8,6 +8,7 @@ mod generate;
 use self::{answer::Answer, cam::Seen, dump::Dump};
 use crate::{
     args::ModelArgs,
+    inputs::is_tensors,
     networks,
     output::{self, ByClass, check_writable, writing},
     progress::Step,
@@ -37,9 +38,10 @@ use std::{
                         Without `--calibrate`, and for weights that do not come with the network, ranges are found on \
                         the image itself.\n\n\
                         A generator reads no image: it makes one from numbers that follow from `--seed`, or that are in a \
-                        safetensors file (one tensor for each input), and from a class.")]
+                        safetensors file (one tensor for each input), and from a class. Other networks take such a file too: that is the way for \
+                        inputs that are no images.")]
 pub(crate) struct Run {
-    /// PNG, JPEG, DICOM or NPY, or `-` for standard input; for a generator a safetensors file of its inputs, or nothing
+    /// PNG, JPEG, DICOM or NPY, or `-` for standard input; or a safetensors file of one sample's inputs; for a generator that, or nothing
     #[arg(value_name = "IMAGE")]
     source: Option<PathBuf>,
     /// Seed of the numbers that a generator makes an image from
@@ -96,8 +98,16 @@ impl Run {
             return Err(Error::Invalid(format!("{} makes no images: {message}", recipe.network)));
         }
         let piped = path.as_os_str() == "-";
-        let image = if piped { read_input()? } else { niello_imaging::load(path)? };
-        if recipe.calibrate.images.is_none() && recipe.weights.is_some() {
+        let image = match piped {
+            _ if is_tensors(path) => None,
+            true => Some(read_input()?),
+            false => Some(niello_imaging::load(path)?),
+        };
+        if image.is_none() && self.overlay.is_some() {
+            return Err(Error::file(path, "is no image, and `--overlay` needs one"));
+        }
+        let is_file = recipe.model_path().is_some() && !piped;
+        if recipe.calibrate.images.is_none() && (recipe.weights.is_some() || is_file) {
             if piped {
                 let message = "standard input: ranges cannot be found on it: give images to `--calibrate`";
                 return Err(Error::Invalid(message.into()));
@@ -117,7 +127,10 @@ impl Run {
             return Err(Error::Invalid(message));
         }
         let dumped = self.dump.find(&build)?;
-        let inputs = [build.input(&image)?];
+        let inputs = match &image {
+            Some(image) => vec![build.input(image)?],
+            None => generate::sample(&build, path)?,
+        };
         let (mut answer, outputs) = self.infer(&build, &inputs)?;
         let output = &outputs[0];
         let names = build.label_names();
@@ -136,13 +149,16 @@ impl Run {
                     answer.pixels.iter().flat_map(|p| &p.0).map(|(_, share)| *share).collect();
                 let caption = answer.abnormal_percent.map(|p| format!("{p:.2} % of the lung abnormal"));
                 let legend = Legend { names: &names, shares: Some(&shares), caption: caption.as_deref() };
-                self.write_maps(&build, &image, &labels, [output.shape.h, output.shape.w], &legend)?;
+                self.write_maps(&build, image.as_ref(), &labels, [output.shape.h, output.shape.w], &legend)?;
             }
         }
         self.write_values(output)?;
         if let (Some(class), Some(map)) = (class, outputs.last()) {
             let seen = Seen::new(&build, class, map);
-            self.overlay.iter().try_for_each(|path| seen.overlay(&build, &image, path))?;
+            self.overlay
+                .iter()
+                .zip(&image)
+                .try_for_each(|(path, image)| seen.overlay(&build, image, path))?;
             answer.cam = Some(seen);
         }
         answer.dumps = self.dump.write(build, &dumped, &inputs, self.float)?;
@@ -159,7 +175,7 @@ impl Run {
         let answer = Answer {
             image: self.source.clone(),
             network: build.program.metadata.network.clone(),
-            format: if self.float { "f32" } else { "int8" },
+            format: if self.float { "f32" } else { build.program.format() },
             milliseconds,
             classes: ByClass::default(),
             class: None,
@@ -181,7 +197,7 @@ impl Run {
     fn write_maps(
         &self,
         build: &Build,
-        image: &Image,
+        image: Option<&Image>,
         labels: &[u8],
         size: [usize; 2],
         legend: &Legend<'_>,
@@ -190,7 +206,7 @@ impl Run {
         if let Some(path) = &self.labels {
             write_label_png(path, labels, size, Some(&Palette::default()))?;
         }
-        if let Some(path) = &self.overlay {
+        if let (Some(path), Some(image)) = (&self.overlay, image) {
             let gray = build.preprocess.view(image, size)?;
             write_legend_png(path, &gray, labels, size, &Palette::default(), legend)?;
         }

@@ -23,7 +23,7 @@ mod value;
 pub use file::OPSETS;
 pub use ops::{OPERATORS, Operator};
 
-use super::network::NetworkOptions;
+use super::{end::Element, network::NetworkOptions};
 use crate::{
     error::{Error, Result},
     graph::{Graph, ValueId},
@@ -51,6 +51,8 @@ pub struct Model {
     pub inputs: Vec<Port>,
     /// Its outputs.
     pub outputs: Vec<Port>,
+    /// Results of nodes, each with the name that its value has in the graph.
+    pub layers: Vec<(String, Port)>,
 }
 
 /// An input or output, as the file has it.
@@ -62,6 +64,8 @@ pub struct Port {
     pub dims: Vec<usize>,
     /// Which of its axes are height, width and channels of the graph's value; in the order of memory, if one is several axes.
     pub axes: [Vec<usize>; 3],
+    /// Its elements.
+    pub element: Element,
 }
 
 /// The graph of an ONNX file. `name` is the file's, for errors; its stem is the graph's. `folder` is where it lies, for weights in files beside it. A
@@ -165,7 +169,7 @@ impl Walk<'_, '_> {
         if self.initializers.contains_key(name) || !self.graph.is_read(name) {
             return;
         }
-        let tensor = info.r#type.as_ref().and_then(|t| t.tensor_type.as_ref());
+        let tensor = tensor_type(info);
         let made = dims(tensor, &|rank, last| is_channels_last(name, rank, last, steps), options).and_then(
             |(dims, last)| {
                 let at = if last { Layout::of(&dims, [&[1], &[2], &[3]]) } else { Layout::usual(&dims) };
@@ -178,7 +182,7 @@ impl Walk<'_, '_> {
         );
         let value = match made {
             Ok(live) => {
-                self.inputs.push((live.clone(), port(name, &live)));
+                self.inputs.push((live.clone(), port(name, &live, tensor)));
                 Value::Live(live)
             }
             Err(problem) => {
@@ -245,9 +249,9 @@ impl Walk<'_, '_> {
         for info in &file.output {
             let name = info.name.as_deref().unwrap_or_default();
             let made = match self.value(name) {
-                Value::Live(live) => self.output(name, live),
+                Value::Live(live) => self.output(name, live, tensor_type(info)),
                 Value::Known(array) => self.graph.constant(name, &array).map(|live| {
-                    let port = port(name, &live);
+                    let port = port(name, &live, tensor_type(info));
                     (live, port)
                 }),
                 Value::Places(_) => Err("positions in a tensor, which only max unpooling takes".into()),
@@ -265,14 +269,20 @@ impl Walk<'_, '_> {
         let mut graph = self.graph.finish(&ids).map_err(|problem| vec![problem])?;
         let inputs = self.inputs.into_iter().map(|(_, port)| port).collect();
         name_outputs(&mut graph, &outputs);
-        Ok(Model { graph, inputs, outputs })
+        let layers = layers(&self.values, &graph);
+        Ok(Model { graph, inputs, outputs, layers })
     }
 
     /// An output in an order of memory that the caller can make sense of: that in which it lies, if its axes lie in one piece each.
-    fn output(&mut self, name: &str, live: Live) -> Result<(Live, Port), String> {
+    fn output(
+        &mut self,
+        name: &str,
+        live: Live,
+        declared: Option<&TypeTensorProto>,
+    ) -> Result<(Live, Port), String> {
         let live = self.graph.unrepeated(name, live)?;
         if live.at.plain().is_some() {
-            let port = port(name, &live);
+            let port = port(name, &live, declared);
             return Ok((live, port));
         }
         let axes = match live.at.order() {
@@ -284,7 +294,7 @@ impl Walk<'_, '_> {
         };
         let [h, w, c] = &axes;
         let live = self.graph.arranged(name, &live, [h, w, c])?;
-        let port = Port { axes, ..port(name, &live) };
+        let port = Port { axes, ..port(name, &live, declared) };
         Ok((live, port))
     }
 }
@@ -310,12 +320,41 @@ fn name_outputs(graph: &mut Graph, ports: &[Port]) {
     }
 }
 
-fn port(name: &str, live: &Live) -> Port {
+fn tensor_type(info: &ValueInfoProto) -> Option<&TypeTensorProto> {
+    info.r#type.as_ref()?.tensor_type.as_ref()
+}
+
+fn port(name: &str, live: &Live, declared: Option<&TypeTensorProto>) -> Port {
     let axes = match live.at.plain() {
         Some(axes) => axes.map(Vec::from_iter),
         None => Layout::usual_groups(live.dims()),
     };
-    Port { name: name.into(), dims: live.dims().to_vec(), axes }
+    let element = match declared.and_then(|t| Type::of(t.elem_type?).ok()) {
+        _ if live.labels => Element::Int64,
+        Some(Type::F16) => Element::Float16,
+        Some(Type::Int { bits: 8, signed: true }) => Element::Int8,
+        Some(Type::Int { bits: 8, signed: false }) => Element::UInt8,
+        Some(Type::Int { bits: 32, .. }) => Element::Int32,
+        Some(Type::Int { bits: 64, .. }) => Element::Int64,
+        _ => Element::Float32,
+    };
+    Port { name: name.into(), dims: live.dims().to_vec(), axes, element }
+}
+
+/// What nodes make, where each of height, width and channels is one axis or none.
+fn layers(values: &HashMap<String, Value>, graph: &Graph) -> Vec<(String, Port)> {
+    let inputs = |id: &ValueId| graph.inputs.contains(id);
+    let live = values.iter().filter_map(|(name, value)| match value {
+        Value::Live(live) if !inputs(&live.id) && live.at.plain().is_some() => Some((name, live)),
+        _ => None,
+    });
+    let whole =
+        |(_, live): &(&String, &Live)| live.dims().iter().product::<usize>() == graph.shape(live.id).len();
+    let mut live: Vec<(&String, &Live)> = live.filter(whole).collect();
+    live.sort_by_key(|(name, live)| (live.id.0, *name));
+    live.into_iter()
+        .map(|(name, live)| (graph.values[live.id.0].name.clone(), port(name, live, None)))
+        .collect()
 }
 
 /// Whether an input has its channels last: every reader moves them, or there is one only.

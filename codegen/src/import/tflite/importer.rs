@@ -10,7 +10,8 @@ use crate::{
     format::{Format, Mode, QParams},
     graph::{Graph, Node, Op, Value, ValueId},
     import::{
-        file::{Content, Element, End, Read},
+        end::{Element, End},
+        file::{Content, Read},
         network::{NetworkOptions, Reference},
     },
     ops::{Constant, Index, Reshape, check_shape},
@@ -176,22 +177,13 @@ impl<'m> Importer<'m> {
         if self.graph.inputs.is_empty() || self.graph.outputs.is_empty() {
             return Err("the model has no input or no output".into());
         }
-        let ends = |tensors: &[usize]| -> Vec<End> {
-            let end = |at: &usize| {
-                let t = &self.model.tensors[*at];
-                let element = end_of(t.element);
-                let rank = t.shape.len();
-                let front = rank.saturating_sub(2);
-                let axes = [
-                    (0..front).collect(),
-                    (front..rank.max(1) - 1).collect(),
-                    (rank.max(1) - 1..rank).collect(),
-                ];
-                End { name: t.name.clone(), shape: t.shape.clone(), element, axes }
-            };
-            tensors.iter().map(end).collect()
-        };
-        let (inputs, outputs) = (ends(&self.model.inputs), ends(&self.model.outputs));
+        let ends = |tensors: &[usize]| tensors.iter().map(|at| end_of(&self.model.tensors[*at])).collect();
+        let layers = self.model.operators.iter().flat_map(|operator| &operator.outputs).filter_map(|at| {
+            let Seen::Value(id) = self.seen[*at] else { return None };
+            Some((self.graph.values[id.0].name.clone(), end_of(&self.model.tensors[*at])))
+        });
+        let layers: Vec<(String, End)> = layers.collect();
+        let (inputs, outputs): (Vec<End>, Vec<End>) = (ends(&self.model.inputs), ends(&self.model.outputs));
         let what = if self.quantized { "int8" } else { "float" };
         let summary = format!("TensorFlow Lite model, {what}: {}", self.model.description.trim());
         let count = self.graph.values.len();
@@ -210,7 +202,7 @@ impl<'m> Importer<'m> {
         } else {
             Content::Float(q.graph)
         };
-        Ok(Read { content, summary, inputs, outputs })
+        Ok(Read { content, summary, inputs, outputs, layers })
     }
 
     /// A new value for a tensor of the file.
@@ -277,8 +269,16 @@ fn is_quantized(tensor: &TensorDef) -> bool {
     matches!(tensor.element, E::Int8 | E::UInt8 | E::Int16) && tensor.quantization.is_some()
 }
 
+/// A tensor as the file declares it.
+fn end_of(tensor: &TensorDef) -> End {
+    let rank = tensor.shape.len();
+    let (front, last) = (rank.saturating_sub(2), rank.max(1) - 1);
+    let axes = [0..front, front..last, last..rank].map(Iterator::collect);
+    End { name: tensor.name.clone(), shape: tensor.shape.clone(), element: element_of(tensor.element), axes }
+}
+
 /// How elements stand in an input or an output.
-fn end_of(element: reader::Element) -> Element {
+fn element_of(element: reader::Element) -> Element {
     use reader::Element as E;
     match element {
         E::Int8 => Element::Int8,

@@ -1,0 +1,62 @@
+//! Inputs and outputs of a build, as the model's file has them or as PyTorch does.
+
+use super::Build;
+use crate::{
+    graph::ValueId,
+    import::{End, ModelFile},
+    recipe::Head,
+};
+
+/// Inputs, outputs and layers as a model's file declares them; all empty for networks that are no file.
+#[derive(Clone, Debug, Default)]
+pub struct Ends {
+    /// Inputs, in the order of the program's.
+    pub inputs: Vec<End>,
+    /// Outputs of the file, in the order of the program's; a recipe may have another operator behind the first.
+    pub outputs: Vec<End>,
+    /// Results of the file's operators, each with the name that its value has in the graph.
+    pub layers: Vec<(String, End)>,
+}
+
+impl From<&ModelFile> for Ends {
+    fn from(file: &ModelFile) -> Self {
+        let (inputs, outputs) = (file.inputs().to_vec(), file.outputs().to_vec());
+        Self { inputs, outputs, layers: file.layers().to_vec() }
+    }
+}
+
+impl Build {
+    /// Every input of the program as the file declares it, or as PyTorch has it (`[1, c, h, w]`) where there is no file.
+    pub fn inputs(&self) -> Vec<End> {
+        let declared = |i| self.ends.inputs.get(i);
+        self.program.inputs.iter().enumerate().map(|(i, id)| self.end(declared(i), *id)).collect()
+    }
+
+    /// Every output of the program, likewise.
+    pub fn outputs(&self) -> Vec<End> {
+        let is_of_file = |i: &usize| *i > 0 || self.recipe.output.head == Head::Logits;
+        let declared = |i| Some(i).filter(is_of_file).and_then(|i| self.ends.outputs.get(i));
+        self.program.outputs.iter().enumerate().map(|(i, id)| self.end(declared(i), *id)).collect()
+    }
+
+    /// The results of the file's operators that a value of the program is; of other networks, and of values that only niello has, the value itself.
+    pub fn layers_of(&self, id: ValueId) -> Vec<End> {
+        let name = &self.program.tensor(id).name;
+        let declared = self.ends.layers.iter().filter(|(value, _)| value == name);
+        let found: Vec<End> = declared.map(|(_, end)| self.end(Some(end), id)).collect();
+        if found.is_empty() { vec![self.end(None, id)] } else { found }
+    }
+
+    /// Whether a value is the result of an operator of the file: an input may be, of one that changes no bits.
+    pub fn is_layer(&self, id: ValueId) -> bool {
+        let name = &self.program.tensor(id).name;
+        self.ends.layers.iter().any(|(value, _)| value == name)
+    }
+
+    /// What is declared, if it is of that size.
+    fn end(&self, declared: Option<&End>, id: ValueId) -> End {
+        let info = self.program.tensor(id);
+        let declared = declared.filter(|end| end.elements() == info.shape.len()).cloned();
+        declared.unwrap_or_else(|| End::usual(&info.name, info.shape, info.format))
+    }
+}
