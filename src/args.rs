@@ -178,9 +178,22 @@ pub(crate) fn build_with_progress(recipe: &Recipe) -> Result<Build> {
         progress::note(&format!("{}: skipped: {what}", path.display()));
     }
     let int8 = recipe.format.numbers == NumberFormat::Int8;
-    let mut step = Some(Step::new(if int8 { "calibrating" } else { "reading weights" }, 0));
+    // Only of a file in floating point the ranges are looked for, as will be seen.
+    let mut is_file = recipe.model_path().is_some();
+    let what = if is_file {
+        "importing"
+    } else if int8 {
+        "calibrating"
+    } else {
+        "reading weights"
+    };
+    let mut step = Some(Step::new(what, 0));
     let built = build(recipe, networks(), |progress| match progress {
         Progress::Calibrating { done, total } => {
+            if std::mem::take(&mut is_file) {
+                drop(step.take());
+                step = Some(Step::new("calibrating", 0));
+            }
             step.iter().for_each(|step| step.set(done as u64, total as u64));
         }
         Progress::Lowering => {

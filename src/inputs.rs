@@ -1,7 +1,7 @@
 //! The images that a command works on.
 
 use crate::progress;
-use niello_codegen::{Error, Result};
+use niello_codegen::{Error, Result, Tensor, pipeline::Build};
 use std::path::{Path, PathBuf};
 
 /// An image, or all images of a folder and the folders in it, sorted.
@@ -22,4 +22,11 @@ pub(crate) fn images(path: &Path) -> Result<Vec<PathBuf>> {
 /// Whether a file holds inputs as tensors, by its name.
 pub(crate) fn is_tensors(path: &Path) -> bool {
     path.extension().is_some_and(|e| e.eq_ignore_ascii_case("safetensors"))
+}
+
+/// The only sample of a safetensors file.
+pub(crate) fn sample(build: &Build, path: &Path) -> Result<Vec<Tensor<f32>>> {
+    let mut samples = build.samples(path)?;
+    let sample = samples.pop().filter(|_| samples.is_empty());
+    sample.ok_or_else(|| Error::file(path, "holds several samples, expected one"))
 }

@@ -330,6 +330,8 @@ fn every_command_takes_a_model_file() {
     room.write("in.safetensors", file(&inputs));
     let verified = room.json(&format!("verify {model} --data in.safetensors --json"));
     assert_eq!(verified["images"], 1);
+    room.text(&format!("golden {model} --data in.safetensors --checksums-only --out tiny.golden"));
+    room.text(&format!("golden {model} --data in.safetensors --check tiny.golden"));
     assert!(verified["layers"][0]["max_lsb"].as_f64().unwrap() < 0.01, "{verified}");
     let (_, scores, _) = tiny(&codes);
     let ran = room.json(&format!("run {model} in.safetensors --json"));

@@ -1,6 +1,12 @@
 //! `niello golden`.
 
-use crate::{args::BuildArgs, inputs::images, output, progress::Step, table};
+use crate::{
+    args::BuildArgs,
+    inputs::{images, is_tensors, sample},
+    output,
+    progress::Step,
+    table,
+};
 use clap::Args;
 use niello_codegen::{
     Error, Result,
@@ -22,7 +28,7 @@ pub(crate) struct GoldenCommand {
     /// Seed of an input of pseudo-random codes (may be repeated); absent, and without `--data`: 1
     #[arg(long, value_name = "N")]
     seed: Vec<u64>,
-    /// Image that is an input, or a folder of them
+    /// Image that is an input, a folder of them, or a safetensors file of one sample's inputs
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
     /// File to write; beside it, the bytes of inputs, layers and outputs, and float outputs, as `FILE.safetensors`
@@ -189,7 +195,10 @@ fn layer_index(program: &Program, layer: &str) -> Result<usize> {
     })
 }
 
-/// The codes of an image.
+/// The codes of an image, or of the sample in a safetensors file.
 fn codes(build: &Build, file: &Path) -> Result<Vec<Vec<i8>>> {
+    if is_tensors(file) {
+        return Ok(build.codes(&sample(build, file)?));
+    }
     Ok(vec![build.input_codes(&niello_imaging::load(file)?)?])
 }

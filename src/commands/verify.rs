@@ -92,7 +92,10 @@ impl Verify {
         let files = match &self.data {
             Some(data) if !generates && !is_tensors(data) => images(data)?,
             None if !generates => {
-                return Err(Error::Invalid(format!("{} reads images: give `--data`", recipe.network)));
+                return Err(Error::Invalid(format!(
+                    "{} reads images: give `--data` (images, or a safetensors file of inputs",
+                    recipe.network_name()
+                )));
             }
             _ => vec![],
         };
@@ -139,7 +142,7 @@ impl Verify {
         let outputs: Vec<&str> =
             build.program.outputs.iter().map(|id| &*build.program.tensor(*id).name).collect();
         let verified = Verified {
-            warnings: of_verification(&result, &outputs),
+            warnings: of_verification(&result, &outputs, build.has_scales_of_file()),
             network: build.program.metadata.network.clone(),
             images: result.inputs,
             format: build.program.format(),

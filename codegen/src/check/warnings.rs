@@ -140,8 +140,10 @@ fn infinite(q: &QGraph, program: &Program, ranges: &impl Seen) -> Vec<Warning> {
     beyond.chain(reads).collect()
 }
 
-/// Warnings about a comparison with float; `outputs` are the names of the network's outputs.
-pub fn of_verification(found: &Verification, outputs: &[&str]) -> Vec<Warning> {
+/// Warnings about a comparison with float; `outputs` are the names of the network's outputs, and scales that are
+/// `fixed` no recipe can change.
+pub fn of_verification(found: &Verification, outputs: &[&str], fixed: bool) -> Vec<Warning> {
+    let advice = |text: &'static str| if fixed { "" } else { text };
     let mut warnings = vec![];
     for layer in &found.layers {
         let message = if layer.not_finite > 0 {
@@ -153,14 +155,17 @@ pub fn of_verification(found: &Verification, outputs: &[&str]) -> Vec<Warning> {
             format!("is 0 throughout in {}, though not in float", layer.format)
         } else if let Some(db) = layer.sqnr_db.filter(|db| *db < LEAST_SQNR_DB) {
             format!(
-                "has {db:.1} dB: its signal is lost in the noise of {}; give it 16 bits (`format.int16`), or look for a tensor of another \
-                 magnitude that shares its scale",
-                layer.format
+                "has {db:.1} dB: its signal is lost in the noise of {}{}",
+                layer.format,
+                advice(
+                    "; give it 16 bits (`format.int16`), or look for a tensor of another magnitude that shares its scale"
+                )
             )
         } else if outputs.contains(&&*layer.name) && layer.saturated > MOST_SATURATED {
             format!(
-                "is an output of which {:.1} % are cut off: calibrate with inputs like these, or set its range (`[overrides]`)",
-                100.0 * layer.saturated
+                "is an output of which {:.1} % are cut off{}",
+                100.0 * layer.saturated,
+                advice(": calibrate with inputs like these, or set its range (`[overrides]`)")
             )
         } else {
             continue;

@@ -26,6 +26,11 @@ impl From<&ModelFile> for Ends {
 }
 
 impl Build {
+    /// Whether the scales are those of a quantised file.
+    pub fn has_scales_of_file(&self) -> bool {
+        self.calibrated.is_none() && self.quantized.mode().is_none()
+    }
+
     /// Every input of the program as the file declares it, or as PyTorch has it (`[1, c, h, w]`) where there is no file.
     pub fn inputs(&self) -> Vec<End> {
         let declared = |i| self.ends.inputs.get(i);

@@ -19,7 +19,7 @@ pub(super) fn with_threads(recipe: &Recipe, target: &Target) -> Target {
 pub(super) fn tuning(recipe: &Recipe, target: &Target) -> Result<Tuning> {
     let Some(path) = &recipe.target.tuning else { return Ok(Tuning::NONE) };
     let path = recipe.resolve(path);
-    TuningFile::read(&path)?.tuning(&path, &recipe.network.as_str(), target.name)
+    TuningFile::read(&path)?.tuning(&path, &recipe.network_name(), target.name)
 }
 
 impl Build {

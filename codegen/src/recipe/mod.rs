@@ -121,6 +121,12 @@ impl Recipe {
         self.network.file().map(|path| self.resolve(path))
     }
 
+    /// The network's name; of a model file its stem.
+    pub fn network_name(&self) -> String {
+        let stem = self.network.file().and_then(Path::file_stem);
+        stem.map_or_else(|| self.network.to_string(), |stem| stem.to_string_lossy().into_owned())
+    }
+
     /// The first key that means something only for networks that are built from a checkpoint.
     #[cfg(feature = "imaging")]
     pub(crate) fn only_for_checkpoints(&self) -> Option<&'static str> {

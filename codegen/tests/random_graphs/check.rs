@@ -362,7 +362,7 @@ fn told(
     let outputs: Vec<&str> = program.outputs.iter().map(|id| &*program.tensor(*id).name).collect();
     let warnings = warnings::of_ranges(q, program, calibration).into_iter();
     if let Some(warning) =
-        warnings.chain(warnings::of_verification(&found, &outputs)).find(|w| odd(&w.message))
+        warnings.chain(warnings::of_verification(&found, &outputs, false)).find(|w| odd(&w.message))
     {
         return Err(format!("no warning for users: {warning}"));
     }

@@ -1,17 +1,9 @@
 //! `niello run` of a generator.
 
 use super::{Run, class_index};
-use crate::output;
-use niello_codegen::{Error, Result, Tensor, pipeline::Build, recipe::Recipe};
+use crate::{inputs::sample, output};
+use niello_codegen::{Error, Result, recipe::Recipe};
 use niello_imaging::write_label_png;
-use std::path::Path;
-
-/// The only sample of a safetensors file.
-pub(super) fn sample(build: &Build, path: &Path) -> Result<Vec<Tensor<f32>>> {
-    let mut samples = build.samples(path)?;
-    let sample = samples.pop().filter(|_| samples.is_empty());
-    sample.ok_or_else(|| Error::file(path, "holds several samples, expected one"))
-}
 
 impl Run {
     /// An image from numbers and a class.

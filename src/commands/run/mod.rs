@@ -8,7 +8,7 @@ mod generate;
 use self::{answer::Answer, cam::Seen, dump::Dump};
 use crate::{
     args::ModelArgs,
-    inputs::is_tensors,
+    inputs::{is_tensors, sample},
     networks,
     output::{self, ByClass, check_writable, writing},
     progress::Step,
@@ -91,7 +91,7 @@ impl Run {
             return self.generate(&recipe);
         }
         let Some(path) = &self.source else {
-            return Err(Error::Invalid(format!("{} reads an image: name one", recipe.network)));
+            return Err(Error::Invalid(format!("{} reads an image: name one", recipe.network_name())));
         };
         if self.class.is_some() || self.image.is_some() {
             let message = "`--class` and `--image` are for generators";
@@ -129,7 +129,7 @@ impl Run {
         let dumped = self.dump.find(&build)?;
         let inputs = match &image {
             Some(image) => vec![build.input(image)?],
-            None => generate::sample(&build, path)?,
+            None => sample(&build, path)?,
         };
         let (mut answer, outputs) = self.infer(&build, &inputs)?;
         let output = &outputs[0];

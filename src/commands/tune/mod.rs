@@ -109,7 +109,7 @@ impl Tune {
         };
         let best = self.combine(&build, &runner, picks)?.unwrap_or_else(nothing);
         let file = TuningFile {
-            network: build.recipe.network.to_string(),
+            network: build.recipe.network_name(),
             target: default.target.clone(),
             runner: Some(runner.to_string()),
             unit: runner.unit(),

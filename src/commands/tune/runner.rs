@@ -166,7 +166,7 @@ impl Shell {
             (layer.clone(), TunedLayer { pixels, winograd, ..TunedLayer::default() })
         });
         let tuning = TuningFile {
-            network: self.recipe.network.to_string(),
+            network: self.recipe.network_name(),
             target: program.target.clone(),
             layer: layer.collect(),
             ..TuningFile::default()
