@@ -185,7 +185,7 @@ pub(super) fn read_samples(
     if let [input] = &inputs[..] {
         return tensors.iter().map(|(name, t)| Ok(vec![as_input(path, name, t, input)?])).collect();
     }
-    let mut samples: BTreeMap<&str, BTreeMap<&str, (&String, &(NamedTensor, bool))>> = BTreeMap::new();
+    let mut samples: BTreeMap<&str, OfInputs<'_>> = BTreeMap::new();
     for (name, tensor) in &tensors {
         let of = |Input { end, .. }: &Input| {
             Some((name.strip_suffix(&end.name)?.strip_suffix('/')?, &name[name.len() - end.name.len()..]))
@@ -195,7 +195,7 @@ pub(super) fn read_samples(
         let (sample, input) = whole.or(declared).or(name.rsplit_once('/')).unwrap_or(("", name));
         samples.entry(sample).or_default().insert(input, (name, tensor));
     }
-    let whole = |(sample, mut tensors): (&str, BTreeMap<&str, (&String, &(NamedTensor, bool))>)| {
+    let whole = |(sample, mut tensors): (&str, OfInputs<'_>)| {
         let mut found = vec![];
         for input in &inputs {
             let Some((name, tensor)) = tensors.remove(input.end.name.as_str()) else {
@@ -214,6 +214,9 @@ pub(super) fn read_samples(
     };
     samples.into_iter().map(whole).collect()
 }
+
+/// By the name of an input, the name of a tensor of a file, the tensor, and whether it holds integers.
+type OfInputs<'t> = BTreeMap<&'t str, (&'t String, &'t (NamedTensor, bool))>;
 
 /// An input: how it is given, and its shape in the graph.
 struct Input {
