@@ -1,11 +1,15 @@
 //! How a tensor of any number of axes lies in a map of height, width and channels.
 //!
-//! A map's memory is a row of *atoms*: sizes above 1, the outermost first, some of which make up its height, the next its width, the rest its channels.
-//! Each axis of the tensor is a list of atoms. So a transpose is another order of lists, a reshape cuts atoms or joins lists, and neither moves
-//! an element: only an operator that needs another order in memory does ([`Layout::arranged`]).
+//! A map's memory is a row of *atoms*: sizes above 1, the outermost first, some of which make up its height, the next its width, the rest its
+//! channels. Each axis of the tensor is a list of atoms. So a transpose is another order of lists, a reshape cuts atoms or joins lists, and neither
+//! moves an element: only an operator that needs another order in memory does ([`Layout::arranged`]).
 
-use super::array::{Array, Data, count, places, strides};
-use crate::tensor::{Shape, Tensor};
+mod constants;
+
+pub(super) use constants::as_map;
+
+use super::array::count;
+use crate::tensor::Shape;
 
 /// Where the axes of a tensor are in a map.
 #[derive(Clone, Debug, PartialEq)]
@@ -373,45 +377,6 @@ impl Layout {
         Some(whole)
     }
 
-    /// A constant of sizes that broadcast to this tensor's, as a map that broadcasts to this one: a size of 1 where it does not vary.
-    pub(super) fn lay(&self, array: &Array) -> Result<Tensor<f32>, String> {
-        let values = array.as_floats()?;
-        let steps = array.broadcast_steps(&self.dims);
-        // The step along each atom.
-        let mut of_atom = vec![0isize; self.atoms.len()];
-        for (axis, step) in self.axes.iter().zip(&steps) {
-            let mut step = *step;
-            for atom in axis.iter().rev() {
-                of_atom[*atom] = step;
-                step *= self.atoms[*atom] as isize;
-            }
-        }
-        let varies = [0, 1, 2].map(|g| self.group(g).any(|atom| of_atom[atom] != 0));
-        let used: Vec<usize> = (0..self.atoms.len()).filter(|atom| varies[self.group_of(*atom)]).collect();
-        let sizes: Vec<usize> = used.iter().map(|atom| self.atoms[*atom]).collect();
-        let steps: Vec<isize> = used.iter().map(|atom| of_atom[*atom]).collect();
-        let Shape { h, w, c } = self.shape();
-        let shape = Shape::new(
-            if varies[0] { h } else { 1 },
-            if varies[1] { w } else { 1 },
-            if varies[2] { c } else { 1 },
-        );
-        let data = places(&sizes, &steps, 0).map(|i| values[i]).collect();
-        Tensor::new(shape, data).ok_or_else(|| "a constant of another size".into())
-    }
-
-    /// For each element of axis `of` in the order of memory, its number along the axis: which column of a matrix meets it.
-    pub(super) fn order_of(&self, of: usize) -> Vec<usize> {
-        let axis = &self.axes[of];
-        let sizes: Vec<usize> = axis.iter().map(|atom| self.atoms[*atom]).collect();
-        let steps = strides(&sizes);
-        let mut by_memory: Vec<usize> = (0..axis.len()).collect();
-        by_memory.sort_unstable_by_key(|i| axis[*i]);
-        let sizes: Vec<usize> = by_memory.iter().map(|i| sizes[*i]).collect();
-        let steps: Vec<isize> = by_memory.iter().map(|i| steps[*i]).collect();
-        places(&sizes, &steps, 0).collect()
-    }
-
     /// The axis that is height, the one that is width and the one that is channels, where each of them is one axis or none.
     pub(super) fn plain(&self) -> Option<[Option<usize>; 3]> {
         let mut found = [None; 3];
@@ -442,21 +407,6 @@ impl Layout {
     pub(super) fn len(&self) -> Option<usize> {
         count(&self.atoms)
     }
-}
-
-/// A constant as a dense map in the usual layout.
-pub(super) fn as_map(array: &Array) -> Result<(Layout, Tensor<f32>), String> {
-    let layout = Layout::usual(&array.dims);
-    let floats = match &array.data {
-        Data::Float(_) => array.clone(),
-        _ => Array::floats(array.dims.clone(), array.to_f64().into_iter().map(|x| x as f32).collect()),
-    };
-    let shape = layout.shape();
-    let tensor = layout.lay(&floats)?;
-    // All of it, also along axes along which `lay` saw nothing vary: there are none of more than one element.
-    Tensor::new(shape, tensor.data)
-        .map(|tensor| (layout, tensor))
-        .ok_or_else(|| "a constant of another size".into())
 }
 
 #[cfg(test)]

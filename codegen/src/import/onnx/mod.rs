@@ -3,8 +3,8 @@
 //! * `proto`, `tensors`: what is in a file and beside it.
 //! * `file`: its nodes, functions inlined, in an order in which they can be computed.
 //! * `array`: constants of any number of axes; what follows from constants and shapes is computed while the file is read.
-//! * `layout`: how a tensor of any number of axes lies in a map of height, width and channels. Files have channels first, niello has them last; transposes
-//!   and reshapes cost nothing until an operator needs another order in memory.
+//! * `layout`: how a tensor of any number of axes lies in a map of height, width and channels. Files have channels first, niello has them last;
+//!   transposes and reshapes cost nothing until an operator needs another order in memory.
 //! * `context`, `graph`: what the functions of operators see, and what they can add to the graph.
 //! * `ops`: the operators, one function each, in one table: [`OPERATORS`].
 //!
@@ -72,8 +72,8 @@ pub struct Port {
 /// batch whose size is not known is 1; a height and width that are not known are `options.input_size`. Inputs that nothing reads are left out.
 ///
 /// # Errors
-/// Bytes that are no ONNX file, or one that contradicts itself; all operators and attributes that are not imported; inputs of unknown size, of a batch
-/// other than 1, or other than the options say.
+/// Bytes that are no ONNX file, or one that contradicts itself; all operators and attributes that are not imported; inputs of unknown size, of a
+/// batch other than 1, or other than the options say.
 pub fn import(name: &Path, bytes: &[u8], folder: Option<&Path>, options: &NetworkOptions) -> Result<Graph> {
     import_model(name, bytes, folder, options).map(|model| model.graph)
 }
@@ -299,7 +299,8 @@ impl Walk<'_, '_> {
     }
 }
 
-/// Outputs get the names that they have in the file, where no input has that value. A layer that has the name already made what another one then moved.
+/// Outputs get the names that they have in the file, where no input has that value. A layer that has the name already made what another one then
+/// moved.
 fn name_outputs(graph: &mut Graph, ports: &[Port]) {
     let rename = |graph: &mut Graph, id: ValueId, name: &str| {
         graph.values[id.0].name = name.into();
