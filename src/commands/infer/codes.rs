@@ -20,7 +20,7 @@ impl Order {
     }
 
     /// From the file's order to the program's.
-    fn into_program<T: Copy>(&self, values: Vec<T>) -> Vec<T> {
+    fn for_program<T: Copy>(&self, values: Vec<T>) -> Vec<T> {
         match &self.places {
             Some(places) => places.iter().map(|at| values[*at]).collect(),
             None => values,
@@ -28,7 +28,7 @@ impl Order {
     }
 
     /// From the program's order to the file's.
-    fn into_file<T: Copy>(&self, values: Vec<T>) -> Vec<T> {
+    fn for_file<T: Copy>(&self, values: Vec<T>) -> Vec<T> {
         let Some(places) = &self.places else { return values };
         let mut moved = values.clone();
         places.iter().zip(values).for_each(|(at, value)| moved[*at] = value);
@@ -84,27 +84,26 @@ fn integers(tensor: &TensorView<'_>) -> Option<Vec<i64>> {
 pub(super) fn encode(tensor: &TensorView<'_>, order: &Order, format: Format) -> Result<Vec<i8>, String> {
     let (declared, found) = (order.end.element, tensor.dtype());
     if format == Format::Label {
-        let labels =
-            integers(tensor).or_else(|| Some(floats(tensor)?.into_iter().map(|x| whole(x)).collect()));
+        let labels = integers(tensor).or_else(|| Some(floats(tensor)?.into_iter().map(whole).collect()));
         let labels = labels.ok_or_else(|| format!("expected integers, found {found}"))?;
         if let Some(other) = labels.iter().find(|label| !(0..=127).contains(*label)) {
             return Err(format!("expected labels of 0 to 127, found {other}"));
         }
-        return Ok(order.into_program(labels.into_iter().map(|label| label as i8).collect()));
+        return Ok(order.for_program(labels.into_iter().map(|label| label as i8).collect()));
     }
     if let Some(values) = floats(tensor) {
-        return Ok(format.encode(&order.into_program(values)));
+        return Ok(format.encode(&order.for_program(values)));
     }
     let bytes = tensor.data();
     match (format, declared, found) {
         (Format::Int8(_), Element::UInt8, Dtype::U8) => {
-            Ok(order.into_program(bytes.iter().map(|b| (b ^ 0x80) as i8).collect()))
+            Ok(order.for_program(bytes.iter().map(|b| (b ^ 0x80) as i8).collect()))
         }
         (Format::Int8(_), Element::Int8 | Element::Float32 | Element::Float16, Dtype::I8) => {
-            Ok(order.into_program(bytes.iter().map(|b| *b as i8).collect()))
+            Ok(order.for_program(bytes.iter().map(|b| *b as i8).collect()))
         }
         (Format::Int16 { .. }, _, Dtype::I16) => Ok(order
-            .into_program(bytes.as_chunks::<2>().0.to_vec())
+            .for_program(bytes.as_chunks::<2>().0.to_vec())
             .into_iter()
             .flatten()
             .map(|b| b as i8)
@@ -141,12 +140,12 @@ fn real(bytes: &[i8], format: Format) -> Vec<f32> {
 /// A result of the program as the file has it.
 pub(super) fn decode(bytes: &[i8], order: &Order, format: Format) -> Vec<u8> {
     fn all<const N: usize>(order: &Order, values: Vec<[u8; N]>) -> Vec<u8> {
-        order.into_file(values).into_iter().flatten().collect()
+        order.for_file(values).into_iter().flatten().collect()
     }
     let label = |bytes: &[i8]| bytes.iter().map(|b| *b as u8).collect::<Vec<u8>>();
     match (order.end.element_of(format), format) {
-        (Element::UInt8, Format::Int8(_)) => order.into_file(bytes.iter().map(|b| *b as u8 ^ 0x80).collect()),
-        (Element::Int8 | Element::UInt8, _) => order.into_file(label(bytes)),
+        (Element::UInt8, Format::Int8(_)) => order.for_file(bytes.iter().map(|b| *b as u8 ^ 0x80).collect()),
+        (Element::Int8 | Element::UInt8, _) => order.for_file(label(bytes)),
         (Element::Int16, Format::Label) => {
             all(order, label(bytes).iter().map(|b| i16::from(*b).to_le_bytes()).collect())
         }
