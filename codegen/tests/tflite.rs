@@ -247,7 +247,7 @@ fn float_models_are_near() {
             .unwrap_or_else(|e| panic!("{e}"));
         assert!(file.quantized().is_none(), "{name}");
         let graph = file.graph();
-        let expected = read_tensors(&folder.join(format!("{name}.outputs.safetensors"))).unwrap();
+        let expected = read_tensors(folder.join(format!("{name}.outputs.safetensors"))).unwrap();
         let program = lower(
             &float::everywhere(graph.clone(), Mode::F32),
             Target::find("host").unwrap(),
