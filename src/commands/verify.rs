@@ -93,7 +93,7 @@ impl Verify {
             Some(data) if !generates && !is_tensors(data) => images(data)?,
             None if !generates => {
                 return Err(Error::Invalid(format!(
-                    "{} reads images: give `--data` (images, or a safetensors file of inputs",
+                    "{} reads images: give `--data` (images, or a safetensors file of inputs)",
                     recipe.network_name()
                 )));
             }

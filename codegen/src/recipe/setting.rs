@@ -2,7 +2,7 @@
 
 use super::{Images, Recipe};
 use crate::{Error, Result};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::{
     ffi::OsStr,
     path::{Path, PathBuf},
@@ -112,9 +112,16 @@ impl Setting for PathBuf {
 }
 
 /// The name of something known, or a file (`….toml`, `….tflite`, `….onnx`), relative to the recipe's folder.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct NameOrFile(PathBuf);
+
+impl<'de> Deserialize<'de> for NameOrFile {
+    /// A text, which errors call a string: it need be no path.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::from)
+    }
+}
 
 /// Extensions of files that names may stand for.
 const FILES: [&str; 3] = ["toml", "tflite", "onnx"];
