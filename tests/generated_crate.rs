@@ -193,13 +193,11 @@ fn generated_crates_of_model_files_return_the_bytes_of_their_programs() {
     let mut cases = vec![
         ("tiny8", own.join("tiny_int8.tflite"), NumberFormat::Int8),
         ("tiny32", own.join("tiny.onnx"), NumberFormat::F32),
-        ("tiny16", own.join("tiny.onnx"), NumberFormat::F16),
     ];
-    // Long names, ends without a sign, ends in floating point.
+    // Long names, ends without a sign.
     if let Some(models) = support::shared().map(|shared| shared.join("import/tflite/models")) {
         cases.push(("kws", models.join("ds_cnn_kws_int8.tflite"), NumberFormat::Int8));
         cases.push(("unsigned", models.join("mobilenet_v1_0.25_128_uint8.tflite"), NumberFormat::Int8));
-        cases.push(("floatends", models.join("mcunet_vww_int8.tflite"), NumberFormat::Int8));
     }
     let programs = cases.into_iter().map(|(name, file, numbers)| {
         let recipe = Recipe::new(file).numbers(numbers).target("portable");
