@@ -427,7 +427,7 @@ const ROWS: &[Row] = &[
 ];
 
 /// Formats in which an operator cannot be lowered, by its name in reports.
-const WITHOUT: &[(&str, &str)] = &[("Div", "int8"), ("Given", "float")];
+const WITHOUT: &[(&str, &str)] = &[("Div", "int8"), ("Given", "float"), ("SquaredDifference", "float")];
 
 /// An image that is no input of the network: it may have 16 bits.
 fn image(b: &mut GraphBuilder<'_>, shape: [usize; 3]) -> ValueId {
