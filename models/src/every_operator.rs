@@ -8,8 +8,8 @@ use niello_codegen::{
         ArgMax, Attention, AveragePool2d, BatchNormParams, Clamp, Constant, ConvParams, Coordinates, Div,
         Extremum, Function, GlobalAveragePool, HardSigmoid, Hashing, Index, Interpolation, L2Normalize,
         LogSoftmax, MaxPool2d, MaxPosition2d, MaxUnpool2d, PadChannels, Permute, PointWise, Reduce,
-        ReduceKind, Resize, ResizeMode, Sampling, ShuffleChannels, SliceChannels, Softmax, Sub,
-        TransposedConvParams,
+        ReduceKind, Resize, ResizeMode, Sampling, ShuffleChannels, SliceChannels, Softmax, SquaredDifference,
+        Sub, TransposedConvParams,
     },
     weights::{Kind, WeightSource},
 };
@@ -184,6 +184,8 @@ impl Network for MoreOperators {
         let x = quotients(&mut b, x);
         let x = gathered(&mut b, "int8.gathered", x);
         let x = gathered(&mut b, "float.gathered", x);
+        let mean = b.add_op("int8.squares.mean", GlobalAveragePool, &[x]);
+        let x = b.add_op("int8.squares", SquaredDifference, &[x, mean]);
         let x = b.conv2d("last", x, ConvParams::new(chosen.classes, 1));
         b.finish(&[x])
     }
