@@ -7,6 +7,7 @@
 
 mod builder;
 mod file;
+mod filters;
 pub mod network;
 #[doc(hidden)]
 pub mod onnx;
