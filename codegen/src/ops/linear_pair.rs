@@ -1,8 +1,9 @@
 //! Sums and products as onnxruntime computes them on codes of 8 bits.
 
-use super::{Op, as_large_as_output, forward_eval};
+use super::{Add, Mul, Op, as_large_as_output, forward_eval};
 use crate::{
     error::Result,
+    format::Mode,
     lower::Lowering,
     program::{In, Out, kernel_call},
     tensor::{Real, Shape, Tensor},
@@ -109,6 +110,13 @@ impl Op for LinearPair {
         let replaced = as_large_as_output(cx);
         cx.push(call).in_place(&replaced);
         Ok(())
+    }
+
+    fn lower_float(&self, cx: &mut Lowering<'_>, mode: Mode) -> Result<()> {
+        match self.product {
+            true => Mul::default().lower_float(cx, mode),
+            false => Add::default().lower_float(cx, mode),
+        }
     }
 }
 

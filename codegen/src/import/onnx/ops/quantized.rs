@@ -314,7 +314,7 @@ fn direct(cx: &mut Cx<'_, '_>, operator: &Operator) -> Result<Option<Vec<Value>>
         }
         "MatMul" => given(cx, 1, 0, to, operator),
         "GlobalAveragePool" => mean(cx, to, GivenRounding::Nearest).map(Some),
-        "AveragePool" => average_pool(cx, to, operator),
+        "AveragePool" | "Resize" => of_steps(cx, to, operator),
         "Concat" if all_codes(cx).is_some() => {
             for i in 0..cx.inputs.len() {
                 let input = cx.lazy(i)?;
@@ -440,8 +440,8 @@ fn resize_codes(cx: &mut Cx<'_, '_>) -> Made {
     live(relabelled(cx, &name, &made, codes, move |x| (x - zero) * scale)?)
 }
 
-/// `AveragePool` between codes of one scale: of codes less the zero point, so that ties are ties.
-fn average_pool(cx: &mut Cx<'_, '_>, to: Codes, operator: &Operator) -> Result<Option<Vec<Value>>, String> {
+/// A mean of neighbours between codes of one scale: of codes less the zero point, so that ties are ties.
+fn of_steps(cx: &mut Cx<'_, '_>, to: Codes, operator: &Operator) -> Result<Option<Vec<Value>>, String> {
     let (input, name) = (cx.live(0)?, cx.name.clone());
     let Some(from) = cx.graph.quantization.of.get(&input.id).copied() else { return Ok(None) };
     let scale = from.params.scale;
@@ -451,10 +451,10 @@ fn average_pool(cx: &mut Cx<'_, '_>, to: Codes, operator: &Operator) -> Result<O
     let plain = |codes: Codes| Codes { params: QParams { scale: 1.0, ..codes.params }, ..codes };
     let numbers = relabelled(cx, &name, &input, plain(from), move |x| x / scale as f64)?;
     cx.inputs[0] = Some(Value::Live(cx.graph.real(&name, &numbers)?));
-    let Some(Value::Live(pooled)) = (operator.import)(cx)?.into_iter().next() else {
+    let Some(Value::Live(mean)) = (operator.import)(cx)?.into_iter().next() else {
         return Err("expected a tensor".into());
     };
-    let made = cx.graph.same(&name, QuantizeLinear { of_codes: false, unsigned: to.unsigned }, &pooled)?;
+    let made = cx.graph.same(&name, QuantizeLinear { of_codes: false, unsigned: to.unsigned }, &mean)?;
     cx.graph.quantization.of.insert(made.id, plain(to));
     let made = relabelled(cx, &name, &made, to, move |x| x * scale as f64)?;
     Ok(Some(vec![Value::Live(made)]))
