@@ -84,7 +84,7 @@ fn compare(folder: &Path, name: &str, config: &str, doc: &Value) -> Result<Found
     let program = lower(q, Target::find("host").unwrap(), Metadata::default()).map_err(|e| e.to_string())?;
     let apart =
         lower_apart(q, Target::find("portable").unwrap(), Metadata::default()).map_err(|e| e.to_string())?;
-    let expected = read_tensors(&folder.join(format!("{name}.oracle.safetensors"))).unwrap();
+    let expected = read_tensors(folder.join(format!("{name}.oracle.safetensors"))).unwrap();
     let mut found = Found { outputs: 0, differing: 0, layers: 0, differing_layers: vec![] };
     let End { shape, .. } = &file.inputs()[0];
     let len = shape.iter().product();

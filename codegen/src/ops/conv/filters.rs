@@ -197,9 +197,11 @@ impl Filters {
                 let find = |rounding| {
                     equal_to(rounding, real, zero_point.unwrap_or(output.zero_point), sums.largest)
                 };
-                find(given.rounding)
-                    .or_else(|| given.rounding.next().and_then(find))
-                    .ok_or_else(|| cx.error(format!("no factor of 31 bits rounds as {real} does")))?
+                find(given.rounding).or_else(|| given.rounding.next().and_then(find)).ok_or_else(|| {
+                    cx.error(format!(
+                        "no factor of 31 bits rounds sums times {real} as the file's runtime does"
+                    ))
+                })?
             });
             filters.weights.push(codes);
             filters.bias.push(*bias);

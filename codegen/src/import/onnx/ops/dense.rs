@@ -7,7 +7,7 @@ use super::{
         value::{Live, Value},
     },
     arithmetic::{Kind, binary},
-    quantized::with_given,
+    between::with_given,
     windows::layer_name,
 };
 use crate::ops::{Conv2d, ConvParams};

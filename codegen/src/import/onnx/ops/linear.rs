@@ -7,8 +7,10 @@ use super::{
         context::{Cx, Given, Made, Pair, live},
         value::{Live, Value},
     },
-    arithmetic, dense, moves,
-    quantized::{as_codes, mean, table},
+    arithmetic,
+    between::mean,
+    dense, moves,
+    quantized::{as_codes, table},
     reductions, windows,
 };
 use crate::ops::{Function, GivenRounding};

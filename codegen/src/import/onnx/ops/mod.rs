@@ -1,6 +1,7 @@
 //! The operators that are imported: one function each.
 
 mod arithmetic;
+mod between;
 mod constants;
 mod dense;
 mod functions;
@@ -202,7 +203,7 @@ pub(super) fn instead_of(name: &str) -> &'static str {
             || name.starts_with("MatMulInteger")
             || name == "DynamicQuantizeLinear" =>
         {
-            "quantised networks are not imported; export it in floating point, and niello quantises it"
+            "an operator that is not imported of a quantised network; those of `QLinear` names are, and numbers between `DequantizeLinear` and `QuantizeLinear`; or export it in floating point, and niello quantises it"
         }
         "NonMaxSuppression" | "TopK" | "NonZero" | "Unique" | "Compress" => {
             "sizes that depend on data are not imported; end the network before it, and do this in the program that calls it"

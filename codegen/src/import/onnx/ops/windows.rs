@@ -6,7 +6,7 @@ use super::{
         layout::Layout,
         value::{Live, Places, Value},
     },
-    quantized::with_given,
+    between::with_given,
 };
 use crate::ops::{self, AveragePool2d, Conv2d, ConvParams, GlobalAveragePool, MaxPool2d, MaxPosition2d};
 use std::rc::Rc;
