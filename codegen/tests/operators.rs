@@ -149,6 +149,21 @@ const ROWS: &[Row] = &[
         steps: 4.0,
     },
     Row {
+        build: |b| unary(b, QuantizeLinear { of_codes: false, unsigned: false }),
+        about: "the same values in another format, as ONNX rounds them",
+        limits: "",
+        steps: 1.52,
+    },
+    Row {
+        build: |b| {
+            let pair = LinearPair { product: true, of_codes: true, swapped: false, unsigned: [true; 3] };
+            binary(b, [6, 5, 6], [1, 1, 6], pair)
+        },
+        about: "a sum or a product as onnxruntime computes it",
+        limits: "the second operand as for `Sub`; int8",
+        steps: 2.5,
+    },
+    Row {
         build: |b| binary(b, [6, 5, 6], [1, 1, 6], Mul::default()),
         about: "product; ReLU fused",
         limits: "the second operand as for `Sub`",

@@ -50,7 +50,7 @@ pub use formats::{
         ClampFloat, Conv2dFloat, DequantizeFloat, DivFloat, ElementaryFloat, EmbeddingFloat, Float,
         FloatBounds, GlobalAveragePoolFloat, L2NormalizeFloat, LogSoftmaxFloat, MaxPool2dFloat,
         MaxPosition2dFloat, MaxUnpool2dFloat, MulFloat, PReluFloat, PointWiseFloat, QuantizeFloat,
-        ResizeBilinearFloat, ScaleFloat, SoftmaxFloat, SubFloat, WinogradConv2dFloat,
+        QuantizeLinear, ResizeBilinearFloat, ScaleFloat, SoftmaxFloat, SubFloat, WinogradConv2dFloat,
     },
     int16::{
         AddInt16, AveragePool2dInt16, Bounds, ChannelShuffleInt16, Conv2dInt16, GlobalAveragePoolInt16,
@@ -69,6 +69,7 @@ pub use ops::{
     elementwise::{
         add::{Add, AddRepeated},
         copy::{CopyElements, Requantize},
+        linear_pair::LinearPair,
         mul::Mul,
         prelu::PRelu,
         squared_difference::SquaredDifference,

@@ -45,6 +45,7 @@ fn operands_outside_memory_are_refused() {
                 &mul(ok, input, output),
                 &sub(input, ok, output),
                 &square(input, ok, output),
+                &linear_pair(input, ok, output),
                 &sub(ok, input, output),
                 &add_repeated(input, ok, output),
                 &add_repeated(ok, input, output),
@@ -151,6 +152,25 @@ fn square(a: Operand, b: Operand, output: Operand) -> SquaredDifference {
     }
 }
 
+fn linear_pair(a: Operand, b: Operand, output: Operand) -> LinearPair {
+    LinearPair {
+        a,
+        b,
+        output,
+        product: false,
+        a_offset: 0,
+        b_offset: 0,
+        a_factor: 1.0,
+        b_factor: 1.0,
+        a_constant: 0.0,
+        b_constant: 0.0,
+        factor: 1.0,
+        divisor: 2.0,
+        constant: 0.0,
+        stage: STAGE,
+    }
+}
+
 /// 8 channels, 3x3, with all the constants that it needs.
 fn depthwise(input: Operand, output: Operand) -> DepthwiseConv2d<'static> {
     DepthwiseConv2d {
@@ -204,6 +224,7 @@ fn shapes_that_differ_are_refused() {
     refuses("mul", &mut arena, &mul(input, input, output));
     refuses("sub", &mut arena, &sub(input, input, output));
     refuses("square", &mut arena, &square(input, input, output));
+    refuses("linear pair", &mut arena, &linear_pair(input, input, output));
     refuses("mul by fewer channels", &mut arena, &mul(input, few, input));
     refuses(
         "mul of one pixel by many",
@@ -712,6 +733,7 @@ fn floating_point_that_does_not_fit_together_is_refused() {
             &GlobalAveragePoolFloat { input, output, types, range: ALL },
             &ArgMaxFloat { input, output, float: f },
             &QuantizeFloat { input, output, float: f, width, scale, bounds },
+            &QuantizeLinear { input, output, float: f, width, scale, constant: 0.0, bounds },
             &DequantizeFloat { input: output, output: input, float: f, width, scale, zero_point: 0 },
             &EmbeddingFloat { input, output, float: f, table: &[0.0; 8], halves: &[] },
         ];

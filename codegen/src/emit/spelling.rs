@@ -20,7 +20,7 @@ pub(super) fn harmless(text: &str) -> String {
 
 /// Whether generated code may name a type or a trait so: a kernel or what it is made of, the runtime's, the prelude's.
 pub(super) fn is_named_by_models(name: &str) -> bool {
-    const NAMES: &str = "Width WeightsError WeightCheck WeightBlock Watch UninitArena TensorInfo Lut Sync Sub SquaredDifference Status FusedStage Space \
+    const NAMES: &str = "Width WeightsError WeightCheck WeightBlock Watch UninitArena TensorInfo Lut Sync Sub SquaredDifference LinearPair QuantizeLinear Status FusedStage Space \
         Some Softmax Sized Send SelfTestError FusedRows Rounding Result ResizeNearest ResizeBilinear Reshape Requantize Region FloatBounds \
         ReduceSum ReduceExtremum Reduction LogSoftmax L2Normalize Interpolate \
         PadChannels PRelu OutputParams Output Option Operand Ok Observer None Multiplier Mul Model Misuse Metadata Memory Map Layout \

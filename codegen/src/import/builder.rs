@@ -82,6 +82,21 @@ impl<'w> GraphBuilder<'w> {
         output
     }
 
+    /// The node that makes a value.
+    pub(crate) fn maker(&self, id: ValueId) -> Option<&Node> {
+        self.graph.nodes.iter().rfind(|node| node.outputs.contains(&id))
+    }
+
+    /// Whether a value is an input.
+    pub(crate) fn is_input(&self, id: ValueId) -> bool {
+        self.graph.inputs.contains(&id)
+    }
+
+    /// The name of a value.
+    pub(crate) fn name(&self, id: ValueId) -> &str {
+        &self.graph.values[id.0].name
+    }
+
     /// `NAME.weight` (`[out, in / groups, kh, kw]`) and `NAME.bias`.
     pub fn conv2d(&mut self, name: &str, input: ValueId, p: ConvParams) -> ValueId {
         let c = self.shape(input).c;

@@ -2,7 +2,7 @@
 
 use super::{
     end::End,
-    network::{Network, NetworkOptions},
+    network::{Network, NetworkOptions, Reference},
     onnx, tflite,
 };
 use crate::{
@@ -72,20 +72,29 @@ impl ModelFile {
     pub fn from_bytes(path: &Path, bytes: &[u8], options: &NetworkOptions) -> Result<Self> {
         let text = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
         let (name, file_name) = (text(path.file_stem()), text(path.file_name()));
-        let Read { content, summary, inputs, outputs, layers } =
-            match text(path.extension()).to_lowercase().as_str() {
-                "tflite" => tflite::read(path, &name, bytes, options)?,
-                "onnx" => {
-                    let onnx::Model { graph, inputs, outputs, layers } =
-                        onnx::import_model(path, bytes, path.parent(), options)?;
-                    let ends = |ports: Vec<onnx::Port>| ports.into_iter().map(End::from).collect();
-                    let (inputs, outputs) = (ends(inputs), ends(outputs));
-                    let layers = layers.into_iter().map(|(value, port)| (value, port.into())).collect();
-                    let (content, summary) = (Content::Float(graph), "ONNX model, float".into());
-                    Read { content, summary, inputs, outputs, layers }
-                }
-                other => return Err(Error::file(path, format!("no importer for files of type `{other}`"))),
-            };
+        let extension = text(path.extension()).to_lowercase();
+        let is_of = |reference: &Reference| (*reference == Reference::OnnxRuntime) == (extension == "onnx");
+        let foreign = options.reference.filter(|reference| !is_of(reference));
+        if foreign.is_some() && matches!(&extension[..], "onnx" | "tflite") {
+            let why = "`reference`: of `.tflite` files `litert` or `tflm`, of `.onnx` files `onnxruntime`";
+            return Err(Error::file(path, why));
+        }
+        let Read { content, summary, inputs, outputs, layers } = match extension.as_str() {
+            "tflite" => tflite::read(path, &name, bytes, options)?,
+            "onnx" => {
+                let onnx::Model { graph, quantized, inputs, outputs, layers } =
+                    onnx::import_model(path, bytes, path.parent(), options)?;
+                let ends = |ports: Vec<onnx::Port>| ports.into_iter().map(End::from).collect();
+                let (inputs, outputs) = (ends(inputs), ends(outputs));
+                let (content, what) = match quantized {
+                    Some(q) => (Content::Quantized(q), "int8"),
+                    None => (Content::Float(graph), "float"),
+                };
+                let layers = layers.into_iter().map(|(value, port)| (value, port.into())).collect();
+                Read { content, summary: format!("ONNX model, {what}"), inputs, outputs, layers }
+            }
+            other => return Err(Error::file(path, format!("no importer for files of type `{other}`"))),
+        };
         let preprocess = preprocess_of(&content);
         Ok(Self {
             path: path.into(),

@@ -8,6 +8,7 @@
 mod builder;
 mod end;
 mod file;
+mod filters;
 pub mod network;
 #[doc(hidden)]
 pub mod onnx;

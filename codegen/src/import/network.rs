@@ -25,6 +25,8 @@ pub enum Reference {
     LiteRt,
     /// TensorFlow Lite for Microcontrollers and CMSIS-NN: fully connected layers round twice, as convolutions do.
     Tflm,
+    /// onnxruntime, with sums of products in 32 bits as ONNX has them: for `.onnx`.
+    OnnxRuntime,
 }
 
 /// Trained weights that come with the project.

@@ -120,6 +120,7 @@ fn options(recipe: &Recipe) -> NetworkOptions {
         reference: recipe.format.reference.map(|reference| match reference {
             recipe::Reference::LiteRt => Reference::LiteRt,
             recipe::Reference::Tflm => Reference::Tflm,
+            recipe::Reference::OnnxRuntime => Reference::OnnxRuntime,
         }),
     }
 }

@@ -113,6 +113,8 @@ choices! {
         LiteRt = "litert",
         /// TensorFlow Lite for Microcontrollers and CMSIS-NN.
         Tflm = "tflm",
+        /// onnxruntime: the default for `.onnx`.
+        OnnxRuntime = "onnxruntime",
     }
 }
 

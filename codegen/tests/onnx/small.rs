@@ -3,6 +3,7 @@
 use super::{places, to_map};
 use niello_codegen::{
     Shape,
+    execute::Executor,
     import::{
         network::NetworkOptions,
         onnx::{
@@ -14,6 +15,8 @@ use niello_codegen::{
             },
         },
     },
+    lower::{Target, lower},
+    program::Metadata,
     weights::seeded_values,
 };
 use prost::Message;
@@ -407,4 +410,64 @@ fn files_cannot_ask_for_memory_that_they_do_not_need() {
 fn the_list_of_operators_is_in_order() {
     assert!(OPERATORS.is_sorted_by_key(|op| op.name));
     assert!(OPERATORS.iter().all(|op| op.since <= 26 && !op.limits.ends_with('.')));
+}
+
+/// A zero point of `uint8`.
+fn zero_point(name: &str, value: i32) -> TensorProto {
+    TensorProto {
+        name: Some(name.into()),
+        data_type: Some(2),
+        int32_data: vec![value],
+        ..TensorProto::default()
+    }
+}
+
+#[test]
+fn means_between_codes_of_one_scale_round_ties_to_even() {
+    let (dims, scale, [z, to]) = ([1, 4, 2, 4], 0.0625f32, [3i32, 6]);
+    let pool = |op: &str, attributes: &[(&str, Of<'_>)]| {
+        let nodes = vec![
+            node("QuantizeLinear", &["x", "s", "z"], "q", &[]),
+            node("DequantizeLinear", &["q", "s", "z"], "d", &[]),
+            node(op, &["d"], "mean", attributes),
+            node("QuantizeLinear", &["mean", "s", "to"], "codes", &[]),
+            node("DequantizeLinear", &["codes", "s", "to"], "y", &[]),
+        ];
+        let constants = vec![floats("s", &[], &[scale]), zero_point("z", z), zero_point("to", to)];
+        file(17, &dims, nodes, constants, &["y"])
+    };
+    for bytes in [
+        pool("GlobalAveragePool", &[]),
+        pool("AveragePool", &[("kernel_shape", Ints(&[2, 4]))]),
+        pool("ReduceMean", &[("axes", Ints(&[2, 3]))]),
+    ] {
+        let q = import(&bytes).unwrap().quantized.expect("codes");
+        let program = lower(&q, Target::find("host").unwrap(), Metadata::default()).unwrap();
+        // Codes without a sign of two pixels in each row of four channels: sums from -24 on, most of them no multiples of 8.
+        let code = |i: usize| (i * 37 % 23) as i32;
+        let input: Vec<i8> = (0..32).map(|i| (code(i) - 128) as i8).collect();
+        let found = Executor::new(&program).run(&[&input]).unwrap().remove(0);
+        for (c, found) in found.iter().enumerate() {
+            let sum: i32 = (0..8).map(|i| code(4 * i + c) - z).sum();
+            let wanted = (sum as f32 / 8.0).round_ties_even() as i32 + to - 128;
+            assert_eq!(i32::from(*found), wanted, "{c}: {sum}");
+        }
+    }
+}
+
+#[test]
+fn codes_are_no_numbers() {
+    let nodes = |scale: &str, last: NodeProto| {
+        vec![
+            node("QuantizeLinear", &["x", "s", "z"], "q", &[]),
+            node("DequantizeLinear", &["q", scale, "z"], "d", &[]),
+            last,
+        ]
+    };
+    let constants = || vec![floats("s", &[], &[0.5]), floats("t", &[], &[0.25]), zero_point("z", 3)];
+    let error = |scale: &str, last: NodeProto| {
+        import(&file(17, &[1, 1, 2, 2], nodes(scale, last), constants(), &["d", "y"])).unwrap_err()
+    };
+    assert!(error("s", node("Sigmoid", &["q"], "y", &[])).contains("codes of 8 bits as numbers"));
+    assert!(error("t", node("Relu", &["d"], "y", &[])).contains("other scales"));
 }

@@ -2,11 +2,13 @@
 
 use super::{
     array::{Array, Data, Type},
+    codes::Codes,
     graph::Builder,
     proto::{AttributeProto, NodeProto, TensorProto, attribute},
     tensors,
     value::{Live, Value},
 };
+use crate::{graph::ValueId, ops::GivenRounding};
 use std::{cell::RefCell, path::Path, rc::Rc};
 
 /// What a handler makes of a node: its outputs, or what is wrong, without the node's name.
@@ -26,7 +28,33 @@ pub(super) struct Cx<'c, 'w> {
     pub name: String,
     /// Where the model lies.
     pub folder: Option<&'c Path>,
+    /// The integers of its weights, if it has some.
+    pub given: Option<Given>,
+    /// How codes are added or multiplied.
+    pub pair: Option<Pair>,
     seen: RefCell<Vec<&'static str>>,
+}
+
+/// Weights and biases as a quantised file has them.
+#[derive(Clone)]
+pub(super) struct Given {
+    /// One for all output channels, or one for each.
+    pub scale: Vec<f32>,
+    /// At the scales of input and weights.
+    pub bias: Option<Vec<i64>>,
+    /// How sums are rounded.
+    pub rounding: GivenRounding,
+    /// What the results are.
+    pub to: Codes,
+}
+
+/// A sum or a product of codes.
+#[derive(Clone, Copy)]
+pub(super) struct Pair {
+    /// What the results are.
+    pub to: Codes,
+    /// See [`crate::ops::LinearPair`].
+    pub of_codes: bool,
 }
 
 impl<'c, 'w> Cx<'c, 'w> {
@@ -38,7 +66,7 @@ impl<'c, 'w> Cx<'c, 'w> {
         name: String,
         folder: Option<&'c Path>,
     ) -> Self {
-        Self { graph, node, version, inputs, name, folder, seen: RefCell::default() }
+        Self { graph, node, version, inputs, name, folder, given: None, pair: None, seen: RefCell::default() }
     }
 
     /// The first attribute that nobody asked for.
@@ -225,6 +253,23 @@ impl<'c, 'w> Cx<'c, 'w> {
         let live = self.lazy(i)?;
         let name = self.name.clone();
         self.graph.unrepeated(&name, live)
+    }
+
+    /// Inputs that are codes as numbers.
+    pub(super) fn real_inputs(&mut self) -> Result<(), String> {
+        let name = self.name.clone();
+        for i in 0..self.inputs.len() {
+            if let Some(Value::Live(live)) = self.inputs[i].clone() {
+                self.inputs[i] = Some(Value::Live(self.graph.real(&name, &live)?));
+            }
+        }
+        Ok(())
+    }
+
+    /// The value that a layer has made of the integers of a file is what it says.
+    pub(super) fn note_given(&mut self, made: ValueId) {
+        let to = self.given.as_ref().map(|given| (made, given.to));
+        self.graph.quantization.of.extend(to);
     }
 
     /// Whether all inputs that are given are constants.

@@ -2,13 +2,15 @@
 
 use super::{
     array::Array,
+    codes::Quantization,
     layout::{Layout, Move, as_map},
     value::Live,
 };
 use crate::{
-    graph::{Graph, Op, ValueId},
+    format::RangeRule,
+    graph::{Graph, Node, Op, ValueId},
     import::GraphBuilder,
-    ops::{self, Clamp, Constant, Function, Index, Permute, PointWise, Reshape, SliceChannels},
+    ops::{self, Clamp, Constant, Function, Index, Permute, PointWise, Rescale, Reshape, SliceChannels},
     tensor::{Shape, Tensor},
     weights::Zeros,
 };
@@ -36,6 +38,8 @@ pub(super) struct Builder<'w> {
     curves: HashMap<ValueId, Curve>,
     pads: HashMap<ValueId, (Live, [usize; 4])>,
     clamps: HashMap<ValueId, Clamp>,
+    /// Values of 8 bits.
+    pub quantization: Quantization,
 }
 
 /// A value as a function of each element of another one: samples of it.
@@ -50,11 +54,23 @@ impl<'w> Builder<'w> {
     pub(super) fn new(name: &str, zeros: &'w mut Zeros, read: HashSet<String>, limit: usize) -> Self {
         let builder = GraphBuilder::new(name, zeros);
         let (names, curves, pads, clamps) = Default::default();
-        Self { builder, names, read, limit, spent: Cell::new(0), layers: 0, curves, pads, clamps }
+        let quantization = Quantization::default();
+        Self {
+            builder,
+            names,
+            read,
+            limit,
+            spent: Cell::new(0),
+            layers: 0,
+            curves,
+            pads,
+            clamps,
+            quantization,
+        }
     }
 
     /// The graph of these outputs: layers that none of them needs are left out, and a name that one of those had is free for another.
-    pub(super) fn finish(self, outputs: &[ValueId]) -> Result<Graph, String> {
+    pub(super) fn finish(self, outputs: &[ValueId]) -> Result<(Graph, Quantization), String> {
         let mut graph = self.builder.finish(outputs).map_err(|error| error.to_string())?;
         let mut is_needed = vec![false; graph.values.len()];
         graph.outputs.iter().chain(&graph.inputs).for_each(|id| is_needed[id.0] = true);
@@ -76,7 +92,7 @@ impl<'w> Builder<'w> {
             node.name.clone_from(base);
             graph.values[node.output().0].name.clone_from(base);
         }
-        Ok(graph)
+        Ok((graph, self.quantization))
     }
 
     pub(super) fn is_read(&self, name: &str) -> bool {
@@ -125,7 +141,12 @@ impl<'w> Builder<'w> {
             return Err(format!("more than {LAYERS} layers"));
         }
         let name = self.fresh(name);
-        Ok(self.builder.add_op(&name, op, inputs))
+        // What only moves or chooses codes.
+        let codes =
+            (op.range_rule() == RangeRule::SameAsInputs).then(|| self.quantization.common(inputs)).flatten();
+        let made = self.builder.add_op(&name, op, inputs);
+        self.quantization.of.extend(codes.map(|codes| (made, codes)));
+        Ok(made)
     }
 
     /// Operands of an operator of two, repeated where its kernels do not repeat them.
@@ -135,8 +156,45 @@ impl<'w> Builder<'w> {
             return [a, b];
         }
         let name = self.fresh(&format!("{name}.operands"));
-        let (a, b) = self.builder.broadcast(&name, a, b);
-        [a, b]
+        let (to_a, to_b) = self.builder.broadcast(&name, a, b);
+        for (from, to) in [(a, to_a), (b, to_b)] {
+            let codes = self.quantization.of.get(&from).copied();
+            self.quantization.of.extend(codes.map(|codes| (to, codes)));
+        }
+        [to_a, to_b]
+    }
+
+    /// A value as numbers: of codes, a copy.
+    pub(super) fn real(&mut self, name: &str, live: &Live) -> Result<Live, String> {
+        if !self.quantization.of.contains_key(&live.id) {
+            return Ok(live.clone());
+        }
+        let id = match self.quantization.reals.get(&live.id) {
+            Some(id) => *id,
+            None => self.op(&format!("{name}.real"), Rescale, &[live.id])?,
+        };
+        self.quantization.reals.insert(live.id, id);
+        Ok(Live { id, ..live.clone() })
+    }
+
+    /// Height, width and channels of a value.
+    pub(super) fn shape(&self, id: ValueId) -> Shape {
+        self.builder.shape(id)
+    }
+
+    /// The node that makes a value.
+    pub(super) fn maker(&self, id: ValueId) -> Option<&Node> {
+        self.builder.maker(id)
+    }
+
+    /// Whether a value is an input of the network.
+    pub(super) fn is_input(&self, id: ValueId) -> bool {
+        self.builder.is_input(id)
+    }
+
+    /// Whether a value is what the file calls so.
+    pub(super) fn is_named(&self, id: ValueId, name: &str) -> bool {
+        self.names.get(self.builder.name(id)).is_some_and(|base| base == name)
     }
 
     /// An operator whose result has the layout of its only input.

@@ -5,12 +5,14 @@
 //! * `array`: constants of any number of axes; what follows from constants and shapes is computed while the file is read.
 //! * `layout`: how a tensor of any number of axes lies in a map of height, width and channels. Files have channels first, niello has them last;
 //!   transposes and reshapes cost nothing until an operator needs another order in memory.
+//! * `codes`: what a quantised file says of its values.
 //! * `context`, `graph`: what the functions of operators see, and what they can add to the graph.
 //! * `ops`: the operators, one function each, in one table: [`OPERATORS`].
 //!
 //! Everything that cannot be imported is listed in one error.
 
 mod array;
+mod codes;
 mod context;
 mod file;
 mod graph;
@@ -21,15 +23,17 @@ mod tensors;
 mod value;
 
 pub use file::OPSETS;
-pub use ops::{OPERATORS, Operator};
+pub use ops::{MICROSOFT, OPERATORS, Operator};
 
 use super::{end::Element, network::NetworkOptions};
 use crate::{
     error::{Error, Result},
     graph::{Graph, ValueId},
+    quantize::QGraph,
     weights::Zeros,
 };
 use array::Type;
+use codes::Codes;
 use context::Cx;
 use file::Step;
 use graph::Builder;
@@ -47,6 +51,8 @@ use value::{Live, Value};
 pub struct Model {
     /// The graph.
     pub graph: Graph,
+    /// The same with number formats, if the file is a quantised one.
+    pub quantized: Option<QGraph>,
     /// Its inputs.
     pub inputs: Vec<Port>,
     /// Its outputs.
@@ -110,7 +116,9 @@ fn read(
     }
     let steps = file::steps(&mut model, &mut file)?;
     let outputs = file.output.iter().filter_map(|v| v.name.clone());
-    let read = steps.iter().flat_map(|step| step.node.input.clone()).chain(outputs).collect();
+    let all_read: Vec<String> =
+        steps.iter().flat_map(|step| step.node.input.clone()).chain(outputs).collect();
+    let read = all_read.iter().cloned().collect();
     let mut zeros = Zeros;
     let title = name.file_stem().unwrap_or_default().to_string_lossy();
     let mut walk = Walk {
@@ -124,6 +132,7 @@ fn read(
     for input in &file.input {
         walk.input(input, &steps, options);
     }
+    walk.look_ahead(&steps, &all_read);
     for step in &steps {
         walk.step(step);
     }
@@ -211,11 +220,46 @@ impl Walk<'_, '_> {
         value
     }
 
+    /// Which numbers only their codes are used of, and what is read once.
+    fn look_ahead(&mut self, steps: &[Step], read: &[String]) {
+        let mut count = HashMap::<&str, usize>::new();
+        read.iter().for_each(|name| *count.entry(name).or_default() += 1);
+        let mut constants: HashMap<&str, &TensorProto> = self.initializers.clone();
+        for step in steps.iter().filter(|step| step.node.op() == "Constant") {
+            let value = step.node.attribute.iter().find(|a| a.name.as_deref() == Some("value"));
+            let value = value.and_then(|value| value.t.as_ref());
+            constants.extend(step.node.output.first().map(String::as_str).zip(value));
+        }
+        let array = |name: &String| tensors::read(constants.get(name.as_str())?, self.folder).ok();
+        for step in steps.iter().filter(|step| step.node.op() == "QuantizeLinear") {
+            let [value, scale, rest @ ..] = &step.node.input[..] else { continue };
+            let zero_point = rest.first().filter(|name| !name.is_empty());
+            let known = zero_point.map(array);
+            let (Some(scale), false) = (array(scale), matches!(known, Some(None))) else { continue };
+            let codes = Codes::of(&scale, known.flatten().as_ref());
+            if let (Ok(codes), Some(1)) = (codes, count.get(value.as_str())) {
+                self.graph.quantization.wanted.insert(value.clone(), codes);
+            }
+        }
+        // Rounding goes before what only cuts off.
+        for step in steps.iter().rev().filter(|step| matches!(step.node.op(), "Relu" | "Clip")) {
+            let (Some(value), Some(result)) = (step.node.input.first(), step.node.output.first()) else {
+                continue;
+            };
+            let codes = self.graph.quantization.wanted.get(result).copied();
+            if let (Some(codes), Some(1)) = (codes, count.get(value.as_str())) {
+                self.graph.quantization.wanted.insert(value.clone(), codes);
+            }
+        }
+        let once = count.iter().filter(|(_, count)| **count == 1).map(|(name, _)| name.to_string());
+        self.graph.quantization.once = once.collect();
+    }
+
     fn step(&mut self, step: &Step) {
         let node = &step.node;
         let inputs: Vec<Option<Value>> =
             node.input.iter().map(|name| (!name.is_empty()).then(|| self.value(name))).collect();
-        let operator = Some(node.op()).filter(|_| node.set().is_empty()).and_then(ops::find);
+        let operator = ops::find(node.set(), node.op());
         let made = match operator {
             None => Err(ops::instead_of(node.op()).to_string()),
             Some(operator) if operator.since > step.version => {
@@ -225,7 +269,7 @@ impl Walk<'_, '_> {
             Some(operator) => {
                 let name = node.output.iter().find(|name| !name.is_empty()).cloned().unwrap_or_default();
                 let mut cx = Cx::new(&mut self.graph, node, step.version, inputs, name, self.folder);
-                let made = (operator.import)(&mut cx);
+                let made = ops::import(&mut cx, operator);
                 match (made, cx.unread()) {
                     (Ok(_), Some(attribute)) => Err(format!("attribute `{attribute}` is not known")),
                     (Ok(made), None) => match (made.len()..node.output.len()).find(|i| cx.wants(*i)) {
@@ -266,11 +310,12 @@ impl Walk<'_, '_> {
             return Err(self.problems);
         }
         let (ids, outputs): (Vec<ValueId>, Vec<Port>) = outputs.into_iter().unzip();
-        let mut graph = self.graph.finish(&ids).map_err(|problem| vec![problem])?;
+        let (mut graph, quantization) = self.graph.finish(&ids).map_err(|problem| vec![problem])?;
         let inputs = self.inputs.into_iter().map(|(_, port)| port).collect();
         name_outputs(&mut graph, &outputs);
         let layers = layers(&self.values, &graph);
-        Ok(Model { graph, inputs, outputs, layers })
+        let quantized = quantization.apply(&graph);
+        Ok(Model { graph, quantized, inputs, outputs, layers })
     }
 
     /// An output in an order of memory that the caller can make sense of: that in which it lies, if its axes lie in one piece each.

@@ -31,12 +31,37 @@ pub enum GivenRounding {
     /// The quotient of codes without a sign by so many, ties up, which are the codes of the result: biases add 128 to each code of the operand that is less its
     /// zero point.
     Mean(u32),
+    /// Once, ties to even, factor and product in single precision, as onnxruntime does in operators of codes; the mean of so many codes, if that is said.
+    SinglePrecision(Option<u32>),
+    /// Once, ties to even, as operators of real numbers between codes; the mean of so many codes, if that is said.
+    Nearest(Option<u32>),
 }
 
 impl GivenRounding {
+    /// The factor of a sum: of scales of input, weights and output.
+    fn factor(self, [input, weights, output]: [f32; 3]) -> f64 {
+        match self {
+            Self::SinglePrecision(None) => (input * weights / output) as f64,
+            Self::SinglePrecision(Some(count)) => (input / (output * count as f32)) as f64,
+            Self::Nearest(Some(count)) => input as f64 / (output as f64 * count as f64),
+            _ => input as f64 * weights as f64 / output as f64,
+        }
+    }
+
+    /// The rounding that is meant where no factor of 31 bits steps with this one: without a product in single precision, which rounds a few sums in a
+    /// million onto a tie.
+    fn next(self) -> Option<Self> {
+        match self {
+            Self::SinglePrecision(count) => Some(Self::Nearest(count)),
+            _ => None,
+        }
+    }
+
     /// A sum, times `real` and rounded, where that is not as the program says.
     fn of(self, sum: i64, real: f64) -> i64 {
         match self {
+            Self::SinglePrecision(_) => (sum as f32 * real as f32).round_ties_even() as i64,
+            Self::Nearest(_) => (sum as f64 * real).round_ties_even() as i64,
             Self::Program | Self::Once => (sum as f64 * real).round() as i64,
             Self::Mean(count) => (sum + count as i64 / 2).div_euclid(count.max(1) as i64),
         }
@@ -163,14 +188,20 @@ impl Filters {
             Self { weights: vec![], bias: vec![], multiplier: vec![], rounding, zero_point, scale: vec![] };
         for ((row, bias), scale) in rows.iter().zip(&given.bias[..]).zip(&given.scale[..]) {
             let codes: Vec<i8> = row.iter().map(|w| (w / scale).round().clamp(-127.0, 127.0) as i8).collect();
-            let real = input.scale as f64 * *scale as f64 / output.scale as f64;
+            let real = given.rounding.factor([input.scale, *scale, output.scale]);
             let sums = Sums::narrow(largest_sum(&codes, *bias as f64, input.zero_point), NOISE);
             let plain = cx.multiplier_for(real, sums)?;
             filters.multiplier.push(if by_program {
                 plain
             } else {
-                equal_to(given.rounding, real, zero_point.unwrap_or(output.zero_point), sums.largest)
-                    .ok_or_else(|| cx.error(format!("no factor of 31 bits rounds as {real} does")))?
+                let find = |rounding| {
+                    equal_to(rounding, real, zero_point.unwrap_or(output.zero_point), sums.largest)
+                };
+                find(given.rounding).or_else(|| given.rounding.next().and_then(find)).ok_or_else(|| {
+                    cx.error(format!(
+                        "no factor of 31 bits rounds sums times {real} as the file's runtime does"
+                    ))
+                })?
             });
             filters.weights.push(codes);
             filters.bias.push(*bias);
@@ -217,9 +248,11 @@ fn equal_to(rounding: GivenRounding, real: f64, zero_point: i8, largest: i64) ->
     let codes = (-127 - zero_point as i64)..=(127 - zero_point as i64);
     // The least sum that gives a code, for those that some sum gives.
     let step = |code: i64| {
-        let reaches = |sum: i64| rounding.of(sum, real) >= code;
-        let near = ((code as f64 - 0.5) / real).clamp(-2e9, 2e9) as i64;
-        let first = (near - 2..=near + 2).find(|sum| reaches(*sum)).unwrap_or(near + 3);
+        let (mut below, mut first) = (-largest - 2, largest + 1);
+        while first - below > 1 {
+            let middle = (below + first).div_euclid(2);
+            *(if rounding.of(middle, real) >= code { &mut first } else { &mut below }) = middle;
+        }
         (first, code)
     };
     let steps: Vec<(i64, i64)> = codes.map(step).filter(|(sum, _)| sum.abs() <= largest).collect();
@@ -324,6 +357,25 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn one_rounding_of_31_bits_is_that_of_single_precision() {
+        for (input, weights, output) in
+            [(0.023_417, 0.003_071_3, 0.051_933), (0.017_31, 1.2371e-4, 0.083_119), (0.51, 0.1103, 0.007_13)]
+        {
+            for rounding in [GivenRounding::SinglePrecision(None), GivenRounding::Nearest(None)] {
+                let real = rounding.factor([input, weights, output]);
+                let factor = equal_to(rounding, real, -3, 1 << 20).expect("a factor");
+                for sum in -(1 << 20)..(1 << 20) {
+                    let clamp = |code: i64| (code - 3).clamp(-128, 127);
+                    let found = clamp(factor.apply(sum, Rounding::Single).into());
+                    assert_eq!(found, clamp(rounding.of(sum.into(), real)), "{sum} * {real}");
+                }
+            }
+        }
+        // Ties to even are no factor's steps.
+        assert_eq!(equal_to(GivenRounding::Nearest(None), 0.25, 0, 1 << 10), None);
     }
 
     #[test]

@@ -30,7 +30,7 @@ mod map;
 pub mod native;
 mod normalize;
 mod pool;
-mod quantize;
+pub(crate) mod quantize;
 mod resize;
 
 mod softmax;
@@ -48,7 +48,7 @@ pub use fused::fused;
 pub use map::{CastFloat, ClampFloat, PReluFloat, ScaleFloat};
 pub use normalize::{L2NormalizeFloat, LogSoftmaxFloat};
 pub use pool::{AveragePool2dFloat, GlobalAveragePoolFloat, MaxPool2dFloat};
-pub use quantize::{DequantizeFloat, QuantizeFloat};
+pub use quantize::{DequantizeFloat, QuantizeFloat, QuantizeLinear};
 pub use resize::ResizeBilinearFloat;
 pub use softmax::SoftmaxFloat;
 pub use unpool::{MaxPosition2dFloat, MaxUnpool2dFloat};

@@ -46,6 +46,68 @@ pub struct DequantizeFloat {
     pub zero_point: i32,
 }
 
+/// Nearest codes as ONNX has them: `out = bounds.clamp(round(in / scale + constant))`, ties to even, each operation rounded to single precision.
+///
+/// Sums beyond `2^20` in magnitude count as that, and NaN as `2^20`.
+#[derive(Clone, Copy, Debug)]
+pub struct QuantizeLinear {
+    /// The input.
+    pub input: Operand,
+    /// Codes, of the same height, width and channels.
+    pub output: Operand,
+    /// Type of `input`.
+    pub float: Float,
+    /// Width of `output`.
+    pub width: Width,
+    /// The scale of the codes.
+    pub scale: f32,
+    /// Added before it is rounded.
+    pub constant: f32,
+    /// Zero point and clamp of the codes.
+    pub bounds: Bounds,
+}
+
+impl Mapping<f32, i32> for QuantizeLinear {
+    const BY_CHANNEL: bool = false;
+
+    #[inline(always)]
+    fn of<const N: usize>(&self, _: usize, numbers: [f32; N]) -> [i32; N] {
+        let mut codes = [0; N];
+        for (code, x) in codes.iter_mut().zip(numbers) {
+            *code = self.bounds.clamp(nearest_even(x / self.scale + self.constant));
+        }
+        codes
+    }
+}
+
+/// The nearest integer, ties to even, of numbers between `-2^20` and `2^20`; larger ones count as those, NaN as `2^20`.
+#[inline(always)]
+pub(crate) fn nearest_even(y: f32) -> i32 {
+    const MOST: f32 = 1_048_576.0;
+    // With a last bit of 1; sums are rounded to nearest, ties to even.
+    const LARGE: f32 = 12_582_912.0;
+    let y = if y < MOST { y } else { MOST };
+    let y = if y > -MOST { y } else { -MOST };
+    ((y + LARGE).to_bits() as i32).wrapping_sub(LARGE.to_bits() as i32)
+}
+
+impl Vectorize for Map<'_, Float, Width, QuantizeLinear> {
+    const WIDE: bool = false;
+
+    #[inline(always)]
+    fn run(self) {
+        self.convert();
+    }
+}
+
+crate::schedule::kernel!(QuantizeLinear, |quantize| {
+    check: |mem| Map::between(mem, [&quantize.input, &quantize.output], quantize.float, quantize.width, *quantize)
+        .filter(|_| quantize.bounds.fits(quantize.width)),
+    run: |map, isa| isa.vectorize(map),
+    reads: [input],
+    cost: ELEMENT,
+});
+
 impl Mapping<f32, i32> for QuantizeFloat {
     const BY_CHANNEL: bool = false;
 
@@ -125,3 +187,21 @@ crate::schedule::kernel!(DequantizeFloat, |dequantize| {
     reads: [input],
     cost: ELEMENT,
 });
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ties_go_to_the_even_integer() {
+        for half in -2060..2060 {
+            let y = half as f32 / 2.0;
+            assert_eq!(nearest_even(y), y.round_ties_even() as i32, "{y}");
+        }
+        for (y, wanted) in
+            [(f32::NAN, 1 << 20), (f32::INFINITY, 1 << 20), (-1e30, -(1 << 20)), (0.499_999_97, 0)]
+        {
+            assert_eq!(nearest_even(y), wanted, "{y}");
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 pub mod add;
 pub mod copy;
+pub mod linear_pair;
 pub mod mul;
 pub mod prelu;
 pub mod squared_difference;

@@ -2,13 +2,13 @@
 
 use super::super::{
     array::{Array, Data, broadcast, places},
-    context::{Cx, Made, as_float},
+    context::{Cx, Made, Pair, as_float},
     layout::Layout,
     value::{Live, Places, Value},
 };
 use crate::{
     Shape, ValueId,
-    ops::{Add, BatchNorm, Clamp, Extremum, Function, Mul, Sub},
+    ops::{Add, BatchNorm, Clamp, Extremum, Function, LinearPair, Mul, Sub},
 };
 use std::rc::Rc;
 
@@ -261,10 +261,20 @@ fn elementwise(
     shapes: [Shape; 2],
 ) -> Result<ValueId, String> {
     // The larger operand first, where it makes no difference.
-    if kind != Kind::Sub && shapes[1].len() > shapes[0].len() {
+    let swapped = kind != Kind::Sub && shapes[1].len() > shapes[0].len();
+    if swapped {
         ids.swap(0, 1);
     }
     let ids = cx.graph.broadcast(name, ids);
+    if let Some(Pair { to, of_codes }) = cx.pair {
+        let codes = ids.map(|id| cx.graph.quantization.of.get(&id).copied());
+        let [Some(a), Some(b)] = codes else { return Err("expected codes of 8 bits".into()) };
+        let unsigned = [a.unsigned, b.unsigned, to.unsigned];
+        let product = kind == Kind::Mul;
+        let id = cx.graph.op(name, LinearPair { product, of_codes, swapped, unsigned }, &ids)?;
+        cx.graph.quantization.of.insert(id, to);
+        return Ok(id);
+    }
     match kind {
         Kind::Add => cx.graph.op(name, Add::default(), &ids),
         Kind::Sub => cx.graph.op(name, Sub::default(), &ids),

@@ -7,6 +7,7 @@ use super::{
         value::{Live, Value},
     },
     arithmetic::{Kind, binary},
+    between::with_given,
     windows::layer_name,
 };
 use crate::ops::{Conv2d, ConvParams};
@@ -35,7 +36,9 @@ fn product(
         (0..out).flat_map(|row| order.iter().map(move |i| row * len + i)).map(|i| values[i]).collect();
     let bias = bias.map_or_else(|| vec![0.0; out].into(), |bias| bias.into());
     let at = input.at.reduced(&[k], true).with_atom(k, 2).resized(k, out).ok_or("no such axis")?.tidied();
-    let id = cx.graph.op(name, Conv2d::new(ConvParams::new(out, 1), len, weight, bias), &[input.id])?;
+    let (op, input) = with_given(cx, name, Conv2d::new(ConvParams::new(out, 1), len, weight, bias), &input)?;
+    let id = cx.graph.op(name, op, &[input.id])?;
+    cx.note_given(id);
     Ok(Live { id, at, labels: false })
 }
 

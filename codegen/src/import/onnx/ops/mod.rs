@@ -1,9 +1,11 @@
 //! The operators that are imported: one function each.
 
 mod arithmetic;
+mod between;
 mod constants;
 mod dense;
 mod functions;
+mod linear;
 mod moves;
 mod norms;
 mod quantized;
@@ -69,7 +71,7 @@ pub static OPERATORS: &[Operator] = &[
     op("ConvTranspose", 1, "constant weights, one or two spatial axes", transposed::conv_transpose),
     op("Cos", 7, "", |cx| unary(cx, Function::Cos)),
     op("DepthToSpace", 1, "", shapes::depth_to_space),
-    op("DequantizeLinear", 10, "of constants", quantized::dequantize_linear),
+    op("DequantizeLinear", 10, "of codes of 8 bits and of constants", quantized::dequantize_linear),
     op("Div", 6, "", arithmetic::div),
     op("Dropout", 1, "not in training mode", shapes::dropout),
     op("Elu", 1, "", |cx| with_alpha(cx, 1.0, Function::Elu)),
@@ -113,7 +115,9 @@ pub static OPERATORS: &[Operator] = &[
     op("PRelu", 6, "constant slopes", functions::prelu),
     op("Pad", 1, "constant pads", moves::pad),
     op("Pow", 7, "one operand is a constant number", functions::pow),
-    op("QuantizeLinear", 10, "not yet: its parameters are checked", quantized::quantize_linear),
+    op("QLinearConv", 10, "constant weights", linear::conv),
+    op("QLinearMatMul", 10, "the second matrix is constant", linear::mat_mul),
+    op("QuantizeLinear", 10, "to 8 bits, one scale", quantized::quantize_linear),
     op("RMSNormalization", 23, "constant parameters", |cx| norms::layer_normalization(cx, false)),
     op("Range", 11, CONSTANTS, constants::range),
     op("Reciprocal", 6, "", |cx| unary(cx, Function::Reciprocal)),
@@ -159,9 +163,32 @@ pub static OPERATORS: &[Operator] = &[
     op("Xor", 7, CONSTANTS, |cx| constants::compare(cx, |a, b| (a != 0.0) != (b != 0.0))),
 ];
 
-/// The operator of that name.
-pub(super) fn find(name: &str) -> Option<&'static Operator> {
-    OPERATORS.binary_search_by_key(&name, |op| op.name).ok().map(|i| &OPERATORS[i])
+/// Those of the set `com.microsoft`, by name.
+pub static MICROSOFT: &[Operator] = &[
+    op("QGemm", 1, "constant weights, codes of 8 bits", linear::gemm),
+    op("QLinearAdd", 1, "", linear::add),
+    op("QLinearAveragePool", 1, "as `AveragePool`", linear::average_pool),
+    op("QLinearConcat", 1, "", linear::concat),
+    op("QLinearGlobalAveragePool", 1, "as `GlobalAveragePool`", linear::global_average_pool),
+    op("QLinearLeakyRelu", 1, "", linear::leaky_relu),
+    op("QLinearMul", 1, "", linear::mul),
+    op("QLinearSigmoid", 1, "", linear::sigmoid),
+    op("QLinearSoftmax", 1, "", linear::softmax),
+];
+
+/// The operator of that name in a set.
+pub(super) fn find(set: &str, name: &str) -> Option<&'static Operator> {
+    let all = match set {
+        "" => OPERATORS,
+        "com.microsoft" => MICROSOFT,
+        _ => return None,
+    };
+    all.binary_search_by_key(&name, |op| op.name).ok().map(|i| &all[i])
+}
+
+/// What a node becomes.
+pub(super) fn import(cx: &mut Cx<'_, '_>, operator: &Operator) -> Made {
+    quantized::import(cx, operator)
 }
 
 /// What would work in the place of an operator that is not imported.
@@ -176,7 +203,7 @@ pub(super) fn instead_of(name: &str) -> &'static str {
             || name.starts_with("MatMulInteger")
             || name == "DynamicQuantizeLinear" =>
         {
-            "quantised networks are not imported; export it in floating point, and niello quantises it"
+            "an operator that is not imported of a quantised network; those of `QLinear` names are, and numbers between `DequantizeLinear` and `QuantizeLinear`; or export it in floating point, and niello quantises it"
         }
         "NonMaxSuppression" | "TopK" | "NonZero" | "Unique" | "Compress" => {
             "sizes that depend on data are not imported; end the network before it, and do this in the program that calls it"
@@ -195,7 +222,8 @@ mod tests {
     #[test]
     fn operators_are_found_by_name() {
         assert!(OPERATORS.is_sorted_by_key(|op| op.name), "{OPERATORS:?}");
-        assert_eq!(find("Conv").map(|op| op.name), Some("Conv"));
-        assert!(find("Konv").is_none());
+        assert!(MICROSOFT.is_sorted_by_key(|op| op.name), "{MICROSOFT:?}");
+        assert_eq!(find("", "Conv").map(|op| op.name), Some("Conv"));
+        assert!(find("", "Konv").is_none());
     }
 }

@@ -1,10 +1,17 @@
-//! Quantised constants; quantised networks are not imported.
+//! Between numbers and codes of 8 bits, and what lies between a `DequantizeLinear` and a `QuantizeLinear`.
 
-use super::super::{
-    array::{Array, Data, axis, places},
-    context::{Cx, Made, known},
-    value::Value,
+use super::{
+    super::{
+        array::{Array, Data, Type, axis},
+        codes::{Codes, Weights, dequantized},
+        context::{Cx, Made, known, live},
+        value::{Live, Value},
+    },
+    Operator,
+    between::{direct, resize_codes},
 };
+use crate::ops::{Clamp, Function, HardSigmoid, PointWise, QuantizeLinear, Rescale, Table};
+use std::sync::Arc;
 
 /// Scales that are positive, and zero points of the codes' type: inputs 1 and 2.
 fn parameters(cx: &Cx<'_, '_>) -> Result<(Array, Option<Array>), String> {
@@ -30,7 +37,13 @@ fn parameters(cx: &Cx<'_, '_>) -> Result<(Array, Option<Array>), String> {
     Ok((scales, zero_points))
 }
 
-/// `DequantizeLinear` of a constant.
+/// The codes that inputs 1 and 2 describe.
+fn codes(cx: &Cx<'_, '_>) -> Result<Codes, String> {
+    let (scale, zero_point) = parameters(cx)?;
+    Codes::of(&scale, zero_point.as_ref()).map_err(|e| format!("{}: {e}", cx.input_name(1)))
+}
+
+/// `DequantizeLinear`: numbers of a constant; another value is seen as numbers where it is.
 pub(super) fn dequantize_linear(cx: &mut Cx<'_, '_>) -> Made {
     cx.ignore(&["output_dtype"]);
     if let Some(size) = cx.int("block_size")?.filter(|size| *size != 0) {
@@ -38,40 +51,235 @@ pub(super) fn dequantize_linear(cx: &mut Cx<'_, '_>) -> Made {
     }
     let given = cx.int("axis")?.unwrap_or(1);
     let (scales, zeros) = parameters(cx)?;
-    let Value::Known(codes) = cx.value(0)? else { return Err(NOT_YET.into()) };
-    let values = codes.as_ints().map_err(|e| format!("{}: {e}", cx.input_name(0)))?;
-    if let Some(zeros) = zeros.as_ref().filter(|zeros| zeros.of != codes.of) {
-        let (of_codes, of_zeros) = (codes.of.name(), zeros.of.name());
-        return Err(format!(
-            "{} is of type {of_zeros}, {} of type {of_codes}",
-            cx.input_name(2),
-            cx.input_name(0)
-        ));
+    let of = match cx.value(0)? {
+        Value::Known(array) => array.clone(),
+        _ => return dequantize_live(cx),
+    };
+    of.as_ints().map_err(|e| format!("{}: {e}", cx.input_name(0)))?;
+    if let Some(zeros) = zeros.as_ref().filter(|zeros| zeros.of != of.of) {
+        return Err(types_differ(cx, zeros.of, of.of));
     }
-    let mut dims = vec![1; codes.dims.len()];
+    let mut dims = vec![1; of.dims.len()];
+    let mut along = 0;
     if scales.len() > 1 || !scales.dims.is_empty() && scales.len() != 1 {
-        let axis = axis(given, dims.len()).map_err(|e| format!("attribute `axis`: {e}"))?;
-        dims[axis] = codes.dims[axis];
-        if scales.dims != [dims[axis]] {
-            let (have, want) = (&scales.dims, dims[axis]);
+        along = axis(given, dims.len()).map_err(|e| format!("attribute `axis`: {e}"))?;
+        dims[along] = of.dims[along];
+        if scales.dims != [dims[along]] {
+            let (have, want) = (&scales.dims, dims[along]);
             return Err(format!(
-                "{} has a size of {have:?}, axis {axis} has {want} elements",
+                "{} has a size of {have:?}, axis {along} has {want} elements",
                 cx.input_name(1)
             ));
         }
     }
-    let steps = scales.with_dims(dims).broadcast_steps(&codes.dims);
-    let scales = scales.as_floats()?;
-    let zero = |i: usize| zeros.as_ref().and_then(|z| Some(z.as_ints().ok()?[i])).unwrap_or(0);
-    let each = values.iter().zip(places(&codes.dims, &steps, 0));
-    let data = Data::Float(each.map(|(q, i)| (q - zero(i)) as f32 * scales[i]).collect());
-    known(Array { dims: codes.dims.clone(), data, of: super::super::array::Type::F32 })
+    let (codes, reals) = dequantized(&of, &scales, zeros.as_ref(), dims)?;
+    let centred = zeros.is_none_or(|zeros| zeros.to_f64().iter().all(|z| *z == 0.0));
+    let zero_points = cx.input_name(2);
+    let weights = Weights { scale: scales.as_floats()?.to_vec(), axis: along, zero_points, centred, codes };
+    cx.graph.quantization.weights.extend(cx.node.output.first().map(|name| (name.clone(), weights)));
+    known(reals)
 }
 
-/// `QuantizeLinear`: its parameters are checked.
+fn types_differ(cx: &Cx<'_, '_>, of_zeros: Type, of_codes: Type) -> String {
+    let (zeros, codes) = (cx.input_name(2), cx.input_name(0));
+    format!("{zeros} is of type {}, {codes} of type {}", of_zeros.name(), of_codes.name())
+}
+
+fn dequantize_live(cx: &mut Cx<'_, '_>) -> Made {
+    let input = cx.lazy(0)?;
+    let is_codes = cx.graph.quantization.names.contains(&cx.node.input[0]);
+    let Some(from) = cx.graph.quantization.of.get(&input.id).copied().filter(|_| is_codes) else {
+        return Err(format!("{} holds no codes of 8 bits", cx.input_name(0)));
+    };
+    let to = codes(cx)?;
+    let given = cx.given(2).is_some();
+    if from.unsigned != to.unsigned {
+        let of = |unsigned: bool| Type::Int { bits: 8, signed: !unsigned };
+        return match given {
+            true => Err(types_differ(cx, of(to.unsigned), of(from.unsigned))),
+            false => Err("no zero point for codes with a sign".into()),
+        };
+    }
+    if from.params != to.params {
+        let (a, b) = (from.params, to.params);
+        return Err(format!("other scales than those of the codes: {b:?}, codes have {a:?}; not imported"));
+    }
+    live(input)
+}
+
+/// `QuantizeLinear`: codes of numbers that the input is, a layer makes as such, or that are rounded here.
 pub(super) fn quantize_linear(cx: &mut Cx<'_, '_>) -> Made {
-    parameters(cx)?;
-    Err(NOT_YET.into())
+    cx.ignore(&["saturate", "output_dtype", "precision"]);
+    if let Some(size) = cx.int("block_size")?.filter(|size| *size != 0) {
+        return Err(format!("attribute `block_size` {size}: scales for blocks"));
+    }
+    let given = cx.int("axis")?.unwrap_or(1);
+    if let Value::Known(array) = cx.value(0)? {
+        return known(quantized(cx, array, given)?);
+    }
+    let to = codes(cx)?;
+    let input = cx.any(0)?;
+    if input.labels {
+        return Err(format!("{} holds class labels, expected real numbers", cx.input_name(0)));
+    }
+    live(as_codes(cx, &input, to, false)?)
 }
 
-const NOT_YET: &str = "a quantised network; export it in floating point, and niello quantises it";
+/// Codes of a constant.
+fn quantized(cx: &Cx<'_, '_>, array: &Array, given: i64) -> Result<Array, String> {
+    let (scales, zeros) = parameters(cx)?;
+    let of = zeros.as_ref().map_or(Type::Int { bits: 8, signed: false }, |zeros| zeros.of);
+    let Type::Int { bits: 8, signed } = of else {
+        return Err(format!("{}: codes of type {}", cx.input_name(2), of.name()));
+    };
+    let mut dims = vec![1; array.dims.len()];
+    if scales.len() > 1 {
+        let along = axis(given, dims.len()).map_err(|e| format!("attribute `axis`: {e}"))?;
+        dims[along] = array.dims[along];
+        if scales.len() != dims[along] {
+            return Err(format!("{} has {} scales for {}", cx.input_name(1), scales.len(), dims[along]));
+        }
+    }
+    let steps = scales.with_dims(dims).broadcast_steps(&array.dims);
+    let (scales, zeros) = (scales.as_floats()?, zeros.as_ref().map(|zeros| zeros.as_ints()).transpose()?);
+    let (least, most) = if signed { (-128.0, 127.0) } else { (0.0, 255.0) };
+    let each = array.as_floats()?.iter().zip(super::super::array::places(&array.dims, &steps, 0));
+    let code = |(x, i): (&f32, usize)| {
+        let zero = zeros.map_or(0, |zeros| zeros[i]) as f64;
+        ((x / scales[i]).round_ties_even() as f64 + zero).clamp(least, most) as i64
+    };
+    Ok(Array { dims: array.dims.clone(), data: Data::Int(each.map(code).collect()), of })
+}
+
+/// A value as codes of `to`.
+pub(super) fn as_codes(cx: &mut Cx<'_, '_>, input: &Live, to: Codes, of_codes: bool) -> Result<Live, String> {
+    let name = cx.name.clone();
+    if let Some(from) = cx.graph.quantization.of.get(&input.id).copied() {
+        if from.params == to.params {
+            let same = from.unsigned == to.unsigned;
+            return if same {
+                Ok(input.clone())
+            } else {
+                Err("codes with a sign and without one, of one value".into())
+            };
+        }
+        return table(cx, &name, input, to, "Rescale", |x| x);
+    }
+    // The network's own input.
+    let is_own = cx.graph.is_input(input.id)
+        && cx.node.input.first().is_some_and(|n| cx.graph.quantization.once.contains(n));
+    if is_own && cx.graph.is_named(input.id, &cx.node.input[0]) {
+        cx.graph.quantization.of.insert(input.id, to);
+        return Ok(input.clone());
+    }
+    if let Some((base, function)) = function_of_codes(cx, input) {
+        let base = Live { id: base, ..input.clone() };
+        return table(cx, &name, &base, to, "Function", function);
+    }
+    let made = cx.graph.same(&name, QuantizeLinear { of_codes, unsigned: to.unsigned }, input)?;
+    cx.graph.quantization.of.insert(made.id, to);
+    Ok(made)
+}
+
+/// A function of codes, rounded as `QuantizeLinear` does.
+pub(super) fn table(
+    cx: &mut Cx<'_, '_>,
+    name: &str,
+    input: &Live,
+    to: Codes,
+    kind: &'static str,
+    function: impl Fn(f64) -> f64 + Send + Sync + 'static,
+) -> Result<Live, String> {
+    let from = cx.graph.quantization.of.get(&input.id).copied().ok_or("expected codes of 8 bits")?;
+    let entries = Arc::new(from.table(to, &function));
+    let made = cx.graph.same(name, Table { kind, entries, function: Arc::new(function) }, input)?;
+    cx.graph.quantization.of.insert(made.id, to);
+    Ok(made)
+}
+
+type Curve = Box<dyn Fn(f64) -> f64 + Send + Sync>;
+
+/// The codes that a value is a function of, element by element.
+fn function_of_codes(cx: &Cx<'_, '_>, input: &Live) -> Option<(crate::ValueId, Curve)> {
+    let (mut at, mut steps) = (input.id, Vec::<Curve>::new());
+    loop {
+        let node = cx.graph.maker(at)?;
+        let [from] = node.inputs[..] else { return None };
+        let op: &dyn std::any::Any = &*node.op;
+        if op.is::<Rescale>() && cx.graph.quantization.of.contains_key(&from) {
+            steps.reverse();
+            let all = move |x: f64| steps.iter().fold(x, |x, step| step(x) as f32 as f64);
+            return (at != input.id).then_some((from, Box::new(all)));
+        }
+        if let Some(PointWise(function)) = op.downcast_ref() {
+            let function = *function;
+            steps.push(Box::new(move |x| function.eval(x)));
+        } else if let Some(clamp) = op.downcast_ref::<Clamp>() {
+            let clamp = *clamp;
+            steps.push(Box::new(move |x| clamp.apply(x)));
+        } else if op.is::<HardSigmoid>() {
+            steps.push(Box::new(|x| Function::HardSigmoid(1.0 / 6.0, 0.5).eval(x)));
+        } else {
+            return None;
+        }
+        at = from;
+    }
+}
+
+/// Operators that only move or choose elements, of codes too.
+const MOVES: &[&str] = &[
+    "DepthToSpace",
+    "Dropout",
+    "Expand",
+    "Flatten",
+    "Gather",
+    "Identity",
+    "MaxPool",
+    "Reshape",
+    "Shape",
+    "Size",
+    "Slice",
+    "SpaceToDepth",
+    "Split",
+    "Squeeze",
+    "Tile",
+    "Transpose",
+    "Unsqueeze",
+];
+
+/// A node of a quantised file: of codes where it can be, else of numbers.
+pub(super) fn import(cx: &mut Cx<'_, '_>, operator: &Operator) -> Made {
+    let reads = |cx: &Cx<'_, '_>, value: &Option<Value>| matches!(value, Some(Value::Live(live)) if cx.graph.quantization.of.contains_key(&live.id));
+    let is_linear = operator.name.starts_with('Q') || operator.name == "DequantizeLinear";
+    let mut made = None;
+    let names_codes = cx.node.input.iter().any(|name| cx.graph.quantization.names.contains(name));
+    if !is_linear && cx.inputs.iter().any(|value| reads(cx, value)) {
+        let nearest = operator.name == "Resize" && cx.text("mode", "nearest")? == "nearest";
+        let moves = nearest || MOVES.contains(&operator.name) && !(operator.name == "MaxPool" && cx.wants(1));
+        if !moves {
+            if names_codes && operator.name == "Resize" {
+                made = Some(resize_codes(cx)?);
+            } else if names_codes {
+                return Err(
+                    "codes of 8 bits as numbers; only operators that move elements are imported for them"
+                        .into(),
+                );
+            }
+            if made.is_none() {
+                made = direct(cx, operator)?;
+            }
+            if made.is_none() {
+                cx.real_inputs()?;
+            }
+        }
+    }
+    let made = match made {
+        Some(made) => made,
+        None => (operator.import)(cx)?,
+    };
+    let gives_codes = operator.name.starts_with('Q') || operator.name != "DequantizeLinear" && names_codes;
+    if gives_codes {
+        cx.graph.quantization.names.extend(cx.node.output.iter().cloned());
+    }
+    Ok(made)
+}

@@ -1,10 +1,13 @@
 //! Convolutions and pools: what slides a window over height and width, or over one axis.
 
-use super::super::{
-    context::{Cx, Made, live, sizes},
-    graph::checked,
-    layout::Layout,
-    value::{Live, Places, Value},
+use super::{
+    super::{
+        context::{Cx, Made, live, sizes},
+        graph::checked,
+        layout::Layout,
+        value::{Live, Places, Value},
+    },
+    between::with_given,
 };
 use crate::ops::{self, AveragePool2d, Conv2d, ConvParams, GlobalAveragePool, MaxPool2d, MaxPosition2d};
 use std::rc::Rc;
@@ -44,7 +47,7 @@ pub(super) fn mapped(
     input: &Live,
     channels: usize,
 ) -> Result<Live, String> {
-    let shape = op.output_shapes(&[input.at.shape()])?[0];
+    let shape = op.output_shapes(&[cx.graph.shape(input.id)])?[0];
     let dims = match input.dims().len() {
         3 => vec![1, channels, shape.w],
         _ => vec![1, channels, shape.h, shape.w],
@@ -176,7 +179,10 @@ pub(super) fn conv(cx: &mut Cx<'_, '_>) -> Made {
     };
     let op = Conv2d::new(params, c, weights.as_floats()?[..].into(), bias[..].into());
     let name = layer_name(cx, 1);
-    live(mapped(cx, &name, op, &input, out)?)
+    let (op, input) = with_given(cx, &name, op, &input)?;
+    let made = mapped(cx, &name, op, &input, out)?;
+    cx.note_given(made.id);
+    live(made)
 }
 
 /// The module of a checkpoint that weights are of, or else the name of the layer.

@@ -49,7 +49,7 @@ pub(super) fn fully_connected(cx: &mut Cx<'_, '_>) -> Result<(), String> {
         fitting.codes.iter().enumerate().map(|(i, code)| *code as f32 * scale[i / per_row]).collect();
     let rounding = match cx.reference() {
         Reference::LiteRt => GivenRounding::Once,
-        Reference::Tflm => GivenRounding::Program,
+        Reference::Tflm | Reference::OnnxRuntime => GivenRounding::Program,
     };
     let (given, bias) = filters::given(cx, 2, filters::params(cx, input)?, scale, rounding)?;
     let input = fitting.input(cx, input)?;
