@@ -175,7 +175,7 @@ impl OutputParams {
     }
 }
 
-/// ContiguousSpans `$body` with the rounding of `$stage` as a constant: one loop for each, without a choice inside.
+/// Runs `$body` with the rounding of `$stage` as a constant: one loop for each, without a choice inside.
 macro_rules! by_rounding {
     ($stage:ident => $body:expr) => {{
         use $crate::base::arith::{OutputParams, Rounding};

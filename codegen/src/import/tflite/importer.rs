@@ -185,7 +185,7 @@ impl<'m> Importer<'m> {
         let layers: Vec<(String, End)> = layers.collect();
         let (inputs, outputs): (Vec<End>, Vec<End>) = (ends(&self.model.inputs), ends(&self.model.outputs));
         let what = if self.quantized { "int8" } else { "float" };
-        let summary = format!("TensorFlow Lite model, {what}: {}", self.model.description.trim());
+        let summary = format!("TensorFlow Lite model, {what}{}", self.model.about());
         let count = self.graph.values.len();
         let mut q = QGraph {
             graph: self.graph,

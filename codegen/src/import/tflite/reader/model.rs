@@ -56,6 +56,27 @@ pub(crate) struct Model {
     pub(crate) operators: Vec<Operator>,
 }
 
+impl Model {
+    /// What the file says of itself beside its graph: its description, names of signatures and metadata, and tensors whose sizes it leaves open.
+    pub(crate) fn about(&self) -> String {
+        let open = self.inputs.iter().map(|at| &self.tensors[*at]).filter(|tensor| tensor.free);
+        let lists = [
+            (
+                "signatures",
+                self.signatures.iter().map(|signature| signature.key.as_str()).collect::<Vec<_>>(),
+            ),
+            ("metadata", self.metadata_names.iter().map(String::as_str).collect()),
+            ("sizes that the file leaves open", open.map(|tensor| tensor.name.as_str()).collect()),
+        ];
+        let description = Some(self.description.trim()).filter(|text| !text.is_empty());
+        let mut about = description.map_or(String::new(), |text| format!(": {text}"));
+        for (what, names) in lists.iter().filter(|(_, names)| !names.is_empty()) {
+            about += &format!("; {what}: {}", names.join(", "));
+        }
+        about
+    }
+}
+
 /// A way to call a model: names of its tensors and their indices.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Signature {
