@@ -55,6 +55,11 @@ fn import_file(recipe: &Recipe, file: ModelFile) -> Result<Imported> {
         return Err(Error::file(file.path(), message));
     }
     let graph = file.graph().clone();
+    let input = graph.shape(graph.inputs[0]);
+    if let Some([h, w]) = recipe.input.size.filter(|size| *size != [input.h, input.w]) {
+        let message = format!("`input.size` is {h}x{w}, the file's input is {}x{}", input.h, input.w);
+        return Err(Error::file(file.path(), message));
+    }
     let quantized = file.quantized().filter(|_| recipe.format.numbers == NumberFormat::Int8).cloned();
     let source = (file.source().to_string(), file.sha256().to_string());
     let classes = class_names(recipe, &file, &graph)?;

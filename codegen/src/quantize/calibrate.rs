@@ -257,7 +257,7 @@ impl Statistics {
             .map(|(bin, n)| {
                 let x = self.centre(bin);
                 let beyond = (x - half - max).max(min - x - half).max(0.0);
-                // Exact zeros are stored exactly, and ReLU makes many of them.
+                // Zeros count as others do, though their code is exact.
                 n * if beyond > 0.0 { beyond * beyond } else { rounding }
             })
             .sum()

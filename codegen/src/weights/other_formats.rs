@@ -15,7 +15,7 @@ const KERAS: &str = "import keras, safetensors.numpy; weights = keras.saving.loa
                      must become those of PyTorch, `niello inspect` lists them)";
 const ONNX: &str = "import onnx, safetensors.numpy as s; weights = onnx.load('w.onnx').graph.initializer; \
                     s.save_file({w.name: onnx.numpy_helper.to_array(w).copy() for w in weights}, 'w.safetensors')";
-const TFLITE: &str = "the float network that it was converted from; niello quantizes it itself";
+const WHOLE: &str = "it is a whole network: make it the `network` of the recipe, or give it as `--model`";
 
 /// The format of a file, if it is known, and the way to safetensors: one sentence.
 pub(super) fn advice(name: &Path, bytes: &[u8]) -> Option<String> {
@@ -34,9 +34,9 @@ pub(super) fn advice(name: &Path, bytes: &[u8]) -> Option<String> {
             ("a pickle of Python", "save its tensors with safetensors.numpy.save_file or safetensors.torch.save_file".into())
         }
         [b'\x89', b'H', b'D', b'F', ..] => ("an HDF5 (Keras) file (.h5)", convert(&KERAS.replace("w.keras", "w.h5"))),
-        [_, _, _, _, b'T', b'F', b'L', b'3', ..] => ("a TensorFlow Lite model (.tflite)", format!("give {TFLITE}")),
+        [_, _, _, _, b'T', b'F', b'L', b'3', ..] => ("a TensorFlow Lite model (.tflite)", WHOLE.into()),
         // A protocol buffer that begins with the version of its representation, and then a field of an ONNX model.
-        [8, 3..=20, 0x12 | 0x1a | 0x22 | 0x2a | 0x32 | 0x3a | 0x42, ..] => ("an ONNX model (.onnx)", convert(ONNX)),
+        [8, 3..=20, 0x12 | 0x1a | 0x22 | 0x2a | 0x32 | 0x3a | 0x42, ..] => ("an ONNX model (.onnx)", format!("{WHOLE}; or take its weights: `{ONNX}`")),
         [8, 1, 0x12, ..] => ("a TensorFlow SavedModel", "save its variables with safetensors.numpy.save_file".into()),
         [b'G', b'G', b'U', b'F', ..] => ("a GGUF file", "give the float checkpoint that it was made of".into()),
         [0x1f, 0x8b, ..] => ("a gzip archive", "unpack it".into()),
