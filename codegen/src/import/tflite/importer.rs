@@ -1,6 +1,7 @@
 //! Tensors and operators of a file to values and nodes of a graph.
 
 use super::{
+    context::Cx,
     fold::{self, Known},
     ops::OPERATORS,
     reader::{self, Code, Model, Operator, TensorDef},
@@ -14,7 +15,7 @@ use crate::{
         file::{Content, Read},
         network::{NetworkOptions, Reference},
     },
-    ops::{Constant, Index, Reshape, check_shape},
+    ops::{Constant, check_shape},
     quantize::QGraph,
     tensor::{Shape, Tensor},
 };
@@ -50,7 +51,7 @@ pub(super) fn import(model: &Model, name: &str, options: &NetworkOptions) -> Res
 
 /// A tensor of the file as far as the import has come.
 #[derive(Clone)]
-enum Seen {
+pub(super) enum Seen {
     /// Not made yet.
     Nothing,
     /// A value of the graph.
@@ -61,10 +62,10 @@ enum Seen {
 
 pub(super) struct Importer<'m> {
     model: &'m Model,
-    graph: Graph,
-    formats: Vec<Format>,
+    pub(super) graph: Graph,
+    pub(super) formats: Vec<Format>,
     modes: BTreeMap<ValueId, Mode>,
-    seen: Vec<Seen>,
+    pub(super) seen: Vec<Seen>,
     names: BTreeSet<String>,
     pub(super) reference: Reference,
     quantized: bool,
@@ -206,14 +207,14 @@ impl<'m> Importer<'m> {
     }
 
     /// A new value for a tensor of the file.
-    fn declare(&mut self, at: usize) -> Result<ValueId, String> {
+    pub(super) fn declare(&mut self, at: usize) -> Result<ValueId, String> {
         let tensor = &self.model.tensors[at];
         let (shape, format) = (shape_of(&tensor.shape)?, format_of(tensor)?);
         let name = if tensor.name.is_empty() { format!("tensor {at}") } else { tensor.name.clone() };
         Ok(self.new_value(name, shape, format))
     }
 
-    fn new_value(&mut self, name: String, shape: Shape, format: Format) -> ValueId {
+    pub(super) fn new_value(&mut self, name: String, shape: Shape, format: Format) -> ValueId {
         let mut unique = name.clone();
         let mut next = 1;
         while !self.names.insert(unique.clone()) {
@@ -226,7 +227,7 @@ impl<'m> Importer<'m> {
     }
 
     /// The value of a tensor: of one that is known, a constant.
-    fn value(&mut self, at: usize) -> Result<ValueId, String> {
+    pub(super) fn value(&mut self, at: usize) -> Result<ValueId, String> {
         match self.seen[at].clone() {
             Seen::Value(id) => Ok(id),
             Seen::Nothing => Err(format!("tensor `{}` is never made", self.model.tensors[at].name)),
@@ -241,7 +242,7 @@ impl<'m> Importer<'m> {
         }
     }
 
-    fn push_node(&mut self, op: Arc<dyn Op>, inputs: Vec<ValueId>, output: ValueId) {
+    pub(super) fn push_node(&mut self, op: Arc<dyn Op>, inputs: Vec<ValueId>, output: ValueId) {
         let is_float = |id: &ValueId| matches!(self.formats[id.0], Format::Float(_));
         if inputs.iter().chain([&output]).any(is_float) {
             self.modes.insert(output, Mode::F32);
@@ -264,7 +265,7 @@ impl<'m> Importer<'m> {
 }
 
 /// Whether a tensor holds codes of numbers.
-fn is_quantized(tensor: &TensorDef) -> bool {
+pub(super) fn is_quantized(tensor: &TensorDef) -> bool {
     use reader::Element as E;
     matches!(tensor.element, E::Int8 | E::UInt8 | E::Int16) && tensor.quantization.is_some()
 }
@@ -300,7 +301,7 @@ pub(super) fn name_of(code: &Code) -> &str {
 }
 
 /// The number format of a tensor: codes without a sign are those with one, plus 128.
-fn format_of(tensor: &TensorDef) -> Result<Format, String> {
+pub(super) fn format_of(tensor: &TensorDef) -> Result<Format, String> {
     use reader::Element as E;
     match tensor.element {
         E::Float32 | E::Float16 => Ok(Format::Float(Float::F32)),
@@ -321,156 +322,4 @@ pub(super) fn params_of(tensor: &TensorDef) -> Result<QParams, String> {
     let zero_point =
         i8::try_from(zero_point).map_err(|_| format!("`{name}` has a zero point out of range"))?;
     Ok(QParams { scale: quantization.scale[0], zero_point })
-}
-
-/// An operator of the file while it is imported.
-pub(super) struct Cx<'a, 'm> {
-    importer: &'a mut Importer<'m>,
-    pub(super) operator: &'m Operator,
-}
-
-impl<'m> Cx<'_, 'm> {
-    pub(super) fn reference(&self) -> Reference {
-        self.importer.reference
-    }
-
-    /// The tensor that is operand `i`.
-    pub(super) fn tensor(&self, i: usize) -> Result<&'m TensorDef, String> {
-        self.at(i).map(|at| self.importer.tensor(at))
-    }
-
-    fn at(&self, i: usize) -> Result<usize, String> {
-        self.operator.inputs.get(i).copied().flatten().ok_or_else(|| format!("has no operand {i}"))
-    }
-
-    /// Whether operand `i` is there.
-    pub(super) fn has(&self, i: usize) -> bool {
-        self.at(i).is_ok()
-    }
-
-    /// The tensor that result `i` is.
-    pub(super) fn result(&self, i: usize) -> Result<&'m TensorDef, String> {
-        let at = self.operator.outputs.get(i).ok_or_else(|| format!("has no result {i}"))?;
-        Ok(self.importer.tensor(*at))
-    }
-
-    /// Operand `i`, a map of batch 1, as a value of the graph.
-    pub(super) fn map(&mut self, i: usize) -> Result<ValueId, String> {
-        match self.tensor(i)? {
-            TensorDef { shape, .. } if matches!(shape[..], [1, _, _, _]) => self.value(i),
-            TensorDef { shape, name, .. } => Err(format!(
-                "`{name}` has shape {shape:?}, expected a map of batch 1: [1, height, width, channels]"
-            )),
-        }
-    }
-
-    /// Operand `i` as a value of the graph.
-    pub(super) fn value(&mut self, i: usize) -> Result<ValueId, String> {
-        let at = self.at(i)?;
-        self.importer.value(at)
-    }
-
-    /// Operand `i`, if it is known without running the network.
-    pub(super) fn known(&self, i: usize) -> Result<&Known, String> {
-        let at = self.at(i)?;
-        self.importer.known(at).ok_or_else(|| {
-            let name = &self.importer.tensor(at).name;
-            format!("operand {i}, `{name}`, must be a constant: only then is its result known at build time")
-        })
-    }
-
-    /// Whether its result is quantised.
-    pub(super) fn is_quantized(&self) -> Result<bool, String> {
-        Ok(is_quantized(self.result(0)?))
-    }
-
-    /// Shape of a value made so far.
-    pub(super) fn shape(&self, id: ValueId) -> Shape {
-        self.importer.graph.shape(id)
-    }
-
-    /// Number format of a value made so far.
-    pub(super) fn format(&self, id: ValueId) -> Format {
-        self.importer.formats[id.0]
-    }
-
-    /// Scale and zero point of the first result.
-    pub(super) fn result_params(&self) -> Result<QParams, String> {
-        params_of(self.result(0)?)
-    }
-
-    /// The node that makes the first result.
-    pub(super) fn finish(&mut self, op: impl Op, inputs: &[ValueId]) -> Result<(), String> {
-        self.finish_result(0, op, inputs)
-    }
-
-    /// The node that makes result `i`.
-    pub(super) fn finish_result(&mut self, i: usize, op: impl Op, inputs: &[ValueId]) -> Result<(), String> {
-        let shapes = inputs.iter().map(|id| self.shape(*id)).collect::<Vec<_>>();
-        let made = op.output_shapes(&shapes)?[0];
-        let at = *self.operator.outputs.get(i).ok_or_else(|| format!("has no result {i}"))?;
-        let declared = shape_of(&self.importer.tensor(at).shape)?;
-        if made != declared {
-            // Axes of one element may stand elsewhere.
-            let axes = |s: Shape| [s.h, s.w, s.c].into_iter().filter(|size| *size != 1);
-            if !axes(made).eq(axes(declared)) {
-                let TensorDef { name, shape, .. } = self.importer.tensor(at);
-                return Err(format!("makes {made}, the file declares {shape:?} for `{name}`"));
-            }
-            return self.reshaped_result(i, op, inputs);
-        }
-        let id = self.importer.declare(at)?;
-        self.importer.push_node(Arc::new(op), inputs.to_vec(), id);
-        self.importer.seen[at] = Seen::Value(id);
-        Ok(())
-    }
-
-    /// Nodes that make the first result, which has the elements of `op`'s result in another shape.
-    pub(super) fn finish_reshaped(&mut self, op: impl Op, inputs: &[ValueId]) -> Result<(), String> {
-        self.reshaped_result(0, op, inputs)
-    }
-
-    fn reshaped_result(&mut self, i: usize, op: impl Op, inputs: &[ValueId]) -> Result<(), String> {
-        let tensor = self.result(i)?;
-        let (to, format) = (shape_of(&tensor.shape)?, format_of(tensor)?);
-        let inner = self.node("unshaped", op, inputs, format)?;
-        self.finish_result(i, Reshape { to }, &[inner])
-    }
-
-    /// The first result is a value that is there already.
-    pub(super) fn alias(&mut self, id: ValueId) {
-        self.importer.seen[self.operator.outputs[0]] = Seen::Value(id);
-    }
-
-    /// A node in between, whose result the file does not have.
-    pub(super) fn node(
-        &mut self,
-        what: &str,
-        op: impl Op,
-        inputs: &[ValueId],
-        format: Format,
-    ) -> Result<ValueId, String> {
-        let shapes = inputs.iter().map(|id| self.shape(*id)).collect::<Vec<_>>();
-        let shape = op.output_shapes(&shapes)?[0];
-        check_shape(shape)?;
-        let id = self.importer.new_value(format!("{}.{what}", self.result(0)?.name), shape, format);
-        self.importer.push_node(Arc::new(op), inputs.to_vec(), id);
-        Ok(id)
-    }
-
-    /// Operand `i` with `to` elements along each axis of size 1 that has another there.
-    pub(super) fn broadcast(&mut self, id: ValueId, to: Shape) -> Result<ValueId, String> {
-        let from = self.shape(id);
-        if from == to {
-            return Ok(id);
-        }
-        let axis = |from: usize, to: usize| match from {
-            _ if from == to => Ok(None),
-            1 => Ok(Some(vec![0; to].into())),
-            _ => Err(format!("operands of {from} and {to} elements along one axis cannot be combined")),
-        };
-        let (rows, columns, channels) = (axis(from.h, to.h)?, axis(from.w, to.w)?, axis(from.c, to.c)?);
-        let format = self.format(id);
-        self.node("broadcast", Index { rows, columns, channels, pad: 0.0 }, &[id], format)
-    }
 }

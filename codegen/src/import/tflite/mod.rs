@@ -2,8 +2,10 @@
 //!
 //! * `reader`: the file as checked, plain data.
 //! * `importer`: tensors and operators of the file to values and nodes of a graph. `fold`: what is known without running it.
+//! * `context`: what the functions of operators see, and what they can add to the graph.
 //! * `ops`: one operator of the format each, and the table of all of them.
 
+mod context;
 mod fold;
 mod importer;
 mod ops;

@@ -218,11 +218,7 @@ fn files_of_other_formats_are_named_with_what_to_do() {
             "an ONNX model (.onnx)",
             "onnx.load('w.onnx')",
         ),
-        (
-            b"\x1c\0\0\0TFL3\x14\0 \0".to_vec(),
-            "a TensorFlow Lite model (.tflite)",
-            "make it the `network`",
-        ),
+        (b"\x1c\0\0\0TFL3\x14\0 \0".to_vec(), "a TensorFlow Lite model (.tflite)", "make it the `network`"),
         (b"\x08\x01\x12\xff\x01\x0a\x05tags..".to_vec(), "a TensorFlow SavedModel", "save_file"),
         (b"GGUF\x03\0\0\0\x10\0".to_vec(), "a GGUF file", "float checkpoint"),
         (b"\x1f\x8b\x08\0\0\0\0\0\0\x03".to_vec(), "a gzip archive", "unpack it"),

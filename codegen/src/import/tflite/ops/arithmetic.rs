@@ -5,7 +5,7 @@ use crate::{
     format::Format,
     graph::{Op, ValueId},
     import::tflite::{
-        importer::Cx,
+        context::Cx,
         reader::{self, Activation, Options},
     },
     ops::{Add, Clamp, Div, Extremum, Function, Mul, PointWise, SquaredDifference, Sub},

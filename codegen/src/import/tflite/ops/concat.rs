@@ -3,7 +3,7 @@
 use super::clamp;
 use crate::{
     graph::ValueId,
-    import::tflite::{importer::Cx, reader::Options},
+    import::tflite::{context::Cx, reader::Options},
     ops::{Clamp, Concat, Reshape},
     tensor::Shape,
 };

@@ -2,7 +2,7 @@
 
 use crate::{
     format::Format,
-    import::tflite::{importer::Cx, reader::Element},
+    import::tflite::{context::Cx, reader::Element},
     ops::Rescale,
 };
 

@@ -6,7 +6,7 @@ use crate::{
     graph::ValueId,
     import::{
         filters::Fitting,
-        tflite::{fold::Known, importer::Cx, reader::Element},
+        tflite::{context::Cx, fold::Known, reader::Element},
     },
     ops::{GivenFilters, GivenRounding, Index},
 };

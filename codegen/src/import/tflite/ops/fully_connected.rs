@@ -7,7 +7,7 @@ use super::{
 use crate::{
     import::{
         network::Reference,
-        tflite::{importer::Cx, reader::Options},
+        tflite::{context::Cx, reader::Options},
     },
     ops::{Conv2d, ConvParams, GivenRounding, Reshape},
     tensor::Shape,

@@ -3,7 +3,7 @@
 use crate::{
     format::{Format, QParams},
     import::tflite::{
-        importer::Cx,
+        context::Cx,
         reader::{Gelu, LeakyRelu, Options},
     },
     ops::{Clamp, Function, PRelu, PointWise, Table, lut},

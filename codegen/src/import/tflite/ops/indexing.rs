@@ -1,6 +1,6 @@
 //! Elements picked by their positions along each axis: pads, slices, splits, gathering.
 
-use super::{super::importer::Cx, concat::axis_of};
+use super::{super::context::Cx, concat::axis_of};
 use crate::{
     graph::ValueId,
     import::tflite::reader::{Mirror, Options},

@@ -15,7 +15,7 @@ mod shape;
 mod softmax;
 mod transposed;
 
-use super::{importer::Cx, reader::Activation};
+use super::{context::Cx, reader::Activation};
 use crate::ops::Clamp;
 
 /// An operator of the format.

@@ -4,7 +4,7 @@ use super::{arithmetic::one_scale, clamp};
 use crate::{
     graph::{Op, ValueId},
     import::tflite::{
-        importer::Cx,
+        context::Cx,
         reader::{Element, Options, Padding, Pool2D},
     },
     ops::{AveragePool2d, Clamp, Conv2d, ConvParams, GivenFilters, GivenRounding, MaxPool2d},

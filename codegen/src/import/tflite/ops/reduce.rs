@@ -3,7 +3,7 @@
 use super::concat::axis_of;
 use crate::{
     format::Format,
-    import::tflite::{importer::Cx, reader::Options},
+    import::tflite::{context::Cx, reader::Options},
     ops::{ArgMax, GlobalAveragePool, Reduce, ReduceKind},
 };
 

@@ -1,7 +1,7 @@
 //! RESIZE_BILINEAR and RESIZE_NEAREST_NEIGHBOR.
 
 use crate::{
-    import::tflite::{importer::Cx, reader::Options},
+    import::tflite::{context::Cx, reader::Options},
     ops::{Resize, ResizeMode},
 };
 

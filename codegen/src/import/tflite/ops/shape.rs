@@ -1,6 +1,6 @@
 //! The same elements in another shape or order.
 
-use super::super::importer::{Cx, shape_of};
+use super::super::{context::Cx, importer::shape_of};
 use crate::{
     import::tflite::reader::Options,
     ops::{Permute, Reshape},

@@ -3,7 +3,7 @@
 use crate::{
     format::QParams,
     import::tflite::{
-        importer::Cx,
+        context::Cx,
         reader::{Element, Options},
     },
     ops::{L2Normalize, LogSoftmax, Softmax},

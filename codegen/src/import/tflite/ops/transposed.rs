@@ -7,7 +7,7 @@ use super::{
 use crate::{
     graph::ValueId,
     import::tflite::{
-        importer::Cx,
+        context::Cx,
         reader::{Activation, Options, Padding},
     },
     ops::{GivenRounding, TransposedConv2d, TransposedConvParams},
