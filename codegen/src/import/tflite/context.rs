@@ -118,7 +118,11 @@ impl<'m> Cx<'_, 'm> {
 
     /// Nodes that make the first result, which has the elements of `op`'s result in another shape.
     pub(super) fn finish_reshaped(&mut self, op: impl Op, inputs: &[ValueId]) -> Result<(), String> {
-        self.reshaped_result(0, op, inputs)
+        let shapes = inputs.iter().map(|id| self.shape(*id)).collect::<Vec<_>>();
+        match op.output_shapes(&shapes)?[0] == shape_of(&self.result(0)?.shape)? {
+            true => self.finish_result(0, op, inputs),
+            false => self.reshaped_result(0, op, inputs),
+        }
     }
 
     fn reshaped_result(&mut self, i: usize, op: impl Op, inputs: &[ValueId]) -> Result<(), String> {
