@@ -130,6 +130,17 @@ const fn high_multiply(a: i32, b: i32) -> i32 {
     ((a as i64 * b as i64 + (1 << 30)) >> 31) as i32
 }
 
+/// The nearest integer, ties to even, of numbers between `-2^20` and `2^20`; larger ones count as those, NaN as `2^20`.
+#[inline(always)]
+pub(crate) fn nearest_even(y: f32) -> i32 {
+    const MOST: f32 = 1_048_576.0;
+    // With a last bit of 1; sums are rounded to nearest, ties to even.
+    const LARGE: f32 = 12_582_912.0;
+    let y = if y < MOST { y } else { MOST };
+    let y = if y > -MOST { y } else { -MOST };
+    ((y + LARGE).to_bits() as i32).wrapping_sub(LARGE.to_bits() as i32)
+}
+
 /// `round(x / 2^exponent)`, ties away from zero, for `exponent` in `[0, 31]`.
 ///
 /// gemmlowp's `RoundingDivideByPOT`.

@@ -3,7 +3,7 @@
 use super::Float;
 use crate::{
     Bounds, Operand, Width,
-    base::isa::Vectorize,
+    base::{arith::nearest_even, isa::Vectorize},
     formats::elements::{Map, Mapping},
 };
 
@@ -78,17 +78,6 @@ impl Mapping<f32, i32> for QuantizeLinear {
         }
         codes
     }
-}
-
-/// The nearest integer, ties to even, of numbers between `-2^20` and `2^20`; larger ones count as those, NaN as `2^20`.
-#[inline(always)]
-pub(crate) fn nearest_even(y: f32) -> i32 {
-    const MOST: f32 = 1_048_576.0;
-    // With a last bit of 1; sums are rounded to nearest, ties to even.
-    const LARGE: f32 = 12_582_912.0;
-    let y = if y < MOST { y } else { MOST };
-    let y = if y > -MOST { y } else { -MOST };
-    ((y + LARGE).to_bits() as i32).wrapping_sub(LARGE.to_bits() as i32)
 }
 
 impl Vectorize for Map<'_, Float, Width, QuantizeLinear> {

@@ -2,8 +2,10 @@
 
 use crate::{
     Operand, OutputParams,
-    base::memory::{BinaryOp, Broadcast},
-    formats::float::quantize::nearest_even,
+    base::{
+        arith::nearest_even,
+        memory::{BinaryOp, Broadcast},
+    },
 };
 
 /// A sum or a product of what two codes stand for, for a second operand of one of the shapes of [`Sub`](crate::Sub): onnxruntime's `QLinearAdd` and
