@@ -362,10 +362,6 @@ fn every_command_takes_a_model_file() {
             "`format.rounding` is for networks whose scales niello chooses",
         ),
         (format!("report {model} --input 7x7"), "`input.size` is 7x7, the file's input is"),
-        (
-            format!("report {model} --calibrate in.safetensors"),
-            "`calibrate.images` is for networks whose scales niello chooses",
-        ),
         (format!("report {model} --seeded"), "`seeded` is for networks that are built from a checkpoint"),
         ("report --model tiny.onnx".into(), "int8 needs sample inputs"),
         ("report --model nothing.onnx".into(), "cannot read nothing.onnx"),

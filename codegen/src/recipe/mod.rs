@@ -142,7 +142,6 @@ impl Recipe {
             ("output.cam", self.output.cam),
             ("overrides", !self.overrides.is_empty()),
             ("calibrate.lock", self.calibrate.lock.is_some()),
-            ("calibrate.images", self.calibrate.images.is_some()),
             ("format.rounding", self.format.rounding != Rounding::default()),
         ];
         let given = keys.into_iter().find(|(_, given)| *given).map(|(key, _)| key);
