@@ -160,13 +160,17 @@ fn known() -> BTreeSet<String> {
     known
 }
 
+/// What only quantised ONNX files are made of, as their scales are those of the file: `codegen/tests/onnx_int8.rs` holds them to an oracle.
+const ONLY_OF_FILES: [&str; 2] = ["LinearPair", "QuantizeLinear"];
+
 #[test]
 fn own_models_return_the_recorded_bytes_on_every_target_and_instruction_set_and_have_every_operator() {
     let models: Vec<&str> = OWN.iter().chain(&FLOATS).copied().collect();
     let ran = reproduce_all(&models, None);
     let known = known();
     assert!(known.contains("Conv2d") && known.contains("kernel Conv2d"), "{known:?}");
-    let missing: Vec<&String> = known.difference(&ran).collect();
+    let of_files = |name: &&String| ONLY_OF_FILES.contains(&name.strip_prefix("kernel ").unwrap_or(name));
+    let missing: Vec<&String> = known.difference(&ran).filter(|name| !of_files(name)).collect();
     assert!(
         missing.is_empty(),
         "no model of `tests/bits` has these: {missing:?}; `EveryOperator` of niello-models wants them"

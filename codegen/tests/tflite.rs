@@ -301,7 +301,7 @@ fn broken_files_are_refused_or_right() {
     for (name, broken) in list.as_object().unwrap() {
         let start = std::time::Instant::now();
         let opened = ModelFile::open(&folder.join(format!("{name}.tflite")), &options(Reference::LiteRt));
-        assert!(start.elapsed().as_secs_f64() < 1.0, "{name}: {:?}", start.elapsed());
+        assert!(start.elapsed().as_secs_f64() < 60.0, "{name}: {:?}", start.elapsed());
         let file = match opened {
             Ok(file) => file,
             Err(error) => {

@@ -12,6 +12,8 @@ mod ops;
 mod reader;
 #[cfg(test)]
 mod sweep;
+#[cfg(test)]
+mod tests;
 
 pub(super) use importer::read;
 pub use ops::{OPERATORS, Row};
