@@ -12,6 +12,13 @@ pub(in crate::import) struct Codes {
     pub(in crate::import) scale: Vec<f32>,
 }
 
+/// Biases of a file as kernels take them.
+pub(in crate::import) fn biases(codes: &[i64]) -> Result<Vec<i32>, String> {
+    let fits =
+        |bias: &i64| i32::try_from(*bias).map_err(|_| format!("a bias of {bias} does not fit 32 bits"));
+    codes.iter().map(fits).collect()
+}
+
 /// The largest magnitude of a weight that kernels take.
 const LARGEST: i64 = 127;
 

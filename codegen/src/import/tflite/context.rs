@@ -80,6 +80,12 @@ impl<'m> Cx<'_, 'm> {
         self.importer.graph.shape(id)
     }
 
+    /// Shape of what an operator makes of values.
+    fn made_by(&self, op: &impl Op, inputs: &[ValueId]) -> Result<Shape, String> {
+        let shapes: Vec<Shape> = inputs.iter().map(|id| self.shape(*id)).collect();
+        Ok(op.output_shapes(&shapes)?[0])
+    }
+
     /// Number format of a value made so far.
     pub(super) fn format(&self, id: ValueId) -> Format {
         self.importer.formats[id.0]
@@ -97,8 +103,7 @@ impl<'m> Cx<'_, 'm> {
 
     /// The node that makes result `i`.
     pub(super) fn finish_result(&mut self, i: usize, op: impl Op, inputs: &[ValueId]) -> Result<(), String> {
-        let shapes = inputs.iter().map(|id| self.shape(*id)).collect::<Vec<_>>();
-        let made = op.output_shapes(&shapes)?[0];
+        let made = self.made_by(&op, inputs)?;
         let at = *self.operator.outputs.get(i).ok_or_else(|| format!("has no result {i}"))?;
         let declared = shape_of(&self.importer.tensor(at).shape)?;
         if made != declared {
@@ -118,8 +123,7 @@ impl<'m> Cx<'_, 'm> {
 
     /// Nodes that make the first result, which has the elements of `op`'s result in another shape.
     pub(super) fn finish_reshaped(&mut self, op: impl Op, inputs: &[ValueId]) -> Result<(), String> {
-        let shapes = inputs.iter().map(|id| self.shape(*id)).collect::<Vec<_>>();
-        match op.output_shapes(&shapes)?[0] == shape_of(&self.result(0)?.shape)? {
+        match self.made_by(&op, inputs)? == shape_of(&self.result(0)?.shape)? {
             true => self.finish_result(0, op, inputs),
             false => self.reshaped_result(0, op, inputs),
         }
@@ -145,8 +149,7 @@ impl<'m> Cx<'_, 'm> {
         inputs: &[ValueId],
         format: Format,
     ) -> Result<ValueId, String> {
-        let shapes = inputs.iter().map(|id| self.shape(*id)).collect::<Vec<_>>();
-        let shape = op.output_shapes(&shapes)?[0];
+        let shape = self.made_by(&op, inputs)?;
         check_shape(shape)?;
         let id = self.importer.new_value(format!("{}.{what}", self.result(0)?.name), shape, format);
         self.importer.push_node(Arc::new(op), inputs.to_vec(), id);

@@ -120,8 +120,7 @@ pub(super) fn with_given(
     if scale.len() != out || bias.len() != out {
         return Err(format!("{} scales and {} biases for {out} output channels", scale.len(), bias.len()));
     }
-    let fits = |bias: i64| i32::try_from(bias).map_err(|_| format!("a bias of {bias} does not fit 32 bits"));
-    let bias: Vec<i32> = bias.into_iter().map(fits).collect::<Result<_, _>>()?;
+    let bias = filters::biases(&bias)?;
     // [out][channels][taps] to [out][taps][channels].
     let at =
         |o: usize, t: usize, i: usize| (op.weight[(o * channels + i) * taps + t] / scale[o]).round() as i64;

@@ -2,7 +2,7 @@
 
 use super::{
     clamp,
-    filters::{self, Codes},
+    filters::{self, Codes, Integers},
 };
 use crate::{
     graph::ValueId,
@@ -106,14 +106,9 @@ fn convolution(
         return cx.finish(conv, &[input]);
     }
     let codes = Codes::of(weights, [out, taps, channels, params.groups], order)?;
-    let scale = codes.scale.clone();
-    let fitting = codes.fitting();
-    let per_row = taps * fitting.channels;
-    let real: Vec<f32> =
-        fitting.codes.iter().enumerate().map(|(i, code)| *code as f32 * scale[i / per_row]).collect();
-    let (given, bias) = filters::given(cx, 2, filters::params(cx, input)?, scale, GivenRounding::Program)?;
-    let weight = by_channel(&real, fitting.channels);
-    let input = fitting.input(cx, input)?;
+    let Integers { input, channels, weights, bias, given } =
+        filters::integers(cx, input, codes, 2, GivenRounding::Program)?;
+    let weight = by_channel(&weights, channels);
     let channels = cx.shape(input).c;
     let conv = Conv2d::new(params, channels, weight.into(), bias.into());
     cx.finish(Conv2d { clamp, given: Some(given), ..conv }, &[input])

@@ -5,7 +5,7 @@ use crate::{
     format::{Format, QParams},
     graph::ValueId,
     import::{
-        filters::Fitting,
+        filters::{Fitting, biases},
         tflite::{context::Cx, fold::Known, reader::Element},
     },
     ops::{GivenFilters, GivenRounding, Index},
@@ -38,7 +38,7 @@ impl Codes {
 
 impl Fitting {
     /// The input with the channels that the weights meet.
-    pub(super) fn input(&self, cx: &mut Cx<'_, '_>, input: ValueId) -> Result<ValueId, String> {
+    fn input(&self, cx: &mut Cx<'_, '_>, input: ValueId) -> Result<ValueId, String> {
         let Some(picked) = &self.picked else { return Ok(input) };
         let channels = Some(picked.clone().into());
         let format = cx.format(input);
@@ -68,15 +68,46 @@ pub(super) fn scales_along(weights: &Known, axis: usize) -> Result<(), String> {
 }
 
 /// Scale and zero point of a value of 8 bits.
-pub(super) fn params(cx: &Cx<'_, '_>, id: ValueId) -> Result<QParams, String> {
+fn params(cx: &Cx<'_, '_>, id: ValueId) -> Result<QParams, String> {
     match cx.format(id) {
         Format::Int8(q) => Ok(q),
         other => Err(format!("expected an operand of 8 bits beside weights of 8 bits, got {}", other.name())),
     }
 }
 
+/// A layer in the integers of the file.
+pub(super) struct Integers {
+    /// The operand, with the channels that the weights meet.
+    pub(super) input: ValueId,
+    /// Channels of a group that the weights meet.
+    pub(super) channels: usize,
+    /// Weights in real numbers, `[out][taps][channels]`.
+    pub(super) weights: Vec<f32>,
+    /// Biases in real numbers.
+    pub(super) bias: Vec<f32>,
+    pub(super) given: GivenFilters,
+}
+
+/// The integers of a layer whose weights are `codes` and whose biases are operand `biases`.
+pub(super) fn integers(
+    cx: &mut Cx<'_, '_>,
+    input: ValueId,
+    codes: Codes,
+    biases: usize,
+    rounding: GivenRounding,
+) -> Result<Integers, String> {
+    let (scale, taps) = (codes.scale.clone(), codes.taps);
+    let fitting = codes.fitting();
+    let per_row = taps * fitting.channels;
+    let weights =
+        fitting.codes.iter().enumerate().map(|(i, code)| *code as f32 * scale[i / per_row]).collect();
+    let (given, bias) = given(cx, biases, params(cx, input)?, scale, rounding)?;
+    let input = fitting.input(cx, input)?;
+    Ok(Integers { input, channels: fitting.channels, weights, bias, given })
+}
+
 /// Biases of operand `i`, zeros if it is not there, as the file has them and in real numbers.
-pub(super) fn given(
+fn given(
     cx: &Cx<'_, '_>,
     i: usize,
     input: QParams,
@@ -97,8 +128,7 @@ pub(super) fn given(
             ));
         }
     }
-    let fits = |bias: i64| i32::try_from(bias).map_err(|_| format!("a bias of {bias} does not fit 32 bits"));
-    let bias: Vec<i32> = codes.iter().map(|bias| fits(*bias)).collect::<Result<_, _>>()?;
+    let bias = biases(&codes)?;
     let real =
         bias.iter().zip(&scale).map(|(b, s)| (*b as f64 * input.scale as f64 * *s as f64) as f32).collect();
     Ok((GivenFilters { scale: scale.into(), bias: bias.into(), rounding }, real))

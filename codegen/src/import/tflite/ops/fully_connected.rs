@@ -2,7 +2,7 @@
 
 use super::{
     clamp,
-    filters::{self, Codes},
+    filters::{self, Codes, Integers},
 };
 use crate::{
     import::{
@@ -42,17 +42,12 @@ pub(super) fn fully_connected(cx: &mut Cx<'_, '_>) -> Result<(), String> {
         return cx.finish_reshaped(dense, &[input]);
     }
     let codes = Codes::of(weights, [out, 1, width, 1], |o, _, i| o * width + i)?;
-    let scale = codes.scale.clone();
-    let fitting = codes.fitting();
-    let per_row = fitting.channels;
-    let real: Vec<f32> =
-        fitting.codes.iter().enumerate().map(|(i, code)| *code as f32 * scale[i / per_row]).collect();
     let rounding = match cx.reference() {
         Reference::LiteRt => GivenRounding::Once,
         Reference::Tflm | Reference::OnnxRuntime => GivenRounding::Program,
     };
-    let (given, bias) = filters::given(cx, 2, filters::params(cx, input)?, scale, rounding)?;
-    let input = fitting.input(cx, input)?;
-    let dense = Conv2d::new(params, per_row, real.into(), bias.into());
+    let Integers { input, channels, weights, bias, given } =
+        filters::integers(cx, input, codes, 2, rounding)?;
+    let dense = Conv2d::new(params, channels, weights.into(), bias.into());
     cx.finish_reshaped(Conv2d { clamp, given: Some(given), ..dense }, &[input])
 }

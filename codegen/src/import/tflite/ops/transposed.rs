@@ -2,7 +2,7 @@
 
 use super::{
     clamp,
-    filters::{self, Codes},
+    filters::{self, Codes, Integers},
 };
 use crate::{
     graph::ValueId,
@@ -100,16 +100,9 @@ fn transposed(cx: &mut Cx<'_, '_>, described: Described) -> Result<(), String> {
         return cx.finish(op, &[input]);
     }
     let codes = Codes::of(weights, [out, taps, c, 1], |o, t, i| (o * taps + t) * c + i)?;
-    let scale = codes.scale.clone();
-    let fitting = codes.fitting();
-    let per_row = taps * fitting.channels;
-    let real: Vec<f32> =
-        fitting.codes.iter().enumerate().map(|(i, code)| *code as f32 * scale[i / per_row]).collect();
-    let (given, bias) =
-        filters::given(cx, biases, filters::params(cx, input)?, scale, GivenRounding::Program)?;
-    let weight = by_input(&real, fitting.channels);
-    let channels = fitting.channels;
-    let input = fitting.input(cx, input)?;
+    let Integers { input, channels, weights, bias, given } =
+        filters::integers(cx, input, codes, biases, GivenRounding::Program)?;
+    let weight = by_input(&weights, channels);
     let op = TransposedConv2d::new(params, channels, weight.into(), bias.into());
     cx.finish(TransposedConv2d { clamp, given: Some(given), ..op }, &[input])
 }
