@@ -3,7 +3,7 @@
 use crate::{
     error::{Error, Result},
     graph::ValueId,
-    program::{Field, In, Program},
+    program::{Field, In, Out, Program},
 };
 use niello_kernels::{Isa, Memory};
 use std::cell::Cell;
@@ -67,6 +67,24 @@ impl<'p> Executor<'p> {
         inputs: &[&[i8]],
         mut observe: impl FnMut(usize, &View<'_>),
     ) -> Result<Vec<Vec<i8>>> {
+        let all = |run: &mut Stepper<'_>| {
+            while let Some(i) = run.step() {
+                observe(i, &run.view);
+            }
+            Ok(())
+        };
+        self.run_stepwise(inputs, all)
+    }
+
+    /// As [`Executor::run`]; `body` says when which step runs. Those that it leaves do not run.
+    ///
+    /// # Errors
+    /// As of [`Executor::run`], and those of `body`.
+    pub fn run_stepwise(
+        &mut self,
+        inputs: &[&[i8]],
+        body: impl FnOnce(&mut Stepper<'_>) -> Result<()>,
+    ) -> Result<Vec<Vec<i8>>> {
         let program = self.program;
         let lengths: Vec<usize> = program.inputs.iter().map(|id| program.tensor(*id).bytes()).collect();
         if inputs.iter().map(|i| i.len()).ne(lengths.iter().copied()) {
@@ -85,12 +103,56 @@ impl<'p> Executor<'p> {
                 program.check_fits(&memory)?;
                 self.fits = true;
             }
-            for (i, step) in program.steps.iter().enumerate() {
-                step.call.run(&program.bindings(i), &memory, self.isa);
-                observe(i, &View { program, memory });
-            }
+            body(&mut Stepper { view: View { program, memory }, isa: self.isa, next: 0 })?;
         }
         Ok(outputs)
+    }
+}
+
+/// A run that goes on step by step.
+pub struct Stepper<'a> {
+    view: View<'a>,
+    isa: Isa,
+    next: usize,
+}
+
+impl<'a> Stepper<'a> {
+    /// Runs the next step, and returns its index; `None` behind the last.
+    fn step(&mut self) -> Option<usize> {
+        let View { program, memory } = &self.view;
+        let i = self.next;
+        program.steps.get(i)?.call.run(&program.bindings(i), memory, self.isa);
+        self.next += 1;
+        Some(i)
+    }
+
+    /// Runs all steps up to the last one that writes `id`; `false` if none is left that does.
+    pub fn run_to(&mut self, id: ValueId) -> bool {
+        let steps = &self.view.program.steps[self.next..];
+        let Some(ahead) = steps.iter().rposition(|step| step.writes == id) else { return false };
+        for _ in 0..=ahead {
+            self.step();
+        }
+        true
+    }
+
+    /// The memory.
+    pub fn view(&self) -> &View<'a> {
+        &self.view
+    }
+
+    /// Replaces a tensor: the steps to come read these bytes, dense NHWC.
+    ///
+    /// # Panics
+    /// On fewer bytes than the tensor has.
+    pub fn replace(&mut self, id: ValueId, bytes: &[i8]) {
+        let operand = Out::new(id).bind(&self.view.program.bindings(0));
+        let Some(output) = self.view.memory.write(&operand) else { return };
+        let [h, w, c] = output.shape();
+        for p in 0..h * w {
+            let pixel = &bytes[p * c..(p + 1) * c];
+            output.pixel(p / w, p % w).iter().zip(pixel).for_each(|(cell, byte)| cell.set(*byte));
+        }
     }
 }
 

@@ -1,16 +1,22 @@
 //! How a build comes to the formats of its tensors: by calibrating, or from a lock.
 
-use super::{Progress, inputs::Inputs};
+use super::{Build, Progress, inputs::Inputs};
 use crate::{
     Graph,
     error::{Error, Result},
+    format::Format,
     import::network::Network,
     lock::{Lock, Origin},
     precision::{
         float,
         int16::{self, Wide},
     },
-    quantize::{QGraph, QuantizeOptions, RangeMethod, calibrate::calibrate, ranges::Ranges, with_ranges},
+    quantize::{
+        QGraph, QuantizeOptions, RangeMethod,
+        calibrate::calibrate,
+        ranges::{self, Ranges},
+        with_ranges,
+    },
     recipe::{RangeChoice, RangeOverride, Recipe, Rounding},
 };
 use std::path::Path;
@@ -64,6 +70,25 @@ impl Calibrated {
              builds need no calibration inputs and take seconds",
             self.origin.inputs.0
         ))
+    }
+}
+
+impl Build {
+    /// The rule that gave each value of the program its format, in a word or two, by index: a method of `calibrate.range`, an override, `operator`
+    /// where one fixes it, `file` for a model file's own; empty in floating point.
+    pub fn range_rules(&self) -> Vec<String> {
+        let values = self.quantized.graph.values.len();
+        let Some(calibrated) = &self.calibrated else {
+            let rule = if self.has_scales_of_file() { "file" } else { "" };
+            return vec![rule.into(); values];
+        };
+        let mut rules = ranges::rules(&self.quantized.graph, &calibrated.ranges, &options(&self.recipe));
+        for (rule, format) in rules.iter_mut().zip(&self.quantized.formats) {
+            if matches!(format, Format::Float(_)) {
+                rule.clear();
+            }
+        }
+        rules
     }
 }
 

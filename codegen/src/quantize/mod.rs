@@ -5,7 +5,7 @@
 //! fixes, or that is much smaller than the result and read by others too, keeps a format of its own, and a rescaled copy is concatenated.
 //! Weights are quantised later, by the operators, from what is decided here.
 //!
-//! * [`calibrate`]: measures activations. [`ranges`]: the range of every tensor, from that.
+//! * [`calibrate`]: measures activations, into [`Statistics`] of each. [`ranges`]: the range of every tensor, from that.
 //! * `groups`: values that must share a scale. `copies`: what a node reads in another format.
 //! * `graph`: the result, [`QGraph`].
 
@@ -14,9 +14,11 @@ mod copies;
 mod graph;
 mod groups;
 pub mod ranges;
+mod statistics;
 
 pub use graph::QGraph;
 pub(crate) use groups::{Groups, given_format, label_values, width};
+pub use statistics::Statistics;
 
 use self::{calibrate::Calibration, ranges::Ranges};
 use crate::{
@@ -25,7 +27,10 @@ use crate::{
     graph::Graph,
 };
 use niello_kernels::Rounding;
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 /// How a tensor's range is chosen.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -46,6 +51,18 @@ pub enum RangeMethod {
         /// Largest value.
         max: f32,
     },
+}
+
+impl fmt::Display for RangeMethod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto(percent) => write!(f, "auto {percent}"),
+            Self::MinMax => f.write_str("min-max"),
+            Self::Percentile(percent) => write!(f, "percentile {percent}"),
+            Self::LeastSquares => f.write_str("mse"),
+            Self::Fixed { min, max } => write!(f, "{min} to {max}"),
+        }
+    }
 }
 
 /// Choices of quantisation.

@@ -3,11 +3,7 @@
 use crate::{
     error::{Error, Result},
     graph::{Graph, ValueId},
-    quantize::{
-        Groups, QuantizeOptions, RangeMethod,
-        calibrate::{Calibration, Statistics},
-        given_format,
-    },
+    quantize::{Groups, QuantizeOptions, RangeMethod, Statistics, calibrate::Calibration, given_format},
 };
 
 /// The range of one tensor, in real values.
@@ -132,17 +128,37 @@ fn of_group(
         })?;
         all.merge(seen);
     }
+    Ok(choose_range(&all, method_of(graph, members, options).0))
+}
+
+/// The method for values that share a format, and whether it is an override.
+fn method_of(graph: &Graph, members: &[ValueId], options: &QuantizeOptions) -> (RangeMethod, bool) {
     let overridden = members.iter().find_map(|id| options.overrides.get(&graph.values[id.0].name));
     // Cutting off a network's own outputs would tie the scores of classes. What other layers read is on its way, and has the
     // same range whether it is an output too or not.
     let is_output =
         members.iter().any(|id| graph.outputs.contains(id) && graph.readers(*id).next().is_none());
-    let method = match overridden {
-        Some(method) => *method,
-        None if is_output => RangeMethod::MinMax,
-        None => options.method,
-    };
-    Ok(choose_range(&all, method))
+    match overridden {
+        Some(method) => (*method, true),
+        None if is_output => (RangeMethod::MinMax, false),
+        None => (options.method, false),
+    }
+}
+
+/// The rule that gives each value its format, in a word or two: a method, or what fixes it.
+pub fn rules(graph: &Graph, seen: &impl Seen, options: &QuantizeOptions) -> Vec<String> {
+    let mut rules = vec![String::new(); graph.values.len()];
+    for members in Groups::new(graph, seen).members() {
+        let rule = match given_format(graph, &members) {
+            Some(_) => "operator".into(),
+            None => match method_of(graph, &members, options) {
+                (method, true) => format!("override: {method}"),
+                (method, false) => method.to_string(),
+            },
+        };
+        members.iter().for_each(|id| rules[id.0].clone_from(&rule));
+    }
+    rules
 }
 
 /// The range that `method` picks.

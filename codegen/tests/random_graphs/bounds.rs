@@ -8,8 +8,8 @@ use niello_codegen::{
     format::{Format, Mode},
     graph::{Node, Op},
     ops::{
-        self, Attention, BatchNorm, Clamp, Conv2d, ConvParams, Function, HardSigmoid, PRelu, PointWise,
-        TransposedConv2d, TransposedConvParams,
+        self, Attention, BatchNorm, Clamp, Conv2d, ConvParams, Function, HardSigmoid, LinearPair, PRelu,
+        PointWise, Table, TransposedConv2d, TransposedConvParams,
     },
     program::TensorInfo,
 };
@@ -153,6 +153,13 @@ impl Layer<'_> {
             let result = result.map(|(i, x)| if *x >= 0.0 { *x } else { stored(i % c) * x }).collect();
             return Some(self.within(result, ROUNDED, FACTOR));
         }
+        if let (Some(Table { entries, .. }), Format::Int8(x), Format::Int8(q)) =
+            (downcast::<Table>(node), self.inputs[0].format, self.output.format)
+        {
+            let index = |v: &f64| ((v / x.scale as f64).round() as i32 + x.zero_point as i32 + 128) as usize;
+            let real = |v: &f64| q.scale as f64 * (entries[index(v)] as f64 - q.zero_point as f64);
+            return Some(self.within(self.operands[0].data.iter().map(real).collect(), 1e-6, 0.0));
+        }
         let kind = node.op.kind();
         let result = match kind {
             "Resize" => self.interpolated(),
@@ -190,7 +197,7 @@ impl Layer<'_> {
             }
             "AveragePool2d" | "Resize" => self.within(result, 0.501, 0.0),
             "Clamp" | "Mul" => self.within(result, ROUNDED, FACTOR),
-            "Rescale" => self.within(result, ROUNDED, FACTOR),
+            "Rescale" | "QuantizeLinear" => self.within(result, ROUNDED, FACTOR),
             // The factor's mantissa is divided by the number of pixels, at 16 bits it has 15 bits.
             "GlobalAveragePool" => {
                 // Where the factor is cut, less than half a step of the operand is lost.
@@ -216,6 +223,25 @@ impl Layer<'_> {
                 let factor = 2.0 * coarser / (1u64 << bits) as f64 / step;
                 let lost = if factor > 4.0 { 0.5 * coarser / step } else { 0.0 };
                 self.within(result, ROUNDED + 1.5 * factor + lost, FACTOR)
+            }
+            "SquaredDifference" => {
+                // Each operand is rounded at the common scale, twice the larger one over 2^7; a factor is cut as that of a sum.
+                let scale = |i: usize| self.inputs[i].format.step().map_or(0.0, f64::from);
+                let common = 2.0 * scale(0).max(scale(1)) / 128.0;
+                let (off, half) = (1.51 * common, 32.0 * common);
+                let lost = if common * common > step { half * half } else { 0.0 };
+                let Expected { result, bound } = self.within(result, ROUNDED, FACTOR);
+                let of_operands = |(b, r): (f64, &f64)| b + 2.0 * off * r.sqrt() + off * off + lost;
+                let bound = bound.into_iter().zip(&result).map(of_operands).collect();
+                Expected { result, bound }
+            }
+            // Single precision; products of zero points are of the size of the largest codes.
+            "LinearPair" => {
+                let scale = |i: usize| self.inputs[i].format.step().map_or(0.0, f64::from);
+                let product = downcast::<LinearPair>(node)?.product;
+                let (a, b) = (255.0 * scale(0), 255.0 * scale(1));
+                let largest = if product { a * b } else { a + b };
+                self.within(result, 0.501 + 16.0 * SINGLE * (largest / step + 256.0), FACTOR)
             }
             // Fixed point: the exponential's polynomial and the reciprocal are off by some 2^-16 of one, the shift by half a step.
             "Softmax" | "LogSoftmax" => self.within(result, 0.6, 1e-4),
@@ -508,9 +534,8 @@ impl Layer<'_> {
                 }
                 with(result, &|_, _| (n + 2.0) * SINGLE * most)
             }
-            "Add" | "Sub" | "Mul" | "Maximum" | "Minimum" | "PRelu" | "Clamp" | "Embedding" => {
-                with(result, &|_, r| 2.0 * SINGLE * r.abs() + 1e-44)
-            }
+            "Add" | "Sub" | "Mul" | "Div" | "LinearPair" | "Maximum" | "Minimum" | "PRelu" | "Clamp"
+            | "Embedding" => with(result, &|_, r| 2.0 * SINGLE * r.abs() + 1e-44),
             "HardSigmoid" => {
                 // Some ulps of a result.
                 with(result, &|i, r| 16.0 * SINGLE * r.abs() + 4.0 * SINGLE * x[i].abs().min(8.0) + 1e-35)
@@ -529,7 +554,7 @@ impl Layer<'_> {
                 let weight = (2.0 * keys + 16.0 + 4.0 * (width + 8.0) * logit) * SINGLE;
                 (weight < 0.01).then(|| with(result, &|_, _| 2.0 * weight * largest(value)))?
             }
-            "Rescale" => match self.output.format {
+            "Rescale" | "QuantizeLinear" => match self.output.format {
                 Format::Float(_) => with(result, &|_, r| SINGLE * r.abs()),
                 // A quotient in single precision, beyond 2^22 cut.
                 _ => Some(self.within(result, 0.501, 2.0 * SINGLE)),

@@ -66,6 +66,7 @@ const REFUSALS: &[(&str, &str)] = &[
     ("is label, ", "labels are no numbers"),
     ("dB above the noise", "budget not met"),
     ("classes, got", "too many classes"),
+    ("has no form in integers", "no form in integers"),
     // The source of weights has no more.
     ("`: too large", "too many weights"),
 ];

@@ -7,10 +7,11 @@ use niello_codegen::{
     graph::Op,
     ops::{
         Add, ArgMax, Attention, AveragePool2d, BatchNormParams, Clamp, Concat, Constant, ConvParams,
-        Coordinates, Extremum, Function, GlobalAveragePool, HardSigmoid, Hashing, Index, Interpolation,
-        L2Normalize, LogSoftmax, MaxPool2d, MaxPosition2d, MaxUnpool2d, Mul, Nearest, PadChannels, Permute,
-        PointWise, Reduce, ReduceKind, Rescale, Resize, ResizeMode, Sampling, ShuffleChannels, SliceChannels,
-        Softmax, Sub, TransposedConvParams,
+        Coordinates, Div, Extremum, Function, GlobalAveragePool, HardSigmoid, Hashing, Index, Interpolation,
+        L2Normalize, LinearPair, LogSoftmax, MaxPool2d, MaxPosition2d, MaxUnpool2d, Mul, Nearest,
+        PadChannels, Permute, PointWise, QuantizeLinear, Reduce, ReduceKind, Rescale, Resize, ResizeMode,
+        Sampling, ShuffleChannels, SliceChannels, Softmax, SquaredDifference, Sub, Table,
+        TransposedConvParams,
     },
     weights::{Kind, Request, WeightSource},
 };
@@ -391,6 +392,7 @@ impl Maker<'_, '_> {
         let kind = match n.byte() {
             byte @ 240.. => byte - 176,
             byte @ 224.. => byte - 144,
+            byte @ 208.. => byte - 112,
             byte => byte % 64,
         };
         // Labels can be moved, too.
@@ -613,6 +615,27 @@ impl Maker<'_, '_> {
             85 => drop(self.add(L2Normalize, &[x])),
             86..90 => self.uneven(n, x, s),
             90..96 => self.sampled(n, x, s),
+            96..99 => self.pair(n, x, s, |_, _| SquaredDifference),
+            99 | 100 => {
+                let entries = Arc::new(std::array::from_fn(|_| self.rng.next() as i8));
+                let function: Arc<dyn Fn(f64) -> f64 + Send + Sync> =
+                    if n.once_in(2) { Arc::new(|x| -x) } else { Arc::new(|x| 0.5 * x * x) };
+                self.add(Table { kind: "Table", entries, function }, &[x]);
+            }
+            101 | 102 => {
+                // Away from zero, and as it comes.
+                let y = self.add(Clamp { min: n.pick(&[0.25, f32::NEG_INFINITY]), max: 4.0 }, &[x]);
+                let (a, b) = if n.once_in(2) { (x, y) } else { (y, x) };
+                self.add(Div::default(), &[a, b]);
+            }
+            103..108 => self.pair(n, x, s, |n, swapped| {
+                let unsigned = [n.once_in(2), n.once_in(2), n.once_in(2)];
+                LinearPair { product: n.once_in(2), of_codes: n.once_in(2), swapped, unsigned }
+            }),
+            108..112 => {
+                let op = QuantizeLinear { of_codes: n.once_in(2), unsigned: n.once_in(2) };
+                self.add(op, &[x]);
+            }
             _ => {
                 // A concatenation, and one of its parts again.
                 let second = self.add(Clamp::RELU, &[x]);
@@ -775,6 +798,25 @@ impl Maker<'_, '_> {
             4 | 5 => drop(self.add(Sub::default(), &[a, b])),
             _ => drop(self.add(Mul::default(), &[a, b])),
         }
+    }
+
+    /// An operator of the value and one that it broadcasts over it.
+    fn pair<T: Op>(
+        &mut self,
+        n: &mut Bytes<'_>,
+        x: ValueId,
+        s: Shape,
+        op: impl Fn(&mut Bytes<'_>, bool) -> T,
+    ) {
+        let fits = |other: Shape| {
+            let parts = (other.h, other.w) == (s.h, s.w) && other.c > 0 && s.c.is_multiple_of(other.c);
+            parts || other == Shape::new(1, 1, s.c)
+        };
+        let Some(y) = self.value(n, fits) else { return };
+        let swapped = n.once_in(3) && self.shape(y) == s;
+        let op = op(n, swapped);
+        let inputs = if swapped { [y, x] } else { [x, y] };
+        self.add(op, &inputs);
     }
 
     /// Axes in another order: of the tensor as it is, or of a side cut in two.
