@@ -73,7 +73,7 @@ impl Command {
             Command::Golden(c) => c.run(),
             Command::Run(c) => c.run(),
             Command::Infer(c) => c.run(),
-            Command::Verify(c) => c.run(),
+            Command::Verify(c) => return c.run(),
             Command::Report(c) => return c.run(),
             Command::Bench(c) => c.run(),
             Command::Tune(c) => c.run(),

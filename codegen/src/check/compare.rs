@@ -159,6 +159,8 @@ impl Comparison {
 /// Outputs of both for one input.
 #[derive(Clone, Debug)]
 pub struct Pair {
+    /// The input: one tensor per input of the graph.
+    pub inputs: Vec<Tensor<f32>>,
     /// Float reference.
     pub float: Vec<Tensor<f32>>,
     /// The program's codes, dequantized.
@@ -222,7 +224,7 @@ pub fn verify(
         })?;
         let coded =
             program.outputs.iter().zip(&outputs).map(|(id, o)| program.tensor(*id).dequantize(o)).collect();
-        each(count, &Pair { float, coded })?;
+        each(count, &Pair { inputs: input, float, coded })?;
         count += 1;
     }
     let output = sums[program.outputs[0].0].clone();

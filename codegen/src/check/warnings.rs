@@ -145,6 +145,15 @@ fn infinite(q: &QGraph, program: &Program, ranges: &impl Seen) -> Vec<Warning> {
 pub fn of_verification(found: &Verification, outputs: &[&str], fixed: bool) -> Vec<Warning> {
     let advice = |text: &'static str| if fixed { "" } else { text };
     let mut warnings = vec![];
+    for input in found.of_inputs.iter().filter(|input| input.saturated > MOST_SATURATED) {
+        let ((low, high), (min, max)) = (input.range, input.seen);
+        let message = format!(
+            "is an input of which {:.1} % are cut off at {low} and {high}: these inputs reach from {min} to {max}{}",
+            100.0 * input.saturated,
+            advice("; calibrate with inputs like these, or set its range (`[overrides]`)")
+        );
+        warnings.push(Warning { layer: input.name.clone(), message });
+    }
     for layer in &found.layers {
         let message = if layer.not_finite > 0 {
             format!(

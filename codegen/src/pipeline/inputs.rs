@@ -175,19 +175,13 @@ pub(super) fn read_samples(
     if tensors.is_empty() {
         return Err(Error::file(path, "holds no tensors, expected inputs"));
     }
-    let end = |(i, id): (usize, &ValueId)| {
-        let (name, shape) = (&graph.values[id.0].name, graph.shape(*id));
-        let declared = ends.inputs.get(i).filter(|end| end.elements() == shape.len()).cloned();
-        let end = declared.unwrap_or_else(|| End::usual(name, shape, Format::Float(Float::F32)));
-        Input { places: end.places(), end, shape, format: formats.get(i).copied() }
-    };
-    let inputs: Vec<Input> = graph.inputs.iter().enumerate().map(end).collect();
+    let inputs = given("input", graph, &graph.inputs, &ends.inputs, formats);
     if let [input] = &inputs[..] {
-        return tensors.iter().map(|(name, t)| Ok(vec![as_input(path, name, t, input)?])).collect();
+        return tensors.iter().map(|(name, t)| Ok(vec![as_given(path, name, t, input)?])).collect();
     }
     let mut samples: BTreeMap<&str, OfInputs<'_>> = BTreeMap::new();
     for (name, tensor) in &tensors {
-        let of = |Input { end, .. }: &Input| {
+        let of = |Given { end, .. }: &Given| {
             Some((name.strip_suffix(&end.name)?.strip_suffix('/')?, &name[name.len() - end.name.len()..]))
         };
         let declared = inputs.iter().filter_map(of).min_by_key(|(sample, _)| sample.len());
@@ -205,7 +199,7 @@ pub(super) fn read_samples(
                     format!("sample `{sample}` has no tensor for the input `{name}`"),
                 ));
             };
-            found.push(as_input(path, name, tensor, input)?);
+            found.push(as_given(path, name, tensor, input)?);
         }
         match tensors.keys().next() {
             Some(more) => Err(Error::file(path, format!("`{more}` is no input of {}", graph.name))),
@@ -215,28 +209,47 @@ pub(super) fn read_samples(
     samples.into_iter().map(whole).collect()
 }
 
+/// How tensors of files stand for these values: as a model's file declares them, else as PyTorch has them.
+pub(super) fn given(
+    role: &'static str,
+    graph: &Graph,
+    ids: &[ValueId],
+    ends: &[End],
+    formats: &[Format],
+) -> Vec<Given> {
+    let end = |(i, id): (usize, &ValueId)| {
+        let (name, shape) = (&graph.values[id.0].name, graph.shape(*id));
+        let declared = ends.get(i).filter(|end| end.elements() == shape.len()).cloned();
+        let end = declared.unwrap_or_else(|| End::usual(name, shape, Format::Float(Float::F32)));
+        Given { role, places: end.places(), end, shape, format: formats.get(i).copied() }
+    };
+    ids.iter().enumerate().map(end).collect()
+}
+
 /// By the name of an input, the name of a tensor of a file, the tensor, and whether it holds integers.
 type OfInputs<'t> = BTreeMap<&'t str, (&'t String, &'t (NamedTensor, bool))>;
 
-/// An input: how it is given, and its shape in the graph.
-struct Input {
-    end: End,
+/// An input or an output: how it is given, and its shape in the graph.
+pub(super) struct Given {
+    /// `input` or `output`.
+    role: &'static str,
+    pub(super) end: End,
     places: Option<Vec<usize>>,
     shape: Shape,
     /// Of its codes.
     format: Option<Format>,
 }
 
-/// A tensor of a file as an input.
-fn as_input(
+/// A tensor of a file as the graph has it.
+pub(super) fn as_given(
     path: &Path,
     name: &str,
     (tensor, is_integer): &(NamedTensor, bool),
-    Input { end, places, shape, format }: &Input,
+    Given { role, end, places, shape, format }: &Given,
 ) -> Result<Tensor<f32>> {
     if !end.takes(&tensor.shape) {
         let (found, expected) = (&tensor.shape, &end.shape);
-        let message = format!("tensor `{name}` has shape {found:?}, expected an input of {expected:?}");
+        let message = format!("tensor `{name}` has shape {found:?}, expected an {role} of {expected:?}");
         return Err(Error::file(path, message));
     }
     let mut data = match places {

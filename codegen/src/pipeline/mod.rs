@@ -1,7 +1,7 @@
 //! From a recipe to a program: the whole way in one call.
 //!
 //! * `import`: the float graph of a recipe. `head`: what is computed from its last layer.
-//! * `inputs`: samples for it. `calibration`: number formats, from samples or a lock.
+//! * `inputs`: samples for it; `pairs`: also with what another framework made of them. `calibration`: number formats, from samples or a lock.
 //! * `target`: the program for this target or another. `answers`: classes and probabilities. `ends`: inputs and outputs as a file has them.
 
 mod answers;
@@ -10,12 +10,14 @@ mod ends;
 mod head;
 mod import;
 mod inputs;
+mod pairs;
 mod target;
 
 pub use self::{
     calibration::{Calibrated, UsedLock},
     ends::Ends,
     import::{Imported, build_graph, find_network, import},
+    pairs::Pair,
 };
 use self::{
     calibration::{find_lock, locked, seen_in_float},

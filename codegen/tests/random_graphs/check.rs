@@ -67,6 +67,8 @@ const REFUSALS: &[(&str, &str)] = &[
     ("dB above the noise", "budget not met"),
     ("classes, got", "too many classes"),
     ("has no form in integers", "no form in integers"),
+    ("(SquaredDifference): cannot compute in", "no form in floating point"),
+    ("(Table): cannot compute in", "no form in floating point"),
     // The source of weights has no more.
     ("`: too large", "too many weights"),
 ];
