@@ -57,7 +57,7 @@ impl fmt::Display for RangeMethod {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Auto(percent) => write!(f, "auto {percent}"),
-            Self::MinMax => f.write_str("min-max"),
+            Self::MinMax => f.write_str("minmax"),
             Self::Percentile(percent) => write!(f, "percentile {percent}"),
             Self::LeastSquares => f.write_str("mse"),
             Self::Fixed { min, max } => write!(f, "{min} to {max}"),

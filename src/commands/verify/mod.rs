@@ -30,7 +30,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 #[command(
     after_help = "Example:\n  niello verify --model squeezenet1_0 --classes 3 --weights W.safetensors \
                         --input 224x224 \\\n    --preprocess imagenet --calibrate slices/ --data slices/ --format int8 --json\n\n\
-                        Exit status 1 if a figure is below `--min-sqnr-db` or `--min-agreement`, and if int8 gives no answer at all: most of an \
+                        Exit status 1 if a figure is below the budget (`--min-sqnr-db`) or `--min-agreement`, and if int8 gives no answer at all: most of an \
                         input is cut off, or the outputs are noise or the same for all inputs."
 )]
 pub(crate) struct Verify {
@@ -44,9 +44,6 @@ pub(crate) struct Verify {
     /// Show only so many layers, those with the largest errors of their own
     #[arg(long, value_name = "N")]
     worst: Option<usize>,
-    /// Fail if the output's SQNR is lower
-    #[arg(long, value_name = "DB")]
-    min_sqnr_db: Option<f64>,
     /// Fail if a smaller share (0 to 1) of images, or of a segmentation's pixels, has the class that float gives
     #[arg(long, value_name = "SHARE")]
     min_agreement: Option<f64>,
@@ -270,7 +267,8 @@ impl Verify {
         } else if let Some(db) = output.sqnr_db.filter(|db| *db < LEAST_DB) {
             failures.push(format!("output SQNR {db:.1} dB: int8 is more noise than answer"));
         }
-        let least = self.min_sqnr_db.filter(|least| output.sqnr_db.is_some_and(|db| db < *least));
+        let least =
+            build.recipe.format.min_sqnr_db.filter(|least| output.sqnr_db.is_some_and(|db| db < *least));
         if let (Some(least), Some(db)) = (least, output.sqnr_db) {
             failures.push(format!("output SQNR {db:.1} dB, expected at least {least}"));
         }
