@@ -130,8 +130,7 @@ fn another_frameworks_tensors_show_another_pre_processing() {
 
     // Inputs and outputs in one file; then the pre-processing is no part of it.
     let mut pairs = Tensors::new();
-    let pixels: Vec<f32> =
-        gray("a", 32 * 32).into_iter().take(32 * 32).map(|v| f32::from(v) / 255.0).collect();
+    let pixels = gray("a", 32).into_iter().map(f32::from).collect();
     pairs.insert("a/input".into(), (vec![1, 1, 32, 32], pixels));
     pairs.insert("a/logits".into(), (vec![3], vec![9.0, 0.0, -9.0]));
     room.write("pairs.safetensors", safetensors(&pairs));
