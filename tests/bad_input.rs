@@ -129,7 +129,7 @@ fn images_that_do_not_fit() {
             (format!("run {CNN} text.png"), &["text.png", "PNG, JPEG, DICOM"]),
             (format!("run {CNN} cut.png"), &["cut.png"]),
             (format!("run {CNN} lost.png"), &["lost.png", "No such file"]),
-            (format!("run {CNN} images"), &["images"]),
+            (format!("run {CNN} none"), &["none: expected PNG, JPEG, DICOM or NPY images"]),
             (format!("verify {CNN} --data none"), &["none: expected PNG, JPEG, DICOM or NPY images"]),
             (format!("verify {CNN} --data lost"), &["lost: expected an image or a folder of images"]),
             (

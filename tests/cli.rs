@@ -277,7 +277,7 @@ fn an_image_comes_through_standard_input() {
     assert_eq!(run("-", file().into()), run("images/a.png", Stdio::null()));
     let alone = "run --model w251_baseline_cnn --weights cnn.safetensors --classes 3 --input 32x32 -";
     let output = room.command(alone).stdin(file()).output().unwrap();
-    assert!(String::from_utf8_lossy(&output.stderr).contains("give images to `--calibrate`"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("`--calibrate`"));
 }
 
 #[test]
@@ -411,10 +411,37 @@ fn run_gives_the_probability_of_each_class() {
         assert!((number(&softmax["classes"], best) - number(&json["classes"], best)).abs() < 0.02);
     }
     assert!(room.text(&format!("run {CNN} images/a.png")).contains("\nclass: "));
-    // Without a calibration set, on the image itself; the number of classes names them.
-    let alone = "--model w251_baseline_cnn --weights cnn.safetensors --classes 3 --input 32x32";
-    let json = room.json(&format!("run {alone} images/a.png --json"));
+    // Ranges are not found on the image that is judged; float has none. The number of classes names them.
+    let alone =
+        "run --model w251_baseline_cnn --weights cnn.safetensors --classes 3 --input 32x32 images/a.png";
+    let errors = String::from_utf8(room.niello(alone).stderr).unwrap();
+    assert!(errors.contains("int8 needs sample inputs") && errors.contains("`--calibrate`"), "{errors}");
+    let json = room.json(&format!("{alone} --float --json"));
     assert_eq!(json["classes"].as_object().unwrap().len(), 3);
+}
+
+#[test]
+fn run_takes_many_images_and_folders() {
+    let room = room();
+    let words = format!("run {CNN} images hu/../images/a.png --json");
+    let all = room.json(&words);
+    let of = |name: &str| room.json(&format!("run {CNN} {name} --json"))["classes"].clone();
+    let answers = all.as_array().unwrap();
+    assert_eq!(answers.len(), 3);
+    for (answer, name) in answers.iter().zip(["images/a.png", "images/b.jpg", "images/a.png"]) {
+        assert_eq!(answer["classes"], of(name), "{name}");
+    }
+    assert_eq!(room.text(&format!("run {CNN} images")).matches("\nclass: ").count(), 2);
+    // One that cannot be read ends nothing, and is named.
+    room.write("images/cut.png", &std::fs::read(room.path("images/a.png")).unwrap()[..100]);
+    let net = CNN.replace("--calibrate images", "--calibrate images/b.jpg");
+    let output = room.niello(&format!("run {net} images --json"));
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(errors.contains("1 of 3 images have no answer: images/cut.png"), "{errors}");
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), found.as_array().unwrap().len()), (Some(1), 2));
+    let output = room.niello(&format!("run {net} images --npy x.npy"));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("are for one image, got 3"));
 }
 
 #[test]

@@ -71,7 +71,7 @@ impl Command {
             Command::Calibrate(c) => c.run(),
             Command::Compile(c) => c.run(),
             Command::Golden(c) => c.run(),
-            Command::Run(c) => c.run(),
+            Command::Run(c) => return c.run(),
             Command::Infer(c) => c.run(),
             Command::Verify(c) => return c.run(),
             Command::Report(c) => return c.run(),

@@ -43,6 +43,11 @@ pub(super) struct Dumped {
 }
 
 impl Dump {
+    /// Whether maps are wanted.
+    pub(super) fn is_wanted(&self) -> bool {
+        !self.layers.is_empty()
+    }
+
     /// Tries whether the maps can be written.
     pub(super) fn check(&self) -> Result<()> {
         if self.layers.is_empty() {

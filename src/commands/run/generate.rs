@@ -18,14 +18,19 @@ impl Run {
         }
         let build = crate::args::build_with_progress(recipe)?;
         let class = self.class.as_deref().map_or(Ok(0), |class| class_index(&build.classes, class))?;
-        let inputs = match &self.source {
+        let source = match &self.sources[..] {
+            [] => None,
+            [path] => Some(path.as_path()),
+            more => return Err(Error::Invalid(format!("expected one file of numbers, got {}", more.len()))),
+        };
+        let inputs = match source {
             Some(path) => sample(&build, path)?,
             None => build.drawn(self.seed, class),
         };
         let dumped = self.dump.find(&build)?;
-        let (mut answer, outputs) = self.infer(&build, &inputs)?;
+        let (mut answer, outputs) = self.infer(&build, source, &inputs)?;
         let output = &outputs[0];
-        if self.source.is_none() {
+        if source.is_none() {
             answer.class = build.classes.get(class).cloned();
         }
         self.write_values(output)?;

@@ -6,23 +6,25 @@ mod dump;
 mod generate;
 
 use self::{answer::Answer, cam::Seen, dump::Dump};
+use super::Done;
 use crate::{
     args::ModelArgs,
-    inputs::{is_tensors, sample},
+    inputs::{images, is_tensors, sample},
     networks,
     output::{self, ByClass, check_writable, writing},
-    progress::Step,
+    progress::{self, Step},
 };
 use clap::Args;
 use niello_codegen::{
     Error, Result, Tensor,
     execute::Executor,
     pipeline::{Build, Task, find_network},
+    recipe::Recipe,
 };
 use niello_imaging::{Image, Legend, NpyData, Palette, write_label_png, write_legend_png, write_npy};
 use std::{
     io::{self, Read},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Instant,
 };
 
@@ -35,15 +37,18 @@ use std::{
                         niello run --model dccgan_generator --weights W.safetensors --seed 7 --class COVID --image made.png\n\n\
                         Prints the probability of each class, or for a segmentation its share of the image, and of \
                         the lung where the classes are called abnormal and normal (JSON: `pixels` and `classes`).\n\n\
-                        Without `--calibrate`, and for weights that do not come with the network, ranges are found on \
-                        the image itself.\n\n\
+                        Several images, or folders, give an answer each (JSON: an array), at the cost of one build; those that cannot be read are \
+                        named, and the exit status is 1.\n\n\
+                        int8 needs a calibration set (`--calibrate`) or a lock, unless the weights come with the network: ranges \
+                        that are found on the image that is judged say nothing of others. `--float` needs neither.\n\n\
                         A generator reads no image: it makes one from numbers that follow from `--seed`, or that are in a \
                         safetensors file (one tensor for each input), and from a class. Other networks take such a file too: that is the way for \
                         inputs that are no images.")]
 pub(crate) struct Run {
-    /// PNG, JPEG, DICOM or NPY, or `-` for standard input; or a safetensors file of one sample's inputs; for a generator that, or nothing
+    /// PNG, JPEG, DICOM or NPY, or folders of them, or `-` for standard input; or a safetensors file of one sample's inputs; for a generator that,
+    /// or nothing
     #[arg(value_name = "IMAGE")]
-    source: Option<PathBuf>,
+    sources: Vec<PathBuf>,
     /// Seed of the numbers that a generator makes an image from
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
@@ -78,44 +83,51 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    pub(crate) fn run(self) -> Result<String> {
+    pub(crate) fn run(self) -> Result<Done> {
         let files = [&self.labels, &self.overlay, &self.npy, &self.image];
         files.into_iter().flatten().try_for_each(|p| check_writable(p))?;
         self.dump.check()?;
-        self.answer()
+        let recipe = self.model.recipe()?;
+        if find_network(&recipe, networks())?.generates() {
+            return self.generate(&recipe).map(Done::from);
+        }
+        self.answers(recipe)
     }
 
-    fn answer(&self) -> Result<String> {
-        let mut recipe = self.model.recipe()?;
-        if find_network(&recipe, networks())?.generates() {
-            return self.generate(&recipe);
-        }
-        let Some(path) = &self.source else {
-            return Err(Error::Invalid(format!("{} reads an image: name one", recipe.network_name())));
-        };
+    /// Of each source.
+    fn answers(&self, mut recipe: Recipe) -> Result<Done> {
         if self.class.is_some() || self.image.is_some() {
             let message = "`--class` and `--image` are for generators";
             return Err(Error::Invalid(format!("{} makes no images: {message}", recipe.network)));
         }
-        let piped = path.as_os_str() == "-";
-        let image = match piped {
-            _ if is_tensors(path) => None,
-            true => Some(read_input()?),
-            false => Some(niello_imaging::load(path)?),
-        };
-        if image.is_none() && self.overlay.is_some() {
-            return Err(Error::file(path, "is no image, and `--overlay` needs one"));
+        let mut sources = vec![];
+        for source in &self.sources {
+            if source.is_dir() { sources.extend(images(source)?) } else { sources.push(source.clone()) }
         }
-        let is_file = recipe.model_path().is_some() && !piped;
-        if recipe.calibrate.images.is_none() && (recipe.weights.is_some() || is_file) {
-            if piped {
-                let message = "standard input: ranges cannot be found on it: give images to `--calibrate`";
-                return Err(Error::Invalid(message.into()));
-            }
-            let path = std::path::absolute(path).map_err(Error::io("cannot find", path))?;
+        let is_one = matches!(&self.sources[..], [source] if !source.is_dir());
+        let Some(first) = sources.first() else {
+            return Err(Error::Invalid(format!("{} reads an image: name one", recipe.network_name())));
+        };
+        let writes = [&self.labels, &self.overlay, &self.npy].into_iter().any(Option::is_some);
+        if sources.len() > 1 && (writes || self.dump.is_wanted()) {
+            let message = "`--labels`, `--overlay`, `--npy` and `--dump` are for one image";
+            return Err(Error::Invalid(format!("{message}, got {}", sources.len())));
+        }
+        if is_one && self.overlay.is_some() && is_tensors(first) {
+            return Err(Error::file(first, "is no image, and `--overlay` needs one"));
+        }
+        // Before minutes of calibration.
+        let loaded = if is_one { Some(load(first)?) } else { None };
+        let is_drawn = recipe.weights.is_some() || recipe.model_path().is_some();
+        if self.float && recipe.calibrate.images.is_none() && is_drawn && first.as_os_str() != "-" {
+            // The float reference has no ranges: any will do.
+            let path = std::path::absolute(first).map_err(Error::io("cannot find", first))?;
             recipe = recipe.calibrate_on_files([path]);
         }
         recipe.output.cam |= self.cam.is_some();
+        if recipe.seeded {
+            progress::note("weights are random numbers (`--seeded`): the answer says nothing");
+        }
         let build = crate::args::build_with_progress(&recipe)?;
         let class = self.cam.as_deref().map(|class| class_index(&build.classes, class)).transpose()?;
         let wants_labels = self.labels.is_some() || (self.overlay.is_some() && class.is_none());
@@ -126,54 +138,113 @@ impl Run {
             );
             return Err(Error::Invalid(message));
         }
-        let dumped = self.dump.find(&build)?;
-        let inputs = match &image {
-            Some(image) => vec![build.input(image)?],
-            None => sample(&build, path)?,
+        if let (true, Some(image)) = (is_one, loaded) {
+            let answer = self.answer(build, first, image, class)?;
+            return Ok(if self.json { output::json(&answer)? } else { answer.text() }.into());
+        }
+        let (mut answers, mut unread) = (vec![], vec![]);
+        let step = Step::new("running", sources.len() as u64);
+        for source in &sources {
+            let found = load(source).and_then(|image| self.judge(&build, source, image.as_ref(), class));
+            match found {
+                Ok((answer, _)) => answers.push(answer),
+                Err(error) => unread.push(format!("{}: {error}", source.display())),
+            }
+            step.advance();
+        }
+        drop(step);
+        unread.iter().for_each(progress::warn);
+        let text = match self.json {
+            true => output::json(&answers)?,
+            false => answers.iter().map(Answer::text).collect::<Vec<_>>().join("\n"),
         };
-        let (mut answer, outputs) = self.infer(&build, &inputs)?;
+        let failure = (!unread.is_empty()).then(|| {
+            Error::Invalid(format!(
+                "{} of {} images have no answer: {}",
+                unread.len(),
+                sources.len(),
+                unread[0]
+            ))
+        });
+        Ok(Done { text, failure })
+    }
+
+    /// The answer for the only source, and the files that are wanted of it.
+    fn answer(
+        &self,
+        build: Build,
+        source: &Path,
+        image: Option<Image>,
+        class: Option<usize>,
+    ) -> Result<Answer> {
+        let dumped = self.dump.find(&build)?;
+        let (mut answer, Judged { inputs, outputs, labels }) =
+            self.judge(&build, source, image.as_ref(), class)?;
+        let output = &outputs[0];
+        if let Some(labels) = &labels {
+            let names = build.label_names();
+            let shares: Vec<f64> = answer.pixels.iter().flat_map(|p| &p.0).map(|(_, share)| *share).collect();
+            let caption = answer.abnormal_percent.map(|p| format!("{p:.2} % of the lung abnormal"));
+            let legend = Legend { names: &names, shares: Some(&shares), caption: caption.as_deref() };
+            self.write_maps(&build, image.as_ref(), labels, [output.shape.h, output.shape.w], &legend)?;
+        }
+        self.write_values(output)?;
+        if let (Some(class), Some(map), Some(image)) = (class, outputs.last(), &image) {
+            let seen = Seen::new(&build, class, map);
+            self.overlay.iter().try_for_each(|path| seen.overlay(&build, image, path))?;
+        }
+        answer.dumps = self.dump.write(build, &dumped, &inputs, self.float)?;
+        Ok(answer)
+    }
+
+    /// One inference and its meaning.
+    fn judge(
+        &self,
+        build: &Build,
+        source: &Path,
+        image: Option<&Image>,
+        class: Option<usize>,
+    ) -> Result<(Answer, Judged)> {
+        let inputs = match image {
+            Some(image) => vec![build.input(image)?],
+            None => sample(build, source)?,
+        };
+        let (mut answer, outputs) = self.infer(build, Some(source), &inputs)?;
         let output = &outputs[0];
         let names = build.label_names();
+        let mut labels = None;
         match build.task {
             Task::Classification => {
                 let probabilities = build.probabilities(&output.data);
                 answer.classes = ByClass::new(&names, probabilities.iter().map(|p| *p as f64));
                 answer.class = names.get(build.class(&output.data)).cloned();
             }
-            // Handled above.
+            // Another command's path.
             Task::Generation => {}
             Task::Segmentation => {
-                let labels = build.labels(output);
-                answer.count(&names, &labels);
-                let shares: Vec<f64> =
-                    answer.pixels.iter().flat_map(|p| &p.0).map(|(_, share)| *share).collect();
-                let caption = answer.abnormal_percent.map(|p| format!("{p:.2} % of the lung abnormal"));
-                let legend = Legend { names: &names, shares: Some(&shares), caption: caption.as_deref() };
-                self.write_maps(&build, image.as_ref(), &labels, [output.shape.h, output.shape.w], &legend)?;
+                let found = build.labels(output);
+                answer.count(&names, &found);
+                labels = Some(found);
             }
         }
-        self.write_values(output)?;
         if let (Some(class), Some(map)) = (class, outputs.last()) {
-            let seen = Seen::new(&build, class, map);
-            self.overlay
-                .iter()
-                .zip(&image)
-                .try_for_each(|(path, image)| seen.overlay(&build, image, path))?;
-            answer.cam = Some(seen);
+            answer.cam = Some(Seen::new(build, class, map));
         }
-        answer.dumps = self.dump.write(build, &dumped, &inputs, self.float)?;
-        if self.json { output::json(&answer) } else { Ok(answer.text()) }
+        Ok((answer, Judged { inputs, outputs, labels }))
     }
 
     /// One inference, with the part of the answer that every network has.
-    fn infer(&self, build: &Build, inputs: &[Tensor<f32>]) -> Result<(Answer, Vec<Tensor<f32>>)> {
-        let step = Step::new("running", 0);
+    fn infer(
+        &self,
+        build: &Build,
+        source: Option<&Path>,
+        inputs: &[Tensor<f32>],
+    ) -> Result<(Answer, Vec<Tensor<f32>>)> {
         let start = Instant::now();
         let outputs = if self.float { float(build, inputs)? } else { int8(build, inputs)? };
         let milliseconds = start.elapsed().as_secs_f64() * 1e3;
-        drop(step);
         let answer = Answer {
-            image: self.source.clone(),
+            image: source.map(Path::to_path_buf),
             network: build.program.metadata.network.clone(),
             format: if self.float { "f32" } else { build.program.format() },
             milliseconds,
@@ -212,6 +283,23 @@ impl Run {
         }
         Ok(())
     }
+}
+
+/// What an inference gave.
+struct Judged {
+    inputs: Vec<Tensor<f32>>,
+    outputs: Vec<Tensor<f32>>,
+    /// The classes of pixels.
+    labels: Option<Vec<u8>>,
+}
+
+/// The image of a source; `None` if it holds tensors.
+fn load(source: &Path) -> Result<Option<Image>> {
+    Ok(match source {
+        _ if is_tensors(source) => None,
+        _ if source.as_os_str() == "-" => Some(read_input()?),
+        _ => Some(niello_imaging::load(source)?),
+    })
 }
 
 /// The image in standard input.
