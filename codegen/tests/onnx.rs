@@ -5,6 +5,8 @@
 
 #[path = "onnx/small.rs"]
 mod small;
+#[path = "onnx/values.rs"]
+mod values;
 
 use niello_codegen::{
     Shape, Tensor,
