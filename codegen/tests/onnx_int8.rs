@@ -75,6 +75,8 @@ struct Found {
     differing: usize,
     layers: usize,
     differing_layers: Vec<String>,
+    /// Codes of the file that no step of the program writes.
+    missing: Vec<String>,
 }
 
 fn compare(folder: &Path, name: &str, config: &str, doc: &Value) -> Result<Found, String> {
@@ -85,7 +87,7 @@ fn compare(folder: &Path, name: &str, config: &str, doc: &Value) -> Result<Found
     let apart =
         lower_apart(q, Target::find("portable").unwrap(), Metadata::default()).map_err(|e| e.to_string())?;
     let expected = read_tensors(folder.join(format!("{name}.oracle.safetensors"))).unwrap();
-    let mut found = Found { outputs: 0, differing: 0, layers: 0, differing_layers: vec![] };
+    let mut found = Found { outputs: 0, differing: 0, layers: 0, differing_layers: vec![], missing: vec![] };
     let End { shape, .. } = &file.inputs()[0];
     let len = shape.iter().product();
     for k in 0..4 {
@@ -111,7 +113,10 @@ fn compare(folder: &Path, name: &str, config: &str, doc: &Value) -> Result<Found
         for (layer, (unsigned, sum)) in wanted {
             // Codes of numbers have the name of the numbers, where these are not in memory.
             let numbers = layer.trim_end_matches("_QuantizeLinear_Output");
-            let Some((bytes, shape)) = seen.get(&layer).or_else(|| seen.get(numbers)) else { continue };
+            let Some((bytes, shape)) = seen.get(&layer).or_else(|| seen.get(numbers)) else {
+                found.missing.push(layer);
+                continue;
+            };
             let mut in_file = vec![0u8; bytes.len()];
             let flip = if unsigned { 0x80 } else { 0 };
             places(*shape).zip(bytes).for_each(|(at, b)| in_file[at] = *b as u8 ^ flip);
@@ -136,12 +141,13 @@ fn all(folder: &Path, configs: &[&str]) -> BTreeMap<String, Result<Found, String
             let found = compare(folder, name, config, &doc["models"][format!("{key}.onnx")]);
             match &found {
                 Ok(f) => println!(
-                    "{key}: {} of {} output codes differ; {} of {} layers: {:?}",
+                    "{key}: {} of {} output codes differ; {} of {} layers: {:?}; not in memory: {:?}",
                     f.differing,
                     f.outputs,
                     f.differing_layers.len(),
                     f.layers,
-                    f.differing_layers
+                    f.differing_layers,
+                    f.missing,
                 ),
                 Err(error) => println!("{key}: {error}"),
             }

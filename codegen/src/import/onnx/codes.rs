@@ -121,7 +121,7 @@ impl Quantization {
         let mut q = QGraph {
             graph: graph.clone(),
             formats,
-            rounding: Rounding::Single,
+            rounding: Rounding::FloatEven,
             channel_means: vec![None; graph.values.len()],
             corrections: BTreeMap::new(),
             wide_weights: BTreeSet::new(),
