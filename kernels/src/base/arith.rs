@@ -128,7 +128,7 @@ impl Multiplier {
 
 /// `acc` times a factor that is not negative, in single precision, to nearest, ties to even; saturated to 32 bits.
 ///
-/// No number is denormal, so that units without those return the same: a factor is 0 or at least `2^-32`. Without a unit this is one function for all
+/// No number is denormal, so that units without those return the same: a factor is 0 or at least `2^-62`. Without a unit this is one function for all
 /// who call it.
 #[cfg_attr(any(target_arch = "arm", target_arch = "riscv32"), inline(never))]
 #[cfg_attr(not(any(target_arch = "arm", target_arch = "riscv32")), inline(always))]

@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        codes::Codes,
+        codes::{Codes, TIED},
         context::{Cx, Given, Made, Pair, live},
         value::{Live, Value},
     },
@@ -101,6 +101,7 @@ fn given(
         }
         _ => return Ok(None),
     };
+    cx.graph.quantization.multiply(&cx.name, input.id, &weights.codes, weights.signed);
     cx.given = Some(Given { scale: weights.scale, bias, rounding: GivenRounding::Nearest(None), to });
     (operator.import)(cx).map(Some)
 }
@@ -181,6 +182,7 @@ fn of_steps(
     if scale != to.params.scale {
         return Ok(None);
     }
+    cx.graph.quantization.doubts.push((name.clone(), TIED));
     let plain = |codes: Codes| Codes { params: QParams { scale: 1.0, ..codes.params }, ..codes };
     let numbers = relabelled(cx, &name, &input, plain(from), move |x| x / scale as f64)?;
     cx.inputs[0] = Some(Value::Live(cx.graph.real(&name, &numbers)?));
