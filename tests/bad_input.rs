@@ -246,7 +246,10 @@ fn words_that_the_command_line_does_not_know() {
                 format!("report {CNN} --format f8"),
                 &["no number format `f8`; there are: int8, f16, f16-native, f16-winograd, f32"],
             ),
-            (format!("report {CNN} --rounding up"), &["no rounding `up`; there are: tflite-double, single"]),
+            (
+                format!("report {CNN} --rounding up"),
+                &["no rounding `up`; there are: tflite-double, single, float-even"],
+            ),
             (format!("report {CNN} --range wide"), &["no range `wide`", "minmax"]),
             (format!("report {CNN} --head tail"), &["no output head `tail`", "softmax"]),
             (format!("report {CNN} --override fc2"), &["`fc2`: expected e.g. `conv1=minmax`"]),

@@ -54,7 +54,7 @@ fn every_accumulator_meets_every_multiplier() {
         [i32::MAX, i32::MIN, i32::MAX - 1, i32::MIN + 1, 1 << 30, -(1 << 30), 0x5555_5555, -0x5555_5555];
     let mut channels = Vec::new();
     for shift in -31..=30i32 {
-        for mantissa in [0, 1, 1 << 30, (1 << 30) + 1, 3 << 29, 1_595_741_857, i32::MAX] {
+        for mantissa in [0, 1, 1 << 30, (1 << 30) + 1, 3 << 29, 1_595_741_824, 1_595_741_857, i32::MAX] {
             // A left shift never overflows: lowering proves it.
             for sum in sums.into_iter().chain(large).map(|sum| sum >> shift.max(0)) {
                 channels.push((Multiplier { mantissa, shift }, sum));
@@ -72,7 +72,7 @@ fn every_accumulator_meets_every_multiplier() {
     channels.retain(|(m, sum)| i64::from(*sum) << m.shift.max(0) == i64::from(sum << m.shift.max(0)));
     assert!(channels.len() > 10_000);
     let image = Tensor::from_fn([1, 1, 4], |_, _, _| 7);
-    for rounding in [Rounding::TfliteDouble, Rounding::Single] {
+    for rounding in common::ROUNDINGS {
         for (zero_point, min, max) in [(0, -128, 127), (-128, -128, 127), (127, -128, 127), (-3, -3, 90)] {
             let stage = OutputParams { zero_point, min, max, rounding };
             check(&layer([1, 1], 4, stage, &channels), &image, [1, 1], 8);

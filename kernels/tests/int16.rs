@@ -67,7 +67,7 @@ fn width() -> impl Strategy<Value = Width> {
 }
 
 fn rounding() -> impl Strategy<Value = Rounding> {
-    prop_oneof![Just(Rounding::TfliteDouble), Just(Rounding::Single)]
+    prop::sample::select(&common::ROUNDINGS[..])
 }
 
 /// Bounds of a width: whole, or those of a ReLU.

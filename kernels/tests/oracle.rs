@@ -64,7 +64,7 @@ fn zero_point() -> impl Strategy<Value = i8> {
 }
 
 fn rounding() -> impl Strategy<Value = Rounding> {
-    prop_oneof![Just(Rounding::TfliteDouble), Just(Rounding::Single)]
+    prop::sample::select(&common::ROUNDINGS[..])
 }
 
 fn stages() -> impl Strategy<Value = OutputParams> {
@@ -181,6 +181,7 @@ fn convolution_of_known_shapes() {
         (Rounding::TfliteDouble, Fill::Random),
         (Rounding::Single, Fill::Extremes),
         (Rounding::TfliteDouble, Fill::Lowest),
+        (Rounding::FloatEven, Fill::Random),
     ];
     let mut tried = vec![];
     for (name, image, [groups, cin, cout], [kernel, stride, dilation, padding]) in table {
@@ -652,7 +653,7 @@ fn requantisation_is_exact_for_any_multiplier() {
         };
         // Codegen proves that a left shift does not overflow: keep to that here.
         let acc = acc >> multiplier.shift.max(0);
-        for rounding in [Rounding::TfliteDouble, Rounding::Single] {
+        for rounding in common::ROUNDINGS {
             let exact = requantize(acc as i64, multiplier, rounding);
             assert_eq!(multiplier.apply(acc, rounding) as i64, exact, "{acc} {multiplier:?} {rounding:?}");
         }

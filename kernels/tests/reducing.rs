@@ -76,7 +76,7 @@ proptest! {
     #[test]
     fn axes(
         mut seed: u64, shape in [1..=few(6, 2), 1..=few(6, 2), 1..=few(90, 18)], axes: [bool; 3], gap in 0usize..3, types in types(),
-        zero_point: i8, single: bool,
+        zero_point: i8, rounding in prop::sample::select(&common::ROUNDINGS[..]),
     ) {
         let out = [0, 1, 2].map(|i| if axes[i] { 1 } else { shape[i] });
         let image = codes(shape, &mut seed);
@@ -89,7 +89,6 @@ proptest! {
             check(&image, &expected, gap, |input, output| Box::new(ReduceExtremum { input, output, largest }));
         }
         let elements = (shape.iter().product::<usize>() / out.iter().product::<usize>()) as u32;
-        let rounding = if single { Rounding::Single } else { Rounding::TfliteDouble };
         let stage = OutputParams { zero_point: zero_point.wrapping_mul(3), min: -120, max: 127, rounding };
         for divisor in [1, elements] {
             let multiplier = GlobalAveragePool::multiplier(0.7, 1.1, divisor).expect("a factor");

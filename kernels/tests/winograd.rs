@@ -149,6 +149,7 @@ fn known_shapes() {
             (relu(Rounding::TfliteDouble), false),
             (stage(3, Rounding::TfliteDouble), true),
             (relu(Rounding::Single), true),
+            (stage(-5, Rounding::FloatEven), false),
         ] {
             let conv = convolution(random, channels, [1, 1], extreme, 9, stage);
             let image = image(random, [h, w, channels[0]], extreme);
@@ -190,13 +191,12 @@ proptest! {
         size in [1..=few(14, 6), 1..=few(14, 6)],
         (padding, end) in ([0usize..=3, 0usize..=3], [0usize..=3, 0usize..=3]),
         (blocks, splits, cout) in (1..=few(4, 1), 1..=few(3, 2), 1..=few(50, 5)),
-        (extreme, single) in (any::<bool>(), any::<bool>()),
+        (extreme, rounding) in (any::<bool>(), prop::sample::select(&common::ROUNDINGS[..])),
         (input_zero_point, zero_point) in (any::<i8>(), prop_oneof![Just(-128i8), any::<i8>()]),
         clamp in prop_oneof![2 => Just((-128i8, 127i8)), 1 => Just((-20, 90))],
         (gaps, tiles_per_pass) in ([0usize..9, 0usize..9], 1usize..=3),
     ) {
         let random = &mut Random(seed);
-        let rounding = if single { Rounding::Single } else { Rounding::TfliteDouble };
         let stage = OutputParams { zero_point, min: clamp.0, max: clamp.1, rounding };
         let cin = 8 * blocks * splits;
         let conv = convolution(random, [cin, cout], padding, extreme, input_zero_point, stage);

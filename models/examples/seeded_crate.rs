@@ -24,11 +24,12 @@ use std::{error::Error, fs, path::Path};
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [network, size, target, rounding, folder] = &arguments[..] else {
-        return Err("usage: seeded_crate NETWORK SIZE TARGET tflite-double|single FOLDER".into());
+        return Err("usage: seeded_crate NETWORK SIZE TARGET tflite-double|single|float-even FOLDER".into());
     };
     let rounding = match rounding.as_str() {
         "tflite-double" => Rounding::TfliteDouble,
         "single" => Rounding::Single,
+        "float-even" => Rounding::FloatEven,
         other => return Err(format!("no rounding `{other}`").into()),
     };
     let size: usize = size.parse()?;

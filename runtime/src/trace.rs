@@ -136,6 +136,7 @@ impl Format for Metadata {
         let rounding = match self.rounding {
             Rounding::TfliteDouble => "tflite-double",
             Rounding::Single => "single",
+            Rounding::FloatEven => "float-even",
         };
         defmt::write!(
             f,

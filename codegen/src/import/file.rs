@@ -43,6 +43,7 @@ pub struct ModelFile {
     inputs: Vec<End>,
     outputs: Vec<End>,
     layers: Vec<(String, End)>,
+    warnings: Vec<(String, String)>,
 }
 
 /// What the reader of a format makes of a file.
@@ -54,6 +55,8 @@ pub(crate) struct Read {
     pub(crate) outputs: Vec<End>,
     /// As [`ModelFile::layers`].
     pub(crate) layers: Vec<(String, End)>,
+    /// As [`Network::warnings`].
+    pub(crate) warnings: Vec<(String, String)>,
 }
 
 impl ModelFile {
@@ -79,10 +82,10 @@ impl ModelFile {
             let why = "`reference`: of `.tflite` files `litert` or `tflm`, of `.onnx` files `onnxruntime`";
             return Err(Error::file(path, why));
         }
-        let Read { content, summary, inputs, outputs, layers } = match extension.as_str() {
+        let Read { content, summary, inputs, outputs, layers, warnings } = match extension.as_str() {
             "tflite" => tflite::read(path, &name, bytes, options)?,
             "onnx" => {
-                let onnx::Model { graph, quantized, inputs, outputs, layers } =
+                let onnx::Model { graph, quantized, inputs, outputs, layers, warnings } =
                     onnx::import_model(path, bytes, path.parent(), options)?;
                 let ends = |ports: Vec<onnx::Port>| ports.into_iter().map(End::from).collect();
                 let (inputs, outputs) = (ends(inputs), ends(outputs));
@@ -91,7 +94,7 @@ impl ModelFile {
                     None => (Content::Float(graph), "float"),
                 };
                 let layers = layers.into_iter().map(|(value, port)| (value, port.into())).collect();
-                Read { content, summary: format!("ONNX model, {what}"), inputs, outputs, layers }
+                Read { content, summary: format!("ONNX model, {what}"), inputs, outputs, layers, warnings }
             }
             other => return Err(Error::file(path, format!("no importer for files of type `{other}`"))),
         };
@@ -107,6 +110,7 @@ impl ModelFile {
             inputs,
             outputs,
             layers,
+            warnings,
         })
     }
 
@@ -182,6 +186,10 @@ impl Network for ModelFile {
 
     fn default_preprocess(&self) -> &str {
         self.preprocess
+    }
+
+    fn warnings(&self) -> Vec<(String, String)> {
+        self.warnings.clone()
     }
 
     fn build(&self, _: &NetworkOptions, _: &mut dyn WeightSource) -> Result<Graph> {

@@ -78,6 +78,11 @@ pub trait Network: Sync {
         None
     }
 
+    /// What a build of it warns about: layers, each with what is the matter with it.
+    fn warnings(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
     /// Builds the graph with tensors by their checkpoint names.
     fn build(&self, options: &NetworkOptions, weights: &mut dyn WeightSource) -> Result<Graph>;
 }
@@ -101,6 +106,7 @@ impl<N: Network + ?Sized> Network for &N {
         width_unit() -> Option<usize>,
         generates() -> bool,
         bundled() -> Option<Bundled>,
+        warnings() -> Vec<(String, String)>,
     }
 
     fn build(&self, options: &NetworkOptions, weights: &mut dyn WeightSource) -> Result<Graph> {

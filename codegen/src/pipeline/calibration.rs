@@ -233,6 +233,7 @@ fn options(recipe: &Recipe) -> QuantizeOptions {
         rounding: match recipe.format.rounding {
             Rounding::TfliteDouble => niello_kernels::Rounding::TfliteDouble,
             Rounding::Single => niello_kernels::Rounding::Single,
+            Rounding::FloatEven => niello_kernels::Rounding::FloatEven,
         },
     }
 }

@@ -182,7 +182,9 @@ pub fn build(recipe: &Recipe, networks: &dyn Networks, mut progress: impl FnMut(
         cam: recipe.output.cam,
     };
     let program = lower(&quantized, target, metadata)?;
-    let warnings = ranges.map_or(vec![], |ranges| warnings::of_ranges(&quantized, &program, &ranges));
+    let of_network = network.warnings().into_iter().map(|(layer, message)| Warning { layer, message });
+    let of_ranges = ranges.iter().flat_map(|ranges| warnings::of_ranges(&quantized, &program, ranges));
+    let warnings = of_network.chain(of_ranges).collect();
     let kernel_crates = networks.kernel_crates();
     let build = Build {
         recipe,

@@ -102,6 +102,8 @@ choices! {
         TfliteDouble = "tflite-double",
         /// Once, ties up.
         Single = "single",
+        /// Once, ties to even, the product in single precision, as onnxruntime.
+        FloatEven = "float-even",
     }
 }
 

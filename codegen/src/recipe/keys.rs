@@ -254,7 +254,7 @@ section! {
         /// Layer that computes in f32 (may be repeated).
         #[serde(skip_serializing_if = "is_default")]
         f32: Vec<String>, f32(push), "f32" "LAYER";
-        /// Rounding of requantisation: tflite-double, single.
+        /// Rounding of requantisation: tflite-double, single, float-even.
         rounding: Rounding, rounding(Rounding), "rounding" "MODE";
         /// Whose kernels a quantised model file is computed like: litert, tflm, onnxruntime.
         reference: Option<Reference>, reference(Reference), "reference" "NAME";

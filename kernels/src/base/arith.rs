@@ -1,7 +1,7 @@
 //! The numeric contract: from a 32-bit accumulator to an `i8`, the same on every target.
 //!
 //! A real factor `r > 0` is held as [`Multiplier`] `(m, e)` with `r ~ m / 2^31 * 2^e` and `m` in `[2^30, 2^31)`.
-//! Two roundings are defined; a program names the one that it uses.
+//! Three roundings are defined; a program names the one that it uses, and a layer of a file may have another one.
 //!
 //! [`Rounding::TfliteDouble`] is what the TensorFlow Lite reference kernels compute (and TFLM and CMSIS-NN after them):
 //!
@@ -17,7 +17,13 @@
 //! y  = floor((acc * m + 2^(30 - e)) / 2^(31 - e))
 //! ```
 //!
-//! Then, for both, `q = clamp(y + zero_point, min, max)`. `docs/arithmetic.md` works through the ties and extremes.
+//! [`Rounding::FloatEven`] is what onnxruntime computes: each operation is rounded to an `f32`, and the product to nearest, ties to even:
+//!
+//! ```text
+//! y  = nearest(f32(acc) * f32(m * 2^(e - 31)))
+//! ```
+//!
+//! Then, for all, `q = clamp(y + zero_point, min, max)`. `docs/arithmetic.md` works through the ties and extremes.
 
 /// How a scaled accumulator is rounded. There is no default in code that computes: every call names one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,6 +32,8 @@ pub enum Rounding {
     TfliteDouble,
     /// One rounding of the 64-bit product, ties towards plus infinity.
     Single,
+    /// The product in single precision, then to nearest, ties to even (onnxruntime).
+    FloatEven,
 }
 
 /// A positive real factor as a 31-bit mantissa and a power of two: `mantissa / 2^31 * 2^shift`.
@@ -90,6 +98,12 @@ impl Multiplier {
         real
     }
 
+    /// The factor in single precision, for [`Rounding::FloatEven`]. That of an `f32` from `2^-32` on is that `f32` again.
+    #[inline(always)]
+    pub const fn to_f32(self) -> f32 {
+        self.mantissa as f32 * f32::from_bits((self.shift.wrapping_add(127 - 31) as u32) << 23)
+    }
+
     /// `acc` times the factor, rounded as `rounding` says.
     #[inline(always)]
     pub const fn apply(self, acc: i32, rounding: Rounding) -> i32 {
@@ -107,8 +121,24 @@ impl Multiplier {
                 let product = acc as i64 * self.mantissa as i64;
                 ((product + (1i64 << (right - 1))) >> right) as i32
             }
+            Rounding::FloatEven => float_even(acc, self.to_f32()),
         }
     }
+}
+
+/// `acc` times a factor that is not negative, in single precision, to nearest, ties to even; saturated to 32 bits.
+///
+/// No number is denormal, so that units without those return the same: a factor is 0 or at least `2^-62`. Without a unit this is one function for all
+/// who call it.
+#[cfg_attr(any(target_arch = "arm", target_arch = "riscv32"), inline(never))]
+#[cfg_attr(not(any(target_arch = "arm", target_arch = "riscv32")), inline(always))]
+pub(crate) const fn float_even(acc: i32, factor: f32) -> i32 {
+    // Numbers from here on are whole, and sums with this one are rounded to whole ones.
+    const WHOLE: f32 = 8_388_608.0;
+    let product = acc as f32 * factor;
+    let magnitude = product.abs();
+    let whole = if magnitude < WHOLE { (magnitude + WHOLE) - WHOLE } else { magnitude };
+    whole.copysign(product) as i32
 }
 
 /// `round(a * b / 2^31)`, ties towards plus infinity; the one overflow, `i32::MIN * i32::MIN`, saturates.
@@ -199,6 +229,10 @@ macro_rules! by_rounding {
                 let $stage = OutputParams { rounding: Rounding::Single, ..$stage };
                 $body
             }
+            Rounding::FloatEven => {
+                let $stage = OutputParams { rounding: Rounding::FloatEven, ..$stage };
+                $body
+            }
         }
     }};
 }
@@ -246,25 +280,33 @@ mod tests {
         let half = Multiplier::from_real(0.5).unwrap();
         let quarter = Multiplier::from_real(0.25).unwrap();
         let three = Multiplier::from_real(3.0).unwrap();
-        // (acc, factor, double rounding, single rounding)
-        for (acc, m, double, single) in [
-            (1, half, 1, 1),
-            (-1, half, 0, 0),
-            (3, half, 2, 2),
-            (-3, half, -1, -1),
-            (2, quarter, 1, 1),
-            (-2, quarter, -1, 0),
-            (4, quarter, 1, 1),
-            (7, three, 21, 21),
-            (-7, three, -21, -21),
-            (1, quarter, 1, 0), // the double rounding: 1/2 rounds to 1, and 1/2 to 1 again
-            (-1, quarter, 0, 0),
-            (i32::MAX, half, 1 << 30, 1 << 30),
-            (i32::MIN, half, -(1 << 30), -(1 << 30)),
+        // (acc, factor, double rounding, single rounding, in single precision)
+        for (acc, m, double, single, even) in [
+            (1, half, 1, 1, 0),
+            (-1, half, 0, 0, 0),
+            (3, half, 2, 2, 2),
+            (-3, half, -1, -1, -2),
+            (2, quarter, 1, 1, 0),
+            (-2, quarter, -1, 0, 0),
+            (4, quarter, 1, 1, 1),
+            (7, three, 21, 21, 21),
+            (-7, three, -21, -21, -21),
+            (1, quarter, 1, 0, 0), // the double rounding: 1/2 rounds to 1, and 1/2 to 1 again
+            (-1, quarter, 0, 0, 0),
+            // In single precision, sums beyond 2^24 are rounded before their products.
+            ((1 << 25) + 3, quarter, (1 << 23) + 1, (1 << 23) + 1, (1 << 23) + 1),
+            ((1 << 25) + 2, quarter, (1 << 23) + 1, (1 << 23) + 1, 1 << 23),
+            (i32::MAX, half, 1 << 30, 1 << 30, 1 << 30),
+            (i32::MIN, half, -(1 << 30), -(1 << 30), -(1 << 30)),
         ] {
             assert_eq!(m.apply(acc, Rounding::TfliteDouble), double, "double {acc} {m:?}");
             assert_eq!(m.apply(acc, Rounding::Single), single, "single {acc} {m:?}");
+            assert_eq!(m.apply(acc, Rounding::FloatEven), even, "float {acc} {m:?}");
         }
+        assert_eq!(
+            [i32::MAX, i32::MIN].map(|acc| three.apply(acc, Rounding::FloatEven)),
+            [i32::MAX, i32::MIN]
+        );
         assert_eq!(doubling_high_multiply(i32::MIN, i32::MIN), i32::MAX);
         assert_eq!(rounding_shift_right(i32::MIN, 31), -1);
         assert_eq!(rounding_shift_right(i32::MAX, 31), 1);
@@ -272,9 +314,50 @@ mod tests {
     }
 
     #[test]
+    fn single_precision_is_that_of_integers() {
+        // The same in integers: a magnitude to 24 bits, its product to 24 bits, that to a whole number; a half goes to the even neighbour.
+        fn nearest(x: u128, bits: i32) -> u128 {
+            if bits <= 0 {
+                return x << -bits;
+            }
+            let (whole, rest, half) = (x >> bits, x & ((1 << bits) - 1), 1 << (bits - 1));
+            whole + (rest > half || rest == half && whole % 2 == 1) as u128
+        }
+        let to_24 = |x: u128| {
+            let extra = (128 - x.leading_zeros() as i32 - 24).max(0);
+            nearest(x, extra) << extra
+        };
+        let mut seed = 5u64;
+        let mut next = || {
+            seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (seed >> 32) as i32
+        };
+        let mut halves = 0;
+        for i in 0..if cfg!(miri) { 500 } else { 500_000 } {
+            let shift = next().rem_euclid(62) - 31;
+            let mantissa = match i % 4 {
+                0 => 1 << 30,
+                1 => (next() & 0x7f) << 24 | 1 << 30,
+                2 => next() & 0x7fff_ff80,
+                _ => next() & i32::MAX,
+            };
+            let factor = Multiplier { mantissa, shift };
+            for acc in [next(), next() >> 8, next() >> 16, next() >> 24, i32::MAX, i32::MIN] {
+                let product = to_24(to_24(acc.unsigned_abs() as u128) * to_24(mantissa as u128));
+                let bits = 31 - shift;
+                halves += (product & ((1 << bits) - 1) == 1 << (bits - 1)) as u32;
+                let whole = nearest(product, bits).min(1 << 40) as i64 * acc.signum() as i64;
+                let whole = whole.clamp(i32::MIN.into(), i32::MAX.into()) as i32;
+                assert_eq!(factor.apply(acc, Rounding::FloatEven), whole, "{acc} {factor:?}");
+            }
+        }
+        assert!(cfg!(miri) || halves > 10_000, "{halves}");
+    }
+
+    #[test]
     fn codes_are_moved_by_the_zero_point_and_clamped() {
         let one = Multiplier::from_real(1.0).unwrap();
-        for rounding in [Rounding::TfliteDouble, Rounding::Single] {
+        for rounding in [Rounding::TfliteDouble, Rounding::Single, Rounding::FloatEven] {
             let stage = OutputParams { zero_point: -3, min: -20, max: 100, rounding };
             for (acc, code) in [(0, -3), (10, 7), (-16, -19), (-17, -20), (-18, -20), (103, 100), (104, 100)]
             {

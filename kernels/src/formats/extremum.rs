@@ -137,6 +137,7 @@ mod tests {
             (true, 3i8, Rounding::TfliteDouble),
             (false, 3, Rounding::Single),
             (true, -128, Rounding::Single),
+            (false, 5, Rounding::FloatEven),
         ] {
             let [a, b, output] = operands([16, 16, 1], [1, 1, 1]);
             let kernel = Extremum {

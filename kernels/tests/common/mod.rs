@@ -446,6 +446,9 @@ pub(crate) fn packings(cin: usize) -> Vec<(Layout, Gather)> {
 }
 
 /// An output stage without activation.
+/// Every rounding.
+pub(crate) const ROUNDINGS: [Rounding; 3] = [Rounding::TfliteDouble, Rounding::Single, Rounding::FloatEven];
+
 pub(crate) fn stage(zero_point: i8, rounding: Rounding) -> OutputParams {
     OutputParams { zero_point, min: -128, max: 127, rounding }
 }

@@ -3,7 +3,7 @@
 use crate::common::{Conv, Tensor};
 use niello_kernels::{Multiplier, OutputParams, Rounding};
 
-/// `acc * m / 2^31 * 2^e` with the rounding's own ties, from its definition as one or two exact quotients.
+/// `acc * m / 2^31 * 2^e` with the rounding's own ties, from its definition as one or two exact quotients, or in single precision.
 pub(crate) fn requantize(acc: i64, multiplier: Multiplier, rounding: Rounding) -> i64 {
     let (m, e) = (multiplier.mantissa as i128, multiplier.shift);
     match rounding {
@@ -19,6 +19,10 @@ pub(crate) fn requantize(acc: i64, multiplier: Multiplier, rounding: Rounding) -
         Rounding::Single => {
             let divisor = 1i128 << (31 - e);
             (2 * acc as i128 * m + divisor).div_euclid(2 * divisor) as i64
+        }
+        Rounding::FloatEven => {
+            let factor = multiplier.mantissa as f32 * 2f32.powi(e - 31);
+            ((acc as f32 * factor).round_ties_even() as i64).clamp(i32::MIN.into(), i32::MAX.into())
         }
     }
 }

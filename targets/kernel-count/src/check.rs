@@ -45,7 +45,8 @@ pub(crate) fn all(buffers: &mut Buffers) -> bool {
 }
 
 fn stage(random: &mut Random) -> OutputParams {
-    let rounding = if random.below(2) == 0 { Rounding::TfliteDouble } else { Rounding::Single };
+    let rounding =
+        [Rounding::TfliteDouble, Rounding::Single, Rounding::FloatEven][random.below(3) as usize];
     let (min, max) = if random.below(2) == 0 { (-128, 127) } else { (-20, 90) };
     OutputParams { zero_point: random.code(), min, max, rounding }
 }

@@ -42,6 +42,7 @@ fn rounding_name(rounding: Rounding) -> &'static str {
     match rounding {
         Rounding::TfliteDouble => "tflite-double",
         Rounding::Single => "single",
+        Rounding::FloatEven => "float-even",
     }
 }
 
@@ -76,6 +77,7 @@ fn read_line(golden: &mut Golden, line: &str) -> Option<()> {
         ["network", name] => golden.network = unword(name),
         ["rounding", "tflite-double"] => golden.rounding = Rounding::TfliteDouble,
         ["rounding", "single"] => golden.rounding = Rounding::Single,
+        ["rounding", "float-even"] => golden.rounding = Rounding::FloatEven,
         ["case", name] => {
             let source = match name.split_once(':')? {
                 ("seed", seed) => Source::Seed(seed.parse().ok()?),

@@ -81,6 +81,8 @@ pub(super) struct Weights {
     pub zero_points: String,
     /// Whether they are all 0.
     pub centred: bool,
+    /// Whether codes have a sign.
+    pub signed: bool,
     /// The codes less their zero points.
     pub codes: Vec<i64>,
 }
@@ -102,7 +104,16 @@ pub(super) struct Quantization {
     pub read_as: HashMap<String, Codes>,
     /// Constants.
     pub weights: HashMap<String, Weights>,
+    /// Layers of which onnxruntime has several results, and why.
+    pub doubts: Vec<(String, &'static str)>,
 }
+
+/// Products of codes without a sign and weights with one.
+const SATURATED: &str = "multiplies codes without a sign by weights with one: niello's sums are exact, onnxruntime cuts those of two products \
+    off at 16 bits on x86 without VNNI; weights of 7 bits (`reduce_range`) have the same result everywhere";
+/// Means between codes of one scale.
+pub(super) const TIED: &str = "averages codes of one scale: a result in the middle between two codes is the even one here, and what the noise of \
+    sums makes of it in onnxruntime without optimisations";
 
 impl Quantization {
     /// The codes that all of these values have, if they are the same.
@@ -117,6 +128,25 @@ impl Quantization {
         let codes = self.read_as.get(name).copied().filter(|codes| codes.unsigned != signed);
         self.of.insert(live.id, codes.unwrap_or(Codes::plain(!signed)));
         self.names.insert(name.into());
+    }
+
+    /// Of each doubt the first layer, and how many others.
+    pub(super) fn warnings(&self) -> Vec<(String, String)> {
+        let of = |why: &'static str| {
+            let mut layers = self.doubts.iter().filter(|(_, found)| *found == why).map(|(layer, _)| layer);
+            let (first, others) = (layers.next()?.clone(), layers.count());
+            Some((first, if others > 0 { format!("{why} (and {others} more layers)") } else { why.into() }))
+        };
+        [SATURATED, TIED].into_iter().filter_map(of).collect()
+    }
+
+    /// Notes a product of codes and weights, which have a sign or not.
+    pub(super) fn multiply(&mut self, layer: &str, input: ValueId, weights: &[i64], have_sign: bool) {
+        let unsigned = self.of.get(&input).is_some_and(|codes| codes.unsigned);
+        // Two products of 255 and 64 fit.
+        if unsigned && have_sign && weights.iter().any(|w| w.abs() > 64) {
+            self.doubts.push((layer.into(), SATURATED));
+        }
     }
 
     /// The graph with formats, if any value is of 8 bits.
@@ -145,7 +175,7 @@ impl Quantization {
         let mut q = QGraph {
             graph: graph.clone(),
             formats,
-            rounding: Rounding::Single,
+            rounding: Rounding::FloatEven,
             channel_means: vec![None; graph.values.len()],
             corrections: BTreeMap::new(),
             wide_weights: BTreeSet::new(),

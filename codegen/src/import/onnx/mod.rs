@@ -7,6 +7,7 @@
 //!   transposes and reshapes cost nothing until an operator needs another order in memory.
 //! * `codes`: what a quantised file says of its values.
 //! * `context`, `graph`: what the functions of operators see, and what they can add to the graph.
+//! * `ports`: inputs, outputs and layers as the file has them.
 //! * `ops`: the operators, one function each, in one table: [`OPERATORS`].
 //!
 //! Everything that cannot be imported is listed in one error.
@@ -18,14 +19,16 @@ mod file;
 mod graph;
 mod layout;
 mod ops;
+mod ports;
 pub mod proto;
 mod tensors;
 mod value;
 
 pub use file::OPSETS;
 pub use ops::{MICROSOFT, OPERATORS, Operator};
+pub use ports::Port;
 
-use super::{end::Element, network::NetworkOptions};
+use super::network::NetworkOptions;
 use crate::{
     error::{Error, Result},
     graph::{Graph, ValueId},
@@ -38,6 +41,7 @@ use context::Cx;
 use file::Step;
 use graph::Builder;
 use layout::Layout;
+use ports::{layers, name_outputs, port};
 use prost::Message;
 use proto::{GraphProto, ModelProto, TensorProto, TypeTensorProto, ValueInfoProto};
 use std::{
@@ -59,19 +63,8 @@ pub struct Model {
     pub outputs: Vec<Port>,
     /// Results of nodes, each with the name that its value has in the graph.
     pub layers: Vec<(String, Port)>,
-}
-
-/// An input or output, as the file has it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Port {
-    /// Its name.
-    pub name: String,
-    /// Sizes of its axes, the batch being 1.
-    pub dims: Vec<usize>,
-    /// Which of its axes are height, width and channels of the graph's value; in the order of memory, if one is several axes.
-    pub axes: [Vec<usize>; 3],
-    /// Its elements.
-    pub element: Element,
+    /// Layers of which onnxruntime has several results, each with the reason.
+    pub warnings: Vec<(String, String)>,
 }
 
 /// The graph of an ONNX file. `name` is the file's, for errors; its stem is the graph's. `folder` is where it lies, for weights in files beside it. A
@@ -340,9 +333,10 @@ impl Walk<'_, '_> {
         let (mut graph, quantization) = self.graph.finish(&ids).map_err(|problem| vec![problem])?;
         let inputs = self.inputs.into_iter().map(|(_, port)| port).collect();
         name_outputs(&mut graph, &outputs);
-        let layers = layers(&self.values, &graph);
+        let layers = layers(&self.values, &graph, &quantization);
+        let warnings = quantization.warnings();
         let quantized = quantization.apply(&graph);
-        Ok(Model { graph, quantized, inputs, outputs, layers })
+        Ok(Model { graph, quantized, inputs, outputs, layers, warnings })
     }
 
     /// An output without elements: one number in the graph, which stands for none.
@@ -384,63 +378,8 @@ impl Walk<'_, '_> {
     }
 }
 
-/// Outputs get the names that they have in the file, where no input has that value. A layer that has the name already made what another one then
-/// moved.
-fn name_outputs(graph: &mut Graph, ports: &[Port]) {
-    let rename = |graph: &mut Graph, id: ValueId, name: &str| {
-        graph.values[id.0].name = name.into();
-        if let Some(i) = graph.producer(id) {
-            graph.nodes[i].name = name.into();
-        }
-    };
-    for (id, port) in graph.outputs.clone().into_iter().zip(ports) {
-        if graph.inputs.contains(&id) || graph.values[id.0].name == port.name {
-            continue;
-        }
-        match graph.find(&port.name) {
-            Some(other) if graph.inputs.contains(&other) || graph.outputs.contains(&other) => continue,
-            Some(other) => rename(graph, other, &format!("{}.made", port.name)),
-            None => {}
-        }
-        rename(graph, id, &port.name);
-    }
-}
-
 fn tensor_type(info: &ValueInfoProto) -> Option<&TypeTensorProto> {
     info.r#type.as_ref()?.tensor_type.as_ref()
-}
-
-fn port(name: &str, live: &Live, declared: Option<&TypeTensorProto>) -> Port {
-    let axes = match live.at.plain() {
-        Some(axes) => axes.map(Vec::from_iter),
-        None => Layout::usual_groups(live.dims()),
-    };
-    let element = match declared.and_then(|t| Type::of(t.elem_type?).ok()) {
-        _ if live.of == Elements::Labels => Element::Int64,
-        Some(Type::F16) => Element::Float16,
-        Some(Type::Int { bits: 8, signed: true }) => Element::Int8,
-        Some(Type::Int { bits: 8, signed: false }) => Element::UInt8,
-        Some(Type::Int { bits: 32, .. }) => Element::Int32,
-        Some(Type::Int { bits: 64, .. }) => Element::Int64,
-        _ => Element::Float32,
-    };
-    Port { name: name.into(), dims: live.dims().to_vec(), axes, element }
-}
-
-/// What nodes make, where each of height, width and channels is one axis or none.
-fn layers(values: &HashMap<String, Value>, graph: &Graph) -> Vec<(String, Port)> {
-    let inputs = |id: &ValueId| graph.inputs.contains(id);
-    let live = values.iter().filter_map(|(name, value)| match value {
-        Value::Live(live) if !inputs(&live.id) && live.at.plain().is_some() => Some((name, live)),
-        _ => None,
-    });
-    let whole =
-        |(_, live): &(&String, &Live)| live.dims().iter().product::<usize>() == graph.shape(live.id).len();
-    let mut live: Vec<(&String, &Live)> = live.filter(whole).collect();
-    live.sort_by_key(|(name, live)| (live.id.0, *name));
-    live.into_iter()
-        .map(|(name, live)| (graph.values[live.id.0].name.clone(), port(name, live, None)))
-        .collect()
 }
 
 /// Whether an input has its channels last: every reader moves them, or there is one only.

@@ -203,7 +203,7 @@ impl<'m> Importer<'m> {
         } else {
             Content::Float(q.graph)
         };
-        Ok(Read { content, summary, inputs, outputs, layers })
+        Ok(Read { content, summary, inputs, outputs, layers, warnings: vec![] })
     }
 
     /// A new value for a tensor of the file.

@@ -7,7 +7,7 @@ use crate::{
     lower::{Lowering, Sums},
     ops::Clamp,
 };
-use niello_kernels::{Multiplier, OutputParams, Rounding};
+use niello_kernels::{Layout, Multiplier, OutputParams, Rounding};
 use std::sync::Arc;
 
 /// Integers that a quantised file has for the filters of a convolution.
@@ -31,9 +31,10 @@ pub enum GivenRounding {
     /// The quotient of codes without a sign by so many, ties up, which are the codes of the result: biases add 128 to each code of the operand that is less its
     /// zero point.
     Mean(u32),
-    /// Once, ties to even, factor and product in single precision, as onnxruntime does in operators of codes; the mean of so many codes, if that is said.
+    /// [`Rounding::FloatEven`] with a factor in single precision, as onnxruntime does in operators of codes; the mean of so many codes, if that is said.
     SinglePrecision(Option<u32>),
-    /// Once, ties to even, as operators of real numbers between codes; the mean of so many codes, if that is said.
+    /// Once, ties to even, as operators of real numbers between codes; the mean of so many codes, if that is said. [`Rounding::FloatEven`] where no factor
+    /// of 31 bits does that.
     Nearest(Option<u32>),
 }
 
@@ -45,15 +46,6 @@ impl GivenRounding {
             Self::SinglePrecision(Some(count)) => (input / (output * count as f32)) as f64,
             Self::Nearest(Some(count)) => input as f64 / (output as f64 * count as f64),
             _ => input as f64 * weights as f64 / output as f64,
-        }
-    }
-
-    /// The rounding that is meant where no factor of 31 bits steps with this one: without a product in single precision, which rounds a few sums in a
-    /// million onto a tie.
-    fn next(self) -> Option<Self> {
-        match self {
-            Self::SinglePrecision(count) => Some(Self::Nearest(count)),
-            _ => None,
         }
     }
 
@@ -172,6 +164,8 @@ impl Filters {
 impl Filters {
     /// The integers of a file: weights and biases are its own.
     ///
+    /// Single precision takes fewer instructions than a factor of 31 bits where there are vectors, and more elsewhere.
+    ///
     /// # Errors
     /// Sums that do not fit 32 bits, a factor that is out of range.
     pub(super) fn given(
@@ -181,32 +175,49 @@ impl Filters {
         input: QParams,
         output: QParams,
     ) -> Result<Self> {
-        let by_program = given.rounding == GivenRounding::Program;
-        let rounding = if by_program { cx.rounding() } else { Rounding::Single };
         let zero_point = matches!(given.rounding, GivenRounding::Mean(_)).then_some(i8::MIN);
-        let mut filters =
-            Self { weights: vec![], bias: vec![], multiplier: vec![], rounding, zero_point, scale: vec![] };
+        let mut filters = Self {
+            weights: vec![],
+            bias: given.bias.to_vec(),
+            multiplier: vec![],
+            rounding: cx.rounding(),
+            zero_point,
+            scale: given.scale.iter().map(|scale| *scale as f64).collect(),
+        };
+        // What is rounded: a factor, and the sums that it is for.
+        let mut channels = vec![];
         for ((row, bias), scale) in rows.iter().zip(&given.bias[..]).zip(&given.scale[..]) {
             let codes: Vec<i8> = row.iter().map(|w| (w / scale).round().clamp(-127.0, 127.0) as i8).collect();
             let real = given.rounding.factor([input.scale, *scale, output.scale]);
-            let sums = Sums::narrow(largest_sum(&codes, *bias as f64, input.zero_point), NOISE);
-            let plain = cx.multiplier_for(real, sums)?;
-            filters.multiplier.push(if by_program {
-                plain
-            } else {
-                let find = |rounding| {
-                    equal_to(rounding, real, zero_point.unwrap_or(output.zero_point), sums.largest)
-                };
-                find(given.rounding).or_else(|| given.rounding.next().and_then(find)).ok_or_else(|| {
-                    cx.error(format!(
-                        "no factor of 31 bits rounds sums times {real} as the file's runtime does"
-                    ))
-                })?
-            });
+            channels.push((real, Sums::narrow(largest_sum(&codes, *bias as f64, input.zero_point), NOISE)));
             filters.weights.push(codes);
-            filters.bias.push(*bias);
-            filters.scale.push(*scale as f64);
         }
+        if given.rounding == GivenRounding::Program {
+            let factors = channels.iter().map(|(real, sums)| cx.multiplier_for(*real, *sums));
+            filters.multiplier = factors.collect::<Result<_>>()?;
+            return Ok(filters);
+        }
+        // Sums that fit; those that a factor would carry out of their register are saturated, or it is not taken.
+        let factors = channels.iter().map(|(real, sums)| {
+            cx.fitting(Some(Multiplier::ZERO), *real, *sums)?;
+            cx.multiplier(*real)
+        });
+        let factors: Vec<Multiplier> = factors.collect::<Result<_>>()?;
+        let zero_point = zero_point.unwrap_or(output.zero_point);
+        let find = |(real, sums): &(f64, Sums)| equal_to(given.rounding, *real, zero_point, sums.largest);
+        let takes_single_precision = matches!(given.rounding, GivenRounding::SinglePrecision(_))
+            && !matches!(cx.target().layout, Layout::DSP | Layout::SCALAR);
+        let found: Option<Vec<Multiplier>> =
+            if takes_single_precision { None } else { channels.iter().map(find).collect() };
+        (filters.rounding, filters.multiplier) = match (given.rounding, found) {
+            (_, Some(found)) => (Rounding::Single, found),
+            (GivenRounding::SinglePrecision(_) | GivenRounding::Nearest(_), None) => {
+                (Rounding::FloatEven, factors)
+            }
+            (_, None) => {
+                return Err(cx.error("no factors of 31 bits round its sums as the file's runtime does"));
+            }
+        };
         Ok(filters)
     }
 
@@ -244,6 +255,9 @@ fn equal_to(rounding: GivenRounding, real: f64, zero_point: i8, largest: i64) ->
     let plain = Multiplier::from_real(real)?;
     if plain == Multiplier::ZERO {
         return Some(plain);
+    }
+    if largest << plain.shift.max(0) > i32::MAX as i64 {
+        return None;
     }
     let codes = (-127 - zero_point as i64)..=(127 - zero_point as i64);
     // The least sum that gives a code, for those that some sum gives.

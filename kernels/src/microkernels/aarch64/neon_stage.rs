@@ -22,6 +22,8 @@ pub(crate) mod mode {
     pub(crate) const ANY: u8 = 3;
     /// `Rounding::Single`.
     pub(crate) const SINGLE: u8 = 4;
+    /// `Rounding::FloatEven`.
+    pub(crate) const FLOAT: u8 = 5;
 }
 
 /// Calls `$f::<MODE>($arguments)` with the mode of a panel.
@@ -33,7 +35,8 @@ macro_rules! with_mode {
             mode::LINEAR => $f::<{ mode::LINEAR }>($($argument),*),
             mode::CLAMPED => $f::<{ mode::CLAMPED }>($($argument),*),
             mode::ANY => $f::<{ mode::ANY }>($($argument),*),
-            _ => $f::<{ mode::SINGLE }>($($argument),*),
+            mode::SINGLE => $f::<{ mode::SINGLE }>($($argument),*),
+            _ => $f::<{ mode::FLOAT }>($($argument),*),
         }
     }};
 }
@@ -131,7 +134,8 @@ fn apply<const MODE: u8>(acc: int32x4_t, mantissa: int32x4_t, shift: int32x4_t) 
         mode::RELU => positive(acc, mantissa, shift),
         mode::LINEAR | mode::CLAMPED => below_half(acc, mantissa, shift),
         mode::ANY => double(acc, mantissa, shift),
-        _ => single(acc, mantissa, shift),
+        mode::SINGLE => single(acc, mantissa, shift),
+        _ => float(acc, mantissa),
     }
 }
 
@@ -140,7 +144,7 @@ fn apply<const MODE: u8>(acc: int32x4_t, mantissa: int32x4_t, shift: int32x4_t) 
 #[repr(C)]
 pub(crate) struct Scale {
     pub(crate) bias: [int32x4_t; 4],
-    /// Mantissas, then shifts. Tiles know that this follows the biases.
+    /// Mantissas, then shifts; for `Rounding::FloatEven` the bits of factors in single precision, then shifts. Tiles know that this follows the biases.
     pub(crate) factors: [int32x4_t; 8],
     /// The biases, each with a 0 behind it. Tiles know that this follows the factors.
     pub(crate) spread: [int32x4_t; 8],
@@ -175,6 +179,15 @@ impl Scale {
             let (a, b) = (right(mantissa.0, a), right(mantissa.1, b));
             let (c, d) = (right(mantissa.2, c), right(mantissa.3, d));
             let right = vmaxvq_s32(vandq_s32(vandq_s32(a, b), vandq_s32(c, d))) < 0;
+            let mantissa = match constants.stage.rounding {
+                Rounding::FloatEven => int32x4x4_t(
+                    single_precision(mantissa.0, shift[0]),
+                    single_precision(mantissa.1, shift[1]),
+                    single_precision(mantissa.2, shift[2]),
+                    single_precision(mantissa.3, shift[3]),
+                ),
+                _ => mantissa,
+            };
             Self {
                 bias: [bias.0, bias.1, bias.2, bias.3],
                 spread: [
@@ -195,7 +208,7 @@ impl Scale {
         }
     }
 
-    /// One factor for all, and no biases.
+    /// One factor for all, and no biases; not for `Rounding::FloatEven`.
     #[inline]
     #[target_feature(enable = "neon")]
     pub(crate) fn uniform(multiplier: Multiplier) -> Self {
@@ -218,6 +231,7 @@ impl Scale {
             Rounding::TfliteDouble if stage.clamps => mode::CLAMPED,
             Rounding::TfliteDouble => mode::LINEAR,
             Rounding::Single => mode::SINGLE,
+            Rounding::FloatEven => mode::FLOAT,
         }
     }
 }
@@ -263,6 +277,21 @@ fn single(acc: int32x4_t, mantissa: int32x4_t, shift: int32x4_t) -> int32x4_t {
     let high = vrshlq_s64(vmull_high_s32(acc, mantissa), vmovl_high_s32(shift));
     // The low halves of the results.
     vuzp1q_s32(vreinterpretq_s32_s64(low), vreinterpretq_s32_s64(high))
+}
+
+/// [`Multiplier::to_f32`] in every lane, as bits.
+#[inline]
+#[target_feature(enable = "neon")]
+fn single_precision(mantissa: int32x4_t, shift: int32x4_t) -> int32x4_t {
+    let power = vshlq_n_s32::<23>(vaddq_s32(shift, vdupq_n_s32(127 - 31)));
+    vreinterpretq_s32_f32(vmulq_f32(vcvtq_f32_s32(mantissa), vreinterpretq_f32_s32(power)))
+}
+
+/// `Rounding::FloatEven`: `fcvtns` rounds ties to even and saturates.
+#[inline]
+#[target_feature(enable = "neon")]
+fn float(acc: int32x4_t, factor: int32x4_t) -> int32x4_t {
+    vcvtnq_s32_f32(vmulq_f32(vcvtq_f32_s32(acc), vreinterpretq_f32_s32(factor)))
 }
 
 /// Stores the first `live` of sixteen bytes.

@@ -2,9 +2,9 @@
 //! meaning elsewhere, so that every machine can check them.
 
 #[cfg(niello_dsp)]
-pub(super) use assembly::{one, panel_double, panel_single, three};
+pub(super) use assembly::{one, panel_double, panel_float, panel_single, three};
 #[cfg(not(niello_dsp))]
-pub(super) use plain::{one, panel_double, panel_single, three};
+pub(super) use plain::{one, panel_double, panel_float, panel_single, three};
 
 use super::stage::Channel;
 
@@ -121,7 +121,7 @@ mod assembly {
     /// Defines a panel's function for one rounding. The sums of both channels of three pixels stay in registers from the first
     /// product to the bytes.
     macro_rules! panel {
-        ($name:ident, $rounding:ident) => {
+        ($name:ident, $rounding:ident $(, $clobbers:tt)*) => {
             /// All of [`Triples`]; see [`super::plain`].
             ///
             /// # Safety
@@ -218,6 +218,7 @@ mod assembly {
                         inout("r3") triples => _,
                         out("r4") _, out("r5") _, out("r8") _, out("r9") _, out("r10") _, out("r11") _, out("r12") _,
                         out("lr") _,
+                        $(out($clobbers) _,)*
                     );
                 }
             }
@@ -225,6 +226,11 @@ mod assembly {
     }
     panel!(panel_double, double);
     panel!(panel_single, single);
+    #[cfg(niello_vfp)]
+    panel!(panel_float, float, "s0", "s1");
+    // Without the unit no channel has the short way.
+    #[cfg(not(niello_vfp))]
+    pub(in super::super) use panel_single as panel_float;
 
     /// Two words of weights by two of one pixel.
     macro_rules! one_pixel {
@@ -288,7 +294,7 @@ mod assembly {
 
 #[cfg(not(niello_dsp))]
 mod plain {
-    use super::Triples;
+    use super::{super::stage::mode, Triples};
 
     /// The sum and both products of 16-bit halves, modulo `2^32`.
     #[inline(always)]
@@ -338,7 +344,7 @@ mod plain {
         triples: &mut Triples,
     ) {
         // SAFETY: the caller's promise.
-        unsafe { panel::<true>(x, weights, groups, triples) };
+        unsafe { panel::<{ mode::DOUBLE }>(x, weights, groups, triples) };
     }
 
     /// As [`panel_double`], for one rounding.
@@ -352,14 +358,28 @@ mod plain {
         triples: &mut Triples,
     ) {
         // SAFETY: the caller's promise.
-        unsafe { panel::<false>(x, weights, groups, triples) };
+        unsafe { panel::<{ mode::SINGLE }>(x, weights, groups, triples) };
     }
 
-    /// Both.
+    /// As [`panel_double`], in single precision.
     ///
     /// # Safety
     /// As there.
-    unsafe fn panel<const DOUBLE: bool>(
+    pub(in super::super) unsafe extern "C" fn panel_float(
+        x: *const u32,
+        weights: *const i8,
+        groups: usize,
+        triples: &mut Triples,
+    ) {
+        // SAFETY: the caller's promise.
+        unsafe { panel::<{ mode::FLOAT }>(x, weights, groups, triples) };
+    }
+
+    /// All of them.
+    ///
+    /// # Safety
+    /// As there.
+    unsafe fn panel<const MODE: u8>(
         mut x: *const u32,
         weights: *const i8,
         groups: usize,
@@ -374,9 +394,8 @@ mod plain {
                 // SAFETY: the next address; two bytes are writable there.
                 unsafe {
                     let out = triples.out.read().wrapping_add(triples.first);
-                    out.write(lower_channel.requantize::<DOUBLE>(sums[0], Some(triples.clamp)));
-                    out.wrapping_add(1)
-                        .write(upper_channel.requantize::<DOUBLE>(sums[1], Some(triples.clamp)));
+                    out.write(lower_channel.requantize::<MODE>(sums[0], Some(triples.clamp)));
+                    out.wrapping_add(1).write(upper_channel.requantize::<MODE>(sums[1], Some(triples.clamp)));
                 }
                 triples.out = triples.out.wrapping_add(1);
             }

@@ -45,7 +45,7 @@ pub(crate) mod widen;
 use super::{Layout, Panels, Rows, Tile};
 use crate::{Isa, Rounding};
 use core::ops::Range;
-use dot::{Triples, one, panel_double, panel_single, three};
+use dot::{Triples, one, panel_double, panel_float, panel_single, three};
 use stage::Channel;
 
 /// Any instruction set but the reference: the instructions where the target has them, the same in plain Rust elsewhere.
@@ -181,6 +181,7 @@ unsafe fn panel(x: *const i8, groups: usize, rounding: Rounding, job: &mut Tripl
         match rounding {
             Rounding::TfliteDouble => panel_double(x.cast(), job.weights, groups, job),
             Rounding::Single => panel_single(x.cast(), job.weights, groups, job),
+            Rounding::FloatEven => panel_float(x.cast(), job.weights, groups, job),
         }
     }
 }

@@ -36,6 +36,7 @@ impl Stage {
         let [a, b] = match self.rounding {
             Rounding::TfliteDouble => [scale[0].double(sums[0]), scale[1].double(sums[1])],
             Rounding::Single => [scale[0].single(sums[0]), scale[1].single(sums[1])],
+            Rounding::FloatEven => [scale[0].float(sums[0]), scale[1].float(sums[1])],
         };
         // Values beyond 16 bits stay beyond 8 bits with any zero point, so that each step may saturate.
         let words = _mm256_adds_epi16(_mm256_packs_epi32(a, b), self.zero_point);
@@ -80,7 +81,7 @@ pub(crate) unsafe fn store(out: *mut i8, bytes: __m128i, live: usize) {
     }
 }
 
-/// Biases and multipliers of 8 channels, prepared for both roundings.
+/// Biases and multipliers of 8 channels, prepared for all roundings.
 #[derive(Clone, Copy)]
 pub(crate) struct Scale {
     bias: __m256i,
@@ -95,6 +96,8 @@ pub(crate) struct Scale {
     single_right: [__m256i; 2],
     /// The offset `2^63` after the shift.
     single_offset: __m256i,
+    /// The factor in single precision.
+    float: __m256,
 }
 
 impl Scale {
@@ -137,6 +140,8 @@ impl Scale {
         let even = _mm256_and_si256(single, _mm256_set1_epi64x(0xffff_ffff));
         let odd = _mm256_srli_epi64::<32>(single);
         let top = _mm256_set1_epi64x(i64::MIN);
+        // [`crate::Multiplier::to_f32`]
+        let power = _mm256_slli_epi32::<23>(_mm256_add_epi32(shift, _mm256_set1_epi32(127 - 31)));
         Self {
             bias,
             mantissa,
@@ -150,6 +155,7 @@ impl Scale {
                 _mm256_srlv_epi64(top, even),
                 _mm256_slli_epi64::<32>(_mm256_srlv_epi64(top, odd)),
             ),
+            float: _mm256_mul_ps(_mm256_cvtepi32_ps(mantissa), _mm256_castsi256_ps(power)),
         }
     }
 
@@ -180,6 +186,14 @@ impl Scale {
         let even = _mm256_srlv_epi64(even, self.single_right[0]);
         let odd = _mm256_slli_epi64::<32>(_mm256_srlv_epi64(odd, self.single_right[1]));
         _mm256_sub_epi32(even_odd(even, odd), self.single_offset)
+    }
+
+    /// `Rounding::FloatEven`, of results of 17 bits. What is too large for the conversion would become negative.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn float(&self, sum: __m256i) -> __m256i {
+        let acc = _mm256_cvtepi32_ps(_mm256_add_epi32(sum, self.bias));
+        _mm256_cvtps_epi32(_mm256_min_ps(_mm256_mul_ps(acc, self.float), _mm256_set1_ps(65536.0)))
     }
 }
 

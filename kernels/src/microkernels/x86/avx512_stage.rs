@@ -61,7 +61,7 @@ pub(crate) unsafe fn store(out: *mut i8, bytes: __m128i, live: usize) {
     };
 }
 
-/// Multipliers of 16 channels, prepared for both roundings.
+/// Multipliers of 16 channels, prepared for all roundings.
 #[derive(Clone, Copy)]
 pub(crate) struct Scale {
     mantissa: __m512i,
@@ -71,6 +71,8 @@ pub(crate) struct Scale {
     mask: __m512i,
     single_right: __m512i,
     single_right_odd: __m512i,
+    /// The factor in single precision.
+    float: __m512,
 }
 
 impl Scale {
@@ -81,6 +83,8 @@ impl Scale {
         let one = _mm512_set1_epi32(1);
         let right = _mm512_max_epi32(_mm512_sub_epi32(zero, shift), zero);
         let single = _mm512_sub_epi32(_mm512_set1_epi32(31), shift);
+        // [`crate::Multiplier::to_f32`]
+        let power = _mm512_slli_epi32::<23>(_mm512_add_epi32(shift, _mm512_set1_epi32(127 - 31)));
         Self {
             mantissa,
             mantissa_odd: _mm512_srli_epi64::<32>(mantissa),
@@ -89,16 +93,18 @@ impl Scale {
             mask: _mm512_sub_epi32(_mm512_sllv_epi32(one, right), one),
             single_right: _mm512_and_si512(single, _mm512_set1_epi64(0xffff_ffff)),
             single_right_odd: _mm512_srli_epi64::<32>(single),
+            float: _mm512_mul_ps(_mm512_cvtepi32_ps(mantissa), _mm512_castsi512_ps(power)),
         }
     }
 
-    /// [`crate::Multiplier::apply`] in every lane.
+    /// [`crate::Multiplier::apply`] in every lane, up to `2^30`.
     #[inline]
     #[target_feature(enable = "avx512f")]
     pub(crate) fn apply(&self, acc: __m512i, rounding: Rounding) -> __m512i {
         match rounding {
             Rounding::TfliteDouble => self.double(acc),
             Rounding::Single => self.single(acc),
+            Rounding::FloatEven => self.float(acc),
         }
     }
 
@@ -131,5 +137,13 @@ impl Scale {
         let odd =
             round(_mm512_mul_epi32(_mm512_srli_epi64::<32>(acc), self.mantissa_odd), self.single_right_odd);
         _mm512_mask_blend_epi32(0xaaaa, even, _mm512_slli_epi64::<32>(odd))
+    }
+
+    /// `Rounding::FloatEven`. What is too large for the conversion would become negative.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn float(&self, acc: __m512i) -> __m512i {
+        let product = _mm512_mul_ps(_mm512_cvtepi32_ps(acc), self.float);
+        _mm512_cvtps_epi32(_mm512_min_ps(product, _mm512_set1_ps(1_073_741_824.0)))
     }
 }

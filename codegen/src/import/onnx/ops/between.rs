@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        codes::Codes,
+        codes::{Codes, TIED},
         context::{Cx, Given, Made, Pair, live},
         value::{Live, Value},
     },
@@ -14,8 +14,8 @@ use crate::{
     format::QParams,
     import::filters,
     ops::{
-        Add, AveragePool2d, Clamp, Conv2d, ConvParams, Function, GivenFilters, GivenRounding, Index,
-        PointWise, QuantizeLinear, Table,
+        Add, Clamp, Conv2d, ConvParams, Function, GivenFilters, GivenRounding, Index, PointWise,
+        QuantizeLinear, Table,
     },
 };
 use std::sync::Arc;
@@ -101,6 +101,7 @@ fn given(
         }
         _ => return Ok(None),
     };
+    cx.graph.quantization.multiply(&cx.name, input.id, &weights.codes, weights.signed);
     cx.given = Some(Given { scale: weights.scale, bias, rounding: GivenRounding::Nearest(None), to });
     (operator.import)(cx).map(Some)
 }
@@ -181,6 +182,7 @@ fn of_steps(
     if scale != to.params.scale {
         return Ok(None);
     }
+    cx.graph.quantization.doubts.push((name.clone(), TIED));
     let plain = |codes: Codes| Codes { params: QParams { scale: 1.0, ..codes.params }, ..codes };
     let numbers = relabelled(cx, &name, &input, plain(from), move |x| x / scale as f64)?;
     cx.inputs[0] = Some(Value::Live(cx.graph.real(&name, &numbers)?));
@@ -214,23 +216,6 @@ pub(super) fn mean(cx: &mut Cx<'_, '_>, to: Codes, rounding: fn(Option<u32>) -> 
     let (input, name) = (windows::map(cx, 0)?, cx.name.clone());
     let (c, shape) = (input.dims()[1], input.at.shape());
     let count = shape.area();
-    // Ties to even are no factor's; quotients by powers of two are exact in any way of computing them.
-    if count.is_power_of_two()
-        && count > 1
-        && let Some(made) = of_steps(cx, to, |cx| {
-            let input = windows::map(cx, 0)?;
-            let pool = AveragePool2d {
-                kernel: [shape.h, shape.w],
-                stride: [1, 1],
-                padding: [0; 4],
-                ceil_mode: false,
-                count_padding: false,
-            };
-            live(windows::mapped(cx, &name, pool, &input, c)?)
-        })?
-    {
-        return Ok(made);
-    }
     let params = ConvParams { kernel: [shape.h, shape.w], groups: c, bias: false, ..ConvParams::new(c, 1) };
     let weight = 1.0 / count as f32;
     let mut op = Conv2d::new(params, c, vec![weight; count * c].into(), vec![0.0; c].into());

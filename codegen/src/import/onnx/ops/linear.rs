@@ -63,7 +63,7 @@ fn check_type(cx: &Cx<'_, '_>, i: usize, found: Type, unsigned: bool) -> Result<
 }
 
 /// Constant codes `i`, whose scales and zero points are the next two, with one of either or one for each element of axis `out`.
-fn weights(cx: &Cx<'_, '_>, i: usize, out: i64) -> Result<(Array, Vec<f32>), String> {
+fn weights(cx: &mut Cx<'_, '_>, i: usize, out: i64, input: &Live) -> Result<(Array, Vec<f32>), String> {
     let (codes, scales, zeros) = (cx.known(i)?, cx.known(i + 1)?, cx.given_known(i + 2)?);
     if let Some(bad) = scales.as_floats()?.iter().find(|s| !(**s > 0.0 && s.is_finite())) {
         return Err(format!("{} holds {bad:?}, expected positive scales", cx.input_name(i + 1)));
@@ -87,7 +87,9 @@ fn weights(cx: &Cx<'_, '_>, i: usize, out: i64) -> Result<(Array, Vec<f32>), Str
     }
     let mut dims = vec![1; codes.dims.len()];
     dims[axis(out, codes.dims.len())?] = many;
-    let (_, reals) = dequantized(&codes, &scales, zeros.as_ref(), dims)?;
+    let (steps, reals) = dequantized(&codes, &scales, zeros.as_ref(), dims)?;
+    let have_sign = matches!(codes.of, Type::Int { signed: true, .. });
+    cx.graph.quantization.multiply(&cx.name, input.id, &steps, have_sign);
     Ok((reals, scales.as_floats()?.to_vec()))
 }
 
@@ -100,7 +102,7 @@ fn weighted(
     operator: fn(&mut Cx<'_, '_>) -> Made,
 ) -> Made {
     let (input, to) = (operand(cx, 0)?, codes(cx, to)?);
-    let (weights, scale) = weights(cx, 3, out)?;
+    let (weights, scale) = weights(cx, 3, out, &input)?;
     let bias = match bias {
         Some(i) => cx.given_ints(i)?,
         None => None,

@@ -77,7 +77,8 @@ pub(super) fn dequantize_linear(cx: &mut Cx<'_, '_>) -> Made {
     let (codes, reals) = dequantized(&of, &scales, zeros.as_ref(), dims)?;
     let centred = zeros.is_none_or(|zeros| zeros.to_f64().iter().all(|z| *z == 0.0));
     let zero_points = cx.input_name(2);
-    let weights = Weights { scale: scales.as_floats()?.to_vec(), axis: along, zero_points, centred, codes };
+    let (scale, signed) = (scales.as_floats()?.to_vec(), matches!(of.of, Type::Int { signed: true, .. }));
+    let weights = Weights { scale, axis: along, zero_points, centred, signed, codes };
     cx.graph.quantization.weights.extend(cx.node.output.first().map(|name| (name.clone(), weights)));
     known(reals)
 }

@@ -153,6 +153,7 @@ pub(super) fn run(conv: &DepthwiseConv2d<'_>, input: In<'_>, out: Out<'_>) -> bo
                         match conv.stage.rounding {
                             Rounding::TfliteDouble => double(&mut run),
                             Rounding::Single => single(&mut run),
+                            Rounding::FloatEven => float(&mut run),
                         }
                     }
                 }
@@ -229,9 +230,9 @@ fn init(
 }
 
 #[cfg(niello_dsp)]
-use assembly::{double, single};
+use assembly::{double, float, single};
 #[cfg(not(niello_dsp))]
-use plain::{double, single};
+use plain::{double, float, single};
 
 #[cfg(niello_dsp)]
 mod assembly {
@@ -263,7 +264,7 @@ mod assembly {
 
     /// Defines the function for one rounding.
     macro_rules! run {
-        ($name:ident, $rounding:ident) => {
+        ($name:ident, $rounding:ident $(, $clobbers:tt)*) => {
             /// All pixels of a run; see [`super::plain`].
             ///
             /// # Safety
@@ -353,6 +354,7 @@ mod assembly {
                         inout("r0") run => _,
                         out("r1") _, out("r2") _, out("r3") _, out("r4") _, out("r5") _, out("r8") _, out("r9") _,
                         out("r10") _, out("r11") _, out("r12") _, out("lr") _,
+                        $(out($clobbers) _,)*
                     );
                 }
             }
@@ -360,11 +362,17 @@ mod assembly {
     }
     run!(double, double);
     run!(single, single);
+    #[cfg(niello_vfp)]
+    run!(float, float, "s0", "s1");
+    // Without the unit no channel has the short way.
+    #[cfg(not(niello_vfp))]
+    pub(super) use single as float;
 }
 
 #[cfg(not(niello_dsp))]
 mod plain {
     use super::{CHANNELS, Run};
+    use crate::microkernels::dsp::stage::mode;
 
     /// All pixels of a run, for factors of the double rounding.
     ///
@@ -372,7 +380,7 @@ mod plain {
     /// For each pixel, four bytes are readable at each tap and writable at the result; weights are there for each tap.
     pub(super) unsafe extern "C" fn double(run: &mut Run) {
         // SAFETY: the caller's promise.
-        unsafe { pixels::<true>(run) };
+        unsafe { pixels::<{ mode::DOUBLE }>(run) };
     }
 
     /// As [`double`], for one rounding.
@@ -381,14 +389,23 @@ mod plain {
     /// As there.
     pub(super) unsafe extern "C" fn single(run: &mut Run) {
         // SAFETY: the caller's promise.
-        unsafe { pixels::<false>(run) };
+        unsafe { pixels::<{ mode::SINGLE }>(run) };
     }
 
-    /// Both.
+    /// As [`double`], in single precision.
     ///
     /// # Safety
     /// As there.
-    unsafe fn pixels<const DOUBLE: bool>(run: &mut Run) {
+    pub(super) unsafe extern "C" fn float(run: &mut Run) {
+        // SAFETY: the caller's promise.
+        unsafe { pixels::<{ mode::FLOAT }>(run) };
+    }
+
+    /// All of them.
+    ///
+    /// # Safety
+    /// As there.
+    unsafe fn pixels<const MODE: u8>(run: &mut Run) {
         let [min, max] = run.clamp.map(|word| word as i8 as i32);
         while run.count > 0 {
             let mut sums = run.init;
@@ -406,7 +423,7 @@ mod plain {
             }
             let mut bytes = [0; CHANNELS];
             for (i, byte) in bytes.iter_mut().enumerate() {
-                *byte = run.channels[i].requantize::<DOUBLE>(sums[i], Some([min, max]));
+                *byte = run.channels[i].requantize::<MODE>(sums[i], Some([min, max]));
             }
             // SAFETY: the result of a promised pixel.
             unsafe { run.out.cast::<[i8; CHANNELS]>().write(bytes) };

@@ -15,7 +15,7 @@ use crate::{
     Multiplier, Rounding,
     base::memory::{ContiguousSpans, put},
     microkernels::dsp::bytes::{max, min},
-    microkernels::dsp::stage::{Channel, smmlar, smmul},
+    microkernels::dsp::stage::{Channel, mode, smmlar, smmul},
 };
 
 /// Values that are loaded together.
@@ -58,7 +58,11 @@ pub(super) fn run(add: &Add, runs: &ContiguousSpans<'_, 2>) -> bool {
     } else {
         ((add.a_multiplier, add.a_zero_point), (add.b_multiplier, add.b_zero_point))
     };
-    let double = add.stage.rounding == Rounding::TfliteDouble;
+    let double = match add.stage.rounding {
+        Rounding::TfliteDouble => true,
+        Rounding::Single => false,
+        Rounding::FloatEven => return false,
+    };
     let Multiplier { mantissa, shift } = smaller.0;
     let scaled = mantissa >= 1 << 30 && (-20..=-1).contains(&shift);
     let both = is_half(smaller.0);
@@ -77,13 +81,15 @@ pub(super) fn run(add: &Add, runs: &ContiguousSpans<'_, 2>) -> bool {
     let half = |value: i8| (value as i32) << (LEFT_SHIFT - 1);
     let sums = ClampedSums { runs, swap, clamp: [add.stage.min, add.stage.max] };
     match (double, both) {
-        (true, true) => sums.each(|a, b| channel.requantize::<true>(half(a) + half(b), ALL)),
-        (false, true) => sums.each(|a, b| channel.requantize::<false>(half(a) + half(b), ALL)),
+        (true, true) => sums.each(|a, b| channel.requantize::<{ mode::DOUBLE }>(half(a) + half(b), ALL)),
+        (false, true) => sums.each(|a, b| channel.requantize::<{ mode::SINGLE }>(half(a) + half(b), ALL)),
         (true, false) => {
-            sums.each(|a, b| channel.requantize::<true>(half(a) + smaller.scale::<true>(b), ALL))
+            sums.each(|a, b| channel.requantize::<{ mode::DOUBLE }>(half(a) + smaller.scale::<true>(b), ALL))
         }
         (false, false) => {
-            sums.each(|a, b| channel.requantize::<false>(half(a) + smaller.scale::<false>(b), ALL));
+            sums.each(|a, b| {
+                channel.requantize::<{ mode::SINGLE }>(half(a) + smaller.scale::<false>(b), ALL)
+            });
         }
     }
     true
