@@ -11,10 +11,12 @@ mod folder;
 mod kernels;
 mod list;
 mod plan;
+mod tiny;
 
 use folder::Folder;
 use niello_codegen::{
     Error, Result,
+    import::network::Network,
     pipeline::{self, Build},
     recipe::Recipe,
 };
@@ -76,5 +78,6 @@ fn quantized(model: &Model) -> Result<Build> {
     if let Some(rounding) = &model.rounding {
         recipe.format.rounding = rounding.parse()?;
     }
-    pipeline::build(&recipe, &niello_models::Registry, |_| {})
+    let tiny: [&dyn Network; 2] = [&tiny::VisualWakeWords, &tiny::AnomalyDetection];
+    pipeline::build(&recipe, &(niello_models::Registry, tiny), |_| {})
 }

@@ -134,9 +134,11 @@ fn convolution(random: &mut Random, buffers: &mut Buffers) -> bool {
 
 fn depthwise(random: &mut Random, buffers: &mut Buffers) -> bool {
     let side = |random: &mut Random, from: u32, n: u32| [from + random.below(n), from + random.below(n)];
-    let size = side(random, 1, 12);
-    let kernel = if random.below(2) == 0 { [3, 3] } else { side(random, 1, 5) };
-    let (stride, dilation, padding) = (side(random, 1, 3), side(random, 1, 2), side(random, 0, 3));
+    // Some images of several blocks of columns and bands of rows.
+    let size = if random.below(4) == 0 { side(random, 20, 30) } else { side(random, 1, 12) };
+    let (kernel, dilation) =
+        if random.below(2) == 0 { ([3, 3], [1, 1]) } else { (side(random, 1, 5), side(random, 1, 2)) };
+    let (stride, padding) = (side(random, 1, 3), side(random, 0, 3));
     let channels = 1 + random.below(20);
     let out = [0, 1].map(|i| {
         let span = (kernel[i] - 1) * dilation[i] + 1;

@@ -40,6 +40,7 @@
 pub(crate) mod bytes;
 mod dot;
 pub(crate) mod stage;
+pub(crate) mod twice;
 pub(crate) mod widen;
 
 use super::{Layout, Panels, Rows, Tile};

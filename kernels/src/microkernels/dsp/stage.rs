@@ -129,6 +129,7 @@ macro_rules! instruction {
         }
     };
 }
+pub(super) use instruction;
 
 instruction! {
     /// The upper half of `(c << 32) + a * b`, rounded.

@@ -5,13 +5,14 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod dsp;
+mod pairs;
 
 use crate::{
     Isa, Memory, Multiplier, Operand, OutputParams,
     base::memory::{In, Out, constants, in_blocks, put},
     schedule::by_rows::{ReceptiveField, elements, positive, taps_fit},
 };
-use core::cell::Cell;
+use core::{cell::Cell, ops::Range};
 
 /// A tap takes about as long as so many multiply-accumulates of a dense convolution.
 const TAP: u32 = 8;
@@ -107,9 +108,26 @@ impl DepthwiseConv2d<'_> {
 
     #[inline(always)]
     fn compute(&self, isa: Isa, input: In<'_>, out: Out<'_>) {
-        if isa.has_no_vectors() && dsp::run(self, input, out) {
-            return;
+        if isa.has_no_vectors() {
+            return self.small(isa, input, out);
         }
+        self.channels(isa, input, out, 0..out.shape()[2]);
+    }
+
+    /// On a core without vectors.
+    fn small(&self, isa: Isa, input: In<'_>, out: Out<'_>) {
+        // Plain Rust would only be slower with pairs; wide machines check them.
+        let pairs = cfg!(any(niello_dsp, target_pointer_width = "64"));
+        let some = |channels: Range<usize>| self.channels(isa, input, out, channels);
+        let done = pairs && pairs::run(self, input, out, |first| some(first..first + pairs::CHANNELS));
+        if !done && !dsp::run(self, input, out) {
+            some(0..out.shape()[2]);
+        }
+    }
+
+    /// Some channels of all pixels.
+    #[inline(always)]
+    fn channels(&self, isa: Isa, input: In<'_>, out: Out<'_>, channels: Range<usize>) {
         let ([h, w, _], [oh, ow, _]) = (input.shape(), out.shape());
         let [sh, sw] = self.stride.map(|d| d as usize);
         let [ph, pw] = self.padding.map(|d| d as usize);
@@ -119,14 +137,14 @@ impl DepthwiseConv2d<'_> {
                 let first = [(oy * sh).wrapping_sub(ph), (ox * sw).wrapping_sub(pw)];
                 let taps =
                     Taps { image: input.as_ptr(), size: [h, w], stride: input.stride(), first, dilation };
-                self.pixel(isa, input, &taps, out.pixel(oy, ox));
+                self.pixel(isa, input, &taps, out.pixel(oy, ox), channels.clone());
             }
         }
     }
 
-    /// All channels of one output pixel.
+    /// Some channels of one output pixel: with vectors, all of them.
     #[inline(always)]
-    fn pixel(&self, isa: Isa, input: In<'_>, taps: &Taps, cells: &[Cell<i8>]) {
+    fn pixel(&self, isa: Isa, input: In<'_>, taps: &Taps, cells: &[Cell<i8>], some: Range<usize>) {
         let channels = input.shape()[2];
         #[cfg(target_arch = "x86_64")]
         if let Some(tile) = avx512::Avx512::new(isa) {
@@ -148,7 +166,9 @@ impl DepthwiseConv2d<'_> {
         }
         let _ = isa;
         let [kh, kw] = self.kernel.map(|d| d as usize);
-        in_blocks!(first in cells.len(), N => {
+        let cells = cells.get(some.clone()).unwrap_or_default();
+        in_blocks!(at in cells.len(), N => {
+            let first = some.start + at;
             let mut acc: [i32; N] = constants(self.bias, first);
             for ky in 0..kh {
                 for kx in 0..kw {
@@ -169,7 +189,7 @@ impl DepthwiseConv2d<'_> {
                 let multiplier = Multiplier { mantissa: mantissa[i], shift: shift[i] as i32 };
                 *result = self.stage.store(acc, multiplier);
             }
-            put(cells, first, results);
+            put(cells, at, results);
         });
     }
 }
