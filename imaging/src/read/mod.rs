@@ -2,10 +2,12 @@
 
 mod dicom;
 mod jpeg;
+mod jpeg_ls;
 mod npy;
 mod png;
 
 pub(crate) use dicom::without_image;
+pub use dicom::{Stored, load_frames, stored_samples};
 
 use crate::{Error, Image, Result};
 use std::{fs, path::Path};
@@ -15,7 +17,7 @@ use std::{fs, path::Path};
 /// | format | samples |
 /// |---|---|
 /// | PNG, JPEG | 8-bit gray or RGB. Palettes are expanded; 16-bit samples become `round(v / 257)`; alpha is dropped and the stored colour kept, as PIL's `convert("RGB")` does |
-/// | DICOM | real values `stored * slope + intercept` (HU for CT), or those of a modality table; 8-bit gray or RGB where 8 bits are stored without either |
+/// | DICOM | real values `stored * slope + intercept` (HU for CT), or those of a modality table; 8-bit gray where 8 bits are stored without either; 8-bit RGB from colours. One frame: [`load_frames`] reads several |
 /// | NPY | `uint8`: 8-bit gray or RGB (alpha dropped); `int8`, `int16`, `uint16`, `int32`, `float32`, `float64`: real values |
 ///
 /// # Errors
@@ -61,4 +63,20 @@ fn keep_channels(data: Vec<u8>, channels: usize, keep: usize) -> Vec<u8> {
         return data;
     }
     data.chunks_exact(channels).flat_map(|pixel| &pixel[..keep]).copied().collect()
+}
+
+/// A decoded frame of a compressed file: samples by pixel, in the lowest `bits` bits.
+struct Coded {
+    samples: Vec<u16>,
+    /// 2 to 16.
+    bits: u8,
+    /// Whether the highest of these bits is the sign, if samples are signed; else those of the data set say where it is.
+    extend: bool,
+    /// Whether the colours are red, green and blue, if the frame says so.
+    rgb: Option<bool>,
+}
+
+/// An error about the size of a compressed frame, before memory is taken for it.
+fn other_size([h, w, c]: [usize; 3], [rows, columns, samples]: [usize; 3]) -> String {
+    format!("expected {rows}x{columns}x{samples} samples, as the data set says, found {h}x{w}x{c}")
 }

@@ -18,46 +18,66 @@ const SEQUENCE_END: Tag = (0xfffe, 0xe0dd);
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Element<'a> {
     pub tag: Tag,
-    /// The value; of a sequence of undefined length, up to and with its delimiter; `None` for encapsulated pixel data.
-    pub value: Option<&'a [u8]>,
+    /// The value; of a sequence of undefined length, up to and with its delimiter; of encapsulated pixel data, the rest of the file.
+    pub value: &'a [u8],
+    /// Whether this is encapsulated pixel data, whose length is undefined.
+    pub encapsulated: bool,
+    /// Whether the value is of 16-bit words (`OW`), by its representation.
+    pub words: bool,
     /// Whether elements within it, if it is a sequence, name their value representation.
     explicit: bool,
+    big: bool,
 }
 
 impl<'a> Element<'a> {
-    /// The elements of the first item of a sequence; `None` if it has no item.
-    pub(super) fn first_item(&self) -> Result<Option<Vec<Element<'a>>>, String> {
-        let mut inner = Elements::new(self.value.unwrap_or_default(), 0, self.explicit);
-        if inner.bytes.is_empty() {
-            return Ok(None);
-        }
-        let Header { tag, length, .. } = inner.header(self.explicit)?;
-        match (tag, length) {
-            (SEQUENCE_END, _) => return Ok(None),
-            (ITEM, Some(length)) => {
-                inner.bytes = inner.take(length, tag)?;
-                inner.at = 0;
+    /// The elements of each item of a sequence, at most the first `most` of them.
+    pub(super) fn items(&self, most: usize) -> Result<Vec<Vec<Element<'a>>>, String> {
+        let mut reader = Elements { bytes: self.value, at: 0, explicit: self.explicit, big: self.big };
+        let mut items = Vec::new();
+        while items.len() < most && reader.at < reader.bytes.len() {
+            let Header { tag, length, .. } = reader.header(self.explicit)?;
+            let mut inner = match (tag, length) {
+                (SEQUENCE_END, _) => break,
+                (ITEM, Some(length)) => Elements { bytes: reader.take(length, tag)?, at: 0, ..reader },
+                (ITEM, None) => Elements { ..reader },
+                _ => return Err(format!("element {} is no item of a sequence", show(tag))),
+            };
+            let mut item = Vec::new();
+            while let Some(element) = inner.next()?.filter(|element| element.tag != ITEM_END) {
+                item.push(element);
             }
-            (ITEM, None) => {}
-            _ => return Err(format!("element {} is no item of a sequence", show(tag))),
+            if length.is_none() {
+                reader.at = inner.at;
+            }
+            items.push(item);
         }
-        let mut item = Vec::new();
-        while let Some(element) = inner.next()?.filter(|element| element.tag != ITEM_END) {
-            item.push(element);
-        }
-        Ok(Some(item))
+        Ok(items)
+    }
+
+    /// The values of 16 bits.
+    pub(super) fn numbers(&self) -> Vec<u16> {
+        let read = if self.big { u16::from_be_bytes } else { u16::from_le_bytes };
+        self.value.as_chunks().0.iter().map(|b| read(*b)).collect()
+    }
+
+    /// Whether numbers are stored with their highest byte first.
+    pub(super) fn is_big_endian(&self) -> bool {
+        self.big
     }
 }
 
 /// Value representations (PS3.5, table 6.2-1).
 const REPRESENTATIONS: &[u8] = b"AEASATCSDADSDTFDFLISLOLTOBODOFOLOVOWPNSHSLSQSSSTSVTMUCUIULUNURUSUTUV";
 
-/// Reads elements, little endian.
+/// Reads elements.
+#[derive(Clone, Copy)]
 pub(super) struct Elements<'a> {
     bytes: &'a [u8],
     at: usize,
     /// Whether elements name their value representation.
     pub explicit: bool,
+    /// Whether the highest byte comes first.
+    pub big: bool,
 }
 
 struct Header {
@@ -75,14 +95,20 @@ enum Open {
 }
 
 impl<'a> Elements<'a> {
-    /// A reader from byte `at` of a file.
+    /// A reader from byte `at` of a file, of little-endian elements.
     pub(super) fn new(bytes: &'a [u8], at: usize, explicit: bool) -> Self {
-        Self { bytes, at, explicit }
+        Self { bytes, at, explicit, big: false }
+    }
+
+    /// The place of the next element.
+    pub(super) fn at(&self) -> usize {
+        self.at
     }
 
     /// The group of the next element.
     pub(super) fn next_group(&self) -> Option<u16> {
-        self.bytes.get(self.at..self.at + 2).map(|b| u16::from_le_bytes([b[0], b[1]]))
+        let read = if self.big { u16::from_be_bytes } else { u16::from_le_bytes };
+        self.bytes.get(self.at..).and_then(<[u8]>::first_chunk).map(|b| read(*b))
     }
 
     /// The next element; `None` at the end of the file.
@@ -93,16 +119,33 @@ impl<'a> Elements<'a> {
         let Header { tag, vr, length } = self.header(self.explicit)?;
         // PS3.5, 6.2.2, note 4: the contents of an unknown value are implicit.
         let explicit = self.explicit && &vr != b"UN";
+        let encapsulated = length.is_none() && tag == PIXEL_DATA;
         let value = match length {
-            Some(length) => Some(self.take(length, tag)?),
-            None if tag == PIXEL_DATA => None,
+            Some(length) => self.take(length, tag)?,
+            None if encapsulated => &self.bytes[self.at..],
             None => {
                 let start = self.at;
                 self.skip_open(Open::Sequence { explicit })?;
-                Some(&self.bytes[start..self.at])
+                &self.bytes[start..self.at]
             }
         };
-        Ok(Some(Element { tag, value, explicit }))
+        let words = &vr == b"OW" || (!self.explicit && tag == PIXEL_DATA);
+        Ok(Some(Element { tag, value, encapsulated, words, explicit, big: self.big }))
+    }
+
+    /// Where pixel data begins and ends by its header, which may be beyond the bytes. An error before that: more bytes are needed.
+    #[cfg(feature = "deflate")]
+    pub(super) fn pixel_data(mut self) -> Result<Option<[usize; 2]>, String> {
+        while self.at < self.bytes.len() {
+            let mut after = self;
+            match after.header(self.explicit)? {
+                Header { tag: PIXEL_DATA, length: Some(length), .. } => {
+                    return Ok(Some([self.at, after.at.saturating_add(length)]));
+                }
+                _ => drop(self.next()?),
+            }
+        }
+        Ok(None)
     }
 
     /// Whether the next element names its value representation, regardless of the transfer syntax.
@@ -126,8 +169,12 @@ impl<'a> Elements<'a> {
             let end = format!("the file ends within the element at byte {at}");
             self.bytes.get(at + from..at + from + n).ok_or(end)
         };
-        let u16_at = |from| bytes(from, 2).map(|b| u16::from_le_bytes([b[0], b[1]]));
-        let u32_at = |from| bytes(from, 4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+        let number = |b: &[u8]| {
+            let join = |word: u32, b: &u8| word << 8 | u32::from(*b);
+            if self.big { b.iter().fold(0, join) } else { b.iter().rev().fold(0, join) }
+        };
+        let u16_at = |from| bytes(from, 2).map(|b| number(b) as u16);
+        let u32_at = |from| bytes(from, 4).map(number);
         let tag = (u16_at(0)?, u16_at(2)?);
         let (vr, length, size) = if !explicit || tag.0 == 0xfffe {
             ([0; 2], u32_at(4)?, 8)
@@ -135,7 +182,7 @@ impl<'a> Elements<'a> {
             let vr = bytes(4, 2)?;
             let vr = [vr[0], vr[1]];
             if !vr.iter().all(u8::is_ascii_uppercase) {
-                let message = "has no value representation; is this explicit VR little endian?";
+                let message = "has no value representation; is this explicit VR?";
                 return Err(format!("element {} at byte {at} {message}", show(tag)));
             }
             match &vr {

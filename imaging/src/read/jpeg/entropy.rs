@@ -37,7 +37,7 @@ impl Huffman {
 }
 
 /// The bits of a scan up to its next marker.
-struct Bits<'a> {
+pub(super) struct Bits<'a> {
     bytes: &'a [u8],
     at: usize,
     word: u64,
@@ -46,6 +46,15 @@ struct Bits<'a> {
 }
 
 impl<'a> Bits<'a> {
+    pub(super) fn new(bytes: &'a [u8], at: usize) -> Self {
+        Self { bytes, at, word: 0, left: 0 }
+    }
+
+    /// Where the next byte is read: behind the data once a scan is decoded, as a marker stops the filling.
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
     /// Fills the word, unless a marker comes.
     fn fill(&mut self) {
         while self.left <= 56 {
@@ -76,7 +85,7 @@ impl<'a> Bits<'a> {
         Ok(bits)
     }
 
-    fn symbol(&mut self, table: &Huffman) -> Result<u8, Problem> {
+    pub(super) fn symbol(&mut self, table: &Huffman) -> Result<u8, Problem> {
         if self.left < 16 {
             self.fill();
         }
@@ -98,13 +107,13 @@ impl<'a> Bits<'a> {
     }
 
     /// A signed number of `n` bits (T.81, F.2.2.1).
-    fn number(&mut self, n: u32) -> Result<i32, Problem> {
+    pub(super) fn number(&mut self, n: u32) -> Result<i32, Problem> {
         let value = self.take(n)? as i32;
         Ok(if n > 0 && value < 1 << (n - 1) { value - (1 << n) + 1 } else { value })
     }
 
     /// Goes behind the restart marker `index`.
-    fn restart(&mut self, index: usize) -> Result<(), Problem> {
+    pub(super) fn restart(&mut self, index: usize) -> Result<(), Problem> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         let fill = rest.iter().take_while(|b| **b == 0xff).count();
         if self.left >= 8 || fill == 0 || rest.get(fill) != Some(&(0xd0 + (index % 8) as u8)) {
@@ -147,7 +156,7 @@ impl Scan<'_> {
         frame: &mut Frame,
         chosen: &[(usize, usize, usize)],
     ) -> Result<usize, Problem> {
-        let mut bits = Bits { bytes, at, word: 0, left: 0 };
+        let mut bits = Bits::new(bytes, at);
         let mut state = State::default();
         // A component alone comes block by block, and without the blocks that only fill up an MCU.
         let single = chosen.len() == 1;
@@ -178,8 +187,7 @@ impl Scan<'_> {
                 }
             }
         }
-        // Bytes that were looked at, but belong to the next marker, are none: a marker stops the filling.
-        Ok(bits.at)
+        Ok(bits.at())
     }
 
     fn block(

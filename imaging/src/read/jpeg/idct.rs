@@ -1,5 +1,7 @@
 //! The accurate integer IDCT of libjpeg (`jidctint.c`; Loeffler, Ligtenberg and Moschytz, ICASSP 1989).
 
+use super::Sample;
+
 /// The positions in a block of the coefficients in zigzag order.
 pub(super) const ZIGZAG: [usize; 64] = [
     0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7,
@@ -9,23 +11,31 @@ pub(super) const ZIGZAG: [usize; 64] = [
 
 /// Fractional bits of constants.
 const CONST_BITS: u32 = 13;
-/// Fractional bits between the passes.
-const PASS1_BITS: u32 = 2;
 
-/// The 8x8 samples of a block, into `out` with rows of `width`. What no encoder makes wraps around.
-pub(super) fn block(coefficients: &[i16; 64], quant: &[u16; 64], out: &mut [u8], width: usize) {
+/// The 8x8 samples of a block, of 8 or 12 `bits`, into `out` with rows of `width`. What no encoder makes wraps around.
+pub(super) fn block<T: Sample>(
+    coefficients: &[i16; 64],
+    quant: &[u16; 64],
+    bits: u8,
+    out: &mut [T],
+    width: usize,
+) {
+    // Fractional bits between the passes.
+    let fraction = if bits == 8 { 2 } else { 1 };
     let mut middle = [0i32; 64];
     for x in 0..8 {
         let column = std::array::from_fn(|y| {
             i32::from(coefficients[8 * y + x]).wrapping_mul(i32::from(quant[8 * y + x]))
         });
-        for (y, value) in pass(column, CONST_BITS - PASS1_BITS).into_iter().enumerate() {
+        for (y, value) in pass(column, CONST_BITS - fraction).into_iter().enumerate() {
             middle[8 * y + x] = value;
         }
     }
     for (y, row) in middle.as_chunks::<8>().0.iter().enumerate() {
-        let samples = pass(*row, CONST_BITS + PASS1_BITS + 3);
-        out[y * width..][..8].copy_from_slice(&samples.map(|v| v.saturating_add(128).clamp(0, 255) as u8));
+        let samples = pass(*row, CONST_BITS + fraction + 3);
+        let (middle, most) = (1 << (bits - 1), (1 << bits) - 1);
+        let level = |v: i32| T::of(v.saturating_add(middle).clamp(0, most) as u32);
+        out[y * width..][..8].copy_from_slice(&samples.map(level));
     }
 }
 

@@ -1,4 +1,4 @@
-//! JPEG (ITU-T T.81, JFIF): baseline, extended and progressive, Huffman codes, 8 bits.
+//! JPEG (ITU-T T.81, JFIF): baseline, extended and progressive, Huffman codes, 8 bits; in DICOM also 12 bits and lossless coding.
 //!
 //! Decoded to the bit as libjpeg-turbo does it with its defaults, and therefore PIL and OpenCV: the accurate integer IDCT,
 //! chroma interpolated ("fancy upsampling") except where at most two samples wide, colours in 16-bit fixed point. Files that libjpeg
@@ -11,8 +11,10 @@
 mod colour;
 mod entropy;
 mod idct;
+mod lossless;
 mod upsample;
 
+use super::Coded;
 use crate::{Error, Image, Result, Samples, image::sample_count};
 use entropy::{Huffman, Scan};
 use std::path::Path;
@@ -20,19 +22,18 @@ use std::path::Path;
 /// Gray files stay gray, everything else becomes RGB. A truncated file is an error, not a half-gray image; what follows the
 /// end marker is not looked at.
 pub(super) fn read(name: &Path, bytes: &[u8]) -> Result<Image> {
-    let mut decoder = Decoder::new(name, bytes);
-    let frame = match decoder.frame() {
-        Ok(frame) => frame,
-        Err(Problem::Damaged(what)) => return Err(Error::file(name, format!("damaged JPEG: {what}"))),
-        Err(Problem::Unsupported(what)) => {
-            let advice = "convert it to a baseline or progressive JPEG of 8 bits, or to PNG";
-            return Err(Error::file(name, format!("JPEG with {what}, which is not read; {advice}")));
-        }
-        Err(Problem::Error(error)) => return Err(error),
-    };
-    let planes: Vec<Vec<u8>> = frame.components.iter().map(|component| frame.plane(component)).collect();
-    let (c, data) = colour::interleave(planes, frame.colours(decoder.adobe, decoder.jfif));
+    let mut decoder = Decoder::new(name, bytes, &[8]);
+    let frame = decoder.frame().map_err(|problem| problem.error(name))?;
+    let (c, data) = colour::interleave(frame.planes(), frame.colours(decoder.adobe, decoder.jfif));
     Image::new(name, [frame.h, frame.w, c], Samples::U8(data))
+}
+
+/// A frame of a DICOM file: its components as they are stored, at the size of the image, of 8 or 12 bits, or of up to 16 without loss.
+/// The file must have the size that the data set names, as memory is taken for it.
+pub(super) fn coded(name: &Path, bytes: &[u8], size: [usize; 3]) -> Result<Coded> {
+    let mut decoder = Decoder::new(name, bytes, &[8, 12]);
+    decoder.size = Some(size);
+    decoder.coded().map_err(|problem| problem.error(name))
 }
 
 /// An error in a file.
@@ -40,6 +41,36 @@ pub(super) enum Problem {
     Damaged(String),
     Unsupported(String),
     Error(Error),
+}
+
+impl Problem {
+    fn error(self, name: &Path) -> Error {
+        match self {
+            Problem::Damaged(what) => Error::file(name, format!("damaged JPEG: {what}")),
+            Problem::Unsupported(what) => {
+                let advice = "convert it to a baseline or progressive JPEG of 8 bits, or to PNG";
+                Error::file(name, format!("JPEG with {what}, which is not read; {advice}"))
+            }
+            Problem::Error(error) => error,
+        }
+    }
+}
+
+/// A sample of 8 or more bits.
+pub(super) trait Sample: Copy + Default + Into<u32> {
+    fn of(value: u32) -> Self;
+}
+
+impl Sample for u8 {
+    fn of(value: u32) -> Self {
+        value as u8
+    }
+}
+
+impl Sample for u16 {
+    fn of(value: u32) -> Self {
+        value as u16
+    }
 }
 
 pub(super) fn damaged<T>(what: impl Into<String>) -> Result<T, Problem> {
@@ -51,6 +82,10 @@ struct Decoder<'a> {
     name: &'a Path,
     bytes: &'a [u8],
     at: usize,
+    /// The numbers of bits that a sample may have.
+    depths: &'static [u8],
+    /// The height, width and components that are expected, if they are known.
+    size: Option<[usize; 3]>,
     quant: [Option<[u16; 64]>; 4],
     dc: [Option<Huffman>; 4],
     ac: [Option<Huffman>; 4],
@@ -65,6 +100,8 @@ struct Decoder<'a> {
 pub(super) struct Frame {
     h: usize,
     w: usize,
+    /// 8 or 12.
+    bits: u8,
     progressive: bool,
     /// The largest sampling factors.
     max: [usize; 2],
@@ -91,9 +128,9 @@ pub(super) struct Component {
 }
 
 impl<'a> Decoder<'a> {
-    fn new(name: &'a Path, bytes: &'a [u8]) -> Self {
+    fn new(name: &'a Path, bytes: &'a [u8], depths: &'static [u8]) -> Self {
         let (quant, dc, ac) = ([None; 4], [const { None }; 4], [const { None }; 4]);
-        Self { name, bytes, at: 2, quant, dc, ac, restart: 0, jfif: false, adobe: None }
+        Self { name, bytes, at: 2, depths, size: None, quant, dc, ac, restart: 0, jfif: false, adobe: None }
     }
 
     /// The whole image: all segments up to the end marker.
@@ -109,7 +146,8 @@ impl<'a> Decoder<'a> {
                     if frame.is_some() {
                         return damaged("two frame headers");
                     }
-                    frame = Some(Frame::new(self.name, self.segment()?, kind == 0xc2)?);
+                    let header = self.segment()?;
+                    frame = Some(Frame::new(self, header, kind == 0xc2)?);
                 }
                 0xc3 => return Err(Problem::Unsupported("lossless coding".into())),
                 0xc5..=0xc7 => return Err(Problem::Unsupported("hierarchical coding".into())),
@@ -143,6 +181,37 @@ impl<'a> Decoder<'a> {
             }
         }
         Ok(frame)
+    }
+
+    /// The stored components, by pixel.
+    fn coded(&mut self) -> Result<Coded, Problem> {
+        let lossless = loop {
+            match self.marker()? {
+                0xd8 | 0xd0..=0xd7 | 0x01 => {}
+                kind @ (0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf) => break kind == 0xc3,
+                0xd9 | 0xda => return damaged("no frame header"),
+                _ => drop(self.segment()?),
+            }
+        };
+        self.at = 2;
+        if lossless {
+            return self.lossless();
+        }
+        let frame = self.frame()?;
+        let planes: Vec<Vec<u16>> = frame.planes();
+        let (c, count) = (planes.len(), frame.h * frame.w);
+        let samples = (0..count * c).map(|i| planes[i % c][i / c]).collect();
+        let ids: Vec<u8> = frame.components.iter().map(|c| c.id).collect();
+        Ok(Coded { samples, bits: frame.bits, extend: false, rgb: rgb(&ids, self.jfif) })
+    }
+
+    /// The size of a frame header, if it is one of an image that may be read.
+    fn frame_size(&self, size: [usize; 3]) -> Result<(), Problem> {
+        sample_count(self.name, size).map_err(Problem::Error)?;
+        match self.size {
+            Some(expected) if expected != size => damaged(super::other_size(size, expected)),
+            _ => Ok(()),
+        }
     }
 
     /// The next marker's second byte; bytes before it that belong to nothing are passed over.
@@ -263,14 +332,14 @@ impl<'a> Decoder<'a> {
 }
 
 impl Frame {
-    fn new(name: &Path, segment: &[u8], progressive: bool) -> Result<Self, Problem> {
+    fn new(decoder: &Decoder<'_>, segment: &[u8], progressive: bool) -> Result<Self, Problem> {
         let (bits, [h, w], described) = match segment {
             [bits, h1, h0, w1, w0, n, rest @ ..] if rest.len() == 3 * usize::from(*n) => {
                 (*bits, [[*h1, *h0], [*w1, *w0]].map(|b| usize::from(u16::from_be_bytes(b))), rest)
             }
             _ => return damaged("a frame header of another form"),
         };
-        if bits != 8 {
+        if !decoder.depths.contains(&bits) {
             return Err(Problem::Unsupported(format!("{bits} bits a sample")));
         }
         if h == 0 {
@@ -280,7 +349,7 @@ impl Frame {
         if !matches!(n, 1 | 3 | 4) {
             return Err(Problem::Unsupported(format!("{n} components")));
         }
-        sample_count(name, [h, w, n]).map_err(Problem::Error)?;
+        decoder.frame_size([h, w, n])?;
         // Vertical, horizontal.
         let factors = |c: &[u8]| [usize::from(c[1] & 15), usize::from(c[1] >> 4)];
         let max = described.chunks_exact(3).map(factors).fold([0; 2], |[a, b], [v, h]| [a.max(v), b.max(h)]);
@@ -313,17 +382,21 @@ impl Frame {
                 known: [None; 64],
             });
         }
-        Ok(Self { h, w, progressive, max, components })
+        Ok(Self { h, w, bits, progressive, max, components })
     }
 
-    /// All samples of a component, at the size of the image.
-    fn plane(&self, component: &Component) -> Vec<u8> {
+    /// All samples of each component, at the size of the image.
+    fn planes<T: Sample>(&self) -> Vec<Vec<T>> {
+        self.components.iter().map(|component| self.plane(component)).collect()
+    }
+
+    fn plane<T: Sample>(&self, component: &Component) -> Vec<T> {
         let width = component.stride * 8;
-        let mut samples = vec![0; component.coefficients.len() * 64];
+        let mut samples = vec![T::default(); component.coefficients.len() * 64];
         let quant = component.quant.as_ref().expect("every component has had a scan");
         for (i, block) in component.coefficients.iter().enumerate() {
             let at = i / component.stride * 8 * width + i % component.stride * 8;
-            idct::block(block, quant, &mut samples[at..], width);
+            idct::block(block, quant, self.bits, &mut samples[at..], width);
         }
         let factors = [0, 1].map(|i| self.max[i] / component.factors[i]);
         upsample::upsample(&samples, width, component.size, factors, [self.h, self.w])
@@ -342,5 +415,14 @@ impl Frame {
             (b"RGB", None) => Rgb,
             _ => Ycc,
         }
+    }
+}
+
+/// Whether the names of the components say that they are red, green and blue (or that they are not).
+fn rgb(ids: &[u8], jfif: bool) -> Option<bool> {
+    match ids {
+        b"RGB" | b"rgb" => Some(true),
+        [_, _, _] if jfif => Some(false),
+        _ => None,
     }
 }
