@@ -12,11 +12,12 @@ use std::{
 };
 
 /// What is published, in this order: each crate needs only earlier ones.
-pub(crate) const CRATES: [&str; 8] = [
+pub(crate) const CRATES: [&str; 9] = [
     "niello-kernels",
     "niello",
     "niello-gemm",
     "niello-imaging",
+    "niello-evaluation",
     "niello-codegen",
     "niello-assets",
     "niello-models",
