@@ -11,6 +11,7 @@ use niello_codegen::{
 };
 use niello_kernels::Isa;
 use niello_models::Registry;
+use serde_json::Value;
 use std::{
     collections::BTreeSet,
     fs,
@@ -30,6 +31,9 @@ const FLOATS: [&str; 7] = [
     "squeezenet1_1_f16_native",
     "squeezenet1_1_mixed",
 ];
+/// Recipes of model files, and their goldens in `tests/models`: the file has its scales, and layers are rounded as it means.
+const FILES: [(&str, &str); 3] =
+    [("resnet8", "resnet8_int8"), ("ds_cnn", "ds_cnn_kws_int8"), ("nano_u", "nano_u_int8")];
 /// Recipes that need nothing but the project.
 const OWN: [&str; 9] = [
     "every_operator",
@@ -47,7 +51,12 @@ const TRAINED: [&str; 2] = ["w251_cnn", "w251_squeezenet"];
 
 /// The roundings that a model is recorded in.
 fn roundings(model: &str) -> &'static [&'static str] {
-    if FLOATS.contains(&model) { &ROUNDINGS[..1] } else { &ROUNDINGS }
+    let once = FLOATS.contains(&model) || files().any(|file| file == model);
+    if once { &ROUNDINGS[..1] } else { &ROUNDINGS }
+}
+
+fn files() -> impl Iterator<Item = &'static str> {
+    FILES.iter().map(|(recipe, _)| *recipe)
 }
 
 fn bits() -> PathBuf {
@@ -165,7 +174,7 @@ const ONLY_OF_FILES: [&str; 2] = ["LinearPair", "QuantizeLinear"];
 
 #[test]
 fn own_models_return_the_recorded_bytes_on_every_target_and_instruction_set_and_have_every_operator() {
-    let models: Vec<&str> = OWN.iter().chain(&FLOATS).copied().collect();
+    let models: Vec<&str> = OWN.iter().chain(&FLOATS).copied().chain(files()).collect();
     let ran = reproduce_all(&models, None);
     let known = known();
     assert!(known.contains("Conv2d") && known.contains("kernel Conv2d"), "{known:?}");
@@ -183,9 +192,39 @@ fn trained_models_return_the_recorded_bytes_on_every_target_and_instruction_set(
     reproduce_all(&TRAINED, Some(&shared));
 }
 
+/// What emulated cores reproduce is what LiteRT's reference kernels computed.
+#[test]
+fn recorded_bytes_of_model_files_are_those_of_litert() {
+    for (recipe, file) in FILES {
+        let path = bits().join(format!("../models/{file}.json"));
+        let doc: Value = serde_json::from_slice(&fs::read(&path).expect("a golden")).expect("JSON");
+        let of = |golden: &[u64]| -> Vec<String> { golden.iter().map(|sum| format!("{sum:016x}")).collect() };
+        let golden = golden(recipe, ROUNDINGS[0]);
+        let mut layers = 0;
+        for case in &golden.cases {
+            let Source::Seed(seed) = case.source else { panic!("{recipe}: a case of a file") };
+            let cases = doc["cases"].as_array().expect("cases");
+            let wanted = cases.iter().find(|c| c["kind"] == "noise" && c["seed"] == seed).expect("the seed");
+            assert_eq!(wanted["inputs"][0]["bytes"], of(&case.inputs)[0], "{recipe} {seed}");
+            assert_eq!(wanted["reference"], Value::from(of(&case.outputs)), "{recipe} {seed}");
+            let Some(sums) = wanted["layers"].as_array() else { continue };
+            let names = doc["layers"].as_array().expect("layers").iter().map(|layer| &layer["name"]);
+            for ((layer, name), sum) in case.layers.iter().zip(names).zip(sums) {
+                assert_eq!(
+                    (&*layer.name, format!("{:016x}", layer.checksum)),
+                    (name.as_str().expect("a name"), sum.as_str().expect("a checksum").into(),)
+                );
+                layers += 1;
+            }
+            assert_eq!(case.layers.len(), sums.len(), "{recipe}");
+        }
+        assert!(layers > 0, "{recipe}: no case with layers");
+    }
+}
+
 #[test]
 fn golden_files_read_back_as_they_were_written() {
-    for model in OWN.iter().chain(&FLOATS).chain(&TRAINED) {
+    for model in OWN.iter().chain(&FLOATS).chain(&TRAINED).copied().chain(files()) {
         for rounding in roundings(model).iter().copied() {
             let golden = golden(model, rounding);
             assert_eq!(golden.to_string().parse::<Golden>().expect("readable"), golden, "{model} {rounding}");

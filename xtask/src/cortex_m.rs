@@ -24,7 +24,7 @@ pub(crate) struct Board {
     pub(crate) name: &'static str,
     /// Where it is found.
     pub(crate) summary: &'static str,
-    /// QEMU's word for it.
+    /// QEMU's word for it; options may follow.
     pub(crate) machine: &'static str,
     /// Its memories and what lies where: a file in `targets/cortex-m-qemu/boards`.
     pub(crate) memory: &'static str,
@@ -32,8 +32,8 @@ pub(crate) struct Board {
     pub(crate) target: &'static str,
     /// The models that run there on every push.
     models: &'static [&'static Set],
-    /// Of these, the only one: the images are another board's, which runs all.
-    only: Option<&'static str>,
+    /// Of these, the only ones: the images are another board's, which runs all.
+    only: Option<&'static [&'static str]>,
     /// And those that run there in a sweep, with all of `models`.
     sweep: &'static [&'static Set],
 }
@@ -52,9 +52,15 @@ const WHOLE: Set = Set {
         "w251_cnn.tflite-double",
         "w251_squeezenet.tflite-double",
         "every_operator_int16.tflite-double",
+        "resnet8.tflite-double",
+        "ds_cnn.tflite-double",
+        "nano_u.tflite-double",
     ],
 };
-/// The same in the other rounding. The network of every operator is left out: its code is the same, with another constant.
+/// Model files, with the bytes of LiteRT.
+const FILES: Set =
+    Set { name: "files", models: &["resnet8.tflite-double", "ds_cnn.tflite-double", "nano_u.tflite-double"] };
+/// As [`WHOLE`] in the other rounding, where there is another. The network of every operator is left out: its code is the same, with another constant.
 const SINGLE: Set = Set {
     name: "single",
     models: &["anam_net_narrow.single", "squeezenet1_1.single", "w251_cnn.single", "w251_squeezenet.single"],
@@ -79,8 +85,16 @@ const FEW_FLOATING: Set = Set {
     models: &["every_operator_f16.tflite-double", "squeezenet1_1_mixed.tflite-double"],
 };
 /// Models with up to 2 MiB of weights.
-const SMALL: Set =
-    Set { name: "small", models: &["squeezenet1_1.tflite-double", "every_operator_int16.tflite-double"] };
+const SMALL: Set = Set {
+    name: "small",
+    models: &[
+        "squeezenet1_1.tflite-double",
+        "every_operator_int16.tflite-double",
+        "resnet8.tflite-double",
+        "ds_cnn.tflite-double",
+        "nano_u.tflite-double",
+    ],
+};
 const MIXED: Set = Set { name: "mixed", models: &["squeezenet1_1_mixed.tflite-double"] };
 
 /// All boards.
@@ -92,6 +106,17 @@ pub(crate) const BOARDS: &[Board] = &[
         memory: "microbit",
         target: "thumbv6m-none-eabi",
         models: &[&TINY, &WIDE, &WIDE_SINGLE, &INT16],
+        only: None,
+        sweep: &[],
+    },
+    Board {
+        name: "cortex-m0-large",
+        summary: "the M0 again, in 256 KiB of RAM: model files",
+        // As large as no such chip is, so that models fit.
+        machine: "microbit -global nrf51-soc.flash-size=1048576 -global nrf51-soc.sram-size=262144",
+        memory: "microbit-large",
+        target: "thumbv6m-none-eabi",
+        models: &[&FILES],
         only: None,
         sweep: &[],
     },
@@ -122,7 +147,12 @@ pub(crate) const BOARDS: &[Board] = &[
         memory: "mps2-an386",
         target: "thumbv7em-none-eabihf",
         models: &[&WHOLE],
-        only: Some("squeezenet1_1.tflite-double"),
+        only: Some(&[
+            "squeezenet1_1.tflite-double",
+            "resnet8.tflite-double",
+            "ds_cnn.tflite-double",
+            "nano_u.tflite-double",
+        ]),
         sweep: &[&SINGLE, &FLOATING],
     },
     Board {
@@ -162,7 +192,7 @@ impl Board {
     fn images(&self, sweep: bool) -> Vec<(Image, Vec<Model>)> {
         let more = if sweep { self.sweep } else { &[] };
         let only = self.only.filter(|_| !sweep);
-        let runs = |model: &Model| only.is_none_or(|only| model.name() == only);
+        let runs = |model: &Model| only.is_none_or(|only| only.contains(&&*model.name()));
         let sets = self.models.iter().chain(more);
         sets.map(|set| (Image::of(set, self), set.models().into_iter().filter(runs).collect())).collect()
     }

@@ -116,6 +116,8 @@ const FLOATS: [&str; 7] = [
     "squeezenet1_1_f16_native",
     "squeezenet1_1_mixed",
 ];
+/// Model files, with the scales and the rounding that they mean.
+const FILES: [&str; 3] = ["resnet8", "ds_cnn", "nano_u"];
 /// Where the shared data is, in one packing only.
 const TRAINED: [&str; 2] = ["w251_cnn", "w251_squeezenet"];
 const ROUNDINGS: [&str; 2] = ["tflite-double", "single"];
@@ -125,9 +127,10 @@ const TRAINED_PACKINGS: [&str; 1] = ["aarch64-neon"];
 /// The sources of all generated models: `MODEL.ROUNDING.PACKING`.
 pub(crate) fn models() -> Vec<generate::Model> {
     let trained: &[&str] = if shared().is_some() { &TRAINED } else { &[] };
-    let kinds: [(&[&str], &[&str], &[&str]); 3] = [
+    let kinds: [(&[&str], &[&str], &[&str]); 4] = [
         (&SEEDED, &ROUNDINGS, &PACKINGS),
         (&FLOATS, &ROUNDINGS[..1], &PACKINGS),
+        (&FILES, &ROUNDINGS[..1], &PACKINGS),
         (trained, &ROUNDINGS, &TRAINED_PACKINGS),
     ];
     let mut models = vec![];

@@ -72,6 +72,11 @@ fn ended(machine: &str, elf: &Path, words: &[String]) -> Result<Output> {
     Err(format!("{machine}: no end after {} s; last printed: {last}", PATIENCE.as_secs()))
 }
 
+/// A machine without options, as file names have it.
+pub(super) fn first(machine: &str) -> &str {
+    machine.split(' ').next().unwrap_or(machine)
+}
+
 fn with_words(
     machine: &str,
     elf: &Path,
@@ -79,13 +84,14 @@ fn with_words(
     patience: Duration,
     options: &[&str],
 ) -> Result<Output> {
-    let path = elf.with_extension([words, &[machine.into(), "log".into()]].concat().join("."));
+    let path = elf.with_extension([words, &[first(machine).into(), "log".into()]].concat().join("."));
     let of_file = |e: std::io::Error| format!("{}: {e}", path.display());
     let log = File::create(&path).map_err(of_file)?;
     let errors = log.try_clone().map_err(of_file)?;
     let mut command = Command::new(EMULATOR);
     command.args(options);
-    command.args(["-M", machine, "-display", "none", "-monitor", "none", "-serial", "none"]);
+    command.arg("-M").args(machine.split(' '));
+    command.args(["-display", "none", "-monitor", "none", "-serial", "none"]);
     let words: String = words.iter().map(|word| format!(",arg={word}")).collect();
     let semihosting = format!("enable=on,target=native{words}");
     command.args(["-semihosting-config", &semihosting, "-kernel"]).arg(elf);
