@@ -193,11 +193,21 @@ fn softmax_axes(cx: &Cx<'_, '_>) -> Result<Vec<usize>, String> {
     Ok(if cx.version < 13 { (of..rank).collect() } else { vec![of] })
 }
 
+/// The steps of shares in int8.
+const CODES: usize = 256;
+
 /// `Softmax`.
 pub(super) fn softmax(cx: &mut Cx<'_, '_>) -> Made {
     let of = softmax_axes(cx)?;
     let (input, name) = (cx.live(0)?, cx.name.clone());
+    let is_map = of.iter().any(|axis| *axis != 1 && input.dims()[*axis] > 1);
+    let count: usize = of.iter().map(|axis| input.dims()[*axis]).product();
     let input = cx.graph.with_channels(&name, &input, &of)?;
+    if is_map && count > CODES {
+        // Shares of a map are small, and those of int8 in steps of one by that number. Their logarithms are not; those of classes are left alone.
+        let logarithm = cx.graph.same(&format!("{name}.log"), LogSoftmax, &input)?;
+        return live(cx.graph.function(&name, &logarithm, Function::Exp)?);
+    }
     live(cx.graph.same(&name, Softmax, &input)?)
 }
 
