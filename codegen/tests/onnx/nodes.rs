@@ -310,7 +310,9 @@ fn compare(file: &ModelFile, inputs: &BTreeMap<String, Values>, wanted: &[Values
             for (i, (found, wanted_one)) in found.iter().zip(&numbers).enumerate() {
                 let near =
                     if wanted.exact { 0.0 } else { OF_LARGEST * largest + OF_ITSELF * wanted_one.abs() };
-                if found != wanted_one && !((found - wanted_one).abs() <= near) {
+                // What is no number is near to nothing.
+                let is_near = found == wanted_one || (found - wanted_one).abs() <= near;
+                if !is_near {
                     return Err(format!("output `{}`: {found} at {i}, expected {wanted_one}", end.name));
                 }
             }

@@ -16,6 +16,9 @@ const INT32: i32 = 6;
 const INT64: i32 = 7;
 const BOOL: i32 = 9;
 
+/// Whether a relation holds.
+type Holds = fn(f64, f64) -> bool;
+
 /// Numbers from -3 to 3, some of them equal.
 fn steps(count: usize, factor: usize) -> Vec<f64> {
     (0..count).map(|i| (i * factor % 7) as f64 - 3.0).collect()
@@ -33,7 +36,7 @@ fn evaluated(bytes: &[u8], inputs: &[Vec<f64>]) -> Vec<f64> {
 #[test]
 fn relations_of_tensors_hold_or_do_not() {
     let (x, y) = (steps(12, 3), steps(12, 5));
-    let holds: [(&str, fn(f64, f64) -> bool); 5] = [
+    let holds: [(&str, Holds); 5] = [
         ("Equal", |a, b| a == b),
         ("Greater", |a, b| a > b),
         ("GreaterOrEqual", |a, b| a >= b),
@@ -49,7 +52,7 @@ fn relations_of_tensors_hold_or_do_not() {
         let constant = floats("one", &[], &[1.0]);
         let of_one = file(18, &[1, 12], vec![node(op, &["one", "x"], "y", &[])], vec![constant], &["y"]);
         let wanted: Vec<f64> = x.iter().map(|x| f64::from(holds(1.0, *x))).collect();
-        assert_eq!(evaluated(&of_one, &[x.clone()]), wanted, "1 {op} x");
+        assert_eq!(evaluated(&of_one, std::slice::from_ref(&x)), wanted, "1 {op} x");
     }
 }
 
@@ -115,7 +118,7 @@ fn zero_points(name: &str, values: &[i32]) -> TensorProto {
 #[test]
 fn codes_are_inputs_of_a_network() {
     let x = typed("x", UINT8, Some(&[1, 2, 1, 2]));
-    let of = |nodes, constants| file_of(18, &[x.clone()], nodes, constants, &[value("y", None)]);
+    let of = |nodes, constants| file_of(18, std::slice::from_ref(&x), nodes, constants, &[value("y", None)]);
     // A picture of bytes.
     let nodes =
         vec![node("Cast", &["x"], "numbers", &[("to", Int(1))]), node("Div", &["numbers", "most"], "y", &[])];
@@ -179,7 +182,10 @@ fn the_last_of_equal_elements_may_be_meant() {
         |last| vec![node("ArgMax", &["x"], "y", &[("axis", Int(1)), ("select_last_index", Int(last))])];
     let x = vec![1.0, 3.0, 0.0, 3.0, 2.0];
     for (last, wanted) in [(0, 1.0), (1, 3.0)] {
-        assert_eq!(evaluated(&file(18, &[1, 5], nodes(last), vec![], &["y"]), &[x.clone()]), [wanted]);
+        assert_eq!(
+            evaluated(&file(18, &[1, 5], nodes(last), vec![], &["y"]), std::slice::from_ref(&x)),
+            [wanted]
+        );
     }
 }
 
@@ -206,4 +212,19 @@ fn pools_of_powers_and_norms_of_near_channels_follow_their_definition() {
         x[c] * (1.0 + 0.5 / 4.0 * sum).powf(-0.75)
     };
     assert_near(&y, &(0..6).map(wanted).collect::<Vec<_>>());
+}
+
+#[test]
+fn axes_beside_an_empty_one_are_no_way_to_overflow() {
+    for to in [[0i64, 1 << 40, 1 << 40], [1 << 40, 1 << 40, 0]] {
+        let nodes = vec![
+            node("Slice", &["x", "from", "to"], "none", &[]),
+            node("Reshape", &["none", "s"], "large", &[("allowzero", Int(1))]),
+            node("Transpose", &["large"], "turned", &[]),
+            node("ReduceSum", &["turned", "axes"], "y", &[]),
+        ];
+        let constants = vec![ints("from", &[2]), ints("to", &[5]), ints("s", &to), ints("axes", &[1, 2])];
+        let error = import(&file(18, &[2, 3], nodes, constants, &["y"])).unwrap_err();
+        assert!(error.contains("`large_node` (Reshape)"), "{error}");
+    }
 }

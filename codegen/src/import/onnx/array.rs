@@ -115,6 +115,11 @@ pub(super) fn count(dims: &[usize]) -> Option<usize> {
     dims.iter().try_fold(1usize, |product, d| product.checked_mul(*d))
 }
 
+/// The number of elements that there would be if no axis were empty: what sizes are checked by, as axes may come in any order.
+pub(super) fn extent(dims: &[usize]) -> Option<usize> {
+    dims.iter().try_fold(1usize, |product, d| product.checked_mul((*d).max(1)))
+}
+
 /// Steps from one element to the next along each axis of a dense tensor.
 pub(super) fn strides(dims: &[usize]) -> Vec<isize> {
     let mut steps = vec![1isize; dims.len()];

@@ -302,7 +302,7 @@ impl<'c, 'w> Cx<'c, 'w> {
 
     /// Refuses constants that would be larger than what a file of this size needs ([`Builder::spend`]).
     pub(super) fn check_size(&self, dims: &[usize]) -> Result<usize, String> {
-        self.graph.spend(super::array::count(dims).unwrap_or(usize::MAX))
+        self.graph.spend(super::array::extent(dims).unwrap_or(usize::MAX))
     }
 }
 

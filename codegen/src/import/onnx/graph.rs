@@ -3,6 +3,7 @@
 use super::{
     array::Array,
     codes::Quantization,
+    curve::{COMPOSITE, Curve, samples},
     layout::{Layout, Move, as_map},
     value::{Elements, Live},
 };
@@ -17,7 +18,6 @@ use crate::{
 use std::{
     cell::Cell,
     collections::{HashMap, HashSet},
-    rc::Rc,
 };
 
 /// The longest axis along which elements are listed.
@@ -42,13 +42,6 @@ pub(super) struct Builder<'w> {
     pub quantization: Quantization,
     /// Sizes that the file declares for values, where it knows all of them.
     pub declared: HashMap<String, Vec<i64>>,
-}
-
-/// A value as a function of each element of another one: samples of it.
-#[derive(Clone)]
-pub(super) struct Curve {
-    base: ValueId,
-    samples: Rc<[f64]>,
 }
 
 impl<'w> Builder<'w> {
@@ -433,22 +426,4 @@ pub(super) fn counted(dims: &[usize]) -> Result<usize, String> {
 /// The length of an axis along which elements are listed.
 pub(super) fn checked(size: usize) -> Result<usize, String> {
     if size <= LONGEST { Ok(size) } else { Err(format!("an axis of {size} elements")) }
-}
-
-/// Functions that exporters write as several operators.
-const COMPOSITE: [Function; 8] = [
-    Function::Silu,
-    Function::HardSwish,
-    Function::Gelu,
-    Function::GeluTanh,
-    Function::Mish,
-    Function::Softplus,
-    Function::Softsign,
-    Function::HardSigmoid(1.0 / 6.0, 0.5),
-];
-
-/// Where functions are compared.
-fn samples() -> impl Iterator<Item = f64> {
-    let near = (-240..=240).map(|i| i as f64 * 0.05 + 0.003);
-    near.chain([15.0, 20.0, 35.0, 70.0, 1e3, 1e5].into_iter().flat_map(|x| [-x, x]))
 }

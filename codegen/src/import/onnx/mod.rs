@@ -7,7 +7,7 @@
 //!   transposes and reshapes cost nothing until an operator needs another order in memory.
 //! * `codes`: what a quantised file says of its values.
 //! * `context`, `graph`: what the functions of operators see, and what they can add to the graph.
-//! * `ports`: inputs, outputs and layers as the file has them.
+//! * `declared`: what the file says of inputs and sizes. `ports`: inputs, outputs and layers as the file has them.
 //! * `ops`: the operators, one function each, in one table: [`OPERATORS`].
 //!
 //! Everything that cannot be imported is listed in one error.
@@ -15,6 +15,8 @@
 mod array;
 mod codes;
 mod context;
+mod curve;
+mod declared;
 mod file;
 mod graph;
 mod layout;
@@ -35,9 +37,10 @@ use crate::{
     quantize::QGraph,
     weights::Zeros,
 };
-use array::{Array, Type};
+use array::Array;
 use codes::Codes;
 use context::Cx;
+use declared::{Declared, declared, dims, is_channels_last, tensor_type};
 use file::Step;
 use graph::Builder;
 use layout::Layout;
@@ -125,7 +128,7 @@ fn read(
         batches: vec![],
         problems: vec![],
     };
-    walk.look_ahead(&steps, &all_read);
+    walk.look_ahead(&file, &steps, &all_read);
     for input in &file.input {
         walk.input(input, &steps, options);
     }
@@ -185,6 +188,7 @@ impl Walk<'_, '_> {
         let made = dims(tensor, &|rank, last| is_channels_last(name, rank, last, steps), options).and_then(
             |Declared { dims, of, last }| {
                 if dims.contains(&0) {
+                    self.graph.spend(array::extent(&dims).unwrap_or(usize::MAX))?;
                     // Whatever is made of nothing is a constant.
                     return Ok(Value::Known(Array::empty(dims, of)));
                 }
@@ -231,7 +235,7 @@ impl Walk<'_, '_> {
     }
 
     /// Which numbers only their codes are used of, and what is read once.
-    fn look_ahead(&mut self, steps: &[Step], read: &[String]) {
+    fn look_ahead(&mut self, file: &GraphProto, steps: &[Step], read: &[String]) {
         let mut count = HashMap::<&str, usize>::new();
         read.iter().for_each(|name| *count.entry(name).or_default() += 1);
         let mut constants: HashMap<&str, &TensorProto> = self.initializers.clone();
@@ -251,8 +255,9 @@ impl Walk<'_, '_> {
                 self.graph.quantization.wanted.insert(value.clone(), codes);
             }
         }
+        let inputs: HashSet<&str> = file.input.iter().filter_map(|v| v.name.as_deref()).collect();
         for step in steps.iter().filter(|step| takes_codes(step.node.op())) {
-            for (i, name) in step.node.input.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
+            for (i, name) in step.node.input.iter().enumerate().filter(|(_, n)| inputs.contains(n.as_str())) {
                 let [scale, zero_point] = [i + 1, i + 2].map(|i| step.node.input.get(i).and_then(array));
                 let codes = scale.map(|scale| Codes::of(&scale, zero_point.as_ref()));
                 if let Some(Ok(codes)) = codes {
@@ -376,95 +381,4 @@ impl Walk<'_, '_> {
         let port = Port { axes, ..port(name, &live, declared) };
         Ok((live, port))
     }
-}
-
-fn tensor_type(info: &ValueInfoProto) -> Option<&TypeTensorProto> {
-    info.r#type.as_ref()?.tensor_type.as_ref()
-}
-
-/// Whether an input has its channels last: every reader moves them, or there is one only.
-fn is_channels_last(name: &str, rank: usize, last: Option<i64>, steps: &[Step]) -> bool {
-    let mut readers =
-        steps.iter().filter(|step| step.node.input.iter().any(|input| input == name)).peekable();
-    let moves = |step: &Step| {
-        let perm = step.node.attribute.iter().find(|a| a.name.as_deref() == Some("perm"));
-        match step.node.op() {
-            "Transpose" => perm.is_some_and(|perm| perm.ints == [0, 3, 1, 2]),
-            "Reshape" => last == Some(1),
-            _ => false,
-        }
-    };
-    rank == 4 && readers.peek().is_some() && readers.all(moves)
-}
-
-/// Sizes of values where the file declares all of them.
-fn declared(file: &GraphProto) -> HashMap<String, Vec<i64>> {
-    let known = |info: &ValueInfoProto| {
-        let dims = &tensor_type(info)?.shape.as_ref()?.dim;
-        let sizes = dims.iter().map(|d| d.dim_value.filter(|size| *size >= 0)).collect::<Option<Vec<i64>>>();
-        info.name.clone().zip(sizes)
-    };
-    file.value_info.iter().chain(&file.output).filter_map(known).collect()
-}
-
-/// An input as the file declares it.
-struct Declared {
-    dims: Vec<usize>,
-    of: Type,
-    /// Whether its channels are the last axis.
-    last: bool,
-}
-
-/// Sizes and type of an input.
-fn dims(
-    tensor: Option<&TypeTensorProto>,
-    channels_last: &dyn Fn(usize, Option<i64>) -> bool,
-    options: &NetworkOptions,
-) -> Result<Declared, String> {
-    let tensor = tensor.ok_or("has no type, or is no tensor")?;
-    let of = Type::of(tensor.elem_type.unwrap_or_default())?;
-    if of == Type::F64 {
-        return Err(format!("is of type {}, expected float32", of.name()));
-    }
-    let shape = &tensor.shape.as_ref().ok_or("has no shape")?.dim;
-    let last = channels_last(shape.len(), shape.last().and_then(|d| d.dim_value));
-    let [h, w, c] = match (shape.len(), last) {
-        (4, true) => [Some(1), Some(2), Some(3)],
-        (4, false) => [Some(2), Some(3), Some(1)],
-        (3, _) => [None, Some(2), Some(1)],
-        (2, _) => [None, None, Some(1)],
-        _ => [None; 3],
-    };
-    let size = options.input_size;
-    let wanted = [(h, size.map(|s| s[0])), (w, size.map(|s| s[1])), (c, options.input_channels)];
-    let mut dims = vec![];
-    let mut unknown = vec![];
-    for (axis, dim) in shape.iter().enumerate() {
-        let wanted = wanted.iter().find(|(a, _)| *a == Some(axis)).and_then(|(_, size)| *size);
-        match (dim.dim_value, wanted) {
-            (Some(size), wanted) if size > 0 => {
-                let size = usize::try_from(size).map_err(|_| format!("a size of {size}"))?;
-                if let Some(wanted) = wanted.filter(|wanted| *wanted != size) {
-                    return Err(format!(
-                        "axis {axis} has {size} elements in the file, which {wanted} cannot replace"
-                    ));
-                }
-                dims.push(size);
-            }
-            (Some(0), _) if dim.dim_param.is_none() => dims.push(0),
-            (Some(size), _) if dim.dim_param.is_none() => {
-                return Err(format!("a size of {size} on axis {axis}"));
-            }
-            (_, Some(wanted)) => dims.push(wanted),
-            _ if axis == 0 && shape.len() > 1 => dims.push(1),
-            _ => {
-                dims.push(1);
-                unknown.push(format!("axis {axis} (`{}`)", dim.dim_param.as_deref().unwrap_or("?")));
-            }
-        }
-    }
-    if !unknown.is_empty() {
-        return Err(format!("the size of {} is not known; choose the input's size", unknown.join(" and ")));
-    }
-    Ok(Declared { dims, of, last })
 }

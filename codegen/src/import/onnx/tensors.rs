@@ -1,7 +1,7 @@
 //! The constants of a file, and those beside it.
 
 use super::{
-    array::{Array, Data, Type, count},
+    array::{Array, Data, Type, count, extent},
     proto::TensorProto,
 };
 use std::{
@@ -25,7 +25,7 @@ fn array(tensor: &TensorProto, folder: Option<&Path>) -> Result<Array, String> {
         return Err(format!("a size of {bad} in {:?}", tensor.dims));
     }
     let dims: Vec<usize> = tensor.dims.iter().map(|d| usize::try_from(*d).unwrap_or(usize::MAX)).collect();
-    let bytes = count(&dims).and_then(|len| Some((len, len.checked_mul(of.bytes())?)));
+    let bytes = extent(&dims).and(count(&dims)).and_then(|len| Some((len, len.checked_mul(of.bytes())?)));
     let Some((len, bytes)) = bytes else { return Err(format!("a size of {dims:?} is too large")) };
     let check = |found: usize, wanted: usize, what: &str| match found == wanted {
         true => Ok(()),

@@ -57,6 +57,10 @@ pub(super) fn reduce(cx: &mut Cx<'_, '_>, kind: ReduceKind) -> Made {
     let Some((of, keep)) = axes(cx)? else { return Ok(vec![cx.value(0)?.clone()]) };
     if let Value::Known(array) = cx.value(0)? {
         let array = array.clone();
+        if array.len() == 0 {
+            // As many results as the other axes have.
+            cx.check_size(&array.dims)?;
+        }
         let step = |sum: f64, x: f64| match kind {
             ReduceKind::Mean | ReduceKind::Sum => sum + x,
             ReduceKind::Max => sum.max(x),
@@ -81,6 +85,7 @@ pub(super) fn reduce(cx: &mut Cx<'_, '_>, kind: ReduceKind) -> Made {
 /// `ReduceProd` of constants.
 pub(super) fn product(cx: &mut Cx<'_, '_>) -> Made {
     let Some((of, keep)) = axes(cx)? else { return Ok(vec![cx.value(0)?.clone()]) };
+    cx.check_size(&cx.dims(0)?)?;
     known(folded(&cx.known(0)?, &of, keep, 1.0, |product, x| product * x, false))
 }
 

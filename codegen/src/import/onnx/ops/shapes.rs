@@ -16,7 +16,12 @@ fn with_dims(cx: &mut Cx<'_, '_>, dims: Vec<usize>) -> Made {
         return Err(format!("{have} elements of {:?} do not make {dims:?}, which has {want}", value.dims()));
     }
     match value {
-        Value::Known(array) => known(array.with_dims(dims)),
+        Value::Known(array) => {
+            if array.len() == 0 {
+                cx.check_size(&dims)?;
+            }
+            known(array.with_dims(dims))
+        }
         Value::Places(places) => one(Value::Places(Places { dims, ..places })),
         Value::Live(_) | Value::Broken => {
             let (input, name) = (cx.any(0)?, cx.name.clone());
