@@ -20,7 +20,9 @@ use std::{
     thread,
 };
 
-const ROUNDINGS: [&str; 2] = ["tflite-double", "single"];
+const ROUNDINGS: [&str; 3] = ["tflite-double", "single", "float-even"];
+/// Recipes that are recorded in all of them; others are without the last one.
+const EVEN: [&str; 3] = ["every_operator", "anam_net_tiny", "anam_net_narrow"];
 /// Recipes with floating point: where there are codes besides, the rounding is the usual one.
 const FLOATS: [&str; 7] = [
     "more_operators",
@@ -51,8 +53,11 @@ const TRAINED: [&str; 2] = ["w251_cnn", "w251_squeezenet"];
 
 /// The roundings that a model is recorded in.
 fn roundings(model: &str) -> &'static [&'static str] {
-    let once = FLOATS.contains(&model) || files().any(|file| file == model);
-    if once { &ROUNDINGS[..1] } else { &ROUNDINGS }
+    match model {
+        _ if FLOATS.contains(&model) || files().any(|file| file == model) => &ROUNDINGS[..1],
+        _ if EVEN.contains(&model) => &ROUNDINGS,
+        _ => &ROUNDINGS[..2],
+    }
 }
 
 fn files() -> impl Iterator<Item = &'static str> {

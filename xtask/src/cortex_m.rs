@@ -39,7 +39,10 @@ pub(crate) struct Board {
 }
 
 /// Models for 16 KiB of RAM and 256 KiB of flash.
-const TINY: Set = Set { name: "tiny", models: &["anam_net_tiny.tflite-double", "anam_net_tiny.single"] };
+const TINY: Set = Set {
+    name: "tiny",
+    models: &["anam_net_tiny.tflite-double", "anam_net_tiny.single", "anam_net_tiny.float-even"],
+};
 const WIDE: Set = Set { name: "wide", models: &["anam_net_wide.tflite-double"] };
 const WIDE_SINGLE: Set = Set { name: "wide-single", models: &["anam_net_wide.single"] };
 const INT16: Set = Set { name: "int16", models: &["every_operator_int16.tflite-double"] };
@@ -60,10 +63,16 @@ const WHOLE: Set = Set {
 /// Model files, with the bytes of LiteRT.
 const FILES: Set =
     Set { name: "files", models: &["resnet8.tflite-double", "ds_cnn.tflite-double", "nano_u.tflite-double"] };
-/// As [`WHOLE`] in the other rounding, where there is another. The network of every operator is left out: its code is the same, with another constant.
+/// As [`WHOLE`] in the other roundings, where there are others. The network of every operator is left out: its code is the same, with another constant.
 const SINGLE: Set = Set {
     name: "single",
-    models: &["anam_net_narrow.single", "squeezenet1_1.single", "w251_cnn.single", "w251_squeezenet.single"],
+    models: &[
+        "anam_net_narrow.single",
+        "anam_net_narrow.float-even",
+        "squeezenet1_1.single",
+        "w251_cnn.single",
+        "w251_squeezenet.single",
+    ],
 };
 /// Models whose parts are placed in memories of their own.
 const NARROW: Set =

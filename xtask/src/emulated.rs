@@ -94,7 +94,7 @@ const MODELS: &str = "build --release -p niello-bits --bin niello-bits";
 /// Its folder of sources.
 const FOLDER: &str = "bits";
 
-/// Recipes of `tests/bits` with seeded weights, in both roundings.
+/// Recipes of `tests/bits` with seeded weights, in two roundings.
 const SEEDED: [&str; 9] = [
     "every_operator",
     "every_operator_int16",
@@ -118,20 +118,23 @@ const FLOATS: [&str; 7] = [
 ];
 /// Model files, with the scales and the rounding that they mean.
 const FILES: [&str; 3] = ["resnet8", "ds_cnn", "nano_u"];
+/// Of the former, those in the last rounding too.
+const EVEN: [&str; 3] = ["every_operator", "anam_net_tiny", "anam_net_narrow"];
 /// Where the shared data is, in one packing only.
 const TRAINED: [&str; 2] = ["w251_cnn", "w251_squeezenet"];
-const ROUNDINGS: [&str; 2] = ["tflite-double", "single"];
+const ROUNDINGS: [&str; 3] = ["tflite-double", "single", "float-even"];
 const PACKINGS: [&str; 3] = ["portable", "aarch64-neon", "aarch64-dotprod"];
 const TRAINED_PACKINGS: [&str; 1] = ["aarch64-neon"];
 
 /// The sources of all generated models: `MODEL.ROUNDING.PACKING`.
 pub(crate) fn models() -> Vec<generate::Model> {
     let trained: &[&str] = if shared().is_some() { &TRAINED } else { &[] };
-    let kinds: [(&[&str], &[&str], &[&str]); 4] = [
-        (&SEEDED, &ROUNDINGS, &PACKINGS),
+    let kinds: [(&[&str], &[&str], &[&str]); 5] = [
+        (&SEEDED, &ROUNDINGS[..2], &PACKINGS),
+        (&EVEN, &ROUNDINGS[2..], &PACKINGS),
         (&FLOATS, &ROUNDINGS[..1], &PACKINGS),
         (&FILES, &ROUNDINGS[..1], &PACKINGS),
-        (trained, &ROUNDINGS, &TRAINED_PACKINGS),
+        (trained, &ROUNDINGS[..2], &TRAINED_PACKINGS),
     ];
     let mut models = vec![];
     for (names, roundings, packings) in kinds {
