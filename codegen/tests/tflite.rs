@@ -296,7 +296,7 @@ fn broken_files_are_refused_or_right() {
     let folder = folder.join("../malformed/tflite");
     let list = json(&folder.join("malformed.json"));
     // Files that are right after all.
-    let right = "ok_ no_bias bias_minus_one weight_zero_point dynamic_shape bit_flips long_chain scale_weights_zero input_with_data reshape_sizes_differ";
+    let right = "ok_ two_subgraphs int4_weights no_bias bias_minus_one weight_zero_point dynamic_shape bit_flips long_chain scale_weights_zero input_with_data reshape_sizes_differ";
     let mut failures = vec![];
     for (name, broken) in list.as_object().unwrap() {
         let start = std::time::Instant::now();

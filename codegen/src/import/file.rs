@@ -79,7 +79,7 @@ impl ModelFile {
         let is_of = |reference: &Reference| (*reference == Reference::OnnxRuntime) == (extension == "onnx");
         let foreign = options.reference.filter(|reference| !is_of(reference));
         if foreign.is_some() && matches!(&extension[..], "onnx" | "tflite") {
-            let why = "`reference`: of `.tflite` files `litert` or `tflm`, of `.onnx` files `onnxruntime`";
+            let why = "`reference`: of `.tflite` files `litert`, `tflm` or `tflm-interpreter`, of `.onnx` files `onnxruntime`";
             return Err(Error::file(path, why));
         }
         let Read { content, summary, inputs, outputs, layers, warnings } = match extension.as_str() {

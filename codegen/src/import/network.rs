@@ -23,8 +23,10 @@ pub struct NetworkOptions {
 pub enum Reference {
     /// The reference kernels of LiteRT, formerly TensorFlow Lite: fully connected layers round once.
     LiteRt,
-    /// TensorFlow Lite for Microcontrollers and CMSIS-NN: fully connected layers round twice, as convolutions do.
+    /// TensorFlow Lite of 2023: fully connected layers round twice, as convolutions do and as in TensorFlow Lite for Microcontrollers and CMSIS-NN.
     Tflm,
+    /// TensorFlow Lite for Microcontrollers: the same, with sigmoid and hyperbolic tangent in fixed point.
+    TflmInterpreter,
     /// onnxruntime, with sums of products in 32 bits as ONNX has them: for `.onnx`.
     OnnxRuntime,
 }

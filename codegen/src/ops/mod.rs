@@ -87,7 +87,7 @@ pub use slice_channels::SliceChannels;
 pub use softmax::Softmax;
 pub use squared_difference::SquaredDifference;
 pub use sub::Sub;
-pub use table::Table;
+pub use table::{Table, TabledFunction};
 
 use crate::{
     error::Result,

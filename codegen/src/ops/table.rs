@@ -1,8 +1,9 @@
 //! A function of one value whose table is given.
 
-use super::{Op, forward_eval, point_wise::TableCall};
+use super::{Function, Op, PointWise, forward_eval, point_wise::TableCall};
 use crate::{
     error::Result,
+    format::Mode,
     lower::Lowering,
     program::{In, Out},
     tensor::{Real, Shape, Tensor},
@@ -55,6 +56,48 @@ impl Op for Table {
     }
 }
 
+/// A function of one value that has a name: a [`Table`] of 8 bits, itself in floating point.
+#[derive(Clone, Debug)]
+pub struct TabledFunction {
+    function: PointWise,
+    table: Table,
+}
+
+impl TabledFunction {
+    /// With these results for the codes from -128 on.
+    pub fn new(function: Function, entries: [i8; 256]) -> Self {
+        let eval = Arc::new(move |x| function.eval(x));
+        let table = Table { kind: function.name(), entries: Arc::new(entries), function: eval };
+        Self { function: PointWise(function), table }
+    }
+}
+
+impl Op for TabledFunction {
+    fn kind(&self) -> &'static str {
+        self.table.kind
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, String> {
+        self.function.output_shapes(inputs)
+    }
+
+    fn eval_f32(&self, inputs: &[&Tensor<f32>]) -> Vec<Tensor<f32>> {
+        self.table.eval_f32(inputs)
+    }
+
+    fn eval_f64(&self, inputs: &[&Tensor<f64>]) -> Vec<Tensor<f64>> {
+        self.table.eval_f64(inputs)
+    }
+
+    fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        self.table.lower(cx)
+    }
+
+    fn lower_float(&self, cx: &mut Lowering<'_>, mode: Mode) -> Result<()> {
+        self.function.lower_float(cx, mode)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,6 +113,13 @@ mod tests {
         let x = tensor([1, 2, 1], &[0.5, -3.0]);
         assert_eq!(eval(&negated(), &[&x]), tensor([1, 2, 1], &[-0.5, 3.0]));
         assert_refused(&negated(), &[(&[], "expected one input, got 0")]);
+    }
+
+    #[test]
+    fn the_reference_of_a_function_with_entries_is_the_function() {
+        let half = TabledFunction::new(Function::Affine(0.5, 1.0), [7; 256]);
+        assert_eq!(eval(&half, &[&tensor([1, 2, 1], &[0.5, -3.0])]), tensor([1, 2, 1], &[1.25, -0.5]));
+        assert_refused(&half, &[(&[], "expected one input, got 0")]);
     }
 
     #[test]

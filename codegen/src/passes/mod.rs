@@ -34,11 +34,20 @@ fn drop_identity(graph: &mut Graph) -> bool {
 
 /// Merges one node with the only reader of its output, where the operators allow it.
 fn absorb(graph: &mut Graph) -> bool {
+    // Of each value how many nodes read it, and the last of them.
+    let mut readers = vec![(0usize, 0usize); graph.values.len()];
+    for (at, node) in graph.nodes.iter().enumerate() {
+        for (i, id) in node.inputs.iter().enumerate() {
+            // A node that reads a value twice is one reader.
+            if !node.inputs[..i].contains(id) {
+                readers[id.0] = (readers[id.0].0 + 1, at);
+            }
+        }
+    }
     for i in 0..graph.nodes.len() {
         let [output] = graph.nodes[i].outputs[..] else { continue };
-        let readers: Vec<usize> = graph.readers(output).collect();
-        let [next] = readers[..] else { continue };
-        if graph.outputs.contains(&output) || graph.nodes[next].inputs.len() != 1 {
+        let (1, next) = readers[output.0] else { continue };
+        if graph.nodes[next].inputs.len() != 1 || graph.outputs.contains(&output) {
             continue;
         }
         if let Some(op) = graph.nodes[i].op.absorb(&*graph.nodes[next].op) {
@@ -52,12 +61,13 @@ fn absorb(graph: &mut Graph) -> bool {
 
 /// Removes nodes whose outputs nobody reads.
 fn drop_dead(graph: &mut Graph) {
-    let mut needed: Vec<ValueId> = graph.outputs.clone();
+    let mut needed = vec![false; graph.values.len()];
+    graph.outputs.iter().for_each(|id| needed[id.0] = true);
     let mut keep = vec![false; graph.nodes.len()];
     for (i, node) in graph.nodes.iter().enumerate().rev() {
-        if node.outputs.iter().any(|o| needed.contains(o)) {
+        if node.outputs.iter().any(|id| needed[id.0]) {
             keep[i] = true;
-            needed.extend(&node.inputs);
+            node.inputs.iter().for_each(|id| needed[id.0] = true);
         }
     }
     let mut keep = keep.into_iter();

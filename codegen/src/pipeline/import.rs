@@ -125,6 +125,7 @@ fn options(recipe: &Recipe) -> NetworkOptions {
         reference: recipe.format.reference.map(|reference| match reference {
             recipe::Reference::LiteRt => Reference::LiteRt,
             recipe::Reference::Tflm => Reference::Tflm,
+            recipe::Reference::TflmInterpreter => Reference::TflmInterpreter,
             recipe::Reference::OnnxRuntime => Reference::OnnxRuntime,
         }),
     }

@@ -113,8 +113,10 @@ choices! {
         /// LiteRT's reference kernels: the default for `.tflite`.
         #[default]
         LiteRt = "litert",
-        /// TensorFlow Lite for Microcontrollers and CMSIS-NN.
+        /// TensorFlow Lite of 2023: as TensorFlow Lite for Microcontrollers and CMSIS-NN, but for the sigmoid and the hyperbolic tangent.
         Tflm = "tflm",
+        /// TensorFlow Lite for Microcontrollers.
+        TflmInterpreter = "tflm-interpreter",
         /// onnxruntime: the default for `.onnx`.
         OnnxRuntime = "onnxruntime",
     }

@@ -2,7 +2,7 @@
 
 use super::{
     fold::Known,
-    importer::{Importer, Seen, format_of, is_quantized, params_of, shape_of},
+    importer::{Importer, Seen, format_of, is_quantized, params_of},
     reader::{Operator, TensorDef},
 };
 use crate::{
@@ -45,9 +45,27 @@ impl<'m> Cx<'_, 'm> {
         Ok(self.importer.tensor(*at))
     }
 
+    /// The shape of result `i` as a value of the graph.
+    pub(super) fn result_shape(&self, i: usize) -> Result<Shape, String> {
+        self.importer.shape_of(*self.operator.outputs.get(i).ok_or_else(|| format!("has no result {i}"))?)
+    }
+
+    /// Rows and columns of the blocks that maps of operand `i` are parts of; 1 where it is a map.
+    pub(super) fn blocks(&self, i: usize) -> Result<[usize; 2], String> {
+        Ok(self.importer.blocks[self.at(i)?].unwrap_or([1; 2]))
+    }
+
+    /// The blocks of the first result.
+    pub(super) fn set_blocks(&mut self, blocks: Option<[usize; 2]>) {
+        self.importer.blocks[self.operator.outputs[0]] = blocks;
+    }
+
     /// Operand `i`, a map of batch 1, as a value of the graph.
     pub(super) fn map(&mut self, i: usize) -> Result<ValueId, String> {
         match self.tensor(i)? {
+            TensorDef { shape, .. } if shape.len() == 4 && self.importer.blocks[self.at(i)?].is_some() => {
+                self.value(i)
+            }
             TensorDef { shape, .. } if matches!(shape[..], [1, _, _, _]) => self.value(i),
             TensorDef { shape, name, .. } => Err(format!(
                 "`{name}` has shape {shape:?}, expected a map of batch 1: [1, height, width, channels]"
@@ -105,7 +123,7 @@ impl<'m> Cx<'_, 'm> {
     pub(super) fn finish_result(&mut self, i: usize, op: impl Op, inputs: &[ValueId]) -> Result<(), String> {
         let made = self.made_by(&op, inputs)?;
         let at = *self.operator.outputs.get(i).ok_or_else(|| format!("has no result {i}"))?;
-        let declared = shape_of(&self.importer.tensor(at).shape)?;
+        let declared = self.importer.shape_of(at)?;
         if made != declared {
             // Axes of one element may stand elsewhere.
             let axes = |s: Shape| [s.h, s.w, s.c].into_iter().filter(|size| *size != 1);
@@ -123,7 +141,7 @@ impl<'m> Cx<'_, 'm> {
 
     /// Nodes that make the first result, which has the elements of `op`'s result in another shape.
     pub(super) fn finish_reshaped(&mut self, op: impl Op, inputs: &[ValueId]) -> Result<(), String> {
-        match self.made_by(&op, inputs)? == shape_of(&self.result(0)?.shape)? {
+        match self.made_by(&op, inputs)? == self.result_shape(0)? {
             true => self.finish_result(0, op, inputs),
             false => self.reshaped_result(0, op, inputs),
         }
@@ -131,7 +149,7 @@ impl<'m> Cx<'_, 'm> {
 
     fn reshaped_result(&mut self, i: usize, op: impl Op, inputs: &[ValueId]) -> Result<(), String> {
         let tensor = self.result(i)?;
-        let (to, format) = (shape_of(&tensor.shape)?, format_of(tensor)?);
+        let (to, format) = (self.result_shape(i)?, format_of(tensor)?);
         let inner = self.node("unshaped", op, inputs, format)?;
         self.finish_result(i, Reshape { to }, &[inner])
     }

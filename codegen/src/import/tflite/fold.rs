@@ -79,6 +79,10 @@ impl Known {
         };
         match self.element {
             Element::Int8 => bytes.iter().map(|b| *b as i8 as i64).collect(),
+            Element::Int4 => {
+                let halves = bytes.iter().flat_map(|b| [(*b << 4) as i8 >> 4, *b as i8 >> 4]);
+                halves.take(self.dims.iter().product()).map(i64::from).collect()
+            }
             Element::UInt8 | Element::Bool => bytes.iter().map(|b| *b as i64).collect(),
             Element::Int16 => each(bytes, |b| i16::from_le_bytes(b) as i64),
             Element::Int32 => each(bytes, |b| i32::from_le_bytes(b) as i64),

@@ -3,7 +3,7 @@
 use super::{
     context::Cx,
     fold::{self, Known},
-    ops::OPERATORS,
+    ops::{self, OPERATORS, Row},
     reader::{self, Code, Model, Operator, TensorDef},
 };
 use crate::{
@@ -66,6 +66,8 @@ pub(super) struct Importer<'m> {
     pub(super) formats: Vec<Format>,
     modes: BTreeMap<ValueId, Mode>,
     pub(super) seen: Vec<Seen>,
+    /// Of a tensor that holds, one behind the other, the maps which blocks of pixels of one map are taken apart into: rows and columns of a block.
+    pub(super) blocks: Vec<Option<[usize; 2]>>,
     names: BTreeSet<String>,
     pub(super) reference: Reference,
     quantized: bool,
@@ -93,6 +95,7 @@ impl<'m> Importer<'m> {
             formats: vec![],
             modes: BTreeMap::new(),
             seen: vec![Seen::Nothing; model.tensors.len()],
+            blocks: vec![None; model.tensors.len()],
             names: BTreeSet::new(),
             reference: options.reference.unwrap_or(Reference::LiteRt),
             quantized,
@@ -120,6 +123,10 @@ impl<'m> Importer<'m> {
             }
         }
         for (at, operator) in self.model.operators.iter().enumerate() {
+            if let ([at], Some(known)) = (&operator.outputs[..], fold::folded(&self, operator)) {
+                self.seen[*at] = Seen::Known(known);
+                continue;
+            }
             let handler = OPERATORS.iter().find(|row| row.name == name_of(&operator.code));
             let result = match handler {
                 None => Err("is not supported".to_string()),
@@ -131,16 +138,9 @@ impl<'m> Importer<'m> {
                 Some(_) if operator.version > NEWEST => {
                     Err(format!("is of version {}, newer than this importer", operator.version))
                 }
-                Some(row) => {
-                    let known = fold::folded(&self, operator);
-                    match known {
-                        Some(known) => {
-                            self.seen[operator.outputs[0]] = Seen::Known(known);
-                            Ok(())
-                        }
-                        None => (row.import)(&mut Cx { importer: &mut self, operator }),
-                    }
-                }
+                Some(row) => self
+                    .pass_blocks(row, operator)
+                    .and_then(|()| (row.import)(&mut Cx { importer: &mut self, operator })),
             };
             if let Err(problem) = result {
                 problems.push(format!("{}: {problem}", self.model.label(at)));
@@ -148,7 +148,8 @@ impl<'m> Importer<'m> {
         }
         if problems.is_empty() {
             for at in self.model.outputs.clone() {
-                match self.value(at) {
+                let whole = self.blocks[at].map_or(Ok(()), |_| Err("lacks a BATCH_TO_SPACE_ND".to_string()));
+                match whole.and_then(|()| self.value(at)) {
                     Ok(id) => self.push_output(id),
                     Err(problem) => {
                         problems.push(format!("output `{}`: {problem}", self.model.tensors[at].name));
@@ -157,6 +158,60 @@ impl<'m> Importer<'m> {
             }
         }
         if problems.is_empty() { self.finish().map_err(|problem| vec![problem]) } else { Err(problems) }
+    }
+
+    /// Lets results be maps that blocks were taken apart into, if an operand is, and the operator can work on the map that they are of.
+    fn pass_blocks(&mut self, row: &Row, operator: &Operator) -> Result<(), String> {
+        let mut blocks = None;
+        for at in operator.inputs.iter().flatten() {
+            match self.blocks[*at] {
+                Some(of) if *blocks.get_or_insert(of) != of => {
+                    return Err("has operands of other blocks".into());
+                }
+                _ => {}
+            }
+        }
+        if blocks.is_none() {
+            return Ok(());
+        }
+        if !ops::TAKE_BLOCKS.contains(&row.name) {
+            return Err("is not supported between SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND".into());
+        }
+        // Others would be repeated by their places.
+        let of_channels = |at: usize| {
+            let dims = &self.tensor(at).shape;
+            dims.iter().product::<usize>() == dims.last().copied().unwrap_or(1)
+        };
+        let whole = |at: &usize| self.blocks[*at].is_none() && self.known(*at).is_none();
+        let constant = |at: &usize| matches!(row.name, "ADD" | "SUB" | "MUL") && self.known(*at).is_some();
+        for at in operator.inputs.iter().flatten() {
+            if whole(at) || (constant(at) && !of_channels(*at)) {
+                return Err(format!(
+                    "cannot combine `{}` with what SPACE_TO_BATCH_ND made",
+                    self.tensor(*at).name
+                ));
+            }
+        }
+        operator.outputs.iter().for_each(|at| self.blocks[*at] = blocks);
+        Ok(())
+    }
+
+    /// The shape that the value of a tensor has.
+    pub(super) fn shape_of(&self, at: usize) -> Result<Shape, String> {
+        let dims = &self.tensor(at).shape;
+        let Some([rows, columns]) = self.blocks[at] else { return shape_of(dims) };
+        match dims.split_first() {
+            Some((batch, map)) if *batch == rows * columns && dims.len() <= 4 => {
+                let Shape { h, w, c } = shape_of(map)?;
+                let shape = Shape::new(h.saturating_mul(rows), w.saturating_mul(columns), c);
+                check_shape(shape).map(|()| shape)
+            }
+            _ => Err(format!(
+                "`{}` has shape {dims:?}, expected {} maps",
+                self.tensor(at).name,
+                rows * columns
+            )),
+        }
     }
 
     /// Whether an operator reads what an operator before should have made, and did not.
@@ -178,14 +233,22 @@ impl<'m> Importer<'m> {
         if self.graph.inputs.is_empty() || self.graph.outputs.is_empty() {
             return Err("the model has no input or no output".into());
         }
-        let ends = |tensors: &[usize]| tensors.iter().map(|at| end_of(&self.model.tensors[*at])).collect();
+        let ends =
+            |tensors: &[usize]| tensors.iter().map(|at| end_of(&self.model.tensors[*at], None)).collect();
         let layers = self.model.operators.iter().flat_map(|operator| &operator.outputs).filter_map(|at| {
             let Seen::Value(id) = self.seen[*at] else { return None };
-            Some((self.graph.values[id.0].name.clone(), end_of(&self.model.tensors[*at])))
+            Some((self.graph.values[id.0].name.clone(), end_of(&self.model.tensors[*at], self.blocks[*at])))
         });
         let layers: Vec<(String, End)> = layers.collect();
         let (inputs, outputs): (Vec<End>, Vec<End>) = (ends(&self.model.inputs), ends(&self.model.outputs));
-        let what = if self.quantized { "int8" } else { "float" };
+        let is_rounded = |t: &TensorDef| t.data.is_some() && is_quantized(t);
+        let what = match self.quantized {
+            true => "int8",
+            false if self.model.tensors.iter().any(is_rounded) => {
+                "float, with weights of 8 bits as real numbers"
+            }
+            false => "float",
+        };
         let summary = format!("TensorFlow Lite model, {what}{}", self.model.about());
         let count = self.graph.values.len();
         let mut q = QGraph {
@@ -209,7 +272,7 @@ impl<'m> Importer<'m> {
     /// A new value for a tensor of the file.
     pub(super) fn declare(&mut self, at: usize) -> Result<ValueId, String> {
         let tensor = &self.model.tensors[at];
-        let (shape, format) = (shape_of(&tensor.shape)?, format_of(tensor)?);
+        let (shape, format) = (self.shape_of(at)?, format_of(tensor)?);
         let name = if tensor.name.is_empty() { format!("tensor {at}") } else { tensor.name.clone() };
         Ok(self.new_value(name, shape, format))
     }
@@ -270,8 +333,15 @@ pub(super) fn is_quantized(tensor: &TensorDef) -> bool {
     matches!(tensor.element, E::Int8 | E::UInt8 | E::Int16) && tensor.quantization.is_some()
 }
 
-/// A tensor as the file declares it.
-fn end_of(tensor: &TensorDef) -> End {
+/// A tensor as the file declares it; one of maps that blocks were taken apart into has an axis for each side of a block.
+fn end_of(tensor: &TensorDef, blocks: Option<[usize; 2]>) -> End {
+    if let Some(blocks) = blocks {
+        let map = tensor.shape.get(1..).unwrap_or_default();
+        let missing = std::iter::repeat_n(1, 3usize.saturating_sub(map.len()));
+        let shape: Vec<usize> = blocks.into_iter().chain(missing).chain(map.iter().copied()).collect();
+        let axes = [vec![2, 0], vec![3, 1], vec![4]];
+        return End { name: tensor.name.clone(), shape, element: element_of(tensor.element), axes };
+    }
     let rank = tensor.shape.len();
     let (front, last) = (rank.saturating_sub(2), rank.max(1) - 1);
     let axes = [0..front, front..last, last..rank].map(Iterator::collect);
@@ -282,7 +352,7 @@ fn end_of(tensor: &TensorDef) -> End {
 fn element_of(element: reader::Element) -> Element {
     use reader::Element as E;
     match element {
-        E::Int8 => Element::Int8,
+        E::Int4 | E::Int8 => Element::Int8,
         E::UInt8 => Element::UInt8,
         E::Int16 => Element::Int16,
         E::Int32 | E::Bool => Element::Int32,

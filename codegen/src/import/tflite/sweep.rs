@@ -143,6 +143,7 @@ fn wrong(
     all.push(tensor("out", of("out"), &json["out"], false));
     let model = Model {
         description: "one operator".into(),
+        other_graphs: 0,
         metadata_names: vec![],
         signatures: vec![],
         inputs: (0..inputs.len()).collect(),

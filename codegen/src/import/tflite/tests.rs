@@ -24,6 +24,7 @@ fn operator(name: &'static str, inputs: &[usize], output: usize, options: Option
 fn stacked(axis: i32, shape: &[usize]) -> Vec<f32> {
     let model = Model {
         description: String::new(),
+        other_graphs: 0,
         metadata_names: vec![],
         signatures: vec![],
         inputs: vec![0],

@@ -1,15 +1,16 @@
 //! Element by element, of two operands.
 
-use super::clamp;
+use super::{clamp, fixed_point::reciprocal, functions::factor};
 use crate::{
-    format::Format,
+    format::{Codes, Format},
     graph::{Op, ValueId},
     import::tflite::{
         context::Cx,
         reader::{self, Activation, Options},
     },
-    ops::{Add, Clamp, Div, Extremum, Function, Mul, PointWise, SquaredDifference, Sub},
+    ops::{Add, Clamp, Div, Extremum, Function, Mul, PointWise, SquaredDifference, Sub, TabledFunction},
 };
+use niello_kernels::{Width, arith};
 
 /// Both operands, in one shape.
 fn operands(cx: &mut Cx<'_, '_>) -> Result<[ValueId; 2], String> {
@@ -56,9 +57,49 @@ pub(super) fn mul(cx: &mut Cx<'_, '_>) -> Result<(), String> {
 }
 
 pub(super) fn div(cx: &mut Cx<'_, '_>) -> Result<(), String> {
-    only_float(cx, "a multiplication by its reciprocal")?;
+    if cx.is_quantized()? {
+        return quotient(cx);
+    }
     let (clamp, operands) = (activation(cx)?, operands(cx)?);
     cx.finish(Div { clamp }, &operands)
+}
+
+/// Codes over one code: a function of the dividend.
+fn quotient(cx: &mut Cx<'_, '_>) -> Result<(), String> {
+    let (divisor, to) = (cx.known(1)?, cx.result_params()?);
+    let instead =
+        "by other than one constant is supported in floating point only; in integers multiply by reciprocals";
+    let ([code], [scale]) = (&divisor.integers()[..], divisor.scales()) else { return Err(instead.into()) };
+    let (code, scale, real) = (*code - divisor.zero_point(0), *scale, divisor.real());
+    let input = cx.value(0)?;
+    let Format::Int8(from) = cx.format(input) else { return Err(instead.into()) };
+    if code == 0 {
+        return Err("divides by 0".into());
+    }
+    let Clamp { min, max } = activation(cx)?;
+    let codes = Codes { width: Width::Int8, scale: to.scale, zero_point: to.zero_point as i32 };
+    let bounds = codes.bounds(min, max);
+    let by = factor((from.scale / (scale * to.scale)) as f64)?;
+    let (inverse, shift) = reciprocal(code.unsigned_abs() as i32);
+    let mut entries = [0i8; 256];
+    for (entry, i) in entries.iter_mut().zip(0i32..) {
+        let x = (i - 128 - from.zero_point as i32) * code.signum() as i32;
+        // As many bits as there are above the number.
+        let headroom = (if x < 0 { !x } else { x }).leading_zeros() as i32 - 1;
+        let quotient = arith::doubling_high_multiply(x.wrapping_shl(headroom as u32), inverse);
+        let right = shift + headroom - by.shift;
+        if !(0..32).contains(&right) {
+            return Err(format!(
+                "the reference kernel shifts the quotient of code {} by {right} bits, whose meaning depends on the compiler; {instead}",
+                i - 128
+            ));
+        }
+        let rounded =
+            arith::rounding_shift_right(arith::doubling_high_multiply(quotient, by.mantissa), right);
+        *entry = rounded.saturating_add(to.zero_point as i32).clamp(bounds.min, bounds.max) as i8;
+    }
+    let function = Function::Affine(1.0 / real[0] as f64, 0.0);
+    cx.finish(TabledFunction::new(function, entries), &[input])
 }
 
 pub(super) fn add_n(cx: &mut Cx<'_, '_>) -> Result<(), String> {
@@ -98,7 +139,8 @@ pub(super) fn pow(cx: &mut Cx<'_, '_>) -> Result<(), String> {
     cx.finish(PointWise(Function::Power(exponent as f64)), &[input])
 }
 
-fn only_float(cx: &Cx<'_, '_>, instead: &str) -> Result<(), String> {
+/// Refuses codes.
+pub(super) fn only_float(cx: &Cx<'_, '_>, instead: &str) -> Result<(), String> {
     match cx.is_quantized()? {
         true => Err(format!("is supported in floating point only; in integers use {instead}")),
         false => Ok(()),

@@ -81,8 +81,17 @@ fn convolution(
     let Described { mut params, channels, padding, activation, order } = described;
     let clamp = clamp(activation)?;
     let shape = cx.shape(input);
+    // Neighbours in a map of every so many pixels are that far apart in the whole.
+    let blocks = cx.blocks(0)?;
     if padding == Padding::Same {
-        params = params.same([shape.h, shape.w]);
+        params = params.same([shape.h / blocks[0], shape.w / blocks[1]]);
+    }
+    for (axis, block) in blocks.into_iter().enumerate().filter(|(_, block)| *block > 1) {
+        if params.stride[axis] != 1 {
+            return Err("a stride between SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND is not supported".into());
+        }
+        params.dilation[axis] = params.dilation[axis].saturating_mul(block);
+        params.padding[2 * axis..2 * axis + 2].iter_mut().for_each(|n| *n = n.saturating_mul(block));
     }
     let (out, taps) = (params.out, params.kernel[0] * params.kernel[1]);
     let weights = cx.known(1)?;

@@ -50,7 +50,7 @@ impl Fitting {
 pub(super) fn are_codes(cx: &Cx<'_, '_>, input: ValueId, i: usize) -> Result<bool, String> {
     let (codes, weights) = (matches!(cx.format(input), Format::Int8(_)), cx.tensor(i)?);
     match weights.element {
-        Element::Int8 | Element::UInt8 => Ok(codes),
+        Element::Int4 | Element::Int8 | Element::UInt8 => Ok(codes),
         Element::Float32 | Element::Float16 if !codes => Ok(false),
         other => {
             let what = if codes { "has 8 bits" } else { "is in floating point" };

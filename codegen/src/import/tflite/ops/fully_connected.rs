@@ -44,7 +44,7 @@ pub(super) fn fully_connected(cx: &mut Cx<'_, '_>) -> Result<(), String> {
     let codes = Codes::of(weights, [out, 1, width, 1], |o, _, i| o * width + i)?;
     let rounding = match cx.reference() {
         Reference::LiteRt => GivenRounding::Once,
-        Reference::Tflm | Reference::OnnxRuntime => GivenRounding::Program,
+        _ => GivenRounding::Program,
     };
     let Integers { input, channels, weights, bias, given } =
         filters::integers(cx, input, codes, 2, rounding)?;

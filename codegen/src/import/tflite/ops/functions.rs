@@ -1,15 +1,24 @@
 //! Functions of one value: tables of 256 codes, as the reference kernels round them.
 
+use super::{
+    arithmetic::{one_scale, only_float},
+    fixed_point,
+    softmax::has_format,
+};
 use crate::{
     format::{Format, QParams},
-    import::tflite::{
-        context::Cx,
-        reader::{Gelu, LeakyRelu, Options},
+    graph::ValueId,
+    import::{
+        network::Reference,
+        tflite::{
+            context::Cx,
+            importer::shape_of,
+            reader::{Element, Gelu, LeakyRelu, Options},
+        },
     },
-    ops::{Clamp, Function, PRelu, PointWise, Table, lut},
+    ops::{Add, Clamp, Function, Mul, PRelu, PointWise, TabledFunction, lut},
 };
-use niello_kernels::{Multiplier, Rounding, arith::rounding_shift_right};
-use std::sync::Arc;
+use niello_kernels::{Float, Multiplier, Rounding, arith::rounding_shift_right};
 
 /// A function whose codes the reference kernels take from a table of rounded real results.
 fn rounded(cx: &mut Cx<'_, '_>, function: Function) -> Result<(), String> {
@@ -24,9 +33,8 @@ fn computed(
 ) -> Result<(), String> {
     let input = cx.value(0)?;
     let Format::Int8(from) = cx.format(input) else { return cx.finish(PointWise(function), &[input]) };
-    let entries = Arc::new(entries(from, cx.result_params()?)?);
-    let table = Table { kind: function.name(), entries, function: Arc::new(move |x| function.eval(x)) };
-    cx.finish(table, &[input])
+    let entries = entries(from, cx.result_params()?)?;
+    cx.finish(TabledFunction::new(function, entries), &[input])
 }
 
 macro_rules! functions {
@@ -43,15 +51,69 @@ functions! {
     elu = Function::Elu(1.0);
     exp = Function::Exp;
     floor = Function::Floor;
-    log = Function::Log;
-    logistic = Function::Sigmoid;
-    neg = Function::Neg;
     round = Function::Round;
     rsqrt = Function::Rsqrt;
     sin = Function::Sin;
-    sqrt = Function::Sqrt;
     square = Function::Square;
-    tanh = Function::Tanh;
+}
+
+/// Of codes: `single`, in single precision; in fixed point by TFLM's interpreter, but for codes of uint8, which TFLM has none of.
+fn bounded(
+    cx: &mut Cx<'_, '_>,
+    function: Function,
+    single: fn(f32) -> f32,
+    (bits, zero_point): (i32, i32),
+    fixed: fn(i32) -> i32,
+) -> Result<(), String> {
+    let is_fixed = cx.reference() == Reference::TflmInterpreter && cx.result(0)?.element == Element::Int8;
+    computed(cx, function, |from, to| match is_fixed {
+        true => fixed_point::entries(from, [-128, 127], bits, zero_point, fixed),
+        false => Ok(lut(|x| single(x as f32) as f64, from, to)),
+    })
+}
+
+pub(super) fn logistic(cx: &mut Cx<'_, '_>) -> Result<(), String> {
+    has_format(cx, 1.0 / 256.0, -128)?;
+    let single = |x: f32| 1.0 / (1.0 + libm::exp(-x as f64) as f32);
+    bounded(cx, Function::Sigmoid, single, (8, -128), fixed_point::logistic)
+}
+
+pub(super) fn tanh(cx: &mut Cx<'_, '_>) -> Result<(), String> {
+    has_format(cx, 1.0 / 128.0, 0)?;
+    bounded(cx, Function::Tanh, tanh_as_c, (7, 0), fixed_point::tanh)
+}
+
+/// In single precision as the C library has it, from `exp(y) - 1`.
+fn tanh_as_c(x: f32) -> f32 {
+    let less_one = |y: f32| libm::expm1(y as f64) as f32;
+    let a = x.abs();
+    let y = if a >= 1.0 {
+        1.0 - 2.0 / (less_one(2.0 * a) + 2.0)
+    } else {
+        let t = less_one(-2.0 * a);
+        -t / (t + 2.0)
+    };
+    y.copysign(x)
+}
+
+/// The smallest code where there is no logarithm.
+pub(super) fn log(cx: &mut Cx<'_, '_>) -> Result<(), String> {
+    computed(cx, Function::Log, |from, to| {
+        Ok(lut(|x| if x > 0.0 { Function::Log.eval(x) } else { f64::NEG_INFINITY }, from, to))
+    })
+}
+
+/// Truncated, not rounded. Codes of negative numbers, which stop the reference kernel, are 0.
+pub(super) fn sqrt(cx: &mut Cx<'_, '_>) -> Result<(), String> {
+    computed(cx, Function::Sqrt, |from, to| {
+        Ok(entries(from, to, |x| ((from.scale * x.max(0) as f32).sqrt() / to.scale) as i32))
+    })
+}
+
+/// Of codes the reference kernel takes the negative, whatever their scale and zero point are.
+pub(super) fn neg(cx: &mut Cx<'_, '_>) -> Result<(), String> {
+    only_float(cx, "SUB from a constant 0")?;
+    rounded(cx, Function::Neg)
 }
 
 pub(super) fn gelu(cx: &mut Cx<'_, '_>) -> Result<(), String> {
@@ -72,13 +134,21 @@ macro_rules! clamps {
 
 clamps! {
     relu = 0.0, f32::INFINITY;
-    relu6 = 0.0, 6.0;
     relu_0_to_1 = 0.0, 1.0;
     relu_n1_to_1 = -1.0, 1.0;
 }
 
+pub(super) fn relu6(cx: &mut Cx<'_, '_>) -> Result<(), String> {
+    let input = cx.value(0)?;
+    if cx.reference() == Reference::TflmInterpreter {
+        // TFLM compares codes with that of 6, and does not rescale.
+        one_scale(cx, &[input])?;
+    }
+    cx.finish(Clamp::RELU6, &[input])
+}
+
 /// A factor between scales.
-fn factor(real: f64) -> Result<Multiplier, String> {
+pub(super) fn factor(real: f64) -> Result<Multiplier, String> {
     Multiplier::from_real(real).ok_or_else(|| format!("a factor of {real} between scales is out of range"))
 }
 
@@ -157,9 +227,22 @@ pub(super) fn prelu(cx: &mut Cx<'_, '_>) -> Result<(), String> {
     let channels = cx.shape(input).c;
     let slopes = cx.known(1)?;
     let values = slopes.real();
+    if cx.format(input) == Format::Float(Float::F32) && shape_of(&slopes.dims)? == cx.shape(input) {
+        return prelu_of_each(cx, input);
+    }
     if values.len() != 1 && (values.len() != channels || slopes.dims.last() != Some(&channels)) {
         return Err(format!("slopes of {:?} for {channels} channels", slopes.dims));
     }
     let scale = slopes.scales().first().copied();
     cx.finish(PRelu { slopes: values.into(), scale }, &[input])
+}
+
+/// A slope for each element: what is not negative, and the slope times what is.
+fn prelu_of_each(cx: &mut Cx<'_, '_>, input: ValueId) -> Result<(), String> {
+    let format = cx.format(input);
+    let slopes = cx.value(1)?;
+    let positive = cx.node("positive", Clamp::RELU, &[input], format)?;
+    let negative = cx.node("negative", Clamp { min: f32::NEG_INFINITY, max: 0.0 }, &[input], format)?;
+    let scaled = cx.node("scaled", Mul::default(), &[negative, slopes], format)?;
+    cx.finish(Add::default(), &[positive, scaled])
 }

@@ -55,9 +55,9 @@ fn all(dims: &[usize]) -> Picks {
     vec![None; dims.len()]
 }
 
-/// Constant pairs of operand 1: before and after each axis.
-fn margins(cx: &Cx<'_, '_>, rank: usize) -> Result<Vec<[usize; 2]>, String> {
-    let of = cx.known(1)?.integers();
+/// Constant pairs of operand `i`: before and after each axis.
+pub(super) fn margins(cx: &Cx<'_, '_>, i: usize, rank: usize) -> Result<Vec<[usize; 2]>, String> {
+    let of = cx.known(i)?.integers();
     let margin = |n: i64| usize::try_from(n).ok().filter(|n| *n < 1 << 24).ok_or(format!("a padding of {n}"));
     if of.len() != 2 * rank {
         return Err(format!("{} paddings for {rank} axes", of.len()));
@@ -67,18 +67,34 @@ fn margins(cx: &Cx<'_, '_>, rank: usize) -> Result<Vec<[usize; 2]>, String> {
 
 pub(super) fn pad(cx: &mut Cx<'_, '_>) -> Result<(), String> {
     let dims = cx.tensor(0)?.shape.clone();
-    let margins = margins(cx, dims.len())?;
+    let margins = margins(cx, 1, dims.len())?;
     let value = match cx.has(2) {
         true => *cx.known(2)?.real().first().ok_or("has no value to pad with")?,
         false => 0.0,
     };
-    let along = |(len, [before, after]): (&usize, [usize; 2])| {
-        let padding = |n| std::iter::repeat_n(-1, n);
-        Some(padding(before).chain(0..*len as i32).chain(padding(after)).collect())
-    };
-    let picks = dims.iter().zip(margins).map(along).collect();
     let input = cx.value(0)?;
-    pick(cx, 0, input, &dims, picks, value)
+    match cx.blocks(0)? {
+        [1, 1] => {
+            let picks = dims.iter().zip(margins).map(|(len, margin)| Some(padded(*len, margin))).collect();
+            pick(cx, 0, input, &dims, picks, value)
+        }
+        [rows, columns] => match margins[..] {
+            [[0, 0], top, left, channels] => {
+                let of = |margin: [usize; 2], block: usize| margin.map(|n| n * block);
+                let shape = cx.shape(input);
+                let picks = [(shape.h, of(top, rows)), (shape.w, of(left, columns)), (shape.c, channels)];
+                let [rows, columns, channels] = picks.map(|(len, margin)| Some(padded(len, margin).into()));
+                cx.finish(Index { rows, columns, channels, pad: value }, &[input])
+            }
+            _ => Err(format!("paddings {margins:?} of maps that SPACE_TO_BATCH_ND made")),
+        },
+    }
+}
+
+/// `len` elements with padding before and after.
+pub(super) fn padded(len: usize, [before, after]: [usize; 2]) -> Vec<i32> {
+    let padding = |n| std::iter::repeat_n(-1, n);
+    padding(before).chain(0..len as i32).chain(padding(after)).collect()
 }
 
 pub(super) fn mirror_pad(cx: &mut Cx<'_, '_>) -> Result<(), String> {
@@ -88,7 +104,7 @@ pub(super) fn mirror_pad(cx: &mut Cx<'_, '_>) -> Result<(), String> {
     let mode = o.mode;
     let dims = cx.tensor(0)?.shape.clone();
     let mut picks = vec![];
-    for (len, [before, after]) in dims.iter().zip(margins(cx, dims.len())?) {
+    for (len, [before, after]) in dims.iter().zip(margins(cx, 1, dims.len())?) {
         let (len, edge) = (*len as i32, if mode == Mirror::Reflect { 1 } else { 0 });
         if before.max(after) as i32 > len - edge {
             return Err(format!("a padding of {before} and {after} mirrors more than {len} elements"));
@@ -124,18 +140,35 @@ pub(super) fn strided_slice(cx: &mut Cx<'_, '_>) -> Result<(), String> {
     let Options::StridedSlice(masks) = &cx.operator.options else {
         return Err("has no options of STRIDED_SLICE".into());
     };
-    if masks.new_axis_mask != 0 || masks.ellipsis_mask != 0 || masks.offset {
-        return Err("new axes, an ellipsis and ends as offsets are not supported".into());
+    if masks.offset {
+        return Err("ends as offsets are not supported".into());
     }
     let dims = cx.tensor(0)?.shape.clone();
     let [begin, end, step] = [1, 2, 3].map(|i| cx.known(i).map(|known| known.integers()));
     let (begin, end, step) = (begin?, end?, step?);
-    if begin.len() > dims.len() || [end.len(), step.len()] != [begin.len(); 2] {
+    let is_set = |mask: i32, i: usize| i < 32 && mask >> i & 1 != 0;
+    // New axes have one element, which needs no pick; an ellipsis stands for the axes that no bounds are left for.
+    let is_new = |i: usize| is_set(masks.new_axis_mask, i) && !is_set(masks.ellipsis_mask, i);
+    let is_axis = |i: usize| !is_new(i) && !is_set(masks.ellipsis_mask, i);
+    let axes = (0..begin.len()).filter(|i| is_axis(*i)).count();
+    if axes > dims.len() || [end.len(), step.len()] != [begin.len(); 2] {
         return Err(format!("bounds of {} axes for {}", begin.len(), dims.len()));
     }
+    let mut bounds = vec![];
+    for i in 0..begin.len() {
+        match is_set(masks.ellipsis_mask, i) {
+            true => bounds.extend(std::iter::repeat_n(None, dims.len() - axes)),
+            false if is_new(i) => {}
+            false => bounds.push(Some(i)),
+        }
+    }
+    if bounds.len() > dims.len() {
+        return Err("several ellipses".into());
+    }
     let mut picks = all(&dims);
-    for (i, pick) in picks.iter_mut().enumerate().take(begin.len()) {
-        let (len, step, is_set) = (dims[i] as i64, step[i], |mask: i32| mask >> i & 1 != 0);
+    for ((pick, len), i) in picks.iter_mut().zip(&dims).zip(bounds) {
+        let Some(i) = i else { continue };
+        let (len, step, is_set) = (*len as i64, step[i], |mask: i32| is_set(mask, i));
         if step == 0 {
             return Err("a step of 0".into());
         }

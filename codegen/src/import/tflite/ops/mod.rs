@@ -1,10 +1,12 @@
 //! Operators of TensorFlow Lite, one function each, and the table of them.
 
 mod arithmetic;
+mod blocks;
 mod concat;
 mod conv;
 mod ends;
 mod filters;
+mod fixed_point;
 mod fully_connected;
 mod functions;
 mod indexing;
@@ -44,8 +46,9 @@ pub const OPERATORS: &[Row] = &[
     row("ABS", functions::abs, ""),
     row("ADD", arithmetic::add, ""),
     row("ADD_N", arithmetic::add_n, "float"),
-    row("ARG_MAX", reduce::arg_max, "along channels, up to 128"),
-    row("AVERAGE_POOL_2D", pool::average, "int8: one scale for operand and result; uint8: no padding"),
+    row("ARG_MAX", reduce::arg_max, "of up to 128"),
+    row("AVERAGE_POOL_2D", pool::average, "int8: one scale for operand and result"),
+    row("BATCH_TO_SPACE_ND", blocks::batch_to_space, "behind `SPACE_TO_BATCH_ND`: a dilated convolution"),
     row("BROADCAST_TO", indexing::broadcast_to, ""),
     row("CAST", ends::cast, "between floats"),
     row("CEIL", functions::ceil, "float"),
@@ -56,7 +59,7 @@ pub const OPERATORS: &[Row] = &[
     row("DEPTHWISE_CONV_2D", conv::depthwise, ""),
     row("DEPTH_TO_SPACE", shape::depth_to_space, ""),
     row("DEQUANTIZE", ends::dequantize, ""),
-    row("DIV", arithmetic::div, "float"),
+    row("DIV", arithmetic::div, "int8: by one constant"),
     row("ELU", functions::elu, ""),
     row("EXP", functions::exp, ""),
     row("EXPAND_DIMS", shape::reshape, ""),
@@ -65,7 +68,7 @@ pub const OPERATORS: &[Row] = &[
     row("GATHER", indexing::gather, "constant indices along one axis"),
     row("GELU", functions::gelu, ""),
     row("HARD_SWISH", functions::hard_swish, ""),
-    row("L2_NORMALIZATION", softmax::l2_normalization, "along channels"),
+    row("L2_NORMALIZATION", softmax::l2_normalization, "along channels; not uint8"),
     row("LEAKY_RELU", functions::leaky_relu, ""),
     row("LOG", functions::log, ""),
     row("LOGISTIC", functions::logistic, ""),
@@ -76,12 +79,12 @@ pub const OPERATORS: &[Row] = &[
     row("MINIMUM", arithmetic::minimum, "int8: one scale for operands and result"),
     row("MIRROR_PAD", indexing::mirror_pad, ""),
     row("MUL", arithmetic::mul, ""),
-    row("NEG", functions::neg, ""),
+    row("NEG", functions::neg, "float"),
     row("PACK", concat::pack, ""),
     row("PAD", indexing::pad, ""),
     row("PADV2", indexing::pad, ""),
     row("POW", arithmetic::pow, "float, constant exponent"),
-    row("PRELU", functions::prelu, "one slope, or one for each channel"),
+    row("PRELU", functions::prelu, "int8: one slope, or one for each channel"),
     row("QUANTIZE", ends::quantize, ""),
     row("REDUCE_MAX", reduce::max, ""),
     row("REDUCE_MIN", reduce::min, ""),
@@ -97,6 +100,11 @@ pub const OPERATORS: &[Row] = &[
     row("SIN", functions::sin, "float"),
     row("SLICE", indexing::slice, "constant bounds"),
     row("SOFTMAX", softmax::softmax, "along channels"),
+    row(
+        "SPACE_TO_BATCH_ND",
+        blocks::space_to_batch,
+        "in front of `BATCH_TO_SPACE_ND`, with convolutions of stride 1 between",
+    ),
     row("SPACE_TO_DEPTH", shape::space_to_depth, ""),
     row("SPLIT", indexing::split, ""),
     row("SPLIT_V", indexing::split_v, "constant sizes"),
@@ -104,14 +112,39 @@ pub const OPERATORS: &[Row] = &[
     row("SQUARE", functions::square, "float"),
     row("SQUARED_DIFFERENCE", arithmetic::squared_difference, ""),
     row("SQUEEZE", shape::reshape, ""),
-    row("STRIDED_SLICE", indexing::strided_slice, "constant bounds; no new axes, no ellipsis"),
+    row("STRIDED_SLICE", indexing::strided_slice, "constant bounds"),
     row("SUB", arithmetic::sub, ""),
-    row("SUM", reduce::sum, ""),
+    row("SUM", reduce::sum, "int8: with `tflm`"),
     row("TANH", functions::tanh, ""),
     row("TILE", indexing::tile, "constant multiples"),
     row("TRANSPOSE", shape::transpose, "constant order, up to six axes"),
     row("TRANSPOSE_CONV", transposed::transpose_conv, ""),
     row("UNPACK", indexing::unpack, ""),
+];
+
+/// Operators that may stand between SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND.
+pub(super) const TAKE_BLOCKS: &[&str] = &[
+    "ADD",
+    "BATCH_TO_SPACE_ND",
+    "CONV_2D",
+    "DEPTHWISE_CONV_2D",
+    "DEQUANTIZE",
+    "ELU",
+    "EXPAND_DIMS",
+    "GELU",
+    "HARD_SWISH",
+    "LEAKY_RELU",
+    "LOGISTIC",
+    "MUL",
+    "PAD",
+    "QUANTIZE",
+    "RELU",
+    "RELU6",
+    "RELU_N1_TO_1",
+    "RESHAPE",
+    "SQUEEZE",
+    "SUB",
+    "TANH",
 ];
 
 /// The clamp that a fused activation is.

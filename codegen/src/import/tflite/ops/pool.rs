@@ -1,14 +1,15 @@
 //! AVERAGE_POOL_2D and MAX_POOL_2D.
 
-use super::{arithmetic::one_scale, clamp};
+use super::{arithmetic::one_scale, clamp, concat::joined};
 use crate::{
     graph::{Op, ValueId},
     import::tflite::{
         context::Cx,
         reader::{Element, Options, Padding, Pool2D},
     },
-    ops::{AveragePool2d, Clamp, Conv2d, ConvParams, GivenFilters, GivenRounding, MaxPool2d},
+    ops::{AveragePool2d, Clamp, Conv2d, ConvParams, GivenFilters, GivenRounding, Index, MaxPool2d, Reshape},
 };
+use std::ops::Range;
 
 fn options<'m>(cx: &Cx<'_, 'm>) -> Result<&'m Pool2D, String> {
     match &cx.operator.options {
@@ -62,7 +63,8 @@ pub(super) fn max(cx: &mut Cx<'_, '_>) -> Result<(), String> {
     pooled(cx, pool, input, o)
 }
 
-/// The mean of codes without a sign: ties go up, not away from zero, as a depthwise convolution can round them.
+/// The mean of codes without a sign: ties go up, not away from zero, as a depthwise convolution can round them. Windows that the padding cuts have
+/// fewer pixels, so that each size is a layer of its own.
 fn mean_without_sign(
     cx: &mut Cx<'_, '_>,
     input: ValueId,
@@ -70,14 +72,80 @@ fn mean_without_sign(
     padding: [usize; 4],
 ) -> Result<(), String> {
     one_scale(cx, &[input])?;
-    if padding != [0; 4] {
-        return Err(
-            "padding is not supported for uint8, whose means round otherwise than those of int8".into()
-        );
+    let shape = cx.shape(input);
+    let rows = parts([o.filter_h, o.stride_h], [padding[0], padding[1]], shape.h)?;
+    let columns = parts([o.filter_w, o.stride_w], [padding[2], padding[3]], shape.w)?;
+    if let ([row], [column]) = (&rows[..], &columns[..]) {
+        let (input, mean) = mean_of(cx, input, o, [row, column])?;
+        return cx.finish(mean, &[input]);
     }
-    let channels = cx.shape(input).c;
-    let (kernel, stride) = ([o.filter_h, o.filter_w], [o.stride_h, o.stride_w]);
-    let count = kernel[0] * kernel[1];
+    let format = cx.format(input);
+    let mut bands = vec![];
+    for row in &rows {
+        let mut band = vec![];
+        for column in &columns {
+            let (part, mean) = mean_of(cx, input, o, [row, column])?;
+            band.push(cx.node("part", mean, &[part], format)?);
+        }
+        bands.push(joined(cx, &band, true)?);
+    }
+    let all = joined(cx, &bands, false)?;
+    let to = cx.shape(all);
+    cx.finish(Reshape { to }, &[all])
+}
+
+/// Windows next to each other that have the same number of pixels of an axis.
+struct Part {
+    /// The pixels that they cover.
+    pixels: Range<usize>,
+    /// How many of them each window has.
+    window: usize,
+}
+
+/// The windows of an axis, by the numbers of their pixels.
+fn parts(
+    [kernel, stride]: [usize; 2],
+    [before, after]: [usize; 2],
+    size: usize,
+) -> Result<Vec<Part>, String> {
+    let count = (size + before + after).checked_sub(kernel).map(|rest| rest / stride + 1);
+    let mut parts: Vec<Part> = vec![];
+    let mut last = None;
+    for at in 0..count.ok_or_else(|| format!("a window of {kernel} in {size} pixels"))? {
+        let from = (at * stride).saturating_sub(before);
+        let to = (at * stride + kernel).saturating_sub(before).min(size);
+        match parts.last_mut() {
+            Some(part) if part.window == to - from && last == from.checked_sub(stride) => {
+                part.pixels.end = to
+            }
+            _ => parts.push(Part { pixels: from..to, window: to - from }),
+        }
+        last = Some(from);
+    }
+    Ok(parts)
+}
+
+/// The pixels of a part of the windows, and the mean of each of them.
+fn mean_of(
+    cx: &mut Cx<'_, '_>,
+    input: ValueId,
+    o: &Pool2D,
+    parts: [&Part; 2],
+) -> Result<(ValueId, Conv2d), String> {
+    let shape = cx.shape(input);
+    let axis = |part: &Part, size: usize| {
+        let Range { start, end } = part.pixels;
+        (part.pixels != (0..size)).then(|| (start as i32..end as i32).collect())
+    };
+    let picked = Index { rows: axis(parts[0], shape.h), columns: axis(parts[1], shape.w), ..Index::NONE };
+    let format = cx.format(input);
+    let input = if picked.is_identity() { input } else { cx.node("windows", picked, &[input], format)? };
+    let channels = shape.c;
+    let (kernel, stride) = (parts.map(|part| part.window), [o.stride_h, o.stride_w]);
+    let count = kernel[0].saturating_mul(kernel[1]);
+    if count > 1 << 22 {
+        return Err(format!("a window of {} x {} pixels", kernel[0], kernel[1]));
+    }
     let without_sign = count as i32 * (128 + cx.result_params()?.zero_point as i32);
     let params = ConvParams { kernel, stride, groups: channels, bias: false, ..ConvParams::new(channels, 1) };
     let weight = 1.0 / count as f32;
@@ -90,7 +158,7 @@ fn mean_without_sign(
         }),
         ..Conv2d::new(params, channels, vec![weight; count * channels].into(), vec![0.0; channels].into())
     };
-    cx.finish(mean, &[input])
+    Ok((input, mean))
 }
 
 /// The pool, and the activation that the file has in it.

@@ -3,8 +3,15 @@
 use super::concat::axis_of;
 use crate::{
     format::Format,
-    import::tflite::{context::Cx, reader::Options},
-    ops::{ArgMax, GlobalAveragePool, Reduce, ReduceKind},
+    import::{
+        network::Reference,
+        tflite::{
+            context::Cx,
+            importer::shape_of,
+            reader::{Element, Options},
+        },
+    },
+    ops::{ArgMax, GlobalAveragePool, Permute, Reduce, ReduceKind},
 };
 
 /// Which of rows, columns and channels an operand's constant axes are.
@@ -44,6 +51,9 @@ pub(super) fn mean(cx: &mut Cx<'_, '_>) -> Result<(), String> {
 }
 
 pub(super) fn sum(cx: &mut Cx<'_, '_>) -> Result<(), String> {
+    if cx.reference() == Reference::LiteRt && cx.is_quantized()? && cx.result(0)?.element == Element::Int8 {
+        return Err("of int8 is no sum in LiteRT's reference kernel; `format.reference = \"tflm\"` adds, as does MEAN".into());
+    }
     reduce(cx, ReduceKind::Sum)
 }
 
@@ -56,11 +66,16 @@ pub(super) fn min(cx: &mut Cx<'_, '_>) -> Result<(), String> {
 }
 
 pub(super) fn arg_max(cx: &mut Cx<'_, '_>) -> Result<(), String> {
-    let dims = cx.tensor(0)?.shape.len();
+    let dims = cx.tensor(0)?.shape.clone();
     let [axis] = cx.known(1)?.integers()[..] else { return Err("expected one axis".into()) };
-    if axis_of(axis, dims)? + 1 != dims {
-        return Err("only the largest of channels is supported: put a TRANSPOSE in front".into());
+    let axis = axis_of(axis, dims.len())?;
+    let mut input = cx.value(0)?;
+    if axis + 1 != dims.len() {
+        // The axis becomes the last one.
+        let order: Vec<usize> = (0..dims.len()).filter(|i| *i != axis).chain([axis]).collect();
+        let to: Vec<usize> = order.iter().map(|i| dims[*i]).collect();
+        let (to, format) = (shape_of(&to)?, cx.format(input));
+        input = cx.node("last", Permute { sizes: dims, order, to }, &[input], format)?;
     }
-    let input = cx.value(0)?;
-    cx.finish(ArgMax, &[input])
+    cx.finish_reshaped(ArgMax, &[input])
 }

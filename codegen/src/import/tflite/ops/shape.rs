@@ -8,8 +8,25 @@ use crate::{
 
 /// RESHAPE, SQUEEZE and EXPAND_DIMS: the file declares the shape of the result.
 pub(super) fn reshape(cx: &mut Cx<'_, '_>) -> Result<(), String> {
-    let to = shape_of(&cx.result(0)?.shape)?;
     let input = cx.value(0)?;
+    let to = match cx.blocks(0)? {
+        [1, 1] => shape_of(&cx.result(0)?.shape)?,
+        // Maps that blocks were taken apart into have their pixels elsewhere: only axes of one element may come and go.
+        [rows, columns] => {
+            if (rows == 1 || columns == 1) && cx.result_shape(0)? != cx.shape(input) {
+                cx.set_blocks(Some([columns, rows]));
+            }
+            let (from, to) = (cx.shape(input), cx.result_shape(0)?);
+            let pixels = |s: crate::tensor::Shape| [s.h, s.w].into_iter().filter(|n| *n > 1);
+            if from.c != to.c || !pixels(from).eq(pixels(to)) {
+                return Err(
+                    "moves pixels between SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND, which is not supported"
+                        .into(),
+                );
+            }
+            to
+        }
+    };
     cx.finish(Reshape { to }, &[input])
 }
 

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Whether a quantised result has the one format that the reference kernel makes.
-fn has_format(cx: &Cx<'_, '_>, scale: f32, zero_point: i8) -> Result<(), String> {
+pub(super) fn has_format(cx: &Cx<'_, '_>, scale: f32, zero_point: i8) -> Result<(), String> {
     if !cx.is_quantized()? {
         return Ok(());
     }
@@ -42,6 +42,12 @@ pub(super) fn log_softmax(cx: &mut Cx<'_, '_>) -> Result<(), String> {
 }
 
 pub(super) fn l2_normalization(cx: &mut Cx<'_, '_>) -> Result<(), String> {
+    if cx.result(0)?.element == Element::UInt8 {
+        return Err(
+            "is not supported for uint8, whose roots the reference kernel has in fixed point; for int8 it is"
+                .into(),
+        );
+    }
     has_format(cx, 1.0 / 128.0, 0)?;
     let input = cx.value(0)?;
     cx.finish(L2Normalize, &[input])

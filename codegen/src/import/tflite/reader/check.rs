@@ -49,9 +49,7 @@ impl RawTensor {
         };
         let data = match range {
             Ok(range) => {
-                let expected = elements
-                    .zip(self.element.bytes())
-                    .map_or(range.len(), |(all, bytes)| all.saturating_mul(bytes));
+                let expected = elements.and_then(|all| self.element.bytes_of(all)).unwrap_or(range.len());
                 if !range.is_empty() && range.len() != expected {
                     let (found, element) = (range.len(), self.element);
                     problem(format!("{found} bytes of data, expected {expected} ({shape:?} of {element})"));

@@ -124,11 +124,9 @@ fn read(bytes: &Arc<[u8]>, problems: &mut Problems) -> Result<Model, Fault> {
         return Err(format!("version {version} of the schema, expected 3"));
     }
     let graphs = root.tables((2, "subgraphs"))?.collect::<Result<Vec<_>, Fault>>()?;
-    let [graph] = graphs[..] else {
-        return Err(format!(
-            "{} subgraphs, expected 1: control flow and several signatures have more",
-            graphs.len()
-        ));
+    // Others are called by operators that are not imported, or by programs.
+    let [graph, ref others @ ..] = graphs[..] else {
+        return Err("0 subgraphs, expected 1 or more".into());
     };
     let codes = root.tables((1, "operator_codes"))?.map(|code| read_code(&code?));
     let tensors = graph.tables((0, "tensors"))?.enumerate().map(|(i, tensor)| RawTensor::read(i, &tensor?));
@@ -140,9 +138,13 @@ fn read(bytes: &Arc<[u8]>, problems: &mut Problems) -> Result<Model, Fault> {
     };
     let metadata =
         root.tables((6, "metadata"))?.map(|table| Ok(table?.text((0, "name"))?.unwrap_or_default()));
-    let signatures = root.tables((7, "signature_defs"))?.map(|table| reader.signature(&table?));
+    let signatures = root.tables((7, "signature_defs"))?.filter_map(|table| match table {
+        Ok(table) => reader.signature(&table).transpose(),
+        Err(fault) => Some(Err(fault)),
+    });
     let mut model = Model {
         description: root.text((3, "description"))?.unwrap_or_default(),
+        other_graphs: others.len(),
         metadata_names: metadata.collect::<Result<_, Fault>>()?,
         signatures: signatures.collect::<Result<_, Fault>>()?,
         inputs: reader.ends(&graph, (1, "inputs"))?,
@@ -201,7 +203,11 @@ impl Reader<'_> {
         Ok(ends)
     }
 
-    fn signature(&mut self, table: &Table<'_>) -> Result<Signature, Fault> {
+    /// A signature, if it is of the graph.
+    fn signature(&mut self, table: &Table<'_>) -> Result<Option<Signature>, Fault> {
+        if table.number((4, "subgraph_index"))?.unwrap_or(0u32) != 0 {
+            return Ok(None);
+        }
         let key = table.text((2, "signature_key"))?.unwrap_or_default();
         let mut ends = |field| -> Result<Vec<(String, usize)>, Fault> {
             let mut ends = vec![];
@@ -222,7 +228,7 @@ impl Reader<'_> {
             Ok(ends)
         };
         let (inputs, outputs) = (ends((0, "inputs"))?, ends((1, "outputs"))?);
-        Ok(Signature { key, inputs, outputs })
+        Ok(Some(Signature { key, inputs, outputs }))
     }
 
     fn operator(&mut self, index: usize, table: &Table<'_>) -> Result<Operator, Fault> {

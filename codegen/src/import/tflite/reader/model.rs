@@ -34,7 +34,7 @@ const OPERATORS: &str = "\
 const ELEMENTS: &str = "\
     float32 float16 int32 uint8 int64 string bool int16 complex64 int8 float64 complex128 uint64 resource variant uint32 uint16 int4 bfloat16";
 
-/// A file: one graph without control flow.
+/// A file: its first graph.
 ///
 /// All indices are within their vectors. Operators stand in the order of execution: each reads constants, inputs of the graph and results of
 /// operators before it; nothing is made twice.
@@ -42,6 +42,8 @@ const ELEMENTS: &str = "\
 pub(crate) struct Model {
     /// The writer's own words.
     pub(crate) description: String,
+    /// How many graphs the file has behind the first, which are left out.
+    pub(crate) other_graphs: usize,
     /// Names of what lies beside the graph.
     pub(crate) metadata_names: Vec<String>,
     /// Names that the model's author gave to inputs and outputs.
@@ -72,6 +74,9 @@ impl Model {
         let mut about = description.map_or(String::new(), |text| format!(": {text}"));
         for (what, names) in lists.iter().filter(|(_, names)| !names.is_empty()) {
             about += &format!("; {what}: {}", names.join(", "));
+        }
+        if self.other_graphs > 0 {
+            about += &format!("; the first of {} subgraphs", self.other_graphs + 1);
         }
         about
     }
@@ -110,6 +115,8 @@ pub(crate) struct TensorDef {
 pub(crate) enum Element {
     Float32,
     Float16,
+    /// Two in a byte, the first one in its low half.
+    Int4,
     Int8,
     UInt8,
     Int16,
@@ -132,6 +139,7 @@ impl Element {
             6 => Self::Bool,
             7 => Self::Int16,
             9 => Self::Int8,
+            17 => Self::Int4,
             other => Self::Other(other),
         }
     }
@@ -147,24 +155,34 @@ impl Element {
             Self::Bool => 6,
             Self::Int16 => 7,
             Self::Int8 => 9,
+            Self::Int4 => 17,
             Self::Other(other) => other,
         }
     }
 
-    /// Bytes of an element; `None` for types that niello has no use for.
+    /// Bytes of so many elements; `None` for types that niello has no use for.
+    pub(super) fn bytes_of(self, elements: usize) -> Option<usize> {
+        match self {
+            Self::Int4 => Some(elements.div_ceil(2)),
+            _ => self.bytes().map(|bytes| elements.saturating_mul(bytes)),
+        }
+    }
+
+    /// Bytes of an element; `None` for types that niello has no use for, and where it is less than one.
     pub(crate) fn bytes(self) -> Option<usize> {
         match self {
             Self::Float32 | Self::Int32 => Some(4),
             Self::Float16 | Self::Int16 => Some(2),
             Self::Int64 => Some(8),
             Self::Int8 | Self::UInt8 | Self::Bool => Some(1),
-            Self::Other(_) => None,
+            Self::Int4 | Self::Other(_) => None,
         }
     }
 
     /// Zero points that integers of this type may have; `None` for types that are not quantised.
     pub(super) fn zero_points(self) -> Option<RangeInclusive<i64>> {
         match self {
+            Self::Int4 => Some(-8..=7),
             Self::Int8 => Some(-128..=127),
             Self::UInt8 => Some(0..=255),
             Self::Int16 => Some(-32768..=32767),

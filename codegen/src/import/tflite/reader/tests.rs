@@ -54,6 +54,7 @@ fn small() -> Model {
     let mut custom = operator(Code::Custom("Mine".into()), &[Some(3), None], 4, Options::None);
     custom.custom_options = vec![1, 2, 3].into();
     Model {
+        other_graphs: 0,
         description: "small".into(),
         metadata_names: vec!["one".into(), "two".into()],
         signatures: vec![Signature {
@@ -88,6 +89,7 @@ fn small() -> Model {
 /// One operator of `x`.
 fn single(code: Code, options: Options) -> Model {
     Model {
+        other_graphs: 0,
         signatures: vec![Signature { key: String::new(), inputs: vec![("in".into(), 0)], outputs: vec![] }],
         inputs: vec![0],
         outputs: vec![1],
@@ -312,7 +314,7 @@ const LEFT_TO_THE_IMPORT: &str = "\
     activation_tanh batch_2 bias_minus_one bias_scale_wrong channels_do_not_fit concat_axis_9 \
     custom_operator dynamic_shape float_weights int16_between int4_weights long_chain no_bias \
     no_quantization operator_version_50 output_shape_lies per_channel_dimension_3 pool_scales_differ rank_3 \
-    reshape_sizes_differ softmax_scale too_few_inputs type_99 unknown_operator unsupported_operator \
+    reshape_sizes_differ softmax_scale too_few_inputs two_subgraphs type_99 unknown_operator unsupported_operator \
     weight_zero_point";
 
 #[test]
