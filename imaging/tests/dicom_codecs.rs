@@ -98,7 +98,7 @@ fn colours_become_rgb() {
     let Samples::U8(rgb) = image.samples() else { panic!("real values") };
     for (index, colour) in indices.data.iter().zip(rgb.as_chunks::<3>().0) {
         let entry = (i32::from(*index) - 20).clamp(0, 199);
-        let expected = [1, 2, 3].map(|n| (entry * n * 257 % 65536 >> 8) as u8);
+        let expected = [1, 2, 3].map(|n| ((entry * n * 257 % 65536) >> 8) as u8);
         assert_eq!(*colour, expected, "index {index}");
     }
     // The frame's own names of components, or its JFIF segment, count for more than the data set.
