@@ -351,6 +351,14 @@ fn nifti_that_is_wrong_says_why() {
         let error = read_scan_bytes("a", &bytes).unwrap_err().to_string();
         assert!(error.starts_with("a: ") && error.contains(words), "{error}\nexpected {words}");
     }
+    // What follows the voxels is not inflated.
+    let long = [&good[..], &vec![0; 1 << 26]].concat();
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut encoder, &long).unwrap();
+    assert_eq!(
+        hash(&read_scan_bytes("a", &encoder.finish().unwrap()).unwrap()),
+        hash(&read_scan_bytes("a", &good).unwrap())
+    );
     let notes = |bytes: Vec<u8>| read_scan_bytes("a", &bytes).unwrap().notes().join("");
     assert!(notes(with(&[(268, &float(9.0))])).contains("qform and sform are different places"));
     assert!(notes(with(&[(123, &[0])])).contains("names no unit"));
