@@ -304,7 +304,8 @@ fn enhanced_files_are_volumes() {
         let error = read_scan_bytes("a", &file(&[b"1\\2\\6 ", b"1\\2\\6 "])).unwrap_err().to_string();
         assert!(error.contains("doubled slices: a frame 1 and a frame 2"), "{error}");
     }
-    let plain = Dicom::ct(true, [1, 1], false, &[1, 2]).with((0x28, 8), "IS", Some(b"2 "));
+    // The place of a file is not that of its frames.
+    let plain = slice(0.0).with((0x28, 8), "IS", Some(b"2 ")).with((0x7fe0, 0x10), "OW", Some(&[0; 24]));
     let error = read_scan_bytes("a", &plain.bytes()).unwrap_err().to_string();
     assert!(
         error.contains("no position (0020,0032) in a frame 1, a frame 2, and it is not guessed"),

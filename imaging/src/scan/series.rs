@@ -213,21 +213,26 @@ fn planes(path: &Path, file: &Dicom<'_>, planes: &mut Vec<Plane>) -> Result<()> 
     let [class, uid] = [tags::STORED_CLASS, tags::INSTANCE].map(text);
     for frame in 0..pixels.frames {
         let groups = [file.frame_groups.get(frame), file.shared_groups.as_ref()];
-        // Of the frame, of all frames, or of the file.
-        let find = |sequence| -> Result<DataSet<'_>, String> {
+        let several = pixels.frames > 1;
+        // Of the frame, or of all frames.
+        let find = |sequence| -> Result<Option<DataSet<'_>>, String> {
             for group in groups.into_iter().flatten() {
                 if let Some(item) = group.item(sequence)? {
-                    return Ok(item);
+                    return Ok(Some(item));
                 }
             }
-            Ok(file.set.clone())
+            Ok(None)
         };
         let read = || -> Result<Plane, String> {
-            let position = find(tags::POSITION_GROUP)?.decimals(tags::POSITION, "image position")?;
-            let orientation =
-                find(tags::ORIENTATION_GROUP)?.decimals(tags::ORIENTATION, "image orientation")?;
+            // Where the file lies is not where each of several frames does.
+            let place = find(tags::POSITION_GROUP)?;
+            let place = place.as_ref().or((!several).then_some(&file.set));
+            let position = place.map(|set| set.decimals(tags::POSITION, "image position")).transpose()?;
+            let directions = find(tags::ORIENTATION_GROUP)?;
+            let directions = directions.as_ref().unwrap_or(&file.set);
+            let orientation = directions.decimals(tags::ORIENTATION, "image orientation")?;
             let measures = find(tags::MEASURES_GROUP)?;
-            let several = pixels.frames > 1;
+            let measures = measures.as_ref().unwrap_or(&file.set);
             let slice = Slice {
                 path: path.into(),
                 class: class.clone(),
@@ -237,7 +242,7 @@ fn planes(path: &Path, file: &Dicom<'_>, planes: &mut Vec<Plane>) -> Result<()> 
             Ok(Plane {
                 slice,
                 size: [pixels.h, pixels.w],
-                position,
+                position: position.flatten(),
                 orientation,
                 spacing: measures.decimals(tags::PIXEL_SPACING, "pixel spacing")?,
                 between: measures.decimal(tags::BETWEEN, "spacing between slices")?,
