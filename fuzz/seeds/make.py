@@ -203,7 +203,7 @@ def scans():
     for name in ["frames_fragments", "frames_extended"]:
         save("dicom", f"bad_{name}.dcm", (vectors / f"dicom/{name}.dcm").read_bytes())
     save("scan", "good_slice.dcm", (vectors / "scans/axial/0.dcm").read_bytes())
-    for name in ["i2.nii", "gz.nii.gz", "qform_flipped.nii", "big_f4.nii", "slope.nii"]:
+    for name in ["i2.nii", "gz.nii.gz", "qform_flipped.nii", "big_f4.nii", "slope.nii", "second_big.nii"]:
         save("scan", f"good_{name}", (vectors / f"scans/{name}").read_bytes())
     nifti = (vectors / "scans/i2.nii").read_bytes()
     save("scan", "bad_cut.nii", nifti[:-3])

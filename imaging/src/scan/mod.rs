@@ -117,7 +117,7 @@ impl Volume {
 ///
 /// Slices of DICOM are sorted along their normal. The axes of NIfTI are turned so that columns run to the left, rows to the back and slices to
 /// the head, as in axial slices of DICOM, as far as its grid is along them; what is written for the volume has the file's own axes.
-/// Of a folder with several series, `series` names the one to read: the start of its identifier.
+/// Of a folder with several series, `series` names the one to read: the start of its identifier. Masks beside a scan do not count.
 ///
 /// # Errors
 /// If the file is none of these, or damaged; if a folder holds several series and none is named; if slices are missing, doubled, of

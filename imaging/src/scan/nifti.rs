@@ -1,4 +1,4 @@
-//! NIfTI-1 in one file, also gzipped: the header of 348 bytes of its definition (nifti1.h).
+//! NIfTI-1 and NIfTI-2 in one file, also gzipped: the headers of 348 and 540 bytes of their definitions (nifti1.h, nifti2.h).
 //!
 //! No crate: the one for it takes the memory that a header claims, and brings matrix libraries.
 
@@ -38,26 +38,25 @@ fn take(source: &mut dyn Read, count: usize, what: &str) -> Result<Vec<u8>, Stri
 }
 
 fn parse(source: &mut dyn Read) -> Result<Parsed, String> {
-    let mut start = Vec::new();
-    source.take(348).read_to_end(&mut start).map_err(|e| format!("damaged gzip: {e}"))?;
-    let header = Header::new(start)?;
+    let header = Header::read(source)?;
     let [ni, nj, nk] = header.size()?;
     let count = ni * nj * nk;
-    let kind = Kind::of(header.i16(70), header.i16(72))?;
-    let offset = header.f32(108);
-    if !(offset >= 348.0 && offset <= MAX_OFFSET as f32 && offset.fract() == 0.0) {
-        return Err(format!("the voxels begin at byte {offset} (vox_offset), expected 352 or more"));
+    let kind = Kind::of(header.kind)?;
+    let offset = header.offset;
+    if !(offset >= header.bytes as f64 && offset <= MAX_OFFSET as f64 && offset.fract() == 0.0) {
+        let least = header.bytes + 4;
+        return Err(format!("the voxels begin at byte {offset} (vox_offset), expected {least} or more"));
     }
     let mut notes = Vec::new();
     let (edges, origin) = header.affine(&mut notes)?;
     let (geometry, layout) = turn([ni, nj, nk], edges, origin)?;
-    take(source, offset as usize - 348, "what stands before the voxels")?;
+    take(source, offset as usize - header.bytes, "what stands before the voxels")?;
     let data = take(source, count * kind.bytes(), &format!("{ni}x{nj}x{nk} voxels of {kind:?}"))?;
     // The end, where gzip has its checksum.
     source.read(&mut [0; 16]).map_err(|e| format!("damaged gzip: {e}"))?;
-    let (slope, intercept) = match [header.f32(112), header.f32(116)] {
+    let (slope, intercept) = match header.scale {
         [slope, intercept] if slope != 0.0 && slope.is_finite() => {
-            (f64::from(slope), if intercept.is_finite() { f64::from(intercept) } else { 0.0 })
+            (slope, if intercept.is_finite() { intercept } else { 0.0 })
         }
         _ => (1.0, 0.0),
     };
@@ -109,44 +108,136 @@ fn turn(size: [usize; 3], edges: [Vector; 3], origin: Vector) -> Result<(Geometr
     Ok((geometry, Layout { axis, turned }))
 }
 
-/// The first 348 bytes.
+/// What a header says, of either version.
 struct Header {
-    bytes: Vec<u8>,
     big: bool,
+    bytes: usize,
+    /// The number of dimensions, then voxels along each.
+    dim: [i64; 8],
+    /// Type and bits of a voxel.
+    kind: [i64; 2],
+    /// Handedness, then distances along each axis.
+    pixdim: [f64; 8],
+    /// Where voxels begin.
+    offset: f64,
+    /// Slope and intercept.
+    scale: [f64; 2],
+    qform: i64,
+    sform: i64,
+    quaternion: [f64; 3],
+    place: [f64; 3],
+    rows: [[f64; 4]; 3],
+    units: i64,
 }
 
+/// Where the fields of a version are, and how wide its whole and its real numbers are.
+struct Fields {
+    bytes: usize,
+    magic: usize,
+    /// Bytes of dimensions, of the codes of forms, of real numbers.
+    widths: [usize; 3],
+    dim: usize,
+    kind: usize,
+    pixdim: usize,
+    scale: usize,
+    forms: usize,
+    quaternion: usize,
+    rows: usize,
+    units: usize,
+}
+
+const FIRST: Fields = Fields {
+    bytes: 348,
+    magic: 344,
+    widths: [2, 2, 4],
+    dim: 40,
+    kind: 70,
+    pixdim: 76,
+    scale: 112,
+    forms: 252,
+    quaternion: 256,
+    rows: 280,
+    units: 123,
+};
+
+const SECOND: Fields = Fields {
+    bytes: 540,
+    magic: 4,
+    widths: [8, 4, 8],
+    dim: 16,
+    kind: 12,
+    pixdim: 104,
+    scale: 176,
+    forms: 344,
+    quaternion: 352,
+    rows: 400,
+    units: 500,
+};
+
 impl Header {
-    fn new(bytes: Vec<u8>) -> Result<Self, String> {
+    fn read(source: &mut dyn Read) -> Result<Self, String> {
+        let mut bytes = Vec::new();
+        let mut read = |bytes: &mut Vec<u8>, count: usize| {
+            source.take(count as u64).read_to_end(bytes).map_err(|e| format!("damaged gzip: {e}"))
+        };
+        read(&mut bytes, 4)?;
         let size = bytes.first_chunk::<4>().copied().unwrap_or_default();
-        let big = match (i32::from_le_bytes(size), i32::from_be_bytes(size)) {
-            (348, _) => false,
-            (_, 348) => true,
-            (540, _) | (_, 540) => return Err("NIfTI-2, which is not read; save it as NIfTI-1".into()),
+        let (fields, big) = match (i32::from_le_bytes(size), i32::from_be_bytes(size)) {
+            (348, _) => (FIRST, false),
+            (_, 348) => (FIRST, true),
+            (540, _) => (SECOND, false),
+            (_, 540) => (SECOND, true),
             _ => return Err("expected a DICOM file or NIfTI (.nii, .nii.gz), found another".into()),
         };
-        if bytes.len() < 348 {
-            return Err(format!("damaged NIfTI: the header takes 348 bytes, found {}", bytes.len()));
+        read(&mut bytes, fields.bytes - 4)?;
+        if bytes.len() < fields.bytes {
+            let (expected, found) = (fields.bytes, bytes.len());
+            return Err(format!("damaged NIfTI: the header takes {expected} bytes, found {found}"));
         }
-        match &bytes[344..348] {
-            b"n+1\0" => Ok(Self { bytes, big }),
-            b"ni1\0" => Err("NIfTI in two files (.hdr, .img), which is not read; save it as one".into()),
+        match &bytes[fields.magic..fields.magic + 4] {
+            b"n+1\0" | b"n+2\0" => Ok(Self::parse(&bytes, fields, big)),
+            b"ni1\0" | b"ni2\0" => {
+                Err("NIfTI in two files (.hdr, .img), which is not read; save it as one".into())
+            }
             _ => Err("an Analyze 7.5 header, which does not say where voxels lie; save it as NIfTI".into()),
         }
     }
 
-    fn i16(&self, at: usize) -> i16 {
-        let b = [self.bytes[at], self.bytes[at + 1]];
-        if self.big { i16::from_be_bytes(b) } else { i16::from_le_bytes(b) }
-    }
-
-    fn f32(&self, at: usize) -> f32 {
-        let b = [0, 1, 2, 3].map(|i| self.bytes[at + i]);
-        if self.big { f32::from_be_bytes(b) } else { f32::from_le_bytes(b) }
+    fn parse(bytes: &[u8], fields: Fields, big: bool) -> Self {
+        let [dimension, code, real] = fields.widths;
+        let whole = |at: usize, width: usize| {
+            let join = |word: u64, b: &u8| word << 8 | u64::from(*b);
+            let bytes = &bytes[at..at + width];
+            let word = if big { bytes.iter().fold(0, join) } else { bytes.iter().rev().fold(0, join) };
+            let unused = 64 - 8 * width;
+            (word << unused) as i64 >> unused
+        };
+        let number = |at: usize, i: usize| match (whole(at + real * i, real), real) {
+            (word, 4) => f64::from(f32::from_bits(word as u32)),
+            (word, _) => f64::from_bits(word as u64),
+        };
+        let three = |at: usize| [0, 1, 2].map(|i| number(at, i));
+        let later = fields.bytes == SECOND.bytes;
+        Self {
+            big,
+            bytes: fields.bytes,
+            dim: [0, 1, 2, 3, 4, 5, 6, 7].map(|i| whole(fields.dim + dimension * i, dimension)),
+            kind: [0, 2].map(|at| whole(fields.kind + at, 2)),
+            pixdim: [0, 1, 2, 3, 4, 5, 6, 7].map(|i| number(fields.pixdim, i)),
+            offset: if later { whole(168, 8) as f64 } else { number(108, 0) },
+            scale: [0, 1].map(|i| number(fields.scale, i)),
+            qform: whole(fields.forms, code),
+            sform: whole(fields.forms + code, code),
+            quaternion: three(fields.quaternion),
+            place: three(fields.quaternion + 3 * real),
+            rows: [0, 1, 2].map(|row| [0, 1, 2, 3].map(|i| number(fields.rows, 4 * row + i))),
+            units: whole(fields.units, if later { 4 } else { 1 }),
+        }
     }
 
     /// Voxels along each axis of the file.
     fn size(&self) -> Result<[usize; 3], String> {
-        let dim: Vec<i16> = (0..8).map(|i| self.i16(40 + 2 * i)).collect();
+        let dim = self.dim;
         let known = usize::try_from(dim[0]).unwrap_or(0);
         if !(2..=7).contains(&known) || dim[1..=known].iter().any(|n| *n < 1) {
             return Err(format!("damaged NIfTI: dimensions {dim:?}"));
@@ -157,38 +248,37 @@ impl Header {
                 &dim[1..=known]
             ));
         }
-        let n = |i: usize| if i <= known { dim[i] as usize } else { 1 };
+        let n = |i: usize| if i <= known { usize::try_from(dim[i]).unwrap_or(usize::MAX) } else { 1 };
         let size = [n(1), n(2), n(3)];
-        match size[0] * size[1] * size[2] {
-            count if count <= MAX_VOXELS => Ok(size),
-            count => Err(format!("expected at most {MAX_VOXELS} voxels, found {count}")),
+        let count = size.iter().try_fold(1usize, |count, n| count.checked_mul(*n));
+        match count.filter(|count| *count <= MAX_VOXELS) {
+            Some(_) => Ok(size),
+            None => Err(format!("expected at most {MAX_VOXELS} voxels, found {size:?}")),
         }
     }
 
     /// Steps along the axes of the file and the centre of its first voxel, in mm, to the left, the back and the head.
     fn affine(&self, notes: &mut Vec<String>) -> Result<([Vector; 3], Vector), String> {
-        let millimetres = match self.bytes[123] & 7 {
+        let millimetres = match self.units & 7 {
             0 | 2 => 1.0,
             1 => 1000.0,
             3 => 0.001,
             unit => return Err(format!("a unit of length {unit} (xyzt_units), which is none")),
         };
-        if self.bytes[123] & 7 == 0 {
+        if self.units & 7 == 0 {
             notes.push("the file names no unit of length: millimetres are taken".into());
         }
-        let [qform, sform] = [self.i16(252), self.i16(254)];
-        let rows = match (qform > 0, sform > 0) {
+        let rows = match (self.qform > 0, self.sform > 0) {
             (false, false) => {
                 return Err("neither qform nor sform says where voxels lie, and it is not guessed".into());
             }
             (q, true) => {
-                let rows = [280, 296, 312].map(|at| [0, 1, 2, 3].map(|i| f64::from(self.f32(at + 4 * i))));
-                if q && self.quaternion().is_ok_and(|other| differ(&rows, &other)) {
+                if q && self.rotation().is_ok_and(|other| differ(&self.rows, &other)) {
                     notes.push("qform and sform are different places: that of the sform is taken".into());
                 }
-                rows
+                self.rows
             }
-            (true, false) => self.quaternion()?,
+            (true, false) => self.rotation()?,
         };
         if rows.iter().flatten().any(|v| !v.is_finite()) {
             return Err("an affine that is not finite".into());
@@ -201,24 +291,23 @@ impl Header {
     }
 
     /// The affine of the qform.
-    fn quaternion(&self) -> Result<[[f64; 4]; 3], String> {
-        let [b, c, d] = [256, 260, 264].map(|at| f64::from(self.f32(at)));
+    fn rotation(&self) -> Result<[[f64; 4]; 3], String> {
+        let [b, c, d] = self.quaternion;
         let rest = 1.0 - (b * b + c * c + d * d);
         if rest < -1e-5 || rest.is_nan() {
             return Err(format!("a qform of {b}, {c}, {d}, which is no rotation"));
         }
         let a = rest.max(0.0).sqrt();
-        let hand = if self.f32(76) < 0.0 { -1.0 } else { 1.0 };
-        let scale = [f64::from(self.f32(80)), f64::from(self.f32(84)), f64::from(self.f32(88)) * hand];
+        let hand = if self.pixdim[0] < 0.0 { -1.0 } else { 1.0 };
+        let scale = [self.pixdim[1], self.pixdim[2], self.pixdim[3] * hand];
         let turn = [
             [a * a + b * b - c * c - d * d, 2.0 * (b * c - a * d), 2.0 * (b * d + a * c)],
             [2.0 * (b * c + a * d), a * a + c * c - b * b - d * d, 2.0 * (c * d - a * b)],
             [2.0 * (b * d - a * c), 2.0 * (c * d + a * b), a * a + d * d - b * b - c * c],
         ];
-        let offset = [268, 272, 276].map(|at| f64::from(self.f32(at)));
         Ok([0, 1, 2].map(|row| {
             let [x, y, z] = [0, 1, 2].map(|i| turn[row][i] * scale[i]);
-            [x, y, z, offset[row]]
+            [x, y, z, self.place[row]]
         }))
     }
 }
@@ -245,7 +334,7 @@ enum Kind {
 }
 
 impl Kind {
-    fn of(code: i16, bits: i16) -> Result<Self, String> {
+    fn of([code, bits]: [i64; 2]) -> Result<Self, String> {
         let kind = match code {
             2 => Kind::U8,
             4 => Kind::I16,

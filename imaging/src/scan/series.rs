@@ -85,7 +85,7 @@ pub fn list_series(dir: impl AsRef<Path>) -> Result<Vec<Series>> {
     Ok(found.into_values().collect())
 }
 
-/// The one series of a folder, or the named one.
+/// The one series of a folder, beside which masks may lie, or the named one.
 pub(super) fn choose(dir: &Path, name: Option<&str>) -> Result<Series> {
     let all = list_series(dir)?;
     let list = |series: &[Series]| {
@@ -95,6 +95,10 @@ pub(super) fn choose(dir: &Path, name: Option<&str>) -> Result<Series> {
     };
     let mut right: Vec<Series> =
         all.iter().filter(|s| name.is_none_or(|n| s.uid.starts_with(n))).cloned().collect();
+    // A mask that lies beside its scan is none.
+    if name.is_none() && right.iter().any(|s| s.modality != "SEG") {
+        right.retain(|s| s.modality != "SEG");
+    }
     // A whole identifier may be the start of another one.
     if let Some(exact) = right.iter().position(|s| Some(s.uid.as_str()) == name) {
         right = vec![right.swap_remove(exact)];

@@ -8,6 +8,7 @@ Needs nibabel, SimpleITK, pydicom and numpy. Columns of the table: file or folde
 
 import hashlib
 import pathlib
+import tempfile
 
 import nibabel
 import numpy as np
@@ -41,10 +42,11 @@ def values(kind):
     return array.astype(kind)
 
 
-def nifti(name, kind="i2", axes="LPS", forms=(1, 1), slope=None, big=False, units="mm"):
-    header = nibabel.Nifti1Header(endianness=">" if big else "<")
+def nifti(name, kind="i2", axes="LPS", forms=(1, 1), slope=None, big=False, units="mm", version=1):
+    image, header = [(nibabel.Nifti1Image, nibabel.Nifti1Header), (nibabel.Nifti2Image, nibabel.Nifti2Header)][version - 1]
+    header = header(endianness=">" if big else "<")
     header.set_data_dtype(np.dtype(kind))
-    image = nibabel.Nifti1Image(values(kind), affine(axes), header, dtype=np.dtype(kind))
+    image = image(values(kind), affine(axes), header, dtype=np.dtype(kind))
     image.header.set_xyzt_units(units)
     image.set_qform(affine(axes), forms[0])
     image.set_sform(affine(axes), forms[1])
@@ -85,7 +87,13 @@ def row(path):
     if path.is_dir():
         image = sitk.ReadImage(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(path)))
     else:
-        image = sitk.ReadImage(str(path))
+        with tempfile.TemporaryDirectory() as folder:
+            source = str(path)
+            if path.name.startswith("second"):
+                # SimpleITK reads the first version only, to which nibabel converts.
+                source = f"{folder}/first.nii"
+                nibabel.Nifti1Image.from_image(nibabel.load(path)).to_filename(source)
+            image = sitk.ReadImage(source)
         image = sitk.DICOMOrient(image, "LPS")
     numbers = lambda v: ",".join(f"{x:.9g}" for x in v)
     directions = np.array(image.GetDirection()).reshape(3, 3).T[::-1].ravel()
@@ -107,6 +115,9 @@ nifti("oblique.nii", axes=ROTATION)
 nifti("qform.nii", axes=ROTATION, forms=(1, 0))
 nifti("sform.nii", axes=ROTATION[:, [1, 0, 2]], forms=(0, 2))
 nifti("qform_flipped.nii", axes=ROTATION[:, [1, 0, 2]], forms=(1, 0))
+nifti("second.nii", "f4", version=2)
+nifti("second_big.nii", "i2", axes=ROTATION, big=True, version=2)
+nifti("second_qform.nii.gz", "u2", axes="PIR", forms=(1, 0), version=2)
 series("axial", np.eye(3))
 series("oblique", ROTATION * np.sign(np.linalg.det(ROTATION)))
 paths = sorted(path for path in HERE.iterdir() if path.suffix != ".tsv")
