@@ -10,7 +10,7 @@ use niello_codegen::{
     tuning::{Costs, TuningFile},
     weights::{Kind, Request, SafeTensorsFile, WeightSource},
 };
-use niello_imaging::{Preprocess, load_bytes};
+use niello_imaging::{Preprocess, load_bytes, load_frames, scan::read_scan_bytes};
 use sha2::{Digest, Sha256};
 use std::{io, path::Path};
 
@@ -18,12 +18,13 @@ use std::{io, path::Path};
 pub(crate) type Reader = fn(&[u8]) -> bool;
 
 /// Every reader with its name, which is that of its target and of its folder of seeds.
-pub(crate) const READERS: [(&str, Reader); 16] = [
+pub(crate) const READERS: [(&str, Reader); 17] = [
     ("image", image),
     ("dicom", dicom),
     ("jpeg", jpeg),
     ("png", png),
     ("npy", npy),
+    ("scan", scan),
     ("preprocess", preprocess),
     ("safetensors", safetensors),
     ("safetensors_index", safetensors_index),
@@ -78,6 +79,16 @@ pub(crate) fn png(bytes: &[u8]) -> bool {
 
 pub(crate) fn npy(bytes: &[u8]) -> bool {
     image_of(b"\x93NUMPY", 0, bytes)
+}
+
+/// A volume: NIfTI, or DICOM with a place.
+pub(crate) fn scan(bytes: &[u8]) -> bool {
+    let _ = load_frames("frames", bytes);
+    let Ok(volume) = read_scan_bytes("scan", bytes) else { return false };
+    let [slices, h, w] = volume.geometry().size;
+    assert_eq!(volume.voxels().len(), slices * h * w);
+    let _ = volume.slice(slices - 1);
+    true
 }
 
 /// A text, or nothing.

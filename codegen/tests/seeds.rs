@@ -113,5 +113,5 @@ macro_rules! readers {
 }
 
 readers! {
-    image dicom jpeg png npy preprocess safetensors safetensors_index recipe lock board tuning golden bundle tflite onnx
+    image dicom jpeg png npy scan preprocess safetensors safetensors_index recipe lock board tuning golden bundle tflite onnx
 }

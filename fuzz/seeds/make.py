@@ -195,6 +195,23 @@ def checkpoints():
     save("safetensors", "bad_json.safetensors", safetensors(b'{"a": [', data))
 
 
+def scans():
+    """Copies of the vectors of `imaging`, whole and damaged."""
+    vectors = HERE.parent.parent / "imaging/tests/vectors"
+    for name in ["rle_rgb", "jpeg_ls_near_s12", "jpeg_ls_sample_0", "jpeg_lossless_5_u12", "jpeg_extended_u12", "jpeg_420", "big_s12", "palette", "ybr_422", "deflated_u12"]:
+        save("dicom", f"good_{name}.dcm", (vectors / f"dicom/{name}.dcm").read_bytes())
+    for name in ["frames_fragments", "frames_extended"]:
+        save("dicom", f"bad_{name}.dcm", (vectors / f"dicom/{name}.dcm").read_bytes())
+    save("scan", "good_slice.dcm", (vectors / "scans/axial/0.dcm").read_bytes())
+    for name in ["i2.nii", "gz.nii.gz", "qform_flipped.nii", "big_f4.nii", "slope.nii", "second_big.nii"]:
+        save("scan", f"good_{name}", (vectors / f"scans/{name}").read_bytes())
+    nifti = (vectors / "scans/i2.nii").read_bytes()
+    save("scan", "bad_cut.nii", nifti[:-3])
+    save("scan", "bad_sheared.nii", nifti[:284] + struct.pack("<f", 0.3) + nifti[288:])
+    save("scan", "bad_large.nii", nifti[:42] + struct.pack("<3h", 32000, 32000, 1) + nifti[48:])
+    save("scan", "bad_frames.dcm", (vectors / "dicom/frames_basic.dcm").read_bytes())
+
+
 def bundles():
     codes = lambda start, end: {"dtype": "I8", "shape": [end - start], "data_offsets": [start, end]}
     names = {"seed:1/input 0": codes(0, 4), "seed:1/layer a.b": codes(4, 6), "seed:1/output 0": codes(6, 8)}
@@ -324,6 +341,7 @@ def onnx_files():
 
 images()
 more_images()
+scans()
 checkpoints()
 bundles()
 texts()

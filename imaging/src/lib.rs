@@ -6,6 +6,7 @@
 //!   string (`window:-600,1500 resize=none`), the same in a recipe and on the command line.
 //! * [`write_label_png`], [`write_overlay_png`], [`write_legend_png`], [`write_heat_png`], [`write_grid_png`], [`write_npy`] put results on disk,
 //!   whole or not at all.
+//! * `scan` (with the feature `scans`) reads whole volumes, and writes masks that lie where they lie.
 //! * [`metrics`] are the figures that compare label maps.
 //!
 //! Nothing here knows of graphs or quantisation, and nothing of it reaches firmware: a board takes the 256-entry
@@ -21,6 +22,8 @@ mod palette;
 mod preprocess;
 mod read;
 pub mod resize;
+#[cfg(feature = "scans")]
+pub mod scan;
 mod write;
 
 pub use error::{Error, Result};

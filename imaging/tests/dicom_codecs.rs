@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Dicom, noise};
+use common::{Dicom, noise, sequence};
 use niello_imaging::{Samples, load_bytes, load_frames, stored_samples};
 use sha2::{Digest, Sha256};
 use std::{
@@ -98,7 +98,7 @@ fn colours_become_rgb() {
     let Samples::U8(rgb) = image.samples() else { panic!("real values") };
     for (index, colour) in indices.data.iter().zip(rgb.as_chunks::<3>().0) {
         let entry = (i32::from(*index) - 20).clamp(0, 199);
-        let expected = [1, 2, 3].map(|n| (entry * n * 257 % 65536 >> 8) as u8);
+        let expected = [1, 2, 3].map(|n| ((entry * n * 257 % 65536) >> 8) as u8);
         assert_eq!(*colour, expected, "index {index}");
     }
     // The frame's own names of components, or its JFIF segment, count for more than the data set.
@@ -124,6 +124,32 @@ fn frames_are_found_by_every_kind_of_table() {
     let bits = load_frames("a", &file("bits_1")).unwrap();
     let Samples::Real(values) = bits[1].samples() else { panic!("8 bits") };
     assert!(values.contains(&0.0) && values.contains(&1.0));
+}
+
+/// In enhanced files, each frame may have a slope of its own.
+#[test]
+fn frames_have_their_own_slopes() {
+    let group = |slope: &[u8]| {
+        let elements: [((u16, u16), &str, &[u8]); 2] =
+            [((0x28, 0x1052), "DS", b"-10 "), ((0x28, 0x1053), "DS", slope)];
+        let transformation = sequence(true, false, &elements);
+        sequence(true, false, &[((0x28, 0x9145), "SQ", &transformation)])
+    };
+    let groups = [group(b"2 "), group(b"3 ")].concat();
+    let file = Dicom::ct(true, [1, 2], false, &[1, 2, 3, 4]).with((0x28, 8), "IS", Some(b"2 ")).with(
+        (0x5200, 0x9230),
+        "SQ",
+        Some(&groups),
+    );
+    let frames = load_frames("a", &file.bytes()).unwrap();
+    let expected = [[-8.0, -6.0], [-1.0, 2.0]];
+    for (frame, expected) in frames.iter().zip(expected) {
+        assert_eq!(frame.samples(), &Samples::Real(expected.to_vec()));
+    }
+    // A file may not claim frames without end.
+    let many = file.with((0x28, 8), "IS", Some(b"131073"));
+    let error = load_frames("a", &many.bytes()).unwrap_err().to_string();
+    assert!(error.contains("the number of frames (0028,0008) is `131073`"), "{error}");
 }
 
 #[test]
@@ -272,6 +298,10 @@ fn a_deflated_bomb_takes_no_memory() {
     let hidden = ct.clone().with((0x18, 0x1000), "UN", Some(&vec![0; 1 << 25]));
     let error = load_bytes("a", &deflated(&hidden, 0)).unwrap_err().to_string();
     assert!(error.contains("no pixel data within the first"), "{error}");
+    let frames = ct.clone().with((0x28, 8), "IS", Some(b"9000")).with((0x28, 0x10), "US", Some(&[0, 0x40]));
+    let frames = frames.with((0x28, 0x11), "US", Some(&[0, 1]));
+    let error = load_frames("a", &deflated(&frames, 1 << 26)).unwrap_err().to_string();
+    assert!(error.contains("expected at most 536870912 samples"), "{error}");
     let mut cut = deflated(&ct, 0);
     cut.truncate(cut.len() - 8);
     load_bytes("a", &cut).unwrap_err();

@@ -1,6 +1,6 @@
 //! Readers, one file per format. The first bytes determine the format; the extension plays no part.
 
-mod dicom;
+pub(crate) mod dicom;
 mod jpeg;
 mod jpeg_ls;
 mod npy;

@@ -105,7 +105,7 @@ impl<'a> DataSet<'a> {
         self.elements.get(&tag)
     }
 
-    pub(super) fn value(&self, tag: Tag) -> Option<&'a [u8]> {
+    pub(crate) fn value(&self, tag: Tag) -> Option<&'a [u8]> {
         self.elements.get(&tag).map(|element| element.value)
     }
 

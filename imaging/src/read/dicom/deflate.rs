@@ -6,6 +6,8 @@ use std::io::Read;
 
 /// The most that is inflated to find the pixel data.
 const HEAD: usize = 1 << 24;
+/// The most that is inflated at all, 512 MiB.
+const MOST: usize = 1 << 29;
 
 /// A file whose bytes from `at` on are inflated: first what stands before the pixel data, then as much as the pixels take.
 pub(super) fn inflate(bytes: &[u8], at: usize) -> Result<Vec<u8>, String> {
@@ -18,7 +20,8 @@ pub(super) fn inflate(bytes: &[u8], at: usize) -> Result<Vec<u8>, String> {
     };
     let mut end = at + (1 << 16);
     let [start, end] = loop {
-        let whole = read(&mut out, end)? < end - at && out.len() < end;
+        read(&mut out, end)?;
+        let whole = out.len() < end;
         let mut reader = Elements::new(&out, at, true);
         reader.explicit = reader.looks_explicit();
         match reader.pixel_data() {
@@ -31,8 +34,9 @@ pub(super) fn inflate(bytes: &[u8], at: usize) -> Result<Vec<u8>, String> {
     };
     let pixels = Pixels::of(&DataSet::start(&out[..start], at)?, None)?;
     let expected = pixels.bytes()?;
-    if (end - start) / 2 > expected + 16 {
-        return Err(format!("pixel data of {} bytes, expected {expected}", end - start));
+    if (end - start) / 2 > expected + 16 || expected > MOST {
+        let length = end - start;
+        return Err(format!("pixel data of {length} bytes, expected {expected}, and at most {MOST}"));
     }
     read(&mut out, end)?;
     Ok(out)

@@ -101,6 +101,7 @@ impl<'a> Elements<'a> {
     }
 
     /// The place of the next element.
+    #[cfg(feature = "deflate")]
     pub(super) fn at(&self) -> usize {
         self.at
     }

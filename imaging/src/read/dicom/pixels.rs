@@ -16,6 +16,9 @@ use crate::{
 };
 use std::{borrow::Cow, path::Path};
 
+/// The most frames of a file; each takes some memory of its own.
+const MAX_FRAMES: usize = 1 << 17;
+
 /// The most samples of all frames together.
 const MAX_FRAME_SAMPLES: usize = 8 * MAX_SAMPLES;
 
@@ -50,8 +53,11 @@ impl Pixels {
         let frames = match set.text(tags::FRAMES).filter(|text| !text.is_empty()) {
             None => 1,
             Some(text) => match text.parse() {
-                Ok(frames) if frames > 0 => frames,
-                _ => return Err(format!("the number of frames (0028,0008) is `{text}`")),
+                Ok(frames) if (1..=MAX_FRAMES).contains(&frames) => frames,
+                _ => {
+                    let expected = format!("expected 1 to {MAX_FRAMES}");
+                    return Err(format!("the number of frames (0028,0008) is `{text}`, {expected}"));
+                }
             },
         };
         if sample_count(Path::new(""), [h, w, c]).is_err() {

@@ -34,3 +34,26 @@ pub(crate) const EXTENDED_OFFSETS: Tag = (0x7fe0, 0x0001);
 pub(crate) const EXTENDED_LENGTHS: Tag = (0x7fe0, 0x0002);
 pub(crate) const FLOAT_PIXEL_DATA: Tag = (0x7fe0, 0x0008);
 pub(crate) const DOUBLE_PIXEL_DATA: Tag = (0x7fe0, 0x0009);
+
+/// What volumes are made with.
+#[cfg(feature = "scans")]
+mod scans {
+    use super::Tag;
+
+    pub(crate) const STORED_CLASS: Tag = (0x0008, 0x0016);
+    pub(crate) const INSTANCE: Tag = (0x0008, 0x0018);
+    pub(crate) const DESCRIPTION: Tag = (0x0008, 0x103e);
+    pub(crate) const THICKNESS: Tag = (0x0018, 0x0050);
+    pub(crate) const BETWEEN: Tag = (0x0018, 0x0088);
+    pub(crate) const TILT: Tag = (0x0018, 0x1120);
+    pub(crate) const SERIES: Tag = (0x0020, 0x000e);
+    pub(crate) const POSITION: Tag = (0x0020, 0x0032);
+    pub(crate) const ORIENTATION: Tag = (0x0020, 0x0037);
+    pub(crate) const POSITION_GROUP: Tag = (0x0020, 0x9113);
+    pub(crate) const ORIENTATION_GROUP: Tag = (0x0020, 0x9116);
+    pub(crate) const PIXEL_SPACING: Tag = (0x0028, 0x0030);
+    pub(crate) const MEASURES_GROUP: Tag = (0x0028, 0x9110);
+}
+
+#[cfg(feature = "scans")]
+pub(crate) use scans::*;

@@ -42,7 +42,9 @@ struct Context {
 impl Context {
     /// The Golomb parameter: the smallest power of two that `sum` is on average.
     fn golomb(&self, sum: i32) -> u32 {
-        (0..16).find(|k| self.n << k >= sum).unwrap_or(16)
+        let length = |v: i32| 32 - v.leading_zeros();
+        let k = length(sum).saturating_sub(length(self.n)).min(16);
+        k + u32::from(self.n << k < sum && k < 16)
     }
 }
 
@@ -147,11 +149,14 @@ impl Parameters {
                 [line[at - width], above[at], above[at - width], above[at + width]]
             };
             let quantised = |[a, b, c, d]: [i32; 4]| [d - b, b - c, c - a].map(|v| self.quantise(v));
-            if (0..width).all(|i| quantised(near(i, line)) == [0; 3]) {
+            let around = near(0, line);
+            let kinds = quantised(around);
+            if kinds == [0; 3] && (1..width).all(|i| quantised(near(i, line)) == [0; 3]) {
                 x = self.run(bits, state, group, above, line, width, x)?;
                 continue;
             }
-            for i in 0..width {
+            line[x * width] = self.regular(bits, state, around, kinds)?;
+            for i in 1..width {
                 let around = near(i, line);
                 line[x * width + i] = self.regular(bits, state, around, quantised(around))?;
             }
