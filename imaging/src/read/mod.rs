@@ -6,6 +6,7 @@ mod npy;
 mod png;
 
 pub(crate) use dicom::without_image;
+pub use npy::Array;
 
 use crate::{Error, Image, Result};
 use std::{fs, path::Path};
