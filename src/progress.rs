@@ -68,14 +68,23 @@ pub(crate) struct Step {
 struct Count {
     done: AtomicU64,
     total: AtomicU64,
+    /// Done before the step began, which tells nothing of its rate.
+    before: AtomicU64,
 }
 
 impl Count {
-    /// The text behind the message in a line.
-    fn text(&self) -> String {
-        match (self.done.load(Ordering::Relaxed), self.total.load(Ordering::Relaxed)) {
-            (_, 0) => " ..".into(),
-            (done, total) => format!(": {done} of {total}"),
+    /// The text behind the message in a line, so many seconds after the begin.
+    fn text(&self, seconds: f64) -> String {
+        let [done, total, before] =
+            [&self.done, &self.total, &self.before].map(|n| n.load(Ordering::Relaxed));
+        let rate = done.saturating_sub(before) as f64 / seconds;
+        match total {
+            0 => " ..".into(),
+            _ if rate > 0.0 => {
+                let left = total.saturating_sub(done) as f64 / rate;
+                format!(": {done} of {total}, {rate:.1} per second, {left:.0} s left")
+            }
+            _ => format!(": {done} of {total}"),
         }
     }
 }
@@ -84,6 +93,7 @@ impl Step {
     /// Begins; `total` is 0 where it is not known.
     pub(crate) fn new(message: &str, total: u64) -> Self {
         let count = Arc::new(Count::default());
+        let start = Instant::now();
         let terminal = stderr().is_terminal();
         let bar = ProgressBar::hidden().with_message(message.to_string());
         let lines = (says(Verbosity::Normal) && !terminal).then(|| {
@@ -92,13 +102,13 @@ impl Step {
             let lines = move || {
                 let mut pause = FIRST_LINE_AFTER;
                 while ended.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
-                    eprintln!("{message}{}", count.text());
+                    eprintln!("{message}{}", count.text(start.elapsed().as_secs_f64()));
                     pause = LINE_INTERVAL;
                 }
             };
             (sender, thread::spawn(lines))
         });
-        let step = Self { message: message.into(), start: Instant::now(), bar, count, lines };
+        let step = Self { message: message.into(), start, bar, count, lines };
         step.set(0, total);
         // Only now, with its style: a bar of nothing would look full.
         if says(Verbosity::Normal) && terminal {
@@ -112,13 +122,21 @@ impl Step {
     pub(crate) fn set(&self, done: u64, total: u64) {
         self.count.done.store(done, Ordering::Relaxed);
         if self.count.total.swap(total, Ordering::Relaxed) != total || self.bar.length().is_none() {
-            let template = if total == 0 { "{spinner} {msg}" } else { "{msg} {bar:40} {pos}/{len} {eta}" };
+            let template =
+                if total == 0 { "{spinner} {msg}" } else { "{msg} {bar:40} {pos}/{len} {per_sec} {eta}" };
             if let Ok(style) = ProgressStyle::with_template(template) {
                 self.bar.set_style(style);
             }
             self.bar.set_length(total);
         }
         self.bar.set_position(done);
+    }
+
+    /// So many were done before this step began.
+    pub(crate) fn resume(&self, done: u64) {
+        self.count.before.store(done, Ordering::Relaxed);
+        self.bar.reset_eta();
+        self.set(done, self.count.total.load(Ordering::Relaxed));
     }
 
     /// One more.
@@ -144,5 +162,22 @@ impl Drop for Step {
         if says(Verbosity::Verbose) {
             eprintln!("{}: {:.2} s", self.message, self.start.elapsed().as_secs_f64());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Count;
+
+    #[test]
+    fn lines_tell_rate_and_remaining_time() {
+        let count = |done: u64, total: u64, before: u64| Count {
+            done: done.into(),
+            total: total.into(),
+            before: before.into(),
+        };
+        assert_eq!(count(30, 100, 10).text(5.0), ": 30 of 100, 4.0 per second, 18 s left");
+        assert_eq!(count(0, 100, 0).text(5.0), ": 0 of 100");
+        assert_eq!(count(3, 0, 0).text(5.0), " ..");
     }
 }

@@ -39,6 +39,24 @@ pub struct Run {
     pub shard: Option<[usize; 2]>,
 }
 
+impl Run {
+    /// What another run differs in, beside the shard; `None` if it is of the same evaluation.
+    pub fn difference(&self, other: &Self) -> Option<&'static str> {
+        let differs = [
+            (self.network != other.network, "the network"),
+            (self.format != other.format, "the number format"),
+            (self.classes != other.classes, "the list of classes"),
+            (
+                self.program != other.program || self.input_range != other.input_range,
+                "the program (weights, ranges)",
+            ),
+            (self.data != other.data || self.total != other.total, "the list of cases and labels"),
+            (self.against != other.against, "what it was compared with"),
+        ];
+        differs.into_iter().find(|(differs, _)| *differs).map(|(_, what)| what)
+    }
+}
+
 /// A case without a result.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct LeftOut {
@@ -115,7 +133,10 @@ pub struct Evaluation {
 
 impl Evaluation {
     /// From the results of cases in any order. Those of another task than `records` are left out.
-    pub fn new(run: Run, mut records: Cases, lines: impl IntoIterator<Item = Line>) -> Self {
+    ///
+    /// # Errors
+    /// Records that do not fit the classes: files may have been changed.
+    pub fn new(run: Run, mut records: Cases, lines: impl IntoIterator<Item = Line>) -> Result<Self, String> {
         let mut left_out = vec![];
         for line in lines {
             match (line, &mut records) {
@@ -127,7 +148,9 @@ impl Evaluation {
                 }
             }
         }
-        Self { run, figures: None, left_out, records }.complete()
+        let evaluation = Self { run, figures: None, left_out, records };
+        evaluation.check()?;
+        Ok(evaluation.complete())
     }
 
     /// Sorts the records and computes the figures.
@@ -217,7 +240,7 @@ impl Evaluation {
                     part.run.schema
                 ));
             }
-            if let Some(what) = difference(&run, &part.run) {
+            if let Some(what) = run.difference(&part.run) {
                 return Err(format!("{name}: {what} is another than in {}", parts[0].0));
             }
             let [shard, shards] = part.run.shard.unwrap_or([1, 1]);
@@ -265,7 +288,7 @@ impl Evaluation {
         Ok(())
     }
 
-    /// Whether the records fit the classes: files may have been changed.
+    /// Whether the records fit the classes.
     fn check(&self) -> Result<(), String> {
         let classes = self.run.classes.len();
         let bad = |id: &str, what: &str| Err(format!("case `{id}`: {what}"));
@@ -308,17 +331,4 @@ impl Evaluation {
         }
         Ok(())
     }
-}
-
-/// What two runs differ in, beside the shard.
-fn difference(a: &Run, b: &Run) -> Option<&'static str> {
-    let differs = [
-        (a.network != b.network, "the network"),
-        (a.format != b.format, "the number format"),
-        (a.classes != b.classes, "the list of classes"),
-        (a.program != b.program || a.input_range != b.input_range, "the program (weights, ranges)"),
-        (a.data != b.data || a.total != b.total, "the list of cases and labels"),
-        (a.against != b.against, "what it was compared with"),
-    ];
-    differs.into_iter().find(|(differs, _)| *differs).map(|(_, what)| what)
 }

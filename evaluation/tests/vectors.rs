@@ -176,6 +176,7 @@ fn shard(shard: Option<[usize; 2]>) -> Evaluation {
         Cases::Classification { kind: ScoreKind::Logits, cases: vec![] },
         lines,
     )
+    .unwrap()
 }
 
 fn through_json(evaluation: &Evaluation) -> Evaluation {
@@ -236,7 +237,7 @@ fn masks_merge_to_the_last_bit() {
             .enumerate()
             .filter(|(i, _)| i % n == k - 1)
             .map(|(_, case)| Line::Mask(case.clone()));
-        Evaluation::new(run(shard, 6, 2), Cases::Segmentation { cases: vec![] }, lines)
+        Evaluation::new(run(shard, 6, 2), Cases::Segmentation { cases: vec![] }, lines).unwrap()
     };
     let parts = (1..=2).map(|k| (k.to_string(), through_json(&of(Some([k, 2]))))).collect();
     assert_eq!(Evaluation::merge(parts).unwrap(), of(None));
@@ -249,7 +250,7 @@ fn an_output_that_never_changes_is_seen() {
     let Cases::Classification { kind, mut cases } = whole.records.clone() else { panic!("scores") };
     cases.iter_mut().for_each(|case| case.scores = Scores(vec![0.5; 3]));
     let lines = cases.into_iter().map(Line::Scores);
-    let dead = Evaluation::new(whole.run, Cases::Classification { kind, cases: vec![] }, lines);
+    let dead = Evaluation::new(whole.run, Cases::Classification { kind, cases: vec![] }, lines).unwrap();
     assert!(dead.is_constant());
     let Some(Figures::Classification(report)) = dead.figures else { panic!("figures") };
     // Every case is a tie, which agrees with nothing.

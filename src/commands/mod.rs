@@ -4,6 +4,7 @@ mod bench;
 mod board;
 mod calibrate;
 mod compile;
+mod evaluate;
 mod golden;
 mod infer;
 mod inspect;
@@ -36,6 +37,8 @@ pub(crate) enum Command {
     Infer(infer::Infer),
     /// Compare int8 with float, layer by layer and at the output
     Verify(verify::Verify),
+    /// Judge the program on labelled data: figures with intervals, decisions that differ from another network's
+    Evaluate(evaluate::Evaluate),
     /// Show memory, flash and work, layer by layer
     Report(report::ReportCommand),
     /// Measure the time of each layer on this machine
@@ -74,6 +77,7 @@ impl Command {
             Command::Run(c) => return c.run(),
             Command::Infer(c) => c.run(),
             Command::Verify(c) => return c.run(),
+            Command::Evaluate(c) => return c.run(),
             Command::Report(c) => return c.run(),
             Command::Bench(c) => c.run(),
             Command::Tune(c) => c.run(),
@@ -94,6 +98,7 @@ impl Command {
             Command::Run(c) => c.json,
             Command::Infer(c) => c.json,
             Command::Verify(c) => c.json,
+            Command::Evaluate(c) => c.json(),
             Command::Report(c) => c.json,
             Command::Bench(c) => c.json,
             Command::Tune(c) => c.json,

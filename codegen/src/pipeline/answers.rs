@@ -1,7 +1,7 @@
 //! The meaning of a network's output: classes and probabilities.
 
 use super::Build;
-use crate::{recipe::Head, tensor::Tensor};
+use crate::{recipe::Head, tensor::Tensor, weights::sha256_of};
 use niello_imaging::metrics;
 
 impl Build {
@@ -20,7 +20,7 @@ impl Build {
     }
 
     /// Whether the scores are probabilities.
-    fn is_probability(&self) -> bool {
+    pub fn is_probability(&self) -> bool {
         let graph = &self.quantized.graph;
         graph.producer(graph.outputs[0]).is_some_and(|at| graph.nodes[at].op.gives_probabilities())
     }
@@ -53,5 +53,13 @@ impl Build {
                 exps.iter().map(|e| e / sum).collect()
             }
         }
+    }
+
+    /// SHA-256 that tells this program's results from another's: constants, number formats, rounding, pre-processing.
+    pub fn sha256(&self) -> String {
+        let program = &self.program;
+        let formats: Vec<_> = program.tensors.iter().map(|tensor| (&tensor.name, tensor.format)).collect();
+        let text = format!("{formats:?} {:?} {}", program.rounding, program.metadata.preprocess);
+        sha256_of(&[program.blob.bytes(), text.as_bytes()].concat())
     }
 }

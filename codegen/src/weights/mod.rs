@@ -15,8 +15,7 @@ mod zeros;
 
 #[cfg(feature = "imaging")]
 pub(crate) use self::safetensors::read_tensors_of_kinds;
-pub(crate) use self::safetensors::sha256_of;
-pub use self::safetensors::{NamedTensor, SafeTensorsFile, read_tensors, wrapper_prefix};
+pub use self::safetensors::{NamedTensor, SafeTensorsFile, read_tensors, sha256_of, wrapper_prefix};
 pub use seeded::{Seeded, seeded_input, seeded_values};
 pub use sharded::shards;
 pub use zeros::Zeros;

@@ -256,7 +256,7 @@ fn other_format(name: &Path, bytes: &[u8]) -> Option<String> {
 }
 
 /// SHA-256 in hexadecimal.
-pub(crate) fn sha256_of(bytes: &[u8]) -> String {
+pub fn sha256_of(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
 }
 

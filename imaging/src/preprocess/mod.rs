@@ -97,6 +97,25 @@ impl Preprocess {
         self.normalization.normalize(fitted, planes.channels(), channels).map_err(problem)
     }
 
+    /// A label map `[from[0], from[1]]` of an image, brought to the network's size as the image is, each pixel from the nearest one.
+    ///
+    /// ```
+    /// use niello_imaging::Preprocess;
+    /// let labels = [0, 0, 1, 1, 2, 2, 3, 3];
+    /// assert_eq!(Preprocess::parse("unit resize=stretch").unwrap().labels(&labels, [2, 4], [2, 2]).unwrap(), [0, 1, 2, 3]);
+    /// assert!(Preprocess::parse("unit").unwrap().labels(&labels, [2, 4], [2, 2]).is_err());
+    /// ```
+    ///
+    /// # Errors
+    /// If the map is not of that size, or the image could not be resized.
+    pub fn labels(&self, labels: &[u8], from: [usize; 2], size: [usize; 2]) -> Result<Vec<u8>> {
+        let resize = self.resize.unwrap_or_else(|| self.normalization.usual_resize());
+        // What cannot be done to an image cannot be done to its labels.
+        let plain = Image::new("label map", [from[0], from[1], 1], Samples::U8(labels.to_vec()))?;
+        self.fit(&plain, size).map_err(Error::Invalid)?;
+        Ok(resize.apply_to_labels(labels, from, size))
+    }
+
     /// The image as the network sees it, in gray, `[size[0], size[1]]`: the ground of an overlay. Real values that
     /// nothing else turns into intensities are shown in the lung window.
     ///

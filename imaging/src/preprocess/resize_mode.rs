@@ -54,4 +54,21 @@ impl ResizeMode {
             }
         }
     }
+
+    /// The same for labels, which have no mean: each pixel is the nearest one, `floor((i + 1/2) from / to)`.
+    pub(super) fn apply_to_labels(self, labels: &[u8], [h, w]: [usize; 2], size: [usize; 2]) -> Vec<u8> {
+        let nearest = |to: [usize; 2]| -> Vec<u8> {
+            let at = |i: usize, from: usize, to: usize| (2 * i + 1) * from / (2 * to);
+            (0..to[0] * to[1])
+                .map(|i| labels[at(i / to[1], h, to[0]) * w + at(i % to[1], w, to[1])])
+                .collect()
+        };
+        match self {
+            ResizeMode::ShorterSideCrop { ratio } => {
+                let [rh, rw] = cover([h, w], size.map(|n| (n as f64 * ratio).round() as usize));
+                centre_crop(&nearest([rh, rw]), [rh, rw, 1], size)
+            }
+            _ => nearest(size),
+        }
+    }
 }

@@ -8,6 +8,7 @@ mod png;
 
 pub(crate) use dicom::without_image;
 pub use dicom::{Stored, load_frames, stored_samples};
+pub use npy::Array;
 
 use crate::{Error, Image, Result};
 use std::{fs, path::Path};

@@ -7,17 +7,13 @@ use crate::{
     Error, Image, Result, Samples,
     image::{self, sample_count},
 };
-use std::path::Path;
+use std::{fs, path::Path};
 
 /// Two or three dimensions (`[H, W]`, `[H, W, C]`), C order. 8 bits have up to four channels; of real values a network takes
 /// as many as it has itself, which pre-processing checks.
 pub(super) fn read(name: &Path, bytes: &[u8]) -> Result<Image> {
     let fail = |message: String| Error::file(name, message);
-    let (header, data) = split(bytes).map_err(|m| fail(format!("damaged NPY: {m}")))?;
-    let header = Header::parse(header).map_err(|m| fail(format!("damaged NPY header: {m}")))?;
-    if header.fortran_order && header.shape.len() > 1 {
-        return Err(fail("expected C order, found Fortran order; save numpy.ascontiguousarray(a)".into()));
-    }
+    let (header, data) = parts(name, bytes)?;
     let [h, w, c] = match header.shape[..] {
         [h, w] => [h, w, 1],
         [h, w, c] => [h, w, c],
@@ -30,19 +26,7 @@ pub(super) fn read(name: &Path, bytes: &[u8]) -> Result<Image> {
         }
     };
     let count = sample_count(name, [h, w, c])?;
-    let element = Element::parse(&header.descr).ok_or_else(|| {
-        let known = "u1, i1, i2, u2, i4, f4, f8";
-        fail(format!("expected elements of type {known}, found `{}`", header.descr))
-    })?;
-    let expected = count * element.size;
-    if data.len() != expected {
-        return Err(fail(format!(
-            "shape {:?} of `{}` takes {expected} bytes, found {}",
-            header.shape,
-            header.descr,
-            data.len()
-        )));
-    }
+    let element = header.element(name, data, Some(count), &["u1", "i1", "i2", "u2", "i4", "f4", "f8"])?;
     if element.kind == 'u' && element.size == 1 {
         // RGBA and gray with alpha, as PNG readers of Python make them.
         let keep = match c {
@@ -60,6 +44,46 @@ pub(super) fn read(name: &Path, bytes: &[u8]) -> Result<Image> {
     }
     let values = data.chunks_exact(element.size).map(|b| element.read(b)).collect();
     Image::new(name, [h, w, c], Samples::Real(values))
+}
+
+/// An array of an NPY file, of any shape.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Array {
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// Its elements in C order; integers that `f32` cannot hold are rounded.
+    pub data: Vec<f32>,
+}
+
+impl Array {
+    /// Reads an NPY file of numbers or booleans.
+    ///
+    /// # Errors
+    /// If the file cannot be read, is damaged, is in Fortran order, or holds anything else.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let bytes = fs::read(path).map_err(Error::io("cannot read", path))?;
+        if !bytes.starts_with(b"\x93NUMPY") {
+            return Err(Error::file(path, "expected an NPY file, found something else"));
+        }
+        let (header, data) = parts(path, &bytes)?;
+        let count = header.shape.iter().try_fold(1usize, |n, side| n.checked_mul(*side));
+        let known = ["b1", "u1", "i1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8"];
+        let element = header.element(path, data, count, &known)?;
+        let data = data.chunks_exact(element.size).map(|b| element.read(b)).collect();
+        Ok(Self { shape: header.shape, data })
+    }
+}
+
+/// The header, of an array in C order, and the array's bytes.
+fn parts<'b>(name: &Path, bytes: &'b [u8]) -> Result<(Header, &'b [u8])> {
+    let fail = |message: String| Error::file(name, message);
+    let (header, data) = split(bytes).map_err(|m| fail(format!("damaged NPY: {m}")))?;
+    let header = Header::parse(header).map_err(|m| fail(format!("damaged NPY header: {m}")))?;
+    if header.fortran_order && header.shape.len() > 1 {
+        return Err(fail("expected C order, found Fortran order; save numpy.ascontiguousarray(a)".into()));
+    }
+    Ok((header, data))
 }
 
 /// Header text and array bytes.
@@ -112,6 +136,28 @@ impl Header {
         let shape = shape.ok_or_else(|| format!("expected whole numbers as shape, found {}", shown()))?;
         Ok(Self { descr: descr.to_string(), fortran_order, shape })
     }
+
+    /// The type of the elements, one of the known, if the data has `count` of them.
+    fn element(&self, name: &Path, data: &[u8], count: Option<usize>, known: &[&str]) -> Result<Element> {
+        let element = Element::parse(&self.descr, known).ok_or_else(|| {
+            let known = known.join(", ");
+            Error::file(name, format!("expected elements of type {known}, found `{}`", self.descr))
+        })?;
+        let expected = count.and_then(|count| count.checked_mul(element.size));
+        if Some(data.len()) != expected {
+            let takes = expected.map_or("too many".into(), |n| n.to_string());
+            return Err(Error::file(
+                name,
+                format!(
+                    "shape {:?} of `{}` takes {takes} bytes, found {}",
+                    self.shape,
+                    self.descr,
+                    data.len()
+                ),
+            ));
+        }
+        Ok(element)
+    }
 }
 
 /// An element type: `<i2` is little-endian, signed, two bytes.
@@ -122,12 +168,12 @@ struct Element {
 }
 
 impl Element {
-    fn parse(descr: &str) -> Option<Self> {
+    fn parse(descr: &str, known: &[&str]) -> Option<Self> {
         let mut chars = descr.chars();
         let order = chars.next()?;
+        let known = known.contains(&chars.as_str());
         let kind = chars.next()?;
         let size = chars.as_str().parse().ok()?;
-        let known = matches!((kind, size), ('u', 1 | 2) | ('i', 1 | 2 | 4) | ('f', 4 | 8));
         let ordered = matches!(order, '<' | '>' | '=') || (order == '|' && size == 1);
         (known && ordered).then_some(Self { big_endian: order == '>', kind, size })
     }
@@ -141,10 +187,11 @@ impl Element {
         }
         let word = u64::from_le_bytes(le);
         match (self.kind, self.size) {
-            ('u', 2) => f32::from(word as u16),
+            ('u' | 'b', _) => word as f32,
             ('i', 1) => f32::from(word as u8 as i8),
             ('i', 2) => f32::from(word as u16 as i16),
             ('i', 4) => word as u32 as i32 as f32,
+            ('i', _) => word as i64 as f32,
             ('f', 4) => f32::from_bits(word as u32),
             _ => f64::from_bits(word) as f32,
         }
@@ -153,7 +200,33 @@ impl Element {
 
 #[cfg(test)]
 mod tests {
-    use super::Header;
+    use super::{Array, Header};
+    use std::fs;
+
+    #[test]
+    fn arrays_of_any_shape_and_type() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.npy");
+        let load = |descr: &str, shape: &str, data: &[u8]| {
+            let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n");
+            let start = [b"\x93NUMPY\x01\0".as_slice(), &(header.len() as u16).to_le_bytes()].concat();
+            fs::write(&path, [&start, header.as_bytes(), data].concat()).unwrap();
+            Array::load(&path).map_err(|e| e.to_string())
+        };
+        let long = [(-3i64).to_le_bytes(), 70_000i64.to_le_bytes()].concat();
+        assert_eq!(
+            load("<i8", "(2, 1)", &long).unwrap(),
+            Array { shape: vec![2, 1], data: vec![-3.0, 70_000.0] }
+        );
+        assert_eq!(load("|b1", "(3,)", &[0, 1, 1]).unwrap().data, [0.0, 1.0, 1.0]);
+        assert_eq!(load(">u4", "()", &[0, 0, 1, 2]).unwrap(), Array { shape: vec![], data: vec![258.0] });
+        assert!(load("|u1", "(1, 2, 2, 2)", &[7; 8]).is_ok());
+        assert!(load("<f8", "(2,)", &[0; 8]).unwrap_err().contains("takes 16 bytes, found 8"));
+        assert!(load("<c8", "(1,)", &[0; 8]).unwrap_err().contains("found `<c8`"));
+        assert!(load("<i8", "(9223372036854775807, 9)", &[]).unwrap_err().contains("takes too many bytes"));
+        fs::write(&path, "text").unwrap();
+        assert!(Array::load(&path).unwrap_err().to_string().contains("expected an NPY file"));
+    }
 
     #[test]
     fn numpy_headers_are_read() {

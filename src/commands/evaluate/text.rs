@@ -1,0 +1,33 @@
+//! An evaluation in a terminal.
+
+use super::blocks::Block;
+use crate::table;
+
+/// Rows of a table that a text shows.
+const SHOWN: usize = 20;
+
+/// The blocks as text.
+pub(super) fn of(blocks: &[Block]) -> String {
+    let mut text = String::new();
+    let mut apart = false;
+    for block in blocks {
+        let space = if apart { "\n" } else { "" };
+        apart = matches!(block, Block::Table(..));
+        text += &match block {
+            Block::Title(words) => format!("\n{words}\n"),
+            Block::Figure(name, value) => format!("{space}{name:<18} {value}\n"),
+            Block::Line(words) => format!("{space}{words}\n"),
+            Block::Warning(words) => format!("{space}warning: {words}\n"),
+            Block::Table(headings, rows) => {
+                let headings: Vec<&str> = headings.iter().map(String::as_str).collect();
+                let shown = table::render(&headings, &rows[..rows.len().min(SHOWN)]);
+                let more = match rows.len().saturating_sub(SHOWN) {
+                    0 => String::new(),
+                    more => format!("and {more} more (`--json`, `--csv` and `--html` have all)\n"),
+                };
+                format!("{space}{shown}{more}")
+            }
+        };
+    }
+    text
+}
