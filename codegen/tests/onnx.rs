@@ -7,6 +7,8 @@
 mod page;
 #[path = "onnx/small.rs"]
 mod small;
+#[path = "onnx/values.rs"]
+mod values;
 
 use niello_codegen::{
     Shape, Tensor,

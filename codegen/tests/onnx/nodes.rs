@@ -26,7 +26,7 @@ use std::{
 };
 
 /// The name of the table in a safetensors file.
-const TABLE: &str = "manifest.tsv";
+pub(crate) const TABLE: &str = "manifest.tsv";
 
 /// How far a number may be off: of itself, as ONNX's own runner has it.
 const OF_ITSELF: f64 = 1e-3;
@@ -74,7 +74,8 @@ impl Nodes {
         Ok(Self { rows, files: Files::Baked(files) })
     }
 
-    fn file(&self, name: &str) -> Option<Vec<u8>> {
+    /// The bytes of one of the files.
+    pub(crate) fn file(&self, name: &str) -> Option<Vec<u8>> {
         match &self.files {
             Files::Folder(folder) => fs::read(folder.join(name)).ok(),
             Files::Baked(files) => files.get(name).cloned(),

@@ -23,7 +23,7 @@ use prost::Message;
 use std::path::Path;
 
 /// The value of an attribute.
-enum Of<'a> {
+pub(super) enum Of<'a> {
     Int(i64),
     Ints(&'a [i64]),
     Float(f32),
@@ -31,7 +31,7 @@ enum Of<'a> {
 }
 use Of::{Float, Int, Ints, Text};
 
-fn node(op: &str, inputs: &[&str], output: &str, attributes: &[(&str, Of<'_>)]) -> NodeProto {
+pub(super) fn node(op: &str, inputs: &[&str], output: &str, attributes: &[(&str, Of<'_>)]) -> NodeProto {
     let attributes = attributes.iter().map(|(name, of)| {
         let a = AttributeProto { name: Some(name.to_string()), ..AttributeProto::default() };
         match of {
@@ -51,12 +51,12 @@ fn node(op: &str, inputs: &[&str], output: &str, attributes: &[(&str, Of<'_>)]) 
     }
 }
 
-fn floats(name: &str, dims: &[i64], values: &[f32]) -> TensorProto {
+pub(super) fn floats(name: &str, dims: &[i64], values: &[f32]) -> TensorProto {
     let (name, dims, float_data) = (Some(name.into()), dims.to_vec(), values.to_vec());
     TensorProto { name, dims, data_type: Some(1), float_data, ..TensorProto::default() }
 }
 
-fn ints(name: &str, values: &[i64]) -> TensorProto {
+pub(super) fn ints(name: &str, values: &[i64]) -> TensorProto {
     let (dims, int64_data) = (vec![values.len() as i64], values.to_vec());
     TensorProto { name: Some(name.into()), dims, data_type: Some(7), int64_data, ..TensorProto::default() }
 }
@@ -67,42 +67,58 @@ fn seeded(name: &str, dims: &[i64]) -> TensorProto {
     floats(name, dims, &seeded_values(name).take(count).map(|x| x as f32).collect::<Vec<_>>())
 }
 
-fn value(name: &str, dims: Option<&[i64]>) -> ValueInfoProto {
+pub(super) fn value(name: &str, dims: Option<&[i64]>) -> ValueInfoProto {
+    typed(name, 1, dims)
+}
+
+/// A value whose elements are of the type with that number.
+pub(super) fn typed(name: &str, of: i32, dims: Option<&[i64]>) -> ValueInfoProto {
     let dim = |d: &i64| match *d {
         0 => DimensionProto { dim_value: None, dim_param: Some("open".into()) },
         size => DimensionProto { dim_value: Some(size), dim_param: None },
     };
     let shape = dims.map(|dims| TensorShapeProto { dim: dims.iter().map(dim).collect() });
-    let tensor_type = Some(TypeTensorProto { elem_type: Some(1), shape });
+    let tensor_type = Some(TypeTensorProto { elem_type: Some(of), shape });
     ValueInfoProto { name: Some(name.into()), r#type: Some(TypeProto { tensor_type }) }
 }
 
 /// A file with input `x` (a size of 0 is left open) and outputs.
-fn file(
+pub(super) fn file(
     opset: i64,
     x: &[i64],
     nodes: Vec<NodeProto>,
     constants: Vec<TensorProto>,
     outputs: &[&str],
 ) -> Vec<u8> {
-    let graph = GraphProto {
-        node: nodes,
-        initializer: constants,
-        input: vec![value("x", Some(x))],
-        output: outputs.iter().map(|name| value(name, None)).collect(),
-        ..GraphProto::default()
-    };
+    let outputs: Vec<ValueInfoProto> = outputs.iter().map(|name| value(name, None)).collect();
+    file_of(opset, &[value("x", Some(x))], nodes, constants, &outputs)
+}
+
+/// A file with inputs and outputs of any types.
+pub(super) fn file_of(
+    opset: i64,
+    inputs: &[ValueInfoProto],
+    nodes: Vec<NodeProto>,
+    constants: Vec<TensorProto>,
+    outputs: &[ValueInfoProto],
+) -> Vec<u8> {
+    let (input, output) = (inputs.to_vec(), outputs.to_vec());
+    let graph = GraphProto { node: nodes, initializer: constants, input, output, ..GraphProto::default() };
     let opset_import = vec![OperatorSetIdProto { domain: None, version: Some(opset) }];
     ModelProto { ir_version: Some(8), graph: Some(graph), opset_import, ..ModelProto::default() }
         .encode_to_vec()
 }
 
-fn import(bytes: &[u8]) -> Result<Model, String> {
+pub(super) fn import(bytes: &[u8]) -> Result<Model, String> {
     import_model(Path::new("small.onnx"), bytes, None, &NetworkOptions::default()).map_err(|e| e.to_string())
 }
 
 /// The model, its input in the file's order, and its first output in the file's order.
-fn run(x: &[i64], nodes: Vec<NodeProto>, constants: Vec<TensorProto>) -> (Model, Vec<f64>, Vec<f64>) {
+pub(super) fn run(
+    x: &[i64],
+    nodes: Vec<NodeProto>,
+    constants: Vec<TensorProto>,
+) -> (Model, Vec<f64>, Vec<f64>) {
     let model = import(&file(18, x, nodes, constants, &["y"])).unwrap();
     let input: Vec<f64> = seeded_values("x").take(x.iter().product::<i64>() as usize).collect();
     let result = model.graph.eval_f64(&[to_map(&model.inputs[0], &input).unwrap()]).unwrap().remove(0);
@@ -113,11 +129,11 @@ fn run(x: &[i64], nodes: Vec<NodeProto>, constants: Vec<TensorProto>) -> (Model,
     (model, input, output)
 }
 
-fn kinds(model: &Model) -> Vec<&'static str> {
+pub(super) fn kinds(model: &Model) -> Vec<&'static str> {
     model.graph.nodes.iter().map(|node| node.op.kind()).collect()
 }
 
-fn assert_near(found: &[f64], wanted: &[f64]) {
+pub(super) fn assert_near(found: &[f64], wanted: &[f64]) {
     assert_eq!(found.len(), wanted.len());
     for (i, (a, b)) in found.iter().zip(wanted).enumerate() {
         assert!((a - b).abs() <= 1e-6 * b.abs().max(1.0), "element {i}: {a}, expected {b}");
@@ -468,6 +484,6 @@ fn codes_are_no_numbers() {
     let error = |scale: &str, last: NodeProto| {
         import(&file(17, &[1, 1, 2, 2], nodes(scale, last), constants(), &["d", "y"])).unwrap_err()
     };
-    assert!(error("s", node("Sigmoid", &["q"], "y", &[])).contains("codes of 8 bits as numbers"));
+    assert!(error("s", node("Sigmoid", &["q"], "y", &[])).contains("a function of elements of type uint8"));
     assert!(error("t", node("Relu", &["d"], "y", &[])).contains("other scales"));
 }

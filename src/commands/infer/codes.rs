@@ -94,6 +94,11 @@ pub(super) fn encode(tensor: &TensorView<'_>, order: &Order, format: Format) -> 
     if let Some(values) = floats(tensor) {
         return Ok(format.encode(&order.for_program(values)));
     }
+    // Integers and truth values of the file are real numbers of the program.
+    let whole = matches!(declared, Element::Int32 | Element::Int64) || found == Dtype::BOOL;
+    if let (Format::Float(_), true, Some(values)) = (format, whole, integers(tensor)) {
+        return Ok(format.encode(&order.for_program(values.into_iter().map(|x| x as f32).collect())));
+    }
     let bytes = tensor.data();
     match (format, declared, found) {
         (Format::Int8(_), Element::UInt8, Dtype::U8) => {
@@ -141,6 +146,9 @@ fn real(bytes: &[i8], format: Format) -> Vec<f32> {
 pub(super) fn decode(bytes: &[i8], order: &Order, format: Format) -> Vec<u8> {
     fn all<const N: usize>(order: &Order, values: Vec<[u8; N]>) -> Vec<u8> {
         order.for_file(values).into_iter().flatten().collect()
+    }
+    if order.end.elements() == 0 {
+        return vec![];
     }
     let label = |bytes: &[i8]| bytes.iter().map(|b| *b as u8).collect::<Vec<u8>>();
     match (order.end.element_of(format), format) {

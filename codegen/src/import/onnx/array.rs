@@ -186,6 +186,16 @@ impl Array {
         Self { dims, data: Data::Float(values.into()), of: Type::F32 }
     }
 
+    /// A tensor without elements.
+    pub(super) fn empty(dims: Vec<usize>, of: Type) -> Self {
+        let data = match of {
+            Type::Bool => Data::Bool([].into()),
+            Type::Int { .. } => Data::Int([].into()),
+            _ => Data::Float([].into()),
+        };
+        Self { dims, data, of }
+    }
+
     /// Number of elements.
     pub(super) fn len(&self) -> usize {
         match &self.data {

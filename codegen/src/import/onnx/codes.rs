@@ -1,6 +1,9 @@
 //! What a quantised file says of its values.
 
-use super::array::{Array, Data, Type};
+use super::{
+    array::{Array, Data, Type},
+    value::{Elements, Live},
+};
 use crate::{
     format::{Format, Mode, QParams},
     graph::{Graph, ValueId},
@@ -37,6 +40,17 @@ impl Codes {
         };
         let zero_point = (zero_point - if unsigned { 128 } else { 0 }) as i8;
         Ok(Self { params: QParams { scale, zero_point }, unsigned })
+    }
+
+    /// Integers of 8 bits that are numbers themselves.
+    pub(super) fn plain(unsigned: bool) -> Self {
+        let zero_point = if unsigned { -128 } else { 0 };
+        Self { params: QParams { scale: 1.0, zero_point }, unsigned }
+    }
+
+    /// Whether codes are the numbers that they stand for.
+    pub(super) fn is_plain(self) -> bool {
+        self == Self::plain(self.unsigned)
     }
 
     /// What a code stands for.
@@ -84,6 +98,8 @@ pub(super) struct Quantization {
     pub wanted: HashMap<String, Codes>,
     /// Names that are read once.
     pub once: HashSet<String>,
+    /// Names that are read as codes.
+    pub read_as: HashMap<String, Codes>,
     /// Constants.
     pub weights: HashMap<String, Weights>,
 }
@@ -93,6 +109,14 @@ impl Quantization {
     pub(super) fn common(&self, ids: &[ValueId]) -> Option<Codes> {
         let first = self.of.get(ids.first()?)?;
         ids.iter().all(|id| self.of.get(id) == Some(first)).then_some(*first)
+    }
+
+    /// An input of the network of 8 bits: codes as what reads it says, or else numbers as they are.
+    pub(super) fn add_input(&mut self, name: &str, live: &Live) {
+        let Elements::Whole(Type::Int { bits: 8, signed }) = live.of else { return };
+        let codes = self.read_as.get(name).copied().filter(|codes| codes.unsigned != signed);
+        self.of.insert(live.id, codes.unwrap_or(Codes::plain(!signed)));
+        self.names.insert(name.into());
     }
 
     /// The graph with formats, if any value is of 8 bits.

@@ -6,7 +6,7 @@ use super::{
     graph::Builder,
     proto::{AttributeProto, NodeProto, TensorProto, attribute},
     tensors,
-    value::{Live, Value},
+    value::{Elements, Live, Value},
 };
 use crate::{graph::ValueId, ops::GivenRounding};
 use std::{cell::RefCell, path::Path, rc::Rc};
@@ -241,14 +241,23 @@ impl<'c, 'w> Cx<'c, 'w> {
 
     /// An input as a tensor of real numbers.
     pub(super) fn live(&mut self, i: usize) -> Result<Live, String> {
-        let live = self.any(i)?;
-        if live.labels {
-            return Err(format!("{} holds class labels, expected real numbers", self.input_name(i)));
+        let live = self.numbers(i)?;
+        match live.of {
+            Elements::Real => Ok(live),
+            of => Err(format!("{} holds {}, expected real numbers", self.input_name(i), of.name())),
         }
-        Ok(live)
     }
 
-    /// An input as a tensor of real numbers or of class labels.
+    /// An input as a tensor of real numbers, integers or truth values.
+    pub(super) fn numbers(&mut self, i: usize) -> Result<Live, String> {
+        let live = self.any(i)?;
+        match live.of {
+            Elements::Labels => Err(format!("{} holds class labels, expected numbers", self.input_name(i))),
+            _ => Ok(live),
+        }
+    }
+
+    /// An input as a tensor of whatever it holds.
     pub(super) fn any(&mut self, i: usize) -> Result<Live, String> {
         let live = self.lazy(i)?;
         let name = self.name.clone();
@@ -270,6 +279,15 @@ impl<'c, 'w> Cx<'c, 'w> {
     pub(super) fn note_given(&mut self, made: ValueId) {
         let to = self.given.as_ref().map(|given| (made, given.to));
         self.graph.quantization.of.extend(to);
+    }
+
+    /// The sizes that input `i` holds; if they depend on the network's input, those that the file declares for the result.
+    pub(super) fn sizes_at(&self, i: usize) -> Result<Option<Vec<i64>>, String> {
+        let declared = self.node.output.first().and_then(|name| self.graph.declared.get(name));
+        match (self.given(i), declared) {
+            (Some(Value::Live(_)), Some(dims)) => Ok(Some(dims.clone())),
+            _ => self.given_ints(i),
+        }
     }
 
     /// Whether all inputs that are given are constants.

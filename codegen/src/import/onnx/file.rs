@@ -9,7 +9,7 @@ use std::{
 };
 
 /// Versions of ONNX's own operators that are known.
-pub const OPSETS: std::ops::RangeInclusive<i64> = 6..=26;
+pub const OPSETS: std::ops::RangeInclusive<i64> = 1..=26;
 
 /// The most nodes of a file, its functions inlined.
 const NODES: usize = 100_000;

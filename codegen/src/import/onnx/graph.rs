@@ -4,7 +4,7 @@ use super::{
     array::Array,
     codes::Quantization,
     layout::{Layout, Move, as_map},
-    value::Live,
+    value::{Elements, Live},
 };
 use crate::{
     format::RangeRule,
@@ -40,6 +40,8 @@ pub(super) struct Builder<'w> {
     clamps: HashMap<ValueId, Clamp>,
     /// Values of 8 bits.
     pub quantization: Quantization,
+    /// Sizes that the file declares for values, where it knows all of them.
+    pub declared: HashMap<String, Vec<i64>>,
 }
 
 /// A value as a function of each element of another one: samples of it.
@@ -54,7 +56,7 @@ impl<'w> Builder<'w> {
     pub(super) fn new(name: &str, zeros: &'w mut Zeros, read: HashSet<String>, limit: usize) -> Self {
         let builder = GraphBuilder::new(name, zeros);
         let (names, curves, pads, clamps) = Default::default();
-        let quantization = Quantization::default();
+        let (quantization, declared) = Default::default();
         Self {
             builder,
             names,
@@ -66,6 +68,7 @@ impl<'w> Builder<'w> {
             pads,
             clamps,
             quantization,
+            declared,
         }
     }
 
@@ -126,10 +129,10 @@ impl<'w> Builder<'w> {
     }
 
     /// A tensor that the caller gives.
-    pub(super) fn input(&mut self, name: &str, at: Layout) -> Result<Live, String> {
+    pub(super) fn input(&mut self, name: &str, at: Layout, of: Elements) -> Result<Live, String> {
         ops::check_shape(at.shape())?;
         let name = self.fresh(name);
-        Ok(Live { id: self.builder.input(&name, at.shape()), at, labels: false })
+        Ok(Live { id: self.builder.input(&name, at.shape()), at, of })
     }
 
     /// An operator of one output.
@@ -205,7 +208,7 @@ impl<'w> Builder<'w> {
     /// The constant as a tensor of the network.
     pub(super) fn constant(&mut self, name: &str, array: &Array) -> Result<Live, String> {
         let (at, value) = as_map(array)?;
-        Ok(Live { id: self.op(name, Constant { value }, &[])?, at, labels: false })
+        Ok(Live { id: self.op(name, Constant { value }, &[])?, at, of: Elements::of(array.of) })
     }
 
     /// A constant map.
@@ -231,7 +234,7 @@ impl<'w> Builder<'w> {
                 self.op(&format!("{name}.permuted"), Permute { sizes, order, to }, &[live.id])?
             }
         };
-        Ok(Live { id, at, labels: live.labels })
+        Ok(Live { id, at, of: live.of })
     }
 
     /// The value with axes `groups` as height, width and channels.
@@ -326,7 +329,7 @@ impl<'w> Builder<'w> {
             let (rows, columns, channels) = (list(0, rows), list(1, columns), list(2, channels));
             self.op(name, Index { rows, columns, channels, pad }, &[from.id])?
         };
-        Ok(Live { id, at: to.tidied(), labels: live.labels })
+        Ok(Live { id, at: to.tidied(), of: live.of })
     }
 
     /// The value with every axis as long as it says.

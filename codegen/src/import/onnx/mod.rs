@@ -32,7 +32,7 @@ use crate::{
     quantize::QGraph,
     weights::Zeros,
 };
-use array::Type;
+use array::{Array, Type};
 use codes::Codes;
 use context::Cx;
 use file::Step;
@@ -44,7 +44,7 @@ use std::{
     collections::{HashMap, HashSet},
     path::Path,
 };
-use value::{Live, Value};
+use value::{Elements, Live, Value};
 
 /// A graph with what the file says of its inputs and outputs.
 #[derive(Debug)]
@@ -121,22 +121,30 @@ fn read(
     let read = all_read.iter().cloned().collect();
     let mut zeros = Zeros;
     let title = name.file_stem().unwrap_or_default().to_string_lossy();
+    let mut graph = Builder::new(&title, &mut zeros, read, bytes.len().max(1 << 22));
+    graph.declared = declared(&file);
     let mut walk = Walk {
-        graph: Builder::new(&title, &mut zeros, read, bytes.len().max(1 << 22)),
+        graph,
         values: HashMap::new(),
         initializers: named(&file.initializer),
         folder,
         inputs: vec![],
+        batches: vec![],
         problems: vec![],
     };
+    walk.look_ahead(&steps, &all_read);
     for input in &file.input {
         walk.input(input, &steps, options);
     }
-    walk.look_ahead(&steps, &all_read);
     for step in &steps {
         walk.step(step);
     }
     walk.finish(&file)
+}
+
+/// Whether an operator has the scale and the zero point of codes behind them among its inputs.
+fn takes_codes(op: &str) -> bool {
+    op == "DequantizeLinear" || op == "QGemm" || op.starts_with("QLinear")
 }
 
 /// The message of a reader without what it says of itself.
@@ -168,6 +176,8 @@ struct Walk<'f, 'w> {
     initializers: HashMap<&'f str, &'f TensorProto>,
     folder: Option<&'f Path>,
     inputs: Vec<(Live, Port)>,
+    /// What is wrong with inputs, if anything is that reads them.
+    batches: Vec<String>,
     problems: Vec<String>,
 }
 
@@ -180,19 +190,26 @@ impl Walk<'_, '_> {
         }
         let tensor = tensor_type(info);
         let made = dims(tensor, &|rank, last| is_channels_last(name, rank, last, steps), options).and_then(
-            |(dims, last)| {
-                let at = if last { Layout::of(&dims, [&[1], &[2], &[3]]) } else { Layout::usual(&dims) };
-                if dims.len() == 4 && dims[0] != 1 {
-                    // What reads it may say why.
-                    self.problems.push(format!("input `{name}`: a batch of {}, expected 1", dims[0]));
+            |Declared { dims, of, last }| {
+                if dims.contains(&0) {
+                    // Whatever is made of nothing is a constant.
+                    return Ok(Value::Known(Array::empty(dims, of)));
                 }
-                self.graph.input(name, at)
+                let at = if last { Layout::of(&dims, [&[1], &[2], &[3]]) } else { Layout::usual(&dims) };
+                crate::ops::check_shape(at.shape())?;
+                if dims.len() == 4 && dims[0] != 1 {
+                    self.batches.push(format!("input `{name}`: a batch of {}, expected 1", dims[0]));
+                }
+                self.graph.input(name, at, Elements::of(of)).map(Value::Live)
             },
         );
         let value = match made {
-            Ok(live) => {
-                self.inputs.push((live.clone(), port(name, &live, tensor)));
-                Value::Live(live)
+            Ok(value) => {
+                if let Value::Live(live) = &value {
+                    self.graph.quantization.add_input(name, live);
+                    self.inputs.push((live.clone(), port(name, live, tensor)));
+                }
+                value
             }
             Err(problem) => {
                 self.problems.push(format!("input `{name}`: {problem}"));
@@ -239,6 +256,15 @@ impl Walk<'_, '_> {
             let codes = Codes::of(&scale, known.flatten().as_ref());
             if let (Ok(codes), Some(1)) = (codes, count.get(value.as_str())) {
                 self.graph.quantization.wanted.insert(value.clone(), codes);
+            }
+        }
+        for step in steps.iter().filter(|step| takes_codes(step.node.op())) {
+            for (i, name) in step.node.input.iter().enumerate().filter(|(_, name)| !name.is_empty()) {
+                let [scale, zero_point] = [i + 1, i + 2].map(|i| step.node.input.get(i).and_then(array));
+                let codes = scale.map(|scale| Codes::of(&scale, zero_point.as_ref()));
+                if let Some(Ok(codes)) = codes {
+                    self.graph.quantization.read_as.entry(name.clone()).or_insert(codes);
+                }
             }
         }
         // Rounding goes before what only cuts off.
@@ -294,6 +320,7 @@ impl Walk<'_, '_> {
             let name = info.name.as_deref().unwrap_or_default();
             let made = match self.value(name) {
                 Value::Live(live) => self.output(name, live, tensor_type(info)),
+                Value::Known(array) if array.len() == 0 => self.nothing(name, &array, tensor_type(info)),
                 Value::Known(array) => self.graph.constant(name, &array).map(|live| {
                     let port = port(name, &live, tensor_type(info));
                     (live, port)
@@ -307,7 +334,7 @@ impl Walk<'_, '_> {
             }
         }
         if !self.problems.is_empty() {
-            return Err(self.problems);
+            return Err([self.batches, self.problems].concat());
         }
         let (ids, outputs): (Vec<ValueId>, Vec<Port>) = outputs.into_iter().unzip();
         let (mut graph, quantization) = self.graph.finish(&ids).map_err(|problem| vec![problem])?;
@@ -316,6 +343,19 @@ impl Walk<'_, '_> {
         let layers = layers(&self.values, &graph);
         let quantized = quantization.apply(&graph);
         Ok(Model { graph, quantized, inputs, outputs, layers })
+    }
+
+    /// An output without elements: one number in the graph, which stands for none.
+    fn nothing(
+        &mut self,
+        name: &str,
+        array: &Array,
+        declared: Option<&TypeTensorProto>,
+    ) -> Result<(Live, Port), String> {
+        let live = self.graph.constant(name, &Array::floats(vec![], vec![0.0]))?;
+        let (dims, axes) = (array.dims.clone(), Layout::usual_groups(&array.dims));
+        let port = Port { dims, axes, ..port(name, &live, declared) };
+        Ok((live, port))
     }
 
     /// An output in an order of memory that the caller can make sense of: that in which it lies, if its axes lie in one piece each.
@@ -376,7 +416,7 @@ fn port(name: &str, live: &Live, declared: Option<&TypeTensorProto>) -> Port {
         None => Layout::usual_groups(live.dims()),
     };
     let element = match declared.and_then(|t| Type::of(t.elem_type?).ok()) {
-        _ if live.labels => Element::Int64,
+        _ if live.of == Elements::Labels => Element::Int64,
         Some(Type::F16) => Element::Float16,
         Some(Type::Int { bits: 8, signed: true }) => Element::Int8,
         Some(Type::Int { bits: 8, signed: false }) => Element::UInt8,
@@ -418,15 +458,33 @@ fn is_channels_last(name: &str, rank: usize, last: Option<i64>, steps: &[Step]) 
     rank == 4 && readers.peek().is_some() && readers.all(moves)
 }
 
-/// Sizes of an input, and whether its channels are the last axis.
+/// Sizes of values where the file declares all of them.
+fn declared(file: &GraphProto) -> HashMap<String, Vec<i64>> {
+    let known = |info: &ValueInfoProto| {
+        let dims = &tensor_type(info)?.shape.as_ref()?.dim;
+        let sizes = dims.iter().map(|d| d.dim_value.filter(|size| *size >= 0)).collect::<Option<Vec<i64>>>();
+        info.name.clone().zip(sizes)
+    };
+    file.value_info.iter().chain(&file.output).filter_map(known).collect()
+}
+
+/// An input as the file declares it.
+struct Declared {
+    dims: Vec<usize>,
+    of: Type,
+    /// Whether its channels are the last axis.
+    last: bool,
+}
+
+/// Sizes and type of an input.
 fn dims(
     tensor: Option<&TypeTensorProto>,
     channels_last: &dyn Fn(usize, Option<i64>) -> bool,
     options: &NetworkOptions,
-) -> Result<(Vec<usize>, bool), String> {
+) -> Result<Declared, String> {
     let tensor = tensor.ok_or("has no type, or is no tensor")?;
     let of = Type::of(tensor.elem_type.unwrap_or_default())?;
-    if !matches!(of, Type::F32 | Type::F16 | Type::Bf16) {
+    if of == Type::F64 {
         return Err(format!("is of type {}, expected float32", of.name()));
     }
     let shape = &tensor.shape.as_ref().ok_or("has no shape")?.dim;
@@ -454,6 +512,7 @@ fn dims(
                 }
                 dims.push(size);
             }
+            (Some(0), _) if dim.dim_param.is_none() => dims.push(0),
             (Some(size), _) if dim.dim_param.is_none() => {
                 return Err(format!("a size of {size} on axis {axis}"));
             }
@@ -468,7 +527,5 @@ fn dims(
     if !unknown.is_empty() {
         return Err(format!("the size of {} is not known; choose the input's size", unknown.join(" and ")));
     }
-    let shape = Layout::usual(&dims).shape();
-    crate::ops::check_shape(shape)?;
-    Ok((dims, last))
+    Ok(Declared { dims, of, last })
 }

@@ -121,6 +121,8 @@ messages! {
         11 input: repeated message ValueInfoProto,
         /// What the caller gets.
         12 output: repeated message ValueInfoProto,
+        /// What else the file says of its values.
+        13 value_info: repeated message ValueInfoProto,
         /// Constants of few values that are not zero.
         15 sparse_initializer: repeated message SparseTensorProto,
     }

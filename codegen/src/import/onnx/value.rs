@@ -1,6 +1,9 @@
 //! What a name of the file stands for while the graph is built.
 
-use super::{array::Array, layout::Layout};
+use super::{
+    array::{Array, Type},
+    layout::Layout,
+};
 use crate::graph::ValueId;
 
 /// A value of the file.
@@ -23,8 +26,44 @@ pub(super) struct Live {
     pub id: ValueId,
     /// Where the tensor is in it.
     pub at: Layout,
-    /// Whether its elements are class labels.
-    pub labels: bool,
+    /// What the file has as elements.
+    pub of: Elements,
+}
+
+/// What the file has as elements, where the network has numbers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Elements {
+    /// Real numbers of any precision.
+    Real,
+    /// Integers or truth values, which are real numbers without a fraction here: exact up to 2^24.
+    Whole(Type),
+    /// Integers that are class labels.
+    Labels,
+}
+
+impl Elements {
+    /// Of a constant of that type.
+    pub(super) fn of(of: Type) -> Self {
+        if of.is_float() { Self::Real } else { Self::Whole(of) }
+    }
+
+    /// The type of a constant of these.
+    pub(super) fn stored(self) -> Type {
+        match self {
+            Self::Real => Type::F32,
+            Self::Whole(of) => of,
+            Self::Labels => Type::I64,
+        }
+    }
+
+    /// In words.
+    pub(super) fn name(self) -> String {
+        match self {
+            Self::Real => "real numbers".into(),
+            Self::Whole(of) => format!("elements of type {}", of.name()),
+            Self::Labels => "class labels".into(),
+        }
+    }
 }
 
 impl Live {

@@ -36,7 +36,12 @@ impl Layout {
 
     /// For each element of axis `of` in the order of memory, its number along the axis: which column of a matrix meets it.
     pub(in super::super) fn order_of(&self, of: usize) -> Vec<usize> {
-        let axis = &self.axes[of];
+        self.order_of_all(&[of])
+    }
+
+    /// The same of several axes as one, the last of them being the innermost.
+    pub(in super::super) fn order_of_all(&self, of: &[usize]) -> Vec<usize> {
+        let axis: Vec<usize> = of.iter().flat_map(|axis| &self.axes[*axis]).copied().collect();
         let sizes: Vec<usize> = axis.iter().map(|atom| self.atoms[*atom]).collect();
         let steps = strides(&sizes);
         let mut by_memory: Vec<usize> = (0..axis.len()).collect();

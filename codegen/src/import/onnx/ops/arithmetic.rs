@@ -1,10 +1,10 @@
 //! Arithmetic on two tensors or more, one of which may be a constant.
 
 use super::super::{
-    array::{Array, Data, broadcast, places},
+    array::{Array, Data, Type, broadcast, places},
     context::{Cx, Made, Pair, as_float},
     layout::Layout,
-    value::{Live, Places, Value},
+    value::{Elements, Live, Places, Value},
 };
 use crate::{
     Shape, ValueId,
@@ -84,6 +84,7 @@ pub(super) fn binary(
     a: Value,
     b: Value,
 ) -> Result<Value, String> {
+    let of = elements(kind, &a, &b)?;
     let made = match (a, b) {
         (Value::Known(a), Value::Known(b)) => return folded(cx, kind, &a, &b).map(Value::Known),
         (Value::Places(places), Value::Known(b)) => return moved_places(cx, kind, places, &b),
@@ -95,7 +96,29 @@ pub(super) fn binary(
         (Value::Live(a), Value::Live(b)) => of_two(cx, name, kind, a, b)?,
         _ => return Err("operands that are positions in a tensor".into()),
     };
-    cx.graph.recognised(name, made).map(Value::Live)
+    cx.graph.recognised(name, made).map(|made| Value::Live(Live { of, ..made }))
+}
+
+/// What the result holds, if the operands can be computed with.
+fn elements(kind: Kind, a: &Value, b: &Value) -> Result<Elements, String> {
+    let of = |value: &Value| match value {
+        Value::Live(live) => live.of,
+        Value::Known(array) => Elements::of(array.of),
+        _ => Elements::Real,
+    };
+    match (of(a), of(b)) {
+        (Elements::Real, Elements::Real) => Ok(Elements::Real),
+        // Between constants types are what the constants say.
+        _ if !matches!((a, b), (Value::Live(_), _) | (_, Value::Live(_))) => Ok(Elements::Real),
+        (Elements::Whole(of), Elements::Whole(_)) => match (kind, of) {
+            (Kind::Max | Kind::Min, _) => Ok(Elements::Whole(of)),
+            (Kind::Add | Kind::Sub | Kind::Mul, Type::Int { bits: 32 | 64, .. }) => Ok(Elements::Whole(of)),
+            (Kind::Div, _) => Err(format!("a quotient of {}; cast them to real numbers", of.name())),
+            _ => Err(format!("arithmetic on elements of type {}; cast them to real numbers", of.name())),
+        },
+        (a, b) if a == Elements::Labels || b == Elements::Labels => Err("arithmetic on class labels".into()),
+        (a, b) => Err(format!("{} and {} as operands", a.name(), b.name())),
+    }
 }
 
 /// Positions to which a constant is added.
@@ -120,9 +143,6 @@ fn with_constant(
     constant: &Array,
     first: bool,
 ) -> Result<Live, String> {
-    if input.labels {
-        return Err("arithmetic on class labels".into());
-    }
     let constant = as_float(constant);
     if let Some(bad) = constant.as_floats()?.iter().find(|x| x.is_nan()) {
         return Err(format!("a constant with {bad}"));
@@ -206,9 +226,6 @@ fn with_number(
 
 /// Two tensors that the network computes.
 fn of_two(cx: &mut Cx<'_, '_>, name: &str, kind: Kind, a: Live, b: Live) -> Result<Live, String> {
-    if a.labels || b.labels {
-        return Err("arithmetic on class labels".into());
-    }
     if kind == Kind::Div {
         let inverse = cx.graph.function(&format!("{name}.inverse"), &b, Function::Reciprocal)?;
         let made = of_two(cx, name, Kind::Mul, a.clone(), inverse)?;
@@ -249,7 +266,7 @@ fn of_two(cx: &mut Cx<'_, '_>, name: &str, kind: Kind, a: Live, b: Live) -> Resu
     let at = Layout::of(&joint, groups).repeated(&dims);
     let (ids, shapes) = ([operands[0].id, operands[1].id], [operands[0].at.shape(), operands[1].at.shape()]);
     let id = elementwise(cx, name, kind, ids, shapes)?;
-    Ok(Live { id, at, labels: false })
+    Ok(Live { id, at, of: Elements::Real })
 }
 
 /// An operator of two maps, either of which may have a size of 1 where the other has more.

@@ -194,7 +194,7 @@ fn of_steps(
 }
 
 /// The same codes, which stand for other numbers.
-fn relabelled(
+pub(super) fn relabelled(
     cx: &mut Cx<'_, '_>,
     name: &str,
     input: &Live,

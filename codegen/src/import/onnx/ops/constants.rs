@@ -4,10 +4,12 @@ use super::{
     super::{
         array::{Array, Data, Type, broadcast, count, places},
         context::{Cx, Made, known, live, one, sizes},
-        value::Value,
+        value::{Elements, Live, Value},
     },
-    arithmetic::pairs,
+    arithmetic::{Kind, binary, pairs},
+    logic,
 };
+use crate::ops::{Clamp, Function};
 
 /// `Constant`.
 pub(super) fn constant(cx: &mut Cx<'_, '_>) -> Made {
@@ -33,7 +35,7 @@ pub(super) fn constant(cx: &mut Cx<'_, '_>) -> Made {
 
 /// `ConstantOfShape`.
 pub(super) fn constant_of_shape(cx: &mut Cx<'_, '_>) -> Made {
-    let dims = sizes(&cx.input_name(0), &cx.given_ints(0)?.ok_or("input 0 is missing")?)?;
+    let dims = sizes(&cx.input_name(0), &cx.sizes_at(0)?.ok_or("input 0 is missing")?)?;
     cx.check_size(&dims)?;
     let value = cx.tensor("value")?.unwrap_or_else(|| Array::floats(vec![1], vec![0.0]));
     if value.len() != 1 {
@@ -42,8 +44,20 @@ pub(super) fn constant_of_shape(cx: &mut Cx<'_, '_>) -> Made {
     known(value.with_dims(vec![]).expanded(&dims))
 }
 
-/// `Range` of constants.
+/// `Range`: of constants, or as many numbers as the file declares.
 pub(super) fn range(cx: &mut Cx<'_, '_>) -> Made {
+    let declared = cx.node.output.first().and_then(|name| cx.graph.declared.get(name)).cloned();
+    if let (false, Some([count])) = (cx.is_known(), declared.as_deref()) {
+        let count = cx.check_size(&[usize::try_from(*count).map_err(|_| "no such size")?])?;
+        let (start, step, name) = (cx.value(0)?.clone(), cx.value(2)?.clone(), cx.name.clone());
+        let of = match (&start, &step) {
+            (Value::Live(live), _) | (_, Value::Live(live)) => live.of,
+            _ => return Err("a number of elements that depends on the network's input".into()),
+        };
+        let numbers = Array::ints((0..count as i64).collect()).cast(of.stored());
+        let steps = binary(cx, &format!("{name}.steps"), Kind::Mul, step, Value::Known(numbers))?;
+        return one(binary(cx, &name, Kind::Add, steps, start)?);
+    }
     let of = |cx: &Cx<'_, '_>, i: usize| -> Result<f64, String> {
         cx.known(i)?.single().ok_or_else(|| format!("{}: expected one number", cx.input_name(i)))
     };
@@ -74,7 +88,7 @@ pub(super) fn cast_like(cx: &mut Cx<'_, '_>) -> Made {
     cx.ignore(&["saturate", "round_mode"]);
     let to = match cx.value(1)? {
         Value::Known(array) => array.of,
-        Value::Live(live) if live.labels => Type::I64,
+        Value::Live(live) => live.of.stored(),
         _ => Type::F32,
     };
     cast_to(cx, to)
@@ -89,29 +103,53 @@ fn cast_to(cx: &mut Cx<'_, '_>, to: Type) -> Made {
         Value::Places(_) if matches!(to, Type::Int { bits: 32 | 64, .. }) => one(cx.value(0)?.clone()),
         _ => {
             let input = cx.lazy(0)?;
-            let is_same = if input.labels { matches!(to, Type::Int { .. }) } else { to.is_float() };
-            if !is_same {
-                let from = if input.labels { "class labels" } else { "real numbers" };
-                return Err(format!("attribute `to`: {from} to {}", to.name()));
-            }
-            live(input)
+            let made = match (input.of, to) {
+                (Elements::Labels, Type::Int { .. }) => return live(input),
+                (Elements::Real | Elements::Whole(_), to) if to.is_float() => input,
+                (Elements::Whole(Type::Bool), _) => input,
+                (Elements::Real | Elements::Whole(_), Type::Bool) => logic::is_other_than_zero(cx, &input)?,
+                (Elements::Real, Type::Int { bits: 32 | 64, .. }) => truncated(cx, &input)?,
+                (Elements::Whole(Type::Int { bits, signed }), Type::Int { bits: to, signed: to_signed })
+                    if (to >= bits || to >= 32) && (to_signed || !signed) =>
+                {
+                    input
+                }
+                (from, to) => return Err(format!("attribute `to`: {} to {}", from.name(), to.name())),
+            };
+            live(Live { of: Elements::of(to), ..made })
         }
     }
 }
 
-/// `Where` with constants as its condition; with tensors, if the condition is the same everywhere.
+/// Without their fractions.
+fn truncated(cx: &mut Cx<'_, '_>, input: &Live) -> Result<Live, String> {
+    let name = cx.name.clone();
+    let part = |what: &str| format!("{name}.{what}");
+    let positive = cx.graph.clamped(&part("positive"), input, Clamp::RELU)?;
+    let floor = cx.graph.function(&part("floor"), &positive, Function::Floor)?;
+    let negative = cx.graph.clamped(&part("negative"), input, Clamp { max: 0.0, ..Clamp::NONE })?;
+    let ceil = cx.graph.function(&part("ceil"), &negative, Function::Ceil)?;
+    match binary(cx, &name, Kind::Add, Value::Live(floor), Value::Live(ceil))? {
+        Value::Live(made) => Ok(made),
+        _ => Err("expected a tensor".into()),
+    }
+}
+
+/// `Where`.
 pub(super) fn select(cx: &mut Cx<'_, '_>) -> Made {
+    if !cx.is_known() {
+        let dims = broadcast(&broadcast(&cx.dims(0)?, &cx.dims(1)?)?, &cx.dims(2)?)?;
+        if let Value::Known(Array { data: Data::Bool(holds), .. }) = cx.value(0)? {
+            let chosen = if holds.first().copied().ok_or("an empty condition")? { 1 } else { 2 };
+            // The condition may be the same everywhere.
+            if holds.iter().all(|x| *x == holds[0]) && cx.dims(chosen)? == dims {
+                return one(cx.value(chosen)?.clone());
+            }
+        }
+        return logic::chosen(cx);
+    }
     let condition = cx.known(0)?;
     let Data::Bool(holds) = &condition.data else { return Err("a condition that is no truth value".into()) };
-    if !cx.is_known() {
-        let first = holds.first().copied().ok_or("an empty condition")?;
-        let dims = broadcast(&broadcast(&condition.dims, &cx.dims(1)?)?, &cx.dims(2)?)?;
-        let chosen = if first { 1 } else { 2 };
-        if holds.iter().any(|x| *x != first) || cx.dims(chosen)? != dims {
-            return Err("a choice by element between tensors that depend on the network's input".into());
-        }
-        return one(cx.value(chosen)?.clone());
-    }
     let (a, b) = (cx.known(1)?, cx.known(2)?);
     let dims = broadcast(&broadcast(&condition.dims, &a.dims)?, &b.dims)?;
     cx.check_size(&dims)?;
@@ -127,20 +165,13 @@ pub(super) fn select(cx: &mut Cx<'_, '_>) -> Made {
     known(Array { dims: vec![2 * len], data, of: a.of }.pick(dims, from))
 }
 
-/// A comparison of constants.
-pub(super) fn compare(cx: &mut Cx<'_, '_>, holds: fn(f64, f64) -> bool) -> Made {
+/// A relation of constants.
+pub(super) fn compare(cx: &mut Cx<'_, '_>, holds: impl Fn(f64, f64) -> bool) -> Made {
     let (a, b) = (cx.known(0)?, cx.known(1)?);
     let (dims, pairs) = pairs(cx, &a, &b)?;
     let (x, y) = (a.to_f64(), b.to_f64());
     let data = Data::Bool(pairs.into_iter().map(|(i, j)| holds(x[i], y[j])).collect());
     known(Array { dims, data, of: Type::Bool })
-}
-
-/// `Not` of constants.
-pub(super) fn not(cx: &mut Cx<'_, '_>) -> Made {
-    let array = cx.known(0)?;
-    let Data::Bool(values) = &array.data else { return Err("expected truth values".into()) };
-    known(Array { data: Data::Bool(values.iter().map(|x| !x).collect()), ..array.clone() })
 }
 
 /// `Mod` of constants.

@@ -4,7 +4,7 @@ use super::{
     super::{
         array::Array,
         context::{Cx, Made, known, live},
-        value::{Live, Value},
+        value::{Elements, Live, Value},
     },
     arithmetic::{Kind, binary},
     between::with_given,
@@ -39,7 +39,7 @@ fn product(
     let (op, input) = with_given(cx, name, Conv2d::new(ConvParams::new(out, 1), len, weight, bias), &input)?;
     let id = cx.graph.op(name, op, &[input.id])?;
     cx.note_given(id);
-    Ok(Live { id, at, labels: false })
+    Ok(Live { id, at, of: Elements::Real })
 }
 
 /// A matrix with its axes exchanged.

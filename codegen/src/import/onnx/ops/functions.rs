@@ -2,9 +2,9 @@
 
 use super::{
     super::{
-        array::{Array, Data},
-        context::{Cx, Made, known, live},
-        value::{Live, Value},
+        array::{Array, Data, Type},
+        context::{Cx, Made, as_float, known, live},
+        value::{Elements, Live, Value},
     },
     arithmetic::{Kind, binary, pairs},
 };
@@ -17,8 +17,11 @@ pub(super) fn unary(cx: &mut Cx<'_, '_>, function: Function) -> Made {
         return known(folded(array, function)?);
     }
     let (input, name) = (cx.lazy(0)?, cx.name.clone());
-    if input.labels {
-        return Err("a function of class labels".into());
+    let keeps = matches!(function, Function::Abs | Function::Neg | Function::Sign);
+    match input.of {
+        Elements::Real => {}
+        Elements::Whole(Type::Int { bits: 32 | 64, signed: true }) if keeps => {}
+        of => return Err(format!("a function of {}", of.name())),
     }
     let made = match function {
         // It has kernels of its own.
@@ -104,8 +107,8 @@ fn clamp(cx: &mut Cx<'_, '_>, clamp: Clamp) -> Made {
         return known(Array { data: clamped, ..array.clone() });
     }
     let (input, name) = (cx.lazy(0)?, cx.name.clone());
-    if input.labels {
-        return Err("a clamp of class labels".into());
+    if matches!(input.of, Elements::Labels | Elements::Whole(Type::Bool)) {
+        return Err(format!("a clamp of {}", input.of.name()));
     }
     live(cx.graph.clamped(&name, &input, clamp)?)
 }
@@ -175,6 +178,9 @@ pub(super) fn pow(cx: &mut Cx<'_, '_>) -> Made {
         return live(cx.graph.function(&name, &scaled, Function::Exp)?);
     }
     let exponent = cx.known(1)?;
+    if exponent.len() != 1 {
+        return power_of_each(cx, &exponent);
+    }
     let exponent = exponent.single().ok_or_else(|| format!("{}: expected one number", cx.input_name(1)))?;
     match exponent {
         1.0 => live(identity(cx)?),
@@ -184,6 +190,17 @@ pub(super) fn pow(cx: &mut Cx<'_, '_>) -> Made {
         -1.0 => unary(cx, Function::Reciprocal),
         other => unary(cx, Function::Power(other)),
     }
+}
+
+/// Powers of positive numbers, by exponents that differ: `exp(exponent * log(x))`.
+fn power_of_each(cx: &mut Cx<'_, '_>, exponents: &Array) -> Made {
+    let (input, name) = (cx.live(0)?, cx.name.clone());
+    let logarithm = cx.graph.function(&format!("{name}.log"), &input, Function::Log)?;
+    let exponents = Value::Known(as_float(exponents));
+    let scaled = binary(cx, &format!("{name}.scaled"), Kind::Mul, Value::Live(logarithm), exponents)?;
+    let Value::Live(scaled) = scaled else { return Err("expected a tensor".into()) };
+    let scaled = cx.graph.unrepeated(&name, scaled)?;
+    live(cx.graph.function(&name, &scaled, Function::Exp)?)
 }
 
 fn identity(cx: &mut Cx<'_, '_>) -> Result<Live, String> {

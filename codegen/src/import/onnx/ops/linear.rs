@@ -5,11 +5,13 @@ use super::{
         array::{Array, Type, axis},
         codes::{Codes, dequantized},
         context::{Cx, Given, Made, Pair, live},
-        value::{Live, Value},
+        value::{Elements, Live, Value},
     },
     arithmetic,
     between::mean,
-    dense, moves,
+    dense,
+    dynamic::described,
+    moves,
     quantized::{as_codes, table},
     reductions, windows,
 };
@@ -35,7 +37,13 @@ fn operand(cx: &mut Cx<'_, '_>, i: usize) -> Result<Live, String> {
     }
     let input = cx.any(i)?;
     match cx.graph.quantization.of.get(&input.id) {
-        Some(found) if found.params == of.params && found.unsigned == of.unsigned => Ok(input),
+        Some(found) if found.params == of.params && found.unsigned == of.unsigned => {
+            Ok(Live { of: Elements::Real, ..input })
+        }
+        Some(found) if found.is_plain() && found.unsigned == of.unsigned => {
+            let name = cx.name.clone();
+            described(cx, &name, &input, of)
+        }
         Some(found) => Err(format!(
             "{} has other scales than its codes, {:?}; not imported",
             cx.input_name(i),

@@ -4,8 +4,10 @@ mod arithmetic;
 mod between;
 mod constants;
 mod dense;
+mod dynamic;
 mod functions;
 mod linear;
+mod logic;
 mod moves;
 mod norms;
 mod quantized;
@@ -18,6 +20,7 @@ mod windows;
 use super::context::{Cx, Made};
 use crate::ops::{Function, ReduceKind};
 use functions::{unary, with_alpha};
+use logic::{Relation, relation};
 use std::fmt;
 
 /// An operator of the format that is imported.
@@ -50,35 +53,43 @@ const fn op(
 /// Computed while the file is read.
 const CONSTANTS: &str = "of constants and shapes";
 
+/// Comparisons are signs of differences, choices are sums of products.
+const FINITE: &str = "of finite numbers";
+
+/// What a tensor has to be known of, if its sizes depend on others.
+const SIZES: &str = "a constant size, or one that the file declares for the result";
+
 /// All of them, by name. Operators of other sets and other names are listed in one error.
 pub static OPERATORS: &[Operator] = &[
     op("Abs", 6, "", |cx| unary(cx, Function::Abs)),
     op("Add", 6, "", arithmetic::add),
-    op("And", 7, CONSTANTS, |cx| constants::compare(cx, |a, b| a != 0.0 && b != 0.0)),
+    op("And", 7, "", |cx| relation(cx, Relation::And)),
     op("ArgMax", 1, "up to 128 classes", |cx| reductions::position(cx, true)),
     op("ArgMin", 1, "up to 128 classes", |cx| reductions::position(cx, false)),
     op("AveragePool", 1, "one or two spatial axes", windows::average_pool),
     op("BatchNormalization", 1, "not in training mode", norms::batch_normalization),
-    op("Cast", 1, "between real numbers; of constants between all types", constants::cast),
+    op("Cast", 1, "to 8 and 16 bits only of constants", constants::cast),
     op("CastLike", 15, "as `Cast`", constants::cast_like),
     op("Ceil", 6, "", |cx| unary(cx, Function::Ceil)),
     op("Celu", 12, "", |cx| with_alpha(cx, 1.0, Function::Celu)),
     op("Clip", 1, "constant bounds", functions::clip),
     op("Concat", 1, "", moves::concat),
     op("Constant", 1, "numbers", constants::constant),
-    op("ConstantOfShape", 9, "a constant shape", constants::constant_of_shape),
+    op("ConstantOfShape", 9, SIZES, constants::constant_of_shape),
     op("Conv", 1, "constant weights, one or two spatial axes", windows::conv),
+    op("ConvInteger", 10, "constant weights, one or two spatial axes", dynamic::conv),
     op("ConvTranspose", 1, "constant weights, one or two spatial axes", transposed::conv_transpose),
     op("Cos", 7, "", |cx| unary(cx, Function::Cos)),
     op("DepthToSpace", 1, "", shapes::depth_to_space),
     op("DequantizeLinear", 10, "of codes of 8 bits and of constants", quantized::dequantize_linear),
     op("Div", 6, "", arithmetic::div),
     op("Dropout", 1, "not in training mode", shapes::dropout),
+    op("DynamicQuantizeLinear", 11, "", dynamic::dynamic_quantize_linear),
     op("Elu", 1, "", |cx| with_alpha(cx, 1.0, Function::Elu)),
-    op("Equal", 1, CONSTANTS, |cx| constants::compare(cx, |a, b| a == b)),
+    op("Equal", 1, FINITE, |cx| relation(cx, Relation::Equal)),
     op("Erf", 9, "", |cx| unary(cx, Function::Erf)),
     op("Exp", 6, "", |cx| unary(cx, Function::Exp)),
-    op("Expand", 8, "to a constant shape", shapes::expand),
+    op("Expand", 8, SIZES, shapes::expand),
     op("Flatten", 1, "", shapes::flatten),
     op("Floor", 6, "", |cx| unary(cx, Function::Floor)),
     op("Gather", 1, "constant indices", moves::gather),
@@ -86,21 +97,25 @@ pub static OPERATORS: &[Operator] = &[
     op("Gemm", 1, "one matrix is constant", dense::gemm),
     op("GlobalAveragePool", 1, "one or two spatial axes", windows::global_average_pool),
     op("GlobalMaxPool", 1, "one or two spatial axes", windows::global_max_pool),
-    op("Greater", 1, CONSTANTS, |cx| constants::compare(cx, |a, b| a > b)),
-    op("GreaterOrEqual", 12, CONSTANTS, |cx| constants::compare(cx, |a, b| a >= b)),
+    op("Greater", 1, FINITE, |cx| relation(cx, Relation::Greater)),
+    op("GreaterOrEqual", 12, FINITE, |cx| relation(cx, Relation::GreaterOrEqual)),
     op("GroupNormalization", 18, "constant parameters", norms::group_normalization),
     op("HardSigmoid", 1, "", functions::hard_sigmoid),
     op("HardSwish", 14, "", |cx| unary(cx, Function::HardSwish)),
+    op("Hardmax", 1, "up to 128 classes", reductions::hardmax),
     op("Identity", 1, "", shapes::identity),
     op("InstanceNormalization", 1, "constant parameters", norms::instance_normalization),
+    op("LRN", 1, "", norms::lrn),
     op("LayerNormalization", 17, "constant parameters", |cx| norms::layer_normalization(cx, true)),
     op("LeakyRelu", 1, "", |cx| with_alpha(cx, 0.01, Function::LeakyRelu)),
-    op("Less", 1, CONSTANTS, |cx| constants::compare(cx, |a, b| a < b)),
-    op("LessOrEqual", 12, CONSTANTS, |cx| constants::compare(cx, |a, b| a <= b)),
+    op("Less", 1, FINITE, |cx| relation(cx, Relation::Less)),
+    op("LessOrEqual", 12, FINITE, |cx| relation(cx, Relation::LessOrEqual)),
     op("Log", 6, "", |cx| unary(cx, Function::Log)),
     op("LogSoftmax", 1, "", reductions::log_softmax),
     op("LpNormalization", 1, "p of 2", norms::lp_normalization),
+    op("LpPool", 2, "one or two spatial axes", windows::lp_pool),
     op("MatMul", 1, "one matrix is constant", dense::mat_mul),
+    op("MatMulInteger", 10, "the second matrix is constant", dynamic::mat_mul),
     op("Max", 6, "", arithmetic::max),
     op("MaxPool", 1, "one or two spatial axes; positions of windows next to each other", windows::max_pool),
     op("MaxUnpool", 9, "with the positions of a `MaxPool`", transposed::max_unpool),
@@ -110,16 +125,21 @@ pub static OPERATORS: &[Operator] = &[
     op("Mod", 10, CONSTANTS, constants::modulo),
     op("Mul", 6, "", arithmetic::mul),
     op("Neg", 6, "", |cx| unary(cx, Function::Neg)),
-    op("Not", 1, CONSTANTS, constants::not),
-    op("Or", 7, CONSTANTS, |cx| constants::compare(cx, |a, b| a != 0.0 || b != 0.0)),
+    op("Not", 1, "", logic::not),
+    op("Or", 7, "", |cx| relation(cx, Relation::Or)),
     op("PRelu", 6, "constant slopes", functions::prelu),
     op("Pad", 1, "constant pads", moves::pad),
-    op("Pow", 7, "one operand is a constant number", functions::pow),
+    op(
+        "Pow",
+        7,
+        "a constant exponent, or a constant number as base; exponents that differ are of positive numbers",
+        functions::pow,
+    ),
     op("QLinearConv", 10, "constant weights", linear::conv),
     op("QLinearMatMul", 10, "the second matrix is constant", linear::mat_mul),
-    op("QuantizeLinear", 10, "to 8 bits, one scale", quantized::quantize_linear),
+    op("QuantizeLinear", 10, "to 8 bits", quantized::quantize_linear),
     op("RMSNormalization", 23, "constant parameters", |cx| norms::layer_normalization(cx, false)),
-    op("Range", 11, CONSTANTS, constants::range),
+    op("Range", 11, SIZES, constants::range),
     op("Reciprocal", 6, "", |cx| unary(cx, Function::Reciprocal)),
     op("ReduceL1", 1, "", |cx| reductions::reduce_of(cx, Function::Abs, None)),
     op("ReduceL2", 1, "", |cx| reductions::reduce_of(cx, Function::Square, Some(Function::Sqrt))),
@@ -131,7 +151,7 @@ pub static OPERATORS: &[Operator] = &[
     op("ReduceSum", 1, "", |cx| reductions::reduce(cx, ReduceKind::Sum)),
     op("ReduceSumSquare", 1, "", |cx| reductions::reduce_of(cx, Function::Square, None)),
     op("Relu", 6, "", functions::relu),
-    op("Reshape", 1, "a constant shape", shapes::reshape),
+    op("Reshape", 1, SIZES, shapes::reshape),
     op("Resize", 10, "two axes, constant sizes or scales", resize::resize),
     op("Round", 11, "", |cx| unary(cx, Function::Round)),
     op("ScatterND", 11, "a max unpooling", transposed::scatter_nd),
@@ -159,8 +179,8 @@ pub static OPERATORS: &[Operator] = &[
     op("Transpose", 1, "", shapes::transpose),
     op("Unsqueeze", 1, "constant axes", shapes::unsqueeze),
     op("Upsample", 7, "two axes, constant scales", resize::upsample),
-    op("Where", 9, "a constant condition", constants::select),
-    op("Xor", 7, CONSTANTS, |cx| constants::compare(cx, |a, b| (a != 0.0) != (b != 0.0))),
+    op("Where", 9, FINITE, constants::select),
+    op("Xor", 7, "", |cx| relation(cx, Relation::Xor)),
 ];
 
 /// Those of the set `com.microsoft`, by name.
@@ -198,11 +218,7 @@ pub(super) fn instead_of(name: &str) -> &'static str {
             "recurrent networks are not imported; leave this part to a program that calls the network"
         }
         "If" => "control flow is not imported; export the branch that is taken",
-        _ if name.starts_with('Q')
-            || name.starts_with("ConvInteger")
-            || name.starts_with("MatMulInteger")
-            || name == "DynamicQuantizeLinear" =>
-        {
+        _ if name.starts_with('Q') => {
             "an operator that is not imported of a quantised network; those of `QLinear` names are, and numbers between `DequantizeLinear` and `QuantizeLinear`; or export it in floating point, and niello quantises it"
         }
         "NonMaxSuppression" | "TopK" | "NonZero" | "Unique" | "Compress" => {

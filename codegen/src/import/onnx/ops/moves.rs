@@ -19,6 +19,11 @@ fn picked(
 ) -> Result<Value, String> {
     match value {
         Value::Known(array) => of_array(cx, array, picks, pad).map(Value::Known),
+        Value::Live(input) if picks.iter().any(|(_, list)| list.is_empty()) => {
+            let mut dims = input.dims().to_vec();
+            picks.iter().for_each(|(axis, list)| dims[*axis] = list.len());
+            Ok(Value::Known(Array::empty(dims, input.of.stored())))
+        }
         Value::Live(input) => {
             let input = cx.graph.unrepeated(name, input.clone())?;
             Ok(Value::Live(cx.graph.picked(name, &input, picks, pad)?))
@@ -283,7 +288,7 @@ pub(super) fn concat(cx: &mut Cx<'_, '_>) -> Made {
             *part = cx.graph.arranged(&name, part, [&h, &w, &c])?;
         }
     }
-    let labels = parts.iter().any(|part| part.labels);
+    let of = parts[0].of;
     // What is inside of the axis moves with it: then the axis is the first of the channels.
     let split = |live: &Live| live.at.split_before(axis).ok_or("an axis that is not in one piece");
     let whole = parts[0].at.resized(axis, dims[axis]).ok_or("an axis that is not in one piece")?;
@@ -298,7 +303,7 @@ pub(super) fn concat(cx: &mut Cx<'_, '_>) -> Made {
     if !is_direct {
         id = cx.graph.op(&name, Reshape { to: whole.shape() }, &[id])?;
     }
-    live(Live { id, at: whole.tidied(), labels })
+    live(Live { id, at: whole.tidied(), of })
 }
 
 /// Constants side by side.

@@ -8,9 +8,9 @@ use super::{
     },
     arithmetic::{Kind, binary},
     reductions::reduced,
-    windows::{layer_name, spatial},
+    windows::layer_name,
 };
-use crate::ops::{BatchNorm, Function, L2Normalize, ReduceKind};
+use crate::ops::{AveragePool2d, BatchNorm, Function, L2Normalize, ReduceKind};
 
 /// `BatchNormalization` with the statistics of training.
 pub(super) fn batch_normalization(cx: &mut Cx<'_, '_>) -> Made {
@@ -45,22 +45,41 @@ fn normalised(
     of: &[usize],
     epsilon: f32,
     centre: bool,
-) -> Result<Value, String> {
+) -> Result<Normalised, String> {
     let part = |what: &str| format!("{name}.{what}");
     let number = |x: f32| Value::Known(Array::floats(vec![], vec![x]));
-    let mut input = Value::Live(input.clone());
+    let tensor = |value: Value| match value {
+        Value::Live(live) => Ok(live),
+        _ => Err("expected a tensor".to_string()),
+    };
+    let (mut mean, mut input) = (None, input.clone());
     if centre {
-        let Value::Live(x) = &input else { return Ok(input) };
-        let mean = reduced(cx, &part("mean"), &x.clone(), of, true, ReduceKind::Mean)?;
-        input = binary(cx, &part("centred"), Kind::Sub, input, Value::Live(mean))?;
+        let made = Value::Live(reduced(cx, &part("mean"), &input, of, true, ReduceKind::Mean)?);
+        input = tensor(binary(cx, &part("centred"), Kind::Sub, Value::Live(input), made.clone())?)?;
+        mean = Some(made);
     }
-    let Value::Live(x) = &input else { return Ok(input) };
-    let squares = cx.graph.function(&part("squares"), x, Function::Square)?;
-    let variance = reduced(cx, &part("variance"), &squares, of, true, ReduceKind::Mean)?;
-    let variance = binary(cx, &part("epsilon"), Kind::Add, Value::Live(variance), number(epsilon))?;
-    let Value::Live(variance) = variance else { return Ok(input) };
-    let inverse = cx.graph.function(&part("factor"), &variance, Function::Rsqrt)?;
-    binary(cx, &part("normalised"), Kind::Mul, input, Value::Live(inverse))
+    let squares = cx.graph.function(&part("squares"), &input, Function::Square)?;
+    let variance = Value::Live(reduced(cx, &part("variance"), &squares, of, true, ReduceKind::Mean)?);
+    let variance = tensor(binary(cx, &part("epsilon"), Kind::Add, variance, number(epsilon))?)?;
+    let factor = Value::Live(cx.graph.function(&part("factor"), &variance, Function::Rsqrt)?);
+    let value = binary(cx, &part("normalised"), Kind::Mul, Value::Live(input), factor.clone())?;
+    Ok(Normalised { value, mean, factor })
+}
+
+/// A tensor with a mean of 0 and a variance of 1, and what made it so.
+struct Normalised {
+    value: Value,
+    mean: Option<Value>,
+    /// One by the root of the variance.
+    factor: Value,
+}
+
+/// The axes behind batch and channels, of which there must be some.
+fn behind_channels(cx: &Cx<'_, '_>) -> Result<std::ops::Range<usize>, String> {
+    match cx.dims(0)?.len() {
+        rank @ 3.. => Ok(2..rank),
+        _ => Err(format!("expected [N, C, …], got {:?}", cx.dims(0)?)),
+    }
 }
 
 /// The value times `weight`, plus `bias`.
@@ -93,11 +112,10 @@ fn per_channel(cx: &Cx<'_, '_>, i: usize, c: usize, rank: usize) -> Result<Optio
 
 /// `InstanceNormalization`.
 pub(super) fn instance_normalization(cx: &mut Cx<'_, '_>) -> Made {
-    spatial(cx)?;
+    let of: Vec<usize> = behind_channels(cx)?.collect();
     let (input, name, epsilon) = (cx.live(0)?, cx.name.clone(), cx.float("epsilon", 1e-5)?);
     let (rank, c) = (input.dims().len(), input.dims()[1]);
-    let of: Vec<usize> = (2..rank).collect();
-    let value = normalised(cx, &name, &input, &of, epsilon, true)?;
+    let value = normalised(cx, &name, &input, &of, epsilon, true)?.value;
     let (weight, bias) = (per_channel(cx, 1, c, rank)?, per_channel(cx, 2, c, rank)?);
     Ok(vec![scaled(cx, &name, value, weight, bias)?])
 }
@@ -109,25 +127,26 @@ pub(super) fn layer_normalization(cx: &mut Cx<'_, '_>, centre: bool) -> Made {
     let rank = input.dims().len();
     let first = axis(cx.int("axis")?.unwrap_or(-1), rank).map_err(|e| format!("attribute `axis`: {e}"))?;
     let of: Vec<usize> = (first..rank).collect();
-    let value = normalised(cx, &name, &input, &of, epsilon, centre)?;
+    let Normalised { value, mean, factor } = normalised(cx, &name, &input, &of, epsilon, centre)?;
     let optional = |cx: &Cx<'_, '_>, i: usize| cx.given(i).is_some().then(|| cx.weights(i)).transpose();
     let (weight, bias) = (optional(cx, 1)?, optional(cx, 2)?);
-    Ok(vec![scaled(cx, &name, value, weight, bias)?])
+    let made = scaled(cx, &name, value, weight, bias)?;
+    Ok([Some(made), mean, Some(factor)].into_iter().flatten().collect())
 }
 
 /// `GroupNormalization`: one factor for each group, since version 21 for each channel.
 pub(super) fn group_normalization(cx: &mut Cx<'_, '_>) -> Made {
     cx.ignore(&["stash_type"]);
-    spatial(cx)?;
+    behind_channels(cx)?;
     let (input, name, epsilon) = (cx.live(0)?, cx.name.clone(), cx.float("epsilon", 1e-5)?);
     let (dims, groups) = (input.dims().to_vec(), cx.int("num_groups")?.unwrap_or_default());
     let c = dims[1];
     let groups = usize::try_from(groups).ok().filter(|g| *g > 0 && c.is_multiple_of(*g));
     let groups = groups.ok_or_else(|| format!("attribute `num_groups` does not divide {c} channels"))?;
-    let split = [&[1, groups, c / groups], &dims[2..]].concat();
+    let split = [&[dims[0], groups, c / groups], &dims[2..]].concat();
     let parts = cx.graph.reshaped(&name, &input, &split)?;
     let of: Vec<usize> = (2..split.len()).collect();
-    let value = normalised(cx, &name, &parts, &of, epsilon, true)?;
+    let value = normalised(cx, &name, &parts, &of, epsilon, true)?.value;
     let of_channels = |cx: &Cx<'_, '_>, i: usize| -> Result<Option<Array>, String> {
         if cx.version >= 21 {
             return per_channel(cx, i, c, dims.len());
@@ -142,6 +161,33 @@ pub(super) fn group_normalization(cx: &mut Cx<'_, '_>) -> Made {
     let Value::Live(value) = value else { return Ok(vec![value]) };
     let whole = cx.graph.reshaped(&name, &value, &dims)?;
     Ok(vec![scaled(cx, &name, Value::Live(whole), weight, bias)?])
+}
+
+/// `LRN`: `x * (bias + alpha * mean of the squares of near channels) ^ -beta`.
+pub(super) fn lrn(cx: &mut Cx<'_, '_>) -> Made {
+    behind_channels(cx)?;
+    let (alpha, beta, bias) = (cx.float("alpha", 1e-4)?, cx.float("beta", 0.75)?, cx.float("bias", 1.0)?);
+    let size = cx.int("size")?.and_then(|size| usize::try_from(size).ok()).filter(|size| *size > 0);
+    let size = size.ok_or("attribute `size` is missing, or not positive")?;
+    let (input, name) = (cx.live(0)?, cx.name.clone());
+    let part = |what: &str| format!("{name}.{what}");
+    let squares = cx.graph.function(&part("squares"), &input, Function::Square)?;
+    // Channels as the axis that a window slides along; those beyond the first and the last count as zeros.
+    let rank = input.dims().len();
+    let (outer, inner): (Vec<usize>, Vec<usize>) =
+        (0..rank).filter(|axis| *axis != 1).partition(|axis| axis + 1 < rank);
+    let squares = cx.graph.arranged(&name, &squares, [&outer, &[1], &inner])?;
+    let mean = AveragePool2d {
+        kernel: [1, size],
+        stride: [1, 1],
+        padding: [0, 0, (size - 1) / 2, size / 2],
+        ceil_mode: false,
+        count_padding: true,
+    };
+    let mean = cx.graph.same(&part("mean"), mean, &squares)?;
+    let sum = cx.graph.function(&part("sum"), &mean, Function::Affine(alpha as f64, bias as f64))?;
+    let factor = cx.graph.function(&part("factor"), &sum, Function::Power(-beta as f64))?;
+    Ok(vec![binary(cx, &name, Kind::Mul, Value::Live(input), Value::Live(factor))?])
 }
 
 /// `LpNormalization` with the root of squares.

@@ -5,10 +5,11 @@ use super::{
         array::{Array, Data, Type, axis},
         codes::{Codes, Weights, dequantized},
         context::{Cx, Made, known, live},
-        value::{Live, Value},
+        value::{Elements, Live, Value},
     },
     Operator,
     between::{direct, resize_codes},
+    dynamic,
 };
 use crate::ops::{Clamp, Function, HardSigmoid, PointWise, QuantizeLinear, Rescale, Table};
 use std::sync::Arc;
@@ -37,9 +38,10 @@ fn parameters(cx: &Cx<'_, '_>) -> Result<(Array, Option<Array>), String> {
     Ok((scales, zero_points))
 }
 
-/// The codes that inputs 1 and 2 describe.
-fn codes(cx: &Cx<'_, '_>) -> Result<Codes, String> {
+/// The codes that inputs 1 and 2 describe; without a zero point, those of type `of`.
+fn codes(cx: &Cx<'_, '_>, of: Type) -> Result<Codes, String> {
     let (scale, zero_point) = parameters(cx)?;
+    let zero_point = zero_point.or_else(|| Some(Array::ints(vec![0]).with_dims(vec![]).cast(of)));
     Codes::of(&scale, zero_point.as_ref()).map_err(|e| format!("{}: {e}", cx.input_name(1)))
 }
 
@@ -91,14 +93,18 @@ fn dequantize_live(cx: &mut Cx<'_, '_>) -> Made {
     let Some(from) = cx.graph.quantization.of.get(&input.id).copied().filter(|_| is_codes) else {
         return Err(format!("{} holds no codes of 8 bits", cx.input_name(0)));
     };
-    let to = codes(cx)?;
-    let given = cx.given(2).is_some();
+    let of = |unsigned: bool| Type::Int { bits: 8, signed: !unsigned };
+    let input = Live { of: Elements::Real, ..input };
+    if cx.known(1)?.len() > 1 {
+        return dynamic::dequantize_each(cx, &input, from);
+    }
+    let to = codes(cx, of(from.unsigned))?;
     if from.unsigned != to.unsigned {
-        let of = |unsigned: bool| Type::Int { bits: 8, signed: !unsigned };
-        return match given {
-            true => Err(types_differ(cx, of(to.unsigned), of(from.unsigned))),
-            false => Err("no zero point for codes with a sign".into()),
-        };
+        return Err(types_differ(cx, of(to.unsigned), of(from.unsigned)));
+    }
+    if from.params != to.params && from.is_plain() {
+        let name = cx.name.clone();
+        return live(dynamic::described(cx, &name, &input, to)?);
     }
     if from.params != to.params {
         let (a, b) = (from.params, to.params);
@@ -117,11 +123,10 @@ pub(super) fn quantize_linear(cx: &mut Cx<'_, '_>) -> Made {
     if let Value::Known(array) = cx.value(0)? {
         return known(quantized(cx, array, given)?);
     }
-    let to = codes(cx)?;
-    let input = cx.any(0)?;
-    if input.labels {
-        return Err(format!("{} holds class labels, expected real numbers", cx.input_name(0)));
+    if cx.known(1)?.len() > 1 {
+        return dynamic::quantize_each(cx, given);
     }
+    let (to, input) = (codes(cx, Type::Int { bits: 8, signed: false })?, cx.live(0)?);
     live(as_codes(cx, &input, to, false)?)
 }
 
@@ -250,7 +255,11 @@ const MOVES: &[&str] = &[
 /// A node of a quantised file: of codes where it can be, else of numbers.
 pub(super) fn import(cx: &mut Cx<'_, '_>, operator: &Operator) -> Made {
     let reads = |cx: &Cx<'_, '_>, value: &Option<Value>| matches!(value, Some(Value::Live(live)) if cx.graph.quantization.of.contains_key(&live.id));
-    let is_linear = operator.name.starts_with('Q') || operator.name == "DequantizeLinear";
+    let is_linear = operator.name.starts_with('Q')
+        || operator.name == "DequantizeLinear"
+        || operator.name.ends_with("Integer");
+    // Whether codes that are read are codes behind the operator.
+    let mut stays = true;
     let mut made = None;
     let names_codes = cx.node.input.iter().any(|name| cx.graph.quantization.names.contains(name));
     if !is_linear && cx.inputs.iter().any(|value| reads(cx, value)) {
@@ -260,16 +269,13 @@ pub(super) fn import(cx: &mut Cx<'_, '_>, operator: &Operator) -> Made {
             if names_codes && operator.name == "Resize" {
                 made = Some(resize_codes(cx)?);
             } else if names_codes {
-                return Err(
-                    "codes of 8 bits as numbers; only operators that move elements are imported for them"
-                        .into(),
-                );
-            }
-            if made.is_none() {
+                stays = false;
+                dynamic::numbers_of_codes(cx)?;
+            } else {
                 made = direct(cx, operator)?;
-            }
-            if made.is_none() {
-                cx.real_inputs()?;
+                if made.is_none() {
+                    cx.real_inputs()?;
+                }
             }
         }
     }
@@ -277,7 +283,7 @@ pub(super) fn import(cx: &mut Cx<'_, '_>, operator: &Operator) -> Made {
         Some(made) => made,
         None => (operator.import)(cx)?,
     };
-    let gives_codes = operator.name.starts_with('Q') || operator.name != "DequantizeLinear" && names_codes;
+    let gives_codes = operator.name.starts_with('Q') || !is_linear && names_codes && stays;
     if gives_codes {
         cx.graph.quantization.names.extend(cx.node.output.iter().cloned());
     }

@@ -1,13 +1,13 @@
 //! Means, sums, extremes and their positions along axes; softmax.
 
 use super::super::{
-    array::{Array, Data, axis, places, strides},
+    array::{Array, Data, Type, axis, places, strides},
     context::{Cx, Made, known, live},
-    value::{Live, Value},
+    value::{Elements, Live, Value},
 };
 use crate::ops::{
-    ArgMax, BatchNorm, Function, GlobalAveragePool, LogSoftmax, MaxPool2d, PointWise, Reduce, ReduceKind,
-    Softmax,
+    ArgMax, BatchNorm, Embedding, Function, GlobalAveragePool, Index, LogSoftmax, MaxPool2d, PointWise,
+    Reduce, ReduceKind, Softmax,
 };
 
 /// The axes of a reduction, and whether they stay with a size of 1; `None` if nothing is reduced.
@@ -49,7 +49,7 @@ pub(super) fn reduced(
         }
         _ => cx.graph.op(name, Reduce { axes: groups, kind }, &[input.id])?,
     };
-    Ok(Live { id, at, labels: false })
+    Ok(Live { id, at, of: input.of })
 }
 
 /// `ReduceMean`, `ReduceSum`, `ReduceMax`, `ReduceMin`.
@@ -69,8 +69,13 @@ pub(super) fn reduce(cx: &mut Cx<'_, '_>, kind: ReduceKind) -> Made {
         };
         return known(folded(&array, &of, keep, start, step, kind == ReduceKind::Mean));
     }
-    let (input, name) = (cx.live(0)?, cx.name.clone());
-    live(reduced(cx, &name, &input, &of, keep, kind)?)
+    let (input, name) = (cx.numbers(0)?, cx.name.clone());
+    match (input.of, kind) {
+        (Elements::Whole(of), ReduceKind::Mean) | (Elements::Whole(of @ Type::Bool), ReduceKind::Sum) => {
+            Err(format!("elements of type {}; cast them to real numbers", of.name()))
+        }
+        _ => live(reduced(cx, &name, &input, &of, keep, kind)?),
+    }
 }
 
 /// `ReduceProd` of constants.
@@ -106,7 +111,8 @@ fn folded(
     };
     let data = match array.data {
         Data::Int(_) => Data::Int(result.iter().map(|x| *x as i64).collect()),
-        _ => Data::Float(result.iter().map(|x| *x as f32).collect()),
+        Data::Bool(_) => Data::Bool(result.iter().map(|x| *x != 0.0).collect()),
+        Data::Float(_) => Data::Float(result.iter().map(|x| *x as f32).collect()),
     };
     Array { dims, data, of: array.of }
 }
@@ -133,22 +139,50 @@ pub(super) fn log_sum(cx: &mut Cx<'_, '_>) -> Made {
 
 /// `ArgMax` and, of the negative, `ArgMin`.
 pub(super) fn position(cx: &mut Cx<'_, '_>, largest: bool) -> Made {
-    let (input, name) = (cx.live(0)?, cx.name.clone());
+    let (input, name) = (cx.numbers(0)?, cx.name.clone());
     let rank = input.dims().len();
     let of = axis(cx.int("axis")?.unwrap_or(0), rank).map_err(|e| format!("attribute `axis`: {e}"))?;
-    let keep = cx.flag("keepdims", true)?;
-    if cx.flag("select_last_index", false)? {
-        return Err("attribute `select_last_index` 1: of equal values the first is taken".into());
-    }
+    let (keep, last) = (cx.flag("keepdims", true)?, cx.flag("select_last_index", false)?);
     let mut input = cx.graph.with_whole(&name, &input, of)?;
     input = cx.graph.with_channels(&name, &input, &[of])?;
+    let (at, c) = (input.at.reduced(&[of], keep), input.at.shape().c);
     if !largest {
-        let c = input.at.shape().c;
         let negative = BatchNorm { factor: vec![-1.0; c], offset: vec![0.0; c] };
         input = cx.graph.same(&format!("{name}.negative"), negative, &input)?;
     }
-    let id = cx.graph.op(&name, ArgMax, &[input.id])?;
-    live(Live { id, at: input.at.reduced(&[of], keep), labels: true })
+    if !last {
+        let id = cx.graph.op(&name, ArgMax, &[input.id])?;
+        return live(Live { id, at, of: Elements::Labels });
+    }
+    // The first one from behind, whose label is counted from there.
+    let channels = Some((0..c as i32).rev().collect());
+    let index = Index { rows: None, columns: None, channels, pad: 0.0 };
+    let reversed = cx.graph.op(&format!("{name}.reversed"), index, &[input.id])?;
+    let label = cx.graph.op(&format!("{name}.from_behind"), ArgMax, &[reversed])?;
+    let numbers = (0..c).rev().map(|i| i as f32).collect();
+    let id = cx.graph.op(&name, Embedding::new(1, numbers), &[label])?;
+    live(Live { id, at, of: Elements::Whole(Type::I64) })
+}
+
+/// `Hardmax`: 1 for the first of the largest, else 0.
+pub(super) fn hardmax(cx: &mut Cx<'_, '_>) -> Made {
+    let of = softmax_axes(cx)?;
+    let (input, name) = (cx.live(0)?, cx.name.clone());
+    let input = cx.graph.with_channels(&name, &input, &of)?;
+    // The first one in the order of the file, which may not be that of memory.
+    let order = input.at.order_of_all(&of);
+    let c = order.len();
+    let mut channel = vec![0; c];
+    order.iter().enumerate().for_each(|(at, number)| channel[*number] = at as i32);
+    let label = if channel.is_sorted() {
+        input.id
+    } else {
+        let index = Index { rows: None, columns: None, channels: Some(channel.into()), pad: 0.0 };
+        cx.graph.op(&format!("{name}.sorted"), index, &[input.id])?
+    };
+    let label = cx.graph.op(&format!("{name}.largest"), ArgMax, &[label])?;
+    let rows = (0..c).flat_map(|row| order.iter().map(move |number| if *number == row { 1.0 } else { 0.0 }));
+    live(cx.graph.same(&name, Embedding::new(c, rows.collect()), &Live { id: label, ..input })?)
 }
 
 /// The axes of a softmax: since version 13 one, before it and all behind it.
@@ -159,11 +193,21 @@ fn softmax_axes(cx: &Cx<'_, '_>) -> Result<Vec<usize>, String> {
     Ok(if cx.version < 13 { (of..rank).collect() } else { vec![of] })
 }
 
+/// The steps of shares in int8.
+const CODES: usize = 256;
+
 /// `Softmax`.
 pub(super) fn softmax(cx: &mut Cx<'_, '_>) -> Made {
     let of = softmax_axes(cx)?;
     let (input, name) = (cx.live(0)?, cx.name.clone());
+    let is_map = of.iter().any(|axis| *axis != 1 && input.dims()[*axis] > 1);
+    let count: usize = of.iter().map(|axis| input.dims()[*axis]).product();
     let input = cx.graph.with_channels(&name, &input, &of)?;
+    if is_map && count > CODES {
+        // Shares of a map are small, and those of int8 in steps of one by that number. Their logarithms are not; those of classes are left alone.
+        let logarithm = cx.graph.same(&format!("{name}.log"), LogSoftmax, &input)?;
+        return live(cx.graph.function(&name, &logarithm, Function::Exp)?);
+    }
     live(cx.graph.same(&name, Softmax, &input)?)
 }
 

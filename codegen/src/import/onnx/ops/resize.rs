@@ -48,9 +48,7 @@ pub(super) fn resize(cx: &mut Cx<'_, '_>) -> Made {
     if cx.flag("antialias", false)? {
         return Err("attribute `antialias` 1".into());
     }
-    if cx.text("keep_aspect_ratio_policy", "stretch")? != "stretch" {
-        return Err("attribute `keep_aspect_ratio_policy`: only `stretch` is imported".into());
-    }
+    let policy = cx.text("keep_aspect_ratio_policy", "stretch")?;
     let scales = cx.given_known(2)?.filter(|scales| scales.len() > 0);
     let sizes = cx.given_ints(3)?.filter(|sizes| !sizes.is_empty());
     let dims = cx.dims(0)?;
@@ -67,9 +65,21 @@ pub(super) fn resize(cx: &mut Cx<'_, '_>) -> Made {
             if sizes.len() != axes.len() {
                 return Err(format!("sizes {sizes:?} for axes {axes:?}"));
             }
-            let mut to = dims.clone();
-            axes.iter().zip(sizes).for_each(|(axis, size)| to[*axis] = size);
-            resized(cx, &to, None, coordinates, interpolation)
+            let ratios = axes.iter().zip(&sizes).map(|(axis, size)| *size as f64 / dims[*axis] as f64);
+            // One scale for all axes, so that none is longer, or none is shorter, than it says.
+            let scale = match policy {
+                "stretch" => None,
+                "not_larger" => ratios.min_by(f64::total_cmp),
+                "not_smaller" => ratios.max_by(f64::total_cmp),
+                other => return Err(format!("attribute `keep_aspect_ratio_policy`: `{other}` is not known")),
+            };
+            let (mut to, mut scales) = (dims.clone(), vec![1.0; dims.len()]);
+            for (axis, size) in axes.iter().zip(sizes) {
+                let scaled = |scale: f64| (scale * dims[*axis] as f64 + 0.5).floor() as usize;
+                to[*axis] = scale.map_or(size, scaled);
+                scales[*axis] = scale.unwrap_or(1.0) as f32;
+            }
+            resized(cx, &to, scale.map(|_| &scales[..]), coordinates, interpolation)
         }
         _ => Err("expected either scales or sizes".into()),
     }
@@ -151,5 +161,5 @@ fn resized(
     // Before positions are computed.
     ops::check_shape(Shape::new(size[0], size[1], from.c))?;
     let id = cx.graph.op(&name, ops::Resize::sampled(from, size, sampling), &[input.id])?;
-    live(Live { id, at: Layout::of(to, [h, w, c]), labels: input.labels })
+    live(Live { id, at: Layout::of(to, [h, w, c]), of: input.of })
 }

@@ -27,7 +27,10 @@ fn with_dims(cx: &mut Cx<'_, '_>, dims: Vec<usize>) -> Made {
 
 /// `Reshape`.
 pub(super) fn reshape(cx: &mut Cx<'_, '_>) -> Made {
-    let wanted = cx.ints_at("shape", 1)?.ok_or("input 1 is missing")?;
+    let wanted = match cx.ints("shape")? {
+        Some(shape) => shape.to_vec(),
+        None => cx.sizes_at(1)?.ok_or("input 1 is missing")?,
+    };
     let keep_zero = cx.flag("allowzero", false)?;
     let from = cx.dims(0)?;
     let mut dims = vec![];
@@ -120,7 +123,7 @@ pub(super) fn transpose(cx: &mut Cx<'_, '_>) -> Made {
 
 /// `Expand`.
 pub(super) fn expand(cx: &mut Cx<'_, '_>) -> Made {
-    let to = sizes(&cx.input_name(1), &cx.given_ints(1)?.ok_or("input 1 is missing")?)?;
+    let to = sizes(&cx.input_name(1), &cx.sizes_at(1)?.ok_or("input 1 is missing")?)?;
     let dims = broadcast(&cx.dims(0)?, &to)?;
     if let Value::Known(array) = cx.value(0)? {
         cx.check_size(&dims)?;
@@ -173,42 +176,43 @@ pub(super) fn size(cx: &mut Cx<'_, '_>) -> Made {
 
 /// Axes split, exchanged and joined, as `DepthToSpace` and `SpaceToDepth` are made of.
 fn rearranged(cx: &mut Cx<'_, '_>, split: &[usize], order: &[usize], joined: &[usize]) -> Made {
-    let (input, name) = (cx.live(0)?, cx.name.clone());
+    let (input, name) = (cx.any(0)?, cx.name.clone());
     let parts = cx.graph.reshaped(&name, &input, split)?;
     let parts = parts.seen(parts.at.transposed(order));
     live(cx.graph.reshaped(&name, &parts, joined)?)
 }
 
-fn block(cx: &Cx<'_, '_>) -> Result<([usize; 3], usize), String> {
+/// Sizes of the operand, and of a block.
+fn block(cx: &Cx<'_, '_>) -> Result<([usize; 4], usize), String> {
     let dims = cx.dims(0)?;
-    let [1, c, h, w] = dims[..] else { return Err(format!("expected [1, C, H, W], got {dims:?}")) };
+    let [n, c, h, w] = dims[..] else { return Err(format!("expected [N, C, H, W], got {dims:?}")) };
     let block = cx.int("blocksize")?.unwrap_or_default();
     match usize::try_from(block) {
-        Ok(size) if size > 0 && size < 1 << 15 => Ok(([c, h, w], size)),
+        Ok(size) if size > 0 && size < 1 << 15 => Ok(([n, c, h, w], size)),
         _ => Err(format!("attribute `blocksize`: {block}")),
     }
 }
 
 /// `DepthToSpace`.
 pub(super) fn depth_to_space(cx: &mut Cx<'_, '_>) -> Made {
-    let ([c, h, w], b) = block(cx)?;
+    let ([n, c, h, w], b) = block(cx)?;
     let mode = cx.text("mode", "DCR")?;
     if !c.is_multiple_of(b * b) {
         return Err(format!("attribute `blocksize`: blocks of {b} x {b} of {c} channels"));
     }
-    let (d, joined) = (c / b / b, [1, c / b / b, h * b, w * b]);
+    let (d, joined) = (c / b / b, [n, c / b / b, h * b, w * b]);
     match mode {
-        "DCR" => rearranged(cx, &[1, b, b, d, h, w], &[0, 3, 4, 1, 5, 2], &joined),
-        "CRD" => rearranged(cx, &[1, d, b, b, h, w], &[0, 1, 4, 2, 5, 3], &joined),
+        "DCR" => rearranged(cx, &[n, b, b, d, h, w], &[0, 3, 4, 1, 5, 2], &joined),
+        "CRD" => rearranged(cx, &[n, d, b, b, h, w], &[0, 1, 4, 2, 5, 3], &joined),
         other => Err(format!("attribute `mode`: `{other}` is not known")),
     }
 }
 
 /// `SpaceToDepth`.
 pub(super) fn space_to_depth(cx: &mut Cx<'_, '_>) -> Made {
-    let ([c, h, w], b) = block(cx)?;
+    let ([n, c, h, w], b) = block(cx)?;
     if !h.is_multiple_of(b) || !w.is_multiple_of(b) {
         return Err(format!("attribute `blocksize`: blocks of {b} x {b} of {h} x {w} pixels"));
     }
-    rearranged(cx, &[1, c, h / b, b, w / b, b], &[0, 3, 5, 1, 2, 4], &[1, c * b * b, h / b, w / b])
+    rearranged(cx, &[n, c, h / b, b, w / b, b], &[0, 3, 5, 1, 2, 4], &[n, c * b * b, h / b, w / b])
 }

@@ -3,7 +3,7 @@
 use super::{
     super::{
         context::{Cx, Made, live, sizes},
-        value::{Live, Places, Value},
+        value::{Elements, Live, Places, Value},
     },
     windows::{AutoPad, auto_pad, kernel_of, layer_name, map, mapped, pads, pair, spatial},
 };
@@ -90,7 +90,7 @@ pub(super) fn conv_transpose(cx: &mut Cx<'_, '_>) -> Made {
     let shape = crate::Op::output_shapes(&op(0), &[crate::Shape { c: from, ..shape }])?[0];
     let dims = if axes == 1 { vec![1, out, shape.w] } else { vec![1, out, shape.h, shape.w] };
     let id = cx.graph.op(&name, Concat, &parts)?;
-    live(Live { id, at: super::super::layout::Layout::usual(&dims), labels: false })
+    live(Live { id, at: super::super::layout::Layout::usual(&dims), of: Elements::Real })
 }
 
 /// Kernels with zeros between their elements.
@@ -170,5 +170,5 @@ fn unpooled(cx: &mut Cx<'_, '_>, values: &Live, places: &Places) -> Result<Live,
     let op = MaxUnpool2d { kernel: places.kernel, size: [at.shape().h, at.shape().w] };
     let name = cx.name.clone();
     let id = cx.graph.op(&name, op, &[values.id, places.positions.id])?;
-    Ok(Live { id, at, labels: false })
+    Ok(Live { id, at, of: Elements::Real })
 }

@@ -9,7 +9,9 @@ use super::{
     },
     between::with_given,
 };
-use crate::ops::{self, AveragePool2d, Conv2d, ConvParams, GlobalAveragePool, MaxPool2d, MaxPosition2d};
+use crate::ops::{
+    self, AveragePool2d, Conv2d, ConvParams, Function, GlobalAveragePool, MaxPool2d, MaxPosition2d,
+};
 use std::rc::Rc;
 
 /// Windows on two axes; a tensor of one axis has a height of 1.
@@ -35,7 +37,7 @@ pub(super) fn spatial(cx: &Cx<'_, '_>) -> Result<usize, String> {
 
 /// An input as a map: `[1, C, H, W]` or `[1, C, L]`.
 pub(super) fn map(cx: &mut Cx<'_, '_>, i: usize) -> Result<Live, String> {
-    let (input, name) = (cx.live(i)?, cx.name.clone());
+    let (input, name) = (cx.numbers(i)?, cx.name.clone());
     cx.graph.usual(&name, &input)
 }
 
@@ -53,7 +55,7 @@ pub(super) fn mapped(
         _ => vec![1, channels, shape.h, shape.w],
     };
     let id = cx.graph.op(name, op, &[input.id])?;
-    Ok(Live { id, at: Layout::usual(&dims), labels: false })
+    Ok(Live { id, at: Layout::usual(&dims), of: input.of })
 }
 
 /// Two values of an attribute with one for each spatial axis.
@@ -265,22 +267,66 @@ pub(super) fn average_pool(cx: &mut Cx<'_, '_>) -> Made {
             ));
         }
         // Every window has as many pixels: a convolution of each channel.
-        let taps = w.kernel[0].saturating_mul(w.kernel[1]);
-        let weights = checked(taps.saturating_mul(c)).map(|all| vec![1.0 / taps as f32; all])?;
-        let params = ConvParams {
-            kernel: w.kernel,
-            stride: w.stride,
-            dilation: w.dilation,
-            padding: w.padding,
-            groups: c,
-            ..ConvParams::new(c, 1)
-        };
-        let op = Conv2d::new(params, c, weights.into(), vec![0.0; c].into());
+        let op = of_ones(&w, c, 1.0 / w.kernel[0].saturating_mul(w.kernel[1]) as f32)?;
         return live(mapped(cx, &name, op, &input, c)?);
     }
     let op =
         AveragePool2d { kernel: w.kernel, stride: w.stride, padding: w.padding, ceil_mode, count_padding };
     live(mapped(cx, &name, op, &input, c)?)
+}
+
+/// `LpPool`: the root of the sum of powers of absolute values.
+pub(super) fn lp_pool(cx: &mut Cx<'_, '_>) -> Made {
+    let (input, mut w, ceil_mode) = pool(cx)?;
+    let p = cx.int("p")?.unwrap_or(2);
+    if !(1..=16).contains(&p) {
+        return Err(format!("attribute `p`: {p}, expected 1 to 16"));
+    }
+    let (name, c, shape) = (cx.name.clone(), input.dims()[1], input.at.shape());
+    let part = |what: &str| format!("{name}.{what}");
+    if ceil_mode {
+        // Zeros up to the end of the last window.
+        for (i, size) in [shape.h, shape.w].into_iter().enumerate() {
+            let reach = (w.kernel[i].saturating_sub(1)).saturating_mul(w.dilation[i]).saturating_add(1);
+            let all = size.saturating_add(w.padding[2 * i]).saturating_add(w.padding[2 * i + 1]);
+            let steps = all.saturating_sub(reach);
+            // A window that would begin behind the tensor is none.
+            let starts = steps.div_ceil(w.stride[i]) * w.stride[i];
+            if starts < size.saturating_add(w.padding[2 * i]) {
+                w.padding[2 * i + 1] += starts - steps;
+            }
+        }
+    }
+    let powers = match p {
+        1 => cx.graph.function(&part("powers"), &input, Function::Abs)?,
+        2 => cx.graph.function(&part("powers"), &input, Function::Square)?,
+        _ => {
+            let absolute = cx.graph.function(&part("absolute"), &input, Function::Abs)?;
+            cx.graph.function(&part("powers"), &absolute, Function::Power(p as f64))?
+        }
+    };
+    let sum = of_ones(&w, c, 1.0)?;
+    let sum = mapped(cx, &if p == 1 { name.clone() } else { part("sum") }, sum, &powers, c)?;
+    live(match p {
+        1 => sum,
+        2 => cx.graph.function(&name, &sum, Function::Sqrt)?,
+        _ => cx.graph.function(&name, &sum, Function::Power(1.0 / p as f64))?,
+    })
+}
+
+/// A convolution of each channel with one factor for every pixel of its window.
+fn of_ones(w: &Windows, c: usize, factor: f32) -> Result<Conv2d, String> {
+    let taps = w.kernel[0].saturating_mul(w.kernel[1]);
+    let weights = checked(taps.saturating_mul(c)).map(|all| vec![factor; all])?;
+    let params = ConvParams {
+        kernel: w.kernel,
+        stride: w.stride,
+        dilation: w.dilation,
+        padding: w.padding,
+        groups: c,
+        ..ConvParams::new(c, 1)
+    };
+    Ok(Conv2d::new(params, c, weights.into(), vec![0.0; c].into()))
 }
 
 /// `GlobalAveragePool`.
