@@ -389,7 +389,8 @@ fn broken_files_are_refused_or_right() {
     let list = json(&folder.join("malformed.json"));
     // Files that are right after all.
     let right = "ok_ no_bias bias_minus_one weight_zero_point dynamic_shape bit_flips long_chain scale_weights_zero input_with_data reshape_sizes_differ";
-    let (mut failures, mut refused, mut imported) = (vec![], 0, 0);
+    let mut failures = vec![];
+    let (mut refused, mut imported) = (0, 0);
     for (name, broken) in list.as_object().unwrap() {
         let start = std::time::Instant::now();
         let opened = ModelFile::open(&folder.join(format!("{name}.tflite")), &options(Reference::LiteRt));
