@@ -1,8 +1,110 @@
 //! The operators that model files may have, in `docs/importing.md`: printed from the importers' own tables.
 //! `NIELLO_UPDATE=1 cargo test -p niello-codegen --test importing` writes them again.
 
+#[path = "common/page.rs"]
+mod page;
+
 use niello_codegen::import::{onnx, tflite};
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
+
+/// Operators of ONNX's own domain, up to opset 24, that a CNN on a microcontroller does without: kind, names, why. One that is imported all the
+/// same is not left out.
+const LEFT_OUT: &[(&str, &str, &str)] = &[
+    (
+        "control flow",
+        "If Loop Scan",
+        "a crate is a fixed list of steps, whose time and memory are known; export the branch that is taken",
+    ),
+    (
+        "sequences and optional values",
+        "ConcatFromSequence Optional OptionalGetElement OptionalHasElement SequenceAt SequenceConstruct SequenceEmpty SequenceErase \
+         SequenceInsert SequenceLength SequenceMap SplitToSequence",
+        "a tensor has one shape, which is known when the crate is made",
+    ),
+    (
+        "text",
+        "RegexFullMatch StringConcat StringNormalizer StringSplit TfIdfVectorizer",
+        "a network computes with numbers; do this before it",
+    ),
+    ("files of images", "ImageDecoder", "do this before the network"),
+    (
+        "random numbers",
+        "Bernoulli Multinomial RandomNormal RandomNormalLike RandomUniform RandomUniformLike",
+        "the same input gives the same bytes; make the numbers an input",
+    ),
+    ("training", "NegativeLogLikelihoodLoss SoftmaxCrossEntropyLoss", "inference only"),
+    (
+        "sizes that depend on data",
+        "Compress NonMaxSuppression NonZero TopK Unique",
+        "memory is planned at build time; end the network before it",
+    ),
+    (
+        "recurrent layers",
+        "GRU LSTM RNN ReverseSequence",
+        "state between calls is left to the program that calls the network",
+    ),
+    (
+        "language models",
+        "Attention RotaryEmbedding TensorScatter Einsum Trilu CumSum",
+        "products of two tensors that both depend on the input, and caches; niello has attention in networks of its own",
+    ),
+    (
+        "positions that depend on data",
+        "AffineGrid DeformConv GatherElements GatherND GridSample MaxRoiPool OneHot RoiAlign Scatter ScatterElements",
+        "reads at computed addresses have no int8 kernel; `Gather` of constant indices is imported",
+    ),
+    (
+        "integers as numbers",
+        "BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor",
+        "activations stand for real numbers",
+    ),
+    (
+        "quantised on the fly",
+        "ConvInteger DynamicQuantizeLinear MatMulInteger",
+        "scales are known at build time; use static quantisation",
+    ),
+    (
+        "signals",
+        "BlackmanWindow DFT HammingWindow HannWindow MelWeightMatrix STFT",
+        "features are computed before the network; windows and filters are constants of it",
+    ),
+    (
+        "rare functions and norms",
+        "Acos Acosh Asin Asinh Atan Atanh CenterCropPad Col2Im Cosh Det EyeLike GlobalLpPool Hardmax IsInf IsNaN LRN LpPool \
+         MeanVarianceNormalization ReduceLogSumExp Sinh Tan",
+        "no network of the field has them; an operator of one's own takes their place",
+    ),
+];
+
+/// Operators of the domain up to that opset.
+const STANDARD: usize = 198;
+
+#[test]
+fn every_operator_of_the_standard_is_imported_or_left_out_on_purpose() {
+    let imported: BTreeSet<&str> = onnx::OPERATORS.iter().map(|op| op.name).collect();
+    let (mut all, mut rows) = (imported.clone(), vec![]);
+    for (kind, names, why) in LEFT_OUT {
+        let names: Vec<&str> = names.split_whitespace().collect();
+        all.extend(&names);
+        let names: Vec<String> =
+            names.iter().filter(|name| !imported.contains(*name)).map(|name| format!("`{name}`")).collect();
+        if !names.is_empty() {
+            rows.push(vec![(*kind).into(), names.len().to_string(), names.join(", "), (*why).into()]);
+        }
+    }
+    rows.iter().for_each(|cells| page::row("left-out", cells));
+    page::row("operators", &[imported.len().to_string(), STANDARD.to_string()]);
+    assert_eq!(
+        all.len(),
+        STANDARD,
+        "an operator of another opset, a name that is wrong, or one that is missing"
+    );
+    let rows: Vec<String> = rows.iter().map(|cells| page::markdown(cells)).collect();
+    assert!(
+        page::written("left-out").get(2..).unwrap_or_default() == rows,
+        "docs/conformance.md is out of date: `cargo xtask conformance` writes it again"
+    );
+}
 
 /// Operators, those with the same limits in one row.
 fn table(operators: impl Iterator<Item = (String, &'static str)>) -> String {

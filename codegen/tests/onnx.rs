@@ -3,6 +3,8 @@
 //!
 //! Without that folder its tests say so and pass; under `CI=true`, or when `NIELLO_SHARED` is set, they fail.
 
+#[path = "common/page.rs"]
+mod page;
 #[path = "onnx/small.rs"]
 mod small;
 #[path = "onnx/values.rs"]
@@ -16,6 +18,7 @@ use niello_codegen::{
     },
     passes::optimize,
 };
+use page::{row, share};
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 use std::{
@@ -129,10 +132,17 @@ fn difference(model: &Model, stored: &SafeTensors<'_>) -> Result<f64, String> {
     Ok(largest)
 }
 
-/// Imports every file of a folder and compares its outputs with those stored beside it.
-fn reproduce(folder: &str, count: usize, options: impl Fn(&str) -> NetworkOptions) {
+/// Imports every file of a folder and compares its outputs with those stored beside it. `group` is the row of the page that a file is in.
+fn reproduce(
+    folder: &str,
+    count: usize,
+    group: impl Fn(&str) -> String,
+    options: impl Fn(&str) -> NetworkOptions,
+) {
     let Some(folder) = shared(folder) else { return };
     let (files, mut failures) = (files(&folder), vec![]);
+    // Of each group: files, those that are near, the largest difference of these, the first failure.
+    let mut groups: BTreeMap<String, (usize, usize, f64, Option<String>)> = BTreeMap::new();
     for path in &files {
         let name = path.file_name().unwrap().to_str().unwrap();
         let stored =
@@ -141,11 +151,23 @@ fn reproduce(folder: &str, count: usize, options: impl Fn(&str) -> NetworkOption
         let made = load(path, &options(name))
             .map_err(|e| e.to_string())
             .and_then(|model| difference(&model, &stored));
-        match made {
-            Ok(difference) if difference < 1e-4 => {}
-            Ok(difference) => failures.push(format!("{name}: {difference:e}")),
-            Err(error) => failures.push(format!("{name}: {error}")),
+        let failure = match &made {
+            Ok(difference) if *difference < 1e-4 => None,
+            Ok(difference) => Some(format!("{name}: {difference:e}")),
+            Err(error) => Some(format!("{name}: {error}")),
+        };
+        let (all, near, largest, first) = groups.entry(group(name)).or_default();
+        *all += 1;
+        *near += usize::from(failure.is_none());
+        *largest = made.ok().filter(|_| failure.is_none()).map_or(*largest, |found| largest.max(found));
+        if first.is_none() {
+            first.clone_from(&failure);
         }
+        failures.extend(failure);
+    }
+    for (group, (all, near, largest, first)) in groups {
+        let first = first.unwrap_or("none".into()).replace(['|', '\n'], "/");
+        row("onnx-float", &[group, share(near, all), format!("{largest:.0e}"), first]);
     }
     println!("{}: {} of {} files", folder.display(), files.len() - failures.len(), files.len());
     assert!(failures.is_empty(), "{} of {}:\n{}", failures.len(), files.len(), failures.join("\n"));
@@ -155,7 +177,8 @@ fn reproduce(folder: &str, count: usize, options: impl Fn(&str) -> NetworkOption
 #[test]
 fn exports_of_six_networks_give_the_outputs_of_their_frameworks() {
     let size = Some([64, 64]);
-    reproduce("onnx/float", 36, |name| match name.contains("dynamic_hw") {
+    let network = |name: &str| format!("exports of `{}`", name.split('.').next().unwrap());
+    reproduce("onnx/float", 36, network, |name| match name.contains("dynamic_hw") {
         true => NetworkOptions { input_size: size, ..NetworkOptions::default() },
         false => NetworkOptions::default(),
     });
@@ -163,12 +186,16 @@ fn exports_of_six_networks_give_the_outputs_of_their_frameworks() {
 
 #[test]
 fn what_exporters_write_is_understood() {
-    reproduce("onnx/patterns", 73, |_| NetworkOptions::default());
+    let exporter = |name: &str| {
+        let by = if name.contains("dynamo") { "the dynamo exporter" } else { "the TorchScript exporter" };
+        format!("patterns by {by}")
+    };
+    reproduce("onnx/patterns", 73, exporter, |_| NetworkOptions::default());
 }
 
 #[test]
 fn what_the_format_allows_is_understood() {
-    reproduce("onnx/handmade", 66, |_| NetworkOptions::default());
+    reproduce("onnx/handmade", 66, |_| "what the format allows".into(), |_| NetworkOptions::default());
 }
 
 /// Whether the error names what it should: a name, or one of several with `or` between them.
@@ -212,6 +239,11 @@ fn what_cannot_be_imported_is_named() {
             }
         }
     }
+    let refused = files.len() - failures.iter().filter(|failure| failure.ends_with(": imported")).count();
+    row(
+        "broken",
+        &page::refusals("right `.onnx` files beyond niello", refused, files.len() - refused, &failures),
+    );
     assert!(failures.is_empty(), "{} of {}:\n{}", failures.len(), files.len(), failures.join("\n"));
     assert_eq!(files.len(), 21);
     // A size that the file leaves open is the caller's choice.
@@ -251,6 +283,8 @@ fn broken_files_end_in_an_error_that_names_what_is_wrong() {
         }
     }
     println!("{checked} files, of which {imported:?} are imported");
+    let models = failures.iter().filter(|failure| failure.ends_with(": imported")).count() + imported.len();
+    row("broken", &page::refusals("broken or odd `.onnx` files", checked - models, models, &failures));
     assert!(failures.is_empty(), "{} of {}:\n{}", failures.len(), checked, failures.join("\n"));
 }
 

@@ -1,7 +1,10 @@
 //! `.tflite` files of the field against LiteRT's reference kernels: every output byte, and a checksum of every layer.
 //!
-//! The models lie beside the checkout (`../shared/import`), or where `NIELLO_SHARED` says. Without that folder these tests say so and pass; under
-//! `CI=true`, or when `NIELLO_SHARED` is set, they fail.
+//! Small models lie in `tests/models` of the checkout. More lie beside the checkout (`../shared/import`), or where `NIELLO_SHARED` says. Without that
+//! folder their tests say so and pass; under `CI=true`, or when `NIELLO_SHARED` is set, they fail.
+
+#[path = "common/page.rs"]
+mod page;
 
 use niello_codegen::{
     Tensor,
@@ -17,7 +20,9 @@ use niello_codegen::{
     weights::read_tensors,
 };
 use niello_runtime::self_test::{Checksum, Codes};
+use page::{row, share};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use std::{
     collections::BTreeMap,
     fs,
@@ -138,31 +143,73 @@ fn floats(doc: &Value, codes: &[i8]) -> Vec<f32> {
     codes.iter().map(|q| (*q as f32 + offset) * factor).collect()
 }
 
-/// Output and layer checksums of one model; the differences found.
-fn differences(folder: &Path, doc: &Value, reference: Reference, older: Option<&Value>) -> Vec<String> {
+/// What was compared of a model, and what differs.
+#[derive(Default)]
+struct Compared {
+    cases: usize,
+    outputs: [usize; 2],
+    layers: [usize; 2],
+    differences: Vec<String>,
+}
+
+impl Compared {
+    /// Counts one of `kind` as equal, or as different.
+    fn add(kind: &mut [usize; 2], differences: &mut Vec<String>, difference: Option<String>) {
+        kind[0] += usize::from(difference.is_none());
+        kind[1] += 1;
+        differences.extend(difference);
+    }
+
+    /// As a table of the page has it.
+    fn cells(&self, name: &str, reference: &str) -> Vec<String> {
+        let [outputs, layers] = [self.outputs, self.layers].map(|[right, of]| share(right, of));
+        let first = self.differences.first().map_or("none", String::as_str).replace('|', "/");
+        vec![format!("`{name}`"), reference.into(), self.cases.to_string(), outputs, layers, first]
+    }
+}
+
+/// The first byte that differs from those of a golden, in words.
+fn first_difference(hex: &str, found: &[u8]) -> Option<String> {
+    let expected: Vec<String> = hex.as_bytes().chunks(2).map(|b| String::from_utf8_lossy(b).into()).collect();
+    let found: Vec<String> = found.iter().map(|b| format!("{b:02x}")).collect();
+    let at = (0..expected.len().max(found.len())).find(|i| expected.get(*i) != found.get(*i))?;
+    let of = |bytes: &[String]| bytes.get(at).cloned().unwrap_or("no byte".into());
+    Some(format!(" at byte {at}: {}, expected {}", of(&found), of(&expected)))
+}
+
+/// Output and layer checksums of one model: the outputs of `other` instead of the document's, where there are any, and then no layers.
+fn compare(folder: &Path, doc: &Value, reference: Reference, other: Option<&Value>) -> Compared {
     let name = doc["model"].as_str().unwrap();
     let file = ModelFile::open(&folder.join(name), &options(reference)).unwrap_or_else(|e| panic!("{e}"));
     let q = file.quantized().unwrap_or_else(|| panic!("{name} is quantised"));
     let target = Target::find("host").unwrap();
     let program = match lower(q, target, Metadata::default()) {
         Ok(program) => program,
-        Err(error) => return vec![format!("{name}: {error}")],
+        Err(error) => {
+            return Compared { differences: vec![format!("{name}: {error}")], ..Compared::default() };
+        }
     };
     let apart = lower_apart(q, Target::find("portable").unwrap(), Metadata::default()).unwrap();
     let (mut all, mut each) = (Executor::new(&program), Executor::new(&apart));
-    let mut found = vec![];
+    let mut found = Compared::default();
     for case in doc["cases"].as_array().unwrap() {
         let case_name = case["name"].as_str().unwrap();
         let input = input_bytes(doc, folder, case, &file, &program);
-        let differing = older.map(|o| &o["differences"][case_name]["outputs"]).filter(|o| o.is_array());
+        let differing = other.map(|o| &o[case_name]["outputs"]).filter(|o| o.is_array());
         let expected = differing.unwrap_or(&case["reference"]).as_array().unwrap();
         let outputs = all.run(&[&input]).unwrap();
-        for ((output, end), expected) in outputs.iter().zip(file.outputs()).zip(expected) {
-            if checksum(&as_in_file(output, end.element)) != *expected {
-                found.push(format!("{name}, {case_name}: output `{}`", end.name));
-            }
+        found.cases += 1;
+        for (i, ((output, end), expected)) in outputs.iter().zip(file.outputs()).zip(expected).enumerate() {
+            let bytes = as_in_file(output, end.element);
+            let stored = case["bytes"][i].as_str().filter(|_| differing.is_none());
+            let element = stored.and_then(|hex| first_difference(hex, &bytes));
+            let differs = checksum(&bytes) != *expected || element.is_some();
+            let element = element.unwrap_or_default();
+            let what = differs.then(|| format!("{name}, {case_name}: output `{}`{element}", end.name));
+            Compared::add(&mut found.outputs, &mut found.differences, what);
         }
-        let Some(layers) = case["layers"].as_array().filter(|_| differing.is_none()) else { continue };
+        // Layers behind a dense one may differ from those of the document.
+        let Some(layers) = case["layers"].as_array().filter(|_| other.is_none()) else { continue };
         let mut seen: BTreeMap<String, Vec<i8>> = BTreeMap::new();
         each.run_observed(&[&input], |step, view| {
             let id = apart.steps[step].writes();
@@ -180,18 +227,43 @@ fn differences(folder: &Path, doc: &Value, reference: Reference, older: Option<&
             let Some(bytes) = seen.get(layer_name) else {
                 // Codes that are the operand's own, without a sign or with one.
                 if layer["operator"] != "QUANTIZE" {
-                    found.push(format!("{name}, {case_name}: no layer `{layer_name}`"));
+                    let what = format!("{name}, {case_name}: no layer `{layer_name}`");
+                    Compared::add(&mut found.layers, &mut found.differences, Some(what));
                 }
                 continue;
             };
             let element = if layer["type"] == "uint8" { Element::UInt8 } else { Element::Int8 };
-            if checksum(&as_in_file(bytes, element)) != *expected {
-                let operator = &layer["operator"];
-                found.push(format!("{name}, {case_name}: layer {} `{layer_name}` ({operator})", layer["op"]));
-            }
+            let differs = checksum(&as_in_file(bytes, element)) != *expected;
+            let (at, operator) = (&layer["op"], layer["operator"].as_str().unwrap());
+            let what =
+                differs.then(|| format!("{name}, {case_name}: layer {at} `{layer_name}` ({operator})"));
+            Compared::add(&mut found.layers, &mut found.differences, what);
         }
     }
     found
+}
+
+/// Compares models with both references and prints what is found. `older` gives the cases of a model in which `tflm` has other outputs.
+fn compare_all<'d>(
+    table: &str,
+    folder: &Path,
+    models: &'d [(String, Value)],
+    older: impl Fn(&'d str, &'d Value) -> Option<&'d Value>,
+) -> Vec<Vec<String>> {
+    let (mut rows, mut differences) = (vec![], vec![]);
+    for (name, doc) in models {
+        let litert = Some(("`litert`", Reference::LiteRt, None));
+        let tflm = older(name, doc).map(|other| ("`tflm`", Reference::Tflm, Some(other)));
+        for (text, reference, other) in litert.into_iter().chain(tflm) {
+            let found = compare(folder, doc, reference, other);
+            let cells = found.cells(name, text);
+            row(table, &cells);
+            rows.push(cells);
+            differences.extend(found.differences);
+        }
+    }
+    assert!(differences.is_empty(), "{} differences:\n{}", differences.len(), differences.join("\n"));
+    rows
 }
 
 /// Descriptions of the models, integers or floats.
@@ -213,30 +285,37 @@ fn models(folder: &Path, quantized: bool) -> Vec<(String, Value)> {
 }
 
 #[test]
-fn quantised_models_have_the_bytes_of_litert() {
+fn quantised_models_have_the_bytes_of_litert_and_of_tflm() {
     let Some(folder) = shared() else { return };
     let models = models(&folder, true);
     assert_eq!(models.len(), 11, "int8 and uint8 models");
-    let found: Vec<String> =
-        models.iter().flat_map(|(_, doc)| differences(&folder, doc, Reference::LiteRt, None)).collect();
-    assert!(found.is_empty(), "{} differences:\n{}", found.len(), found.join("\n"));
+    let older = json(&folder.join("older_reference.json"));
+    // Of uint8 models there is no older reference.
+    compare_all("tflite", &folder, &models, |name, _| {
+        older["models"].get(name).map(|model| &model["differences"])
+    });
+}
+
+fn bundled() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/models")
 }
 
 #[test]
-fn quantised_models_have_the_bytes_of_tflm() {
-    let Some(folder) = shared() else { return };
-    let older = json(&folder.join("older_reference.json"));
-    let mut found = vec![];
-    for (name, doc) in models(&folder, true) {
-        let older = &older["models"][&name];
-        if older.is_object() {
-            // Layers behind a dense one may differ; outputs are told.
-            let mut doc = doc.clone();
-            doc["cases"].as_array_mut().unwrap().iter_mut().for_each(|case| case["layers"] = Value::Null);
-            found.extend(differences(&folder, &doc, Reference::Tflm, Some(older)));
-        }
+fn bundled_models_have_the_bytes_of_litert_and_of_tflm() {
+    let folder = bundled();
+    let models = models(&folder, true);
+    assert_eq!(models.len(), 6, "models of others in tests/models");
+    for (name, doc) in &models {
+        let bytes = fs::read(folder.join(doc["model"].as_str().unwrap())).unwrap();
+        let sum: String = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
+        assert_eq!(doc["sha256"], sum, "{name}: another file than the golden's");
+        assert!(doc["tflm"].is_object(), "{name}");
     }
-    assert!(found.is_empty(), "{} differences:\n{}", found.len(), found.join("\n"));
+    let rows = compare_all("bundled", &folder, &models, |_, doc| Some(&doc["tflm"]));
+    let (written, new) = (page::written("bundled"), rows.iter().map(|cells| page::markdown(cells)));
+    let new: Vec<String> = new.collect();
+    let old = written.get(2..).unwrap_or_default();
+    assert!(old == new, "docs/conformance.md is out of date: `cargo xtask conformance` writes it again");
 }
 
 #[test]
@@ -256,7 +335,9 @@ fn float_models_are_near() {
         .unwrap_or_else(|e| panic!("{name}: {e}"));
         let mut executor = Executor::new(&program);
         let shape = graph.shape(graph.inputs[0]);
-        let mut compared = 0;
+        let (mut compared, mut worst) = (0, 0f32);
+        // Kernels for weights of 8 bits alone round activations too, as they come.
+        let bound = if name.ends_with("dynamic_range") { 1e-3 } else { 1e-5 };
         for case in doc["cases"].as_array().unwrap() {
             let case_name = case["name"].as_str().unwrap();
             // Two of each model, one of those that take seconds.
@@ -280,12 +361,23 @@ fn float_models_are_near() {
             for (what, found) in [("graph", by_graph), ("program", by_program)] {
                 let kept = (0..found.len()).filter(kept).map(|i| found[i]);
                 let error = kept.zip(wanted).fold(0f32, |m, (a, b)| m.max((a - b).abs()));
-                // Kernels for weights of 8 bits alone round activations too, as they come.
-                let bound = if name.ends_with("dynamic_range") { 1e-3 } else { 1e-5 };
+                worst = worst.max(error / largest);
                 assert!(error <= bound * largest, "{name}, {key}, {what}: {error} of {largest}");
             }
         }
         assert!(compared > 0, "{name}: no outputs to compare with");
+        let why =
+            if bound > 1e-5 { "LiteRT rounds activations to 8 bits on the fly; niello does not" } else { "" };
+        row(
+            "tflite-float",
+            &[
+                format!("`{name}`"),
+                compared.to_string(),
+                format!("{worst:.0e}"),
+                format!("{bound:.0e}"),
+                why.into(),
+            ],
+        );
     }
 }
 
@@ -298,6 +390,7 @@ fn broken_files_are_refused_or_right() {
     // Files that are right after all.
     let right = "ok_ two_subgraphs int4_weights no_bias bias_minus_one weight_zero_point dynamic_shape bit_flips long_chain scale_weights_zero input_with_data reshape_sizes_differ";
     let mut failures = vec![];
+    let (mut refused, mut imported) = (0, 0);
     for (name, broken) in list.as_object().unwrap() {
         let start = std::time::Instant::now();
         let opened = ModelFile::open(&folder.join(format!("{name}.tflite")), &options(Reference::LiteRt));
@@ -305,6 +398,7 @@ fn broken_files_are_refused_or_right() {
         let file = match opened {
             Ok(file) => file,
             Err(error) => {
+                refused += 1;
                 let error = error.to_string().to_lowercase();
                 for words in broken["the_error_should_name"].as_array().unwrap() {
                     let mut words = words.as_str().unwrap().split(", ").flat_map(|words| words.split(" or "));
@@ -319,6 +413,7 @@ fn broken_files_are_refused_or_right() {
                 continue;
             }
         };
+        imported += 1;
         let portable = Target::find("portable").unwrap();
         if let Some(q) = file.quantized().filter(|q| q.graph.nodes.len() < 1000)
             && let Err(error) = lower(q, portable, Metadata::default())
@@ -329,5 +424,6 @@ fn broken_files_are_refused_or_right() {
             failures.push(format!("{name}: accepted; {}", broken["wrong"]));
         }
     }
+    row("broken", &page::refusals("broken or odd `.tflite` files", refused, imported, &failures));
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }

@@ -1,6 +1,9 @@
 //! int8 operators against TensorFlow Lite's own reference kernels, byte for byte: vectors that LiteRT computed with random formats, in
 //! `../shared/import/tflite/op_sweep` beside the checkout, or in `NIELLO_SHARED`.
 
+#[path = "common/page.rs"]
+mod page;
+
 use niello_codegen::{
     GraphBuilder, Shape, Tensor, ValueId,
     execute::Executor,
@@ -12,6 +15,7 @@ use niello_codegen::{
     weights::{NamedTensor, Seeded, read_tensors},
 };
 use niello_kernels::Isa;
+use page::{row, share};
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -212,20 +216,30 @@ fn tensors(folder: &Path, name: &str) -> BTreeMap<String, NamedTensor> {
     read_tensors(folder.join(format!("{file}.safetensors"))).expect("a file of tensors")
 }
 
+/// A row of the page.
+fn sweep(name: &str, how: &str, sets: usize, differences: &[String]) {
+    let equal = share(sets - differences.len(), sets);
+    let first = differences.first().map_or("none", String::as_str);
+    row("sweeps", &[name.into(), how.into(), equal, first.into()]);
+}
+
 #[test]
 fn every_operator_gives_litert_s_bytes() {
     let Some(folder) = folder() else { return };
     let all = cases(&folder);
     let mut failures = vec![];
     for (name, build) in OPERATORS {
-        let tensors = tensors(&folder, name);
-        for (number, json) in all[*name].as_array().expect("cases").iter().enumerate() {
+        let (tensors, mut differences) = (tensors(&folder, name), vec![]);
+        let sets = all[*name].as_array().expect("cases");
+        for (number, json) in sets.iter().enumerate() {
             let case = Case { json, number, tensors: &tensors };
             let wrong = case.wrong(name, *build);
             if wrong > 0 {
-                failures.push(format!("{name} {number}: {wrong} bytes differ"));
+                differences.push(format!("{name} {number}: {wrong} bytes differ"));
             }
         }
+        sweep(name, "as an operator", sets.len(), &differences);
+        failures.append(&mut differences);
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
@@ -236,12 +250,14 @@ fn numbers_become_litert_s_codes() {
     let all = cases(&folder);
     for name in ENDS {
         let tensors = tensors(&folder, name);
-        for (number, json) in all[*name].as_array().expect("cases").iter().enumerate() {
+        let sets = all[*name].as_array().expect("cases");
+        for (number, json) in sets.iter().enumerate() {
             let case = Case { json, number, tensors: &tensors };
             let found = Format::Int8(format(&json["out"])).encode(&case.tensor("in0").data);
             let found: Vec<f32> = found.into_iter().map(f32::from).collect();
             assert_eq!(found, case.tensor("out").data, "{name} {number}");
         }
+        sweep(name, "where the caller's numbers become codes", sets.len(), &[]);
     }
 }
 

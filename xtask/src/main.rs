@@ -6,6 +6,7 @@
 mod accuracy;
 mod c;
 mod ci;
+mod conformance;
 mod cortex_m;
 mod count;
 mod cross;
@@ -62,6 +63,8 @@ enum Xtask {
         #[arg(value_name = "NAME")]
         names: Vec<String>,
     },
+    /// Write docs/conformance.md from what the tests of the importers find
+    Conformance,
     /// Trained networks on real images, the long comparisons only
     Accuracy {
         /// The only one to run
@@ -107,6 +110,7 @@ fn main() -> ExitCode {
         Xtask::Package => package::run(),
         Xtask::Release { .. } => release::run(),
         Xtask::Networks { names } => networks::run(&names),
+        Xtask::Conformance => conformance::run(),
         Xtask::Accuracy { test } => accuracy::run(test.as_slice()),
         Xtask::Images => images::run(),
         Xtask::C => c::run(),

@@ -3,7 +3,7 @@
 use crate::Result;
 use std::{
     path::PathBuf,
-    process::Command,
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -85,6 +85,17 @@ impl Stage {
             String::from_utf8_lossy(&output.stderr),
             self.failed(&output.status.to_string())
         ))
+    }
+
+    /// What it prints to standard output, whether it fails or not.
+    ///
+    /// # Errors
+    /// It cannot be run.
+    pub(crate) fn printed(&self) -> Result<String> {
+        let mut command = self.command();
+        command.stderr(Stdio::inherit());
+        let output = command.output().map_err(|e| format!("cannot run `{}`: {e}", self.program))?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     fn failed(&self, status: &str) -> String {

@@ -254,7 +254,8 @@ impl Values {
             other => return Err(format!("elements of type {other}")),
         };
         let dims: Vec<usize> = proto.dims.iter().map(|d| *d as usize).collect();
-        if numbers.len() != dims.iter().product::<usize>() {
+        // What is no tensor, but a sequence of some, has any sizes.
+        if dims.iter().try_fold(1usize, |len, d| len.checked_mul(*d)) != Some(numbers.len()) {
             return Err(format!("{} numbers of {dims:?}", numbers.len()));
         }
         Ok(Self { proto, dims, numbers, exact: !matches!(kind, 1 | 11) })

@@ -179,19 +179,32 @@ fn cases(folder: &Path, name: &str) -> (Value, BTreeMap<String, NamedTensor>) {
     (all["cases"][name].clone(), read_tensors(folder.join(format!("{file}.safetensors"))).unwrap())
 }
 
+/// A row of `docs/conformance.md`, as `tests/common/page.rs` has them.
+fn page(name: &str, how: &str, sets: usize, equal: usize, first: Option<&String>) {
+    let equal = match equal {
+        0 if first.is_none() => "–".into(),
+        _ if equal == sets => format!("all {sets}"),
+        _ => format!("{equal} of {sets}"),
+    };
+    println!("conformance\tsweeps\t{name}\t{how}\t{equal}\t{}", first.map_or("none", String::as_str));
+}
+
 #[test]
 fn imported_operators_give_the_bytes_of_litert() {
     let Some(folder) = folder() else { return };
     let mut failures = vec![];
     for (name, operator, order) in SWEEPS {
         let (json, tensors) = cases(&folder, name);
-        for (number, json) in json.as_array().unwrap().iter().enumerate() {
+        let (sets, before) = (json.as_array().unwrap(), failures.len());
+        for (number, json) in sets.iter().enumerate() {
             match wrong(name, (operator, order), json, number, &tensors) {
                 Ok(0) => {}
                 Ok(wrong) => failures.push(format!("{name} {number}: {wrong} bytes differ")),
                 Err(why) => failures.push(format!("{name} {number}: {why}")),
             }
         }
+        let found = &failures[before..];
+        page(name, "by the importer", sets.len(), sets.len() - found.len(), found.first());
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
@@ -205,4 +218,5 @@ fn what_litert_computes_wrongly_is_refused() {
         let why = wrong(name, ("AVERAGE_POOL_2D", &[]), json, number, &tensors).unwrap_err();
         assert!(why.contains("the reference kernel would ignore that"), "{why}");
     }
+    page(name, "refused: LiteRT ignores the scales", json.as_array().unwrap().len(), 0, None);
 }
