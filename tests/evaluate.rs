@@ -229,6 +229,7 @@ fn outputs_of_another_framework_are_compared_case_by_case() {
     let same = room.json(&format!("{words} same.safetensors --min-agreement 1 --json"));
     assert_eq!(number(&same["figures"]["against"], "agreement.value"), 1.0);
     assert!(same["figures"].get("figures").is_none());
+    assert!(same["run"]["against"].as_str().unwrap().starts_with("same.safetensors (sha256 "));
     // One that is surely another class, and one that is not there.
     let flipped = outputs.get_mut("COVID/patient7/xxx.png").unwrap();
     let best = scores(&serde_json::json!(flipped.1)).1;

@@ -112,9 +112,9 @@ impl Line {
 #[serde(tag = "task", rename_all = "lowercase")]
 pub enum Figures {
     /// Of a classifier.
-    Classification(ClassifierReport),
+    Classification(Box<ClassifierReport>),
     /// Of a segmentation.
-    Segmentation(MaskReport),
+    Segmentation(Box<MaskReport>),
 }
 
 /// An evaluation as a whole. Figures are not read from a file: [`Evaluation::figures`] follow from the records.
@@ -160,11 +160,11 @@ impl Evaluation {
         self.figures = Some(match &mut self.records {
             Cases::Classification { kind, cases } => {
                 cases.sort_by(|a, b| a.id.cmp(&b.id));
-                Figures::Classification(classifier::report(cases, *kind, classes))
+                Figures::Classification(Box::new(classifier::report(cases, *kind, classes)))
             }
             Cases::Segmentation { cases } => {
                 cases.sort_by(|a, b| a.id.cmp(&b.id));
-                Figures::Segmentation(masks::report(cases, classes))
+                Figures::Segmentation(Box::new(masks::report(cases, classes)))
             }
         });
         self

@@ -2,11 +2,14 @@
 
 use crate::quantile::quantile;
 use serde::{Deserialize, Serialize};
+use std::thread;
 
 /// Resamples behind each interval.
 pub const RESAMPLES: usize = 1000;
 /// Every interval follows from this seed and the number of cases.
 const SEED: u64 = 20_260_101;
+/// Cases that need no second thread.
+const FEW: usize = 200;
 
 /// A figure, and the interval that holds it in 95 % of the bootstrap's resamples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -39,19 +42,37 @@ pub trait Estimates: Clone {
 }
 
 /// The figures of `cases` cases with intervals by the percentile bootstrap (Efron and Tibshirani 1993, chapter 13): [`RESAMPLES`] times as many
-/// cases are drawn with replacement. `figures` gets how often each case was drawn. The draws depend on the number of cases only.
-pub fn bootstrap<F: Estimates>(cases: usize, figures: impl Fn(&[u32]) -> F) -> F {
+/// cases are drawn with replacement. `figures` gets how often each case was drawn. The draws depend on the number of cases only, not on the threads
+/// that share the work.
+pub fn bootstrap<F: Estimates + Send>(cases: usize, figures: impl Fn(&[u32]) -> F + Sync) -> F {
+    let threads = if cases > FEW { thread::available_parallelism().map_or(1, |n| n.get()) } else { 1 };
+    shared_by(threads, cases, figures)
+}
+
+fn shared_by<F: Estimates + Send>(threads: usize, cases: usize, figures: impl Fn(&[u32]) -> F + Sync) -> F {
     let mut whole = figures(&vec![1; cases]);
-    let mut seen: Vec<Vec<f64>> = whole.estimates().iter().map(|_| vec![]).collect();
-    let mut numbers = SplitMix64(SEED);
-    for _ in 0..if cases > 0 { RESAMPLES } else { 0 } {
-        let mut weights = vec![0; cases];
-        (0..cases).for_each(|_| weights[numbers.below(cases)] += 1);
-        let mut found = figures(&weights);
-        for (seen, estimate) in seen.iter_mut().zip(found.estimates()) {
-            seen.extend(estimate.value);
+    let count = whole.estimates().len();
+    let resamples = if cases > 0 { RESAMPLES } else { 0 };
+    let part = |first: usize| {
+        let mut seen = vec![vec![]; count];
+        for resample in (first..resamples).step_by(threads) {
+            // Each has its own numbers, so that any thread may draw them.
+            let mut numbers = SplitMix64(SplitMix64(SEED + resample as u64).next());
+            let mut weights = vec![0; cases];
+            (0..cases).for_each(|_| weights[numbers.below(cases)] += 1);
+            let mut found = figures(&weights);
+            seen.iter_mut().zip(found.estimates()).for_each(|(seen, estimate)| seen.extend(estimate.value));
         }
-    }
+        seen
+    };
+    let mut seen: Vec<Vec<f64>> = vec![vec![]; count];
+    thread::scope(|scope| {
+        let part = &part;
+        let others: Vec<_> = (1..threads).map(|first| scope.spawn(move || part(first))).collect();
+        let parts =
+            std::iter::once(part(0)).chain(others.into_iter().filter_map(|thread| thread.join().ok()));
+        parts.for_each(|part| seen.iter_mut().zip(part).for_each(|(all, more)| all.extend(more)));
+    });
     for (estimate, mut seen) in whole.estimates().into_iter().zip(seen) {
         seen.sort_unstable_by(f64::total_cmp);
         let ends = [0.025, 0.975].map(|q| quantile(&seen, q));
@@ -113,7 +134,12 @@ mod tests {
         let [low, high] = found.interval.unwrap();
         assert_eq!(found.value, Some(199.5));
         assert!((high - low - 2.0 * 1.96 * error).abs() < 0.1 * error * 3.92, "{low} to {high}");
-        assert_eq!(bootstrap(400, mean).0, found);
+    }
+
+    #[test]
+    fn threads_change_no_interval() {
+        let alone = shared_by(1, 50, mean).0;
+        assert!((2..5).all(|threads| shared_by(threads, 50, mean).0 == alone));
     }
 
     #[test]

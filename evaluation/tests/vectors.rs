@@ -3,7 +3,7 @@
 use niello_evaluation::{
     Cases, Estimate, Evaluation, Figures, InputUse, Line, MaskCase, MaskOutcome, Run, SCHEMA, ScoreCase,
     ScoreKind, Scores,
-    classifier::{ClassFigures, ClassifierReport, report},
+    classifier::{ClassFigures, report},
     hausdorff_95,
     masks::{self, ByImage},
     paired::McNemar,
@@ -53,7 +53,8 @@ fn classifiers_have_the_figures_of_scikit_learn() {
             vector["calibration_error"].as_f64(),
             "calibration error",
         );
-        let all: [(&str, fn(&ClassFigures) -> Estimate); 6] = [
+        type Figure = fn(&ClassFigures) -> Estimate;
+        let all: [(&str, Figure); 6] = [
             ("sensitivity", |f| f.sensitivity),
             ("specificity", |f| f.specificity),
             ("precision", |f| f.precision),
@@ -167,7 +168,7 @@ fn shard(shard: Option<[usize; 2]>) -> Evaluation {
     let line = |(i, case): (usize, ScoreCase)| {
         let [k, n] = shard.unwrap_or([1, 1]);
         let left_out = niello_evaluation::LeftOut { id: case.id.clone(), why: "unreadable".into() };
-        (i % n == k - 1).then(|| if i < 57 { Line::Scores(case) } else { Line::LeftOut(left_out) })
+        (i % n == k - 1).then_some(if i < 57 { Line::Scores(case) } else { Line::LeftOut(left_out) })
     };
     // In any order.
     let lines = cases.into_iter().enumerate().filter_map(line).collect::<Vec<_>>().into_iter().rev();
@@ -192,14 +193,8 @@ fn merged_shards_are_one_run() {
         (1..=7).rev().map(|k| (format!("{k}.json"), through_json(&shard(Some([k, 7]))))).collect();
     let merged = Evaluation::merge(parts.clone()).unwrap();
     assert_eq!(serde_json::to_string(&merged).unwrap(), serde_json::to_string(&whole).unwrap());
-    let Some(Figures::Classification(ClassifierReport {
-        figures: Some(figures),
-        against: Some(against),
-        ..
-    })) = merged.figures
-    else {
-        panic!("figures of a classifier")
-    };
+    let Some(Figures::Classification(report)) = merged.figures else { panic!("figures of a classifier") };
+    let (figures, against) = (report.figures.unwrap(), report.against.unwrap());
     assert!(figures.accuracy.interval.is_some_and(|[low, high]| low < high));
     let difference = against.difference.unwrap().accuracy;
     assert_near(

@@ -1,7 +1,11 @@
 //! What the program is compared with.
 
 use super::tensors::{in_order, rows};
-use niello_codegen::{Error, Result, Tensor, pipeline::Build, weights::read_tensors};
+use niello_codegen::{
+    Error, Result, Tensor,
+    pipeline::Build,
+    weights::{read_tensors, sha256_of},
+};
 use niello_imaging::Array;
 use std::{
     collections::BTreeMap,
@@ -13,7 +17,7 @@ pub(super) enum Against {
     /// The float network.
     Float,
     /// Outputs of another framework, by name.
-    Outputs { file: PathBuf, tensors: BTreeMap<String, Array> },
+    Outputs { file: PathBuf, sha256: String, tensors: BTreeMap<String, Array> },
 }
 
 impl Against {
@@ -25,7 +29,19 @@ impl Against {
         let tensors = read_tensors(path)?;
         let tensors =
             tensors.into_iter().map(|(name, t)| (name, Array { shape: t.shape, data: t.data })).collect();
-        Ok(Self::Outputs { file: path.into(), tensors })
+        let bytes = std::fs::read(path).map_err(Error::io("cannot read", path))?;
+        Ok(Self::Outputs { file: path.into(), sha256: sha256_of(&bytes), tensors })
+    }
+
+    /// The same for the same outputs, wherever their file lies.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::Float => "float".into(),
+            Self::Outputs { file, sha256, .. } => {
+                let name = file.file_name().unwrap_or_default().to_string_lossy();
+                format!("{name} (sha256 {})", &sha256[..12])
+            }
+        }
     }
 
     /// The output for a case: the tensor `CASE` or `CASE/OUTPUT`, the case's name with or without the file's ending; or row `row` of the only tensor.
@@ -44,7 +60,7 @@ impl Against {
                 let outputs = build.quantized.graph.eval_f32(std::slice::from_ref(input));
                 return outputs.map_err(|e| e.to_string())?.into_iter().next().ok_or("no output".into());
             }
-            Self::Outputs { file, tensors } => (file, tensors),
+            Self::Outputs { file, tensors, .. } => (file, tensors),
         };
         let (end, shape) = (&build.outputs()[0], build.program.tensor(build.program.outputs[0]).shape);
         let fail = |what: String| format!("{}: {what}", file.display());
@@ -77,7 +93,7 @@ pub(super) fn check_names<'a>(
     mut ids: impl Iterator<Item = &'a str>,
     are_rows: bool,
 ) -> Result<()> {
-    let Some(Against::Outputs { file, tensors }) = against else { return Ok(()) };
+    let Some(Against::Outputs { file, tensors, .. }) = against else { return Ok(()) };
     if are_rows && tensors.len() == 1 {
         return Ok(());
     }

@@ -151,21 +151,15 @@ impl Evaluate {
         let build = build_with_progress(&recipe)?;
         limits.check(build.task == Task::Segmentation, against.is_some())?;
         let data = Data::gather(self, &build)?;
-        let run = self.description(&build, &data);
-        let (journal, done) = match self.file() {
-            Some(file) => {
-                let (journal, done) = Journal::open(file, &run)?;
-                (Some(journal), done)
-            }
-            None => (None, vec![]),
-        };
-        let mut journal = journal;
+        let run = self.description(&build, &data, against.as_ref());
+        let opened = self.file().map(|file| Journal::open(file, &run)).transpose()?;
+        let (mut journal, done) = opened.map_or((None, vec![]), |(journal, done)| (Some(journal), done));
         let lines = work::all(&build, &data, against.as_ref(), run.shard, journal.as_mut(), done)?;
         let evaluation = evaluation(&build, run, lines)?;
         Ok((evaluation, journal))
     }
 
-    fn description(&self, build: &Build, data: &Data) -> Run {
+    fn description(&self, build: &Build, data: &Data, against: Option<&Against>) -> Run {
         let input = build.program.tensor(build.program.inputs[0]).format;
         Run {
             schema: SCHEMA,
@@ -175,7 +169,7 @@ impl Evaluate {
             classes: build.label_names(),
             data: data.sha256(),
             total: data.items.len(),
-            against: self.against.as_ref().map(|path| path.display().to_string()),
+            against: against.map(Against::name),
             input_range: input.step().and_then(|_| input.range()).map(|(min, max)| [min, max]),
             shard: self.shard,
         }
