@@ -11,7 +11,7 @@
 use super::{
     super::{Layout, Panels, Rows, Tile},
     neon_block::{Panel, Pixels, Sums, block, tile},
-    neon_finish::{factors, linear, products, relu, shifts},
+    neon_finish::{each, factors, float, halves, linear, moved, products, relu, shifts},
     neon_stage::mode,
 };
 use crate::Isa;
@@ -201,7 +201,7 @@ macro_rules! sums {
 /// Five pixels by one whole panel.
 ///
 /// # Safety
-/// As for [`Sums::all`] with five pixels, in mode `RELU` or `LINEAR`.
+/// As for [`Sums::all`] with five pixels, in mode `RELU`, `LINEAR` or `FLOAT`.
 #[inline]
 #[target_feature(enable = "dotprod")]
 unsafe fn whole<const MODE: u8>(pixels: &Pixels, panel: &Panel<'_>, out: &[[*mut i8; PIXELS]]) {
@@ -250,6 +250,8 @@ unsafe fn whole<const MODE: u8>(pixels: &Pixels, panel: &Panel<'_>, out: &[[*mut
     unsafe {
         if MODE == mode::RELU {
             run!("/* {z} */ movi v28.16b, #128", relu);
+        } else if MODE == mode::FLOAT {
+            run!("ldr q28, [{z}]", float);
         } else {
             run!("ldr q28, [{z}]", linear);
         }

@@ -12,7 +12,7 @@
 use super::{
     super::{Layout, Panels, Rows, Tile},
     neon_block::{Panel, Pixels, Sums, block, tile},
-    neon_finish::{factors, linear, products, relu, shifts},
+    neon_finish::{each, factors, float, halves, linear, moved, products, relu, shifts},
     neon_stage::mode,
 };
 use crate::Isa;
@@ -209,7 +209,7 @@ macro_rules! sums {
 /// Four pixels by one whole panel.
 ///
 /// # Safety
-/// As for [`Sums::all`] with four pixels, in mode `RELU` or `LINEAR`.
+/// As for [`Sums::all`] with four pixels, in mode `RELU`, `LINEAR` or `FLOAT`.
 #[inline]
 #[target_feature(enable = "neon,i8mm")]
 unsafe fn whole<const MODE: u8>(pixels: &Pixels, panel: &Panel<'_>, out: &[[*mut i8; PIXELS]]) {
@@ -256,6 +256,8 @@ unsafe fn whole<const MODE: u8>(pixels: &Pixels, panel: &Panel<'_>, out: &[[*mut
     unsafe {
         if MODE == mode::RELU {
             run!("/* {z} */ movi v20.16b, #128", relu);
+        } else if MODE == mode::FLOAT {
+            run!("ldr q20, [{z}]", float);
         } else {
             run!("ldr q20, [{z}]", linear);
         }

@@ -54,7 +54,7 @@ impl Panel<'_> {
     /// Whether a tile of `MODE` may finish whole vectors by itself.
     #[inline(always)]
     pub(crate) const fn is_whole<const MODE: u8>(&self) -> bool {
-        self.live == CHANNELS && matches!(MODE, mode::RELU | mode::LINEAR)
+        self.live == CHANNELS && matches!(MODE, mode::RELU | mode::LINEAR | mode::FLOAT)
     }
 
     /// Requantises the sums of a pixel and stores them at `out`.

@@ -1,7 +1,7 @@
 //! Assembly text for the tiles of aarch64: from the sums of a pixel to its bytes, with the factors in registers.
 //!
 //! Tiles are assembly from the biases to the bytes: the compiler would load constants before the loop over pixels and
-//! then move them out of the way of the accumulators, tile by tile. This is for the two modes that layers mostly have, and
+//! then move them out of the way of the accumulators, tile by tile. This is for the three modes that layers mostly have, and
 //! whole panels; [`Stage::bytes`](super::neon_stage::Stage::bytes) is the same in any mode.
 //!
 //! In all of them, `{c}` is the address of a [`Scale`](super::neon_stage::Scale), `{out}` that of the pixels' addresses, `{first}`
@@ -70,26 +70,17 @@ macro_rules! shifts {
             ".4s, ",
             $d,
             ".4s, v7.4s\n",
-            "sqxtn ",
-            $a,
-            ".4h, ",
-            $a,
-            ".4s\n",
-            "sqxtn ",
-            $c,
-            ".4h, ",
-            $c,
-            ".4s\n",
-            "sqxtn2 ",
-            $a,
-            ".8h, ",
-            $b,
-            ".4s\n",
-            "sqxtn2 ",
-            $c,
-            ".8h, ",
-            $d,
-            ".4s\n",
+            halves!($a, $b, $c, $d),
+        )
+    };
+}
+
+/// In place: 16 bits of each of four, in `$a` and `$c`.
+macro_rules! halves {
+    ($a:literal, $b:literal, $c:literal, $d:literal) => {
+        concat!(
+            "sqxtn ", $a, ".4h, ", $a, ".4s\n", "sqxtn ", $c, ".4h, ", $c, ".4s\n", "sqxtn2 ", $a, ".8h, ",
+            $b, ".4s\n", "sqxtn2 ", $c, ".8h, ", $d, ".4s\n",
         )
     };
 }
@@ -157,6 +148,15 @@ macro_rules! linear {
             $d,
             ".4s, #31\n",
             shifts!($a, $b, $c, $d),
+            moved!($a, $c, $q, $z),
+        )
+    };
+}
+
+/// The zero point, in each half-word of `$z`, is added to `$a` and `$c`; their bytes are stored.
+macro_rules! moved {
+    ($a:literal, $c:literal, $q:literal, $z:literal) => {
+        concat!(
             "sqadd ",
             $a,
             ".8h, ",
@@ -188,12 +188,36 @@ macro_rules! linear {
     };
 }
 
-pub(crate) use {factors, linear, products, relu, shifts};
+/// In place: one instruction for each of four.
+macro_rules! each {
+    ($name:literal, $($x:literal)*) => {
+        concat!($($name, " ", $x, ".4s, ", $x, ".4s\n"),*)
+    };
+}
+
+/// The same in mode `FLOAT`: products in single precision, the nearest integers, ties to even; `$z` holds the zero point in each half-word.
+macro_rules! float {
+    ($a:literal, $b:literal, $c:literal, $d:literal, $q:literal, $z:literal, $at:literal) => {
+        concat!(
+            each!("scvtf", $a $b $c $d),
+            concat!("fmul ", $a, ".4s, ", $a, ".4s, v0.4s\n"),
+            concat!("fmul ", $b, ".4s, ", $b, ".4s, v1.4s\n"),
+            concat!("fmul ", $c, ".4s, ", $c, ".4s, v2.4s\n"),
+            concat!("fmul ", $d, ".4s, ", $d, ".4s, v3.4s\n"),
+            concat!("ldr {o}, [{out}, #", $at, "]\n"),
+            each!("fcvtns", $a $b $c $d),
+            halves!($a, $b, $c, $d),
+            moved!($a, $c, $q, $z),
+        )
+    };
+}
+
+pub(crate) use {each, factors, float, halves, linear, moved, products, relu, shifts};
 
 /// Requantises the sums of four pixels and stores sixteen channels of each.
 ///
 /// # Safety
-/// `MODE` is `RELU` or `LINEAR`, and that of the panel; sixteen bytes are writable at each of `out`.
+/// `MODE` is `RELU`, `LINEAR` or `FLOAT`, and that of the panel; sixteen bytes are writable at each of `out`.
 #[inline]
 #[target_feature(enable = "neon")]
 pub(crate) unsafe fn four<const MODE: u8>(
@@ -237,6 +261,8 @@ pub(crate) unsafe fn four<const MODE: u8>(
     unsafe {
         if MODE == mode::RELU {
             run!("/* {z} */ movi v8.16b, #128", relu);
+        } else if MODE == mode::FLOAT {
+            run!("ldr q8, [{z}]", float);
         } else {
             run!("ldr q8, [{z}]", linear);
         }

@@ -22,8 +22,10 @@ pub(crate) mod mode {
     pub(crate) const ANY: u8 = 3;
     /// `Rounding::Single`.
     pub(crate) const SINGLE: u8 = 4;
-    /// `Rounding::FloatEven`.
+    /// `Rounding::FloatEven`, no clamp but that to bytes.
     pub(crate) const FLOAT: u8 = 5;
+    /// `Rounding::FloatEven`.
+    pub(crate) const FLOAT_CLAMPED: u8 = 6;
 }
 
 /// Calls `$f::<MODE>($arguments)` with the mode of a panel.
@@ -36,7 +38,8 @@ macro_rules! with_mode {
             mode::CLAMPED => $f::<{ mode::CLAMPED }>($($argument),*),
             mode::ANY => $f::<{ mode::ANY }>($($argument),*),
             mode::SINGLE => $f::<{ mode::SINGLE }>($($argument),*),
-            _ => $f::<{ mode::FLOAT }>($($argument),*),
+            mode::FLOAT => $f::<{ mode::FLOAT }>($($argument),*),
+            _ => $f::<{ mode::FLOAT_CLAMPED }>($($argument),*),
         }
     }};
 }
@@ -88,7 +91,11 @@ impl Stage {
         }
         // Saturating twice before the clamp changes nothing: the clamp's bounds are bytes.
         let y = narrow(vqaddq_s16(low, self.zero_point), vqaddq_s16(high, self.zero_point));
-        if MODE == mode::LINEAR { y } else { vminq_s8(vmaxq_s8(y, self.min), self.max) }
+        if MODE == mode::LINEAR || MODE == mode::FLOAT {
+            y
+        } else {
+            vminq_s8(vmaxq_s8(y, self.min), self.max)
+        }
     }
 }
 
@@ -231,6 +238,7 @@ impl Scale {
             Rounding::TfliteDouble if stage.clamps => mode::CLAMPED,
             Rounding::TfliteDouble => mode::LINEAR,
             Rounding::Single => mode::SINGLE,
+            Rounding::FloatEven if stage.clamps => mode::FLOAT_CLAMPED,
             Rounding::FloatEven => mode::FLOAT,
         }
     }

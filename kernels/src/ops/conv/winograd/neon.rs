@@ -138,7 +138,7 @@ unsafe fn finish<const MODE: u8>(
             total[quad] = vaddq_s32(one.0, scale.bias[quad]);
         }
     }
-    let whole = pass.live == CHANNELS && matches!(MODE, mode::RELU | mode::LINEAR);
+    let whole = pass.live == CHANNELS && matches!(MODE, mode::RELU | mode::LINEAR | mode::FLOAT);
     for (sums, out) in total.as_chunks::<4>().0.iter().zip(out.as_chunks::<4>().0) {
         // SAFETY: the caller's promise.
         unsafe {
