@@ -20,6 +20,9 @@ pub struct Pair {
     pub output: Option<Tensor<f32>>,
 }
 
+/// A case while tensors are sorted: a place for each input, and the output.
+type Sorted = (Vec<Option<Tensor<f32>>>, Option<Tensor<f32>>);
+
 /// Names of an output, besides the network's own.
 const OUTPUTS: [&str; 4] = ["output", "outputs", "logits", "expected"];
 
@@ -44,7 +47,7 @@ impl Build {
         let inputs = given("input", graph, &graph.inputs, &self.ends.inputs, &formats);
         let outputs = given("output", graph, &graph.outputs[..1], &self.ends.outputs, &[]);
         let output = &outputs[0];
-        let mut found: BTreeMap<String, (Vec<Option<Tensor<f32>>>, Option<Tensor<f32>>)> = BTreeMap::new();
+        let mut found: BTreeMap<String, Sorted> = BTreeMap::new();
         for (name, tensor) in &tensors {
             let of_inputs = |(i, input): (usize, &Given)| Some((case(name, &input.end.name)?, i));
             let is_only = inputs.len() == 1;
@@ -74,7 +77,7 @@ impl Build {
                 return Err(Error::file(path, format!("case `{case}` has two tensors like `{name}`")));
             }
         }
-        let whole = |(case, (of_case, output)): (String, (Vec<_>, _))| {
+        let whole = |(case, (of_case, output)): (String, Sorted)| {
             if let (true, Some(lacking)) =
                 (of_case.iter().any(Option::is_some), of_case.iter().position(Option::is_none))
             {
