@@ -336,6 +336,15 @@ const ROWS: &[Row] = &[
     },
     Row {
         build: |b| {
+            let entries = std::array::from_fn(|i| (i as i32 - 128) as i8);
+            unary(b, TabledFunction::new(Function::Affine(1.0, 0.0), entries))
+        },
+        about: "a function with a name whose table a file gives",
+        limits: "int8, floating point",
+        steps: 1.02,
+    },
+    Row {
+        build: |b| {
             let (x, y) = (image(b, [6, 5, 6]), named_image(b, "second", [1, 1, 6]));
             let y = b.add_op("positive", Clamp { min: 0.5, max: 2.0 }, &[y]);
             b.add_op("op", Div::default(), &[x, y])

@@ -256,7 +256,7 @@ section! {
         f32: Vec<String>, f32(push), "f32" "LAYER";
         /// Rounding of requantisation: tflite-double, single, float-even.
         rounding: Rounding, rounding(Rounding), "rounding" "MODE";
-        /// Whose kernels a quantised model file is computed like: litert, tflm, onnxruntime.
+        /// Whose kernels a quantised model file is computed like: litert, tflm, tflm-interpreter, onnxruntime.
         reference: Option<Reference>, reference(Reference), "reference" "NAME";
         /// Layer whose result has 16 bits (may be repeated).
         #[serde(skip_serializing_if = "is_default")]
