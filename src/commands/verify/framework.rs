@@ -107,7 +107,7 @@ impl Framework {
 
     /// What is wrong with float, if something is.
     pub(super) fn warning(&self) -> Option<Warning> {
-        let is_off = |share: Option<f64>| share.is_some_and(|share| !(share <= MOST));
+        let is_off = |share: Option<f64>| share.is_some_and(|share| share > MOST);
         let (layer, message) = if is_off(self.input_difference) {
             let message = format!(
                 "differs from the framework's by up to {:.1} % of the largest value: the pre-processing is another",
