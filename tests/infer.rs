@@ -151,6 +151,30 @@ fn channels_first_stay_first() {
 }
 
 #[test]
+fn truth_values_are_numbers_and_nothing_is_nothing() {
+    let nodes = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models/node/nodes.safetensors");
+    let nodes = fs::read(nodes).unwrap();
+    let nodes = SafeTensors::deserialize(&nodes).unwrap();
+    let room = Room::new();
+    let infer = |name: &str, inputs: Tensors| {
+        let model = nodes.tensor(&format!("{name}/model.onnx")).unwrap().data().to_vec();
+        room.write(&format!("{name}.onnx"), model);
+        room.write("in.safetensors", file(&inputs));
+        let words = "--format f32 --inputs in.safetensors --outputs out.safetensors";
+        room.text(&format!("infer --model {name}.onnx {words}"));
+        tensors(&room.path("out.safetensors"))
+    };
+    let truths = |step: usize| (0..12).map(|i| u8::from(i % step == 0)).collect::<Vec<u8>>();
+    let inputs = [("x", truths(2)), ("y", truths(3))];
+    let inputs = inputs.map(|(name, truths)| (name.to_string(), (Dtype::BOOL, vec![3, 4], truths)));
+    let either = real((0..12).map(|i| if i % 2 == 0 || i % 3 == 0 { 1.0 } else { 0.0 }));
+    assert_eq!(infer("test_or2d", inputs.into())["or"], (Dtype::F32, vec![3, 4], either));
+    let input = ("x".to_string(), (Dtype::F32, vec![3, 4, 5], real([0.0; 60])));
+    let found = infer("test_shape_start_greater_than_end", [input].into());
+    assert_eq!((&found["y"].1, found["y"].2.len()), (&vec![0], 0));
+}
+
+#[test]
 fn networks_that_no_file_declares_are_taken_as_in_pytorch() {
     let room = Room::new();
     let values = niello_codegen::weights::seeded_values("x").map(|v| v as f32);

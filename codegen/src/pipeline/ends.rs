@@ -58,10 +58,10 @@ impl Build {
         self.ends.layers.iter().any(|(value, _)| value == name)
     }
 
-    /// What is declared, if it is of that size.
+    /// What is declared, if it is of that size, or of none, for which a number stands.
     fn end(&self, declared: Option<&End>, id: ValueId) -> End {
         let info = self.program.tensor(id);
-        let declared = declared.filter(|end| end.elements() == info.shape.len()).cloned();
+        let declared = declared.filter(|end| [0, info.shape.len()].contains(&end.elements())).cloned();
         declared.unwrap_or_else(|| End::usual(&info.name, info.shape, info.format))
     }
 }
