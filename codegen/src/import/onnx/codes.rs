@@ -88,6 +88,8 @@ pub(super) struct Quantization {
     pub once: HashSet<String>,
     /// Constants.
     pub weights: HashMap<String, Weights>,
+    /// Inputs of the network that are codes in the file, and whether these have no sign: what reads them says what they stand for.
+    pub inputs: HashMap<ValueId, bool>,
     /// Layers of which onnxruntime has several results, and why.
     pub doubts: Vec<(String, &'static str)>,
 }
@@ -104,6 +106,14 @@ impl Quantization {
     pub(super) fn common(&self, ids: &[ValueId]) -> Option<Codes> {
         let first = self.of.get(ids.first()?)?;
         ids.iter().all(|id| self.of.get(id) == Some(first)).then_some(*first)
+    }
+
+    /// The codes of a value, which are those that its reader says for an input of which nothing is known yet.
+    pub(super) fn read_as(&mut self, id: ValueId, read: Codes) -> Option<Codes> {
+        if self.inputs.get(&id) == Some(&read.unsigned) {
+            self.of.entry(id).or_insert(read);
+        }
+        self.of.get(&id).copied()
     }
 
     /// Of each doubt the first layer, and how many others.

@@ -28,7 +28,7 @@ pub use file::OPSETS;
 pub use ops::{MICROSOFT, OPERATORS, Operator};
 pub use ports::Port;
 
-use super::network::NetworkOptions;
+use super::{end::Element, network::NetworkOptions};
 use crate::{
     error::{Error, Result},
     graph::{Graph, ValueId},
@@ -184,7 +184,12 @@ impl Walk<'_, '_> {
         );
         let value = match made {
             Ok(live) => {
-                self.inputs.push((live.clone(), port(name, &live, tensor)));
+                let port = port(name, &live, tensor);
+                if matches!(port.element, Element::Int8 | Element::UInt8) {
+                    self.graph.quantization.names.insert(name.into());
+                    self.graph.quantization.inputs.insert(live.id, port.element == Element::UInt8);
+                }
+                self.inputs.push((live.clone(), port));
                 Value::Live(live)
             }
             Err(problem) => {
@@ -299,6 +304,15 @@ impl Walk<'_, '_> {
                 Err(problem) => self.problems.push(format!("output `{name}`: {problem}")),
             }
         }
+        for (live, port) in &self.inputs {
+            let codes = &self.graph.quantization;
+            if codes.inputs.contains_key(&live.id) && !codes.of.contains_key(&live.id) {
+                let (name, of) = (&port.name, port.element.name());
+                self.problems.push(format!(
+                    "input `{name}`: is of type {of}, expected float32, or a `DequantizeLinear` or an operator of codes that reads it"
+                ));
+            }
+        }
         if !self.problems.is_empty() {
             return Err(self.problems);
         }
@@ -365,7 +379,7 @@ fn dims(
 ) -> Result<(Vec<usize>, bool), String> {
     let tensor = tensor.ok_or("has no type, or is no tensor")?;
     let of = Type::of(tensor.elem_type.unwrap_or_default())?;
-    if !matches!(of, Type::F32 | Type::F16 | Type::Bf16) {
+    if !matches!(of, Type::F32 | Type::F16 | Type::Bf16 | Type::Int { bits: 8, .. }) {
         return Err(format!("is of type {}, expected float32", of.name()));
     }
     let shape = &tensor.shape.as_ref().ok_or("has no shape")?.dim;

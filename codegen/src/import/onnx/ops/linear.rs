@@ -34,7 +34,7 @@ fn operand(cx: &mut Cx<'_, '_>, i: usize) -> Result<Live, String> {
         return Ok(made);
     }
     let input = cx.any(i)?;
-    match cx.graph.quantization.of.get(&input.id) {
+    match cx.graph.quantization.read_as(input.id, of) {
         Some(found) if found.params == of.params && found.unsigned == of.unsigned => Ok(input),
         Some(found) => Err(format!(
             "{} has other scales than its codes, {:?}; not imported",

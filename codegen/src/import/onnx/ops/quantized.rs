@@ -89,10 +89,10 @@ fn types_differ(cx: &Cx<'_, '_>, of_zeros: Type, of_codes: Type) -> String {
 fn dequantize_live(cx: &mut Cx<'_, '_>) -> Made {
     let input = cx.lazy(0)?;
     let is_codes = cx.graph.quantization.names.contains(&cx.node.input[0]);
-    let Some(from) = cx.graph.quantization.of.get(&input.id).copied().filter(|_| is_codes) else {
+    let to = codes(cx)?;
+    let Some(from) = cx.graph.quantization.read_as(input.id, to).filter(|_| is_codes) else {
         return Err(format!("{} holds no codes of 8 bits", cx.input_name(0)));
     };
-    let to = codes(cx)?;
     let given = cx.given(2).is_some();
     if from.unsigned != to.unsigned {
         let of = |unsigned: bool| Type::Int { bits: 8, signed: !unsigned };
@@ -248,10 +248,37 @@ const MOVES: &[&str] = &[
     "Unsqueeze",
 ];
 
+/// Whether a value is an input of the network that is codes, and nothing has said yet what they stand for.
+fn is_unknown(cx: &Cx<'_, '_>, value: &Option<Value>) -> bool {
+    let codes = &cx.graph.quantization;
+    matches!(value, Some(Value::Live(live)) if codes.inputs.contains_key(&live.id) && !codes.of.contains_key(&live.id))
+}
+
+/// A node that reads such an input: one that says it, or that only names its axes otherwise.
+fn unknown(cx: &mut Cx<'_, '_>, operator: &Operator) -> Made {
+    let says = operator.name == "DequantizeLinear"
+        || operator.name.starts_with('Q') && operator.name != "QuantizeLinear";
+    let made = (operator.import)(cx)?;
+    let same = |value: &Value| is_unknown(cx, &Some(value.clone()));
+    if !says && !made.iter().all(same) {
+        return Err(
+            "codes of 8 bits as numbers, of an input; expected a `DequantizeLinear` or an operator of codes"
+                .into(),
+        );
+    }
+    if operator.name != "DequantizeLinear" {
+        cx.graph.quantization.names.extend(cx.node.output.iter().cloned());
+    }
+    Ok(made)
+}
+
 /// A node of a quantised file: of codes where it can be, else of numbers.
 pub(super) fn import(cx: &mut Cx<'_, '_>, operator: &Operator) -> Made {
     let reads = |cx: &Cx<'_, '_>, value: &Option<Value>| matches!(value, Some(Value::Live(live)) if cx.graph.quantization.of.contains_key(&live.id));
     let is_linear = operator.name.starts_with('Q') || operator.name == "DequantizeLinear";
+    if cx.inputs.iter().any(|value| is_unknown(cx, value)) {
+        return unknown(cx, operator);
+    }
     let mut made = None;
     let names_codes = cx.node.input.iter().any(|name| cx.graph.quantization.names.contains(name));
     if !is_linear && cx.inputs.iter().any(|value| reads(cx, value)) {
