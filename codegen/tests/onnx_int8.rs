@@ -14,6 +14,7 @@ use niello_codegen::{
     import::{
         Element, End, ModelFile,
         network::{Network, NetworkOptions},
+        onnx::proto::ModelProto,
     },
     lower::{Target, lower, lower_apart},
     program::{Metadata, Program},
@@ -21,6 +22,7 @@ use niello_codegen::{
 };
 use niello_runtime::self_test::Checksum;
 use page::{row, share};
+use prost::Message;
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
@@ -42,7 +44,7 @@ fn shared() -> Option<PathBuf> {
 }
 
 /// Numbers of the file's order as the bytes that a program takes, its input being codes or numbers.
-fn input(program: &Program, end: &End, values: &[f32]) -> Vec<i8> {
+fn input_of(program: &Program, end: &End, values: &[f32]) -> Vec<i8> {
     let tensor = program.tensor(program.inputs[0]);
     let in_order = order(end).into_iter().map(|i| values[i]);
     match tensor.format {
@@ -71,7 +73,7 @@ fn in_file(codes: &[i8], end: &End) -> Vec<u8> {
 /// All codes of every tensor of the file that is codes there, for one input.
 fn tensors(file: &ModelFile, program: &Program, values: &[f32]) -> BTreeMap<String, Vec<u8>> {
     let graph = &file.quantized().expect("a quantised file").graph;
-    let codes = input(program, &file.inputs()[0], values);
+    let codes = input_of(program, &file.inputs()[0], values);
     let id_of =
         |name: &str| (0..program.tensors.len()).map(ValueId).find(|id| program.tensor(*id).name == name);
     // Complete when the last of the operands is that is written in its place.
@@ -150,7 +152,7 @@ fn compare(folder: &Path, name: &str, config: &str, doc: &Value) -> Found {
         let values: Vec<f32> = values.collect();
         let layers = tensors(&file, &apart[0], &values);
         assert!(layers == tensors(&file, &apart[1], &values), "{key}: targets differ");
-        let output = &Executor::new(&program).run(&[&input(&program, end, &values)]).unwrap()[0];
+        let output = &Executor::new(&program).run(&[&input_of(&program, end, &values)]).unwrap()[0];
         let tensor = program.tensor(program.outputs[0]);
         let Format::Int8(format) = tensor.format else { panic!("{key}: an output in floating point") };
         let last = &apart[1].tensor(apart[1].outputs[0]).name;
@@ -222,6 +224,41 @@ fn all(folder: &Path, configs: &[&str]) -> BTreeMap<String, Found> {
     let other: Vec<String> = other.map(|(key, found)| format!("{key}: {:?}", found.other)).collect();
     assert!(other.is_empty(), "{}", other.join("\n"));
     all
+}
+
+#[test]
+fn inputs_may_be_codes() {
+    let Some(folder) = shared() else { return };
+    for (name, element) in [
+        ("squeezenet.qop_u8u8_pt", Element::UInt8),
+        ("resnet8.qdq_s8s8_pc", Element::Int8),
+        ("efficientnet.qdq_u8s8_pc", Element::UInt8),
+    ] {
+        let path = folder.join(format!("{name}.onnx"));
+        let bytes = fs::read(&path).unwrap();
+        let mut model = ModelProto::decode(&bytes[..]).unwrap();
+        let graph = model.graph.as_mut().unwrap();
+        // Without the first node.
+        let first = graph.node.iter().position(|node| node.op_type.as_deref() == Some("QuantizeLinear"));
+        let quantize = graph.node.remove(first.unwrap());
+        assert_eq!(quantize.input[0], "input", "{name}");
+        let input = &mut graph.input[0];
+        input.name = Some(quantize.output[0].clone());
+        let tensor = input.r#type.as_mut().unwrap().tensor_type.as_mut().unwrap();
+        tensor.elem_type = Some(if element == Element::UInt8 { 2 } else { 3 });
+        let options = NetworkOptions::default();
+        let [of_numbers, of_codes] = [bytes, model.encode_to_vec()].map(|bytes| {
+            let file = ModelFile::from_bytes(&path, &bytes, &options).unwrap();
+            let target = Target::find("host").unwrap();
+            (lower(file.quantized().unwrap(), target, Metadata::default()).unwrap(), file)
+        });
+        assert_eq!(of_codes.1.inputs()[0].element, element, "{name}");
+        let end = &of_numbers.1.inputs()[0];
+        let values: Vec<f32> = seeded_values("codes").take(end.elements()).map(|x| x as f32).collect();
+        let codes = input_of(&of_numbers.0, end, &values);
+        let run = |program| Executor::new(program).run(&[&codes]).unwrap();
+        assert_eq!(run(&of_numbers.0), run(&of_codes.0), "{name}");
+    }
 }
 
 #[test]

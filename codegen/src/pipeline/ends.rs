@@ -44,12 +44,14 @@ impl Build {
         self.program.outputs.iter().enumerate().map(|(i, id)| self.end(declared(i), *id)).collect()
     }
 
-    /// The results of the file's operators that a value of the program is; of other networks, and of values that only niello has, the value itself.
+    /// The results of the file's operators that a value of the program is; of other networks, and of values that only niello has, the value itself. None,
+    /// if another value is what the file calls so.
     pub fn layers_of(&self, id: ValueId) -> Vec<End> {
         let name = &self.program.tensor(id).name;
         let declared = self.ends.layers.iter().filter(|(value, _)| value == name);
         let found: Vec<End> = declared.map(|(_, end)| self.end(Some(end), id)).collect();
-        if found.is_empty() { vec![self.end(None, id)] } else { found }
+        let is_taken = self.ends.layers.iter().any(|(_, end)| end.name == *name);
+        if found.is_empty() && !is_taken { vec![self.end(None, id)] } else { found }
     }
 
     /// Whether a value is the result of an operator of the file: an input may be, of one that changes no bits.
