@@ -228,8 +228,9 @@ impl<'a> Prepared<'a> {
 
 fn by_images(sorted: &[(f64, u32)], weights: &[u32]) -> ByImage {
     let weighed = || sorted.iter().map(|(value, image)| (*value, weights[*image as usize]));
-    let total: u64 = weighed().map(|(_, weight)| u64::from(weight)).sum();
-    let sum: f64 = weighed().map(|(value, weight)| value * f64::from(weight)).sum();
+    let (total, sum) = weighed().fold((0, 0.0), |(total, sum), (value, weight)| {
+        (total + u64::from(weight), sum + value * f64::from(weight))
+    });
     let quartiles = weighted(total, [0.25, 0.5, 0.75], weighed());
     let [q1, median, q3] = std::array::from_fn(|i| quartiles.map(|q| q[i]).into());
     let mean = (total > 0).then(|| sum / total as f64).into();

@@ -15,22 +15,21 @@ pub(crate) fn weighted<const N: usize>(
         return None;
     }
     let places = quantiles.map(|q| q * (total - 1) as f64);
-    let (mut low, mut high) = ([0.0; N], [0.0; N]);
+    // The values on both sides of each place, in rising order.
+    let mut found = [[0.0; 2]; N];
+    let wanted = places.iter().flat_map(|place| [place.floor() as u64, place.ceil() as u64]);
+    let mut open = found.as_flattened_mut().iter_mut().zip(wanted).peekable();
     let mut passed = 0u64;
     for (value, count) in sorted {
-        let end = passed + u64::from(count);
-        for (i, place) in places.iter().enumerate() {
-            let inside = |at: f64| (passed..end).contains(&(at as u64));
-            if inside(place.floor()) {
-                low[i] = value;
-            }
-            if inside(place.ceil()) {
-                high[i] = value;
-            }
+        passed += u64::from(count);
+        while let Some((found, _)) = open.next_if(|(_, wanted)| *wanted < passed) {
+            *found = value;
         }
-        passed = end;
+        if open.peek().is_none() {
+            break;
+        }
     }
-    Some(std::array::from_fn(|i| between(low[i], high[i], places[i].fract())))
+    Some(std::array::from_fn(|i| between(found[i][0], found[i][1], places[i].fract())))
 }
 
 /// As numpy rounds it.
