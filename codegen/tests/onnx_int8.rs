@@ -285,7 +285,8 @@ fn numbers_between_codes_have_every_code_of_their_definition() {
     let Some(folder) = shared() else { return };
     let all = all(&folder, &["qdq_s8s8_pc", "qdq_s8s8_pt", "qdq_s8s8_pc_sym", "qdq_u8s8_pc"]);
     for (key, found) in all {
-        // From an average pool of one scale on, where a quarter of the means are ties, codes of onnxruntime are those of its noise: so many of its outputs.
+        // From an average pool of one scale on, where a quarter of the means are ties, codes of onnxruntime are
+        // those of its noise: so many of its outputs.
         let (differing, first) = match &key[..] {
             "unet.qdq_s8s8_pc" | "unet.qdq_u8s8_pc" => {
                 (1771, Some("/AveragePool_output_0_QuantizeLinear_Output"))

@@ -23,7 +23,8 @@ fn codes(mut seed: u64) -> impl Iterator<Item = i8> {
     })
 }
 
-/// A 3x3 layer of these scales of weights, and its results by the definition; how many sums are ties, and how many of these `Rounding::Single` gets wrong.
+/// A 3x3 layer of these scales of weights, and its results by the definition; how many sums are ties, and how many of these
+/// `Rounding::Single` gets wrong.
 struct Case {
     q: QGraph,
     expected: Vec<i8>,

@@ -64,7 +64,8 @@ pub(super) fn name_outputs(graph: &mut Graph, ports: &[Port]) {
     }
 }
 
-/// What nodes make, where each of height, width and channels is one axis or none. An input that is codes in memory is what its `QuantizeLinear` makes.
+/// What nodes make, where each of height, width and channels is one axis or none.
+/// An input that is codes in memory is what its `QuantizeLinear` makes.
 pub(super) fn layers(
     values: &HashMap<String, Value>,
     graph: &Graph,

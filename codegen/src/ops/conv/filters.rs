@@ -31,10 +31,11 @@ pub enum GivenRounding {
     /// The quotient of codes without a sign by so many, ties up, which are the codes of the result: biases add 128 to each code of the operand that is less its
     /// zero point.
     Mean(u32),
-    /// [`Rounding::FloatEven`] with a factor in single precision, as onnxruntime does in operators of codes; the mean of so many codes, if that is said.
+    /// [`Rounding::FloatEven`] with a factor in single precision, as onnxruntime does in operators of codes;
+    /// the mean of so many codes, if that is said.
     SinglePrecision(Option<u32>),
-    /// Once, ties to even, as operators of real numbers between codes; the mean of so many codes, if that is said. [`Rounding::FloatEven`] where no factor
-    /// of 31 bits does that.
+    /// Once, ties to even, as operators of real numbers between codes; the mean of so many codes, if that is said.
+    /// [`Rounding::FloatEven`] where no factor of 31 bits does that.
     Nearest(Option<u32>),
 }
 

@@ -151,7 +151,8 @@ fn apply<const MODE: u8>(acc: int32x4_t, mantissa: int32x4_t, shift: int32x4_t) 
 #[repr(C)]
 pub(crate) struct Scale {
     pub(crate) bias: [int32x4_t; 4],
-    /// Mantissas, then shifts; for `Rounding::FloatEven` the bits of factors in single precision, then shifts. Tiles know that this follows the biases.
+    /// Mantissas, then shifts; for `Rounding::FloatEven` the bits of factors in single precision, then shifts.
+    /// Tiles know that this follows the biases.
     pub(crate) factors: [int32x4_t; 8],
     /// The biases, each with a 0 behind it. Tiles know that this follows the factors.
     pub(crate) spread: [int32x4_t; 8],
