@@ -62,11 +62,16 @@ impl Twice {
     /// `None` for a factor or a bias for which this is not the short way. Sums without their bias must lie within `2^28` on both sides.
     #[inline(always)]
     pub(crate) fn new(multiplier: Multiplier, bias: i32, stage: &OutputParams) -> Option<Self> {
+        Self::with_zero(multiplier, bias, 2 * stage.zero_point as i32 + 1)
+    }
+
+    /// As [`Self::new`], with `2 * z + 1`.
+    #[inline(always)]
+    pub(crate) fn with_zero(multiplier: Multiplier, bias: i32, zero: i32) -> Option<Self> {
         let Multiplier { mantissa, shift } = multiplier;
-        // Of twice a sum, the upper half of the product is that of the double rounding.
         let shift = -shift;
         let fits = mantissa >= 0 && (1..=20).contains(&shift) && (-1 << 29..1 << 29).contains(&bias);
-        let offset = (2 * stage.zero_point as i32 + 1).wrapping_shl((shift - 1) as u32);
+        let offset = zero.wrapping_shl((shift - 1) as u32);
         fits.then_some(Self { mantissa, offset, shift, bias: bias.wrapping_mul(2) })
     }
 
