@@ -2,9 +2,13 @@
 //! meaning elsewhere, so that every machine can check them.
 
 #[cfg(niello_dsp)]
-pub(super) use assembly::{one, panels_double, panels_relu, panels_single, three, two};
+pub(super) use assembly::{
+    column_double, column_relu, column_single, one, panels_double, panels_relu, panels_single, three, two,
+};
 #[cfg(not(niello_dsp))]
-pub(super) use plain::{one, panels_double, panels_relu, panels_single, three, two};
+pub(super) use plain::{
+    column_double, column_relu, column_single, one, panels_double, panels_relu, panels_single, three, two,
+};
 
 use super::twice::Twice;
 
@@ -357,6 +361,119 @@ mod assembly {
         };
     }
 
+    /// Twice a sum in `$sum` (shifted by `$shift`) to a byte of the next channel, if it has a factor with a short way. At r4 to r6 and lr: bias,
+    /// mantissa, shift and result; twice the zero point and 1 in r7.
+    macro_rules! channel {
+        ($ending:tt, $sum:literal, $shift:literal) => {
+            concat!(
+                "ldr r2, [r4], #4\nldr r3, [r5], #4\nldrsb r12, [r6], #1\n",
+                concat!("add r2, r2, ", $sum, $shift, "\n"),
+                "adds r0, r2, #0x40000000\nbmi 9f\n",
+                "cmp r3, #0\nblt 9f\n",
+                "mvn r12, r12\ncmp r12, #19\nbhi 9f\n",
+                "lsl r0, r7, r12\nadd r12, #1\nlsl r2, r2, #1\n",
+                channel!($ending),
+            )
+        };
+        (relu) => {
+            concat!(byte!(relu, "r2", "r3", "r0", "r12"), "strb r2, [lr], #1\n")
+        };
+        (double) => {
+            concat!(
+                "add r0, r0, r2, asr #31\n",
+                byte!(relu, "r2", "r3", "r0", "r12"),
+                "ldrd r0, r3, [r1, #52]\n",
+                "cmp r2, r3\nit gt\nmovgt r2, r3\ncmp r2, r0\nit lt\nmovlt r2, r0\nstrb r2, [lr], #1\n",
+            )
+        };
+        (single) => {
+            concat!(
+                byte!(single, "r2", "r3", "r0", "r12"),
+                "ldrd r0, r3, [r1, #52]\n",
+                "cmp r2, r3\nit gt\nmovgt r2, r3\ncmp r2, r0\nit lt\nmovlt r2, r0\nstrb r2, [lr], #1\n",
+            )
+        };
+    }
+
+    /// Defines the function for one ending.
+    macro_rules! column {
+        ($name:ident, $ending:tt) => {
+            /// The first pixel of [`Triples`], which stands alone; see [`super::plain`].
+            ///
+            /// # Safety
+            /// As there, and addresses of words and of weights are multiples of 4.
+            #[inline(never)]
+            pub(in super::super) unsafe extern "C" fn $name(groups: usize, triples: &mut Triples) {
+                // SAFETY: reads and writes what was promised; registers that are not named as operands are restored.
+                unsafe {
+                    asm!(
+                        "push {{r0, r1, r6, r7}}",
+                        // Two panels.
+                        "1:",
+                        "ldrd r2, r3, [sp]",
+                        "ldr r1, [r3, #32]",
+                        "ldr r12, [r3, #80]",
+                        "ldr r0, [r3, #88]",
+                        "add r12, r12, r1",
+                        "add r3, r1, r2, lsl #3",
+                        "mov r8, #0",
+                        "mov r9, #0",
+                        "mov r10, #0",
+                        "mov r11, #0",
+                        "ands r2, #3",
+                        "beq 3f",
+                        "2:",
+                        two_panels!(),
+                        "subs r2, #1",
+                        "bne 2b",
+                        "cmp r1, r3",
+                        "beq 5f",
+                        "3:",
+                        two_panels!(),
+                        two_panels!(),
+                        two_panels!(),
+                        two_panels!(),
+                        "cmp r1, r3",
+                        "bne 3b",
+                        "5:",
+                        // 256 * B = S - A.
+                        "sub r8, r8, r9",
+                        "sub r10, r10, r11",
+                        "ldr r1, [sp, #4]",
+                        "add r2, r1, #60",
+                        "ldm r2, {{r4, r5, r6, r7}}",
+                        "ldrd r2, r3, [r1, #36]",
+                        "ldr r2, [r2]",
+                        "add lr, r2, r3",
+                        channel!($ending, "r9", ""),
+                        channel!($ending, "r8", ", asr #8"),
+                        channel!($ending, "r11", ""),
+                        channel!($ending, "r10", ", asr #8"),
+                        "add r2, r1, #60",
+                        "stm r2, {{r4, r5, r6}}",
+                        "ldrd r2, r3, [r1, #76]",
+                        "ldr r4, [r1, #32]",
+                        "ldr r5, [r1, #40]",
+                        "add r4, r4, r3, lsl #1",
+                        "adds r5, #4",
+                        "str r4, [r1, #32]",
+                        "str r5, [r1, #40]",
+                        "cmp r5, r2",
+                        "bne 1b",
+                        "9:",
+                        "pop {{r0, r1, r6, r7}}",
+                        inout("r0") groups => _, inout("r1") triples => _,
+                        out("r2") _, out("r3") _, out("r4") _, out("r5") _, out("r8") _, out("r9") _, out("r10") _,
+                        out("r11") _, out("r12") _, out("lr") _,
+                    );
+                }
+            }
+        };
+    }
+    column!(column_relu, relu);
+    column!(column_double, double);
+    column!(column_single, single);
+
     /// `S` and `A` of one pixel and two panels.
     ///
     /// # Safety
@@ -548,6 +665,64 @@ mod plain {
     pub(in super::super) unsafe extern "C" fn panels_single(groups: usize, triples: &mut Triples) {
         // SAFETY: the caller's promise.
         unsafe { panels(groups, triples, Ending::Single) };
+    }
+
+    /// The channels of the first pixel of `triples`, which stands alone, behind a ReLU: up to four of which one has a factor for which there is no
+    /// short way.
+    ///
+    /// # Safety
+    /// `2 * groups` words are readable at `x`, `8 * groups` bytes of each panel at `weights`, and biases and factors; the channels from `first` to
+    /// `last`, a multiple of four, are writable at the first address. `groups` is in `1..=128`.
+    pub(in super::super) unsafe extern "C" fn column_relu(groups: usize, triples: &mut Triples) {
+        // SAFETY: the caller's promise.
+        unsafe { column(groups, triples, Ending::Relu) };
+    }
+
+    /// As [`column_relu`], for the double rounding.
+    ///
+    /// # Safety
+    /// As there.
+    pub(in super::super) unsafe extern "C" fn column_double(groups: usize, triples: &mut Triples) {
+        // SAFETY: the caller's promise.
+        unsafe { column(groups, triples, Ending::Double) };
+    }
+
+    /// As [`column_relu`], for one rounding.
+    ///
+    /// # Safety
+    /// As there.
+    pub(in super::super) unsafe extern "C" fn column_single(groups: usize, triples: &mut Triples) {
+        // SAFETY: the caller's promise.
+        unsafe { column(groups, triples, Ending::Single) };
+    }
+
+    /// All of them.
+    ///
+    /// # Safety
+    /// As there.
+    unsafe fn column(groups: usize, triples: &mut Triples, ending: Ending) {
+        while triples.first != triples.last {
+            for c in 0..4 {
+                let (panel, n) = (c / 2, c % 2);
+                // SAFETY: a channel of a promised panel, and the first address.
+                unsafe {
+                    let weights = triples.weights.wrapping_add(panel * triples.stride);
+                    let [[both], [lower]] = dot::<1>(triples.x, weights, groups);
+                    let sum = [lower, both.wrapping_sub(lower) >> 8][n];
+                    let (mantissa, shift) = (
+                        triples.mantissa.wrapping_add(c).read(),
+                        triples.shift.wrapping_add(c).read().into(),
+                    );
+                    let bias = triples.bias.wrapping_add(c).read();
+                    let own = Twice::with_zero(Multiplier { mantissa, shift }, bias, triples.zero);
+                    let Some(own) = own else { return };
+                    let byte = own.requantize(ending, own.bias.wrapping_add(2 * sum), triples.clamp);
+                    triples.out.read().wrapping_add(triples.first + c).write(byte);
+                }
+            }
+            triples.advance();
+            triples.advance();
+        }
     }
 
     /// All of them.

@@ -46,7 +46,10 @@ pub(crate) mod widen;
 use super::{Layout, Panels, Rows, Tile};
 use crate::Isa;
 use core::ops::Range;
-use dot::{Triples, Two, one, panels_double, panels_relu, panels_single, three, two};
+use dot::{
+    Triples, Two, column_double, column_relu, column_single, one, panels_double, panels_relu, panels_single,
+    three, two,
+};
 use twice::{Ending, Twice};
 
 /// Any instruction set but the reference: the instructions where the target has them, the same in plain Rust elsewhere.
@@ -141,24 +144,26 @@ unsafe fn block(
     // SAFETY: the first pixel exists.
     let x = unsafe { rows.segment(0, 0) };
     let (triples, rest) = out.split_at(pixels - pixels % LANES);
-    if let (Some(ending), 1..=BLOCK, false) = (ending, groups, triples.is_empty()) {
-        let mut job = Triples {
-            channels: [Twice::default(); CHANNELS],
-            weights: constants.weights,
-            out: triples.as_ptr(),
-            first: 0,
-            end: triples.as_ptr_range().end,
-            clamped: (stage.min != i8::MIN || stage.max != i8::MAX).into(),
-            clamp: [stage.min.into(), stage.max.into()],
-            bias: constants.bias,
-            mantissa: constants.mantissa,
-            shift: constants.shift,
-            zero: 2 * stage.zero_point as i32 + 1,
-            last: channels - channels % CHANNELS,
-            stride: constants.weights_stride,
-            begin: triples.as_ptr(),
-            x: x.cast(),
-        };
+    let few = (1..=BLOCK).contains(&groups);
+    let job = |x: *const i8, out: &[*mut i8], channels| Triples {
+        channels: [Twice::default(); CHANNELS],
+        weights: constants.weights,
+        out: out.as_ptr(),
+        first: 0,
+        end: out.as_ptr_range().end,
+        clamped: (stage.min != i8::MIN || stage.max != i8::MAX).into(),
+        clamp: [stage.min.into(), stage.max.into()],
+        bias: constants.bias,
+        mantissa: constants.mantissa,
+        shift: constants.shift,
+        zero: 2 * stage.zero_point as i32 + 1,
+        last: channels,
+        stride: constants.weights_stride,
+        begin: out.as_ptr(),
+        x: x.cast(),
+    };
+    if let (Some(ending), true, false) = (ending, few, triples.is_empty()) {
+        let mut job = job(x, triples, channels - channels % CHANNELS);
         while job.first < job.last {
             // SAFETY: the caller's promise, for whole panels; the sums of `triples` are short enough.
             unsafe { short(groups, ending, &mut job) };
@@ -181,10 +186,25 @@ unsafe fn block(
             unsafe { long(x, weights, groups, constants, live, triples, ending) };
         }
     }
-    for (i, out) in rest.iter().enumerate() {
+    for (i, out) in rest.chunks(1).enumerate() {
         let x = x.wrapping_add((triples.len() + i) * groups * 2 * GROUP);
+        let mut job = job(x, out, channels - channels % (2 * CHANNELS));
         // SAFETY: this pixel exists, and stands alone.
-        unsafe { vector(x, groups, constants, panels, channels, *out, ending) };
+        unsafe {
+            while let (Some(ending), true) = (ending, few && job.first < job.last) {
+                match ending {
+                    Ending::Relu => column_relu(groups, &mut job),
+                    Ending::Double => column_double(groups, &mut job),
+                    Ending::Single => column_single(groups, &mut job),
+                }
+                if job.first < job.last {
+                    vector(x, groups, constants, job.first..job.first + 2 * CHANNELS, out, Some(ending));
+                    job.advance();
+                    job.advance();
+                }
+            }
+            vector(x, groups, constants, job.first..channels, out, ending);
+        }
     }
 }
 
@@ -315,21 +335,21 @@ unsafe fn long(
     }
 }
 
-/// One pixel, two panels at a time.
+/// One pixel in the long way, two panels at a time.
 ///
 /// # Safety
-/// As for [`Tile::run`] with the one pixel at `x`, which stands alone, and `out`.
+/// As for [`Tile::run`] with the one pixel at `x`, which stands alone, the one address `out`, and `channels` from a panel's first on.
 #[inline(never)]
 unsafe fn vector(
     x: *const i8,
     groups: usize,
     constants: &Panels,
-    panels: usize,
-    channels: usize,
-    out: *mut i8,
+    channels: Range<usize>,
+    out: &[*mut i8],
     ending: Option<Ending>,
 ) {
-    for n in (0..panels).step_by(2) {
+    let panels = channels.end.div_ceil(CHANNELS);
+    for n in (channels.start / CHANNELS..panels).step_by(2) {
         let weights = constants.weights.wrapping_add(n * constants.weights_stride);
         let mut sums = [[0i32; CHANNELS]; 2];
         in_blocks(groups, |done, groups| {
@@ -352,9 +372,9 @@ unsafe fn vector(
             }
         });
         let [[a, b], [c, d]] = sums;
-        for (n, sum) in (CHANNELS * n..channels).zip([a, b, c, d]) {
+        for (n, sum) in (CHANNELS * n..channels.end).zip([a, b, c, d]) {
             // SAFETY: a channel of a panel, and writable.
-            unsafe { store(constants, n, ending, &[sum], &[out]) };
+            unsafe { store(constants, n, ending, &[sum], out) };
         }
     }
 }
