@@ -32,6 +32,25 @@ pub(crate) fn odd(word: u32) -> u32 {
     halves((word >> 8) as i8, (word >> 24) as i8)
 }
 
+/// Twice each of two numbers of 15 bits.
+#[inline(always)]
+pub(crate) fn twice(word: u32) -> u32 {
+    #[cfg(niello_dsp)]
+    {
+        let result;
+        // SAFETY: registers only. It sets flags that nobody reads.
+        unsafe {
+            core::arch::asm!("sadd16 {}, {1}, {1}", lateout(reg) result, in(reg) word, options(pure, nomem, nostack))
+        };
+        result
+    }
+    // The lower one's sign stays where it is.
+    #[cfg(not(niello_dsp))]
+    {
+        (word << 1) & !(1 << 16)
+    }
+}
+
 /// Two numbers of 16 bits in one word.
 #[cfg(not(niello_dsp))]
 #[inline(always)]
