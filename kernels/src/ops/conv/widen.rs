@@ -12,6 +12,8 @@ use core::cell::Cell;
 
 /// Activations that are widened together.
 const GROUP: usize = 4;
+/// Patches of up to so many bytes are widened three at a time, by way of the stack.
+const SHORT: usize = 64;
 
 /// Row and column of a grid point's first tap, modulo the size of a word: beyond every size in the padding before the image.
 type Point = [usize; 2];
@@ -166,15 +168,23 @@ impl ConvParams<'_> {
         let mut from = self.input.as_ptr().wrapping_add((y * w + x) * stride);
         let mut to = target.as_ptr().cast::<u32>().cast_mut();
         let bytes = patch.as_ptr().cast::<i8>().cast_mut();
+        let mut three = [[0; SHORT]; LANES];
         for _ in 0..triples {
-            for lane in 0..LANES {
-                // SAFETY: columns and rows of the taps of all points are in the image, without gaps; the patch has room for
+            for (lane, own) in three.iter_mut().enumerate() {
+                // SAFETY: columns and rows of the taps of all points are in the image, without gaps; a patch has room for
                 // them, and consists of whole groups; there is room for three of them, interleaved.
                 unsafe {
+                    let bytes = if k <= SHORT { own.as_mut_ptr() } else { bytes };
                     copy_rows(from, dy * w * stride, bytes, kw * cin, kh);
-                    spread::<LANES>(bytes, k / GROUP, to.wrapping_add(lane));
+                    if k > SHORT {
+                        spread::<LANES>(bytes, k / GROUP, to.wrapping_add(lane));
+                    }
                 }
                 from = from.wrapping_add(step);
+            }
+            if k <= SHORT {
+                // SAFETY: as above.
+                unsafe { dsp::widen::three(three.each_ref().map(|own| own.as_ptr()), to, k / GROUP) };
             }
             to = to.wrapping_add(LANES * k / 2);
         }
