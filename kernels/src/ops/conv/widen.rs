@@ -24,10 +24,59 @@ impl ConvParams<'_> {
     pub(super) fn gather_wide(
         &self,
         sizes: Sizes,
-        mut cursor: Cursor,
+        cursor: Cursor,
         count: usize,
         group: usize,
     ) -> (Rows, Cursor) {
+        let [_, w, _] = self.input.shape();
+        let single =
+            self.taps == [1, 1] && self.stride == [1, 1] && self.origin == [0, 0] && self.grid[1] == w;
+        if single && self.input.stride() == sizes.cin && sizes.cin.is_multiple_of(GROUP) {
+            self.gather_pixels(sizes, cursor, count)
+        } else {
+            self.gather_patches(sizes, cursor, count, group)
+        }
+    }
+
+    /// Of 1x1 kernels on an image without gaps, whose pixels follow each other.
+    #[inline(never)]
+    fn gather_pixels(&self, sizes: Sizes, mut cursor: Cursor, count: usize) -> (Rows, Cursor) {
+        let Sizes { segments, k, .. } = sizes;
+        let (offsets, wide) = self.split_scratch(segments);
+        let bytes = 2 * k;
+        let from = self.input.as_ptr().wrapping_add((cursor.gy * self.input.shape()[1] + cursor.gx) * k);
+        let to = wide.as_ptr().cast::<i8>().cast_mut();
+        let triples = count / LANES;
+        for p in (0..count).step_by(LANES).chain(LANES * triples + 1..count) {
+            if let Some(offset) = offsets.get(p) {
+                offset.set((p * bytes) as i32);
+            }
+        }
+        if k > 0 && wide.len() >= count * bytes {
+            let rows = [from, from.wrapping_add(k), from.wrapping_add(2 * k)];
+            // SAFETY: `ConvParams::check` bounded the grid by the image, whose pixels are `k` bytes, without gaps; there is room.
+            unsafe {
+                if triples > 0 {
+                    dsp::widen::threes(rows, to.cast(), k / GROUP, triples);
+                }
+                for p in LANES * triples..count {
+                    spread::<1>(from.wrapping_add(p * k), k / GROUP, to.wrapping_add(p * bytes).cast());
+                }
+            }
+        }
+        let mut left = count;
+        while left > 0 {
+            let row = left.min(self.grid[1] - cursor.gx);
+            self.advance(&mut cursor, row);
+            left -= row;
+        }
+        let base = to.cast_const();
+        (Rows { base, offsets: offsets.as_ptr().cast(), pad: self.pad.as_ptr(), segments, k }, cursor)
+    }
+
+    /// Of any kernels.
+    #[inline(never)]
+    fn gather_patches(&self, sizes: Sizes, mut cursor: Cursor, count: usize, group: usize) -> (Rows, Cursor) {
         let Sizes { cin, segments, k, .. } = sizes;
         let (offsets, patches) = self.split_scratch(segments);
         let (wide, patch) = patches.split_at_checked(2 * self.pixels_per_pass * k).unwrap_or_default();
