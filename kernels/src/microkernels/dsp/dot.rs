@@ -206,13 +206,13 @@ mod assembly {
                 unsafe {
                     asm!(
                         "push {{r1, r6, r7}}",
-                        // On the stack: how many groups after the first are beyond turns of four, or 4 where there are none at all;
+                        // On the stack: how many groups after the first are beyond turns of eight, or 8 where there are none at all;
                         // where the weights end; how long they are; `triples`.
                         "lsl r4, r0, #3",
                         "subs r0, #1",
                         "ite eq",
-                        "moveq r0, #4",
-                        "andne r0, r0, #3",
+                        "moveq r0, #8",
+                        "andne r0, r0, #7",
                         "push {{r0, r3, r4}}",
                         // A panel.
                         "1:",
@@ -259,12 +259,27 @@ mod assembly {
                         "ldr r7, [sp]",
                         "tbb [pc, r7]",
                         "30:",
-                        ".byte (34f - 30b) / 2",
+                        ".byte (38f - 30b) / 2",
                         ".byte (31f - 30b) / 2",
                         ".byte (32f - 30b) / 2",
                         ".byte (33f - 30b) / 2",
-                        ".byte (40f - 30b) / 2",
+                        ".byte (34f - 30b) / 2",
+                        ".byte (35f - 30b) / 2",
+                        ".byte (36f - 30b) / 2",
+                        ".byte (37f - 30b) / 2",
+                        ".byte (39f - 30b) / 2",
                         ".p2align 1",
+                        "39:",
+                        // Too far for a byte.
+                        "b 40f",
+                        "38:",
+                        three_pixels!(),
+                        "37:",
+                        three_pixels!(),
+                        "36:",
+                        three_pixels!(),
+                        "35:",
+                        three_pixels!(),
                         "34:",
                         three_pixels!(),
                         "33:",
@@ -275,7 +290,7 @@ mod assembly {
                         three_pixels!(),
                         "ldr r7, [sp, #4]",
                         "cmp r1, r7",
-                        "bne 34b",
+                        "bne 38b",
                         "40:",
                         "ldr r7, [sp, #12]",
                         // 256 * B = S - A.

@@ -44,7 +44,7 @@ pub(crate) mod twice;
 pub(crate) mod widen;
 
 use super::{Layout, Panels, Rows, Tile};
-use crate::Isa;
+use crate::{Isa, Multiplier, OutputParams};
 use core::ops::Range;
 use dot::{
     Triples, Two, column_double, column_relu, column_single, one, panels_double, panels_relu, panels_single,
@@ -265,37 +265,43 @@ unsafe fn lone(
     }
 }
 
-/// Bias and factor of channel `n`, if there is a short way.
-///
-/// # Safety
-/// `n` lies within the panels.
-#[inline(always)]
-unsafe fn channel(constants: &Panels, n: usize) -> Option<Twice> {
-    // SAFETY: the caller's promise.
-    let (multiplier, bias) = unsafe { (constants.multiplier(n), *constants.bias.add(n)) };
-    Twice::new(multiplier, bias, &constants.stage)
+/// How sums of a channel become bytes: for any factor, in the short way if there is one.
+#[derive(Clone, Copy)]
+struct Store {
+    short: Option<(Ending, Twice)>,
+    multiplier: Multiplier,
+    bias: i32,
+    n: usize,
 }
 
-/// Stores results of channel `n`: for any factor, in the short way if there is one.
-///
-/// # Safety
-/// `n` lies within the panels, and is writable at each of `out`.
-#[inline(always)]
-unsafe fn store(constants: &Panels, n: usize, ending: Option<Ending>, sums: &[i32], out: &[*mut i8]) {
-    let stage = &constants.stage;
-    let clamp = [stage.min.into(), stage.max.into()];
-    // SAFETY: the caller's promise.
-    let (own, multiplier, bias) =
-        unsafe { (channel(constants, n), constants.multiplier(n), *constants.bias.add(n)) };
-    for (out, sum) in out.iter().zip(sums) {
-        let byte = match (ending, own) {
-            (Some(ending), Some(own)) => {
-                own.requantize(ending, own.bias.wrapping_add(sum.wrapping_mul(2)), clamp)
-            }
-            _ => stage.store(sum.wrapping_add(bias), multiplier),
-        };
+impl Store {
+    /// # Safety
+    /// `n` lies within the panels.
+    #[inline(always)]
+    unsafe fn new(constants: &Panels, n: usize, ending: Option<Ending>) -> Self {
         // SAFETY: the caller's promise.
-        unsafe { out.add(n).write(byte) };
+        let (multiplier, bias) = unsafe { (constants.multiplier(n), *constants.bias.add(n)) };
+        let short = Twice::new(multiplier, bias, &constants.stage);
+        Self { short: ending.zip(short), multiplier, bias, n }
+    }
+
+    /// Stores results.
+    ///
+    /// # Safety
+    /// The channel is writable at each of `out`.
+    #[inline(always)]
+    unsafe fn store(&self, stage: &OutputParams, sums: &[i32], out: &[*mut i8]) {
+        let clamp = [stage.min.into(), stage.max.into()];
+        for (out, sum) in out.iter().zip(sums) {
+            let byte = match self.short {
+                Some((ending, own)) => {
+                    own.requantize(ending, own.bias.wrapping_add(sum.wrapping_mul(2)), clamp)
+                }
+                None => stage.store(sum.wrapping_add(self.bias), self.multiplier),
+            };
+            // SAFETY: the caller's promise.
+            unsafe { out.add(self.n).write(byte) };
+        }
     }
 }
 
@@ -313,6 +319,8 @@ unsafe fn long(
     out: &[*mut i8],
     ending: Option<Ending>,
 ) {
+    // SAFETY: the caller's promise.
+    let ends = [channels.start, channels.end - 1].map(|n| unsafe { Store::new(constants, n, ending) });
     for (i, out) in out.chunks_exact(LANES).enumerate() {
         let mut sums = [[0i32; LANES]; CHANNELS];
         let x = x.wrapping_add(i * LANES * groups * 2 * GROUP);
@@ -328,9 +336,9 @@ unsafe fn long(
                 sums[1][lane] = sums[1][lane].wrapping_add(b);
             }
         });
-        for (n, sums) in channels.clone().zip(sums) {
+        for (end, sums) in ends.iter().zip(sums).take(channels.len()) {
             // SAFETY: the channel is one of the panel, and writable.
-            unsafe { store(constants, n, ending, &sums, out) };
+            unsafe { end.store(&constants.stage, &sums, out) };
         }
     }
 }
@@ -374,7 +382,7 @@ unsafe fn vector(
         let [[a, b], [c, d]] = sums;
         for (n, sum) in (CHANNELS * n..channels.end).zip([a, b, c, d]) {
             // SAFETY: a channel of a panel, and writable.
-            unsafe { store(constants, n, ending, &[sum], out) };
+            unsafe { Store::new(constants, n, ending).store(&constants.stage, &[sum], out) };
         }
     }
 }

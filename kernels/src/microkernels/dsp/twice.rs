@@ -14,7 +14,7 @@
 //!
 //! For [`Rounding::Single`] `smmla` is the upper half of `2 * a * m` plus the offset, and the shift is one more.
 
-use super::stage::instruction;
+use super::stage::{instruction, saturate};
 use crate::{Multiplier, OutputParams, Rounding};
 
 /// How sums become bytes.
@@ -85,10 +85,14 @@ impl Twice {
             Ending::Single => smmla(sum, mantissa, offset),
         };
         let [min, max] = clamp;
-        (h >> (shift & 31)).clamp(-128, 127).min(max).max(min) as i8
+        saturate(shifted(h, shift)).min(max).max(min) as i8
     }
 }
 
+instruction! {
+    /// Shifts to the right by less than 32.
+    fn shifted(a, n) = "asr {result}, {a}, {n}", a >> (n & 31)
+}
 instruction! {
     /// The upper half of `(c << 32) + a * b`, rounded.
     fn smmlar(a, b, c) = "smmlar {result}, {a}, {b}, {c}",

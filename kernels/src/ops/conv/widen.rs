@@ -217,8 +217,18 @@ impl ConvParams<'_> {
         let mut from = self.input.as_ptr().wrapping_add((y * w + x) * stride);
         let mut to = target.as_ptr().cast::<u32>().cast_mut();
         let bytes = patch.as_ptr().cast::<i8>().cast_mut();
+        let colours = kh == 3 && kw * cin == 9 && k == 28;
         let mut three = [[0; SHORT]; LANES];
         for _ in 0..triples {
+            if colours {
+                for lane in 0..LANES {
+                    // SAFETY: columns and rows of the taps of all points are in the image, without gaps; there is room for three.
+                    unsafe { nine(from, dy * w * stride, to.wrapping_add(lane)) };
+                    from = from.wrapping_add(step);
+                }
+                to = to.wrapping_add(LANES * k / 2);
+                continue;
+            }
             for (lane, own) in three.iter_mut().enumerate() {
                 // SAFETY: columns and rows of the taps of all points are in the image, without gaps; a patch has room for
                 // them, and consists of whole groups; there is room for three of them, interleaved.
@@ -299,5 +309,38 @@ unsafe fn spread<const STEP: usize>(from: *const i8, groups: usize, to: *mut u32
             to.wrapping_add(STEP).write(dsp::widen::odd(word));
         }
         (from, to) = (from.wrapping_add(1), to.wrapping_add(2 * STEP));
+    }
+}
+
+/// Widens three rows of nine bytes, as of three colours in first layers, to every [`LANES`]-th word from `to` on.
+///
+/// # Safety
+/// They are readable, `pitch` bytes apart, and 14 such words are writable.
+#[inline(always)]
+unsafe fn nine(from: *const i8, pitch: usize, to: *mut u32) {
+    let (a, b, c) =
+        (from.cast::<u8>(), from.wrapping_add(pitch).cast::<u8>(), from.wrapping_add(2 * pitch).cast::<u8>());
+    // SAFETY: within nine bytes.
+    let word = |row: *const u8, at: usize| unsafe {
+        u32::from_le(row.wrapping_add(at).cast::<u32>().read_unaligned())
+    };
+    let (lower, upper) = (word(b, 5), word(c, 0));
+    let groups = [
+        word(a, 0),
+        word(a, 4),
+        word(a, 5) >> 24 | word(b, 0) << 8,
+        word(b, 3),
+        lower >> 16 | upper << 16,
+        word(c, 2),
+        // The last byte meets a weight of zero.
+        word(c, 5) >> 8,
+    ];
+    for (i, group) in groups.into_iter().enumerate() {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let to = to.wrapping_add(2 * LANES * i);
+            to.write(dsp::widen::even(group));
+            to.wrapping_add(LANES).write(dsp::widen::odd(group));
+        }
     }
 }
