@@ -731,7 +731,7 @@ mod plain {
                     let bias = triples.bias.wrapping_add(c).read();
                     let own = Twice::with_zero(Multiplier { mantissa, shift }, bias, triples.zero);
                     let Some(own) = own else { return };
-                    let byte = own.requantize(ending, own.bias.wrapping_add(2 * sum), triples.clamp);
+                    let byte = own.requantize(ending, own.bias.wrapping_add(2 * sum), Some(triples.clamp));
                     triples.out.read().wrapping_add(triples.first + c).write(byte);
                 }
             }
@@ -766,8 +766,11 @@ mod plain {
                 for (both, lower) in both.into_iter().zip(lower) {
                     let sums = [lower, both.wrapping_sub(lower) >> 8];
                     for (n, (channel, sum)) in triples.channels.iter().zip(sums).enumerate() {
-                        let byte =
-                            channel.requantize(ending, channel.bias.wrapping_add(2 * sum), triples.clamp);
+                        let byte = channel.requantize(
+                            ending,
+                            channel.bias.wrapping_add(2 * sum),
+                            Some(triples.clamp),
+                        );
                         // SAFETY: the next address; the channel is writable there.
                         unsafe { triples.out.read().wrapping_add(triples.first + n).write(byte) };
                     }

@@ -75,17 +75,17 @@ impl Twice {
         fits.then_some(Self { mantissa, offset, shift, bias: bias.wrapping_mul(2) })
     }
 
-    /// From twice the sum and bias.
+    /// From twice the sum and bias; clamped to eight bits, or to less.
     #[inline(always)]
-    pub(crate) fn requantize(self, ending: Ending, sum: i32, clamp: [i32; 2]) -> i8 {
+    pub(crate) fn requantize(self, ending: Ending, sum: i32, clamp: Option<[i32; 2]>) -> i8 {
         let Self { mantissa, offset, shift, .. } = self;
         let h = match ending {
             Ending::Relu => smmlar(sum, mantissa, offset),
             Ending::Double => smmlar(sum, mantissa, offset.wrapping_add(sum >> 31)),
             Ending::Single => smmla(sum, mantissa, offset),
         };
-        let [min, max] = clamp;
-        saturate(shifted(h, shift)).min(max).max(min) as i8
+        let byte = saturate(shifted(h, shift));
+        clamp.map_or(byte, |[min, max]| byte.min(max).max(min)) as i8
     }
 }
 
@@ -152,7 +152,7 @@ mod tests {
                 [next() >> 3, next() >> 10, next() >> 20, -bias, -1 - bias, 1 - bias, 1 << 28, -1 << 28]
             {
                 let sum = sum.clamp(-1 << 28, 1 << 28);
-                let clamp = [min, max].map(i32::from);
+                let clamp = Some([min, max].map(i32::from));
                 let q = channel.requantize(ending, 2 * (sum + bias), clamp);
                 assert_eq!(q, stage.store(sum + bias, multiplier), "{sum} {bias} {multiplier:?} {stage:?}");
             }

@@ -93,7 +93,7 @@ pub(super) fn run(add: &Add, runs: &ContiguousSpans<'_, 2>) -> bool {
 }
 
 /// No clamp: words are clamped.
-const ALL: [i32; 2] = [i8::MIN as i32, i8::MAX as i32];
+const ALL: Option<[i32; 2]> = None;
 
 /// All pairs of values.
 struct ClampedSums<'r, 'm> {
