@@ -62,7 +62,7 @@ impl Network for VisualWakeWords {
         ];
         fixed(self, options)?;
         let mut b = GraphBuilder::new(self.name(), weights);
-        let mut conv = |b: &mut GraphBuilder<'_>, name: &str, x, params: ConvParams| {
+        let conv = |b: &mut GraphBuilder<'_>, name: &str, x, params: ConvParams| {
             let Shape { h, w, .. } = b.shape(x);
             let x = b.conv2d(&format!("{name}.conv"), x, params.same([h, w]));
             b.relu(name, x)

@@ -31,6 +31,11 @@ const W251_CNN_64_F16: &str = "targets/count/recipes/w251_cnn_64_f16.toml";
 const W251_CNN: &str = "tests/bits/w251_cnn.toml";
 const W251_SQUEEZENET: &str = "tests/bits/w251_squeezenet.toml";
 
+const TINY_RESNET8: &str = "targets/count/recipes/mlperf_tiny_resnet8.toml";
+const TINY_DS_CNN: &str = "targets/count/recipes/mlperf_tiny_ds_cnn.toml";
+const TINY_VWW: &str = "targets/count/recipes/mlperf_tiny_vww.toml";
+const TINY_AUTOENCODER: &str = "targets/count/recipes/mlperf_tiny_autoencoder.toml";
+
 const A53: &str = "aarch64-cortex-a53";
 const A72: &str = "aarch64-cortex-a72";
 const A76: &str = "aarch64-cortex-a76";
@@ -93,6 +98,18 @@ pub(super) const ALL: &[Case<'_>] = &[
     on(M4, W251_CNN_64_F16),
     on(M7, W251_CNN_64_F16),
     on(HOST, SQUEEZENET1_0_F32),
+    on(M4, TINY_RESNET8),
+    on(M7, TINY_RESNET8),
+    on(M33, TINY_RESNET8),
+    on(M4, TINY_DS_CNN),
+    on(M7, TINY_DS_CNN),
+    on(M33, TINY_DS_CNN),
+    on(M4, TINY_VWW),
+    on(M7, TINY_VWW),
+    on(M33, TINY_VWW),
+    on(M4, TINY_AUTOENCODER),
+    on(M7, TINY_AUTOENCODER),
+    on(M33, TINY_AUTOENCODER),
 ];
 
 const fn on<'a>(target: &'a str, recipe: &'a str) -> Case<'a> {
@@ -100,7 +117,7 @@ const fn on<'a>(target: &'a str, recipe: &'a str) -> Case<'a> {
 }
 
 impl Case<'_> {
-    /// Weights that the recipe names and that are not there: trained ones lie in the shared data.
+    /// Weights or a model file that the recipe names and that are not there: trained weights lie in the shared data.
     ///
     /// # Errors
     /// A recipe that cannot be read.
@@ -109,8 +126,13 @@ impl Case<'_> {
             return Ok(None);
         }
         let text = fs::read_to_string(self.recipe).map_err(|e| format!("{}: {e}", self.recipe))?;
-        let weights = text.lines().find_map(|line| line.strip_prefix("weights = \"")?.strip_suffix('"'));
+        let value = |key: &str| {
+            text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(" = \"")?.strip_suffix('"'))
+        };
+        // A network without an ending is a name.
+        let model = value("network").filter(|name| Path::new(name).extension().is_some());
+        let file = value("weights").or(model);
         let folder = Path::new(self.recipe).parent().unwrap_or(Path::new(""));
-        Ok(weights.filter(|path| !folder.join(path).exists()).map(Into::into))
+        Ok(file.filter(|path| !folder.join(path).exists()).map(Into::into))
     }
 }

@@ -2,42 +2,96 @@
 //! meaning elsewhere, so that every machine can check them.
 
 #[cfg(niello_dsp)]
-pub(super) use assembly::{one, panel_double, panel_float, panel_single, three};
+pub(super) use assembly::{
+    column_double, column_relu, column_single, one, panels_double, panels_relu, panels_single, three, two,
+};
 #[cfg(not(niello_dsp))]
-pub(super) use plain::{one, panel_double, panel_float, panel_single, three};
+pub(super) use plain::{
+    column_double, column_relu, column_single, one, panels_double, panels_relu, panels_single, three, two,
+};
 
-use super::stage::Channel;
+use super::twice::Twice;
 
-/// The requantization of a panel's sums in `panel_double` and `panel_single`, for several times three pixels.
+/// Panels for several times three pixels, of which `panels_relu`, `panels_double` and `panels_single` compute as many as have factors with a short way.
 #[repr(C)]
 pub(super) struct Triples {
-    /// How sums become bytes.
-    pub(super) channels: [Channel; 2],
-    /// The panel's weights.
+    /// How sums become bytes; written for each panel.
+    pub(super) channels: [Twice; 2],
+    /// The next panel's weights.
     pub(super) weights: *const i8,
-    /// Where the next three pixels begin.
+    /// Where the next three pixels begin: as `begin` before each panel.
     pub(super) out: *const *mut i8,
-    /// The panel's first channel.
+    /// The next panel's first channel.
     pub(super) first: usize,
-    /// How often three pixels; not 0.
-    pub(super) count: usize,
+    /// The end of `out`: at least three pixels.
+    pub(super) end: *const *mut i8,
     /// Whether the clamp is less than all that an `i8` holds.
     pub(super) clamped: usize,
     /// Smallest and largest value to store.
     pub(super) clamp: [i32; 2],
+    /// Biases of the next panel.
+    pub(super) bias: *const i32,
+    /// Its mantissas.
+    pub(super) mantissa: *const i32,
+    /// Its shifts.
+    pub(super) shift: *const i8,
+    /// Twice the zero point, plus 1.
+    pub(super) zero: i32,
+    /// Where panels end: an even number of channels from `first` on, not 0.
+    pub(super) last: usize,
+    /// Bytes from one panel's weights to the next.
+    pub(super) stride: usize,
+    /// Where pixels begin.
+    pub(super) begin: *const *mut i8,
+    /// The first pixel.
+    pub(super) x: *const u32,
+}
+
+impl Triples {
+    /// The next panel.
+    pub(super) fn advance(&mut self) {
+        self.weights = self.weights.wrapping_add(self.stride);
+        self.first += 2;
+        self.out = self.begin;
+        (self.bias, self.mantissa) = (self.bias.wrapping_add(2), self.mantissa.wrapping_add(2));
+        self.shift = self.shift.wrapping_add(2);
+    }
+}
+
+/// Two panels that one pixel meets at a time.
+#[repr(C)]
+pub(super) struct Two {
+    /// Bytes from the first panel's weights to the second's.
+    pub(super) stride: usize,
+    /// `S` and `A` of both.
+    pub(super) sums: [[i32; 2]; 2],
 }
 
 #[cfg(niello_dsp)]
 mod assembly {
     //! The compiler keeps r6 and r7 to itself; they are saved here, and all fourteen registers are used.
-    use super::{super::stage::requantize, Triples};
+    use super::{super::twice::byte, Triples, Two};
     use core::arch::asm;
 
     /// Two words of weights (r5, r6) by six of three pixels (r2 to r4, twice). Sums of words as they are in r8 to r10, of
-    /// their lower bytes in r11, r12, lr.
+    /// their lower bytes in r11, r12, lr; with `first`, of nothing else.
     macro_rules! three_pixels {
         () => {
             concat!("ldrd r5, r6, [r1], #8\n", three_pixels!("r5"), three_pixels!("r6"))
+        };
+        (first) => {
+            concat!(
+                "ldrd r5, r6, [r1], #8\n",
+                "ldm r0!, {{r2, r3, r4}}\n",
+                "sxtb16 r7, r5\n",
+                "smuad r8, r5, r2\n",
+                "smuad r9, r5, r3\n",
+                "smuad r10, r5, r4\n",
+                "smuad r11, r7, r2\n",
+                "smuad r12, r7, r3\n",
+                "smuad lr, r7, r4\n",
+                three_pixels!("r6"),
+            )
         };
         ($w:literal) => {
             concat!(
@@ -118,79 +172,146 @@ mod assembly {
         };
     }
 
-    /// Defines a panel's function for one rounding. The sums of both channels of three pixels stay in registers from the first
+    /// Twice a sum in `$r` to a byte, with the mantissa in r2, the offset in r3 and the shift in r4; r6 is lost.
+    macro_rules! end {
+        (double, $r:literal) => {
+            concat!(concat!("add r6, r3, ", $r, ", asr #31\n"), byte!(relu, $r, "r2", "r6", "r4"))
+        };
+        ($ending:tt, $r:literal) => {
+            byte!($ending, $r, "r2", "r3", "r4")
+        };
+    }
+
+    /// A jump to the clamp, if there is one.
+    macro_rules! to_clamp {
+        (relu) => {
+            ""
+        };
+        ($ending:tt) => {
+            "ldr r2, [r7, #16]\ncbnz r2, 8f"
+        };
+    }
+
+    /// Defines the function for one ending. The sums of both channels of three pixels stay in registers from the first
     /// product to the bytes.
-    macro_rules! panel {
-        ($name:ident, $rounding:ident $(, $clobbers:tt)*) => {
+    macro_rules! panels {
+        ($name:ident, $ending:tt) => {
             /// All of [`Triples`]; see [`super::plain`].
             ///
             /// # Safety
-            /// As there, and both addresses are multiples of 4.
+            /// As there, and addresses of words and of weights are multiples of 4.
             #[inline(never)]
-            pub(in super::super) unsafe extern "C" fn $name(
-                x: *const u32,
-                weights: *const i8,
-                groups: usize,
-                triples: &mut Triples,
-            ) {
+            pub(in super::super) unsafe extern "C" fn $name(groups: usize, triples: &mut Triples) {
                 // SAFETY: reads and writes what was promised; registers that are not named as operands are restored.
                 unsafe {
                     asm!(
-                        "push {{r3, r6, r7}}",
-                        // On the stack: where the weights of whole turns end, where all end, and `triples`.
-                        "add r4, r1, r2, lsl #3",
-                        "bic r2, r2, #3",
-                        "add r2, r1, r2, lsl #3",
-                        "push {{r2, r4}}",
-                        // Three pixels. Both kinds of sums begin with the bias of the first channel.
+                        "push {{r1, r6, r7}}",
+                        // On the stack: how many groups after the first are beyond turns of eight, or 8 where there are none at all;
+                        // where the weights end; how long they are; `triples`.
+                        "lsl r4, r0, #3",
+                        "subs r0, #1",
+                        "ite eq",
+                        "moveq r0, #8",
+                        "andne r0, r0, #7",
+                        "push {{r0, r3, r4}}",
+                        // A panel.
+                        "1:",
+                        "ldr r7, [sp, #12]",
+                        "add r6, r7, #60",
+                        "ldm r6, {{r2, r3, r4, r5}}",
+                        "ldrd r8, r9, [r2], #8",
+                        "ldrd r10, r11, [r3], #8",
+                        "ldrsb r12, [r4], #1",
+                        "ldrsb lr, [r4], #1",
+                        "orrs r0, r10, r11",
+                        "bmi 9f",
+                        // One less than the shifts.
+                        "mvn r12, r12",
+                        "mvn lr, lr",
+                        "cmp r12, #19",
+                        "it ls",
+                        "cmpls lr, #19",
+                        "bhi 9f",
+                        "add r0, r8, #0x20000000",
+                        "add r1, r9, #0x20000000",
+                        "orrs r0, r1",
+                        "cmp r0, #0x40000000",
+                        "bhs 9f",
+                        "stm r6, {{r2, r3, r4}}",
+                        "lsl r4, r5, r12",
+                        "lsl r5, r5, lr",
+                        "add r12, #1",
+                        "add lr, #1",
+                        "lsl r8, r8, #1",
+                        "lsl r9, r9, #1",
+                        "strd r10, r4, [r7]",
+                        "strd r12, r8, [r7, #8]",
+                        "strd r11, r5, [r7, #16]",
+                        "strd lr, r9, [r7, #24]",
+                        "ldr r1, [r7, #32]",
+                        "ldr r0, [r7, #88]",
+                        "ldr r2, [sp, #8]",
+                        "add r2, r1",
+                        "str r2, [sp, #4]",
+                        // Three pixels.
                         "2:",
-                        "ldr r7, [sp, #8]",
-                        "ldr r7, [r7, #12]",
-                        "mov r8, r7",
-                        "mov r9, r7",
-                        "mov r10, r7",
-                        "mov r11, r7",
-                        "mov r12, r7",
-                        "mov lr, r7",
+                        three_pixels!(first),
                         "ldr r7, [sp]",
-                        "cmp r1, r7",
-                        "beq 4f",
-                        "3:",
+                        "tbb [pc, r7]",
+                        "30:",
+                        ".byte (38f - 30b) / 2",
+                        ".byte (31f - 30b) / 2",
+                        ".byte (32f - 30b) / 2",
+                        ".byte (33f - 30b) / 2",
+                        ".byte (34f - 30b) / 2",
+                        ".byte (35f - 30b) / 2",
+                        ".byte (36f - 30b) / 2",
+                        ".byte (37f - 30b) / 2",
+                        ".byte (39f - 30b) / 2",
+                        ".p2align 1",
+                        "39:",
+                        // Too far for a byte.
+                        "b 40f",
+                        "38:",
                         three_pixels!(),
+                        "37:",
                         three_pixels!(),
+                        "36:",
                         three_pixels!(),
+                        "35:",
                         three_pixels!(),
-                        "ldr r7, [sp]",
-                        "cmp r1, r7",
-                        "bne 3b",
-                        "4:",
+                        "34:",
+                        three_pixels!(),
+                        "33:",
+                        three_pixels!(),
+                        "32:",
+                        three_pixels!(),
+                        "31:",
+                        three_pixels!(),
                         "ldr r7, [sp, #4]",
                         "cmp r1, r7",
-                        "beq 6f",
-                        "5:",
-                        three_pixels!(),
-                        "ldr r7, [sp, #4]",
-                        "cmp r1, r7",
-                        "bne 5b",
-                        "6:",
-                        "ldr r7, [sp, #8]",
+                        "bne 38b",
+                        "40:",
+                        "ldr r7, [sp, #12]",
                         // 256 * B = S - A.
                         "sub r8, r8, r11",
                         "sub r9, r9, r12",
                         "sub r10, r10, lr",
                         "ldm r7!, {{r2, r3, r4, r5}}",
-                        requantize!($rounding, "r11"),
-                        requantize!($rounding, "r12"),
-                        requantize!($rounding, "lr"),
+                        "add r11, r5, r11, lsl #1",
+                        "add r12, r5, r12, lsl #1",
+                        "add lr, r5, lr, lsl #1",
+                        end!($ending, "r11"),
+                        end!($ending, "r12"),
+                        end!($ending, "lr"),
                         "ldm r7!, {{r2, r3, r4, r5}}",
-                        "add r8, r5, r8, asr #8",
-                        "add r9, r5, r9, asr #8",
-                        "add r10, r5, r10, asr #8",
-                        requantize!($rounding, "r8"),
-                        requantize!($rounding, "r9"),
-                        requantize!($rounding, "r10"),
-                        "ldr r2, [r7, #16]",
-                        "cbnz r2, 8f",
+                        "add r8, r5, r8, asr #7",
+                        "add r9, r5, r9, asr #7",
+                        "add r10, r5, r10, asr #7",
+                        end!($ending, "r8"),
+                        end!($ending, "r9"),
+                        end!($ending, "r10"),
+                        to_clamp!($ending),
                         "7:",
                         "ldm r7, {{r1, r2, r6}}",
                         "ldm r2!, {{r3, r4, r5}}",
@@ -202,35 +323,218 @@ mod assembly {
                         "strb r8, [r3, r6]",
                         "strb r9, [r4, r6]",
                         "strb r10, [r5, r6]",
-                        "ldr r2, [r7, #12]",
-                        "subs r2, #1",
-                        "str r2, [r7, #12]",
+                        "ldr r3, [r7, #12]",
+                        "cmp r2, r3",
                         "bne 2b",
+                        "adds r6, #1",
+                        "ldr r2, [r7, #44]",
+                        "ldrd r4, r5, [r7, #48]",
+                        "add r1, r4",
+                        "strd r1, r5, [r7]",
+                        "str r6, [r7, #8]",
+                        "cmp r6, r2",
+                        "bne 1b",
                         "b 9f",
                         "8:",
                         "ldrd r2, r3, [r7, #20]",
                         clamp!("r8" "r9" "r10" "r11" "r12" "lr"),
                         "b 7b",
                         "9:",
-                        "pop {{r2, r3, r4}}",
+                        "add sp, #16",
                         "pop {{r6, r7}}",
-                        inout("r0") x => _, inout("r1") weights => _, inout("r2") groups => _,
-                        inout("r3") triples => _,
-                        out("r4") _, out("r5") _, out("r8") _, out("r9") _, out("r10") _, out("r11") _, out("r12") _,
-                        out("lr") _,
-                        $(out($clobbers) _,)*
+                        inout("r0") groups => _, inout("r1") triples => _,
+                        out("r2") _, out("r3") _, out("r4") _, out("r5") _, out("r8") _, out("r9") _, out("r10") _,
+                        out("r11") _, out("r12") _, out("lr") _,
                     );
                 }
             }
         };
     }
-    panel!(panel_double, double);
-    panel!(panel_single, single);
-    #[cfg(niello_vfp)]
-    panel!(panel_float, float, "s0", "s1");
-    // Without the unit no channel has the short way.
-    #[cfg(not(niello_vfp))]
-    pub(in super::super) use panel_single as panel_float;
+    panels!(panels_relu, relu);
+    panels!(panels_double, double);
+    panels!(panels_single, single);
+
+    /// Two words of weights of two panels (at r1 and r12) by two of one pixel.
+    macro_rules! two_panels {
+        () => {
+            concat!(
+                "ldrd r4, r5, [r0], #8\n",
+                two_panels!("r1", "r8", "r9"),
+                two_panels!("r12", "r10", "r11"),
+            )
+        };
+        ($w:literal, $s:literal, $a:literal) => {
+            concat!(
+                concat!("ldrd r6, r7, [", $w, "], #8\n"),
+                "sxtb16 lr, r6\n",
+                concat!("smlad ", $s, ", r6, r4, ", $s, "\n"),
+                concat!("smlad ", $a, ", lr, r4, ", $a, "\n"),
+                "sxtb16 lr, r7\n",
+                concat!("smlad ", $s, ", r7, r5, ", $s, "\n"),
+                concat!("smlad ", $a, ", lr, r5, ", $a, "\n"),
+            )
+        };
+    }
+
+    /// Twice a sum in `$sum` (shifted by `$shift`) to a byte of the next channel, if it has a factor with a short way. At r4 to r6 and lr: bias,
+    /// mantissa, shift and result; twice the zero point and 1 in r7.
+    macro_rules! channel {
+        ($ending:tt, $sum:literal, $shift:literal) => {
+            concat!(
+                "ldr r2, [r4], #4\nldr r3, [r5], #4\nldrsb r12, [r6], #1\n",
+                concat!("add r2, r2, ", $sum, $shift, "\n"),
+                "adds r0, r2, #0x40000000\nbmi 9f\n",
+                "cmp r3, #0\nblt 9f\n",
+                "mvn r12, r12\ncmp r12, #19\nbhi 9f\n",
+                "lsl r0, r7, r12\nadd r12, #1\nlsl r2, r2, #1\n",
+                channel!($ending),
+            )
+        };
+        (relu) => {
+            concat!(byte!(relu, "r2", "r3", "r0", "r12"), "strb r2, [lr], #1\n")
+        };
+        (double) => {
+            concat!(
+                "add r0, r0, r2, asr #31\n",
+                byte!(relu, "r2", "r3", "r0", "r12"),
+                "ldrd r0, r3, [r1, #52]\n",
+                "cmp r2, r3\nit gt\nmovgt r2, r3\ncmp r2, r0\nit lt\nmovlt r2, r0\nstrb r2, [lr], #1\n",
+            )
+        };
+        (single) => {
+            concat!(
+                byte!(single, "r2", "r3", "r0", "r12"),
+                "ldrd r0, r3, [r1, #52]\n",
+                "cmp r2, r3\nit gt\nmovgt r2, r3\ncmp r2, r0\nit lt\nmovlt r2, r0\nstrb r2, [lr], #1\n",
+            )
+        };
+    }
+
+    /// Defines the function for one ending.
+    macro_rules! column {
+        ($name:ident, $ending:tt) => {
+            /// The first pixel of [`Triples`], which stands alone; see [`super::plain`].
+            ///
+            /// # Safety
+            /// As there, and addresses of words and of weights are multiples of 4.
+            #[inline(never)]
+            pub(in super::super) unsafe extern "C" fn $name(groups: usize, triples: &mut Triples) {
+                // SAFETY: reads and writes what was promised; registers that are not named as operands are restored.
+                unsafe {
+                    asm!(
+                        "push {{r0, r1, r6, r7}}",
+                        // Two panels.
+                        "1:",
+                        "ldrd r2, r3, [sp]",
+                        "ldr r1, [r3, #32]",
+                        "ldr r12, [r3, #80]",
+                        "ldr r0, [r3, #88]",
+                        "add r12, r12, r1",
+                        "add r3, r1, r2, lsl #3",
+                        "mov r8, #0",
+                        "mov r9, #0",
+                        "mov r10, #0",
+                        "mov r11, #0",
+                        "ands r2, #3",
+                        "beq 3f",
+                        "2:",
+                        two_panels!(),
+                        "subs r2, #1",
+                        "bne 2b",
+                        "cmp r1, r3",
+                        "beq 5f",
+                        "3:",
+                        two_panels!(),
+                        two_panels!(),
+                        two_panels!(),
+                        two_panels!(),
+                        "cmp r1, r3",
+                        "bne 3b",
+                        "5:",
+                        // 256 * B = S - A.
+                        "sub r8, r8, r9",
+                        "sub r10, r10, r11",
+                        "ldr r1, [sp, #4]",
+                        "add r2, r1, #60",
+                        "ldm r2, {{r4, r5, r6, r7}}",
+                        "ldrd r2, r3, [r1, #36]",
+                        "ldr r2, [r2]",
+                        "add lr, r2, r3",
+                        channel!($ending, "r9", ""),
+                        channel!($ending, "r8", ", asr #8"),
+                        channel!($ending, "r11", ""),
+                        channel!($ending, "r10", ", asr #8"),
+                        "add r2, r1, #60",
+                        "stm r2, {{r4, r5, r6}}",
+                        "ldrd r2, r3, [r1, #76]",
+                        "ldr r4, [r1, #32]",
+                        "ldr r5, [r1, #40]",
+                        "add r4, r4, r3, lsl #1",
+                        "adds r5, #4",
+                        "str r4, [r1, #32]",
+                        "str r5, [r1, #40]",
+                        "cmp r5, r2",
+                        "bne 1b",
+                        "9:",
+                        "pop {{r0, r1, r6, r7}}",
+                        inout("r0") groups => _, inout("r1") triples => _,
+                        out("r2") _, out("r3") _, out("r4") _, out("r5") _, out("r8") _, out("r9") _, out("r10") _,
+                        out("r11") _, out("r12") _, out("lr") _,
+                    );
+                }
+            }
+        };
+    }
+    column!(column_relu, relu);
+    column!(column_double, double);
+    column!(column_single, single);
+
+    /// `S` and `A` of one pixel and two panels.
+    ///
+    /// # Safety
+    /// As for [`super::plain::two`], and addresses are multiples of 4.
+    #[inline(never)]
+    pub(in super::super) unsafe extern "C" fn two(
+        x: *const u32,
+        weights: *const i8,
+        groups: usize,
+        panels: &mut Two,
+    ) {
+        // SAFETY: reads what was promised, writes four sums; registers that are not named as operands are restored.
+        unsafe {
+            asm!(
+                "push {{r3, r6, r7}}",
+                "ldr r12, [r3]",
+                "add r12, r12, r1",
+                "add r3, r1, r2, lsl #3",
+                "mov r8, #0",
+                "mov r9, #0",
+                "mov r10, #0",
+                "mov r11, #0",
+                "ands r2, #3",
+                "beq 3f",
+                "2:",
+                two_panels!(),
+                "subs r2, #1",
+                "bne 2b",
+                "cmp r1, r3",
+                "beq 5f",
+                "3:",
+                two_panels!(),
+                two_panels!(),
+                two_panels!(),
+                two_panels!(),
+                "cmp r1, r3",
+                "bne 3b",
+                "5:",
+                "pop {{r3, r6, r7}}",
+                "add r3, #4",
+                "stm r3, {{r8, r9, r10, r11}}",
+                inout("r0") x => _, inout("r1") weights => _, inout("r2") groups => _, inout("r3") panels => _,
+                out("r4") _, out("r5") _, out("r8") _, out("r9") _, out("r10") _, out("r11") _, out("r12") _, out("lr") _,
+            );
+        }
+    }
 
     /// Two words of weights by two of one pixel.
     macro_rules! one_pixel {
@@ -294,7 +598,8 @@ mod assembly {
 
 #[cfg(not(niello_dsp))]
 mod plain {
-    use super::{super::stage::mode, Triples};
+    use super::{Triples, Twice, Two};
+    use crate::{Multiplier, microkernels::dsp::twice::Ending};
 
     /// The sum and both products of 16-bit halves, modulo `2^32`.
     #[inline(always)]
@@ -332,79 +637,152 @@ mod plain {
         *sums = unsafe { dot(x, weights, groups) };
     }
 
-    /// All of `triples`, for factors from [`Channel::new`](super::Channel::new) for the double rounding.
+    /// `S` and `A` of one pixel and two panels.
     ///
     /// # Safety
-    /// `6 * groups * count` words are readable at `x`, `8 * groups` bytes at `weights`, `3 * count` addresses at `out`; two
-    /// bytes are writable at each of them, from `first` on. `groups` is in `1..=128`.
-    pub(in super::super) unsafe extern "C" fn panel_double(
+    /// `2 * groups` words are readable at `x`, `8 * groups` bytes at `weights` and at `panels.stride` from there. `groups` is not 0.
+    pub(in super::super) unsafe extern "C" fn two(
         x: *const u32,
         weights: *const i8,
         groups: usize,
-        triples: &mut Triples,
+        panels: &mut Two,
     ) {
-        // SAFETY: the caller's promise.
-        unsafe { panel::<{ mode::DOUBLE }>(x, weights, groups, triples) };
+        for (n, sums) in panels.sums.iter_mut().enumerate() {
+            // SAFETY: the caller's promise.
+            let [[s], [a]] = unsafe { dot(x, weights.wrapping_add(n * panels.stride), groups) };
+            *sums = [s, a];
+        }
     }
 
-    /// As [`panel_double`], for one rounding.
+    /// The panels of `triples`, behind a ReLU, up to one that has a factor for which there is no short way.
+    ///
+    /// # Safety
+    /// `6 * groups` words for each three of the addresses at `out` are readable at `x`, `8 * groups` bytes of each panel at `weights`, and two
+    /// biases and factors; the channels from `first` to `last` are writable at each of the addresses. `groups` is in `1..=128`.
+    pub(in super::super) unsafe extern "C" fn panels_relu(groups: usize, triples: &mut Triples) {
+        // SAFETY: the caller's promise.
+        unsafe { panels(groups, triples, Ending::Relu) };
+    }
+
+    /// As [`panels_relu`], for the double rounding.
     ///
     /// # Safety
     /// As there.
-    pub(in super::super) unsafe extern "C" fn panel_single(
-        x: *const u32,
-        weights: *const i8,
-        groups: usize,
-        triples: &mut Triples,
-    ) {
+    pub(in super::super) unsafe extern "C" fn panels_double(groups: usize, triples: &mut Triples) {
         // SAFETY: the caller's promise.
-        unsafe { panel::<{ mode::SINGLE }>(x, weights, groups, triples) };
+        unsafe { panels(groups, triples, Ending::Double) };
     }
 
-    /// As [`panel_double`], in single precision.
+    /// As [`panels_relu`], for one rounding.
     ///
     /// # Safety
     /// As there.
-    pub(in super::super) unsafe extern "C" fn panel_float(
-        x: *const u32,
-        weights: *const i8,
-        groups: usize,
-        triples: &mut Triples,
-    ) {
+    pub(in super::super) unsafe extern "C" fn panels_single(groups: usize, triples: &mut Triples) {
         // SAFETY: the caller's promise.
-        unsafe { panel::<{ mode::FLOAT }>(x, weights, groups, triples) };
+        unsafe { panels(groups, triples, Ending::Single) };
+    }
+
+    /// The channels of the first pixel of `triples`, which stands alone, behind a ReLU: up to four of which one has a factor for which there is no
+    /// short way.
+    ///
+    /// # Safety
+    /// `2 * groups` words are readable at `x`, `8 * groups` bytes of each panel at `weights`, and biases and factors; the channels from `first` to
+    /// `last`, a multiple of four, are writable at the first address. `groups` is in `1..=128`.
+    pub(in super::super) unsafe extern "C" fn column_relu(groups: usize, triples: &mut Triples) {
+        // SAFETY: the caller's promise.
+        unsafe { column(groups, triples, Ending::Relu) };
+    }
+
+    /// As [`column_relu`], for the double rounding.
+    ///
+    /// # Safety
+    /// As there.
+    pub(in super::super) unsafe extern "C" fn column_double(groups: usize, triples: &mut Triples) {
+        // SAFETY: the caller's promise.
+        unsafe { column(groups, triples, Ending::Double) };
+    }
+
+    /// As [`column_relu`], for one rounding.
+    ///
+    /// # Safety
+    /// As there.
+    pub(in super::super) unsafe extern "C" fn column_single(groups: usize, triples: &mut Triples) {
+        // SAFETY: the caller's promise.
+        unsafe { column(groups, triples, Ending::Single) };
     }
 
     /// All of them.
     ///
     /// # Safety
     /// As there.
-    unsafe fn panel<const MODE: u8>(
-        mut x: *const u32,
-        weights: *const i8,
-        groups: usize,
-        triples: &mut Triples,
-    ) {
-        let [lower_channel, upper_channel] = triples.channels;
-        while triples.count > 0 {
-            // SAFETY: the next three pixels of those promised.
-            let [both, lower] = unsafe { dot::<3>(x, weights, groups) };
-            for (both, lower) in both.into_iter().zip(lower) {
-                let sums = [lower, both.wrapping_sub(lower) >> 8];
-                // SAFETY: the next address; two bytes are writable there.
+    unsafe fn column(groups: usize, triples: &mut Triples, ending: Ending) {
+        while triples.first != triples.last {
+            for c in 0..4 {
+                let (panel, n) = (c / 2, c % 2);
+                // SAFETY: a channel of a promised panel, and the first address.
                 unsafe {
-                    let out = triples.out.read().wrapping_add(triples.first);
-                    out.write(lower_channel.requantize::<MODE>(sums[0], Some(triples.clamp)));
-                    out.wrapping_add(1).write(upper_channel.requantize::<MODE>(sums[1], Some(triples.clamp)));
+                    let weights = triples.weights.wrapping_add(panel * triples.stride);
+                    let [[both], [lower]] = dot::<1>(triples.x, weights, groups);
+                    let sum = [lower, both.wrapping_sub(lower) >> 8][n];
+                    let (mantissa, shift) = (
+                        triples.mantissa.wrapping_add(c).read(),
+                        triples.shift.wrapping_add(c).read().into(),
+                    );
+                    let bias = triples.bias.wrapping_add(c).read();
+                    let own = Twice::with_zero(Multiplier { mantissa, shift }, bias, triples.zero);
+                    let Some(own) = own else { return };
+                    let byte = own.requantize(ending, own.bias.wrapping_add(2 * sum), Some(triples.clamp));
+                    triples.out.read().wrapping_add(triples.first + c).write(byte);
                 }
-                triples.out = triples.out.wrapping_add(1);
             }
-            x = x.wrapping_add(6 * groups);
-            triples.count -= 1;
+            triples.advance();
+            triples.advance();
         }
     }
 
-    /// Both, for `PX` interleaved pixels.
+    /// All of them.
+    ///
+    /// # Safety
+    /// As there.
+    unsafe fn panels(groups: usize, triples: &mut Triples, ending: Ending) {
+        while triples.first != triples.last {
+            for (n, channel) in triples.channels.iter_mut().enumerate() {
+                // SAFETY: one of both channels.
+                let own = unsafe {
+                    let (mantissa, shift) = (
+                        triples.mantissa.wrapping_add(n).read(),
+                        triples.shift.wrapping_add(n).read().into(),
+                    );
+                    let bias = triples.bias.wrapping_add(n).read();
+                    Twice::with_zero(Multiplier { mantissa, shift }, bias, triples.zero)
+                };
+                let Some(own) = own else { return };
+                *channel = own;
+            }
+            let mut x = triples.x;
+            while triples.out != triples.end {
+                // SAFETY: the next three pixels of those promised.
+                let [both, lower] = unsafe { dot::<3>(x, triples.weights, groups) };
+                for (both, lower) in both.into_iter().zip(lower) {
+                    let sums = [lower, both.wrapping_sub(lower) >> 8];
+                    for (n, (channel, sum)) in triples.channels.iter().zip(sums).enumerate() {
+                        let byte = channel.requantize(
+                            ending,
+                            channel.bias.wrapping_add(2 * sum),
+                            Some(triples.clamp),
+                        );
+                        // SAFETY: the next address; the channel is writable there.
+                        unsafe { triples.out.read().wrapping_add(triples.first + n).write(byte) };
+                    }
+                    triples.out = triples.out.wrapping_add(1);
+                }
+                x = x.wrapping_add(6 * groups);
+            }
+            triples.advance();
+        }
+    }
+
+    /// `S` and `A` of `PX` interleaved pixels.
     ///
     /// # Safety
     /// `2 * PX * groups` words are readable at `x`, `8 * groups` bytes at `weights`.

@@ -33,9 +33,12 @@
 //! 2 * (ldm x0, x1, x2; sxtb16; 6 smlad)     16        24 multiply-accumulates
 //! ```
 //!
-//! that is 0.708 instructions per multiply-accumulate, and 0.740 with the loop around four groups. Alternatives: 2 x 2 and 4 x 2
+//! that is 0.708 instructions per multiply-accumulate, and 0.724 with the loop around eight groups. Alternatives: 2 x 2 and 4 x 2
 //! need 12 per 16 (0.75), 2 x 4 needs 13 per 16, as fewer loads can be joined; without shared halves, 3 x 2 needs 20 per
 //! 24. The floor, `smlad` alone, is 0.5.
+//!
+//! A panel and twelve pixels begin with 50 instructions for its constants, and three pixels of it end with 48 ([`twice`] has the arithmetic): 10 for
+//! each result, which is more than the loop for sums of fewer than 14 products. One pixel alone takes four channels at a time, 15 for 16.
 
 pub(crate) mod bytes;
 mod dot;
@@ -44,10 +47,13 @@ pub(crate) mod twice;
 pub(crate) mod widen;
 
 use super::{Layout, Panels, Rows, Tile};
-use crate::{Isa, Rounding};
+use crate::{Isa, Multiplier, OutputParams};
 use core::ops::Range;
-use dot::{Triples, one, panel_double, panel_float, panel_single, three};
-use stage::Channel;
+use dot::{
+    Triples, Two, column_double, column_relu, column_single, one, panels_double, panels_relu, panels_single,
+    three, two,
+};
+use twice::{Ending, Twice};
 
 /// Any instruction set but the reference: the instructions where the target has them, the same in plain Rust elsewhere.
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +76,8 @@ const CHANNELS: usize = 2;
 const GROUP: usize = 4;
 /// Groups of a sum for which the upper channel stays below `2^23`.
 const BLOCK: usize = 512 / GROUP;
+/// Groups of a sum that stays within `2^28`, as [`Twice`] wants it.
+const MOST: usize = (1 << 28) / (127 * 128 * GROUP);
 
 /// Where the weight for byte `k < 4` of channel `n < 2` lies in its group of eight.
 pub(crate) const fn place(n: usize, k: usize) -> usize {
@@ -134,167 +142,264 @@ unsafe fn block(
     let stage = &constants.stage;
     let groups = rows.k / GROUP;
     let out = out.get(..pixels).unwrap_or_default();
+    // Sums of which twice as much fits.
+    let ending = if groups <= MOST { Ending::of(stage) } else { None };
     // SAFETY: the first pixel exists.
     let x = unsafe { rows.segment(0, 0) };
-    let triples = if (1..=BLOCK).contains(&groups) { pixels / LANES } else { 0 };
-    let mut job = Triples {
-        channels: [Channel::default(); CHANNELS],
+    let (triples, rest) = out.split_at(pixels - pixels % LANES);
+    let few = (1..=BLOCK).contains(&groups);
+    let job = |x: *const i8, out: &[*mut i8], channels| Triples {
+        channels: [Twice::default(); CHANNELS],
         weights: constants.weights,
         out: out.as_ptr(),
         first: 0,
-        count: triples,
+        end: out.as_ptr_range().end,
         clamped: (stage.min != i8::MIN || stage.max != i8::MAX).into(),
         clamp: [stage.min.into(), stage.max.into()],
+        bias: constants.bias,
+        mantissa: constants.mantissa,
+        shift: constants.shift,
+        zero: 2 * stage.zero_point as i32 + 1,
+        last: channels,
+        stride: constants.weights_stride,
+        begin: out.as_ptr(),
+        x: x.cast(),
     };
-    for n in 0..panels {
-        job.first = CHANNELS * n;
-        let mut done = 0;
-        // SAFETY: the caller's promise, for one panel; the sums of `triples` are short enough.
-        unsafe {
-            if triples > 0
-                && channels - job.first >= CHANNELS
-                && let (Some(a), Some(b)) = (channel(constants, job.first), channel(constants, job.first + 1))
-            {
-                job.channels = [a, b];
-                (job.out, job.count) = (out.as_ptr(), triples);
-                panel(x, groups, stage.rounding, &mut job);
-                done = LANES * triples;
-            } else if triples > 0 && channels - job.first < CHANNELS {
-                done = lone(x, groups, constants, &mut job, out.get(..LANES * triples).unwrap_or(&[]));
-            }
-            if done < pixels {
-                let live = (channels - job.first).min(CHANNELS);
-                rest(x, job.weights, groups, constants, job.first..job.first + live, out, done);
+    if let (Some(ending), true, false) = (ending, few, triples.is_empty()) {
+        let mut job = job(x, triples, channels - channels % CHANNELS);
+        while job.first < job.last {
+            // SAFETY: the caller's promise, for whole panels; the sums of `triples` are short enough.
+            unsafe { short(groups, ending, &mut job) };
+            if job.first < job.last {
+                let both = job.first..job.first + CHANNELS;
+                // SAFETY: the caller's promise, for the panel that was left.
+                unsafe { long(x, job.weights, groups, constants, both, triples, Some(ending)) };
+                job.advance();
             }
         }
-        job.weights = job.weights.wrapping_add(constants.weights_stride);
+        if job.last < channels {
+            // SAFETY: the caller's promise, for the last channel.
+            unsafe { lone(x, groups, ending, constants, &mut job, triples) };
+        }
+    } else if !triples.is_empty() {
+        for n in 0..panels {
+            let weights = constants.weights.wrapping_add(n * constants.weights_stride);
+            let live = CHANNELS * n..channels.min(CHANNELS * (n + 1));
+            // SAFETY: the caller's promise, for one panel.
+            unsafe { long(x, weights, groups, constants, live, triples, ending) };
+        }
+    }
+    for (i, out) in rest.chunks(1).enumerate() {
+        let x = x.wrapping_add((triples.len() + i) * groups * 2 * GROUP);
+        let mut job = job(x, out, channels - channels % (2 * CHANNELS));
+        // SAFETY: this pixel exists, and stands alone.
+        unsafe {
+            while let (Some(ending), true) = (ending, few && job.first < job.last) {
+                match ending {
+                    Ending::Relu => column_relu(groups, &mut job),
+                    Ending::Double => column_double(groups, &mut job),
+                    Ending::Single => column_single(groups, &mut job),
+                }
+                if job.first < job.last {
+                    vector(x, groups, constants, job.first..job.first + 2 * CHANNELS, out, Some(ending));
+                    job.advance();
+                    job.advance();
+                }
+            }
+            vector(x, groups, constants, job.first..channels, out, ending);
+        }
     }
 }
 
-/// Both channels of a panel, for several times three pixels.
+/// Whole panels, for several times three pixels, up to one that has a factor for which there is no short way.
 ///
 /// # Safety
-/// As for [`panel_double`], with the panel's weights in `job`.
+/// As for [`panels_relu`].
 #[inline(always)]
-unsafe fn panel(x: *const i8, groups: usize, rounding: Rounding, job: &mut Triples) {
+unsafe fn short(groups: usize, ending: Ending, job: &mut Triples) {
     // SAFETY: the caller's promise.
     unsafe {
-        match rounding {
-            Rounding::TfliteDouble => panel_double(x.cast(), job.weights, groups, job),
-            Rounding::Single => panel_single(x.cast(), job.weights, groups, job),
-            Rounding::FloatEven => panel_float(x.cast(), job.weights, groups, job),
+        match ending {
+            Ending::Relu => panels_relu(groups, job),
+            Ending::Double => panels_double(groups, job),
+            Ending::Single => panels_single(groups, job),
         }
     }
 }
 
-/// The last channel of an odd number, by way of the panel that it would be part of. Returns for how many pixels: none where
-/// there is no short way.
+/// The last channel of an odd number, by way of the panel that it would be part of.
 ///
 /// # Safety
-/// As for [`panel`] with three pixels for each three of `out`, of which only the first channel is writable.
+/// As for [`short`], with a panel of which only the first channel is writable at `out`.
 #[inline(never)]
-unsafe fn lone(x: *const i8, groups: usize, constants: &Panels, job: &mut Triples, out: &[*mut i8]) -> usize {
-    // SAFETY: the caller's promise.
-    let Some(own) = (unsafe { channel(constants, job.first) }) else { return 0 };
+unsafe fn lone(
+    x: *const i8,
+    groups: usize,
+    ending: Ending,
+    constants: &Panels,
+    job: &mut Triples,
+    out: &[*mut i8],
+) {
+    let n = job.first;
     let mut pairs = [[0; CHANNELS]; CHUNK];
     let mut places = [core::ptr::null_mut(); CHUNK];
     for (place, pair) in places.iter_mut().zip(&mut pairs) {
-        *place = pair.as_mut_ptr().wrapping_sub(job.first);
+        *place = pair.as_mut_ptr().wrapping_sub(n);
     }
-    if out.len() > places.len() {
-        return 0;
+    if let Some(places) = places.get(..out.len()) {
+        (job.out, job.begin, job.end) = (places.as_ptr(), places.as_ptr(), places.as_ptr_range().end);
+        job.last = n + CHANNELS;
+        // What pads the panel is no factor.
+        // SAFETY: the caller's promise.
+        let own = unsafe { (*job.bias, *job.mantissa, *job.shift) };
+        let (bias, mantissa, shift) = ([own.0; CHANNELS], [own.1; CHANNELS], [own.2; CHANNELS]);
+        (job.bias, job.mantissa, job.shift) = (bias.as_ptr(), mantissa.as_ptr(), shift.as_ptr());
+        // SAFETY: the caller's promise; `places` has two bytes for each pixel. The panel's second channel is packed as zeros.
+        unsafe { short(groups, ending, job) };
     }
-    (job.channels, job.out, job.count) = ([own; CHANNELS], places.as_ptr(), out.len() / LANES);
-    // SAFETY: the caller's promise; `places` has two bytes for each pixel. The panel's second channel is packed as zeros.
-    unsafe {
-        panel(x, groups, constants.stage.rounding, job);
-        for (out, [lower, _]) in out.iter().zip(pairs) {
-            out.add(job.first).write(lower);
+    if job.first == n {
+        // SAFETY: the caller's promise.
+        unsafe { long(x, job.weights, groups, constants, n..n + 1, out, Some(ending)) };
+        return;
+    }
+    for (out, [lower, _]) in out.iter().zip(pairs) {
+        // SAFETY: the caller's promise.
+        unsafe { out.add(n).write(lower) };
+    }
+}
+
+/// How sums of a channel become bytes: for any factor, in the short way if there is one.
+#[derive(Clone, Copy)]
+struct Store {
+    short: Option<(Ending, Twice)>,
+    multiplier: Multiplier,
+    bias: i32,
+    n: usize,
+}
+
+impl Store {
+    /// # Safety
+    /// `n` lies within the panels.
+    #[inline(always)]
+    unsafe fn new(constants: &Panels, n: usize, ending: Option<Ending>) -> Self {
+        // SAFETY: the caller's promise.
+        let (multiplier, bias) = unsafe { (constants.multiplier(n), *constants.bias.add(n)) };
+        let short = Twice::new(multiplier, bias, &constants.stage);
+        Self { short: ending.zip(short), multiplier, bias, n }
+    }
+
+    /// Stores results.
+    ///
+    /// # Safety
+    /// The channel is writable at each of `out`.
+    #[inline(always)]
+    unsafe fn store(&self, stage: &OutputParams, sums: &[i32], out: &[*mut i8]) {
+        let clamp = Some([stage.min.into(), stage.max.into()]);
+        for (out, sum) in out.iter().zip(sums) {
+            let byte = match self.short {
+                Some((ending, own)) => {
+                    own.requantize(ending, own.bias.wrapping_add(sum.wrapping_mul(2)), clamp)
+                }
+                None => stage.store(sum.wrapping_add(self.bias), self.multiplier),
+            };
+            // SAFETY: the caller's promise.
+            unsafe { out.add(self.n).write(byte) };
         }
     }
-    out.len()
 }
 
-/// Bias and factor of channel `n`, if there is a short way.
-///
-/// # Safety
-/// `n` lies within the panels.
-#[inline(always)]
-unsafe fn channel(constants: &Panels, n: usize) -> Option<Channel> {
-    // SAFETY: the caller's promise.
-    let (multiplier, bias) = unsafe { (constants.multiplier(n), *constants.bias.add(n)) };
-    Channel::new(multiplier, bias, &constants.stage)
-}
-
-/// The pixels from `done` on, in the long way: any factor, any length of sums, one channel or both.
+/// Several times three pixels in the long way: any factor, any length of sums, one channel or both.
 ///
 /// # Safety
 /// As for [`Tile::run`] with the one panel at `weights` and its `channels`, and the first pixel at `x`.
 #[inline(never)]
-unsafe fn rest(
+unsafe fn long(
     x: *const i8,
     weights: *const i8,
     groups: usize,
     constants: &Panels,
     channels: Range<usize>,
     out: &[*mut i8],
-    mut done: usize,
+    ending: Option<Ending>,
 ) {
-    let pixel = |p: usize| x.wrapping_add(p * groups * 2 * GROUP);
-    let store = |acc: [i32; CHANNELS], out: *mut i8| {
-        for (n, acc) in channels.clone().zip(acc) {
-            // SAFETY: the channel is one of the panel, and writable.
-            unsafe {
-                let acc = acc.wrapping_add(*constants.bias.add(n));
-                out.add(n).write(constants.stage.store(acc, constants.multiplier(n)));
+    // SAFETY: the caller's promise.
+    let ends = [channels.start, channels.end - 1].map(|n| unsafe { Store::new(constants, n, ending) });
+    for (i, out) in out.chunks_exact(LANES).enumerate() {
+        let mut sums = [[0i32; LANES]; CHANNELS];
+        let x = x.wrapping_add(i * LANES * groups * 2 * GROUP);
+        in_blocks(groups, |done, groups| {
+            let mut block = [[0; LANES]; CHANNELS];
+            let (x, weights) =
+                (x.wrapping_add(done * LANES * 2 * GROUP), weights.wrapping_add(done * CHANNELS * GROUP));
+            // SAFETY: these three pixels exist, interleaved; some of the promised groups.
+            unsafe { three(x.cast(), weights, groups, &mut block) };
+            for (lane, (both, lower)) in block[0].into_iter().zip(block[1]).enumerate() {
+                let [a, b] = apart(both, lower);
+                sums[0][lane] = sums[0][lane].wrapping_add(a);
+                sums[1][lane] = sums[1][lane].wrapping_add(b);
             }
+        });
+        for (end, sums) in ends.iter().zip(sums).take(channels.len()) {
+            // SAFETY: the channel is one of the panel, and writable.
+            unsafe { end.store(&constants.stage, &sums, out) };
         }
-    };
-    while let Some(three_out) = out.get(done..).and_then(|rest| rest.first_chunk::<LANES>()) {
-        // SAFETY: pixel `done` exists, and begins three that are interleaved.
-        let [a, b] = unsafe { sums(three, pixel(done), weights, groups) };
-        for (i, out) in three_out.iter().enumerate() {
-            store([a[i], b[i]], *out);
-        }
-        done += LANES;
-    }
-    while let Some(out) = out.get(done) {
-        // SAFETY: pixel `done` exists, and stands alone.
-        let [[a], [b]] = unsafe { sums(one, pixel(done), weights, groups) };
-        store([a, b], *out);
-        done += 1;
     }
 }
 
-/// The sums of `PX` pixels for both channels, from `dot`, which gives `S` and `A` of up to [`BLOCK`] groups.
+/// One pixel in the long way, two panels at a time.
 ///
 /// # Safety
-/// As for `dot`, for any number of groups.
-#[inline(always)]
-unsafe fn sums<const PX: usize>(
-    dot: unsafe extern "C" fn(*const u32, *const i8, usize, &mut [[i32; PX]; 2]),
+/// As for [`Tile::run`] with the one pixel at `x`, which stands alone, the one address `out`, and `channels` from a panel's first on.
+#[inline(never)]
+unsafe fn vector(
     x: *const i8,
-    weights: *const i8,
     groups: usize,
-) -> [[i32; PX]; CHANNELS] {
-    let (mut x, mut weights, mut left) = (x.cast::<u32>(), weights, groups);
-    let mut block = [[0; PX]; 2];
-    let mut result = [[0i32; PX]; CHANNELS];
-    loop {
-        let groups = left.min(BLOCK);
-        if groups > 0 {
-            // SAFETY: the next of the promised groups.
-            unsafe { dot(x, weights, groups, &mut block) };
+    constants: &Panels,
+    channels: Range<usize>,
+    out: &[*mut i8],
+    ending: Option<Ending>,
+) {
+    let panels = channels.end.div_ceil(CHANNELS);
+    for n in (channels.start / CHANNELS..panels).step_by(2) {
+        let weights = constants.weights.wrapping_add(n * constants.weights_stride);
+        let mut sums = [[0i32; CHANNELS]; 2];
+        in_blocks(groups, |done, groups| {
+            let (x, weights) =
+                (x.wrapping_add(done * 2 * GROUP), weights.wrapping_add(done * CHANNELS * GROUP));
+            let mut block = Two { stride: constants.weights_stride, sums: [[0; 2]; 2] };
+            // SAFETY: the caller's promise, for some of the groups of one or two panels.
+            unsafe {
+                if n + 1 < panels {
+                    two(x.cast(), weights, groups, &mut block);
+                } else {
+                    let mut own = [[0; 1]; 2];
+                    one(x.cast(), weights, groups, &mut own);
+                    block.sums[0] = own.map(|[sum]| sum);
+                }
+            }
+            for (sums, [both, lower]) in sums.iter_mut().zip(block.sums) {
+                let [a, b] = apart(both, lower);
+                *sums = [sums[0].wrapping_add(a), sums[1].wrapping_add(b)];
+            }
+        });
+        let [[a, b], [c, d]] = sums;
+        for (n, sum) in (CHANNELS * n..channels.end).zip([a, b, c, d]) {
+            // SAFETY: a channel of a panel, and writable.
+            unsafe { Store::new(constants, n, ending).store(&constants.stage, &[sum], out) };
         }
-        let [both, lower] = block;
-        for i in 0..PX {
-            result[0][i] = result[0][i].wrapping_add(lower[i]);
-            result[1][i] = result[1][i].wrapping_add(both[i].wrapping_sub(lower[i]) >> 8);
-        }
-        left -= groups;
-        if left == 0 {
-            return result;
-        }
-        (x, weights) = (x.wrapping_add(2 * PX * groups), weights.wrapping_add(CHANNELS * GROUP * groups));
+    }
+}
+
+/// The sums of both channels, from `S` and `A`.
+#[inline(always)]
+fn apart(both: i32, lower: i32) -> [i32; CHANNELS] {
+    [lower, both.wrapping_sub(lower) >> 8]
+}
+
+/// Calls `each` with the first of up to [`BLOCK`] groups, and how many.
+#[inline(always)]
+fn in_blocks(groups: usize, mut each: impl FnMut(usize, usize)) {
+    for first in (0..groups).step_by(BLOCK) {
+        each(first, BLOCK.min(groups - first));
     }
 }

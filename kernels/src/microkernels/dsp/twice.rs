@@ -14,7 +14,7 @@
 //!
 //! For [`Rounding::Single`] `smmla` is the upper half of `2 * a * m` plus the offset, and the shift is one more.
 
-use super::stage::instruction;
+use super::stage::{instruction, saturate};
 use crate::{Multiplier, OutputParams, Rounding};
 
 /// How sums become bytes.
@@ -62,28 +62,37 @@ impl Twice {
     /// `None` for a factor or a bias for which this is not the short way. Sums without their bias must lie within `2^28` on both sides.
     #[inline(always)]
     pub(crate) fn new(multiplier: Multiplier, bias: i32, stage: &OutputParams) -> Option<Self> {
+        Self::with_zero(multiplier, bias, 2 * stage.zero_point as i32 + 1)
+    }
+
+    /// As [`Self::new`], with `2 * z + 1`.
+    #[inline(always)]
+    pub(crate) fn with_zero(multiplier: Multiplier, bias: i32, zero: i32) -> Option<Self> {
         let Multiplier { mantissa, shift } = multiplier;
-        // Of twice a sum, the upper half of the product is that of the double rounding.
         let shift = -shift;
         let fits = mantissa >= 0 && (1..=20).contains(&shift) && (-1 << 29..1 << 29).contains(&bias);
-        let offset = (2 * stage.zero_point as i32 + 1).wrapping_shl((shift - 1) as u32);
+        let offset = zero.wrapping_shl((shift - 1) as u32);
         fits.then_some(Self { mantissa, offset, shift, bias: bias.wrapping_mul(2) })
     }
 
-    /// From twice the sum and bias.
+    /// From twice the sum and bias; clamped to eight bits, or to less.
     #[inline(always)]
-    pub(crate) fn requantize(self, ending: Ending, sum: i32, clamp: [i32; 2]) -> i8 {
+    pub(crate) fn requantize(self, ending: Ending, sum: i32, clamp: Option<[i32; 2]>) -> i8 {
         let Self { mantissa, offset, shift, .. } = self;
         let h = match ending {
             Ending::Relu => smmlar(sum, mantissa, offset),
             Ending::Double => smmlar(sum, mantissa, offset.wrapping_add(sum >> 31)),
             Ending::Single => smmla(sum, mantissa, offset),
         };
-        let [min, max] = clamp;
-        (h >> (shift & 31)).clamp(-128, 127).min(max).max(min) as i8
+        let byte = saturate(shifted(h, shift));
+        clamp.map_or(byte, |[min, max]| byte.min(max).max(min)) as i8
     }
 }
 
+instruction! {
+    /// Shifts to the right by less than 32.
+    fn shifted(a, n) = "asr {result}, {a}, {n}", a >> (n & 31)
+}
 instruction! {
     /// The upper half of `(c << 32) + a * b`, rounded.
     fn smmlar(a, b, c) = "smmlar {result}, {a}, {b}, {c}",
@@ -143,7 +152,7 @@ mod tests {
                 [next() >> 3, next() >> 10, next() >> 20, -bias, -1 - bias, 1 - bias, 1 << 28, -1 << 28]
             {
                 let sum = sum.clamp(-1 << 28, 1 << 28);
-                let clamp = [min, max].map(i32::from);
+                let clamp = Some([min, max].map(i32::from));
                 let q = channel.requantize(ending, 2 * (sum + bias), clamp);
                 assert_eq!(q, stage.store(sum + bias, multiplier), "{sum} {bias} {multiplier:?} {stage:?}");
             }

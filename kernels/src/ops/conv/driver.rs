@@ -207,6 +207,8 @@ impl WithTile for CheckedConv<'_, '_> {
         const MAX_PIXELS: usize = if cfg!(target_pointer_width = "64") { 48 } else { 16 };
         const { assert!(T::MAX_PIXELS <= MAX_PIXELS) };
         let mut out = [core::ptr::null_mut(); MAX_PIXELS];
+        // Small cores have time for few instructions between pixels.
+        let whole = T::WIDE && params.grid_step == [1, 1] && params.grid[1] == params.output.shape()[1];
         self.chunks(T::WIDE, |rows, cursor, count, group| {
             let mut start = 0;
             while start < sizes.cout {
@@ -224,9 +226,16 @@ impl WithTile for CheckedConv<'_, '_> {
                 let (mut p, mut cursor) = (0, cursor);
                 while p < count {
                     let pixels = step.min(count - p);
-                    for o in out.iter_mut().take(pixels) {
-                        *o = first.wrapping_add(cursor.out);
-                        params.advance(&mut cursor, 1);
+                    if whole {
+                        for o in out.iter_mut().take(pixels) {
+                            *o = first.wrapping_add(cursor.out);
+                            cursor.out += params.output.stride();
+                        }
+                    } else {
+                        for o in out.iter_mut().take(pixels) {
+                            *o = first.wrapping_add(cursor.out);
+                            params.advance(&mut cursor, 1);
+                        }
                     }
                     let rows = Rows { offsets: rows.offsets.wrapping_add(p * sizes.segments), ..*rows };
                     // SAFETY: `ConvParams::check` measured the constants against the layout and bounded the grid by the

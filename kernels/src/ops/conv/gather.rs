@@ -126,7 +126,8 @@ impl ConvParams<'_> {
         let x = self.first_tap(1, cursor.gx);
         let mut y = self.first_tap(0, cursor.gy);
         // Taps next to each other whose channels are all of the pixel lie without gaps.
-        let run = self.dilation[1] == 1 && self.input.stride() == cin && self.columns_inside(x);
+        let close = self.dilation[1] == 1 && self.input.stride() == cin;
+        let run = close && self.columns_inside(x);
         if run && y < h && y + kh.saturating_sub(1) * self.dilation[0] < h && kh * kw * cin <= patch.len() {
             let source = self.input.as_ptr().wrapping_add((y * w + x) * cin);
             let target = patch.as_ptr().cast::<i8>().cast_mut();
@@ -145,6 +146,15 @@ impl ConvParams<'_> {
                 let source = self.input.as_ptr().wrapping_add((y * w + x) * cin);
                 // SAFETY: `columns_inside`, so columns `x..x + kw` of row `y < h` are in the input, without gaps.
                 unsafe { copy(source, row) };
+            } else if close {
+                // Columns before and behind the image, and those in it.
+                let before = (0usize.wrapping_sub(x) as isize).max(0) as usize;
+                let column = if before > 0 { 0 } else { x };
+                let (before, rest) = row.split_at(before.min(kw) * cin);
+                let (inside, behind) = rest.split_at(rest.len().min(w.saturating_sub(column) * cin));
+                before.iter().chain(behind).for_each(|cell| cell.set(zero));
+                // SAFETY: these columns of row `y < h` are in the input, without gaps.
+                unsafe { copy(self.input.as_ptr().wrapping_add((y * w + column) * cin), inside) };
             } else {
                 let (mut tap, mut row) = (x, row);
                 for _ in 0..kw {

@@ -12,6 +12,8 @@ use core::cell::Cell;
 
 /// Activations that are widened together.
 const GROUP: usize = 4;
+/// Patches of up to so many bytes are widened three at a time, by way of the stack.
+const SHORT: usize = 64;
 
 /// Row and column of a grid point's first tap, modulo the size of a word: beyond every size in the padding before the image.
 type Point = [usize; 2];
@@ -22,10 +24,59 @@ impl ConvParams<'_> {
     pub(super) fn gather_wide(
         &self,
         sizes: Sizes,
-        mut cursor: Cursor,
+        cursor: Cursor,
         count: usize,
         group: usize,
     ) -> (Rows, Cursor) {
+        let [_, w, _] = self.input.shape();
+        let single =
+            self.taps == [1, 1] && self.stride == [1, 1] && self.origin == [0, 0] && self.grid[1] == w;
+        if single && self.input.stride() == sizes.cin && sizes.cin.is_multiple_of(GROUP) {
+            self.gather_pixels(sizes, cursor, count)
+        } else {
+            self.gather_patches(sizes, cursor, count, group)
+        }
+    }
+
+    /// Of 1x1 kernels on an image without gaps, whose pixels follow each other.
+    #[inline(never)]
+    fn gather_pixels(&self, sizes: Sizes, mut cursor: Cursor, count: usize) -> (Rows, Cursor) {
+        let Sizes { segments, k, .. } = sizes;
+        let (offsets, wide) = self.split_scratch(segments);
+        let bytes = 2 * k;
+        let from = self.input.as_ptr().wrapping_add((cursor.gy * self.input.shape()[1] + cursor.gx) * k);
+        let to = wide.as_ptr().cast::<i8>().cast_mut();
+        let triples = count / LANES;
+        for p in (0..count).step_by(LANES).chain(LANES * triples + 1..count) {
+            if let Some(offset) = offsets.get(p) {
+                offset.set((p * bytes) as i32);
+            }
+        }
+        if k > 0 && wide.len() >= count * bytes {
+            let rows = [from, from.wrapping_add(k), from.wrapping_add(2 * k)];
+            // SAFETY: `ConvParams::check` bounded the grid by the image, whose pixels are `k` bytes, without gaps; there is room.
+            unsafe {
+                if triples > 0 {
+                    dsp::widen::threes(rows, to.cast(), k / GROUP, triples);
+                }
+                for p in LANES * triples..count {
+                    spread::<1>(from.wrapping_add(p * k), k / GROUP, to.wrapping_add(p * bytes).cast());
+                }
+            }
+        }
+        let mut left = count;
+        while left > 0 {
+            let row = left.min(self.grid[1] - cursor.gx);
+            self.advance(&mut cursor, row);
+            left -= row;
+        }
+        let base = to.cast_const();
+        (Rows { base, offsets: offsets.as_ptr().cast(), pad: self.pad.as_ptr(), segments, k }, cursor)
+    }
+
+    /// Of any kernels.
+    #[inline(never)]
+    fn gather_patches(&self, sizes: Sizes, mut cursor: Cursor, count: usize, group: usize) -> (Rows, Cursor) {
         let Sizes { cin, segments, k, .. } = sizes;
         let (offsets, patches) = self.split_scratch(segments);
         let (wide, patch) = patches.split_at_checked(2 * self.pixels_per_pass * k).unwrap_or_default();
@@ -166,15 +217,33 @@ impl ConvParams<'_> {
         let mut from = self.input.as_ptr().wrapping_add((y * w + x) * stride);
         let mut to = target.as_ptr().cast::<u32>().cast_mut();
         let bytes = patch.as_ptr().cast::<i8>().cast_mut();
+        let colours = kh == 3 && kw * cin == 9 && k == 28;
+        let mut three = [[0; SHORT]; LANES];
         for _ in 0..triples {
-            for lane in 0..LANES {
-                // SAFETY: columns and rows of the taps of all points are in the image, without gaps; the patch has room for
+            if colours {
+                for lane in 0..LANES {
+                    // SAFETY: columns and rows of the taps of all points are in the image, without gaps; there is room for three.
+                    unsafe { nine(from, dy * w * stride, to.wrapping_add(lane)) };
+                    from = from.wrapping_add(step);
+                }
+                to = to.wrapping_add(LANES * k / 2);
+                continue;
+            }
+            for (lane, own) in three.iter_mut().enumerate() {
+                // SAFETY: columns and rows of the taps of all points are in the image, without gaps; a patch has room for
                 // them, and consists of whole groups; there is room for three of them, interleaved.
                 unsafe {
+                    let bytes = if k <= SHORT { own.as_mut_ptr() } else { bytes };
                     copy_rows(from, dy * w * stride, bytes, kw * cin, kh);
-                    spread::<LANES>(bytes, k / GROUP, to.wrapping_add(lane));
+                    if k > SHORT {
+                        spread::<LANES>(bytes, k / GROUP, to.wrapping_add(lane));
+                    }
                 }
                 from = from.wrapping_add(step);
+            }
+            if k <= SHORT {
+                // SAFETY: as above.
+                unsafe { dsp::widen::three(three.each_ref().map(|own| own.as_ptr()), to, k / GROUP) };
             }
             to = to.wrapping_add(LANES * k / 2);
         }
@@ -240,5 +309,38 @@ unsafe fn spread<const STEP: usize>(from: *const i8, groups: usize, to: *mut u32
             to.wrapping_add(STEP).write(dsp::widen::odd(word));
         }
         (from, to) = (from.wrapping_add(1), to.wrapping_add(2 * STEP));
+    }
+}
+
+/// Widens three rows of nine bytes, as of three colours in first layers, to every [`LANES`]-th word from `to` on.
+///
+/// # Safety
+/// They are readable, `pitch` bytes apart, and 14 such words are writable.
+#[inline(always)]
+unsafe fn nine(from: *const i8, pitch: usize, to: *mut u32) {
+    let (a, b, c) =
+        (from.cast::<u8>(), from.wrapping_add(pitch).cast::<u8>(), from.wrapping_add(2 * pitch).cast::<u8>());
+    // SAFETY: within nine bytes.
+    let word = |row: *const u8, at: usize| unsafe {
+        u32::from_le(row.wrapping_add(at).cast::<u32>().read_unaligned())
+    };
+    let (lower, upper) = (word(b, 5), word(c, 0));
+    let groups = [
+        word(a, 0),
+        word(a, 4),
+        word(a, 5) >> 24 | word(b, 0) << 8,
+        word(b, 3),
+        lower >> 16 | upper << 16,
+        word(c, 2),
+        // The last byte meets a weight of zero.
+        word(c, 5) >> 8,
+    ];
+    for (i, group) in groups.into_iter().enumerate() {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let to = to.wrapping_add(2 * LANES * i);
+            to.write(dsp::widen::even(group));
+            to.wrapping_add(LANES).write(dsp::widen::odd(group));
+        }
     }
 }

@@ -84,6 +84,7 @@ impl Within {
 /// Computes the layer, if it has enough channels, few enough taps, and factors for which there is a short way.
 ///
 /// The caller has checked the parameters.
+#[inline(never)]
 pub(super) fn run(conv: &DepthwiseConv2d<'_>, input: In<'_>, out: Out<'_>) -> bool {
     let ([h, w, _], [oh, ow, channels]) = (input.shape(), out.shape());
     let [kh, kw] = conv.kernel.map(|d| d as usize);

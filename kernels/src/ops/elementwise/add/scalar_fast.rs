@@ -4,18 +4,18 @@
 //! shifted to the right by `n >= 1`: with `x = (b - z) * 2^20`, below `2^28`, and mantissa `m`
 //!
 //! ```text
-//! double    h = floor((x * m + 2^30) / 2^31)       b' = floor((h - (h < 0) + 2^(n - 1)) / 2^n)
+//! double    h = floor((x * m + 2^30) / 2^31)       b' = floor((h - (x < 0) + 2^(n - 1)) / 2^n)
 //! single    h = floor(2 * x * m / 2^32)            b' = floor((h + 2^(n - 1)) / 2^n)
 //! ```
 //!
-//! as [`crate::microkernels`]' stage for the same cores computes it; nothing overflows. The sum goes through that stage.
+//! as [`crate::microkernels`]' endings for the same cores compute it; nothing overflows. Twice the sum goes through one of them.
 
 use super::{Add, LEFT_SHIFT};
 use crate::{
-    Multiplier, Rounding,
+    Multiplier,
     base::memory::{ContiguousSpans, put},
     microkernels::dsp::bytes::{max, min},
-    microkernels::dsp::stage::{Channel, mode, smmlar, smmul},
+    microkernels::dsp::twice::{Ending, Twice, shifted, smmla, smmlar},
 };
 
 /// Values that are loaded together.
@@ -24,23 +24,23 @@ const BLOCK: usize = 4;
 /// The operand of the smaller scale.
 #[derive(Clone, Copy)]
 struct Smaller {
-    /// `2 * m` modulo `2^32`, or `m`.
     mantissa: i32,
-    shift: u32,
-    zero_point: i32,
+    shift: i32,
+    /// `z * 2^21`.
+    zero: i32,
 }
 
 impl Smaller {
     #[inline(always)]
     fn scale<const DOUBLE: bool>(self, value: i8) -> i32 {
-        let x = (value as i32 - self.zero_point) << LEFT_SHIFT;
+        let twice = ((value as i32) << (LEFT_SHIFT + 1)) - self.zero;
+        let half = 1 << (self.shift - 1);
         let h = if DOUBLE {
-            let h = smmlar(x, self.mantissa, x);
-            h + (h >> 31)
+            smmlar(twice, self.mantissa, half + (twice >> 31))
         } else {
-            smmul(2 * x, self.mantissa)
+            smmla(twice, self.mantissa, half)
         };
-        (h + (1 << (self.shift - 1))) >> self.shift
+        shifted(h, self.shift)
     }
 }
 
@@ -58,38 +58,35 @@ pub(super) fn run(add: &Add, runs: &ContiguousSpans<'_, 2>) -> bool {
     } else {
         ((add.a_multiplier, add.a_zero_point), (add.b_multiplier, add.b_zero_point))
     };
-    let double = match add.stage.rounding {
-        Rounding::TfliteDouble => true,
-        Rounding::Single => false,
-        Rounding::FloatEven => return false,
-    };
     let Multiplier { mantissa, shift } = smaller.0;
     let scaled = mantissa >= 1 << 30 && (-20..=-1).contains(&shift);
     let both = is_half(smaller.0);
     // Zero points of operands that are only shifted join the sum at once.
     let constant = |zero_point: i8| (zero_point as i32) << (LEFT_SHIFT - 1);
     let bias = constant(larger.1) + if both { constant(smaller.1) } else { 0 };
-    let Some(channel) = Channel::new(add.multiplier, -bias, &add.stage) else { return false };
+    let Some(channel) = Twice::new(add.multiplier, -bias, &add.stage) else { return false };
+    let Some(ending) = Ending::of(&add.stage) else { return false };
     if !is_half(larger.0) || !(scaled || both) {
         return false;
     }
-    let smaller = Smaller {
-        mantissa: if double { mantissa.wrapping_shl(1) } else { mantissa },
-        shift: shift.unsigned_abs().max(1),
-        zero_point: smaller.1.into(),
-    };
-    let half = |value: i8| (value as i32) << (LEFT_SHIFT - 1);
+    let smaller = Smaller { mantissa, shift: (-shift).max(1), zero: (smaller.1 as i32) << (LEFT_SHIFT + 1) };
     let sums = ClampedSums { runs, swap, clamp: [add.stage.min, add.stage.max] };
-    match (double, both) {
-        (true, true) => sums.each(|a, b| channel.requantize::<{ mode::DOUBLE }>(half(a) + half(b), ALL)),
-        (false, true) => sums.each(|a, b| channel.requantize::<{ mode::SINGLE }>(half(a) + half(b), ALL)),
-        (true, false) => {
-            sums.each(|a, b| channel.requantize::<{ mode::DOUBLE }>(half(a) + smaller.scale::<true>(b), ALL))
+    // Twice what is shifted only.
+    let whole = move |value: i8| channel.bias + ((value as i32) << LEFT_SHIFT);
+    let more = |value: i8| (value as i32) << LEFT_SHIFT;
+    use Ending::{Double, Relu, Single};
+    match (ending, both) {
+        (Relu, true) => sums.each(|a, b| channel.requantize(Relu, whole(a) + more(b), ALL)),
+        (Double, true) => sums.each(|a, b| channel.requantize(Double, whole(a) + more(b), ALL)),
+        (Single, true) => sums.each(|a, b| channel.requantize(Single, whole(a) + more(b), ALL)),
+        (Relu, false) => {
+            sums.each(|a, b| channel.requantize(Relu, whole(a) + 2 * smaller.scale::<true>(b), ALL));
         }
-        (false, false) => {
-            sums.each(|a, b| {
-                channel.requantize::<{ mode::SINGLE }>(half(a) + smaller.scale::<false>(b), ALL)
-            });
+        (Double, false) => {
+            sums.each(|a, b| channel.requantize(Double, whole(a) + 2 * smaller.scale::<true>(b), ALL));
+        }
+        (Single, false) => {
+            sums.each(|a, b| channel.requantize(Single, whole(a) + 2 * smaller.scale::<false>(b), ALL));
         }
     }
     true

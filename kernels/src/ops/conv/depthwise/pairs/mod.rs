@@ -30,6 +30,7 @@ use crate::{
         widen,
     },
 };
+use core::ops::Range;
 
 /// Channels that are handled together.
 pub(super) const CHANNELS: usize = 4;
@@ -39,6 +40,8 @@ const SIDE: usize = 3;
 const PAIRS: usize = 13;
 /// Bytes of a channel of a row.
 const PLANE: usize = PAIRS * size_of::<u32>();
+/// Where the weights of a channel begin.
+const WEIGHTS: usize = core::mem::offset_of!(Channel, weights);
 /// Rows of the output after which channels change.
 const BAND: usize = 16;
 
@@ -96,151 +99,172 @@ struct Line {
 /// Row `y` of the image is row `y % 3` after the first: `[row][channel][pair of columns]`.
 type Planes = [[[u32; PAIRS]; CHANNELS]; SIDE];
 
-/// Columns of a row of the output that are computed together.
-#[derive(Clone, Copy)]
-struct Columns {
-    /// The first one's first column of the image; -1 in the padding.
-    x: isize,
-    /// Pairs of columns of the image.
-    pairs: usize,
-}
-
-impl Columns {
-    /// What is widened of row `y` of the image into `to`, with `first` of four channels.
-    fn line(
-        self,
-        conv: &DepthwiseConv2d<'_>,
-        input: In<'_>,
-        y: isize,
-        first: usize,
-        to: &mut [[u32; PAIRS]; CHANNELS],
-    ) -> Line {
-        let [h, w, _] = input.shape();
-        let lead = (self.x < 0) as usize;
-        let x = self.x.max(0) as usize;
-        let (y, inside) = usize::try_from(y).map_or((0, false), |y| (y, y < h));
-        // Columns of the image, beside the padding that comes first.
-        let columns = if inside { w.saturating_sub(x).min(2 * self.pairs - lead) } else { 0 };
-        let lead = lead * (columns > 0) as usize;
-        let rest = columns - lead;
-        let (pairs, tail) = (rest / 2, rest % 2);
-        Line {
-            x: input.as_ptr().wrapping_add((y * w + x).wrapping_mul(input.stride()).wrapping_add(first)),
-            step: input.stride(),
-            to: to.as_mut_ptr(),
-            zero: u32::from_ne_bytes([conv.input_zero_point as u8; 4]),
-            lead,
-            pairs,
-            tail,
-            fill: self.pairs - lead - pairs - tail,
-        }
-    }
-}
-
 /// Computes the layer, if it is of this kind. Channels are handed back to `other`, four from the one that it is called with, for whose factors there is
 /// no short way.
 ///
 /// The caller has checked the parameters.
+#[inline(never)]
 pub(super) fn run(conv: &DepthwiseConv2d<'_>, input: In<'_>, out: Out<'_>, other: impl Fn(usize)) -> bool {
     let ([_, w, _], [oh, ow, channels]) = (input.shape(), out.shape());
     let [sy, sx] = conv.stride.map(|d| d as usize);
-    let [above, left] = conv.padding.map(|d| d as isize);
     let Some(ending) = Ending::of(&conv.stage) else { return false };
-    let kind = conv.kernel == [SIDE as u32; 2] && conv.dilation == [1, 1] && matches!(sx, 1 | 2);
-    if !kind || left > 1 || channels < CHANNELS || w * oh * ow == 0 {
+    let kind = conv.kernel == [SIDE as u32; 2] && conv.dilation == [1, 1] && conv.padding[1] <= 1;
+    if !kind || !matches!(sx, 1 | 2) || sy > SIDE || channels < CHANNELS || w * oh * ow == 0 {
         return false;
     }
     let compute = Compute::new(ending, sx);
     // Two pixels more need so many pairs more, and the first ones two or three.
     let most = (PAIRS - 1) / sx * 2;
-    let width = ow.div_ceil(ow.div_ceil(most)).next_multiple_of(2);
+    let width = if ow <= most { ow } else { ow.div_ceil(ow.div_ceil(most)).next_multiple_of(2) };
     let mut planes: Planes = [[[0; PAIRS]; CHANNELS]; SIDE];
+    let mut own = [Channel::default(); CHANNELS];
     for band in (0..oh).step_by(BAND) {
         let mut next = 0;
         while next < channels {
             // The last four may have been computed in part.
             let first = next.min(channels - CHANNELS);
             next += CHANNELS;
-            let Some(mut own) = constants(conv, channels, first) else {
+            if !constants(conv, channels, first, &mut own) {
                 other(first);
                 continue;
-            };
+            }
             for ox in (0..ow).step_by(width) {
-                let count = width.min(ow - ox);
-                let x = (ox * sx) as isize - left;
-                let columns = Columns { x, pairs: count.div_ceil(2) * sx + 1 };
-                for channel in &mut own {
-                    channel.shift = (channel.shift & 0xff) + 256 * ((count / 2) as i32 - 1);
-                }
-                let mut row = Row {
-                    channels: own.as_ptr(),
-                    weights: own[0].weights.as_ptr(),
-                    planes: &raw const planes,
-                    out: out.as_ptr().wrapping_add((band * ow + ox) * out.stride() + first),
-                    step: out.stride(),
-                    odd: count % 2,
-                    clamp: [conv.stage.min, conv.stage.max].map(i32::from),
-                };
-                let mut y = (band * sy) as isize - above;
-                // The first row that was not widened, and where `y` lies in `planes`.
-                let (mut new, mut slot) = (y, 0);
-                for _ in band..oh.min(band + BAND) {
-                    for ky in 0..SIDE {
-                        let y = y + ky as isize;
-                        if y >= new {
-                            new = y + 1;
-                            let at = slot + ky;
-                            let to = &mut planes[if at < SIDE { at } else { at - SIDE }];
-                            let line = columns.line(conv, input, y, first, to);
-                            // SAFETY: the pixels are in the image, and so are four channels from `first` on; no more pairs than
-                            // there is room for.
-                            unsafe { pack(&line) };
-                        }
-                    }
-                    // Row `slot` meets the first row of weights.
-                    row.weights =
-                        own[0].weights.as_ptr().wrapping_add(if slot == 0 { 0 } else { SIDE - slot });
-                    row.planes = &raw const planes;
-                    // SAFETY: pairs for all pixels were widened, and the pixels of the output exist.
-                    unsafe { compute.row(&row) };
-                    row.out = row.out.wrapping_add(ow * out.stride());
-                    y += sy as isize;
-                    slot = (slot + sy) % SIDE;
-                }
+                let block =
+                    Block { first, x: ox, width: width.min(ow - ox), rows: band..oh.min(band + BAND) };
+                block.run(conv, input, out, &compute, &mut own, &mut planes);
             }
         }
     }
     true
 }
 
-/// Of four channels; `None` if there is no short way for one of them.
-fn constants(conv: &DepthwiseConv2d<'_>, channels: usize, first: usize) -> Option<[Channel; CHANNELS]> {
-    let mut own = [Channel::default(); CHANNELS];
-    for (i, channel) in own.iter_mut().enumerate() {
-        let c = first + i;
-        let multiplier = Multiplier { mantissa: *conv.mantissa.get(c)?, shift: *conv.shift.get(c)? as i32 };
-        let Twice { mantissa, offset, shift, bias } =
-            Twice::new(multiplier, *conv.bias.get(c)?, &conv.stage)?;
-        *channel = Channel { mantissa, offset, init: [bias; 2], shift, ..Channel::default() };
+/// Columns and rows of four channels of the output that are computed together.
+struct Block {
+    /// The first of the channels.
+    first: usize,
+    /// The first column.
+    x: usize,
+    /// Columns.
+    width: usize,
+    rows: Range<usize>,
+}
+
+impl Block {
+    #[inline(always)]
+    fn run(
+        self,
+        conv: &DepthwiseConv2d<'_>,
+        input: In<'_>,
+        out: Out<'_>,
+        compute: &Compute,
+        own: &mut [Channel; CHANNELS],
+        planes: &mut Planes,
+    ) {
+        let Self { first, x, width, rows } = self;
+        let ([h, w, _], [_, ow, _]) = (input.shape(), out.shape());
+        let [sy, sx] = conv.stride.map(|d| d as usize);
+        let [above, left] = conv.padding.map(|d| d as usize);
+        for channel in own.iter_mut() {
+            channel.shift = (channel.shift & 0xff) + 256 * ((width / 2) as i32 - 1);
+        }
+        let mut row = Row {
+            channels: own.as_ptr(),
+            weights: core::ptr::null(),
+            planes,
+            out: out.as_ptr().wrapping_add((rows.start * ow + x) * out.stride() + first),
+            step: out.stride(),
+            odd: width % 2,
+            clamp: [conv.stage.min, conv.stage.max].map(i32::from),
+        };
+        // Padding before the first column, and columns of the image.
+        let pairs = width.div_ceil(2) * sx + 1;
+        let padding = left.saturating_sub(x * sx);
+        let column = (x * sx).saturating_sub(left);
+        let columns = w.saturating_sub(column).min(2 * pairs - padding);
+        let lead = padding.min(columns);
+        let (whole, tail) = ((columns - lead) / 2, (columns - lead) % 2);
+        let mut line = Line {
+            x: core::ptr::null(),
+            step: input.stride(),
+            to: core::ptr::null_mut(),
+            zero: u32::from_ne_bytes([conv.input_zero_point as u8; 4]),
+            lead,
+            pairs: whole,
+            tail,
+            fill: pairs - lead - whole - tail,
+        };
+        let mut outside = Line { lead: 0, pairs: 0, tail: 0, fill: pairs, ..line };
+        let pitch = w * input.stride();
+        // The first row of the image that was not widened, after the padding above; where it and the first row that is seen lie.
+        let (mut new, mut to, mut slot) = (rows.start * sy, 0, 0);
+        for y in rows {
+            while new < y * sy + SIDE {
+                let line = if new >= above && new - above < h { &mut line } else { &mut outside };
+                let from =
+                    new.wrapping_sub(above).wrapping_mul(pitch).wrapping_add(column * input.stride() + first);
+                line.x = input.as_ptr().wrapping_add(from);
+                line.to = row.planes.cast_mut().cast::<[[u32; PAIRS]; CHANNELS]>().wrapping_add(to).cast();
+                // SAFETY: the pixels are in the image, and so are four channels from `first` on; there is room for the pairs.
+                unsafe { pack(line) };
+                (new, to) = (new + 1, if to + 1 == SIDE { 0 } else { to + 1 });
+            }
+            // The row at `slot` meets the first row of weights.
+            let turn = if slot == 0 { 0 } else { SIDE - slot };
+            row.weights =
+                row.channels.cast::<u8>().wrapping_add(WEIGHTS).cast::<[u32; 2]>().wrapping_add(turn);
+            // SAFETY: pairs for all pixels were widened, and the pixels of the output exist.
+            unsafe { compute.row(&row) };
+            row.out = row.out.wrapping_add(ow * out.stride());
+            slot = if slot + sy >= SIDE { slot + sy - SIDE } else { slot + sy };
+        }
     }
-    let tap = |tap: usize| {
-        let four = conv.weights.get(tap * channels + first..)?.first_chunk::<CHANNELS>()?;
-        Some(u32::from_ne_bytes(four.map(|w| w as u8)))
+}
+
+/// Makes those of four channels; false if there is no short way for one of them.
+#[inline(never)]
+fn constants(
+    conv: &DepthwiseConv2d<'_>,
+    channels: usize,
+    first: usize,
+    own: &mut [Channel; CHANNELS],
+) -> bool {
+    let zero = 2 * conv.stage.zero_point as i32 + 1;
+    let [biases, mantissas] = [conv.bias, conv.mantissa].map(|of| of.get(first..first + CHANNELS));
+    let (Some(biases), Some(mantissas), Some(shifts)) =
+        (biases, mantissas, conv.shift.get(first..first + CHANNELS))
+    else {
+        return false;
+    };
+    for (i, channel) in own.iter_mut().enumerate() {
+        let multiplier = Multiplier { mantissa: mantissas[i], shift: shifts[i] as i32 };
+        let Some(twice) = Twice::with_zero(multiplier, biases[i], zero) else { return false };
+        let Twice { mantissa, offset, shift, bias } = twice;
+        (channel.mantissa, channel.offset, channel.init, channel.shift) =
+            (mantissa, offset, [bias; 2], shift);
+    }
+    if conv.weights.len() < (SIDE * SIDE - 1) * channels + first + CHANNELS {
+        return false;
+    }
+    let mut at = conv.weights.as_ptr().wrapping_add(first);
+    let mut tap = || {
+        // SAFETY: the next of nine taps, four channels, which were measured.
+        let word = unsafe { at.cast::<u32>().read_unaligned() };
+        at = at.wrapping_add(channels);
+        word
     };
     for ky in 0..SIDE {
-        let taps = [tap(SIDE * ky)?, tap(SIDE * ky + 1)?, tap(SIDE * ky + 2)?];
-        for (pair, [a, b]) in [[taps[0], taps[1]], [taps[1], taps[2]]].into_iter().enumerate() {
-            for (channel, word) in own.iter_mut().zip(widened(a, b)) {
-                // Each half twice.
-                let word = (word << 1) & !(1 << 16);
+        let taps = [tap(), tap(), tap()];
+        for pair in 0..2 {
+            for (channel, word) in own.iter_mut().zip(widened(taps[pair], taps[pair + 1])) {
+                let word = widen::twice(word);
                 channel.weights[ky][pair] = word;
-                if let Some(again) = channel.weights.get_mut(ky + SIDE) {
-                    again[pair] = word;
+                if ky < SIDE - 1 {
+                    channel.weights[ky + SIDE][pair] = word;
                 }
             }
         }
     }
-    Some(own)
+    true
 }
 
 /// Channel by channel, that of `a` in the lower half and that of `b` in the upper.

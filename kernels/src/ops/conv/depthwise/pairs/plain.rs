@@ -73,7 +73,11 @@ impl Compute {
                 };
                 // SAFETY: the channel of a promised pixel.
                 unsafe {
-                    row.out.wrapping_add(i * row.step + c).write(twice.requantize(ending, sum, row.clamp))
+                    row.out.wrapping_add(i * row.step + c).write(twice.requantize(
+                        ending,
+                        sum,
+                        Some(row.clamp),
+                    ))
                 };
             }
         }
