@@ -22,6 +22,7 @@ const ROOMS: &[&str] = &[
     "program",
     "execute",
     "tuning",
+    "quantize::statistics",
     "quantize::calibrate",
     "quantize::graph",
     "plan",

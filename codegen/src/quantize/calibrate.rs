@@ -1,6 +1,6 @@
 //! Measures the activations of a float graph on sample inputs.
 
-use super::Statistics;
+use super::statistics::Statistics;
 use crate::{
     error::{Error, Result},
     graph::{Graph, ValueId},

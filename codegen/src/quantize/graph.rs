@@ -1,6 +1,6 @@
 //! A graph with number formats: what calibration and recipes decided, before anything is lowered.
 
-use super::{Statistics, calibrate::Calibration};
+use super::{calibrate::Calibration, statistics::Statistics};
 use crate::{
     format::{Format, Mode},
     graph::{Graph, ValueId},

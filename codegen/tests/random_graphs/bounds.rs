@@ -156,7 +156,8 @@ impl Layer<'_> {
         if let Some(Table { entries, .. }) = downcast::<Table>(node)
             && let (Format::Int8(x), Format::Int8(q)) = (self.inputs[0].format, self.output.format)
         {
-            let index = |v: &f64| ((v / x.scale as f64).round() as i32 + x.zero_point as i32 + 128) as usize;
+            let code = |v: &f64| (v / x.scale as f64).round() as i32 + x.zero_point as i32;
+            let index = |v: &f64| (code(v) + 128).clamp(0, 255) as usize;
             let real = |v: &f64| q.scale as f64 * (entries[index(v)] as f64 - q.zero_point as f64);
             return Some(self.within(self.operands[0].data.iter().map(real).collect(), 1e-6, 0.0));
         }

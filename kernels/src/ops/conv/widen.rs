@@ -28,9 +28,11 @@ impl ConvParams<'_> {
         count: usize,
         group: usize,
     ) -> (Rows, Cursor) {
-        let [_, w, _] = self.input.shape();
-        let single =
-            self.taps == [1, 1] && self.stride == [1, 1] && self.origin == [0, 0] && self.grid[1] == w;
+        let [h, w, _] = self.input.shape();
+        // A transposed convolution may have points below its image.
+        let [rows, columns] = self.grid;
+        let inside = self.origin == [0, 0] && rows <= h && columns == w;
+        let single = self.taps == [1, 1] && self.stride == [1, 1] && inside;
         if single && self.input.stride() == sizes.cin && sizes.cin.is_multiple_of(GROUP) {
             self.gather_pixels(sizes, cursor, count)
         } else {
@@ -54,7 +56,7 @@ impl ConvParams<'_> {
         }
         if k > 0 && wide.len() >= count * bytes {
             let rows = [from, from.wrapping_add(k), from.wrapping_add(2 * k)];
-            // SAFETY: `ConvParams::check` bounded the grid by the image, whose pixels are `k` bytes, without gaps; there is room.
+            // SAFETY: the caller found all points of the grid in the image, whose pixels are `k` bytes, without gaps; there is room.
             unsafe {
                 if triples > 0 {
                     dsp::widen::threes(rows, to.cast(), k / GROUP, triples);
