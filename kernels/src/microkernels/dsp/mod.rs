@@ -37,7 +37,7 @@
 //! need 12 per 16 (0.75), 2 x 4 needs 13 per 16, as fewer loads can be joined; without shared halves, 3 x 2 needs 20 per
 //! 24. The floor, `smlad` alone, is 0.5.
 //!
-//! A panel and twelve pixels begin with 50 instructions for its constants, and three pixels of it end with 48 ([`twice`] has the arithmetic): 10 for
+//! A panel and twelve pixels begin with 50 instructions for its constants, and three pixels of it end with 48 (`twice.rs` has the arithmetic): 10 for
 //! each result, which is more than the loop for sums of fewer than 14 products. One pixel alone takes four channels at a time, 15 for 16.
 
 pub(crate) mod bytes;
