@@ -121,17 +121,19 @@ impl Multiplier {
                 let product = acc as i64 * self.mantissa as i64;
                 ((product + (1i64 << (right - 1))) >> right) as i32
             }
-            Rounding::FloatEven => float_even(acc, self.to_f32()),
+            Rounding::FloatEven if IN_FLOATS => float_even(acc, self.to_f32()),
+            Rounding::FloatEven => even_in_integers(acc, self.mantissa, self.shift),
         }
     }
 }
 
+/// Whether the scalar kernels round in floating point for [`Rounding::FloatEven`]. Firmware in int8 has no floating point, whatever its core has.
+const IN_FLOATS: bool = cfg!(not(any(target_arch = "arm", target_arch = "riscv32")));
+
 /// `acc` times a factor that is not negative, in single precision, to nearest, ties to even; saturated to 32 bits.
 ///
-/// No number is denormal, so that units without those return the same: a factor is 0 or at least `2^-62`. Without a unit this is one function for all
-/// who call it.
-#[cfg_attr(any(target_arch = "arm", target_arch = "riscv32"), inline(never))]
-#[cfg_attr(not(any(target_arch = "arm", target_arch = "riscv32")), inline(always))]
+/// No number is denormal, so that units without those return the same: a factor is 0 or at least `2^-62`.
+#[inline(always)]
 pub(crate) const fn float_even(acc: i32, factor: f32) -> i32 {
     // Numbers from here on are whole, and sums with this one are rounded to whole ones.
     const WHOLE: f32 = 8_388_608.0;
@@ -139,6 +141,32 @@ pub(crate) const fn float_even(acc: i32, factor: f32) -> i32 {
     let magnitude = product.abs();
     let whole = if magnitude < WHOLE { (magnitude + WHOLE) - WHOLE } else { magnitude };
     whole.copysign(product) as i32
+}
+
+/// [`float_even`] in integers, of the factor `mantissa * 2^(shift - 31)`: a magnitude to 24 bits, its product to 24 bits, that to a whole number.
+#[inline(never)]
+const fn even_in_integers(acc: i32, mantissa: i32, shift: i32) -> i32 {
+    let product = to_24_bits(to_24_bits(acc.unsigned_abs() as u64) * to_24_bits(mantissa as u64));
+    let whole = nearest(product, (31 - shift) as u32);
+    if acc < 0 {
+        return if whole > i32::MAX as u64 { i32::MIN } else { -(whole as i32) };
+    }
+    if whole > i32::MAX as u64 { i32::MAX } else { whole as i32 }
+}
+
+/// The nearest number of 24 significant bits, ties to even.
+const fn to_24_bits(x: u64) -> u64 {
+    let extra = 40u32.saturating_sub(x.leading_zeros());
+    nearest(x, extra) << extra
+}
+
+/// `x / 2^bits` to nearest, ties to even; `bits` is at most 62.
+const fn nearest(x: u64, bits: u32) -> u64 {
+    if bits == 0 {
+        return x;
+    }
+    let (whole, rest, half) = (x >> bits, x & ((1 << bits) - 1), 1 << (bits - 1));
+    whole + (rest > half || (rest == half && whole & 1 == 1)) as u64
 }
 
 /// `round(a * b / 2^31)`, ties towards plus infinity; the one overflow, `i32::MIN * i32::MIN`, saturates.
@@ -348,7 +376,8 @@ mod tests {
                 halves += (product & ((1 << bits) - 1) == 1 << (bits - 1)) as u32;
                 let whole = nearest(product, bits).min(1 << 40) as i64 * acc.signum() as i64;
                 let whole = whole.clamp(i32::MIN.into(), i32::MAX.into()) as i32;
-                assert_eq!(factor.apply(acc, Rounding::FloatEven), whole, "{acc} {factor:?}");
+                assert_eq!(float_even(acc, factor.to_f32()), whole, "{acc} {factor:?}");
+                assert_eq!(even_in_integers(acc, mantissa, shift), whole, "{acc} {factor:?}");
             }
         }
         assert!(cfg!(miri) || halves > 10_000, "{halves}");

@@ -18,11 +18,11 @@
 //! For [`Rounding::Single`] the product's lower 32 bits do not matter if the shift is by more than 32:
 //! `floor((p + 2^(31 + n)) / 2^(32 + n)) = floor((floor(p / 2^32) + 2^(n - 1)) / 2^n)`, with one `smmul`.
 //!
-//! For [`Rounding::FloatEven`] cores with a unit for it convert and multiply. Others compute as for `Single`, which is the same but near a tie: sum,
+//! [`Rounding::FloatEven`] is computed as `Single`, which is the same but near a tie: sum,
 //! factor and product in single precision are within `2^-24` of exact ones each, so the product of a result of nine bits is within
 //! `3 * 2^(n + 8 - 24) < 2^(n - 14)` of `floor(p / 2^32)` or the number after it. What is nearer to a tie is computed in the long way.
 
-use crate::{Multiplier, OutputParams, Rounding, base::arith::float_even};
+use crate::{Multiplier, OutputParams, Rounding};
 
 /// Roundings as parameters.
 pub(crate) mod mode {
@@ -34,16 +34,13 @@ pub(crate) mod mode {
     pub(crate) const FLOAT: u8 = 2;
 }
 
-/// Whether assembly is there for `Rounding::FloatEven`; sums are then multiplied by an `f32`.
-const FLOAT_UNIT: bool = cfg!(all(niello_dsp, niello_vfp));
-
 /// Bias and factor of one channel, the factor in the form above.
 #[derive(Clone, Copy, Default)]
 #[repr(C)]
 pub(crate) struct Channel {
-    /// `2 * m` modulo `2^32`, or `m`, or the bits of an `f32`.
+    /// `2 * m` modulo `2^32`, or `m`.
     mantissa: i32,
-    /// `(2 * z + 1) * 2^(n - 1)`; `z` beside an `f32`.
+    /// `(2 * z + 1) * 2^(n - 1)`.
     offset: i32,
     /// `n`.
     shift: i32,
@@ -58,11 +55,7 @@ impl Channel {
         let (mantissa, shift, fits) = match stage.rounding {
             Rounding::TfliteDouble => (mantissa.wrapping_shl(1), -shift, mantissa >= 1 << 30),
             Rounding::Single => (mantissa, -shift - 1, true),
-            Rounding::FloatEven if FLOAT_UNIT => {
-                let mantissa = multiplier.to_f32().to_bits() as i32;
-                return Some(Self { mantissa, offset: stage.zero_point.into(), shift: 0, bias });
-            }
-            // Without the unit there is no assembly.
+            // There is no assembly for it.
             Rounding::FloatEven => (mantissa, -shift - 1, cfg!(not(niello_dsp))),
         };
         let offset = (2 * stage.zero_point as i32 + 1).wrapping_shl((shift - 1) as u32);
@@ -81,9 +74,7 @@ impl Channel {
         };
         let shifted = qadd(h, self.offset);
         let mut q = shifted.wrapping_shr(self.shift as u32);
-        if MODE == mode::FLOAT && FLOAT_UNIT {
-            q = float_even(acc, f32::from_bits(self.mantissa as u32)).saturating_add(self.offset);
-        } else if MODE == mode::FLOAT && self.is_near_tie(shifted) {
+        if MODE == mode::FLOAT && self.is_near_tie(shifted) {
             q = self.long_way(acc);
         }
         let q = saturate(q);
@@ -163,17 +154,6 @@ macro_rules! requantize {
         concat!(
             concat!("smmul ", $r, ", ", $r, ", r2\n"),
             $crate::microkernels::dsp::stage::requantize!(shift, $r)
-        )
-    };
-    (float, $r:literal) => {
-        concat!(
-            concat!("vmov s0, s1, ", $r, ", r2\n"),
-            "vcvt.f32.s32 s0, s0\n",
-            "vmul.f32 s0, s0, s1\n",
-            "vcvtr.s32.f32 s0, s0\n",
-            concat!("vmov ", $r, ", s0\n"),
-            concat!("qadd ", $r, ", ", $r, ", r3\n"),
-            concat!("ssat ", $r, ", #8, ", $r, "\n"),
         )
     };
     (shift, $r:literal) => {

@@ -178,13 +178,15 @@ pub(crate) unsafe fn threes(from: [*const i8; 3], to: *mut u32, groups: usize, c
 /// As there, for each time. `count` is not 0.
 #[cfg(not(niello_dsp))]
 pub(crate) unsafe fn threes(from: [*const i8; 3], to: *mut u32, groups: usize, count: usize) {
-    for i in 0..count * groups {
-        let at = i + i / groups * 2 * groups;
-        // SAFETY: the next group of each.
-        unsafe {
-            let words = from.map(|from| from.cast::<u32>().wrapping_add(at).read_unaligned());
-            to.wrapping_add(6 * i).cast::<[u32; 3]>().write(words.map(even));
-            to.wrapping_add(6 * i + 3).cast::<[u32; 3]>().write(words.map(odd));
+    for turn in 0..count {
+        for group in 0..groups {
+            let (at, i) = (3 * turn * groups + group, turn * groups + group);
+            // SAFETY: the next group of each.
+            unsafe {
+                let words = from.map(|from| from.cast::<u32>().wrapping_add(at).read_unaligned());
+                to.wrapping_add(6 * i).cast::<[u32; 3]>().write(words.map(even));
+                to.wrapping_add(6 * i + 3).cast::<[u32; 3]>().write(words.map(odd));
+            }
         }
     }
 }

@@ -265,7 +265,7 @@ mod assembly {
 
     /// Defines the function for one rounding.
     macro_rules! run {
-        ($name:ident, $rounding:ident $(, $clobbers:tt)*) => {
+        ($name:ident, $rounding:ident) => {
             /// All pixels of a run; see [`super::plain`].
             ///
             /// # Safety
@@ -355,7 +355,6 @@ mod assembly {
                         inout("r0") run => _,
                         out("r1") _, out("r2") _, out("r3") _, out("r4") _, out("r5") _, out("r8") _, out("r9") _,
                         out("r10") _, out("r11") _, out("r12") _, out("lr") _,
-                        $(out($clobbers) _,)*
                     );
                 }
             }
@@ -363,10 +362,7 @@ mod assembly {
     }
     run!(double, double);
     run!(single, single);
-    #[cfg(niello_vfp)]
-    run!(float, float, "s0", "s1");
-    // Without the unit no channel has the short way.
-    #[cfg(not(niello_vfp))]
+    // No channel has the short way in that rounding.
     pub(super) use single as float;
 }
 
