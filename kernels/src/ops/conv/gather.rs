@@ -150,8 +150,9 @@ impl ConvParams<'_> {
                 // Columns before and behind the image, and those in it.
                 let before = (0usize.wrapping_sub(x) as isize).max(0) as usize;
                 let column = if before > 0 { 0 } else { x };
-                let (before, rest) = row.split_at(before.min(kw) * cin);
-                let (inside, behind) = rest.split_at(rest.len().min(w.saturating_sub(column) * cin));
+                let (before, rest) = row.split_at_checked(before.min(kw) * cin).unwrap_or_default();
+                let (inside, behind) =
+                    rest.split_at_checked(w.saturating_sub(column) * cin).unwrap_or((rest, &[]));
                 before.iter().chain(behind).for_each(|cell| cell.set(zero));
                 // SAFETY: these columns of row `y < h` are in the input, without gaps.
                 unsafe { copy(self.input.as_ptr().wrapping_add((y * w + column) * cin), inside) };
