@@ -3,10 +3,7 @@
 //! Per byte of the reduction, two activations and four weights are loaded for eight products. The loop takes four bytes
 //! at a time; what remains of a segment follows one by one.
 
-use super::{
-    Layout, Panels, Rows, Tile,
-    dsp::stage::{Channel, mode},
-};
+use super::{Layout, Panels, Rows, Tile, dsp::stage::Channel};
 use crate::{Isa, Rounding};
 
 /// Any instruction set but the reference.
@@ -53,20 +50,20 @@ impl Tile for Portable {
         // SAFETY: the caller's promise.
         unsafe {
             match constants.stage.rounding {
-                Rounding::TfliteDouble => panel::<{ mode::DOUBLE }>(rows, constants, channels, out),
-                Rounding::Single => panel::<{ mode::SINGLE }>(rows, constants, channels, out),
-                Rounding::FloatEven => panel::<{ mode::FLOAT }>(rows, constants, channels, out),
+                Rounding::TfliteDouble => panel::<true>(rows, constants, channels, out),
+                // No channel of `FloatEven` has a short way.
+                Rounding::Single | Rounding::FloatEven => panel::<false>(rows, constants, channels, out),
             }
         }
     }
 }
 
-/// One panel of all pixels in `out`.
+/// One panel of all pixels in `out`; `DOUBLE` for [`Rounding::TfliteDouble`].
 ///
 /// # Safety
 /// As for [`Tile::run`] with one panel.
 #[inline(never)]
-unsafe fn panel<const MODE: u8>(rows: &Rows, constants: &Panels, channels: usize, out: &[*mut i8]) {
+unsafe fn panel<const DOUBLE: bool>(rows: &Rows, constants: &Panels, channels: usize, out: &[*mut i8]) {
     let stage = &constants.stage;
     // SAFETY: a panel has four of each.
     let channel = |n| unsafe { Channel::new(constants.multiplier(n), *constants.bias.add(n), stage) };
@@ -83,10 +80,10 @@ unsafe fn panel<const MODE: u8>(rows: &Rows, constants: &Panels, channels: usize
         };
         let [p, q, r, s] = sums;
         let bytes = [
-            a.requantize::<MODE>(p, clamp),
-            b.requantize::<MODE>(q, clamp),
-            c.requantize::<MODE>(r, clamp),
-            d.requantize::<MODE>(s, clamp),
+            a.requantize::<DOUBLE>(p, clamp),
+            b.requantize::<DOUBLE>(q, clamp),
+            c.requantize::<DOUBLE>(r, clamp),
+            d.requantize::<DOUBLE>(s, clamp),
         ];
         // SAFETY: four channels are writable.
         unsafe { out.cast::<[i8; CHANNELS]>().write(bytes) };

@@ -153,8 +153,8 @@ pub(super) fn run(conv: &DepthwiseConv2d<'_>, input: In<'_>, out: Out<'_>) -> bo
                     unsafe {
                         match conv.stage.rounding {
                             Rounding::TfliteDouble => double(&mut run),
-                            Rounding::Single => single(&mut run),
-                            Rounding::FloatEven => float(&mut run),
+                            // No channel of `FloatEven` has a short way.
+                            Rounding::Single | Rounding::FloatEven => single(&mut run),
                         }
                     }
                 }
@@ -231,9 +231,9 @@ fn init(
 }
 
 #[cfg(niello_dsp)]
-use assembly::{double, float, single};
+use assembly::{double, single};
 #[cfg(not(niello_dsp))]
-use plain::{double, float, single};
+use plain::{double, single};
 
 #[cfg(niello_dsp)]
 mod assembly {
@@ -362,14 +362,11 @@ mod assembly {
     }
     run!(double, double);
     run!(single, single);
-    // No channel has the short way in that rounding.
-    pub(super) use single as float;
 }
 
 #[cfg(not(niello_dsp))]
 mod plain {
     use super::{CHANNELS, Run};
-    use crate::microkernels::dsp::stage::mode;
 
     /// All pixels of a run, for factors of the double rounding.
     ///
@@ -377,7 +374,7 @@ mod plain {
     /// For each pixel, four bytes are readable at each tap and writable at the result; weights are there for each tap.
     pub(super) unsafe extern "C" fn double(run: &mut Run) {
         // SAFETY: the caller's promise.
-        unsafe { pixels::<{ mode::DOUBLE }>(run) };
+        unsafe { pixels::<true>(run) };
     }
 
     /// As [`double`], for one rounding.
@@ -386,23 +383,14 @@ mod plain {
     /// As there.
     pub(super) unsafe extern "C" fn single(run: &mut Run) {
         // SAFETY: the caller's promise.
-        unsafe { pixels::<{ mode::SINGLE }>(run) };
+        unsafe { pixels::<false>(run) };
     }
 
-    /// As [`double`], in single precision.
+    /// Both.
     ///
     /// # Safety
     /// As there.
-    pub(super) unsafe extern "C" fn float(run: &mut Run) {
-        // SAFETY: the caller's promise.
-        unsafe { pixels::<{ mode::FLOAT }>(run) };
-    }
-
-    /// All of them.
-    ///
-    /// # Safety
-    /// As there.
-    unsafe fn pixels<const MODE: u8>(run: &mut Run) {
+    unsafe fn pixels<const DOUBLE: bool>(run: &mut Run) {
         let [min, max] = run.clamp.map(|word| word as i8 as i32);
         while run.count > 0 {
             let mut sums = run.init;
@@ -420,7 +408,7 @@ mod plain {
             }
             let mut bytes = [0; CHANNELS];
             for (i, byte) in bytes.iter_mut().enumerate() {
-                *byte = run.channels[i].requantize::<MODE>(sums[i], Some([min, max]));
+                *byte = run.channels[i].requantize::<DOUBLE>(sums[i], Some([min, max]));
             }
             // SAFETY: the result of a promised pixel.
             unsafe { run.out.cast::<[i8; CHANNELS]>().write(bytes) };
