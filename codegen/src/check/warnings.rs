@@ -33,8 +33,10 @@ const MUCH_WIDER: f32 = 8.0;
 const LARGEST_HALF: f32 = 65504.0;
 /// Below so many decibels a layer holds as much noise as signal.
 const LEAST_SQNR_DB: f64 = 3.0;
-/// More than this share of an output cut off changes answers.
-const MOST_SATURATED: f64 = 0.01;
+/// More than this share of an input or output cut off changes answers.
+pub const MOST_SATURATED: f64 = 0.01;
+/// More than this share of an input cut off is another input: there is no answer.
+pub const MOST_OF_INPUT: f64 = 0.1;
 
 /// Warnings about ranges on a calibration set.
 pub fn of_ranges(q: &QGraph, program: &Program, ranges: &impl Seen) -> Vec<Warning> {

@@ -2,15 +2,13 @@
 
 use super::verdict::cut_off;
 use crate::table;
+use niello_codegen::check::warnings::MOST_SATURATED;
 use niello_evaluation::{
     Estimate, Evaluation, Figures,
     classifier::{ClassFigures, ClassifierFigures, ClassifierReport},
     masks::{ByImage, Changed, ClassMasks, MaskFigures, MaskReport},
     paired::Flip,
 };
-
-/// Share of the input's values that is worth a warning.
-const CUT_OFF: f64 = 0.01;
 
 /// A part of what a person reads.
 pub(super) enum Block {
@@ -43,7 +41,7 @@ pub(super) fn of(evaluation: &Evaluation) -> Vec<Block> {
     blocks.push(Title(format!(
         "{network} ({format}) on {count} case{plural}{shard}{against}; in brackets 95 % intervals"
     )));
-    if cut_off(evaluation) > CUT_OFF {
+    if cut_off(evaluation) > MOST_SATURATED {
         let share = table::percent(Some(cut_off(evaluation)));
         blocks.push(Warning(format!("the input's range cuts off {share} of the values")));
     }

@@ -1,11 +1,8 @@
 //! Whether the figures are good enough.
 
 use crate::table;
-use niello_codegen::{Error, Result};
+use niello_codegen::{Error, Result, check::warnings::MOST_OF_INPUT};
 use niello_evaluation::{Evaluation, Figures};
-
-/// Share of the input's values that a range may cut off.
-const CUT_OFF: f64 = 0.1;
 
 /// What is asked for.
 pub(super) struct Limits {
@@ -44,7 +41,7 @@ pub(super) fn failure(evaluation: &Evaluation, limits: &Limits) -> Option<Error>
     } else if is_dead {
         failures.push(format!("the largest scores of all {all} cases are ties: the network decides nothing"));
     }
-    let is_cut_off = cut_off(evaluation) > CUT_OFF;
+    let is_cut_off = cut_off(evaluation) > MOST_OF_INPUT;
     if let (Some([min, max]), true) = (evaluation.run.input_range, is_cut_off || is_dead) {
         let input = evaluation.input();
         let percent = |n: u64| table::percent(Some(n as f64 / input.values.max(1) as f64));

@@ -17,7 +17,7 @@ use niello_codegen::{
     Error, Result, Tensor,
     check::{
         compare::{self, LayerComparison, Verification, verify},
-        warnings::{Warning, of_verification},
+        warnings::{MOST_OF_INPUT, Warning, of_verification},
     },
     pipeline::{Build, Calibrated, Pair, Task, find_network},
 };
@@ -284,8 +284,6 @@ impl Verify {
     }
 }
 
-/// More than this share of an input cut off is another input.
-const MOST_OF_INPUT: f64 = 0.1;
 /// Below so many decibels there is as much noise as signal.
 const LEAST_DB: f64 = 3.0;
 
