@@ -303,6 +303,23 @@ macro_rules! two_panels {
     };
 }
 
+/// Sums of both panels, from r1 to r3, with four turns at a time; in r2 the number of groups.
+macro_rules! all_words {
+    () => {
+        concat!(
+            "mov r8, #0\nmov r9, #0\nmov r10, #0\nmov r11, #0\n",
+            "ands r2, #3\nbeq 3f\n2:\n",
+            two_panels!(),
+            "subs r2, #1\nbne 2b\ncmp r1, r3\nbeq 5f\n3:\n",
+            two_panels!(),
+            two_panels!(),
+            two_panels!(),
+            two_panels!(),
+            "cmp r1, r3\nbne 3b\n5:\n",
+        )
+    };
+}
+
 /// Twice a sum in `$sum` (shifted by `$shift`) to a byte of the next channel, if it has a factor with a short way. At r4 to r6 and lr: bias,
 /// mantissa, shift and result; twice the zero point and 1 in r7.
 macro_rules! channel {
@@ -358,26 +375,7 @@ macro_rules! column {
                     "ldr r0, [r3, #88]",
                     "add r12, r12, r1",
                     "add r3, r1, r2, lsl #3",
-                    "mov r8, #0",
-                    "mov r9, #0",
-                    "mov r10, #0",
-                    "mov r11, #0",
-                    "ands r2, #3",
-                    "beq 3f",
-                    "2:",
-                    two_panels!(),
-                    "subs r2, #1",
-                    "bne 2b",
-                    "cmp r1, r3",
-                    "beq 5f",
-                    "3:",
-                    two_panels!(),
-                    two_panels!(),
-                    two_panels!(),
-                    two_panels!(),
-                    "cmp r1, r3",
-                    "bne 3b",
-                    "5:",
+                    all_words!(),
                     // 256 * B = S - A.
                     "sub r8, r8, r9",
                     "sub r10, r10, r11",
@@ -434,26 +432,7 @@ pub(in super::super) unsafe extern "C" fn two(
             "ldr r12, [r3]",
             "add r12, r12, r1",
             "add r3, r1, r2, lsl #3",
-            "mov r8, #0",
-            "mov r9, #0",
-            "mov r10, #0",
-            "mov r11, #0",
-            "ands r2, #3",
-            "beq 3f",
-            "2:",
-            two_panels!(),
-            "subs r2, #1",
-            "bne 2b",
-            "cmp r1, r3",
-            "beq 5f",
-            "3:",
-            two_panels!(),
-            two_panels!(),
-            two_panels!(),
-            two_panels!(),
-            "cmp r1, r3",
-            "bne 3b",
-            "5:",
+            all_words!(),
             "pop {{r3, r6, r7}}",
             "add r3, #4",
             "stm r3, {{r8, r9, r10, r11}}",
