@@ -33,6 +33,22 @@ pub fn gemm_f64(m: usize, k: usize, n: usize, a: &[f64], b: &[f64], c: &mut [f64
     gemm(m, k, n, a, b, c);
 }
 
+/// `c[i] += a[i * step] * b` for `i` in `0..m`, number by number: `a`, `b` and `c` are rows of `n`. Step 0 repeats one row.
+///
+/// # Panics
+/// Slices that are shorter than that.
+pub fn scaled_rows_f32(size: [usize; 2], step: usize, a: &[f32], b: &[f32], c: &mut [f32]) {
+    scaled_rows(size, step, a, b, c);
+}
+
+/// As [`scaled_rows_f32`], in double precision.
+///
+/// # Panics
+/// As there.
+pub fn scaled_rows_f64(size: [usize; 2], step: usize, a: &[f64], b: &[f64], c: &mut [f64]) {
+    scaled_rows(size, step, a, b, c);
+}
+
 fn gemm<T>(m: usize, k: usize, n: usize, a: &[T], b: &[T], c: &mut [T])
 where
     T: Copy + Default + Mul<Output = T> + AddAssign,
@@ -48,7 +64,7 @@ where
                 panel.iter_mut().zip(column).for_each(|(row, x)| row[j] = *x);
             }
             let pass = Pass { a, k, start, panel: &panel[..depth], first, columns, n };
-            pass.run(m, c);
+            with_widest_registers(Rows { pass, m, c });
         }
     }
 }
@@ -68,21 +84,6 @@ impl<T> Pass<'_, T>
 where
     T: Copy + Default + Mul<Output = T> + AddAssign,
 {
-    /// With the widest registers of this machine: they change no bit.
-    fn run(&self, m: usize, c: &mut [T]) {
-        #[cfg(target_arch = "x86_64")]
-        if std::is_x86_feature_detected!("avx512f") {
-            // SAFETY: the machine has the instructions.
-            return unsafe { rows_avx512(self, m, c) };
-        }
-        #[cfg(target_arch = "x86_64")]
-        if std::is_x86_feature_detected!("avx2") {
-            // SAFETY: the machine has the instructions.
-            return unsafe { rows_avx2(self, m, c) };
-        }
-        self.rows(m, c);
-    }
-
     #[inline(always)]
     fn rows(&self, m: usize, c: &mut [T]) {
         let mut row = 0;
@@ -128,39 +129,126 @@ fn add_scaled<T: Copy + Mul<Output = T> + AddAssign>(sums: &mut [T; NR], x: T, b
     *sums = next;
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f")]
-fn rows_avx512<T>(pass: &Pass<'_, T>, m: usize, c: &mut [T])
+fn scaled_rows<T>([m, n]: [usize; 2], step: usize, a: &[T], b: &[T], c: &mut [T])
+where
+    T: Copy + Mul<Output = T> + AddAssign,
+{
+    if m > 0 && n > 0 {
+        with_widest_registers(ScaledRows {
+            a: &a[..((m - 1) * step + 1) * n],
+            b: &b[..n],
+            c: &mut c[..m * n],
+            step,
+        });
+    }
+}
+
+/// The operands of [`scaled_rows`]; none is empty.
+struct ScaledRows<'a, T> {
+    a: &'a [T],
+    b: &'a [T],
+    c: &'a mut [T],
+    step: usize,
+}
+
+/// A loop that [`with_widest_registers`] compiles several times.
+trait Loop {
+    /// Inlined always: only then are the caller's registers used.
+    fn run(self);
+}
+
+/// All rows of `c` by one pass.
+struct Rows<'a, T> {
+    pass: Pass<'a, T>,
+    m: usize,
+    c: &'a mut [T],
+}
+
+impl<T> Loop for Rows<'_, T>
 where
     T: Copy + Default + Mul<Output = T> + AddAssign,
 {
-    pass.rows(m, c);
+    #[inline(always)]
+    fn run(self) {
+        self.pass.rows(self.m, self.c);
+    }
+}
+
+impl<T> Loop for ScaledRows<'_, T>
+where
+    T: Copy + Mul<Output = T> + AddAssign,
+{
+    #[inline(always)]
+    fn run(self) {
+        let n = self.b.len();
+        for (i, sums) in self.c.chunks_exact_mut(n).enumerate() {
+            let row = &self.a[i * self.step * n..][..n];
+            sums.iter_mut().zip(row).zip(self.b).for_each(|((sum, x), b)| *sum += *x * *b);
+        }
+    }
+}
+
+/// Runs a loop as compiled for the widest registers of this machine. They change no bit.
+fn with_widest_registers(work: impl Loop) {
+    #[cfg(target_arch = "x86_64")]
+    if std::is_x86_feature_detected!("avx512f") {
+        // SAFETY: the machine has the instructions.
+        return unsafe { avx512(work) };
+    }
+    #[cfg(target_arch = "x86_64")]
+    if std::is_x86_feature_detected!("avx2") {
+        // SAFETY: the machine has the instructions.
+        return unsafe { avx2(work) };
+    }
+    work.run();
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+fn avx512(work: impl Loop) {
+    work.run();
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn rows_avx2<T>(pass: &Pass<'_, T>, m: usize, c: &mut [T])
-where
-    T: Copy + Default + Mul<Output = T> + AddAssign,
-{
-    pass.rows(m, c);
+fn avx2(work: impl Loop) {
+    work.run();
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// Numbers in `[-1, 1)`.
+    fn random() -> impl FnMut(usize) -> Vec<f32> {
+        let mut seed = 1u32;
+        move |len| {
+            let mut next = || {
+                seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (seed >> 8) as f32 / (1 << 23) as f32 - 1.0
+            };
+            (0..len).map(|_| next()).collect()
+        }
+    }
+
+    #[test]
+    fn rows_are_scaled_number_by_number() {
+        for (m, n, step) in [(1, 1, 1), (7, 33, 1), (5, 8, 3), (4, 70, 2), (0, 3, 1), (3, 0, 1)] {
+            let mut values = random();
+            let (a, b, c) = (values(m * step * n), values(n), values(m * n));
+            let mut found = c.clone();
+            scaled_rows_f32([m, n], step, &a, &b, &mut found);
+            for (at, found) in found.iter().enumerate() {
+                let expected = c[at] + a[at / n * step * n + at % n] * b[at % n];
+                assert_eq!(found.to_bits(), expected.to_bits(), "{m}x{n} by {step}: [{at}]");
+            }
+        }
+    }
+
     #[test]
     fn every_element_is_the_sum_in_order_bit_for_bit() {
         for (m, k, n) in [(1, 1, 1), (4, 3, 32), (5, 300, 33), (9, 513, 70), (3, 0, 2)] {
-            let mut seed = 1u32;
-            let mut values = |len: usize| -> Vec<f32> {
-                let mut next = || {
-                    seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                    (seed >> 8) as f32 / (1 << 23) as f32 - 1.0
-                };
-                (0..len).map(|_| next()).collect()
-            };
+            let mut values = random();
             let (a, b, c) = (values(m * k), values(n * k), values(m * n));
             let mut found = c.clone();
             gemm_f32(m, k, n, &a, &b, &mut found);

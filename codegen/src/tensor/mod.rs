@@ -46,10 +46,12 @@ pub(crate) mod num {
         }
         /// `c = a * b + c` for matrices `[m, k]`, `[n, k]` (transposed) and `[m, n]`, see `niello-gemm`.
         fn gemm_transposed(size: [usize; 3], a: &[Self], b: &[Self], c: &mut [Self]);
+        /// `c[i] += a[i * step] * b` for `m` rows of `n`, element by element, see `niello-gemm`.
+        fn scaled_rows(size: [usize; 2], step: usize, a: &[Self], b: &[Self], c: &mut [Self]);
     }
 
     macro_rules! real {
-        ($t:ty, $gemm:path) => {
+        ($t:ty, $gemm:path, $scaled_rows:path) => {
             impl Real for $t {
                 fn from_f32(x: f32) -> Self {
                     x as $t
@@ -63,11 +65,14 @@ pub(crate) mod num {
                 fn gemm_transposed([m, k, n]: [usize; 3], a: &[Self], b: &[Self], c: &mut [Self]) {
                     $gemm(m, k, n, a, b, c);
                 }
+                fn scaled_rows(size: [usize; 2], step: usize, a: &[Self], b: &[Self], c: &mut [Self]) {
+                    $scaled_rows(size, step, a, b, c);
+                }
             }
         };
     }
-    real!(f32, niello_gemm::gemm_f32);
-    real!(f64, niello_gemm::gemm_f64);
+    real!(f32, niello_gemm::gemm_f32, niello_gemm::scaled_rows_f32);
+    real!(f64, niello_gemm::gemm_f64, niello_gemm::scaled_rows_f64);
 }
 
 /// A dense `[h, w, c]` tensor, channels innermost.

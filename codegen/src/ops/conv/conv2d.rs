@@ -14,10 +14,9 @@ use crate::{
     lower::Lowering,
     ops::{BatchNorm, Clamp, check_len, downcast, forward_eval, only, window::convolved},
     program::{Const, In, Out, Scratch, kernel_call},
-    tensor::{Real, Shape, Tensor},
+    tensor::Shape,
 };
 use niello_kernels::{Gather, Layout, OutputParams, conv::scratch_bytes};
-use rayon::prelude::*;
 use std::sync::Arc;
 
 /// `clamp(conv(x) + bias)`.
@@ -43,11 +42,11 @@ impl Conv2d {
         Self { params, channels, weight, bias, clamp: Clamp::NONE, given: None }
     }
 
-    fn taps(&self) -> usize {
+    pub(super) fn taps(&self) -> usize {
         self.params.kernel[0] * self.params.kernel[1]
     }
 
-    fn channels_per_group(&self) -> usize {
+    pub(super) fn channels_per_group(&self) -> usize {
         self.channels / self.params.groups
     }
 
@@ -56,59 +55,12 @@ impl Conv2d {
     }
 
     /// Filters as rows in the order in which the image is walked: `[out][kh][kw][in / groups]`.
-    fn rows(&self) -> Vec<Vec<f32>> {
+    pub(super) fn rows(&self) -> Vec<Vec<f32>> {
         let (taps, c) = (self.taps(), self.channels_per_group());
         self.weight
             .chunks(taps * c)
             .map(|row| (0..taps * c).map(|i| row[(i % c) * taps + i / c]).collect())
             .collect()
-    }
-
-    fn eval<T: Real>(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
-        let (p, input) = (&self.params, inputs[0]);
-        let out = self.output_shapes(&[input.shape]).expect("shapes were checked")[0];
-        let rows: Vec<Vec<T>> =
-            self.rows().iter().map(|r| r.iter().map(|w| T::from_f32(*w)).collect()).collect();
-        let filters: Vec<T> = rows.concat();
-        let (c, cout) = (self.channels_per_group(), p.out / p.groups);
-        let k = self.taps() * c;
-        let mut result = Tensor::filled(out, T::default());
-        // Rows of output are independent: several at a time for the matrix product, in parallel.
-        let step = (4096 / out.w.max(1)).clamp(1, 32);
-        result.data.par_chunks_mut(step * out.w * out.c).enumerate().for_each(|(block, chunk)| {
-            let pixels = chunk.len() / out.c;
-            let mut patches = vec![T::default(); pixels * k];
-            let mut product = vec![T::default(); pixels * cout];
-            for group in 0..p.groups {
-                patches.fill(T::default());
-                for pixel in 0..pixels {
-                    let (oy, ox) = (block * step + pixel / out.w, pixel % out.w);
-                    for ky in 0..p.kernel[0] {
-                        let y = (oy * p.stride[0] + ky * p.dilation[0]).wrapping_sub(p.padding[0]);
-                        for kx in 0..p.kernel[1] {
-                            let x = (ox * p.stride[1] + kx * p.dilation[1]).wrapping_sub(p.padding[2]);
-                            if y < input.shape.h && x < input.shape.w {
-                                let at = pixel * k + (ky * p.kernel[1] + kx) * c;
-                                patches[at..at + c]
-                                    .copy_from_slice(&input.pixel(y, x)[group * c..(group + 1) * c]);
-                            }
-                        }
-                    }
-                }
-                let filters = &filters[group * cout * k..(group + 1) * cout * k];
-                for sums in product.chunks_mut(cout) {
-                    let bias = &self.bias[group * cout..(group + 1) * cout];
-                    sums.iter_mut().zip(bias).for_each(|(s, b)| *s = T::from_f32(*b));
-                }
-                T::gemm_transposed([pixels, k, cout], &patches, filters, &mut product);
-                for (sums, pixel) in product.chunks(cout).zip(chunk.chunks_mut(out.c)) {
-                    for (s, o) in sums.iter().zip(&mut pixel[group * cout..]) {
-                        *o = self.clamp.apply(*s);
-                    }
-                }
-            }
-        });
-        result
     }
 
     /// The mean input under each weight, from the calibrated mean of each channel, within what the input's format can hold.

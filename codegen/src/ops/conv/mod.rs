@@ -7,6 +7,7 @@ mod int16;
 mod max_pool;
 mod packing;
 mod params;
+mod reference;
 mod transposed;
 mod winograd;
 mod winograd_float;
