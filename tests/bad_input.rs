@@ -284,7 +284,10 @@ fn layers_classes_and_images_that_a_network_does_not_have() {
             ),
             (
                 run(CNN, "--cam-layer fc2.rleu"),
-                &["--cam-layer `fc2.rleu`: no such tensor; near: fc2.relu", "hint: `niello inspect --optimized`"],
+                &[
+                    "--cam-layer `fc2.rleu`: no such tensor; near: fc2.relu",
+                    "hint: `niello inspect --optimized`",
+                ],
             ),
             (run(CNN, "--cam-layer fc2.relu"), &["no Grad-CAM at `fc2.relu`: 1x1x50 is one place"]),
             (run(CNN, "--cam-layer auto --cam 3"), &["no class `3`; known: "]),

@@ -570,7 +570,9 @@ fn run_says_where_a_class_was_seen_by_grad_cam() {
     assert!(text.contains(" at `features.12`: "), "{text}");
     // A segmentation: the overlay shows the map of the class, in the image's size, and not its labels.
     let slice = format!("run {ANAM} images/a.png --cam 0 --cam-layer auto");
-    let over = |pixels: &str| room.json(&format!("{slice} --cam-over {pixels} --cam-npy map.npy --overlay heat.png --json"));
+    let over = |pixels: &str| {
+        room.json(&format!("{slice} --cam-over {pixels} --cam-npy map.npy --overlay heat.png --json"))
+    };
     let (image, mask) = (over("image"), over("mask"));
     assert_ne!(image["cam"]["value"], mask["cam"]["value"]);
     assert_eq!(mask["cam"]["map"], serde_json::json!([4, 4]));

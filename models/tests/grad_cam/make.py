@@ -12,6 +12,7 @@ The score of a segmentation is the sum of a class's logits over the image, or ov
 `CASE/HEIGHTxWIDTH/MODULE/CLASS/PIXELS`; its last two sizes are the map's.
 """
 
+import dataclasses
 import importlib.util
 import pathlib
 import sys
@@ -21,16 +22,16 @@ from safetensors.torch import save_file
 
 # Case, side of the image (None: the golden's), modules, classes.
 CASES = [
-    ("efficientnet_b0", None, ["features.8", "features.5.2", "features.3"], [0, 2]),
-    ("squeezenet1_1", None, ["classifier.2", "features.9", "features.5"], [0, 1]),
+    ("efficientnet_b0", None, ["features.8", "features.5.1", "features.3"], [0, 2]),
+    ("squeezenet1_1", None, ["classifier.2", "features.9", "features.5"], [2]),
     ("resnet18", None, ["layer4", "maxpool"], [1]),
     ("polsinelli_cnn", 67, ["up"], [1]),
-    ("anam_net", None, ["conv_up_1", "bottleneck3", "conv_up_4"], [0, 1]),
+    ("anam_net", 32, ["conv_up_1", "bottleneck3", "conv_up_3"], [1]),
     ("unet_anam", 32, ["conv5_block", "conv_up_4"], [1]),
-    ("enet_anam", None, ["regular1_4", "upsample4_0"], [0, 2]),
+    ("enet_anam", None, ["regular1_4", "upsample4_0"], [2]),
     ("miniseg", None, ["down2", "up2_act"], [1]),
     ("lednet", None, ["encoder.layers.3", "encoder.layers.14"], [2]),
-    ("residual_attention_unet", None, ["bottom", "dec3", "dec1"], [3]),
+    ("residual_attention_unet", None, ["bottom", "dec3", "dec2"], [3]),
 ]
 
 
@@ -40,6 +41,8 @@ def main():
     made = importlib.util.module_from_spec(spec)
     sys.modules["make_goldens"] = made
     spec.loader.exec_module(made)
+    # The function of this name has no derivative in older versions.
+    made.F.channel_shuffle = lambda x, groups: x.unflatten(1, (groups, -1)).transpose(1, 2).flatten(1, 2)
     cases = {case.name: case for case in made.CASES}
     maps = {}
     for name, side, modules, classes in CASES:
@@ -48,7 +51,7 @@ def main():
         made.load_synthetic(model, case)
         model.double()
         if side is not None:
-            case.shape = (case.shape[0], side, side)
+            case = dataclasses.replace(case, shape=(case.shape[0], side, side))
         image = made.make_inputs(case)["input"].double()
         results = {}
         for path in modules:
