@@ -255,6 +255,8 @@ fn words_that_the_command_line_does_not_know() {
             (format!("report {CNN} --override fc2"), &["`fc2`: expected e.g. `conv1=minmax`"]),
             (format!("bench {CNN} --repetitions 0"), &["0", "repetitions"]),
             (format!("report {CNN} --wieghts w"), &["--wieghts", "--weights"]),
+            (format!("run {CNN} images/a.png --cam-npy map.npy"), &["--cam", "--cam-layer"]),
+            (format!("run {CNN} images/a.png --cam 0 --cam-over mask"), &["--cam-layer"]),
             ("compile --model anam_net".into(), &["--out"]),
             ("paint".into(), &["paint"]),
         ],
@@ -277,7 +279,21 @@ fn layers_classes_and_images_that_a_network_does_not_have() {
                 &[
                     "w251_baseline_cnn: no class-activation map: `",
                     "stands between the mean over a map and the scores",
+                    "hint: `--cam-layer auto`",
                 ],
+            ),
+            (
+                run(CNN, "--cam-layer fc2.rleu"),
+                &[
+                    "--cam-layer `fc2.rleu`: no such tensor; near: fc2.relu",
+                    "hint: `niello inspect --optimized`",
+                ],
+            ),
+            (run(CNN, "--cam-layer fc2.relu"), &["no Grad-CAM at `fc2.relu`: 1x1x50 is one place"]),
+            (run(CNN, "--cam-layer auto --cam 3"), &["no class `3`; known: "]),
+            (
+                run("--model anam_net --input 32x32 --float", "--cam-layer auto"),
+                &["anam_net gives each pixel a class: `--cam` says which"],
             ),
             (
                 run("--model anam_net --input 32x32", "--cam 0"),

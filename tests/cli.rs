@@ -553,6 +553,38 @@ fn run_says_where_a_class_was_seen() {
 }
 
 #[test]
+fn run_says_where_a_class_was_seen_by_grad_cam() {
+    let room = room();
+    room.png("images/large.png", 64);
+    let squeeze = format!("run {SQUEEZE} images/large.png --float --json");
+    let cam = &room.json(&format!("{squeeze} --cam none"))["cam"];
+    let grad = room.json(&format!("{squeeze} --cam none --cam-layer auto"));
+    // The map before the mean is the class-activation map, over its nine places.
+    assert_eq!(grad["cam"]["layer"], "classifier.2");
+    assert_eq!((&grad["cam"]["cell"], &grad["cam"]["map"]), (&cam["cell"], &cam["map"]));
+    assert!((9.0 * number(&grad, "cam.value") - cam["value"].as_f64().unwrap()).abs() < 1e-5);
+    // Of the class that the network gives, in another format, in words.
+    let answer = room.json(&format!("run {SQUEEZE} images/large.png --cam-layer features.12 --json"));
+    assert_eq!(answer["cam"]["class"], answer["class"]);
+    let text = room.text(&format!("run {SQUEEZE} images/large.png --cam-layer features.12"));
+    assert!(text.contains(" at `features.12`: "), "{text}");
+    // A segmentation: the overlay shows the map of the class, in the image's size, and not its labels.
+    let slice = format!("run {ANAM} images/a.png --cam 0 --cam-layer auto");
+    let over = |pixels: &str| {
+        room.json(&format!("{slice} --cam-over {pixels} --cam-npy map.npy --overlay heat.png --json"))
+    };
+    let (image, mask) = (over("image"), over("mask"));
+    assert_ne!(image["cam"]["value"], mask["cam"]["value"]);
+    assert_eq!(mask["cam"]["map"], serde_json::json!([4, 4]));
+    let map = load(room.path("map.npy")).unwrap();
+    let Samples::Real(values) = map.samples() else { panic!("float32") };
+    let largest = values.iter().copied().fold(0.0, f32::max);
+    assert_eq!((map.height(), map.width(), f64::from(largest)), (4, 4, number(&mask, "cam.value")));
+    let heat = load(room.path("heat.png")).unwrap();
+    assert_eq!([heat.height(), heat.width(), heat.channels()], [32, 32, 3]);
+}
+
+#[test]
 fn every_command_has_help_with_an_example() {
     let room = Room::new();
     assert!(room.text("--help").contains("Exit status"));

@@ -92,8 +92,10 @@ pub enum Error {
         path: PathBuf,
     },
     /// The result of a layer that cannot be shown.
-    #[error("--dump `{layer}`: {message}")]
+    #[error("{flag} `{layer}`: {message}")]
     Intermediate {
+        /// What asked for it: "--dump", …
+        flag: &'static str,
         /// Name of the layer.
         layer: String,
         /// Why.

@@ -25,6 +25,7 @@ pub mod emit;
 pub mod error;
 pub mod execute;
 pub mod format;
+pub mod grad_cam;
 pub mod graph;
 pub mod import;
 #[doc(hidden)]

@@ -40,6 +40,7 @@ const ROOMS: &[&str] = &[
     "report",
     "bench",
     "intermediates",
+    "grad_cam",
     "board",
     "recipe",
     "emit",

@@ -7,6 +7,7 @@ use niello_codegen::{
     Graph, GraphBuilder, Op, Shape, Tensor, ValueId,
     execute::Executor,
     format::{Format, Mode, RangeRule},
+    graph::Node,
     lower::{TARGETS, lower, lower_apart},
     ops::*,
     precision::{float, int16},
@@ -518,6 +519,8 @@ struct Found {
     scale: &'static str,
     /// `result`, `weights`.
     int16: Vec<&'static str>,
+    /// Whether all of its operands that are no labels have a gradient.
+    has_gradient: bool,
     /// Kernels in int8, in int16, and in floating point.
     kernels: [BTreeSet<&'static str>; 3],
 }
@@ -534,6 +537,7 @@ fn find(row: &Row) -> Found {
         Tensor::new(shape, values.collect()).expect("as many values as elements")
     };
     let inputs: Vec<Tensor<f32>> = graph.inputs.iter().enumerate().map(seeded).collect();
+    let has_gradient = has_gradient(&graph, node, &inputs);
     let quantized = |behind: bool| {
         let graph = row.graph(behind);
         let calibration = calibrate(&graph, [Ok(inputs.clone())], |_| {}).expect("finite values");
@@ -602,18 +606,46 @@ fn find(row: &Row) -> Found {
         RangeRule::Fixed(_) => "fixed",
         RangeRule::Labels => "index",
     };
-    Found { kind, scale, int16: widths, kernels: [int8, in_int16, in_float] }
+    Found { kind, scale, int16: widths, has_gradient, kernels: [int8, in_int16, in_float] }
+}
+
+/// Whether the node's operands have gradients, all that are no labels or none, and then as central differences have them.
+fn has_gradient(graph: &Graph, node: &Node, inputs: &[Tensor<f32>]) -> bool {
+    let mut operands = BTreeMap::new();
+    let inputs: Vec<Tensor<f64>> = inputs.iter().map(|input| input.map(f64::from)).collect();
+    let observe = |id, value: &Tensor<f64>| {
+        operands.insert(id, value.clone());
+    };
+    graph.observe_f64(&inputs, observe).expect("inputs that fit");
+    let operands: Vec<&Tensor<f64>> = node.inputs.iter().map(|id| &operands[id]).collect();
+    let is_number = |id: &ValueId| {
+        graph.producer(*id).is_none_or(|at| graph.nodes[at].op.range_rule() != RangeRule::Labels)
+    };
+    let errors = common::gradient_errors(&*node.op, &operands);
+    let of_numbers: Vec<_> =
+        node.inputs.iter().zip(errors).filter(|(id, _)| is_number(id)).map(|(_, error)| error).collect();
+    let has = !of_numbers.is_empty() && of_numbers.iter().all(Option::is_some);
+    for error in of_numbers {
+        assert_eq!(error.is_some(), has, "{:?}", node.op);
+        assert!(error.unwrap_or(0.0) <= common::GRADIENT_TOLERANCE, "{:?}: {error:?}", node.op);
+    }
+    has
 }
 
 /// The page's tables.
 fn tables(found: &[Found]) -> String {
     let list =
         |names: &BTreeSet<&str>| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    let mut text =
-        String::from("| operator | what it computes | limits | scale | int16 |\n|---|---|---|---|---|\n");
+    let mut text = String::from(
+        "| operator | what it computes | limits | scale | int16 | gradient |\n|---|---|---|---|---|---|\n",
+    );
     for (row, f) in ROWS.iter().zip(found) {
         let int16 = if f.int16.is_empty() { "no".into() } else { f.int16.join(", ") };
-        text += &format!("| `{}` | {} | {} | {} | {int16} |\n", f.kind, row.about, row.limits, f.scale);
+        let gradient = if f.has_gradient { "yes" } else { "no" };
+        text += &format!(
+            "| `{}` | {} | {} | {} | {int16} | {gradient} |\n",
+            f.kind, row.about, row.limits, f.scale
+        );
     }
     text += "\nThe kernels of `niello-kernels` that compute it, over all targets:\n\n| operator | int8 | int16 | f16, f32 |\n|---|---|---|---|\n";
     for f in found {

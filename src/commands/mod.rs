@@ -123,6 +123,9 @@ pub(crate) fn hint(error: &Error) -> Option<&'static str> {
         }
         Error::Dependency { .. } => Some("`--runtime` takes the value as it stands in Cargo.toml"),
         Error::Network { .. } => Some("`niello models` lists all networks"),
+        Error::Invalid(message) if message.contains(": no class-activation map: ") => {
+            Some("`--cam-layer auto` makes a map by Grad-CAM, on this machine")
+        }
         _ => None,
     }
 }

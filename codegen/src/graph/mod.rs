@@ -2,13 +2,16 @@
 //!
 //! * [`Graph`]: nodes in execution order, each an operator with its input and output values.
 //! * [`Op`]: what an operator is to everybody else; [`crate::ops`] has them.
+//! * [`Backward`]: what it is told to give a gradient.
 //! * `reference`: evaluates a graph in `f32` or `f64`.
 //!
 //! [`crate::import`] builds graphs.
 
+mod backward;
 mod op;
 mod reference;
 
+pub use backward::Backward;
 pub use op::Op;
 
 use crate::{format::RangeRule, tensor::Shape};

@@ -3,6 +3,7 @@
 //! [`Op::lower`] names the lowering context, which stands above graphs: the only import of the crate that runs up. Without it an operator would be
 //! two types, one that nodes hold and one that is lowered.
 
+use super::Backward;
 use crate::{
     error::Result,
     format::{Mode, RangeRule},
@@ -24,6 +25,13 @@ pub trait Op: Any + fmt::Debug + Send + Sync {
 
     /// The float reference in double precision.
     fn eval_f64(&self, inputs: &[&Tensor<f64>]) -> Vec<Tensor<f64>>;
+
+    /// The gradient of a number by one of the operands, from that by the only result, in double precision; of the operand's shape. `None` where there is
+    /// none. At a kink it is PyTorch's. Operands that are labels are not asked for. See [`crate::grad_cam`].
+    fn gradient(&self, at: &Backward<'_>) -> Option<Tensor<f64>> {
+        let _ = at;
+        None
+    }
 
     /// Multiply-accumulates of convolutions and matrix products.
     fn macs(&self, inputs: &[Shape], outputs: &[Shape]) -> u64 {

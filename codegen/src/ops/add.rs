@@ -1,6 +1,6 @@
 //! Element-wise sum.
 
-use super::{Clamp, Op, as_large_as_output, forward_eval};
+use super::{Backward, Clamp, Op, as_large_as_output, forward_eval, gradient_of_two};
 use crate::{
     error::Result,
     format::{Codes, Mode, QParams},
@@ -135,6 +135,10 @@ impl Op for Add {
     }
 
     forward_eval!();
+
+    fn gradient(&self, at: &Backward<'_>) -> Option<Tensor<f64>> {
+        Some(gradient_of_two(at, self.clamp, |_, _| [1.0, 1.0]))
+    }
 
     fn absorb(&self, next: &dyn Op) -> Option<Box<dyn Op>> {
         self.clamp.absorb(next).map(|clamp| Box::new(Self { clamp }) as _)

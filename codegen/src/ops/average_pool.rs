@@ -1,7 +1,7 @@
 //! Average pooling over windows.
 
 use super::{
-    Op, RangeRule, forward_eval,
+    Backward, Op, RangeRule, forward_eval,
     window::{pooled, window},
 };
 use crate::{
@@ -12,6 +12,7 @@ use crate::{
     tensor::{Real, Shape, Tensor},
 };
 use niello_kernels::{AveragePool2dInt16, Float, FloatBounds};
+use std::ops::Range;
 
 /// Mean of each window.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -46,27 +47,27 @@ impl AveragePool2d {
         [[top, left], [bottom, right]]
     }
 
+    /// The rows and columns of an input of this shape that a pixel of the result is the mean of, and how many pixels count.
+    fn window(&self, at: [usize; 2], input: Shape) -> ([Range<usize>; 2], usize) {
+        let size = [input.h, input.w];
+        let axes =
+            [0, 1].map(|i| window(at[i], self.kernel[i], self.stride[i], self.padding[2 * i], size[i]));
+        let counted = |i: usize| {
+            let start = at[i] * self.stride[i];
+            let [before, after] = [self.padding[2 * i], self.padding[2 * i + 1]];
+            (start + self.kernel[i]).min(size[i] + before + after) - start
+        };
+        let pixels = if self.count_padding { counted(0) * counted(1) } else { axes[0].len() * axes[1].len() };
+        (axes, pixels)
+    }
+
     fn eval<T: Real>(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
         let input = inputs[0];
-        let size = [input.shape.h, input.shape.w];
         let shape = self.output_shapes(&[input.shape]).expect("shapes were checked")[0];
         let mut out = Tensor::filled(shape, T::default());
         for oy in 0..shape.h {
             for ox in 0..shape.w {
-                let at = [oy, ox];
-                let [rows, columns] = [0, 1]
-                    .map(|i| window(at[i], self.kernel[i], self.stride[i], self.padding[2 * i], size[i]));
-                let counted: usize = if self.count_padding {
-                    (0..2)
-                        .map(|i| {
-                            let start = at[i] * self.stride[i];
-                            let [before, after] = [self.padding[2 * i], self.padding[2 * i + 1]];
-                            (start + self.kernel[i]).min(size[i] + before + after) - start
-                        })
-                        .product()
-                } else {
-                    rows.len() * columns.len()
-                };
+                let ([rows, columns], counted) = self.window([oy, ox], input.shape);
                 let mean = out.pixel_mut(oy, ox);
                 for y in rows {
                     for x in columns.clone() {
@@ -143,6 +144,19 @@ impl Op for AveragePool2d {
     }
 
     forward_eval!();
+
+    fn gradient(&self, at: &Backward<'_>) -> Option<Tensor<f64>> {
+        let shape = at.output.shape;
+        let mut out = Tensor::filled(at.input().shape, 0.0);
+        for (oy, ox) in (0..shape.h).flat_map(|oy| (0..shape.w).map(move |ox| (oy, ox))) {
+            let ([rows, columns], counted) = self.window([oy, ox], out.shape);
+            for (y, x) in rows.flat_map(|y| columns.clone().map(move |x| (y, x))) {
+                let pixel = out.pixel_mut(y, x).iter_mut().zip(at.gradient.pixel(oy, ox));
+                pixel.for_each(|(sum, gradient)| *sum += gradient / counted as f64);
+            }
+        }
+        Some(out)
+    }
 
     fn is_mean_of(&self, input: Shape) -> bool {
         self.kernel == [input.h, input.w] && self.padding == [0; 4]

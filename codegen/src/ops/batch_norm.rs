@@ -3,7 +3,7 @@
 //! Where there is none (behind a concatenation), it is a depthwise convolution of 1x1 pixel: in int8 each channel's factor is then
 //! exact to 31 bits.
 
-use super::{Conv2d, Op, forward_eval};
+use super::{Backward, Conv2d, Op, forward_eval};
 use crate::{
     error::Result,
     format::Mode,
@@ -102,6 +102,12 @@ impl Op for BatchNorm {
     }
 
     forward_eval!();
+
+    fn gradient(&self, at: &Backward<'_>) -> Option<Tensor<f64>> {
+        let factors = self.factor.iter().cycle();
+        let data = at.gradient.data.iter().zip(factors).map(|(gradient, factor)| gradient * factor).collect();
+        Some(Tensor { shape: at.gradient.shape, data })
+    }
 
     fn parameters(&self) -> usize {
         2 * self.factor.len()

@@ -1,6 +1,6 @@
 //! Clamping activations: ReLU, ReLU6. Nearly always absorbed by the operator before.
 
-use super::{Op, downcast, forward_eval};
+use super::{Backward, Op, downcast, forward_eval};
 use crate::{
     error::Result,
     format::Mode,
@@ -40,6 +40,14 @@ impl Clamp {
     pub(crate) fn apply<T: Real>(self, x: T) -> T {
         let x = if self.min.is_finite() { x.maximum(T::from_f32(self.min)) } else { x };
         if self.max.is_finite() { x.minimum(T::from_f32(self.max)) } else { x }
+    }
+
+    /// The gradient before the clamp, from that behind it: none where the result is one of the ends, as `torch.nn.ReLU` and `ReLU6` have it.
+    pub(super) fn go_back(self, at: &Backward<'_>) -> Tensor<f64> {
+        let inside = |y: f64| y > self.min.into() && y < self.max.into();
+        let pairs = at.output.data.iter().zip(&at.gradient.data);
+        let data = pairs.map(|(y, gradient)| if inside(*y) { *gradient } else { 0.0 }).collect();
+        Tensor { shape: at.gradient.shape, data }
     }
 
     fn eval<T: Real>(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
@@ -105,6 +113,10 @@ impl Op for Clamp {
     }
 
     forward_eval!();
+
+    fn gradient(&self, at: &Backward<'_>) -> Option<Tensor<f64>> {
+        Some(self.go_back(at))
+    }
 
     fn absorb(&self, next: &dyn Op) -> Option<Box<dyn Op>> {
         (*self).absorb(next).map(|c| Box::new(c) as _)

@@ -1,6 +1,6 @@
 //! Concatenation along channels: mostly free, because producers write into their slice of the result.
 
-use super::{Op, RangeRule, forward_eval};
+use super::{Backward, Op, RangeRule, SliceChannels, forward_eval};
 use crate::{
     error::Result,
     format::Mode,
@@ -50,6 +50,11 @@ impl Op for Concat {
     }
 
     forward_eval!();
+
+    fn gradient(&self, at: &Backward<'_>) -> Option<Tensor<f64>> {
+        let first = at.inputs[..at.index].iter().map(|input| input.shape.c).sum();
+        SliceChannels { first, count: at.input().shape.c }.eval_f64(&[at.gradient]).pop()
+    }
 
     fn is_identity(&self) -> bool {
         false

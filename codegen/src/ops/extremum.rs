@@ -1,6 +1,9 @@
 //! The larger or the smaller of two tensors, element by element.
 
-use super::{Op, add::CommonScale, as_large_as_output, first_shape_of_two, forward_eval, repeated};
+use super::{
+    Backward, Clamp, Op, add::CommonScale, as_large_as_output, first_shape_of_two, forward_eval,
+    gradient_of_two, repeated,
+};
 use crate::{
     error::Result,
     format::Mode,
@@ -73,6 +76,16 @@ impl Op for Extremum {
     }
 
     forward_eval!();
+
+    fn gradient(&self, at: &Backward<'_>) -> Option<Tensor<f64>> {
+        // Of equal elements each has half of it.
+        let share = |taken: f64, other: f64| match taken.partial_cmp(&other) {
+            Some(order) if order.is_eq() => 0.5,
+            Some(order) if order.is_gt() == self.largest => 1.0,
+            _ => 0.0,
+        };
+        Some(gradient_of_two(at, Clamp::NONE, |a, b| [share(a, b), share(b, a)]))
+    }
 
     fn takes_int16(&self) -> bool {
         true

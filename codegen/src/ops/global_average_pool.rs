@@ -1,6 +1,6 @@
 //! Mean over the image.
 
-use super::{Clamp, Op, forward_eval};
+use super::{Backward, Clamp, Op, forward_eval};
 use crate::{
     error::Result,
     format::Mode,
@@ -74,6 +74,12 @@ impl Op for GlobalAveragePool {
     }
 
     forward_eval!();
+
+    fn gradient(&self, at: &Backward<'_>) -> Option<Tensor<f64>> {
+        let shape = at.input().shape;
+        let of_pixel = at.gradient.data.iter().map(|gradient| gradient / shape.area() as f64);
+        Some(Tensor { shape, data: of_pixel.cycle().take(shape.len()).collect() })
+    }
 
     fn is_mean_of(&self, _: Shape) -> bool {
         true

@@ -1,6 +1,6 @@
 //! Hard sigmoid: a function of one value that has no kernel of its own.
 
-use super::{Op, RangeRule, forward_eval, only, point_wise};
+use super::{Backward, Op, RangeRule, forward_eval, only, point_wise};
 use crate::{
     error::Result,
     format::{Mode, QParams},
@@ -46,6 +46,10 @@ impl Op for HardSigmoid {
     }
 
     forward_eval!();
+
+    fn gradient(&self, at: &Backward<'_>) -> Option<Tensor<f64>> {
+        Some(at.by_slope(|x| if x.abs() < 3.0 { 1.0 / 6.0 } else { 0.0 }))
+    }
 
     fn gives_probabilities(&self) -> bool {
         true

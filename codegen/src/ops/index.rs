@@ -1,6 +1,6 @@
 //! Rows, columns and channels by their indices.
 
-use super::{Op, RangeRule, downcast, forward_eval};
+use super::{Backward, Op, RangeRule, downcast, forward_eval};
 use crate::{
     error::Result,
     format::{Format, Mode},
@@ -121,6 +121,10 @@ impl Op for Index {
     }
 
     forward_eval!();
+
+    fn gradient(&self, at: &Backward<'_>) -> Option<Tensor<f64>> {
+        Some(at.moved(self))
+    }
 
     fn absorb(&self, next: &dyn Op) -> Option<Box<dyn Op>> {
         Some(Box::new(self.then(downcast::<Index>(next)?)?))

@@ -1,6 +1,6 @@
 //! The channels of each pixel over their length.
 
-use super::{Op, RangeRule, forward_eval, only};
+use super::{Backward, Op, RangeRule, forward_eval, only};
 use crate::{
     error::Result,
     format::{Mode, QParams},
@@ -58,6 +58,19 @@ impl Op for L2Normalize {
     }
 
     forward_eval!();
+
+    fn gradient(&self, at: &Backward<'_>) -> Option<Tensor<f64>> {
+        let mut out = at.gradient.clone();
+        let c = out.shape.c;
+        let pixels = out.data.chunks_mut(c).zip(at.input().data.chunks(c)).zip(at.output.data.chunks(c));
+        for ((gradient, x), y) in pixels {
+            let length = x.iter().map(|x| x * x).sum::<f64>().sqrt();
+            // Below it, the divisor is constant.
+            let along = if length > 1e-12 { gradient.iter().zip(y).map(|(g, y)| g * y).sum() } else { 0.0 };
+            gradient.iter_mut().zip(y).for_each(|(g, y)| *g = (*g - along * y) / length.max(1e-12));
+        }
+        Some(out)
+    }
 
     fn range_rule(&self) -> RangeRule {
         RangeRule::Fixed(QParams { scale: 1.0 / 128.0, zero_point: 0 })

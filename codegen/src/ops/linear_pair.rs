@@ -1,6 +1,6 @@
 //! Sums and products as onnxruntime computes them on codes of 8 bits.
 
-use super::{Add, Mul, Op, as_large_as_output, forward_eval};
+use super::{Add, Backward, Clamp, Mul, Op, as_large_as_output, forward_eval, gradient_of_two};
 use crate::{
     error::Result,
     format::Mode,
@@ -64,6 +64,11 @@ impl Op for LinearPair {
     }
 
     forward_eval!();
+
+    fn gradient(&self, at: &Backward<'_>) -> Option<Tensor<f64>> {
+        let slopes = |a, b| if self.product { [b, a] } else { [1.0, 1.0] };
+        Some(gradient_of_two(at, Clamp::NONE, slopes))
+    }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let (a, b, output) = (cx.node().inputs[0], cx.node().inputs[1], cx.node().output());

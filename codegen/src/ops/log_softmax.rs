@@ -1,6 +1,6 @@
 //! Logarithm of softmax over channels.
 
-use super::{Op, RangeRule, forward_eval, only};
+use super::{Backward, Op, RangeRule, forward_eval, only};
 use crate::{
     error::Result,
     format::{Mode, QParams},
@@ -61,6 +61,16 @@ impl Op for LogSoftmax {
     }
 
     forward_eval!();
+
+    fn gradient(&self, at: &Backward<'_>) -> Option<Tensor<f64>> {
+        let mut out = at.gradient.clone();
+        let c = out.shape.c;
+        for (gradient, logarithm) in out.data.chunks_mut(c).zip(at.output.data.chunks(c)) {
+            let sum: f64 = gradient.iter().sum();
+            gradient.iter_mut().zip(logarithm).for_each(|(g, l)| *g -= libm::exp(*l) * sum);
+        }
+        Some(out)
+    }
 
     fn range_rule(&self) -> RangeRule {
         RangeRule::Fixed(QParams { scale: 1.0 / 16.0, zero_point: 127 })

@@ -1,7 +1,7 @@
 //! Max pooling.
 
 use super::{
-    Clamp, Conv2d, Op, RangeRule,
+    Backward, Clamp, Conv2d, Op, RangeRule,
     conv::fuse_with_max_pool,
     downcast, forward_eval,
     window::{cells, pooled},
@@ -69,19 +69,23 @@ impl MaxPool2d {
         [self.padding[0] as u32, self.padding[2] as u32]
     }
 
+    /// The pixels of an input of this shape that a pixel of the result is the largest of, row by row.
+    fn window(&self, at: [usize; 2], input: Shape) -> impl Iterator<Item = (usize, usize)> + Clone {
+        let cells = |i: usize, size| {
+            cells(at[i], self.kernel[i], self.stride[i], self.dilation[i], self.padding[2 * i], size)
+        };
+        let columns = cells(1, input.w);
+        cells(0, input.h).flat_map(move |y| columns.clone().map(move |x| (y, x)))
+    }
+
     fn eval<T: Real>(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
         let input = inputs[0];
         let shape = self.output_shapes(&[input.shape]).expect("shapes were checked")[0];
         let mut out = Tensor::filled(shape, T::default());
-        let cells = |i: usize, at, size| {
-            cells(at, self.kernel[i], self.stride[i], self.dilation[i], self.padding[2 * i], size)
-        };
         for oy in 0..shape.h {
             for ox in 0..shape.w {
                 let best = out.pixel_mut(oy, ox);
-                let columns = cells(1, ox, input.shape.w);
-                let window = cells(0, oy, input.shape.h).flat_map(|y| columns.clone().map(move |x| (y, x)));
-                for (i, (y, x)) in window.enumerate() {
+                for (i, (y, x)) in self.window([oy, ox], input.shape).enumerate() {
                     let values = best.iter_mut().zip(input.pixel(y, x));
                     values.for_each(|(b, v)| *b = if i == 0 { *v } else { b.maximum(*v) });
                 }
@@ -169,6 +173,22 @@ impl Op for MaxPool2d {
     }
 
     forward_eval!();
+
+    fn gradient(&self, at: &Backward<'_>) -> Option<Tensor<f64>> {
+        let (input, shape) = (at.input(), at.output.shape);
+        let mut out = Tensor::filled(input.shape, 0.0);
+        for (oy, ox) in (0..shape.h).flat_map(|oy| (0..shape.w).map(move |ox| (oy, ox))) {
+            let window = self.window([oy, ox], input.shape);
+            let best = at.output.pixel(oy, ox).iter().zip(at.gradient.pixel(oy, ox));
+            for (c, (best, gradient)) in best.enumerate() {
+                // The first of equal ones.
+                if let Some((y, x)) = window.clone().find(|(y, x)| input.pixel(*y, *x)[c] == *best) {
+                    out.pixel_mut(y, x)[c] += gradient;
+                }
+            }
+        }
+        Some(out)
+    }
 
     fn range_rule(&self) -> RangeRule {
         RangeRule::SameAsInputs

@@ -1,6 +1,6 @@
 //! Max unpooling: values of a smaller map go back to where they were the largest.
 
-use super::{Op, RangeRule, forward_eval};
+use super::{Backward, Op, RangeRule, forward_eval};
 use crate::{
     error::Result,
     format::{Format, Mode},
@@ -29,21 +29,25 @@ impl MaxUnpool2d {
 
     fn eval<T: Real>(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
         let (values, positions) = (inputs[0], inputs[1]);
-        let Shape { h, w, c } = values.shape;
-        let mut out = Tensor::filled(Shape::new(self.size[0], self.size[1], c), T::default());
-        for (y, x) in (0..h).flat_map(|y| (0..w).map(move |x| (y, x))) {
-            for (channel, (value, position)) in
-                values.pixel(y, x).iter().zip(positions.pixel(y, x)).enumerate()
-            {
-                let position = position.to_f64() as usize;
-                let oy = y * self.kernel[0] + position / self.kernel[1];
-                let ox = x * self.kernel[1] + position % self.kernel[1];
-                if oy < self.size[0] && ox < self.size[1] {
-                    out.pixel_mut(oy, ox)[channel] = *value;
-                }
+        let shape = Shape { h: self.size[0], w: self.size[1], ..values.shape };
+        let mut out = Tensor::filled(shape, T::default());
+        self.places(positions).zip(&values.data).for_each(|(place, value)| {
+            if let Some(place) = place {
+                out.data[place] = *value;
             }
-        }
+        });
         out
+    }
+
+    /// Where in the result each value goes; `None` for one beyond its border.
+    fn places<T: Real>(&self, positions: &Tensor<T>) -> impl Iterator<Item = Option<usize>> {
+        let Shape { w, c, .. } = positions.shape;
+        positions.data.iter().enumerate().map(move |(i, position)| {
+            let (pixel, position) = (i / c, position.to_f64() as usize);
+            let y = pixel / w * self.kernel[0] + position / self.kernel[1];
+            let x = pixel % w * self.kernel[1] + position % self.kernel[1];
+            (y < self.size[0] && x < self.size[1]).then_some((y * self.size[1] + x) * c + i % c)
+        })
     }
 }
 
@@ -113,6 +117,12 @@ impl Op for MaxUnpool2d {
     }
 
     forward_eval!();
+
+    fn gradient(&self, at: &Backward<'_>) -> Option<Tensor<f64>> {
+        let taken = |place: Option<usize>| place.map_or(0.0, |place| at.gradient.data[place]);
+        let data = || self.places(at.inputs[1]).map(taken).collect();
+        (at.index == 0).then(|| Tensor { shape: at.input().shape, data: data() })
+    }
 
     fn range_rule(&self) -> RangeRule {
         RangeRule::SameAsInputs

@@ -13,6 +13,7 @@ mod clamp;
 mod concat;
 mod constant;
 mod conv;
+mod derivative;
 mod div;
 mod embedding;
 mod extremum;
@@ -92,7 +93,7 @@ pub use table::{Table, TabledFunction};
 use crate::{
     error::Result,
     format::RangeRule,
-    graph::{Op, ValueId},
+    graph::{Backward, Op, ValueId},
     lower::Lowering,
     tensor::{Real, Shape, Tensor},
 };
@@ -169,14 +170,33 @@ fn as_large_as_output(cx: &Lowering<'_>) -> Vec<ValueId> {
     node.inputs.iter().copied().filter(|id| graph.shape(*id) == graph.shape(node.output())).collect()
 }
 
-/// The values of a second input, each as often as one of a first input of `shape` meets it.
-fn repeated<T: Real>(second: &Tensor<T>, shape: Shape) -> impl Iterator<Item = T> + '_ {
-    let Shape { h, w, c } = second.shape;
-    let (by_pixel, in_group) = ((h, w) == (shape.h, shape.w), shape.c / c);
+/// The elements of a second input, each as often as one of a first input of `shape` meets it.
+fn repeated_places(second: Shape, shape: Shape) -> impl Iterator<Item = usize> {
+    let (by_pixel, in_group) = ((second.h, second.w) == (shape.h, shape.w), shape.c / second.c);
     (0..shape.area()).flat_map(move |p| {
-        let first = if by_pixel { p * c } else { 0 };
-        (0..shape.c).map(move |channel| second.data[first + channel / in_group])
+        let first = if by_pixel { p * second.c } else { 0 };
+        (0..shape.c).map(move |channel| first + channel / in_group)
     })
+}
+
+/// Their values.
+fn repeated<T: Real>(second: &Tensor<T>, shape: Shape) -> impl Iterator<Item = T> + '_ {
+    repeated_places(second.shape, shape).map(|place| second.data[place])
+}
+
+/// The gradient of a clamped function of elements of two inputs, the second one repeated, from its derivatives by both.
+fn gradient_of_two(at: &Backward<'_>, clamp: Clamp, slopes: impl Fn(f64, f64) -> [f64; 2]) -> Tensor<f64> {
+    let [a, b] = [at.inputs[0], at.inputs[1]];
+    let pairs = a.data.iter().zip(repeated(b, a.shape)).zip(clamp.go_back(at).data);
+    let gradients = pairs.map(|((a, b), gradient)| gradient * slopes(*a, b)[at.index]);
+    if at.index == 0 {
+        return Tensor { shape: a.shape, data: gradients.collect() };
+    }
+    let mut sums = Tensor::filled(b.shape, 0.0);
+    repeated_places(b.shape, a.shape)
+        .zip(gradients)
+        .for_each(|(place, gradient)| sums.data[place] += gradient);
+    sums
 }
 
 /// Forwards both precisions of an [`Op`](crate::Op) to a generic `eval`, for an operator of one result.

@@ -1,6 +1,6 @@
 //! Channels of zeros behind a map's own.
 
-use super::{Op, RangeRule, forward_eval};
+use super::{Backward, Op, RangeRule, forward_eval};
 use crate::{
     error::Result,
     format::Mode,
@@ -50,6 +50,10 @@ impl Op for PadChannels {
     }
 
     forward_eval!();
+
+    fn gradient(&self, at: &Backward<'_>) -> Option<Tensor<f64>> {
+        Some(at.moved(self))
+    }
 
     fn is_identity(&self) -> bool {
         self.more == 0

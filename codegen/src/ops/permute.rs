@@ -1,6 +1,6 @@
 //! Axes in another order.
 
-use super::{Op, RangeRule, Reshape, downcast, forward_eval};
+use super::{Backward, Op, RangeRule, Reshape, downcast, forward_eval};
 use crate::{
     error::Result,
     format::Mode,
@@ -114,6 +114,10 @@ impl Op for Permute {
     }
 
     forward_eval!();
+
+    fn gradient(&self, at: &Backward<'_>) -> Option<Tensor<f64>> {
+        Some(at.moved(self))
+    }
 
     fn absorb(&self, next: &dyn Op) -> Option<Box<dyn Op>> {
         let both = match (downcast::<Reshape>(next), downcast::<Permute>(next)) {

@@ -1,6 +1,6 @@
 //! Functions of one value, lowered to 256-entry tables.
 
-use super::{Function, Op, RangeRule, forward_eval, function::OnDevice};
+use super::{Backward, Function, Op, RangeRule, forward_eval, function::OnDevice};
 use crate::{
     error::Result,
     format::{Codes, Mode, QParams},
@@ -86,6 +86,10 @@ impl Op for PointWise {
     }
 
     forward_eval!();
+
+    fn gradient(&self, at: &Backward<'_>) -> Option<Tensor<f64>> {
+        Some(at.by_slope(|x| self.0.derivative(x)))
+    }
 
     fn gives_probabilities(&self) -> bool {
         matches!(self.0, Function::Sigmoid | Function::HardSigmoid(..))

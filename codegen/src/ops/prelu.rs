@@ -1,6 +1,6 @@
 //! Leaky ReLU with trained slopes.
 
-use super::{Clamp, Function, Op, forward_eval, point_wise};
+use super::{Backward, Clamp, Function, Op, forward_eval, point_wise};
 use crate::{
     error::Result,
     format::Mode,
@@ -114,6 +114,14 @@ impl Op for PRelu {
     }
 
     forward_eval!();
+
+    fn gradient(&self, at: &Backward<'_>) -> Option<Tensor<f64>> {
+        let slopes = self.slopes.iter().cycle();
+        let places = at.input().data.iter().zip(&at.gradient.data).zip(slopes);
+        let data =
+            places.map(|((x, gradient), slope)| if *x > 0.0 { *gradient } else { gradient * *slope as f64 });
+        Some(Tensor { shape: at.input().shape, data: data.collect() })
+    }
 
     fn parameters(&self) -> usize {
         self.slopes.len()

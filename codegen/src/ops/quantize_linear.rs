@@ -1,6 +1,6 @@
 //! Codes of numbers, as ONNX rounds them.
 
-use super::{Op, forward_eval};
+use super::{Backward, Op, forward_eval};
 use crate::{
     error::Result,
     format::{Codes, Mode},
@@ -48,6 +48,10 @@ impl Op for QuantizeLinear {
     }
 
     forward_eval!();
+
+    fn gradient(&self, at: &Backward<'_>) -> Option<Tensor<f64>> {
+        Some(at.gradient.clone())
+    }
 
     fn keeps_values(&self) -> bool {
         true

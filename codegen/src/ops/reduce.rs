@@ -1,6 +1,6 @@
 //! Mean, sum, largest and smallest element along axes.
 
-use super::{Clamp, Op, RangeRule, forward_eval, only};
+use super::{Backward, Clamp, Op, RangeRule, forward_eval, only};
 use crate::{
     error::Result,
     format::Mode,
@@ -115,6 +115,28 @@ impl Op for Reduce {
     }
 
     forward_eval!();
+
+    fn gradient(&self, at: &Backward<'_>) -> Option<Tensor<f64>> {
+        let (input, result) = (at.input(), at.output.shape);
+        let count = if self.kind == ReduceKind::Mean { self.count(input.shape) } else { 1 };
+        let mut taken = vec![false; result.len()];
+        let data = input.data.iter().enumerate().map(|(i, value)| {
+            let Shape { w, c, .. } = input.shape;
+            let [y, x, c] = [i / c / w, i / c % w, i % c];
+            let [y, x, c] = [(0, y), (1, x), (2, c)].map(|(axis, at)| if self.axes[axis] { 0 } else { at });
+            let place = (y * result.w + x) * result.c + c;
+            let gradient = at.gradient.data[place] / count as f64;
+            match self.kind {
+                ReduceKind::Mean | ReduceKind::Sum => gradient,
+                // The first of equal ones.
+                _ if *value == at.output.data[place] && !std::mem::replace(&mut taken[place], true) => {
+                    gradient
+                }
+                _ => 0.0,
+            }
+        });
+        Some(Tensor { shape: input.shape, data: data.collect() })
+    }
 
     fn is_identity(&self) -> bool {
         self.axes == [false; 3]

@@ -1,6 +1,6 @@
 //! The same values in another number format.
 
-use super::{Op, forward_eval};
+use super::{Backward, Op, forward_eval};
 use crate::{
     error::Result,
     format::{Codes, Format, Mode},
@@ -63,6 +63,10 @@ impl Op for Rescale {
     }
 
     forward_eval!();
+
+    fn gradient(&self, at: &Backward<'_>) -> Option<Tensor<f64>> {
+        Some(at.gradient.clone())
+    }
 
     fn keeps_values(&self) -> bool {
         true

@@ -1,6 +1,6 @@
 //! Another shape for the same elements.
 
-use super::{Op, RangeRule, downcast, forward_eval};
+use super::{Backward, Op, RangeRule, downcast, forward_eval};
 use crate::{
     error::Result,
     format::Mode,
@@ -47,6 +47,10 @@ impl Op for Reshape {
     }
 
     forward_eval!();
+
+    fn gradient(&self, at: &Backward<'_>) -> Option<Tensor<f64>> {
+        Some(at.moved(self))
+    }
 
     fn absorb(&self, next: &dyn Op) -> Option<Box<dyn Op>> {
         downcast::<Reshape>(next).map(|reshape| Box::new(*reshape) as _)

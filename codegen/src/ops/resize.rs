@@ -1,7 +1,7 @@
 //! Resizing to a given height and width.
 
 use super::{
-    Index, Op, RangeRule, forward_eval,
+    Backward, Index, Op, RangeRule, forward_eval,
     sampling::{Axis, Interpolation, Sampling},
 };
 use crate::{
@@ -221,6 +221,21 @@ impl Op for Resize {
     }
 
     forward_eval!();
+
+    fn gradient(&self, at: &Backward<'_>) -> Option<Tensor<f64>> {
+        let mut out = Tensor::filled(at.input().shape, 0.0);
+        let [rows, columns] = self.axes(out.shape);
+        let [h, w] = self.size;
+        for (oy, ox) in (0..h).flat_map(|oy| (0..w).map(move |ox| (oy, ox))) {
+            for (y, v) in rows.of(oy) {
+                for (x, w) in columns.of(ox) {
+                    let pixel = out.pixel_mut(y, x).iter_mut().zip(at.gradient.pixel(oy, ox));
+                    pixel.for_each(|(sum, gradient)| *sum += v * w * gradient);
+                }
+            }
+        }
+        Some(out)
+    }
 
     fn range_rule(&self) -> RangeRule {
         RangeRule::SameAsInputs

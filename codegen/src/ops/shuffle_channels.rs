@@ -1,6 +1,6 @@
 //! Channel shuffle: channels of several groups, in turn.
 
-use super::{Op, RangeRule, forward_eval};
+use super::{Backward, Op, RangeRule, forward_eval};
 use crate::{
     error::Result,
     format::Mode,
@@ -75,6 +75,10 @@ impl Op for ShuffleChannels {
     }
 
     forward_eval!();
+
+    fn gradient(&self, at: &Backward<'_>) -> Option<Tensor<f64>> {
+        Some(at.moved(self))
+    }
 
     fn is_identity(&self) -> bool {
         self.groups == 1

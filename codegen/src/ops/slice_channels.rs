@@ -1,6 +1,6 @@
 //! Some channels of a map.
 
-use super::{Op, RangeRule, concat::CopyCall, forward_eval};
+use super::{Backward, Op, RangeRule, concat::CopyCall, forward_eval};
 use crate::{
     error::Result,
     format::Mode,
@@ -43,6 +43,10 @@ impl Op for SliceChannels {
     }
 
     forward_eval!();
+
+    fn gradient(&self, at: &Backward<'_>) -> Option<Tensor<f64>> {
+        Some(at.moved(self))
+    }
 
     fn range_rule(&self) -> RangeRule {
         RangeRule::SameAsInputs

@@ -1,6 +1,6 @@
 //! Softmax over channels.
 
-use super::{Op, RangeRule, forward_eval};
+use super::{Backward, Op, RangeRule, forward_eval};
 use crate::{
     error::Result,
     format::{Mode, QParams},
@@ -84,6 +84,16 @@ impl Op for Softmax {
     }
 
     forward_eval!();
+
+    fn gradient(&self, at: &Backward<'_>) -> Option<Tensor<f64>> {
+        let mut out = at.gradient.clone();
+        let c = out.shape.c;
+        for (gradient, p) in out.data.chunks_mut(c).zip(at.output.data.chunks(c)) {
+            let mean: f64 = gradient.iter().zip(p).map(|(g, p)| g * p).sum();
+            gradient.iter_mut().zip(p).for_each(|(g, p)| *g = f64::from(self.beta) * p * (*g - mean));
+        }
+        Some(out)
+    }
 
     fn gives_probabilities(&self) -> bool {
         true

@@ -1,6 +1,6 @@
 //! Squares of element-wise differences.
 
-use super::{Op, as_large_as_output, forward_eval};
+use super::{Backward, Clamp, Op, as_large_as_output, forward_eval, gradient_of_two};
 use crate::{
     error::Result,
     lower::{Lowering, Sums},
@@ -51,6 +51,11 @@ impl Op for SquaredDifference {
     }
 
     forward_eval!();
+
+    fn gradient(&self, at: &Backward<'_>) -> Option<Tensor<f64>> {
+        let slopes = |a, b| [2.0 * (a - b), 2.0 * (b - a)];
+        Some(gradient_of_two(at, Clamp::NONE, slopes))
+    }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let (a, b, output) = (cx.node().inputs[0], cx.node().inputs[1], cx.node().output());

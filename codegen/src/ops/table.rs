@@ -1,6 +1,6 @@
 //! A function of one value whose table is given.
 
-use super::{Function, Op, PointWise, forward_eval, point_wise::TableCall};
+use super::{Backward, Function, Op, PointWise, forward_eval, point_wise::TableCall};
 use crate::{
     error::Result,
     format::Mode,
@@ -43,6 +43,15 @@ impl Op for Table {
     }
 
     forward_eval!();
+
+    fn gradient(&self, at: &Backward<'_>) -> Option<Tensor<f64>> {
+        // Only values are known: a central difference.
+        let slope = |x: f64| {
+            let step = 1e-5 * x.abs().max(1.0);
+            ((self.function)(x + step) - (self.function)(x - step)) / (2.0 * step)
+        };
+        Some(at.by_slope(slope))
+    }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let (input, output) = (cx.node().inputs[0], cx.node().output());
@@ -87,6 +96,10 @@ impl Op for TabledFunction {
 
     fn eval_f64(&self, inputs: &[&Tensor<f64>]) -> Vec<Tensor<f64>> {
         self.table.eval_f64(inputs)
+    }
+
+    fn gradient(&self, at: &Backward<'_>) -> Option<Tensor<f64>> {
+        self.function.gradient(at)
     }
 
     fn lower(&self, cx: &mut Lowering<'_>) -> Result<()> {

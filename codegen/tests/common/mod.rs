@@ -2,7 +2,8 @@
 #![allow(dead_code, reason = "each test file uses some of it")]
 
 use niello_codegen::{
-    Graph, GraphBuilder, Shape, Tensor, ValueId,
+    Graph, GraphBuilder, Op, Shape, Tensor, ValueId,
+    graph::Backward,
     lower::{Target, lower},
     ops::{
         ArgMax, BatchNormParams, ConvParams, Function, MaxPool2d, PointWise, Resize, ResizeMode, Softmax,
@@ -143,3 +144,40 @@ pub(crate) fn program(graph: Graph, target: &str) -> Program {
     let target = Target::find(target).expect("a known target");
     lower(&quantized(graph), target, Metadata::default()).expect("nothing overflows")
 }
+
+/// For each operand of an operator of one result, how far its gradient is from a central difference along seeded directions, over the gradient's size; `None`
+/// where it has none.
+pub(crate) fn gradient_errors(op: &dyn Op, inputs: &[&Tensor<f64>]) -> Vec<Option<f64>> {
+    const STEP: f64 = 1e-6;
+    let seeded = |seed: &str, shape: Shape| {
+        Tensor::new(shape, seeded_values(seed).take(shape.len()).collect())
+            .expect("as many values as elements")
+    };
+    let output = op.eval_f64(inputs).remove(0);
+    let gradient = seeded("gradient", output.shape);
+    let error = |index: usize| {
+        let at = Backward { inputs, output: &output, gradient: &gradient, index };
+        let found = op.gradient(&at)?;
+        assert_eq!(found.shape, inputs[index].shape, "{op:?}");
+        let along = |direction: &str| {
+            let direction = seeded(direction, found.shape);
+            let moved = |step: f64| {
+                let mut changed = inputs[index].clone();
+                changed.data.iter_mut().zip(&direction.data).for_each(|(x, d)| *x += step * d);
+                let mut inputs = inputs.to_vec();
+                inputs[index] = &changed;
+                op.eval_f64(&inputs).remove(0).data
+            };
+            let outputs = moved(STEP).into_iter().zip(moved(-STEP)).zip(&gradient.data);
+            let difference: f64 = outputs.map(|((more, less), g)| g * (more - less) / (2.0 * STEP)).sum();
+            let terms: Vec<f64> = found.data.iter().zip(&direction.data).map(|(g, d)| g * d).collect();
+            let size = terms.iter().map(|term| term.abs()).sum::<f64>().max(1e-3);
+            (terms.iter().sum::<f64>() - difference).abs() / size
+        };
+        Some(["first", "second", "third"].map(along).into_iter().fold(0.0, f64::max))
+    };
+    (0..inputs.len()).map(error).collect()
+}
+
+/// The largest of such errors that is allowed.
+pub(crate) const GRADIENT_TOLERANCE: f64 = 1e-7;

@@ -64,7 +64,7 @@ impl Dump {
     /// A layer that the network does not have.
     pub(super) fn find(&self, build: &Build) -> Result<Vec<ValueId>> {
         let find = |layer: &String| {
-            let problem = |message| Error::Intermediate { layer: layer.clone(), message };
+            let problem = |message| Error::Intermediate { flag: "--dump", layer: layer.clone(), message };
             build.quantized.graph.require(layer).map_err(problem)
         };
         self.layers.iter().map(find).collect()

@@ -12,7 +12,7 @@ impl Run {
             let message = "makes images: there is no label map; `--image` writes the image";
             return Err(Error::Invalid(format!("{} {message}", recipe.network)));
         }
-        if self.cam.is_some() {
+        if self.cam.is_wanted() {
             let message = "makes images: it sees no class in any";
             return Err(Error::Invalid(format!("{} {message}", recipe.network)));
         }

@@ -5,7 +5,11 @@ mod cam;
 mod dump;
 mod generate;
 
-use self::{answer::Answer, cam::Seen, dump::Dump};
+use self::{
+    answer::Answer,
+    cam::{Cam, Wanted},
+    dump::Dump,
+};
 use super::Done;
 use crate::{
     args::ModelArgs,
@@ -33,6 +37,7 @@ use std::{
 #[command(after_help = "Examples:\n  niello run --model anam_net slice.dcm --overlay overlay.png\n  \
                         niello run --recipe covid.toml slice.png --json\n  \
                         niello run --model squeezenet1_1 --weights W.safetensors photo.png --cam 3 --overlay seen.png\n  \
+                        niello run --model anam_net slice.dcm --cam Abnormal --cam-layer auto --cam-over mask --overlay seen.png\n  \
                         niello run --model anam_net slice.dcm --dump conv1_block --dump up_1 --dump-to maps\n  \
                         niello run --model dccgan_generator --weights W.safetensors --seed 7 --class COVID --image made.png\n\n\
                         Prints the probability of each class, or for a segmentation its share of the image, and of \
@@ -61,15 +66,14 @@ pub(crate) struct Run {
     /// Write the label map
     #[arg(long, value_name = "PNG")]
     labels: Option<PathBuf>,
-    /// Write the image with the classes in colour over it and a legend with their shares below, or with `--cam` the map of that class
+    /// Write the image with the classes in colour over it and a legend with their shares below, or with `--cam` or `--cam-layer` the map of a class
     #[arg(long, value_name = "PNG")]
     overlay: Option<PathBuf>,
     /// Write the output's real values, [h, w, c]
     #[arg(long, value_name = "NPY")]
     npy: Option<PathBuf>,
-    /// Print the place in the image where this class (its name or index) was seen: the maximum of its class-activation map
-    #[arg(long, value_name = "CLASS")]
-    cam: Option<String>,
+    #[command(flatten)]
+    cam: Cam,
     #[command(flatten)]
     dump: Dump,
     /// Use the float reference instead of int8
@@ -87,6 +91,7 @@ impl Run {
         let files = [&self.labels, &self.overlay, &self.npy, &self.image];
         files.into_iter().flatten().try_for_each(|p| check_writable(p))?;
         self.dump.check()?;
+        self.cam.check()?;
         let recipe = self.model.recipe()?;
         if find_network(&recipe, networks())?.generates() {
             return self.generate(&recipe).map(Done::from);
@@ -109,8 +114,8 @@ impl Run {
             return Err(Error::Invalid(format!("{} reads an image: name one", recipe.network_name())));
         };
         let writes = [&self.labels, &self.overlay, &self.npy].into_iter().any(Option::is_some);
-        if sources.len() > 1 && (writes || self.dump.is_wanted()) {
-            let message = "`--labels`, `--overlay`, `--npy` and `--dump` are for one image";
+        if sources.len() > 1 && (writes || self.dump.is_wanted() || self.cam.writes()) {
+            let message = "`--labels`, `--overlay`, `--npy`, `--cam-npy` and `--dump` are for one image";
             return Err(Error::Invalid(format!("{message}, got {}", sources.len())));
         }
         if is_one && self.overlay.is_some() && is_tensors(first) {
@@ -124,13 +129,13 @@ impl Run {
             let path = std::path::absolute(first).map_err(Error::io("cannot find", first))?;
             recipe = recipe.calibrate_on_files([path]);
         }
-        recipe.output.cam |= self.cam.is_some();
+        recipe.output.cam |= self.cam.is_output();
         if recipe.seeded {
             progress::note("weights are random numbers (`--seeded`): the answer says nothing");
         }
         let build = crate::args::build_with_progress(&recipe)?;
-        let class = self.cam.as_deref().map(|class| class_index(&build.classes, class)).transpose()?;
-        let wants_labels = self.labels.is_some() || (self.overlay.is_some() && class.is_none());
+        let wanted = self.cam.find(&build)?;
+        let wants_labels = self.labels.is_some() || (self.overlay.is_some() && wanted.is_none());
         if build.task == Task::Classification && wants_labels {
             let name = &build.program.name;
             let message = format!(
@@ -139,13 +144,14 @@ impl Run {
             return Err(Error::Invalid(message));
         }
         if let (true, Some(image)) = (is_one, loaded) {
-            let answer = self.answer(build, first, image, class)?;
+            let answer = self.answer(build, first, image, wanted.as_ref())?;
             return Ok(if self.json { output::json(&answer)? } else { answer.text() }.into());
         }
         let (mut answers, mut unread) = (vec![], vec![]);
         let step = Step::new("running", sources.len() as u64);
         for source in &sources {
-            let found = load(source).and_then(|image| self.judge(&build, source, image.as_ref(), class));
+            let found =
+                load(source).and_then(|image| self.judge(&build, source, image.as_ref(), wanted.as_ref()));
             match found {
                 Ok((answer, _)) => answers.push(answer),
                 Err(error) => unread.push(format!("{}: {error}", source.display())),
@@ -175,23 +181,26 @@ impl Run {
         build: Build,
         source: &Path,
         image: Option<Image>,
-        class: Option<usize>,
+        wanted: Option<&Wanted>,
     ) -> Result<Answer> {
         let dumped = self.dump.find(&build)?;
         let (mut answer, Judged { inputs, outputs, labels }) =
-            self.judge(&build, source, image.as_ref(), class)?;
+            self.judge(&build, source, image.as_ref(), wanted)?;
         let output = &outputs[0];
         if let Some(labels) = &labels {
             let names = build.label_names();
             let shares: Vec<f64> = answer.pixels.iter().flat_map(|p| &p.0).map(|(_, share)| *share).collect();
             let caption = answer.abnormal_percent.map(|p| format!("{p:.2} % of the lung abnormal"));
             let legend = Legend { names: &names, shares: Some(&shares), caption: caption.as_deref() };
-            self.write_maps(&build, image.as_ref(), labels, [output.shape.h, output.shape.w], &legend)?;
+            // A map of one class takes the overlay's place.
+            let drawn = image.as_ref().filter(|_| answer.cam.is_none());
+            self.write_maps(&build, drawn, labels, [output.shape.h, output.shape.w], &legend)?;
         }
         self.write_values(output)?;
-        if let (Some(class), Some(map), Some(image)) = (class, outputs.last(), &image) {
-            let seen = Seen::new(&build, class, map);
-            self.overlay.iter().try_for_each(|path| seen.overlay(&build, image, path))?;
+        if let Some(seen) = &answer.cam {
+            let drawn = self.overlay.iter().zip(&image);
+            drawn.into_iter().try_for_each(|(path, image)| seen.overlay(&build, image, path))?;
+            self.cam.write(seen)?;
         }
         answer.dumps = self.dump.write(build, &dumped, &inputs, self.float)?;
         Ok(answer)
@@ -203,7 +212,7 @@ impl Run {
         build: &Build,
         source: &Path,
         image: Option<&Image>,
-        class: Option<usize>,
+        wanted: Option<&Wanted>,
     ) -> Result<(Answer, Judged)> {
         let inputs = match image {
             Some(image) => vec![build.input(image)?],
@@ -227,9 +236,7 @@ impl Run {
                 labels = Some(found);
             }
         }
-        if let (Some(class), Some(map)) = (class, outputs.last()) {
-            answer.cam = Some(Seen::new(build, class, map));
-        }
+        answer.cam = wanted.map(|wanted| self.cam.see(build, wanted, &inputs, &outputs)).transpose()?;
         Ok((answer, Judged { inputs, outputs, labels }))
     }
 

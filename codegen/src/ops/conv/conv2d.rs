@@ -1,6 +1,7 @@
 //! Convolution, with a fused activation; fully connected layers and depthwise convolution are special cases.
 
 use super::{
+    backward,
     filters::{Filters, GivenFilters, fold_bias, rounding_noise},
     float, int16,
     packing::Packed,
@@ -10,7 +11,7 @@ use super::{
 use crate::{
     error::Result,
     format::Mode,
-    graph::Op,
+    graph::{Backward, Op},
     lower::Lowering,
     ops::{BatchNorm, Clamp, check_len, downcast, forward_eval, only, window::convolved},
     program::{Const, In, Out, Scratch, kernel_call},
@@ -176,6 +177,10 @@ impl Op for Conv2d {
     }
 
     forward_eval!();
+
+    fn gradient(&self, at: &Backward<'_>) -> Option<Tensor<f64>> {
+        backward::of_conv2d(self, at)
+    }
 
     fn macs(&self, _: &[Shape], outputs: &[Shape]) -> u64 {
         (outputs[0].len() * self.taps() * self.channels_per_group()) as u64

@@ -1,5 +1,6 @@
 //! Convolutions: one operator per file, and what they share.
 
+mod backward;
 mod conv2d;
 mod filters;
 mod float;

@@ -1,6 +1,7 @@
 //! Transposed convolution, with a fused activation.
 
 use super::{
+    backward,
     filters::{Filters, GivenFilters, rounding_noise},
     float, int16,
     packing::Packed,
@@ -9,7 +10,7 @@ use super::{
 use crate::{
     error::Result,
     format::Mode,
-    graph::Op,
+    graph::{Backward, Op},
     lower::Lowering,
     ops::{BatchNorm, Clamp, MAX_ELEMENTS, check_len, downcast, forward_eval, only, window::spread},
     program::{Const, In, Out, Scratch, kernel_call},
@@ -39,8 +40,8 @@ pub struct TransposedConv2d {
 }
 
 /// Places of what is cropped first on each axis, in [`TransposedConvParams::padding`].
-const TOP: usize = 0;
-const LEFT: usize = 2;
+pub(super) const TOP: usize = 0;
+pub(super) const LEFT: usize = 2;
 
 impl TransposedConv2d {
     /// A transposed convolution of `channels` inputs; `weight` is `[in, out, kh, kw]`.
@@ -78,23 +79,29 @@ impl TransposedConv2d {
                 (0..self.channels).map(move |i| T::from_f32(self.weight[(i * p.out + o) * self.taps() + t]))
             })
             .collect();
-        let n = self.taps() * p.out;
-        for y in 0..input.shape.h {
-            let row = &input.data[y * input.shape.w * self.channels..][..input.shape.w * self.channels];
-            let mut product = vec![T::default(); input.shape.w * n];
-            T::gemm_transposed([input.shape.w, self.channels, n], row, &filters, &mut product);
-            for x in 0..input.shape.w {
-                for (t, part) in product[x * n..(x + 1) * n].chunks(p.out).enumerate() {
-                    let oy = (y * p.stride[0] + t / p.kernel[1]).wrapping_sub(p.padding[TOP]);
-                    let ox = (x * p.stride[1] + t % p.kernel[1]).wrapping_sub(p.padding[LEFT]);
-                    if oy < shape.h && ox < shape.w {
-                        out.pixel_mut(oy, ox).iter_mut().zip(part).for_each(|(o, v)| *o += *v);
-                    }
+        scatter(self.where_taps_lie(), &filters, input, &mut out);
+        out.data.iter_mut().for_each(|v| *v = self.clamp.apply(*v));
+        out
+    }
+}
+
+/// Adds to `out` what the taps of each pixel of `input` give it; `filters` are rows `[tap][out]` of the input's channels.
+pub(super) fn scatter<T: Real>(taps: Taps, filters: &[T], input: &Tensor<T>, out: &mut Tensor<T>) {
+    let Taps { kernel, stride, dilation, padding, .. } = taps;
+    let (Shape { w, c, .. }, shape) = (input.shape, out.shape);
+    let n = kernel[0] * kernel[1] * shape.c;
+    for (y, row) in input.data.chunks(w * c).enumerate() {
+        let mut product = vec![T::default(); w * n];
+        T::gemm_transposed([w, c, n], row, filters, &mut product);
+        for (x, parts) in product.chunks(n).enumerate() {
+            for (t, part) in parts.chunks(shape.c).enumerate() {
+                let oy = (y * stride[0] + t / kernel[1] * dilation[0]).wrapping_sub(padding[0]);
+                let ox = (x * stride[1] + t % kernel[1] * dilation[1]).wrapping_sub(padding[1]);
+                if oy < shape.h && ox < shape.w {
+                    out.pixel_mut(oy, ox).iter_mut().zip(part).for_each(|(o, v)| *o += *v);
                 }
             }
         }
-        out.data.iter_mut().for_each(|v| *v = self.clamp.apply(*v));
-        out
     }
 }
 
@@ -165,6 +172,10 @@ impl Op for TransposedConv2d {
     }
 
     forward_eval!();
+
+    fn gradient(&self, at: &Backward<'_>) -> Option<Tensor<f64>> {
+        backward::of_transposed(self, at)
+    }
 
     fn macs(&self, inputs: &[Shape], _: &[Shape]) -> u64 {
         (inputs[0].len() * self.taps() * self.params.out) as u64

@@ -1,6 +1,9 @@
 //! Softmax attention of several heads: over all tokens, or over those that locality-sensitive hashing brings together.
 
-use super::Op;
+mod backward;
+mod head;
+
+use super::{Backward, Op};
 use crate::{
     error::Result,
     format::Mode,
@@ -37,9 +40,6 @@ pub struct Hashing {
     /// `[width, rounds, tokens / bucket / 2]`, the same for all heads.
     pub rotations: Arc<[f32]>,
 }
-
-/// The logit of a token to itself.
-const SELF: f64 = -5e4;
 
 impl Attention {
     /// Scaled dot-product attention of queries, keys and values (Vaswani et al., NeurIPS 2017, arXiv 1706.03762).
@@ -97,65 +97,16 @@ impl Attention {
         buckets
     }
 
-    /// The tokens that each token of a head sees, over all rounds.
-    fn seen(&self, tokens: usize, buckets: &[usize]) -> Vec<Vec<usize>> {
-        let Some(Hashing { bucket: size, .. }) = self.hashing else {
-            return vec![(0..tokens).collect(); tokens];
-        };
-        // The sorted rounds, one after the other.
-        let mut order = vec![];
-        for round in buckets.chunks(tokens) {
-            let mut sorted: Vec<usize> = (0..tokens).collect();
-            sorted.sort_by_key(|token| (round[*token], *token));
-            order.extend(sorted);
-        }
-        let chunks: Vec<&[usize]> = order.chunks(size).collect();
-        let mut seen = vec![vec![]; tokens];
-        for (i, own) in chunks.iter().enumerate() {
-            let before = chunks[(i + chunks.len() - 1) % chunks.len()];
-            own.iter().for_each(|token| seen[*token].extend(own.iter().chain(before)));
-        }
-        seen
-    }
-
     fn eval<T: Real>(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
         let [query, key, value] = self.roles(inputs);
         let (shape, width) = (query.shape, self.width(query.shape));
-        let (tokens, buckets) = (shape.area(), self.buckets(query));
-        let part = |tensor: &'_ Tensor<T>, token: usize, head: usize| {
-            let at = token * shape.c + head * width;
-            tensor.data[at..at + width].to_vec()
-        };
         let mut out = Tensor::filled(shape, T::default());
-        for head in 0..self.heads {
-            let rounds = self.rounds_and_bucket().0 * tokens;
-            let seen = self.seen(tokens, &buckets[head * rounds..(head + 1) * rounds]);
-            let queries: Vec<Vec<T>> = (0..tokens).map(|t| part(query, t, head)).collect();
-            let mut keys: Vec<Vec<T>> = (0..tokens).map(|t| part(key, t, head)).collect();
-            if self.shared {
-                for key in &mut keys {
-                    let squares: T = key.iter().map(|x| *x * *x).sum();
-                    let length = T::from_f64(libm::sqrt(squares.to_f64()).max(1e-12));
-                    key.iter_mut().for_each(|x| *x = *x / length);
-                }
-            }
-            for (token, seen) in seen.iter().enumerate() {
-                let logit = |other: &usize| {
-                    if self.shared && *other == token {
-                        return SELF;
-                    }
-                    let product: T = queries[token].iter().zip(&keys[*other]).map(|(q, k)| *q * *k).sum();
-                    product.to_f64() / libm::sqrt(width as f64)
-                };
-                let logits: Vec<f64> = seen.iter().map(logit).collect();
-                let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-                // One softmax over all rounds: the rounds' own, mixed by their log-sum-exp, are the same.
-                let weights: Vec<f64> = logits.iter().map(|l| libm::exp(l - largest)).collect();
-                let sum: f64 = weights.iter().sum();
-                let at = token * shape.c + head * width;
-                for (weight, other) in weights.iter().zip(seen) {
-                    let weight = T::from_f64(weight / sum);
-                    let values = &value.data[other * shape.c + head * width..][..width];
+        for head in self.read_heads(query, key) {
+            for (token, seen) in head.seen.iter().enumerate() {
+                let at = token * shape.c + head.first;
+                for (weight, other) in self.weights(&head, token).into_iter().zip(seen) {
+                    let weight = T::from_f64(weight);
+                    let values = &value.data[other * shape.c + head.first..][..width];
                     out.data[at..at + width].iter_mut().zip(values).for_each(|(o, v)| *o += weight * *v);
                 }
             }
@@ -261,6 +212,10 @@ impl Op for Attention {
     }
 
     super::forward_eval!();
+
+    fn gradient(&self, at: &Backward<'_>) -> Option<Tensor<f64>> {
+        Some(self.go_back(at))
+    }
 
     fn macs(&self, inputs: &[Shape], _: &[Shape]) -> u64 {
         let (elements, tokens) = (inputs[0].len() as u64, inputs[0].area());
