@@ -44,10 +44,12 @@ impl QParams {
 pub enum Format {
     /// Quantised numbers.
     Int8(QParams),
-    /// Numbers of 16 bits, two bytes each, little-endian: `real = scale * q`, `q` in `[-32767, 32767]`.
+    /// Numbers of 16 bits, two bytes each, little-endian: `real = scale * q`, `q` in `[-32767, 32767]`, or from -32768 on if `given`.
     Int16 {
         /// Positive.
         scale: f32,
+        /// Whether a file has the codes: then operators compute them as the kernels do that the file is meant for.
+        given: bool,
     },
     /// Numbers in floating point, little-endian.
     Float(Float),
@@ -80,7 +82,7 @@ impl Format {
     pub fn step(self) -> Option<f32> {
         match self {
             Self::Int8(q) => Some(q.scale),
-            Self::Int16 { scale } => Some(scale),
+            Self::Int16 { scale, .. } => Some(scale),
             Self::Float(_) | Self::Label => None,
         }
     }
@@ -89,7 +91,7 @@ impl Format {
     pub fn range(self) -> Option<(f32, f32)> {
         match self {
             Self::Int8(q) => Some(q.range()),
-            Self::Int16 { scale } => Some((-32767.0 * scale, 32767.0 * scale)),
+            Self::Int16 { scale, given } => Some((least_of_int16(given) * scale, 32767.0 * scale)),
             Self::Float(Float::F16) => Some((-65504.0, 65504.0)),
             Self::Float(Float::F32) => Some((f32::MIN, f32::MAX)),
             Self::Label => None,
@@ -101,9 +103,11 @@ impl Format {
         match self {
             Format::Int8(q) => values.iter().map(|x| q.quantize(*x)).collect(),
             Format::Label => values.iter().map(|x| *x as u8 as i8).collect(),
-            Format::Int16 { scale } => values
+            Format::Int16 { scale, given } => values
                 .iter()
-                .flat_map(|x| ((x / scale).round().clamp(-32767.0, 32767.0) as i16).to_le_bytes())
+                .flat_map(|x| {
+                    ((x / scale).round().clamp(least_of_int16(given), 32767.0) as i16).to_le_bytes()
+                })
                 .map(|byte| byte as i8)
                 .collect(),
             Format::Float(Float::F32) => bytemuck::cast_slice(values).to_vec(),
@@ -115,6 +119,11 @@ impl Format {
     }
 }
 
+/// The smallest code of 16 bits.
+const fn least_of_int16(given: bool) -> f32 {
+    if given { -32768.0 } else { -32767.0 }
+}
+
 /// How real numbers are coded, with 8 bits or 16.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Codes {
@@ -124,9 +133,16 @@ pub struct Codes {
     pub scale: f32,
     /// 0 at 16 bits.
     pub zero_point: i32,
+    /// Whether they are codes of 16 bits of a file, as [`Format::Int16`] says.
+    pub given: bool,
 }
 
 impl Codes {
+    /// Codes of 8 bits.
+    pub fn int8(QParams { scale, zero_point }: QParams) -> Self {
+        Self { width: Width::Int8, scale, zero_point: zero_point.into(), given: false }
+    }
+
     /// The largest difference between a code and the zero point.
     pub fn largest_difference(self) -> i64 {
         match self.width {
@@ -139,7 +155,7 @@ impl Codes {
     pub fn bounds(self, min: f32, max: f32) -> Bounds {
         let (lowest, highest) = match self.width {
             Width::Int8 => (-128, 127),
-            Width::Int16 => (-32767, 32767),
+            Width::Int16 => (least_of_int16(self.given) as i32, 32767),
         };
         let code =
             |x: f32| ((x / self.scale).round() + self.zero_point as f32).clamp(lowest as f32, highest as f32);

@@ -128,8 +128,9 @@ fn tables() -> String {
     let of_onnx = onnx::OPERATORS.iter().map(|op| (format!("`{}`{}", op.name, later(op.since)), op.limits));
     let (first, last) = onnx::OPSETS.into_inner();
     format!(
-        "### TensorFlow Lite\n\n{}\n### ONNX\n\nOpsets {first} to {last}; a number in brackets is the opset that an operator came with.\n\n{}",
+        "### TensorFlow Lite\n\n{}\nBetween activations of 16 bits: {}.\n\n### ONNX\n\nOpsets {first} to {last}; a number in brackets is the opset that an operator came with.\n\n{}",
         table(of_tflite),
+        tflite::TAKE_INT16.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
         table(of_onnx)
     )
 }

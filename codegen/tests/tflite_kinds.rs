@@ -1,6 +1,6 @@
 //! Kinds of `.tflite` operators that no model of the field shows, against the bytes of LiteRT's reference kernels and of TFLM's interpreter.
 //!
-//! `tflite/kinds.py` makes the models and asks the two.
+//! `tflite/kinds.py` makes the models and asks the two, `tflite/int16.py` makes those with activations of 16 bits.
 
 use niello_codegen::{
     ValueId,
@@ -23,8 +23,11 @@ use std::{
 type Tensors = BTreeMap<String, NamedTensor>;
 
 fn kinds() -> Tensors {
-    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/tflite/kinds.safetensors");
-    read_tensors(file).expect("tensors of bytes")
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/tflite");
+    let of = |name: &str| read_tensors(folder.join(name)).expect("tensors of bytes");
+    let mut all = of("kinds.safetensors");
+    all.append(&mut of("int16.safetensors"));
+    all
 }
 
 fn bytes(tensors: &Tensors, name: &str) -> Option<Vec<u8>> {
@@ -77,7 +80,7 @@ fn differing(tensors: &Tensors, name: &str, reference: Reference, by: &str) -> V
 fn every_kind_gives_the_bytes_of_the_references() {
     let tensors = kinds();
     let names: BTreeSet<&str> = tensors.keys().filter_map(|key| key.split('/').next()).collect();
-    assert!(names.len() > 40, "{} kinds", names.len());
+    assert!(names.len() > 130, "{} kinds", names.len());
     let mut found = vec![];
     for name in names.into_iter().filter(|name| !name.starts_with("refused, ")) {
         found.extend(differing(&tensors, name, Reference::LiteRt, "litert"));
@@ -112,6 +115,11 @@ fn what_no_reference_computes_is_refused_by_name() {
         ("blocks from nowhere", "(BATCH_TO_SPACE_ND `t3`): is supported only behind a SPACE_TO_BATCH_ND"),
         ("a pool between blocks", "(MAX_POOL_2D `t4`): is not supported between SPACE_TO_BATCH_ND"),
         ("a stride between blocks", "(CONV_2D `t6`): a stride between SPACE_TO_BATCH_ND"),
+        ("int16, HARD_SWISH", "(HARD_SWISH `t1`): is not supported between activations of 16 bits"),
+        ("int16, CONCATENATION, scales differ", "(CONCATENATION `t2`): an operand has scale 0.0004"),
+        ("int16, zero point", "`t0` has 16 bits and not one scale and the zero point 0"),
+        ("int16, ADD by shifts", "(ADD `t2`): of scales that are powers of 2"),
+        ("int16, a large bias", "(CONV_2D `t3`): a bias of 8589934592 does not fit 32 bits"),
     ];
     assert_eq!(tensors.keys().filter(refused).count(), all.len());
     for (name, why) in all {

@@ -88,7 +88,7 @@ const IMPORTED: &[(&str, &str)] = &[
     ("ABS", "a table of two factors"),
     ("LEAKY_RELU", "a table of two factors"),
     ("HARD_SWISH", "a table in 16-bit fixed point"),
-    ("AVERAGE_POOL_2D, scales differ", "LiteRT ignores the scales: refused"),
+    ("AVERAGE_POOL_2D, scales differ", "LiteRT ignores the scales"),
 ];
 
 /// Quantised at the end of a network, where the caller's numbers become codes: checked below.

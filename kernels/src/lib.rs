@@ -55,7 +55,7 @@ pub use formats::{
     int16::{
         AddInt16, AveragePool2dInt16, Bounds, ChannelShuffleInt16, Conv2dInt16, GlobalAveragePoolInt16,
         LutInt16, MaxPool2dInt16, MaxPosition2dInt16, MaxUnpool2dInt16, MulInt16, PReluInt16, RescaleInt16,
-        ResizeBilinearInt16, Width,
+        ResizeBilinearInt16, SigmoidInt16, SoftmaxInt16, SubInt16, Width,
     },
 };
 pub use microkernels::Layout;
@@ -97,7 +97,7 @@ pub use base::{arith, isa, memory};
 pub use bench::peak;
 pub use formats::{
     DilatedMaxPool2d, DilatedMaxPool2dFloat, Extremum, ExtremumFloat, Interpolate, InterpolateFloat,
-    ReduceExtremum, ReduceFloat, ReduceSum, Reduction, float, int16,
+    ReduceExtremum, ReduceFloat, ReduceSum, ReduceSumInt16, Reduction, float, int16,
 };
 pub use ops::{
     attention, conv, conv::winograd, elementwise::add, elementwise::squared_difference, shape::permute,

@@ -134,13 +134,16 @@ proptest! {
         let multipliers = [factor(2.0, 1.0, seed), factor(2.0, 1.0, seed)];
         let multipliers = multipliers.map(|m| if m.shift > 0 { Multiplier { shift: 0, ..m } } else { m });
         let multiplier = factor(f64::from(1 << 30), limits(widths[2]).1 as f64, seed);
-        let expected = Codes::new(shape, widths[2], |i| {
+        let expected = |sign: i64| Codes::new(shape, widths[2], |i| {
             let common = |x: i64, z: i32, m| requantize((x - z as i64) << 15, m, rounding);
-            let sum = common(a.data[i], zero_points[0], multipliers[0]) + common(b.data[i], zero_points[1], multipliers[1]);
+            let sum = common(a.data[i], zero_points[0], multipliers[0]) + sign * common(b.data[i], zero_points[1], multipliers[1]);
             clamp(requantize(sum, multiplier, rounding), &bounds)
         });
         let [a_multiplier, b_multiplier] = multipliers;
-        check(&[&a, &b], &expected, gap, &|i, output| Box::new(AddInt16 {
+        check(&[&a, &b], &expected(1), gap, &|i, output| Box::new(AddInt16 {
+            a: i[0], b: i[1], output, widths, zero_points, a_multiplier, b_multiplier, multiplier, bounds, rounding,
+        }));
+        check(&[&a, &b], &expected(-1), gap, &|i, output| Box::new(SubInt16 {
             a: i[0], b: i[1], output, widths, zero_points, a_multiplier, b_multiplier, multiplier, bounds, rounding,
         }));
 
@@ -199,6 +202,88 @@ proptest! {
             if widths[1] == Width::Int8 { (y + 128).div_euclid(256).clamp(-128, 127) } else { y }
         });
         check(&[&input], &expected, gap, &|i, output| Box::new(LutInt16 { input: i[0], output, widths, table }));
+    }
+
+    #[test]
+    fn sigmoids(mut seed: u64, shape in shape(), tangent: bool, shift in 0u32..32, gap in 0usize..3) {
+        let seed = &mut seed;
+        let input = Codes::random(shape, Width::Int16, seed);
+        let mut table: Vec<i16> = (0..SigmoidInt16::ENTRIES).map(|_| (next(seed) % 32768) as i16).collect();
+        table.sort_unstable();
+        let table: &'static [i16] = table.leak();
+        let multiplier = (next(seed) % 32768) as i32 >> (next(seed) % 16);
+        let expected = Codes::new(shape, Width::Int16, |i| {
+            let half = (1i64 << shift) / 2;
+            let t = (input.data[i] * multiplier as i64 + half).div_euclid(1 << shift);
+            let unit = if tangent { 256 } else { 512 };
+            let entry = |i: i64| 32768 + table[i as usize] as i64;
+            let y = match t.abs() / unit {
+                255.. if tangent => 0xffff * 256,
+                255.. => 0x7fff * 1024,
+                i => unit * entry(i) + t.abs() % unit * (entry(i + 1) - entry(i)),
+            };
+            match (tangent, t >= 0) {
+                (false, true) => (y + 512).div_euclid(1024),
+                (false, false) => ((1 << 25) - y + 511).div_euclid(1024),
+                (true, true) => (y - (1 << 23) + 128).div_euclid(256),
+                (true, false) => ((1 << 23) - y + 127).div_euclid(256),
+            }
+        });
+        check(&[&input], &expected, gap, &|i, output| Box::new(SigmoidInt16 { input: i[0], output, table, multiplier, shift, tangent }));
+    }
+
+    #[test]
+    fn shares(mut seed: u64, shape in shape(), gap in 0usize..3) {
+        let seed = &mut seed;
+        let [_, w, c] = shape;
+        // Scores near each other, so that more than one has a share.
+        let near = 1 + next(seed) as i64 % 5000;
+        let input = Codes::random(shape, Width::Int16, seed);
+        let input = Codes { data: input.data.iter().map(|v| if v % 3 == 0 { *v } else { v / near }).collect(), ..input };
+        let mut exp: Vec<i16> = (0..ENTRIES).map(|_| (next(seed) % 32768) as i16).collect();
+        exp.sort_unstable();
+        exp[ENTRIES - 2..].fill(32767);
+        let exp: &'static [i16] = exp.leak();
+        let inverse: &'static [i16] = (0..ENTRIES).map(|_| next(seed) as i16).collect::<Vec<_>>().leak();
+        let multiplier = factor(1.0, 2.0, seed);
+        let of = |table: &[i16], at: i64| {
+            let at = (at.clamp(-32768, 32767) + 32768) as usize;
+            let [low, high] = [table[at / 128], table[at / 128 + 1]].map(i64::from);
+            low + ((high - low) * (at % 128) as i64 + 64).div_euclid(128)
+        };
+        let expected = Codes::new(shape, Width::Int16, |i| {
+            let (y, x) = (i / c / w, i / c % w);
+            let largest = (0..c).map(|channel| input.at(y, x, channel)).max().unwrap_or(0);
+            let e = |channel| of(exp, requantize(input.at(y, x, channel) - largest, multiplier, Rounding::TfliteDouble) + 32767);
+            let sum: i64 = (0..c).map(e).sum();
+            let zeros = (sum as u32).leading_zeros();
+            let r = of(inverse, ((sum << (zeros - 1)) + 8192).div_euclid(16384) - 32768 - 65536);
+            (e(i % c) * r + (1 << (30 - zeros))).div_euclid(1 << (31 - zeros)).clamp(0, 32767)
+        });
+        check(&[&input], &expected, gap, &|i, output| Box::new(SoftmaxInt16 { input: i[0], output, multiplier, exp, inverse }));
+    }
+
+    #[test]
+    fn means_along_axes(
+        mut seed: u64, shape in shape(), axes: [bool; 3], widths in [width(), width()], rounding in rounding(), gap in 0usize..3,
+    ) {
+        let seed = &mut seed;
+        let input = Codes::random(shape, widths[0], seed);
+        let size = [0, 1, 2].map(|axis| if axes[axis] { 1 } else { shape[axis] });
+        let elements = shape.iter().product::<usize>() / size.iter().product::<usize>();
+        let input_zero_point = if widths[0] == Width::Int8 { next(seed) as i8 as i32 } else { 0 };
+        let (bounds, [from, to]) = (bounds(widths[1], seed), widths.map(|width| limits(width).1 as f64));
+        let multiplier = factor(from * elements as f64, to, seed);
+        let mut sums = vec![0i64; size.iter().product()];
+        for (i, code) in input.data.iter().enumerate() {
+            let at = [i / shape[2] / shape[1], i / shape[2] % shape[1], i % shape[2]];
+            let [y, x, c] = [0, 1, 2].map(|axis| if axes[axis] { 0 } else { at[axis] });
+            sums[(y * size[1] + x) * size[2] + c] += code - input_zero_point as i64;
+        }
+        let expected = Codes::new(size, widths[1], |i| clamp(requantize(sums[i], multiplier, rounding), &bounds));
+        check(&[&input], &expected, gap, &|i, output| Box::new(ReduceSumInt16 {
+            input: i[0], output, widths, input_zero_point, multiplier, bounds, rounding,
+        }));
     }
 
     #[test]
@@ -277,7 +362,7 @@ proptest! {
                 .map(|(y, x)| if inside(y, x) { input.at(y as usize, x as usize, i % c) } else { 0 })
                 .collect();
             let (sum, n) = (cells.iter().sum::<i64>(), (cells.len() as i64).max(1));
-            (sum.signum() * ((2 * sum.abs() + n) / (2 * n))).max(-32767)
+            sum.signum() * ((2 * sum.abs() + n) / (2 * n))
         });
         check(&[&input], &expected, gap, &|i, output| Box::new(AveragePool2dInt16 {
             input: i[0], output, kernel, stride, padding, padding_end: padding, count_padding,
@@ -393,6 +478,8 @@ proptest! {
         let factors: Vec<Multiplier> = (0..oc).map(|_| factor(largest, limits(widths[1]).1 as f64 / 2.0, seed)).collect();
         let mantissa: &'static [i32] = factors.iter().map(|m| m.mantissa).collect::<Vec<_>>().leak();
         let shift: &'static [i8] = factors.iter().map(|m| m.shift as i8).collect::<Vec<_>>().leak();
+        let mantissa_low: &'static [i32] =
+            if next(seed).is_multiple_of(2) { (0..oc).map(|_| (next(seed) >> 9) as i32).collect::<Vec<_>>().leak() } else { &[] };
         let bounds = bounds(widths[1], seed);
         let expected = Codes::new(size, widths[1], |i| {
             let (oy, ox, o) = (i / oc / size[1], i / oc % size[1], i % oc);
@@ -417,11 +504,19 @@ proptest! {
                 }
             }
             let sum = sum + bias[o] as i64 * if wide_weights { 256 } else { 1 };
-            clamp(rescale(sum, factors[o]), &bounds)
+            let scaled = match mantissa_low.get(o) {
+                // In double precision.
+                Some(low) => {
+                    let mantissa = ((mantissa[o] as i64) << 22) + *low as i64;
+                    (sum as f64 * (mantissa as f64 * 2f64.powi(shift[o] as i32 - 53))).round() as i64
+                }
+                None => rescale(sum, factors[o]),
+            };
+            clamp(scaled, &bounds)
         });
         check(&[&input], &expected, gap, &|i, output| Box::new(Conv2dInt16 {
             input: i[0], output, widths, kernel, stride, dilation, padding, transposed, groups: groups as u32,
-            weights: high, weights_low: low, bias, mantissa, shift, input_zero_point: zero_point, bounds,
+            weights: high, weights_low: low, bias, mantissa, mantissa_low, shift, input_zero_point: zero_point, bounds,
         }));
     }
 }
@@ -462,6 +557,7 @@ fn what_does_not_fit_together_is_refused() {
         weights_low: &[],
         bias: &[0; 4],
         mantissa: &[0; 4],
+        mantissa_low: &[],
         shift: &[0; 4],
         input_zero_point: 0,
         bounds,
@@ -506,7 +602,49 @@ fn what_does_not_fit_together_is_refused() {
         rounding,
     };
     let corners = resize::Corners::Aligned;
-    let kernels: [(&str, &dyn Kernel); 23] = [
+    let sigmoid = |table, multiplier| SigmoidInt16 {
+        input: wide,
+        output: out,
+        table,
+        multiplier,
+        shift: 1,
+        tangent: true,
+    };
+    let softmax = |output, exp, inverse| SoftmaxInt16 { input: wide, output, multiplier: one, exp, inverse };
+    let reduced = |output, bounds| ReduceSumInt16 {
+        input: wide,
+        output,
+        widths: [Width::Int16; 2],
+        input_zero_point: 0,
+        multiplier: one,
+        bounds,
+        rounding,
+    };
+    let AddInt16 { a, b, output, zero_points, a_multiplier, b_multiplier, multiplier, .. } =
+        add(wide, odd, out, bounds);
+    let difference = SubInt16 {
+        a,
+        b,
+        output,
+        widths,
+        zero_points,
+        a_multiplier,
+        b_multiplier,
+        multiplier,
+        bounds,
+        rounding,
+    };
+    let few_low = Conv2dInt16 { mantissa_low: &[0; 3], ..conv(wide, &[0; 16], 1) };
+    let kernels: [(&str, &dyn Kernel); 32] = [
+        ("half a code to subtract", &difference),
+        ("few lower bits of mantissas", &few_low),
+        ("few entries of a sigmoid", &sigmoid(&[0; 255], 3)),
+        ("a step of a sigmoid beyond its bits", &sigmoid(&[0; 256], 1 << 16)),
+        ("few exponentials", &softmax(out, &[0; 512], &[0; ENTRIES])),
+        ("few inverses", &softmax(out, &[0; ENTRIES], &[0; 512])),
+        ("shares of other channels", &softmax(narrow, &[0; ENTRIES], &[0; ENTRIES])),
+        ("sums of half of the channels", &reduced(Operand { shape: [2, 2, 4], ..out }, bounds)),
+        ("a bound of sums beyond the width", &reduced(out, Bounds { max: 40_000, ..bounds })),
         ("half a code", &add(odd, wide, out, bounds)),
         ("another height", &add(wide, Operand { shape: [1, 2, 8], ..wide }, out, bounds)),
         ("beyond the end", &add(wide, wide, Operand { offset: 1 << 20, ..out }, bounds)),

@@ -491,6 +491,7 @@ fn windows_without_cells_and_steps_of_0_are_refused() {
         weights_low: &[],
         bias: &[0; 4],
         mantissa: &[1 << 30; 4],
+        mantissa_low: &[],
         shift: &[0; 4],
         input_zero_point: 0,
         bounds,

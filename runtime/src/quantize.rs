@@ -7,6 +7,8 @@ use crate::{F16, kernels::memory::Element};
 pub enum Elements {
     /// `i8`: codes, `real = scale * (code - zero_point)`.
     Codes,
+    /// `i16`: codes of 16 bits, `real = scale * code`.
+    Codes16,
     /// `i8`: class indices, as unsigned bytes.
     Labels,
     /// [`F16`]: half precision.
@@ -39,17 +41,21 @@ pub trait Number: Element {
     fn to_real(self, info: &TensorInfo) -> f32;
 }
 
+/// The nearest whole number of steps, ties away from zero.
+fn nearest(x: f32, info: &TensorInfo) -> i32 {
+    let scaled = x / info.scale;
+    // The fraction is exact; values too large for i32 saturate, NaN becomes 0.
+    let whole = scaled as i32;
+    let fraction = scaled - whole as f32;
+    whole.saturating_add((fraction >= 0.5) as i32 - (fraction <= -0.5) as i32)
+}
+
 impl Number for i8 {
     fn from_real(x: f32, info: &TensorInfo) -> Self {
         if info.elements == Elements::Labels {
             return x as u8 as i8;
         }
-        let scaled = x / info.scale;
-        // The fraction is exact; values too large for i32 saturate and are clamped below, NaN becomes 0.
-        let whole = scaled as i32;
-        let fraction = scaled - whole as f32;
-        let nearest = whole.saturating_add((fraction >= 0.5) as i32 - (fraction <= -0.5) as i32);
-        nearest.saturating_add(info.zero_point as i32).clamp(-128, 127) as i8
+        nearest(x, info).saturating_add(info.zero_point as i32).clamp(-128, 127) as i8
     }
 
     fn to_real(self, info: &TensorInfo) -> f32 {
@@ -57,6 +63,16 @@ impl Number for i8 {
             return self as u8 as f32;
         }
         info.scale * (self as i32 - info.zero_point as i32) as f32
+    }
+}
+
+impl Number for i16 {
+    fn from_real(x: f32, info: &TensorInfo) -> Self {
+        nearest(x, info).clamp(i16::MIN.into(), i16::MAX.into()) as i16
+    }
+
+    fn to_real(self, info: &TensorInfo) -> f32 {
+        info.scale * self as f32
     }
 }
 
@@ -86,7 +102,7 @@ impl TensorInfo {
         let [h, w, c] = self.shape;
         let element = match self.elements {
             Elements::Codes | Elements::Labels => 1,
-            Elements::F16 => 2,
+            Elements::Codes16 | Elements::F16 => 2,
             Elements::F32 => 4,
         };
         h * w * c * element
@@ -167,6 +183,9 @@ mod tests {
         let info = |elements, scale| TensorInfo { name: "x", shape: [1; 3], elements, scale, zero_point: 0 };
         let labels = info(Elements::Labels, 0.0);
         assert_eq!((labels.quantize::<i8>(200.0), labels.dequantize(-56i8)), (-56, 200.0));
+        let wide = info(Elements::Codes16, 0.25);
+        assert_eq!([0.125, -0.374, 1e9, f32::NAN].map(|x| wide.quantize::<i16>(x)), [1, -1, i16::MAX, 0]);
+        assert_eq!((wide.dequantize(-32768i16), wide.quantize::<i16>(-1e9)), (-8192.0, -32768));
         let f16 = info(Elements::F16, 1.0);
         assert_eq!((f16.quantize(0.1), f16.dequantize(F16(0x3c00))), (F16(0x2e66), 1.0));
         let f32 = info(Elements::F32, 1.0);

@@ -112,6 +112,7 @@ impl Format for TensorInfo {
         let Self { name, shape: [h, w, c], elements, scale, zero_point } = *self;
         let elements = match elements {
             Elements::Codes => "codes",
+            Elements::Codes16 => "codes of 16 bits",
             Elements::Labels => "labels",
             Elements::F16 => "f16",
             Elements::F32 => "f32",

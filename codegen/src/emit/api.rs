@@ -235,12 +235,13 @@ pub(super) fn import_of_halves(program: &Program) -> Option<TokenStream> {
     })
 }
 
-/// The Rust type of an element of an input or output: `i8`, `F16` or `f32`.
+/// The Rust type of an element of an input or output: `i8`, `i16`, `F16` or `f32`.
 pub fn element(format: Format) -> &'static str {
     match format {
         Format::Float(Float::F16) => "F16",
         Format::Float(Float::F32) => "f32",
-        Format::Int8(_) | Format::Int16 { .. } | Format::Label => "i8",
+        Format::Int16 { .. } => "i16",
+        Format::Int8(_) | Format::Label => "i8",
     }
 }
 

@@ -276,7 +276,7 @@ fn tensor_info(program: &Program, id: ValueId) -> TokenStream {
     let [h, w, c] = [info.shape.h, info.shape.w, info.shape.c].map(Literal::usize_unsuffixed);
     let (elements, scale, zero_point) = match info.format {
         Format::Int8(q) => ("Codes", q.scale, q.zero_point),
-        Format::Int16 { scale } => ("Codes", scale, 0),
+        Format::Int16 { scale, .. } => ("Codes16", scale, 0),
         Format::Float(Float::F16) => ("F16", 1.0, 0),
         Format::Float(Float::F32) => ("F32", 1.0, 0),
         Format::Label => ("Labels", 0.0, 0),

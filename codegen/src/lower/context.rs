@@ -158,11 +158,8 @@ impl Lowering<'_> {
     /// Width, scale and zero point of a value of either width.
     pub fn codes(&self, value: ValueId) -> Result<Codes> {
         match self.q.formats[value.0] {
-            Format::Int16 { scale } => Ok(Codes { width: Width::Int16, scale, zero_point: 0 }),
-            _ => {
-                let q = self.qparams(value)?;
-                Ok(Codes { width: Width::Int8, scale: q.scale, zero_point: q.zero_point.into() })
-            }
+            Format::Int16 { scale, given } => Ok(Codes { width: Width::Int16, scale, zero_point: 0, given }),
+            _ => self.qparams(value).map(Codes::int8),
         }
     }
 

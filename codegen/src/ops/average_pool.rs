@@ -191,6 +191,9 @@ impl Op for AveragePool2d {
     }
 
     fn lower_int16(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        if !self.takes_int16() {
+            return Err(cx.error("has windows whose sums do not fit 32 bits"));
+        }
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let [padding, padding_end] = self.padding_of_kernels();
         let call = AveragePoolInt16Call {

@@ -148,13 +148,17 @@ impl Op for Clamp {
         let (input, output) = (cx.node().inputs[0], cx.node().output());
         let (from, to) = (cx.codes(input)?, cx.codes(output)?);
         let sums = Sums::of_int16(from.largest_difference(), 1);
-        let multiplier = cx.multiplier_for(from.scale as f64 / to.scale as f64, sums)?;
+        let real = match from.given && *self != Self::NONE {
+            // In single precision, as TensorFlow Lite derives it where there is an activation.
+            true => (from.scale / to.scale) as f64,
+            false => from.scale as f64 / to.scale as f64,
+        };
         let call = RescaleInt16Call {
             input: In::new(input),
             output: Out::new(output),
             widths: [from.width, to.width],
             input_zero_point: from.zero_point,
-            multiplier,
+            multiplier: cx.multiplier_for(real, sums)?,
             bounds: to.bounds(self.min, self.max),
             rounding: cx.rounding(),
         };

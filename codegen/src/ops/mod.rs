@@ -18,6 +18,7 @@ mod div;
 mod embedding;
 mod extremum;
 mod function;
+mod given;
 mod global_average_pool;
 mod hard_sigmoid;
 mod index;

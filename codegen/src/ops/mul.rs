@@ -117,7 +117,10 @@ impl Op for Mul {
     fn lower_int16(&self, cx: &mut Lowering<'_>) -> Result<()> {
         let (a, b, output) = (cx.node().inputs[0], cx.node().inputs[1], cx.node().output());
         let (qa, qb, to) = (cx.codes(a)?, cx.codes(b)?, cx.codes(output)?);
-        let real = qa.scale as f64 * qb.scale as f64 / to.scale as f64;
+        let real = match to.given {
+            true => (qa.scale * qb.scale / to.scale) as f64,
+            false => qa.scale as f64 * qb.scale as f64 / to.scale as f64,
+        };
         let call = MulInt16Call {
             a: In::new(a),
             b: In::new(b),

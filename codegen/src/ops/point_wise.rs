@@ -1,6 +1,6 @@
 //! Functions of one value, lowered to 256-entry tables.
 
-use super::{Backward, Function, Op, RangeRule, forward_eval, function::OnDevice};
+use super::{Backward, Function, Op, RangeRule, forward_eval, function::OnDevice, given};
 use crate::{
     error::Result,
     format::{Codes, Mode, QParams},
@@ -112,7 +112,10 @@ impl Op for PointWise {
     }
 
     fn lower_int16(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        lower_int16(cx, |x| self.0.saturated(x))
+        match cx.codes(cx.node().output())?.given {
+            true => given::lower(cx, self.0),
+            false => lower_int16(cx, |x| self.0.saturated(x)),
+        }
     }
 
     fn lower_float(&self, cx: &mut Lowering<'_>, _: Mode) -> Result<()> {

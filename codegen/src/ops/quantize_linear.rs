@@ -63,7 +63,7 @@ impl Op for QuantizeLinear {
 
     fn lower_float(&self, cx: &mut Lowering<'_>, mode: Mode) -> Result<()> {
         let (from, to) = (cx.node().inputs[0], cx.node().output());
-        let (Ok(float), Ok(Codes { width, scale, zero_point })) = (cx.float(from), cx.codes(to)) else {
+        let (Ok(float), Ok(Codes { width, scale, zero_point, .. })) = (cx.float(from), cx.codes(to)) else {
             return super::Rescale.lower_float(cx, mode);
         };
         let mut bounds = cx.codes(to)?.bounds(f32::NEG_INFINITY, f32::INFINITY);

@@ -8,7 +8,7 @@ use crate::{
     program::{In, Out, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
-use niello_kernels::{Float, Multiplier, OutputParams, Reduction};
+use niello_kernels::{Bounds, Float, Multiplier, OutputParams, Reduction, Rounding, Width};
 
 /// What becomes of the elements along an axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +71,19 @@ kernel_call! {
         input_zero_point: i8,
         multiplier: Multiplier,
         stage: OutputParams,
+    }
+}
+
+kernel_call! {
+    /// Mean of either width.
+    ReduceSumInt16Call for ReduceSumInt16 {
+        input: In,
+        output: Out,
+        widths: [Width; 2],
+        input_zero_point: i32,
+        multiplier: Multiplier,
+        bounds: Bounds,
+        rounding: Rounding,
     }
 }
 
@@ -172,6 +185,29 @@ impl Op for Reduce {
         let multiplier = cx.fitting(multiplier, s_in / s_out / divisor as f64, sums)?;
         let stage = cx.stage(to, Clamp::NONE.min, Clamp::NONE.max);
         cx.push(ReduceSumCall { input, output, input_zero_point: from.zero_point, multiplier, stage });
+        Ok(())
+    }
+
+    fn lower_int16(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        if self.kind != ReduceKind::Mean {
+            return Err(cx.error("is not supported in 16 bits"));
+        }
+        let (value, result) = (cx.node().inputs[0], cx.node().output());
+        let (from, to) = (cx.codes(value)?, cx.codes(result)?);
+        let (s_in, s_out) = (from.scale as f64, to.scale as f64);
+        let elements = self.count(cx.graph().shape(value)) as u32;
+        let sums = Sums::of_int16(from.largest_difference() * elements as i64, (elements as i64 / 2).max(1));
+        let multiplier = niello_kernels::GlobalAveragePool::multiplier(s_in, s_out, elements);
+        let call = ReduceSumInt16Call {
+            input: In::new(value),
+            output: Out::new(result),
+            widths: [from.width, to.width],
+            input_zero_point: from.zero_point,
+            multiplier: cx.fitting(multiplier, s_in / s_out / elements as f64, sums)?,
+            bounds: to.bounds(Clamp::NONE.min, Clamp::NONE.max),
+            rounding: cx.rounding(),
+        };
+        cx.push(call);
         Ok(())
     }
 

@@ -97,7 +97,7 @@ impl Op for Rescale {
                 cx.push(QuantizeFloatCall { input, output, float, width, scale, bounds });
             }
             (_, _) => {
-                let (Codes { width, scale, zero_point }, float) = (cx.codes(from)?, cx.float(to)?);
+                let (Codes { width, scale, zero_point, .. }, float) = (cx.codes(from)?, cx.float(to)?);
                 cx.push(DequantizeFloatCall { input, output, width, float, scale, zero_point });
             }
         }

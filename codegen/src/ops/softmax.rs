@@ -1,10 +1,10 @@
 //! Softmax over channels.
 
-use super::{Backward, Op, RangeRule, forward_eval};
+use super::{Backward, Op, RangeRule, forward_eval, given};
 use crate::{
     error::Result,
     format::{Mode, QParams},
-    lower::Lowering,
+    lower::{Lowering, Sums},
     program::{Const, In, Out, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
@@ -42,6 +42,17 @@ kernel_call! {
         output: Out,
         multiplier: Multiplier,
         min_difference: i32,
+    }
+}
+
+kernel_call! {
+    /// Softmax of 16 bits.
+    SoftmaxInt16Call for SoftmaxInt16 {
+        input: In,
+        output: Out,
+        multiplier: Multiplier,
+        exp: Const<i16>,
+        inverse: Const<i16>,
     }
 }
 
@@ -112,6 +123,26 @@ impl Op for Softmax {
         let call =
             SoftmaxCall { input: In::new(input), output: Out::new(output), multiplier, min_difference };
         cx.push(call);
+        Ok(())
+    }
+
+    fn lower_int16(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        let (input, output) = (cx.node().inputs[0], cx.node().output());
+        let (from, to) = (cx.codes(input)?, cx.codes(output)?);
+        if !(from.given && to.given) {
+            return Err(cx.error("is supported in 16 bits only where a file has the codes"));
+        }
+        // Differences of codes as steps of a table from -10 to 0.
+        let real = (from.scale * self.beta) as f64 / (10.0 / 65535.0);
+        let (exp, inverse) = given::softmax_tables();
+        let call = SoftmaxInt16Call {
+            input: In::new(input),
+            output: Out::new(output),
+            multiplier: cx.multiplier_for(real, Sums::of_int16(65535, 1))?,
+            exp: cx.constant(&exp),
+            inverse: cx.constant(&inverse),
+        };
+        cx.push(call).in_place(&[input]).constant_bytes(2 * (exp.len() + inverse.len()));
         Ok(())
     }
 

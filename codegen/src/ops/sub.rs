@@ -8,7 +8,7 @@ use crate::{
     program::{In, Out, kernel_call},
     tensor::{Real, Shape, Tensor},
 };
-use niello_kernels::{Float, FloatBounds, Multiplier, OutputParams};
+use niello_kernels::{Bounds, Float, FloatBounds, Multiplier, OutputParams, Rounding, Width};
 
 /// `clamp(a - b)`; `b` has the shape of `a`, or one pixel (a value for each channel), or channels that divide those of `a` (a value for each
 /// group of channels of each pixel).
@@ -45,6 +45,22 @@ kernel_call! {
         b_multiplier: Multiplier,
         multiplier: Multiplier,
         stage: OutputParams,
+    }
+}
+
+kernel_call! {
+    /// Difference of either width.
+    SubInt16Call for SubInt16 {
+        a: In,
+        b: In,
+        output: Out,
+        widths: [Width; 3],
+        zero_points: [i32; 2],
+        a_multiplier: Multiplier,
+        b_multiplier: Multiplier,
+        multiplier: Multiplier,
+        bounds: Bounds,
+        rounding: Rounding,
     }
 }
 
@@ -95,6 +111,26 @@ impl Op for Sub {
         };
         let replaced = as_large_as_output(cx);
         cx.push(call).in_place(&replaced);
+        Ok(())
+    }
+
+    fn lower_int16(&self, cx: &mut Lowering<'_>) -> Result<()> {
+        let (a, b, output) = (cx.node().inputs[0], cx.node().inputs[1], cx.node().output());
+        let (qa, qb, to) = (cx.codes(a)?, cx.codes(b)?, cx.codes(output)?);
+        let factors = CommonScale::of_codes(cx, [qa, qb, to], i32::MAX.into())?;
+        let call = SubInt16Call {
+            a: In::new(a),
+            b: In::new(b),
+            output: Out::new(output),
+            widths: [qa.width, qb.width, to.width],
+            zero_points: [qa.zero_point, qb.zero_point],
+            a_multiplier: factors.a,
+            b_multiplier: factors.b,
+            multiplier: factors.result,
+            bounds: to.bounds(self.clamp.min, self.clamp.max),
+            rounding: cx.rounding(),
+        };
+        cx.push(call);
         Ok(())
     }
 

@@ -18,7 +18,7 @@ fn quantized(build: impl FnOnce(&mut GraphBuilder<'_>) -> Vec<ValueId>, wide: &[
     let outputs = build(&mut b);
     let graph = b.finish(&outputs).expect("the graph is well formed");
     let format = |name: &str| match wide.contains(&name) {
-        true => Format::Int16 { scale: 1.0 },
+        true => Format::Int16 { scale: 1.0, given: false },
         false => Format::Int8(QParams::from_range(-1.0, 1.0)),
     };
     QGraph {

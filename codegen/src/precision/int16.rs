@@ -109,7 +109,7 @@ fn apply(
         };
         let scale = largest / 32767.0;
         let scale = if scale >= f32::MIN_POSITIVE { scale } else { 1.0 / 32767.0 };
-        group.iter().for_each(|id| q.formats[id.0] = Format::Int16 { scale });
+        group.iter().for_each(|id| q.formats[id.0] = Format::Int16 { scale, given: false });
     }
     // Readers that know 8 bits only read a copy.
     for (id, format) in narrow {

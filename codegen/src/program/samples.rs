@@ -20,6 +20,7 @@ impl Program {
                 Format::Float(_) => {
                     info.quantize(&input.iter().map(|c| f32::from_code(*c)).collect::<Vec<_>>())
                 }
+                Format::Int16 { .. } => input.iter().flat_map(|code| [*code; 2]).collect(),
                 _ => input,
             }
         };
@@ -45,7 +46,7 @@ impl TensorInfo {
     pub fn dequantize(&self, codes: &[i8]) -> Tensor<f32> {
         let data = match self.format {
             Format::Int8(q) => codes.iter().map(|c| q.dequantize(*c)).collect(),
-            Format::Int16 { scale } => codes
+            Format::Int16 { scale, .. } => codes
                 .as_chunks::<2>()
                 .0
                 .iter()

@@ -40,7 +40,7 @@ pub(crate) fn reals(info: &TensorInfo, codes: &[i8]) -> Tensor<f64> {
     let wide = |pair: &[i8; 2]| i16::from_le_bytes(pair.map(|byte| byte as u8));
     let data = match info.format {
         Format::Int8(q) => codes.iter().map(|c| q.scale as f64 * (*c as f64 - q.zero_point as f64)).collect(),
-        Format::Int16 { scale } => {
+        Format::Int16 { scale, .. } => {
             codes.as_chunks().0.iter().map(|c| scale as f64 * wide(c) as f64).collect()
         }
         Format::Label => codes.iter().map(|c| *c as u8 as f64).collect(),
@@ -62,7 +62,7 @@ pub(crate) fn range(format: Format) -> (f64, f64) {
             let real = |code: f64| q.scale as f64 * (code - q.zero_point as f64);
             (real(-128.0), real(127.0))
         }
-        Format::Int16 { scale } => (-32767.0 * scale as f64, 32767.0 * scale as f64),
+        Format::Int16 { scale, .. } => (-32767.0 * scale as f64, 32767.0 * scale as f64),
         Format::Float(_) => (f64::NEG_INFINITY, f64::INFINITY),
         Format::Label => (0.0, 255.0),
     }
@@ -349,7 +349,7 @@ impl Layer<'_> {
             expected.bound.iter_mut().zip(x).for_each(|(b, x)| *b += small(x));
             return expected;
         }
-        let (Format::Int16 { scale }, step) =
+        let (Format::Int16 { scale, .. }, step) =
             (self.inputs[0].format, self.output.format.step().map_or(0.0, f64::from))
         else {
             return self.within(result, 0.51, 1e-6);

@@ -10,5 +10,6 @@ mod reduce;
 pub use extremum::{Extremum, ExtremumFloat};
 pub use interpolate::{Interpolate, InterpolateFloat};
 pub use reduce::{
-    DilatedMaxPool2d, DilatedMaxPool2dFloat, ReduceExtremum, ReduceFloat, ReduceSum, Reduction,
+    DilatedMaxPool2d, DilatedMaxPool2dFloat, ReduceExtremum, ReduceFloat, ReduceSum, ReduceSumInt16,
+    Reduction,
 };

@@ -3,9 +3,10 @@
 use super::{
     elements::views,
     float::{Float, number},
+    int16::{Bounds, Width},
 };
 use crate::{
-    Memory, Multiplier, Operand, OutputParams,
+    Memory, Multiplier, Operand, OutputParams, Rounding,
     base::{
         isa::Vectorize,
         memory::{ByEncoding, Codes, Encoding, In, Out, in_elements},
@@ -29,6 +30,25 @@ pub struct ReduceSum {
     pub multiplier: Multiplier,
     /// Zero point, clamp and rounding of the output.
     pub stage: OutputParams,
+}
+
+/// The same of either width: TensorFlow Lite's int16 `MEAN`. For 1 to `2^16 - 1` elements, so that the sum fits.
+#[derive(Clone, Copy, Debug)]
+pub struct ReduceSumInt16 {
+    /// `[h, w, c]`.
+    pub input: Operand,
+    /// Each side that of `input`, or 1.
+    pub output: Operand,
+    /// Widths of `input`, `output`.
+    pub widths: [Width; 2],
+    /// Zero point of `input`; 0 at 16 bits.
+    pub input_zero_point: i32,
+    /// As that of [`ReduceSum`].
+    pub multiplier: Multiplier,
+    /// Zero point and clamp of the output.
+    pub bounds: Bounds,
+    /// The rounding.
+    pub rounding: Rounding,
 }
 
 /// The largest or the smallest code along axes: TensorFlow Lite's int8 `REDUCE_MAX` and `REDUCE_MIN`. Input and output share scale and zero point.
@@ -130,6 +150,25 @@ impl Folding<i8> for ReduceSum {
     #[inline(always)]
     fn result(&self, sum: i32) -> i8 {
         self.stage.store(sum, self.multiplier)
+    }
+}
+
+impl Folding<i32> for ReduceSumInt16 {
+    type Sum = i32;
+
+    #[inline(always)]
+    fn start(&self) -> i32 {
+        0
+    }
+
+    #[inline(always)]
+    fn add(&self, sum: i32, value: i32) -> i32 {
+        sum.wrapping_add(value.wrapping_sub(self.input_zero_point))
+    }
+
+    #[inline(always)]
+    fn result(&self, sum: i32) -> i32 {
+        self.bounds.clamp(self.multiplier.apply(sum, self.rounding))
     }
 }
 
@@ -329,6 +368,12 @@ const CODES: [Codes<i8>; 2] = [Codes(core::marker::PhantomData); 2];
 
 crate::schedule::kernel!(ReduceSum, |reduce| {
     check: |mem| Folded::along(mem, [&reduce.input, &reduce.output], CODES, *reduce),
+    run: |sums, isa| isa.vectorize(sums),
+});
+
+crate::schedule::kernel!(ReduceSumInt16, |reduce| {
+    check: |mem| Folded::along(mem, [&reduce.input, &reduce.output], reduce.widths, *reduce)
+        .filter(|_| reduce.bounds.fits(reduce.widths[1])),
     run: |sums, isa| isa.vectorize(sums),
 });
 

@@ -135,7 +135,7 @@ fn real(bytes: &[i8], format: Format) -> Vec<f32> {
     let raw: Vec<u8> = bytes.iter().map(|b| *b as u8).collect();
     match format {
         Format::Int8(q) => bytes.iter().map(|code| q.dequantize(*code)).collect(),
-        Format::Int16 { scale } => each(&raw, |b| scale * i16::from_le_bytes(b) as f32),
+        Format::Int16 { scale, .. } => each(&raw, |b| scale * i16::from_le_bytes(b) as f32),
         Format::Float(Float::F32) => each(&raw, f32::from_le_bytes),
         Format::Float(Float::F16) => each(&raw, |b| half::to_f32(u16::from_le_bytes(b))),
         Format::Label => raw.iter().map(|label| *label as f32).collect(),

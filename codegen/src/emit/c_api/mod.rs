@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    format::Format,
+    format::{Format, QParams},
     graph::ValueId,
     program::{Program, names},
 };
@@ -135,6 +135,7 @@ impl Tensor<'_> {
         match element(self.info.format) {
             "F16" => "uint16_t",
             "f32" => "float",
+            "i16" => "int16_t",
             _ => "int8_t",
         }
     }
@@ -144,6 +145,7 @@ impl Tensor<'_> {
         match element(self.info.format) {
             "F16" => "numbers in half precision, as the bits of an IEEE 754 binary16,",
             "f32" => "numbers in single precision",
+            "i16" => "int16 codes",
             _ => "int8 codes",
         }
     }
@@ -201,7 +203,12 @@ fn constants(program: &Program, tensors: &[Tensor<'_>]) -> String {
             add(&doc, &format!("{upper}_{side}"), "usize", &value.to_string());
         }
         checks.push((format!("{upper}_LEN"), len.clone()));
-        if let Format::Int8(q) = info.format {
+        let codes = match info.format {
+            Format::Int8(q) => Some(q),
+            Format::Int16 { scale, .. } => Some(QParams { scale, zero_point: 0 }),
+            Format::Float(_) | Format::Label => None,
+        };
+        if let Some(q) = codes {
             let doc = format!("Of `{name}`: real number = scale * (code - zero point).");
             add(&doc, &format!("{upper}_SCALE"), "f32", &format!("{:?}", q.scale));
             add(

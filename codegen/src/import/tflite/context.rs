@@ -25,6 +25,13 @@ impl<'m> Cx<'_, 'm> {
         self.importer.reference
     }
 
+    /// Has every build print something of the operator, with the name of its first result.
+    pub(super) fn warn(&mut self, what: String) -> Result<(), String> {
+        let layer = self.result(0)?.name.clone();
+        self.importer.warnings.push((layer, what));
+        Ok(())
+    }
+
     /// The tensor that is operand `i`.
     pub(super) fn tensor(&self, i: usize) -> Result<&'m TensorDef, String> {
         self.at(i).map(|at| self.importer.tensor(at))

@@ -71,6 +71,8 @@ pub(super) struct Importer<'m> {
     names: BTreeSet<String>,
     pub(super) reference: Reference,
     quantized: bool,
+    /// Layers, and what a build should say of them.
+    pub(super) warnings: Vec<(String, String)>,
 }
 
 /// The shape of a tensor of the file: its axes from the last one on are channels, columns, rows; more axes than that are rows too.
@@ -99,6 +101,7 @@ impl<'m> Importer<'m> {
             names: BTreeSet::new(),
             reference: options.reference.unwrap_or(Reference::LiteRt),
             quantized,
+            warnings: vec![],
         }
     }
 
@@ -139,7 +142,8 @@ impl<'m> Importer<'m> {
                     Err(format!("is of version {}, newer than this importer", operator.version))
                 }
                 Some(row) => self
-                    .pass_blocks(row, operator)
+                    .check_wide(row, operator)
+                    .and_then(|()| self.pass_blocks(row, operator))
                     .and_then(|()| (row.import)(&mut Cx { importer: &mut self, operator })),
             };
             if let Err(problem) = result {
@@ -158,6 +162,31 @@ impl<'m> Importer<'m> {
             }
         }
         if problems.is_empty() { self.finish().map_err(|problem| vec![problem]) } else { Err(problems) }
+    }
+
+    /// Whether an operator between codes of 16 bits is one that is imported with them.
+    fn check_wide(&self, row: &Row, operator: &Operator) -> Result<(), String> {
+        let tensors = operator.inputs.iter().flatten().chain(&operator.outputs);
+        let is_value = |at: &&usize| self.known(**at).is_none();
+        let mut values = tensors.filter(is_value).map(|at| self.tensor(*at).element).peekable();
+        let wide = |element: reader::Element| element == reader::Element::Int16;
+        if !values.clone().any(wide) {
+            return Ok(());
+        }
+        match () {
+            _ if !ops::TAKE_INT16.contains(&row.name) => {
+                Err("is not supported between activations of 16 bits; the float file with `format.int16` is"
+                    .into())
+            }
+            _ if self.reference != Reference::LiteRt => {
+                Err("between activations of 16 bits is imported with `format.reference = \"litert\"` only"
+                    .into())
+            }
+            _ if !matches!(row.name, "QUANTIZE" | "DEQUANTIZE") && !values.all(wide) => {
+                Err("mixes activations of 16 bits with others; put QUANTIZE between".into())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Lets results be maps that blocks were taken apart into, if an operand is, and the operator can work on the map that they are of.
@@ -242,7 +271,9 @@ impl<'m> Importer<'m> {
         let layers: Vec<(String, End)> = layers.collect();
         let (inputs, outputs): (Vec<End>, Vec<End>) = (ends(&self.model.inputs), ends(&self.model.outputs));
         let is_rounded = |t: &TensorDef| t.data.is_some() && is_quantized(t);
+        let is_wide = |format: &Format| matches!(format, Format::Int16 { .. });
         let what = match self.quantized {
+            true if self.formats.iter().any(is_wide) => "int16x8",
             true => "int8",
             false if self.model.tensors.iter().any(is_rounded) => {
                 "float, with weights of 8 bits as real numbers"
@@ -266,7 +297,7 @@ impl<'m> Importer<'m> {
         } else {
             Content::Float(q.graph)
         };
-        Ok(Read { content, summary, inputs, outputs, layers, warnings: vec![] })
+        Ok(Read { content, summary, inputs, outputs, layers, warnings: self.warnings })
     }
 
     /// A new value for a tensor of the file.
@@ -376,6 +407,10 @@ pub(super) fn format_of(tensor: &TensorDef) -> Result<Format, String> {
     match tensor.element {
         E::Float32 | E::Float16 => Ok(Format::Float(Float::F32)),
         E::Int8 | E::UInt8 => Ok(Format::Int8(params_of(tensor)?)),
+        E::Int16 => match tensor.quantization.as_ref().map(|q| (&q.scale[..], &q.zero_point[..])) {
+            Some(([scale], [0])) => Ok(Format::Int16 { scale: *scale, given: true }),
+            _ => Err(format!("`{}` has 16 bits and not one scale and the zero point 0", tensor.name)),
+        },
         E::Int32 | E::Int64 | E::Bool => Ok(Format::Label),
         other => Err(format!("elements of type {other} are not supported")),
     }

@@ -16,6 +16,6 @@ mod sweep;
 mod tests;
 
 pub(super) use importer::read;
-pub use ops::{OPERATORS, Row};
+pub use ops::{OPERATORS, Row, TAKE_INT16};
 #[doc(hidden)]
 pub use reader::outline;

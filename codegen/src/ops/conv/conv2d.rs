@@ -279,10 +279,10 @@ impl Op for Conv2d {
     }
 
     fn lower_int16(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        GivenFilters::refuse(self.given.as_ref(), cx)?;
         let expected = self.expected_input(cx);
         let taps = Taps::of(&self.params, self.is_depthwise());
-        int16::conv2d(cx, taps, &self.rows(), &self.bias, expected.as_deref(), self.clamp)
+        let given = self.given.as_ref();
+        int16::conv2d(cx, taps, &self.rows(), &self.bias, expected.as_deref(), self.clamp, given)
     }
 
     fn lower_float(&self, cx: &mut Lowering<'_>, mode: Mode) -> Result<()> {

@@ -61,16 +61,6 @@ impl GivenRounding {
     }
 }
 
-impl GivenFilters {
-    /// An error where a layer that has integers of its own is to be computed with other ones.
-    pub(super) fn refuse(given: Option<&Self>, cx: &Lowering<'_>) -> Result<()> {
-        match given {
-            Some(_) => Err(cx.error("has weights of 8 bits from a quantised file, and cannot have 16")),
-            None => Ok(()),
-        }
-    }
-}
-
 /// The filters of a convolution in integers, one row per output channel.
 pub(super) struct Filters {
     /// `[out][taps * in]` in the order of the float rows, each in `[-127, 127]`.

@@ -266,8 +266,8 @@ impl Op for TransposedConv2d {
     }
 
     fn lower_int16(&self, cx: &mut Lowering<'_>) -> Result<()> {
-        GivenFilters::refuse(self.given.as_ref(), cx)?;
-        int16::conv2d(cx, self.where_taps_lie(), &self.rows(), &self.bias, None, self.clamp)
+        let given = self.given.as_ref();
+        int16::conv2d(cx, self.where_taps_lie(), &self.rows(), &self.bias, None, self.clamp, given)
     }
 
     fn lower_float(&self, cx: &mut Lowering<'_>, mode: Mode) -> Result<()> {

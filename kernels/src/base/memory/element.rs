@@ -28,7 +28,7 @@ impl From<F16> for f32 {
     }
 }
 
-/// The element types of inputs and outputs: codes, f16 or f32.
+/// The element types of inputs and outputs: codes of 8 bits or 16, f16 or f32.
 ///
 /// # Safety
 /// Every byte of a value is initialised, and any bytes are a value.
@@ -36,7 +36,7 @@ pub unsafe trait Element: Copy + Default + 'static {
     /// The element whose bytes are zeros: a static of them lies in `.bss`.
     const ZERO: Self;
 
-    /// An element from a pseudo-random code, for known-answer tests: the code itself, or the code / 64 as a number.
+    /// An element from a pseudo-random code, for known-answer tests: the code itself, in 16 bits in both bytes, or the code / 64 as a number.
     fn from_code(code: i8) -> Self;
 }
 
@@ -46,6 +46,15 @@ unsafe impl Element for i8 {
 
     fn from_code(code: i8) -> Self {
         code
+    }
+}
+
+// SAFETY: an integer.
+unsafe impl Element for i16 {
+    const ZERO: Self = 0;
+
+    fn from_code(code: i8) -> Self {
+        Self::from_le_bytes([code as u8; 2])
     }
 }
 
@@ -89,6 +98,7 @@ mod tests {
     fn elements_are_their_bytes() {
         assert_eq!(bytes(&[1.0f32, -2.0]), [0, 0, -128, 63, 0, 0, 0, -64]);
         assert_eq!(bytes(&[F16::from_f32(1.0)]), [0, 0x3c]);
+        assert_eq!(bytes(&[i16::from_code(-2), 0x102]), [-2, -2, 2, 1]);
         let mut halves = [F16::default(); 2];
         cells(&mut halves)[3].set(0x3c);
         assert_eq!(halves.map(F16::to_f32), [0.0, 1.0]);

@@ -1,6 +1,6 @@
 //! Convolution with 16-bit input, output or both.
 
-use super::{Bounds, Width, constants, rescale};
+use super::{Bounds, Width, constants, rescale, rescale_double};
 use crate::{
     Memory, Multiplier, Operand,
     base::{
@@ -17,7 +17,7 @@ const PRODUCT: u32 = 8;
 ///
 /// ```text
 /// sum = bias + sum over taps and channels of w (x - z_in)        64 bits; taps in the padding add nothing
-/// out = bounds(rescale(sum))                                     `rescale` of s_in s_w / s_out
+/// out = bounds(rescale(sum))                                     `rescale` of s_in s_w / s_out, or `rescale_double`
 /// ```
 ///
 /// Weights of 16 bits are `256 w + w_low`; then `sum = 256 (bias + sum of w (x - z_in)) + sum of w_low (x - z_in)`, and `s_w` is the scale of
@@ -51,6 +51,9 @@ pub struct Conv2dInt16<'a> {
     pub bias: &'a [i32],
     /// `oc` mantissas.
     pub mantissa: &'a [i32],
+    /// The lower 22 bits of mantissas of 53, of which `mantissa` has the upper 31; empty where they have 31. With them, sums are
+    /// rounded by [`rescale_double`].
+    pub mantissa_low: &'a [i32],
     /// `oc` shifts.
     pub shift: &'a [i8],
     /// Zero point of `input`; 0 at 16 bits.
@@ -89,6 +92,7 @@ impl<'k> Conv2dInt16<'k> {
         check(self.weights.len() >= weights)?;
         check(self.weights_low.is_empty() || self.weights_low.len() >= weights)?;
         check(self.bias.len() >= oc && self.mantissa.len() >= oc && self.shift.len() >= oc)?;
+        check(self.mantissa_low.is_empty() || self.mantissa_low.len() >= oc)?;
         check(taps_fit(out.shape(), self.kernel, self.stride, self.dilation))?;
         check(self.padding.iter().all(|p| *p <= i32::MAX as u32))?;
         check(self.bounds.fits(self.widths[1]))?;
@@ -109,10 +113,16 @@ impl<'k> Conv2dInt16<'k> {
         filter.saturating_mul(elements(self.output.shape)).checked_div(self.groups as usize).unwrap_or(0)
     }
 
+    /// The sum of a channel, times its factor.
     #[inline(always)]
-    fn multiplier(&self, channel: usize) -> Multiplier {
+    fn scaled(&self, sum: i64, channel: usize) -> i32 {
         let ([mantissa], [shift]) = (constants(self.mantissa, channel), constants(self.shift, channel));
-        Multiplier { mantissa, shift: i32::from(shift) }
+        let shift = i32::from(shift);
+        if self.mantissa_low.is_empty() {
+            return rescale(sum, Multiplier { mantissa, shift });
+        }
+        let [low] = constants(self.mantissa_low, channel);
+        rescale_double(sum, (mantissa as u64) << 22 | low as u64, (53 - shift) as u32)
     }
 }
 
@@ -206,7 +216,7 @@ impl CheckedConv<'_, '_> {
         }
         let mut codes = [0; F];
         for (f, (code, sum)) in codes.iter_mut().zip(sums).enumerate() {
-            *code = conv.bounds.clamp(rescale(sum, conv.multiplier(filter + f)));
+            *code = conv.bounds.clamp(conv.scaled(sum, filter + f));
         }
         conv.widths[1].put(self.out.pixel(oy, ox), filter, codes);
     }

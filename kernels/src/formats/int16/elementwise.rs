@@ -55,6 +55,40 @@ impl BinaryOp<i32> for AddInt16 {
     }
 }
 
+/// `out = bounds(multiplier(a' - b'))`, with `a'` and `b'` of [`AddInt16`]: TensorFlow Lite's int16 `SUB`. Operands are as there.
+#[derive(Clone, Copy, Debug)]
+pub struct SubInt16 {
+    /// First operand.
+    pub a: Operand,
+    /// Second operand.
+    pub b: Operand,
+    /// Result.
+    pub output: Operand,
+    /// Widths of `a`, `b`, `output`.
+    pub widths: [Width; 3],
+    /// Zero points of `a` and `b`; 0 at 16 bits.
+    pub zero_points: [i32; 2],
+    /// `s_a / (2 max(s_a, s_b))`, at most 1/2.
+    pub a_multiplier: Multiplier,
+    /// The same of `b`.
+    pub b_multiplier: Multiplier,
+    /// `2 max(s_a, s_b) / (2^15 s_out)`.
+    pub multiplier: Multiplier,
+    /// Zero point and clamp of the output.
+    pub bounds: Bounds,
+    /// The rounding.
+    pub rounding: Rounding,
+}
+
+impl BinaryOp<i32> for SubInt16 {
+    #[inline(always)]
+    fn of(&self, a: i32, b: i32) -> i32 {
+        let a = common(a, self.zero_points[0], self.a_multiplier, self.rounding);
+        let b = common(b, self.zero_points[1], self.b_multiplier, self.rounding);
+        self.bounds.clamp(self.multiplier.apply(a.wrapping_sub(b), self.rounding))
+    }
+}
+
 /// `out = bounds(multiplier((a - z_a) (b - z_b)))`: TensorFlow Lite's int16 `MUL`.
 ///
 /// `b` has the shape of `a`, or one pixel (a factor for each channel), or fewer channels (a factor for each group of channels of each
@@ -127,6 +161,12 @@ crate::schedule::kernel!(AddInt16, |add| {
     one pixel: b,
     in place: true,
     cost: ELEMENT,
+});
+
+crate::schedule::kernel!(SubInt16, |sub| {
+    check: |mem| Broadcast::new(mem, [&sub.a, &sub.b, &sub.output], sub.widths, *sub)
+        .filter(|_| sub.bounds.fits(sub.widths[2])),
+    run: |pairs, isa| isa.vectorize(pairs),
 });
 
 crate::schedule::kernel!(MulInt16, |mul| {

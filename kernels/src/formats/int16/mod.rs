@@ -1,6 +1,7 @@
 //! Layers with 16-bit activations, for the few that 8 bits are too coarse for.
 //!
-//! A 16-bit tensor is symmetric: `real = scale * q`, `q` in `[-32767, 32767]`, two bytes each, little-endian, at any address. To
+//! A 16-bit tensor is symmetric: `real = scale * q`, two bytes each, little-endian, at any address; `q` lies in `[-32767, 32767]`, or begins
+//! at -32768 in what a model file has. To
 //! the memory plan it is a tensor of twice as many channels of bytes, so what only moves bytes (concatenation, slices) needs
 //! nothing new: the last side of an [`Operand`](crate::Operand) counts bytes, and [`Width`] says how many make a code. Weights have
 //! 8 bits, or 16 in two halves. This is TensorFlow Lite's `16x8` scheme, with one freedom more: each operand has a width of its own.
@@ -12,14 +13,18 @@ mod conv;
 pub(crate) mod elementwise;
 mod pool;
 mod resize;
+mod sigmoid;
+mod softmax;
 mod table;
 mod unpool;
 
 pub use channels::{ChannelShuffleInt16, PReluInt16};
 pub use conv::Conv2dInt16;
-pub use elementwise::{AddInt16, MulInt16, RescaleInt16};
+pub use elementwise::{AddInt16, MulInt16, RescaleInt16, SubInt16};
 pub use pool::{AveragePool2dInt16, GlobalAveragePoolInt16, MaxPool2dInt16};
 pub use resize::ResizeBilinearInt16;
+pub use sigmoid::SigmoidInt16;
+pub use softmax::SoftmaxInt16;
 pub use table::{ENTRIES, LutInt16};
 pub use unpool::{MaxPosition2dInt16, MaxUnpool2dInt16};
 
@@ -138,9 +143,54 @@ pub const fn rescale(sum: i64, multiplier: Multiplier) -> i32 {
     }
 }
 
+/// `sum` times a factor in double precision, `mantissa * 2^-shift` with a mantissa of 53 bits: the product is rounded to 53 bits, ties to even, and
+/// that to a whole number, ties away from zero. It is `round(double(sum) * factor)` of C, in integers.
+///
+/// For `|sum| < 2^47` and results of 32 bits: lowering proves both.
+#[inline]
+pub const fn rescale_double(sum: i64, mantissa: u64, shift: u32) -> i32 {
+    let product = (sum.unsigned_abs() as u128).wrapping_mul(mantissa as u128);
+    // Bits that a number in double precision has no room for.
+    let extra = (u128::BITS - 53).saturating_sub(product.leading_zeros());
+    let rounded = if extra == 0 {
+        product
+    } else {
+        let half = 1u128.wrapping_shl(extra - 1);
+        let (kept, rest) = (product.wrapping_shr(extra), product & (half.wrapping_mul(2).wrapping_sub(1)));
+        let up = rest > half || (rest == half && kept & 1 == 1);
+        kept.wrapping_add(up as u128).wrapping_shl(extra)
+    };
+    let shift = if shift > 126 { 126 } else { shift };
+    let half = if shift == 0 { 0 } else { 1u128.wrapping_shl(shift - 1) };
+    let magnitude = rounded.wrapping_add(half).wrapping_shr(shift) as i64;
+    let value = if sum < 0 { magnitude.wrapping_neg() } else { magnitude };
+    value as i32
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn doubles_are_rounded_as_the_processor_rounds_them() {
+        let mut bits = 1u64;
+        let mut next = || {
+            bits = bits.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            bits >> 17
+        };
+        for round in 0..if cfg!(miri) { 100 } else { 100_000 } {
+            let sum = (next() as i64 >> (next() % 47)) * if next() % 2 == 0 { 1 } else { -1 };
+            // A factor with few bits makes ties.
+            let mantissa = (1 << 52) | if round % 2 == 0 { next() << 5 } else { (next() % 8) << 49 };
+            // So that results have up to 31 bits.
+            let largest = sum.unsigned_abs().max(1).ilog2() + 24;
+            let shift = largest + (next() % 40) as u32;
+            let factor = mantissa as f64 / 2f64.powi(shift as i32);
+            let expected = (sum as f64 * factor).round() as i32;
+            assert_eq!(rescale_double(sum, mantissa, shift), expected, "{sum} * {mantissa} / 2^{shift}");
+        }
+        assert_eq!(rescale_double(i64::MAX >> 17, u64::MAX >> 11, 127), 0);
+    }
 
     #[test]
     fn rescaling_rounds_once() {

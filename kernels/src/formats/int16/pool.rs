@@ -114,7 +114,7 @@ crate::schedule::kernel!(AveragePool2dInt16, |pool| {
         [pool.kernel, pool.stride, pool.padding],
         pool.count_padding.then_some(pool.padding_end),
         0,
-        [-i16::MAX, i16::MAX],
+        [i16::MIN, i16::MAX],
     )
     .filter(|_| pool.sum_fits()),
     run: |means, isa| isa.vectorize(means),

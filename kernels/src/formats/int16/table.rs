@@ -38,6 +38,13 @@ pub struct LutInt16<'a> {
     pub table: &'a [i16],
 }
 
+/// The value at a code between two of [`ENTRIES`] entries, 128 codes apart.
+#[inline]
+pub(super) fn interpolated(table: &[i16], code: i32) -> i32 {
+    let [low, high] = constants::<i16, 2>(table, (256 + (code >> 7)) as usize).map(i32::from);
+    low + (((high - low) * (code & 127) + 64) >> 7)
+}
+
 impl LutInt16<'_> {
     fn views<'m>(&self, mem: &Memory<'m>) -> Option<(In<'m>, Out<'m>)> {
         let [from, to] = self.widths;
@@ -56,11 +63,7 @@ impl LutInt16<'_> {
                 let [value] = constants::<i16, 1>(self.table, (code + 128) as usize);
                 value as i32
             }
-            Width::Int16 => {
-                let [low, high] =
-                    constants::<i16, 2>(self.table, (256 + (code >> 7)) as usize).map(i32::from);
-                low + (((high - low) * (code & 127) + 64) >> 7)
-            }
+            Width::Int16 => interpolated(self.table, code),
         };
         match self.widths[1] {
             Width::Int8 => ((y + 128) >> 8).clamp(-128, 127),

@@ -6,11 +6,12 @@ use crate::{
     graph::{Op, ValueId},
     import::tflite::{
         context::Cx,
-        reader::{self, Activation, Options},
+        importer::format_of,
+        reader::{self, Activation, Options, TensorDef},
     },
     ops::{Add, Clamp, Div, Extremum, Function, Mul, PointWise, SquaredDifference, Sub, TabledFunction},
 };
-use niello_kernels::{Width, arith};
+use niello_kernels::arith;
 
 /// Both operands, in one shape.
 fn operands(cx: &mut Cx<'_, '_>) -> Result<[ValueId; 2], String> {
@@ -41,12 +42,35 @@ fn activation(cx: &Cx<'_, '_>) -> Result<Clamp, String> {
     }
 }
 
+/// Refuses sums of 16 bits that the reference kernels compute by shifts alone: those whose scales are powers of 2, where the file asks for that.
+fn refuse_shifts(cx: &Cx<'_, '_>) -> Result<(), String> {
+    let asks = match &cx.operator.options {
+        Options::Add(reader::Add { pot_scale_int16, .. })
+        | Options::Sub(reader::Sub { pot_scale_int16, .. }) => *pot_scale_int16,
+        _ => true,
+    };
+    let power = |tensor: &TensorDef| {
+        let Ok(Format::Int16 { scale, .. }) = format_of(tensor) else { return false };
+        let log2 = scale.log2();
+        (log2 - log2.round()).abs() < 1e-3
+    };
+    if asks && power(cx.tensor(0)?) && power(cx.tensor(1)?) && power(cx.result(0)?) {
+        return Err(
+            "of scales that are powers of 2, with `pot_scale_int16`, is not supported; without it, it is"
+                .into(),
+        );
+    }
+    Ok(())
+}
+
 pub(super) fn add(cx: &mut Cx<'_, '_>) -> Result<(), String> {
+    refuse_shifts(cx)?;
     let (clamp, operands) = (activation(cx)?, operands(cx)?);
     cx.finish(Add { clamp }, &operands)
 }
 
 pub(super) fn sub(cx: &mut Cx<'_, '_>) -> Result<(), String> {
+    refuse_shifts(cx)?;
     let (clamp, operands) = (activation(cx)?, operands(cx)?);
     cx.finish(Sub { clamp }, &operands)
 }
@@ -77,8 +101,7 @@ fn quotient(cx: &mut Cx<'_, '_>) -> Result<(), String> {
         return Err("divides by 0".into());
     }
     let Clamp { min, max } = activation(cx)?;
-    let codes = Codes { width: Width::Int8, scale: to.scale, zero_point: to.zero_point as i32 };
-    let bounds = codes.bounds(min, max);
+    let bounds = Codes::int8(to).bounds(min, max);
     let by = factor((from.scale / (scale * to.scale)) as f64)?;
     let (inverse, shift) = reciprocal(code.unsigned_abs() as i32);
     let mut entries = [0i8; 256];
@@ -161,18 +184,25 @@ fn extremum(cx: &mut Cx<'_, '_>, op: impl Op) -> Result<(), String> {
     cx.finish(op, &operands)
 }
 
-/// Whether operands of 8 bits have the scale of the result, as the reference kernels take for granted.
+/// Whether operands that are codes have the scale of the result, as the reference kernels take for granted.
 pub(super) fn one_scale(cx: &Cx<'_, '_>, operands: &[ValueId]) -> Result<(), String> {
     for id in operands {
-        if let Format::Int8(q) = cx.format(*id)
-            && q != cx.result_params()?
-        {
-            let to = cx.result_params()?;
-            return Err(format!(
-                "an operand has scale {} and zero point {}, the result {} and {}: the reference kernel would ignore that; put QUANTIZE between",
-                q.scale, q.zero_point, to.scale, to.zero_point
-            ));
+        if let Some(scales) = other_scale(cx, *id)? {
+            return Err(format!("{scales}: the reference kernel would ignore that; put QUANTIZE between"));
         }
     }
     Ok(())
+}
+
+/// The scales of an operand and of the result, if both hold codes and differ in them.
+pub(super) fn other_scale(cx: &Cx<'_, '_>, operand: ValueId) -> Result<Option<String>, String> {
+    let scale = |format| match format {
+        Format::Int8(q) => Some((q.scale, q.zero_point)),
+        Format::Int16 { scale, .. } => Some((scale, 0)),
+        _ => None,
+    };
+    let (from, to) = (scale(cx.format(operand)), scale(format_of(cx.result(0)?)?));
+    Ok(from.zip(to).filter(|(from, to)| from != to).map(|(from, to)| {
+        format!("an operand has scale {} and zero point {}, the result {} and {}", from.0, from.1, to.0, to.1)
+    }))
 }

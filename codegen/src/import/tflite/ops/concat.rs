@@ -1,6 +1,6 @@
 //! CONCATENATION and PACK.
 
-use super::clamp;
+use super::{arithmetic::one_scale, clamp};
 use crate::{
     format::Format,
     graph::ValueId,
@@ -32,6 +32,8 @@ pub(super) fn concatenation(cx: &mut Cx<'_, '_>) -> Result<(), String> {
         for id in &mut inputs {
             *id = rescaled(cx, *id)?;
         }
+    } else if cx.result(0)?.element == Element::Int16 {
+        one_scale(cx, &inputs)?;
     }
     let dims = cx.result(0)?.shape.clone();
     along(cx, &inputs, axis_of(axis, dims.len())?, &dims)
@@ -58,6 +60,9 @@ pub(super) fn pack(cx: &mut Cx<'_, '_>) -> Result<(), String> {
     let axis = o.axis.into();
     let count = cx.operator.inputs.len();
     let inputs: Vec<ValueId> = (0..count).map(|i| cx.value(i)).collect::<Result<_, _>>()?;
+    if cx.result(0)?.element == Element::Int16 {
+        one_scale(cx, &inputs)?;
+    }
     let dims = cx.result(0)?.shape.clone();
     along(cx, &inputs, axis_of(axis, dims.len())?, &dims)
 }

@@ -1,17 +1,14 @@
 //! QUANTIZE, DEQUANTIZE and CAST: between number formats.
 
 use crate::{
-    format::Format,
-    import::tflite::{context::Cx, reader::Element},
+    import::tflite::{context::Cx, importer::format_of, reader::Element},
     ops::Rescale,
 };
 
 pub(super) fn quantize(cx: &mut Cx<'_, '_>) -> Result<(), String> {
     let input = cx.value(0)?;
     // Codes without a sign and those with one are the same codes here.
-    if let Format::Int8(from) = cx.format(input)
-        && from == cx.result_params()?
-    {
+    if cx.format(input) == format_of(cx.result(0)?)? {
         cx.alias(input);
         return Ok(());
     }

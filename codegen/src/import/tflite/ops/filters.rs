@@ -2,7 +2,7 @@
 
 pub(super) use crate::import::filters::Codes;
 use crate::{
-    format::{Format, QParams},
+    format::Format,
     graph::ValueId,
     import::{
         filters::{Fitting, biases},
@@ -48,8 +48,12 @@ impl Fitting {
 
 /// Whether a layer computes with codes; real numbers take weights of either kind, codes only codes. Weights are operand `i`.
 pub(super) fn are_codes(cx: &Cx<'_, '_>, input: ValueId, i: usize) -> Result<bool, String> {
-    let (codes, weights) = (matches!(cx.format(input), Format::Int8(_)), cx.tensor(i)?);
+    let (format, weights) = (cx.format(input), cx.tensor(i)?);
+    let codes = matches!(format, Format::Int8(_) | Format::Int16 { .. });
     match weights.element {
+        Element::Int4 | Element::UInt8 if matches!(format, Format::Int16 { .. }) => {
+            Err(format!("weights `{}` are {}, the operand has 16 bits", weights.name, weights.element))
+        }
         Element::Int4 | Element::Int8 | Element::UInt8 => Ok(codes),
         Element::Float32 | Element::Float16 if !codes => Ok(false),
         other => {
@@ -67,11 +71,12 @@ pub(super) fn scales_along(weights: &Known, axis: usize) -> Result<(), String> {
     }
 }
 
-/// Scale and zero point of a value of 8 bits.
-fn params(cx: &Cx<'_, '_>, id: ValueId) -> Result<QParams, String> {
+/// The scale of an operand that holds codes.
+fn scale_of(cx: &Cx<'_, '_>, id: ValueId) -> Result<f32, String> {
     match cx.format(id) {
-        Format::Int8(q) => Ok(q),
-        other => Err(format!("expected an operand of 8 bits beside weights of 8 bits, got {}", other.name())),
+        Format::Int8(q) => Ok(q.scale),
+        Format::Int16 { scale, .. } => Ok(scale),
+        other => Err(format!("expected an operand of codes beside weights of 8 bits, got {}", other.name())),
     }
 }
 
@@ -101,7 +106,7 @@ pub(super) fn integers(
     let per_row = taps * fitting.channels;
     let weights =
         fitting.codes.iter().enumerate().map(|(i, code)| *code as f32 * scale[i / per_row]).collect();
-    let (given, bias) = given(cx, biases, params(cx, input)?, scale, rounding)?;
+    let (given, bias) = given(cx, biases, scale_of(cx, input)?, scale, rounding)?;
     let input = fitting.input(cx, input)?;
     Ok(Integers { input, channels: fitting.channels, weights, bias, given })
 }
@@ -110,10 +115,13 @@ pub(super) fn integers(
 fn given(
     cx: &Cx<'_, '_>,
     i: usize,
-    input: QParams,
+    input: f32,
     scale: Vec<f32>,
     rounding: GivenRounding,
 ) -> Result<(GivenFilters, Vec<f32>), String> {
+    if cx.has(i) && cx.known(i)?.element() != Element::Int64 && cx.result(0)?.element == Element::Int16 {
+        return Err("biases of 32 bits beside activations of 16 are not supported; those of 64 are".into());
+    }
     let codes = if cx.has(i) { cx.known(i)?.integers() } else { vec![0; scale.len()] };
     if codes.len() != scale.len() {
         return Err(format!("{} biases for {} output channels", codes.len(), scale.len()));
@@ -121,7 +129,7 @@ fn given(
     // Converters round them otherwise; what differs by more is not what the layer adds.
     let of_biases = if cx.has(i) { cx.known(i)?.scales() } else { &[] };
     for (found, weight) in of_biases.iter().zip(scale.iter().cycle()) {
-        let expected = input.scale * weight;
+        let expected = input * weight;
         if (found - expected).abs() > 0.02 * expected {
             return Err(format!(
                 "biases have scale {found}, expected {expected}, the product of operand's and weights'"
@@ -129,8 +137,7 @@ fn given(
         }
     }
     let bias = biases(&codes)?;
-    let real =
-        bias.iter().zip(&scale).map(|(b, s)| (*b as f64 * input.scale as f64 * *s as f64) as f32).collect();
+    let real = bias.iter().zip(&scale).map(|(b, s)| (*b as f64 * input as f64 * *s as f64) as f32).collect();
     Ok((GivenFilters { scale: scale.into(), bias: bias.into(), rounding }, real))
 }
 

@@ -177,7 +177,7 @@ pub(super) fn leaky_relu(cx: &mut Cx<'_, '_>) -> Result<(), String> {
     }
     computed(cx, Function::LeakyRelu(alpha as f64), |from, to| {
         let positive = factor((from.scale / to.scale) as f64)?;
-        let slope = from.scale as f64 * alpha as f64 / to.scale as f64;
+        let slope = (from.scale * alpha / to.scale) as f64;
         // A factor has no sign: that of the slope is the value's.
         let (negative, sign) = (factor(slope.abs())?, if slope < 0.0 { -1 } else { 1 });
         Ok(entries(from, to, |x| match x {

@@ -1,6 +1,6 @@
 //! Elements picked by their positions along each axis: pads, slices, splits, gathering.
 
-use super::{super::context::Cx, concat::axis_of};
+use super::{super::context::Cx, arithmetic::one_scale, concat::axis_of};
 use crate::{
     graph::ValueId,
     import::tflite::reader::{Mirror, Options},
@@ -286,6 +286,7 @@ pub(super) fn tile(cx: &mut Cx<'_, '_>) -> Result<(), String> {
 
 pub(super) fn broadcast_to(cx: &mut Cx<'_, '_>) -> Result<(), String> {
     let input = cx.value(0)?;
+    one_scale(cx, &[input])?;
     let to = super::super::importer::shape_of(&cx.result(0)?.shape)?;
     let wide = cx.broadcast(input, to)?;
     cx.alias(wide);

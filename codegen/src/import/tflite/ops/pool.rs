@@ -1,10 +1,15 @@
 //! AVERAGE_POOL_2D and MAX_POOL_2D.
 
-use super::{arithmetic::one_scale, clamp, concat::joined};
+use super::{
+    arithmetic::{one_scale, other_scale},
+    clamp,
+    concat::joined,
+};
 use crate::{
     graph::{Op, ValueId},
     import::tflite::{
         context::Cx,
+        importer::format_of,
         reader::{Element, Options, Padding, Pool2D},
     },
     ops::{AveragePool2d, Clamp, Conv2d, ConvParams, GivenFilters, GivenRounding, Index, MaxPool2d, Reshape},
@@ -40,6 +45,13 @@ pub(super) fn average(cx: &mut Cx<'_, '_>) -> Result<(), String> {
     if cx.result(0)?.element == Element::UInt8 {
         return mean_without_sign(cx, input, o, padding);
     }
+    // Codes are averaged whatever the scales are: the reference kernels have no factor between them.
+    if let Some(scales) = other_scale(cx, input)? {
+        cx.warn(format!(
+            "AVERAGE_POOL_2D: {scales}; means of its codes are the codes of the result, as in the reference kernels, so that numbers change by \
+             the quotient of the scales: put QUANTIZE between to keep them"
+        ))?;
+    }
     let pool = AveragePool2d {
         kernel: [o.filter_h, o.filter_w],
         stride: [o.stride_h, o.stride_w],
@@ -52,6 +64,7 @@ pub(super) fn average(cx: &mut Cx<'_, '_>) -> Result<(), String> {
 
 pub(super) fn max(cx: &mut Cx<'_, '_>) -> Result<(), String> {
     let (o, input) = (options(cx)?, cx.map(0)?);
+    one_scale(cx, &[input])?;
     let padding = padding(cx, input, o);
     let pool = MaxPool2d {
         kernel: [o.filter_h, o.filter_w],
@@ -163,12 +176,11 @@ fn mean_of(
 
 /// The pool, and the activation that the file has in it.
 fn pooled(cx: &mut Cx<'_, '_>, pool: impl Op, input: ValueId, o: &Pool2D) -> Result<(), String> {
-    one_scale(cx, &[input])?;
     let clamp = clamp(o.activation)?;
     if clamp == Clamp::NONE {
         return cx.finish(pool, &[input]);
     }
-    let format = cx.format(input);
+    let format = format_of(cx.result(0)?)?;
     let inner = cx.node("pool", pool, &[input], format)?;
     cx.finish(clamp, &[inner])
 }

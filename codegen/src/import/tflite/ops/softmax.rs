@@ -1,9 +1,10 @@
 //! Normalisations along channels.
 
 use crate::{
-    format::QParams,
+    format::{Format, QParams},
     import::tflite::{
         context::Cx,
+        importer::format_of,
         reader::{Element, Options},
     },
     ops::{L2Normalize, LogSoftmax, Softmax},
@@ -13,6 +14,13 @@ use crate::{
 pub(super) fn has_format(cx: &Cx<'_, '_>, scale: f32, zero_point: i8) -> Result<(), String> {
     if !cx.is_quantized()? {
         return Ok(());
+    }
+    if let Format::Int16 { scale: found, .. } = format_of(cx.result(0)?)? {
+        let expected = 1.0 / 32768.0;
+        return match found == expected {
+            true => Ok(()),
+            false => Err(format!("a result of scale {found}, expected {expected}")),
+        };
     }
     let found = cx.result_params()?;
     let offset = if cx.result(0)?.element == Element::UInt8 { 128 } else { 0 };
