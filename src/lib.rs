@@ -12,6 +12,7 @@ mod inputs;
 mod output;
 mod progress;
 mod runtime;
+mod scans;
 mod table;
 
 use clap::{CommandFactory, Parser, error::ErrorKind};
