@@ -4,12 +4,15 @@
 //! own operators and kernels: `docs/own-networks-and-operators.md`.
 
 mod args;
+mod blocks;
 mod commands;
 mod ends;
+mod html;
 mod inputs;
 mod output;
 mod progress;
 mod runtime;
+mod scans;
 mod table;
 
 use clap::{CommandFactory, Parser, error::ErrorKind};

@@ -343,7 +343,7 @@ fn shells_and_manuals_know_the_commands() {
     assert!(room.text("man compile").contains("force"));
     assert!(!room.niello("man paint").status.success());
     let lines = |text: String| text.lines().map(|line| line.chars().count()).max();
-    for command in ["run", "compile", "tune", "golden", "evaluate"] {
+    for command in ["run", "scan", "compile", "tune", "golden", "evaluate"] {
         let text = room.text(&format!("{command} --help"));
         let at = |words: &str| text.find(words).unwrap_or_else(|| panic!("`{words}` of {command}"));
         assert!(at("--json") < at("--model"), "a command's own flags come first");
@@ -588,7 +588,9 @@ fn run_says_where_a_class_was_seen_by_grad_cam() {
 fn every_command_has_help_with_an_example() {
     let room = Room::new();
     assert!(room.text("--help").contains("Exit status"));
-    for command in ["models", "inspect", "compile", "run", "verify", "evaluate", "report", "bench", "tune"] {
+    for command in
+        ["models", "inspect", "compile", "run", "scan", "verify", "evaluate", "report", "bench", "tune"]
+    {
         let text = room.text(&format!("{command} --help"));
         assert!(
             text.contains("Example") && text.contains(&format!("niello {command} ")),

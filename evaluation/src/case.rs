@@ -137,13 +137,27 @@ pub struct MaskOutcome {
     pub pixels: u64,
     /// By class.
     pub counts: Vec<Counts>,
-    /// [`crate::hausdorff_95`] by class, in pixels.
+    /// [`crate::hausdorff_95`] by class, in pixels; `None` for volumes.
     pub hausdorff_95: Vec<Option<f64>>,
 }
 
 impl MaskOutcome {
     /// Compares label maps `[h, w]` of `classes` classes. Pixels that `truth` marks with other values are not scored: in neither map they belong to a class.
     pub fn new(truth: &[u8], found: &[u8], size: [usize; 2], classes: usize) -> Self {
+        Self::compared(truth, found, classes, |right, seen| crate::hausdorff_95(right, seen, size))
+    }
+
+    /// Compares the labels of a volume's voxels, without distances.
+    pub fn of_volume(truth: &[u8], found: &[u8], classes: usize) -> Self {
+        Self::compared(truth, found, classes, |_, _| None)
+    }
+
+    fn compared(
+        truth: &[u8],
+        found: &[u8],
+        classes: usize,
+        distance: impl Fn(&[bool], &[bool]) -> Option<f64>,
+    ) -> Self {
         let scored = |label: u8| usize::from(label) < classes;
         let mut outcome =
             Self { pixels: truth.iter().filter(|l| scored(**l)).count() as u64, ..Self::default() };
@@ -154,7 +168,7 @@ impl MaskOutcome {
             let count = |mask: &[bool]| mask.iter().filter(|m| **m).count() as u64;
             let both = right.iter().zip(&seen).filter(|(r, s)| **r && **s).count() as u64;
             outcome.counts.push(Counts { both, truth: count(&right), found: count(&seen) });
-            outcome.hausdorff_95.push(crate::hausdorff_95(&right, &seen, size));
+            outcome.hausdorff_95.push(distance(&right, &seen));
         }
         outcome
     }

@@ -12,6 +12,7 @@ mod manual;
 mod models;
 mod report;
 mod run;
+mod scan;
 mod tune;
 mod verify;
 
@@ -33,6 +34,8 @@ pub(crate) enum Command {
     Golden(golden::GoldenCommand),
     /// Run the int8 program on an image (PNG, JPEG, DICOM, NPY)
     Run(run::Run),
+    /// Run a network on every slice of a scan (DICOM series, NIfTI): volumes, masks, a page
+    Scan(scan::Scan),
     /// Run a network on tensors: any number of cases, codes or numbers in, codes or numbers out
     Infer(infer::Infer),
     /// Compare int8 with float, layer by layer and at the output
@@ -75,6 +78,7 @@ impl Command {
             Command::Compile(c) => c.run(),
             Command::Golden(c) => c.run(),
             Command::Run(c) => return c.run(),
+            Command::Scan(c) => return c.run(),
             Command::Infer(c) => c.run(),
             Command::Verify(c) => return c.run(),
             Command::Evaluate(c) => return c.run(),
@@ -96,6 +100,7 @@ impl Command {
             Command::Compile(c) => c.json,
             Command::Golden(c) => c.json,
             Command::Run(c) => c.json,
+            Command::Scan(c) => c.json,
             Command::Infer(c) => c.json,
             Command::Verify(c) => c.json,
             Command::Evaluate(c) => c.json(),

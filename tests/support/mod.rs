@@ -19,6 +19,9 @@ use std::{
 /// Tensors of a checkpoint: shape and values by name.
 pub(crate) type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
 
+/// A DICOM element: tag, representation, value.
+pub(crate) type Element<'a> = ((u16, u16), &'a str, &'a str);
+
 /// Seeded weights that remember the requests.
 #[derive(Default)]
 struct Recorder(Tensors);
@@ -104,27 +107,39 @@ impl Room {
 
     /// A DICOM slice (CT, explicit VR little endian, 16 bits, slope 1, intercept -1024).
     pub(crate) fn dicom(&self, name: &str, side: usize) {
-        let short = |n: u16| n.to_le_bytes().to_vec();
-        let samples = gray(name, side).into_iter().flat_map(|v| (u16::from(v) * 6).to_le_bytes()).collect();
+        let samples = gray(name, side).into_iter().map(|v| u16::from(v) * 6).collect::<Vec<_>>();
+        self.ct(name, [side; 2], &samples, &[]);
+    }
+
+    /// The same of given samples, with more elements, which replace those of their tags.
+    pub(crate) fn ct(&self, name: &str, [h, w]: [usize; 2], samples: &[u16], more: &[Element<'_>]) {
+        let short = |n: usize| (n as u16).to_le_bytes().to_vec();
         let text = |t: &str| t.as_bytes().to_vec();
-        let elements: [((u16, u16), &str, Vec<u8>); 13] = [
-            ((0x0002, 0x0010), "UI", text("1.2.840.10008.1.2.1\0")),
-            ((0x0008, 0x0060), "CS", text("CT")),
-            ((0x0028, 0x0002), "US", short(1)),
-            ((0x0028, 0x0004), "CS", text("MONOCHROME2 ")),
-            ((0x0028, 0x0010), "US", short(side as u16)),
-            ((0x0028, 0x0011), "US", short(side as u16)),
-            ((0x0028, 0x0100), "US", short(16)),
-            ((0x0028, 0x0101), "US", short(16)),
-            ((0x0028, 0x0102), "US", short(15)),
-            ((0x0028, 0x0103), "US", short(0)),
-            ((0x0028, 0x1052), "DS", text("-1024 ")),
-            ((0x0028, 0x1053), "DS", text("1 ")),
-            ((0x7fe0, 0x0010), "OW", samples),
-        ];
+        let mut elements: BTreeMap<(u16, u16), (&str, Vec<u8>)> = BTreeMap::from([
+            ((0x0002, 0x0010), ("UI", text("1.2.840.10008.1.2.1\0"))),
+            ((0x0008, 0x0060), ("CS", text("CT"))),
+            ((0x0028, 0x0002), ("US", short(1))),
+            ((0x0028, 0x0004), ("CS", text("MONOCHROME2 "))),
+            ((0x0028, 0x0010), ("US", short(h))),
+            ((0x0028, 0x0011), ("US", short(w))),
+            ((0x0028, 0x0100), ("US", short(16))),
+            ((0x0028, 0x0101), ("US", short(16))),
+            ((0x0028, 0x0102), ("US", short(15))),
+            ((0x0028, 0x0103), ("US", short(0))),
+            ((0x0028, 0x1052), ("DS", text("-1024 "))),
+            ((0x0028, 0x1053), ("DS", text("1 "))),
+            ((0x7fe0, 0x0010), ("OW", samples.iter().flat_map(|v| v.to_le_bytes()).collect())),
+        ]);
+        for (tag, vr, value) in more {
+            let mut value = text(value);
+            if value.len() % 2 == 1 {
+                value.push(if *vr == "UI" { 0 } else { b' ' });
+            }
+            elements.insert(*tag, (vr, value));
+        }
         let mut bytes = vec![0; 128];
         bytes.extend(b"DICM");
-        for (tag, vr, value) in elements {
+        for (tag, (vr, value)) in elements.into_iter().filter(|(_, (_, value))| !value.is_empty()) {
             bytes.extend([tag.0.to_le_bytes(), tag.1.to_le_bytes()].concat());
             bytes.extend(vr.as_bytes());
             if vr == "OW" {

@@ -116,6 +116,22 @@ impl Preprocess {
         Ok(resize.apply_to_labels(labels, from, size))
     }
 
+    /// A label map `[from[0], from[1]]` that a network found, brought back to the size of the image that it saw, each pixel from the nearest one.
+    ///
+    /// ```
+    /// use niello_imaging::Preprocess;
+    /// assert_eq!(Preprocess::parse("unit resize=area").unwrap().restore(&[1, 2], [1, 2], [2, 4]).unwrap(), [1, 1, 2, 2, 1, 1, 2, 2]);
+    /// assert!(Preprocess::parse("imagenet").unwrap().restore(&[1, 2], [1, 2], [2, 4]).is_err());
+    /// ```
+    ///
+    /// # Errors
+    /// If the map is not of that size, or if the pre-processing cuts off margins of the image.
+    pub fn restore(&self, labels: &[u8], from: [usize; 2], size: [usize; 2]) -> Result<Vec<u8>> {
+        Image::new("label map", [from[0], from[1], 1], Samples::U8(labels.to_vec()))?;
+        let resize = self.resize.unwrap_or_else(|| self.normalization.usual_resize());
+        resize.restore_labels(labels, from, size).map_err(Error::Invalid)
+    }
+
     /// The image as the network sees it, in gray, `[size[0], size[1]]`: the ground of an overlay. Real values that
     /// nothing else turns into intensities are shown in the lung window.
     ///

@@ -55,20 +55,38 @@ impl ResizeMode {
         }
     }
 
-    /// The same for labels, which have no mean: each pixel is the nearest one, `floor((i + 1/2) from / to)`.
-    pub(super) fn apply_to_labels(self, labels: &[u8], [h, w]: [usize; 2], size: [usize; 2]) -> Vec<u8> {
-        let nearest = |to: [usize; 2]| -> Vec<u8> {
-            let at = |i: usize, from: usize, to: usize| (2 * i + 1) * from / (2 * to);
-            (0..to[0] * to[1])
-                .map(|i| labels[at(i / to[1], h, to[0]) * w + at(i % to[1], w, to[1])])
-                .collect()
-        };
+    /// The same for labels, which have no mean: each pixel is the nearest one.
+    pub(super) fn apply_to_labels(self, labels: &[u8], from: [usize; 2], size: [usize; 2]) -> Vec<u8> {
         match self {
             ResizeMode::ShorterSideCrop { ratio } => {
-                let [rh, rw] = cover([h, w], size.map(|n| (n as f64 * ratio).round() as usize));
-                centre_crop(&nearest([rh, rw]), [rh, rw, 1], size)
+                let [rh, rw] = cover(from, size.map(|n| (n as f64 * ratio).round() as usize));
+                centre_crop(&nearest(labels, from, [rh, rw]), [rh, rw, 1], size)
             }
-            _ => nearest(size),
+            _ => nearest(labels, from, size),
         }
     }
+
+    /// Labels of a network's map brought back to the image.
+    pub(super) fn restore_labels(
+        self,
+        labels: &[u8],
+        from: [usize; 2],
+        size: [usize; 2],
+    ) -> Result<Vec<u8>, String> {
+        if let ResizeMode::ShorterSideCrop { ratio } = self
+            && cover(size, from.map(|n| (n as f64 * ratio).round() as usize)) != from
+        {
+            return Err(format!(
+                "the network sees the centre of a {}x{} image, and its map says nothing of the margins; use resize=stretch or area",
+                size[0], size[1]
+            ));
+        }
+        Ok(nearest(labels, from, size))
+    }
+}
+
+/// Each pixel from the nearest one, `floor((i + 1/2) from / to)`.
+fn nearest(labels: &[u8], [h, w]: [usize; 2], to: [usize; 2]) -> Vec<u8> {
+    let at = |i: usize, from: usize, to: usize| (2 * i + 1) * from / (2 * to);
+    (0..to[0] * to[1]).map(|i| labels[at(i / to[1], h, to[0]) * w + at(i % to[1], w, to[1])]).collect()
 }

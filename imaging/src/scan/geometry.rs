@@ -65,6 +65,23 @@ impl Geometry {
         labels.iter().filter(|v| **v == label).count() as f64 * self.voxel_ml()
     }
 
+    /// Where columns, rows and slices are counted to, a letter each: left, right, posterior, anterior, superior, inferior. Axial slices of
+    /// DICOM as they are usually stored are `LPS`. An oblique axis has the letter of the nearest direction.
+    pub fn letters(&self) -> String {
+        self.axes.iter().rev().map(|axis| letter(*axis)).collect()
+    }
+
+    /// How far an axis may be from its letter of [`Geometry::letters`]: the largest angle, in degrees.
+    pub fn obliqueness(&self) -> f64 {
+        let along = |axis: &Vector| axis.iter().fold(0.0, |most: f64, v| most.max(v.abs()));
+        self.axes.iter().map(|axis| along(axis).min(1.0).acos().to_degrees()).fold(0.0, f64::max)
+    }
+
+    /// Where a slice lies along the normal of the slices, in mm: the table's position of an axial slice.
+    pub fn position(&self, slice: usize) -> f64 {
+        dot(self.axes[0], self.place([slice, 0, 0]))
+    }
+
     /// The largest distance in mm between the corners of two grids of the same size; `None` if their sizes differ.
     pub fn distance(&self, other: &Geometry) -> Option<f64> {
         let ends = self.size.map(|n| n.saturating_sub(1));
@@ -76,6 +93,12 @@ impl Geometry {
         };
         (self.size == other.size).then(|| (0..8).map(apart).fold(0.0, f64::max))
     }
+}
+
+/// The direction of the patient that a vector is nearest to.
+pub(super) fn letter(axis: Vector) -> char {
+    let at = (0..3).max_by(|a, b| axis[*a].abs().total_cmp(&axis[*b].abs())).unwrap_or(0);
+    [['L', 'R'], ['P', 'A'], ['S', 'I']][at][usize::from(axis[at] < 0.0)]
 }
 
 pub(super) fn dot(a: Vector, b: Vector) -> f64 {

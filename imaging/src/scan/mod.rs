@@ -1,21 +1,25 @@
 //! Whole scans: volumes from DICOM series, multi-frame files and NIfTI, and masks of the same geometry.
 //!
 //! * [`list_series`] says which series a folder holds, [`read_scan`] reads one of them, or a file.
+//! * [`lung_sides`] tells left from right lung by where voxels lie.
 //! * [`write_nifti`] and [`write_segmentation`] write a volume's labels so that they lie where the volume lies.
 //!
 //! Nothing is guessed: slices that are missing, doubled, of another size or oblique to their stack, several scans in one folder, and
 //! voxels without a place or a spacing are errors that name the files.
 
+mod align;
 mod geometry;
 mod nifti;
 mod segmentation;
 mod series;
+mod sides;
 mod stack;
 mod write_nifti;
 
 pub use geometry::{Geometry, Vector};
 pub use segmentation::{Segment, write_segmentation};
 pub use series::{Series, list_series};
+pub use sides::{Side, lung_sides};
 pub use write_nifti::{Voxels, write_nifti};
 
 use crate::{Error, Image, Result, Samples, folder, image::MAX_SAMPLES, read};
@@ -92,6 +96,21 @@ impl Volume {
     /// What was noticed of the file and is no error.
     pub fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// Where the axes of the file are counted to, the one that runs fastest first, as letters of [`Geometry::letters`]: `RAS` for NIfTI of that order.
+    pub fn stored_letters(&self) -> String {
+        let mut letters = [' '; 3];
+        for (target, axis) in self.layout.axis.into_iter().enumerate() {
+            let sign = if self.layout.turned[target] { -1.0 } else { 1.0 };
+            letters[axis] = geometry::letter(self.geometry.axes[target].map(|v| sign * v));
+        }
+        letters.iter().collect()
+    }
+
+    /// Series Instance UID, if it came from DICOM.
+    pub fn series(&self) -> Option<&str> {
+        self.source.as_ref().map(|source| source.series_uid.as_str())
     }
 
     /// The DICOM file of a slice, if it came from one.

@@ -15,6 +15,29 @@ pub struct Segment {
     pub name: String,
 }
 
+impl Segment {
+    /// Checks that segments can stand in one file.
+    ///
+    /// # Errors
+    /// A label twice, the background, or a name that DICOM cannot have.
+    pub fn check(segments: &[Segment]) -> Result<()> {
+        check(segments).map_err(Error::Invalid)
+    }
+}
+
+fn check(segments: &[Segment]) -> Result<(), String> {
+    for (i, Segment { label, name }) in segments.iter().enumerate() {
+        if *label == 0 || segments[..i].iter().any(|other| other.label == *label) {
+            return Err(format!("the label {label} of `{name}` is taken or is the background"));
+        }
+        let plain = name.bytes().all(|b| (b' '..=b'~').contains(&b) && b != b'\\');
+        if !plain || name.trim().is_empty() || name.len() > 64 {
+            return Err(format!("a segment's name has 1 to 64 ASCII characters without \\, found `{name}`"));
+        }
+    }
+    Ok(())
+}
+
 /// Elements in the order of their tags.
 #[derive(Default)]
 struct Set(BTreeMap<(u16, u16), (&'static str, Vec<u8>)>);
@@ -131,15 +154,7 @@ fn encode(volume: &Volume, labels: &[u8], segments: &[Segment]) -> Result<Vec<u8
     if segments.is_empty() || segments.len() > 255 || geometry.count() * segments.len() / 8 > 1 << 31 {
         return Err(format!("{} segments of {} voxels", segments.len(), geometry.count()));
     }
-    for (i, Segment { label, name }) in segments.iter().enumerate() {
-        if *label == 0 || segments[..i].iter().any(|other| other.label == *label) {
-            return Err(format!("the label {label} of `{name}` is taken or is the background"));
-        }
-        let plain = name.bytes().all(|b| (b' '..=b'~').contains(&b) && b != b'\\');
-        if !plain || name.trim().is_empty() || name.len() > 64 {
-            return Err(format!("a segment's name has 1 to 64 ASCII characters without \\, found `{name}`"));
-        }
-    }
+    check(segments)?;
     let source = volume.source.as_ref();
     let study = source.map(|source| &source.study);
     let series = source.map_or("", |source| source.series_uid.as_str());

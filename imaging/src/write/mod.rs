@@ -13,7 +13,7 @@ pub use grid::{GridScale, write_grid_png};
 pub use heat::write_heat_png;
 pub use label::write_label_png;
 pub use npy::{NpyData, write_npy};
-pub use overlay::{Legend, write_legend_png, write_overlay_png};
+pub use overlay::{Legend, overlay_png, write_legend_png, write_overlay_png};
 
 use crate::{Error, Result};
 use std::path::Path;

@@ -22,6 +22,8 @@ use std::{
 pub(super) enum Source {
     /// An image.
     Image(PathBuf),
+    /// A scan.
+    Scan(PathBuf),
     /// The network's input.
     Input(Tensor<f32>),
     /// There is none, or no label for it.
@@ -64,11 +66,13 @@ impl Data {
     pub(super) fn gather(args: &Evaluate, build: &Build) -> Result<Self> {
         let labels = Labels::new(build.label_names(), &args.map)?;
         let Some(data) = &args.data else { return Err(Error::Invalid("give `--data`".into())) };
+        let is_scan = args.scans;
         let is_npy = data.extension().is_some_and(|e| e.eq_ignore_ascii_case("npy"));
-        let are_rows = data.is_file() && (is_tensors(data) || is_npy);
+        let are_rows = !is_scan && data.is_file() && (is_tensors(data) || is_npy);
         let finder = Finder { build, labels: &labels, root: data };
         let mut items = match (&args.labels, &args.masks) {
             _ if are_rows => tensors::cases(build, &labels, data, args.labels.as_deref(), args.unlabelled)?,
+            (_, Some(masks)) if is_scan => finder.scans(masks)?,
             (None, None) if data.is_file() && is_table(data) => finder.by_table(data, None)?,
             _ if !data.is_dir() => {
                 let message = "expected a folder of images, a table (CSV, TSV, TXT), safetensors or NPY";
@@ -110,14 +114,14 @@ impl Data {
 }
 
 /// What finds cases below a folder.
-struct Finder<'a> {
-    build: &'a Build,
+pub(super) struct Finder<'a> {
+    pub(super) build: &'a Build,
     labels: &'a Labels,
-    root: &'a Path,
+    pub(super) root: &'a Path,
 }
 
 /// The name of a file below a folder, with `/` everywhere.
-fn name(path: &Path, root: &Path) -> String {
+pub(super) fn name(path: &Path, root: &Path) -> String {
     let below = path.strip_prefix(root).unwrap_or(path);
     below.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
 }
@@ -138,13 +142,13 @@ fn images(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// Up to five of a list, in words.
-fn some(names: &[String]) -> String {
+pub(super) fn some(names: &[String]) -> String {
     let shown = names.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
     if names.len() > 5 { format!("{shown} and {} more", names.len() - 5) } else { shown }
 }
 
 impl Finder<'_> {
-    fn is_segmentation(&self) -> bool {
+    pub(super) fn is_segmentation(&self) -> bool {
         self.build.task == Task::Segmentation
     }
 

@@ -7,9 +7,9 @@ mod files;
 mod html;
 mod journal;
 mod labels;
+mod scans;
 mod table;
 mod tensors;
-mod text;
 mod verdict;
 mod work;
 
@@ -35,6 +35,7 @@ use std::path::{Path, PathBuf};
     after_help = "Examples:\n  niello evaluate --recipe covid.toml --data slices/ --against float --json verdict.json\n  \
                         niello evaluate --recipe covid.toml --data slices/ --labels test.csv --min-accuracy 0.9\n  \
                         niello evaluate --model anam_net --data images/ --masks masks/ --min-dice 0.8\n  \
+                        niello evaluate --model anam_net --data scans/ --masks masks/ --scans\n  \
                         niello evaluate --recipe covid.toml --data slices/ --shard 3/16 --json 3.json\n  \
                         niello evaluate --merge *.json --csv cases.csv\n\n\
                         Figures, forms of data and files: docs/evaluation.md. Exit status 1 also if a `--min-` is missed, if the output never changes or decides nothing, and if \
@@ -50,6 +51,9 @@ pub(crate) struct Evaluate {
     /// Folder of masks with the images' names, for segmentations
     #[arg(long, value_name = "FOLDER")]
     masks: Option<PathBuf>,
+    /// Cases are whole scans, NIfTI or folders of DICOM series: those of the folder `--data` with masks of their names in `--masks`, or one scan and its mask
+    #[arg(long, requires = "masks", conflicts_with_all = ["unlabelled", "labels"])]
+    scans: bool,
     /// Only the images that this file names, one a line (may be repeated)
     #[arg(long, value_name = "FILE")]
     split: Vec<PathBuf>,
@@ -131,7 +135,7 @@ impl Evaluate {
         if let Some(journal) = journal {
             journal.remove()?;
         }
-        let text = if self.json() { output::json(&evaluation)? } else { text::of(&blocks) };
+        let text = if self.json() { output::json(&evaluation)? } else { crate::blocks::text(&blocks) };
         Ok(Done { text, failure: verdict::failure(&evaluation, &limits) })
     }
 

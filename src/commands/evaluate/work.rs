@@ -4,15 +4,15 @@ use super::{
     against::{Against, check_names},
     data::{Data, Item, Source, Truth},
     journal::Journal,
-    kind,
+    kind, scans,
 };
-use crate::progress::Step;
+use crate::{inputs::input_use, progress::Step};
 use niello_codegen::{
     Result, Tensor,
     execute::Executor,
     pipeline::{Build, Task},
 };
-use niello_evaluation::{InputUse, LeftOut, Line, MaskCase, MaskOutcome, ScoreCase, Scores};
+use niello_evaluation::{LeftOut, Line, MaskCase, MaskOutcome, ScoreCase, Scores};
 use niello_imaging::load;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -44,7 +44,10 @@ pub(super) fn all(
         mine.iter().copied().filter(|(_, item)| !lines.contains_key(&item.id)).collect();
     let step = Step::new("evaluating", mine.len() as u64);
     step.resume(lines.len() as u64);
-    let threads = thread::available_parallelism().map_or(1, |n| n.get()).min(pending.len());
+    let cores = thread::available_parallelism().map_or(1, |n| n.get());
+    // A scan has its slices on all cores.
+    let are_scans = pending.iter().any(|(_, item)| matches!(item.source, Source::Scan(_)));
+    let threads = if are_scans { 1 } else { cores.min(pending.len()) };
     let next = AtomicUsize::new(0);
     thread::scope(|scope| -> Result<()> {
         let (sender, results) = mpsc::channel();
@@ -84,6 +87,9 @@ struct Worker<'a> {
 impl Worker<'_> {
     /// The result of a case. What is wrong with the case leaves it out; what is wrong with the program ends everything.
     fn line(&mut self, row: usize, item: &Item) -> Result<Line> {
+        if let Source::Scan(path) = &item.source {
+            return Ok(scans::line(self.build, &self.data.labels, self.against, item, path));
+        }
         let left_out = |why| Line::LeftOut(LeftOut { id: item.id.clone(), why });
         let (input, size) = match self.input(&item.source) {
             Ok(input) => input,
@@ -106,6 +112,7 @@ impl Worker<'_> {
     fn input(&self, source: &Source) -> Result<(Tensor<f32>, Option<[usize; 2]>), String> {
         match source {
             Source::Problem(why) => Err(why.clone()),
+            Source::Scan(path) => Err(format!("{} is a scan", path.display())),
             Source::Input(input) => Ok((input.clone(), None)),
             Source::Image(path) => {
                 let image = load(path).map_err(|e| e.to_string())?;
@@ -138,7 +145,7 @@ impl Worker<'_> {
             label: if let Truth::Class(class) = item.truth { Some(class) } else { None },
             scores: scores(own, "the program's")?,
             against: other.map(|other| scores(other, "the other's")).transpose()?,
-            input: self.used(input),
+            input: input_use(self.build, input),
         }))
     }
 
@@ -171,7 +178,7 @@ impl Worker<'_> {
             outcome: outcome(truth.as_ref(), &own),
             against: other.as_ref().and_then(|other| outcome(truth.as_ref(), other)),
             agreement: outcome(other.as_ref(), &own),
-            input: self.used(input),
+            input: input_use(self.build, input),
         }))
     }
 
@@ -195,16 +202,5 @@ impl Worker<'_> {
             "expected {}x{} as the network's map{of_image}, found {}x{}",
             map[0], map[1], size[0], size[1]
         )))
-    }
-
-    /// How the input's format takes these values.
-    fn used(&self, input: &Tensor<f32>) -> InputUse {
-        let format = self.build.program.tensor(self.build.program.inputs[0]).format;
-        let mut used = InputUse { values: input.data.len() as u64, ..InputUse::default() };
-        if let (Some(step), Some((min, max))) = (format.step(), format.range()) {
-            used.below = input.data.iter().filter(|x| **x < min - step / 2.0).count() as u64;
-            used.above = input.data.iter().filter(|x| **x > max + step / 2.0).count() as u64;
-        }
-        used
     }
 }

@@ -17,6 +17,7 @@ use crate::{
     networks,
     output::{self, ByClass, check_writable, writing},
     progress::{self, Step},
+    scans::is_nifti,
 };
 use clap::Args;
 use niello_codegen::{
@@ -305,6 +306,9 @@ fn load(source: &Path) -> Result<Option<Image>> {
     Ok(match source {
         _ if is_tensors(source) => None,
         _ if source.as_os_str() == "-" => Some(read_input()?),
+        _ if is_nifti(source) => {
+            return Err(Error::file(source, "holds a volume, which `niello scan` reads"));
+        }
         _ => Some(niello_imaging::load(source)?),
     })
 }
@@ -318,7 +322,7 @@ fn read_input() -> Result<Image> {
 }
 
 /// A class by its name, or its index.
-fn class_index(classes: &[String], wanted: &str) -> Result<usize> {
+pub(super) fn class_index(classes: &[String], wanted: &str) -> Result<usize> {
     let named = classes.iter().position(|name| name.eq_ignore_ascii_case(wanted));
     named
         .or_else(|| wanted.parse().ok().filter(|i| *i < classes.len()))

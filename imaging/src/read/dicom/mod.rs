@@ -117,7 +117,10 @@ impl<'a> Dicom<'a> {
             let (set, syntax) = DataSet::read(bytes)?;
             let pixels = Pixels::of(&set, Some(syntax))?;
             if pixels.frames > most {
-                return Err(format!("expected one slice, found {} frames", pixels.frames));
+                return Err(format!(
+                    "expected one slice, found {} frames; `niello scan` reads them as a volume",
+                    pixels.frames
+                ));
             }
             let data = pixels.split(&set)?;
             let shared_groups = set.item(tags::SHARED_GROUPS)?;
