@@ -21,7 +21,22 @@ pub fn write_overlay_png(
     palette: &Palette,
 ) -> Result<()> {
     let path = path.as_ref();
-    write_atomic(path, &encode_png(path, &blended(path, gray, labels, palette)?, [h, w, 3], None)?)
+    write_atomic(path, &overlay_png(path, gray, labels, [h, w], palette)?)
+}
+
+/// The bytes that [`write_overlay_png`] writes; `name` is the picture's name in errors.
+///
+/// # Errors
+/// If the two are not `h * w` long.
+pub fn overlay_png(
+    name: impl AsRef<Path>,
+    gray: &[u8],
+    labels: &[u8],
+    [h, w]: [usize; 2],
+    palette: &Palette,
+) -> Result<Vec<u8>> {
+    let name = name.as_ref();
+    encode_png(name, &blended(name, gray, labels, palette)?, [h, w, 3], None)
 }
 
 /// The legend below an overlay.
