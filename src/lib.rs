@@ -4,8 +4,10 @@
 //! own operators and kernels: `docs/own-networks-and-operators.md`.
 
 mod args;
+mod blocks;
 mod commands;
 mod ends;
+mod html;
 mod inputs;
 mod output;
 mod progress;

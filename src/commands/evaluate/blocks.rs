@@ -1,7 +1,10 @@
-//! An evaluation as blocks of text and tables, for a terminal and for a page.
+//! An evaluation as blocks, for a terminal and for a page.
 
 use super::verdict::cut_off;
-use crate::table;
+use crate::{
+    blocks::Block::{self, Figure, Line, Table, Title, Warning},
+    table,
+};
 use niello_codegen::check::warnings::MOST_SATURATED;
 use niello_evaluation::{
     Estimate, Evaluation, Figures,
@@ -9,22 +12,6 @@ use niello_evaluation::{
     masks::{ByImage, Changed, ClassMasks, MaskFigures, MaskReport},
     paired::Flip,
 };
-
-/// A part of what a person reads.
-pub(super) enum Block {
-    /// Words above what follows.
-    Title(String),
-    /// A name and its value.
-    Figure(String, String),
-    /// A sentence.
-    Line(String),
-    /// A sentence on what is probably not intended.
-    Warning(String),
-    /// Rows under headings.
-    Table(Vec<String>, Vec<Vec<String>>),
-}
-
-use Block::{Figure, Line, Table, Title, Warning};
 
 /// Everything that a person reads.
 pub(super) fn of(evaluation: &Evaluation) -> Vec<Block> {

@@ -9,7 +9,6 @@ mod journal;
 mod labels;
 mod table;
 mod tensors;
-mod text;
 mod verdict;
 mod work;
 
@@ -131,7 +130,7 @@ impl Evaluate {
         if let Some(journal) = journal {
             journal.remove()?;
         }
-        let text = if self.json() { output::json(&evaluation)? } else { text::of(&blocks) };
+        let text = if self.json() { output::json(&evaluation)? } else { crate::blocks::text(&blocks) };
         Ok(Done { text, failure: verdict::failure(&evaluation, &limits) })
     }
 

@@ -1,13 +1,26 @@
-//! An evaluation in a terminal.
+//! Results as blocks of text and tables, for a terminal and for a page.
 
-use super::blocks::Block;
 use crate::table;
+
+/// A part of what a person reads.
+pub(crate) enum Block {
+    /// Words above what follows.
+    Title(String),
+    /// A name and its value.
+    Figure(String, String),
+    /// A sentence.
+    Line(String),
+    /// A sentence on what is probably not intended.
+    Warning(String),
+    /// Rows under headings.
+    Table(Vec<String>, Vec<Vec<String>>),
+}
 
 /// Rows of a table that a text shows.
 const SHOWN: usize = 20;
 
-/// The blocks as text.
-pub(super) fn of(blocks: &[Block]) -> String {
+/// The blocks as text for a terminal.
+pub(crate) fn text(blocks: &[Block]) -> String {
     let mut text = String::new();
     let mut apart = false;
     for block in blocks {
