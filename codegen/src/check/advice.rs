@@ -68,7 +68,7 @@ impl Advice {
             Self::MoreInputs => {
                 "more pictures to calibrate on, like these: calibration never saw such values, which are cut off".into()
             }
-            Self::WiderRange => format!("another range: most of its noise is in what is cut off (`--override {layer}=min-max`)"),
+            Self::WiderRange => format!("another range: most of its noise is in what is cut off (`--override {layer}=minmax`)"),
             Self::NarrowerRange => format!("another range: it is much wider than these values (`--override {layer}=mse`), or pictures like these to calibrate on"),
             Self::SixteenBits => format!("16 bits: its noise is that of rounding (`--int16 {layer}`)"),
         }
@@ -125,7 +125,7 @@ mod tests {
         assert_eq!(Advice::of(&layer, calibrated, true), Advice::Fixed);
         assert_eq!(
             Advice::WiderRange.words("up.1"),
-            "another range: most of its noise is in what is cut off (`--override up.1=min-max`)"
+            "another range: most of its noise is in what is cut off (`--override up.1=minmax`)"
         );
     }
 }
