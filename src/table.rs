@@ -4,7 +4,7 @@
 const LONG: usize = 60;
 
 /// A name as tables show it: converters join the names of all operators that they have merged, by semicolons; the first tells the layer.
-fn short(name: &str) -> String {
+pub(crate) fn short(name: &str) -> String {
     match name.split_once(';') {
         Some((first, _)) if name.chars().count() > LONG => format!("{first};…"),
         _ => name.into(),

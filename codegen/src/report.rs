@@ -1,6 +1,9 @@
-//! The figures of a program: shapes, multiply-accumulates, bytes, the arena.
+//! The figures of a program: shapes, multiply-accumulates, bytes, the arena over time.
 
-use crate::program::{Choices, Program};
+use crate::{
+    graph::ValueId,
+    program::{Choices, Program},
+};
 use niello_kernels::Space;
 use serde::Serialize;
 
@@ -32,6 +35,32 @@ pub struct LayerReport {
     pub tuned: Choices,
 }
 
+/// A piece of the arena, and when it must keep its contents.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ArenaBlock {
+    /// The tensor, or the step whose scratch it is.
+    pub name: String,
+    /// Whether it is scratch.
+    pub scratch: bool,
+    /// Byte offset.
+    pub offset: usize,
+    /// Size.
+    pub bytes: usize,
+    /// The first step that uses it, an index of [`Report::layers`].
+    pub first: usize,
+    /// The last one.
+    pub last: usize,
+}
+
+/// The arena over time.
+#[derive(Clone, Debug, Serialize)]
+pub struct Arena {
+    /// What lies where and when, by first step.
+    pub blocks: Vec<ArenaBlock>,
+    /// By step: bytes that must keep their contents.
+    pub live_bytes: Vec<usize>,
+}
+
 /// The whole program.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
@@ -49,6 +78,8 @@ pub struct Report {
     pub arena_lower_bound_bytes: usize,
     /// The strategy that packed the arena.
     pub arena_strategy: String,
+    /// Which tensor lies where and when.
+    pub arena: Arena,
     /// Bytes of packed weights, biases, multipliers and tables, per layer summed.
     pub weights_bytes: usize,
     /// Bytes of the constants as they go to flash; equal ones are stored once.
@@ -96,8 +127,73 @@ pub fn report(program: &Program) -> Report {
         arena_bytes: program.plan.arena_bytes,
         arena_lower_bound_bytes: program.plan.lower_bound_bytes,
         arena_strategy: program.plan.strategy.into(),
+        arena: arena(program),
         weights_bytes: layers.iter().map(|l| l.weights_bytes).sum(),
         flash_bytes: program.constant_bytes(),
         layers,
+    }
+}
+
+/// What lies in the arena: tensors that are no part of a concatenation, and scratch.
+fn arena(program: &Program) -> Arena {
+    let slice_of = &program.plan.slice_of;
+    let root = |id: ValueId| std::iter::successors(Some(id), |id| slice_of[id.0]).last().unwrap_or(id);
+    let mut used: Vec<Option<(usize, usize)>> = vec![None; program.tensors.len()];
+    for (i, step) in program.steps.iter().enumerate() {
+        for id in step.reads.iter().chain([&step.writes]) {
+            let span = &mut used[root(*id).0];
+            *span = Some((span.map_or(i, |(first, _)| first), i));
+        }
+    }
+    let tensors = used.iter().zip(&program.tensors).filter_map(|(span, tensor)| {
+        let (first, last) = span.filter(|_| tensor.location.space == Space::Arena)?;
+        let (name, offset, bytes) = (tensor.name.clone(), tensor.location.offset as usize, tensor.bytes());
+        Some(ArenaBlock { name, scratch: false, offset, bytes, first, last })
+    });
+    let scratch = program.steps.iter().enumerate().filter(|(_, step)| step.scratch.len > 0);
+    let scratch = scratch.map(|(i, step)| ArenaBlock {
+        name: step.name.clone(),
+        scratch: true,
+        offset: step.scratch.offset as usize,
+        bytes: step.scratch.len as usize,
+        first: i,
+        last: i,
+    });
+    let mut blocks: Vec<ArenaBlock> = tensors.chain(scratch).collect();
+    blocks.sort_by_key(|block| (block.first, block.offset));
+    let live_bytes = (0..program.steps.len()).map(|step| live(&blocks, step)).collect();
+    Arena { blocks, live_bytes }
+}
+
+/// Bytes that are in use at a step, each once: a result may take over the memory of what its step reads.
+fn live(blocks: &[ArenaBlock], step: usize) -> usize {
+    let mut spans: Vec<(usize, usize)> = blocks
+        .iter()
+        .filter(|block| (block.first..=block.last).contains(&step))
+        .map(|block| (block.offset, block.offset + block.bytes))
+        .collect();
+    spans.sort_unstable();
+    let add = |(sum, end): (usize, usize), (from, to): (usize, usize)| {
+        (sum + to.max(end) - from.max(end), to.max(end))
+    };
+    spans.into_iter().fold((0, 0), add).0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_that_two_blocks_share_count_once() {
+        let block = |offset, bytes, first, last| ArenaBlock {
+            name: String::new(),
+            scratch: false,
+            offset,
+            bytes,
+            first,
+            last,
+        };
+        let blocks = [block(0, 16, 0, 2), block(0, 16, 2, 3), block(8, 4, 2, 2), block(32, 8, 1, 2)];
+        assert_eq!([0, 1, 2, 3, 4].map(|step| live(&blocks, step)), [16, 24, 24, 16, 0]);
     }
 }

@@ -7,6 +7,7 @@ use niello_codegen::{
     Graph, GraphBuilder, Shape, ValueId,
     execute::Executor,
     format::Format,
+    intermediates::float_intermediates,
     lower::{Target, lower},
     ops::{AveragePool2d, ConvParams, GlobalAveragePool, PointWise},
     passes::cam::{self, of_class, peak, with_map},
@@ -72,8 +73,13 @@ fn the_mean_of_the_map_is_the_score_without_its_bias() {
         let with = with_map(original).unwrap();
         assert_eq!(with.values[with.outputs[1].0].name, name);
         assert_eq!(with.shape(with.outputs[1]), Shape::new(7, 5, 4));
+        let single = with.eval_f32(&sample(&with, "x")).unwrap();
         let outputs = with.eval_f64(&[input]).unwrap();
         assert_eq!(outputs[0], scores, "the scores stay");
+        // From the map alone, which anybody may have computed.
+        let ending = cam::Linear::of(&with).unwrap();
+        let map = float_intermediates(&with, &sample(&with, "x"), &[ending.map]).unwrap().remove(0);
+        assert_eq!(ending.apply(&map).unwrap(), single[1]);
         let bias = niello_codegen::weights::seeded_values("fc.bias").map(|v| f64::from((0.1 * v) as f32));
         for (class, bias) in (0..4).zip(bias) {
             let map = outputs[1].data.iter().skip(class).step_by(4);

@@ -33,6 +33,6 @@ pub use palette::Palette;
 pub use preprocess::{Colour, Normalization, PlaneTable, Polarity, Preprocess, ResizeMode, Window};
 pub use read::{Array, Stored, load, load_bytes, load_frames, stored_samples};
 pub use write::{
-    GridScale, Legend, NpyData, overlay_png, write_atomic, write_files, write_grid_png, write_heat_png,
-    write_label_png, write_legend_png, write_npy, write_overlay_png,
+    GridScale, Legend, NpyData, grid_png, heat_png, overlay_png, write_atomic, write_files, write_grid_png,
+    write_heat_png, write_label_png, write_legend_png, write_npy, write_overlay_png,
 };

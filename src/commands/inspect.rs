@@ -1,5 +1,6 @@
 //! `niello inspect`.
 
+use super::verify::{Given, Limits, Verified};
 use crate::{
     args::BuildArgs,
     ends::{self, Described as End},
@@ -20,7 +21,8 @@ use std::path::{Path, PathBuf};
 #[derive(Args)]
 #[command(after_help = "Examples:\n  niello inspect --model squeezenet1_0 --input 224x224\n  \
                         niello inspect --model kws_int8.tflite\n  \
-                        niello inspect --tensors weights.safetensors")]
+                        niello inspect --tensors weights.safetensors\n  \
+                        niello inspect --model anam_net --data slices/ --json")]
 pub(crate) struct Inspect {
     /// List the tensors of this checkpoint instead
     #[arg(long, value_name = "SAFETENSORS")]
@@ -28,6 +30,9 @@ pub(crate) struct Inspect {
     /// Show the graph after folding and fusion
     #[arg(long)]
     optimized: bool,
+    /// Also build it, and compare the program with float on these, as `niello verify` does: errors, ranges, and what they cut off, of each layer
+    #[arg(long, value_name = "PATH", conflicts_with = "tensors")]
+    data: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
@@ -66,6 +71,9 @@ struct Described {
     parameters: usize,
     macs: u64,
     layers: Vec<Layer>,
+    /// The program beside float, on data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verified: Option<Verified>,
 }
 
 #[derive(Serialize)]
@@ -90,6 +98,11 @@ impl Inspect {
             };
             describe(&if self.optimized { optimize(graph) } else { graph })
         };
+        if let Some(data) = &self.data {
+            let given = Given::new(&recipe, Some(data), None)?;
+            described.verified =
+                Some(given.compare(&mut self.model.build()?, Limits::default(), |_| Ok(()))?);
+        }
         if self.json {
             return output::json(&described);
         }
@@ -103,11 +116,13 @@ impl Inspect {
         let of_file = of_file.map_or_else(String::new, |summary| {
             format!("{}\n{summary}\n", ends::render(&described.inputs, &described.outputs))
         });
+        let verified = described.verified.map(|verified| format!("\n{}", verified.text()));
         Ok(format!(
-            "{layers}\n{of_file}{}: {} parameters, {} MACs\n",
+            "{layers}\n{of_file}{}: {} parameters, {} MACs\n{}",
             described.network,
             table::grouped(described.parameters as u64),
-            table::grouped(described.macs)
+            table::grouped(described.macs),
+            verified.unwrap_or_default()
         ))
     }
 
@@ -198,5 +213,6 @@ fn describe(graph: &Graph) -> Described {
         parameters: graph.parameters(),
         macs: graph.macs(),
         layers,
+        verified: None,
     }
 }

@@ -1,5 +1,11 @@
-//! Pages that need nothing else: no network, no script.
+//! Pages that need nothing else: no network, and no script to read them.
 
+pub(crate) mod arena;
+pub(crate) mod bar_table;
+pub(crate) mod bars;
+pub(crate) mod graph;
+pub(crate) mod histogram;
+pub(crate) mod picture;
 mod plot;
 
 pub(crate) use plot::{Line, Plot};
@@ -36,6 +42,17 @@ pub(crate) fn escaped(text: &str) -> String {
         }
         escaped
     })
+}
+
+/// Text in which what stands between backticks is code.
+pub(crate) fn prose(text: &str) -> String {
+    let parts: Vec<String> = text.split('`').map(escaped).collect();
+    if parts.len().is_multiple_of(2) {
+        return escaped(text);
+    }
+    let part =
+        |(i, part): (usize, &String)| if i % 2 == 1 { format!("<code>{part}</code>") } else { part.clone() };
+    parts.iter().enumerate().map(part).collect()
 }
 
 /// A whole page; `style` are rules beside those of every page, `body` is markup.
@@ -79,5 +96,7 @@ mod tests {
     #[test]
     fn names_are_no_markup() {
         assert_eq!(super::escaped("<a href=\"x\">&"), "&lt;a href=&quot;x&quot;&gt;&amp;");
+        assert_eq!(super::prose("a `<b>` c"), "a <code>&lt;b&gt;</code> c");
+        assert_eq!(super::prose("one ` alone"), "one ` alone");
     }
 }

@@ -8,7 +8,7 @@
 use crate::{
     Result, c, count, defmt,
     folders::target,
-    generate, images, lints, no_std, package,
+    generate, images, lints, no_std, package, pages,
     stage::{Runner, Stage},
     test,
 };
@@ -43,11 +43,13 @@ pub(crate) fn run(options: &Options) -> Result {
         format(&mut runner)?;
         host(&mut runner)?;
         test::tests(&mut runner, false, &[])?;
+        pages::stages(&mut runner)?;
         package::stages(&mut runner, false)?;
         return runner.finish();
     }
     if options.tests {
         test::tests(&mut runner, false, &[])?;
+        pages::stages(&mut runner)?;
         return runner.finish();
     }
     if options.targets {

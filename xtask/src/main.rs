@@ -20,6 +20,7 @@ mod lints;
 mod networks;
 mod no_std;
 mod package;
+mod pages;
 mod release;
 mod sanitizers;
 mod setup;
@@ -65,6 +66,8 @@ enum Xtask {
     },
     /// Write docs/conformance.md from what the tests of the importers find
     Conformance,
+    /// Open pages that the command line writes in headless Chromium, where it is installed
+    Pages,
     /// Trained networks on real images, the long comparisons only
     Accuracy {
         /// The only one to run
@@ -111,6 +114,7 @@ fn main() -> ExitCode {
         Xtask::Release { .. } => release::run(),
         Xtask::Networks { names } => networks::run(&names),
         Xtask::Conformance => conformance::run(),
+        Xtask::Pages => pages::run(),
         Xtask::Accuracy { test } => accuracy::run(test.as_slice()),
         Xtask::Images => images::run(),
         Xtask::C => c::run(),

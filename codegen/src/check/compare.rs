@@ -48,6 +48,8 @@ pub struct LayerComparison {
     pub below: f64,
     /// Share of values above the range.
     pub above: f64,
+    /// Share of the layer's own noise in the values that are cut off; the rest is rounding.
+    pub own_cut_noise: f64,
     /// Values of the program that are infinite or no numbers.
     pub not_finite: u64,
     /// Whether all values of the program are 0, and those of the float reference are not.
@@ -59,6 +61,7 @@ pub struct LayerComparison {
 pub struct Comparison {
     signal: f64,
     noise: f64,
+    cut_noise: f64,
     codes: f64,
     product: f64,
     max_lsb: f64,
@@ -74,6 +77,7 @@ impl Default for Comparison {
         Self {
             signal: 0.0,
             noise: 0.0,
+            cut_noise: 0.0,
             codes: 0.0,
             product: 0.0,
             max_lsb: 0.0,
@@ -97,11 +101,16 @@ impl Comparison {
             self.signal += x * x;
             self.codes += y * y;
             self.product += x * y;
-            self.noise += (x - y) * (x - y);
+            let noise = (x - y) * (x - y);
+            self.noise += noise;
             self.max_lsb = self.max_lsb.max((x - y).abs() * steps);
             self.not_finite += !y.is_finite() as u64;
-            self.below += (x < range.0 as f64 - half) as u64;
-            self.above += (x > range.1 as f64 + half) as u64;
+            let (below, above) = (x < range.0 as f64 - half, x > range.1 as f64 + half);
+            self.below += below as u64;
+            self.above += above as u64;
+            if below || above {
+                self.cut_noise += noise;
+            }
         }
         self.count += float.len() as u64;
     }
@@ -116,6 +125,11 @@ impl Comparison {
     /// Signal to noise in decibels.
     pub fn sqnr_db(&self) -> Option<f64> {
         (self.signal > 0.0 && self.noise > 0.0).then(|| 10.0 * (self.signal / self.noise).log10())
+    }
+
+    /// Share of the noise in values that are cut off; 0 without noise, or with noise that is infinite.
+    fn cut_noise(&self) -> f64 {
+        Some(self.cut_noise / self.noise).filter(|share| share.is_finite()).unwrap_or(0.0)
     }
 
     /// Cosine of the angle.
@@ -147,6 +161,7 @@ impl Comparison {
             cosine: self.cosine(),
             max_lsb: in_steps(self.max_lsb),
             own_max_lsb: in_steps(own.max_lsb),
+            own_cut_noise: own.cut_noise(),
             not_finite: self.not_finite,
             is_dead: self.codes == 0.0 && self.signal > 0.0,
             saturated: share(self.below + self.above),
@@ -259,5 +274,17 @@ mod tests {
         );
         assert_eq!((row.below, row.above, row.saturated), (1.0 / 6.0, 2.0 / 6.0, 0.5));
         assert_eq!((row.seen, row.own_sqnr_db), ((-3.0, 9.0), None));
+        assert_eq!(row.own_cut_noise, 0.0);
+    }
+
+    #[test]
+    fn noise_of_what_is_cut_off_is_told_from_rounding() {
+        let mut c = Comparison::default();
+        // Rounding: 0.3^2 and 0.4^2. Cut off: 1.5^2.
+        c.add(&[0.3, 0.6, 2.5], &[0.0, 1.0, 1.0], Some(1.0), (-1.0, 1.0));
+        let share = 2.25 / (2.25 + 0.09 + 0.16);
+        assert!((c.cut_noise() - share).abs() < 1e-6, "{}", c.cut_noise());
+        c.add(&[3.0], &[f32::INFINITY], None, (-1.0, 1.0));
+        assert_eq!(c.cut_noise(), 0.0);
     }
 }

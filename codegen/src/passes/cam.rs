@@ -19,6 +19,7 @@ use crate::{
     graph::{Graph, Node, Op, Value, ValueId},
     tensor::Tensor,
 };
+use std::sync::Arc;
 
 /// Name of the map's value where the network has no such value itself.
 pub const NAME: &str = "cam";
@@ -45,6 +46,48 @@ pub fn with_map(mut graph: Graph) -> Result<Graph> {
     Ok(graph)
 }
 
+/// How the class-activation map of a network comes about, for those who have the map that it is computed from: a program's, say.
+#[derive(Clone, Debug)]
+pub struct Linear {
+    /// The map that the network's scores are the mean of, but for linear layers.
+    pub map: ValueId,
+    layers: Vec<Arc<dyn Op>>,
+}
+
+impl Linear {
+    /// The end of a graph.
+    ///
+    /// # Errors
+    /// As [`with_map`].
+    pub fn of(graph: &Graph) -> Result<Self> {
+        let (map, linear) = ending(graph)
+            .map_err(|why| Error::Invalid(format!("{}: no class-activation map: {why}", graph.name)))?;
+        Ok(Self { map, layers: linear.into_iter().map(Arc::from).collect() })
+    }
+
+    /// The class-activation map `[h, w, classes]`, in floating point.
+    ///
+    /// # Errors
+    /// A map of another shape than the graph's.
+    pub fn apply(&self, map: &Tensor<f32>) -> Result<Tensor<f32>> {
+        let mut graph = Graph {
+            name: NAME.into(),
+            inputs: vec![ValueId(0)],
+            outputs: vec![ValueId(self.layers.len())],
+            values: vec![Value { name: NAME.into(), shape: map.shape }],
+            nodes: vec![],
+        };
+        for (i, op) in self.layers.iter().enumerate() {
+            let shapes = op.output_shapes(&[graph.shape(ValueId(i))]);
+            let shapes = shapes.map_err(|why| Error::Invalid(format!("class-activation map: {why}")))?;
+            graph.values.push(Value { name: NAME.into(), shape: shapes[0] });
+            let (inputs, outputs) = (vec![ValueId(i)], vec![ValueId(i + 1)]);
+            graph.nodes.push(Node { name: NAME.into(), op: op.clone(), inputs, outputs });
+        }
+        Ok(graph.eval_f32(std::slice::from_ref(map))?.remove(0))
+    }
+}
+
 /// The map that the first output is the mean of, and what is done to the mean, as it is done to each pixel of the map; or what is
 /// in the way.
 fn ending(graph: &Graph) -> Result<(ValueId, Vec<Box<dyn Op>>), String> {
@@ -69,7 +112,7 @@ fn ending(graph: &Graph) -> Result<(ValueId, Vec<Box<dyn Op>>), String> {
         }
         if let Some(part) = node.op.linear_part() {
             linear.push(part);
-        } else if !node.op.is_identity() {
+        } else if !node.op.is_identity() && !node.op.keeps_values() {
             return Err(format!(
                 "`{}` ({}) stands between the mean over a map and the scores; only linear layers may",
                 node.name,

@@ -103,6 +103,21 @@ impl Statistics {
         self.bins.iter().enumerate().map(|(bin, n)| n * self.centre(bin).powi(2)).sum()
     }
 
+    /// How many values lie in each of so many equal parts of `[low, high]`; the first and the last have those beyond as well. No more exact
+    /// than this histogram is.
+    ///
+    /// # Panics
+    /// Without parts.
+    pub fn histogram(&self, low: f64, high: f64, parts: usize) -> Vec<f64> {
+        let mut counts = vec![0.0; parts];
+        let scale = parts as f64 / (high - low).max(f64::MIN_POSITIVE);
+        for (bin, n) in self.bins.iter().enumerate().filter(|(_, n)| **n > 0.0) {
+            let part = ((self.centre(bin) - low) * scale).max(0.0) as usize;
+            counts[part.min(parts - 1)] += n;
+        }
+        counts
+    }
+
     /// Mean of each channel.
     pub fn channel_means(&self) -> Vec<f64> {
         self.channel_sums.iter().map(|s| s / self.pixels as f64).collect()
@@ -216,6 +231,14 @@ mod tests {
             let bin = (v as f64 / s.width()).floor() as i64 + BINS as i64 / 2;
             assert!(s.bins[bin as usize] > 0.0, "{v}");
         }
+    }
+
+    #[test]
+    fn parts_of_a_histogram_have_all_values() {
+        let s = recorded(&[-1.0, -0.9, 0.0, 0.1, 0.1, 0.9, 5.0]);
+        assert_eq!(s.histogram(-1.0, 1.0, 4), [2.0, 0.0, 3.0, 2.0]);
+        assert_eq!(s.histogram(-8.0, 8.0, 2), [2.0, 5.0]);
+        assert_eq!(s.histogram(0.0, 0.0, 1), [7.0]);
     }
 
     #[test]

@@ -32,10 +32,24 @@ const MAX_ENLARGED: usize = 24;
 pub fn write_grid_png(
     path: impl AsRef<Path>,
     data: &[f32],
-    [h, w, c]: [usize; 3],
+    shape: [usize; 3],
     scale: GridScale,
 ) -> Result<()> {
     let path = path.as_ref();
+    write_atomic(path, &grid_png(path, data, shape, scale)?)
+}
+
+/// The bytes that [`write_grid_png`] writes; `name` is the picture's name in errors.
+///
+/// # Errors
+/// If `data` is not `h * w * c` long or empty, or if the image would pass [`MAX_SAMPLES`].
+pub fn grid_png(
+    name: impl AsRef<Path>,
+    data: &[f32],
+    [h, w, c]: [usize; 3],
+    scale: GridScale,
+) -> Result<Vec<u8>> {
+    let path = name.as_ref();
     let count = h.checked_mul(w).and_then(|n| n.checked_mul(c));
     if count != Some(data.len()) || data.is_empty() {
         let message = format!("a map of {h}x{w}x{c} cannot have {} values", data.len());
@@ -62,7 +76,7 @@ pub fn write_grid_png(
             gray.chunks_exact_mut(width).skip(y).take(zoom).for_each(|row| row[x..x + zoom].fill(level));
         }
     }
-    write_atomic(path, &encode_png(path, &gray, [height, width, 1], None)?)
+    encode_png(path, &gray, [height, width, 1], None)
 }
 
 /// The number of columns that makes the longer side of the grid shortest; of several the smallest.

@@ -19,11 +19,26 @@ const OPACITY: f32 = 0.75;
 pub fn write_heat_png(
     path: impl AsRef<Path>,
     gray: &[u8],
-    [h, w]: [usize; 2],
+    size: [usize; 2],
     map: &[f32],
     map_size: [usize; 2],
 ) -> Result<()> {
     let path = path.as_ref();
+    write_atomic(path, &heat_png(path, gray, size, map, map_size)?)
+}
+
+/// The bytes that [`write_heat_png`] writes; `name` is the picture's name in errors.
+///
+/// # Errors
+/// If lengths and sizes do not fit.
+pub fn heat_png(
+    name: impl AsRef<Path>,
+    gray: &[u8],
+    [h, w]: [usize; 2],
+    map: &[f32],
+    map_size: [usize; 2],
+) -> Result<Vec<u8>> {
+    let path = name.as_ref();
     for (what, len, [h, w]) in [("image", gray.len(), [h, w]), ("map", map.len(), map_size)] {
         if len == 0 || h.checked_mul(w) != Some(len) {
             return Err(Error::file(path, format!("a {what} of {h}x{w} cannot have {len} pixels")));
@@ -33,7 +48,7 @@ pub fn write_heat_png(
     let level = |v: f32| if max > min { ((v - min) / (max - min)).clamp(0.0, 1.0) } else { 0.0 };
     let large = resize::bilinear(map, [map_size[0], map_size[1], 1], [h, w]);
     let rgb: Vec<u8> = gray.iter().zip(large).flat_map(|(gray, v)| blend(*gray, level(v))).collect();
-    write_atomic(path, &encode_png(path, &rgb, [h, w, 3], None)?)
+    encode_png(path, &rgb, [h, w, 3], None)
 }
 
 /// A gray pixel under the colour of `level`, 0 to 1.

@@ -9,8 +9,8 @@ mod overlay;
 mod text;
 
 pub use atomic::{write_atomic, write_files};
-pub use grid::{GridScale, write_grid_png};
-pub use heat::write_heat_png;
+pub use grid::{GridScale, grid_png, write_grid_png};
+pub use heat::{heat_png, write_heat_png};
 pub use label::write_label_png;
 pub use npy::{NpyData, write_npy};
 pub use overlay::{Legend, overlay_png, write_legend_png, write_overlay_png};
