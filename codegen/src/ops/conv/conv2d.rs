@@ -15,7 +15,7 @@ use crate::{
     lower::Lowering,
     ops::{BatchNorm, Clamp, check_len, downcast, forward_eval, only, window::convolved},
     program::{Const, In, Out, Scratch, kernel_call},
-    tensor::Shape,
+    tensor::{Shape, Tensor},
 };
 use niello_kernels::{Gather, Layout, OutputParams, conv::scratch_bytes};
 use std::sync::Arc;
