@@ -292,7 +292,7 @@ fn layers_classes_and_images_that_a_network_does_not_have() {
             (run(CNN, "--cam-layer fc2.relu"), &["no Grad-CAM at `fc2.relu`: 1x1x50 is one place"]),
             (run(CNN, "--cam-layer auto --cam 3"), &["no class `3`; known: "]),
             (
-                run("--model anam_net --input 32x32 --float", "--cam-layer auto"),
+                run("--model anam_net --input 32x32 --calibrate images", "--cam-layer auto"),
                 &["anam_net gives each pixel a class: `--cam` says which"],
             ),
             (

@@ -555,8 +555,8 @@ fn run_says_where_a_class_was_seen() {
 #[test]
 fn run_says_where_a_class_was_seen_by_grad_cam() {
     let room = room();
-    room.png("images/large.png", 64);
-    let squeeze = format!("run {SQUEEZE} images/large.png --float --json");
+    room.png("large.png", 64);
+    let squeeze = format!("run {SQUEEZE} large.png --float --json");
     let cam = &room.json(&format!("{squeeze} --cam none"))["cam"];
     let grad = room.json(&format!("{squeeze} --cam none --cam-layer auto"));
     // The map before the mean is the class-activation map, over its nine places.
@@ -564,9 +564,9 @@ fn run_says_where_a_class_was_seen_by_grad_cam() {
     assert_eq!((&grad["cam"]["cell"], &grad["cam"]["map"]), (&cam["cell"], &cam["map"]));
     assert!((9.0 * number(&grad, "cam.value") - cam["value"].as_f64().unwrap()).abs() < 1e-5);
     // Of the class that the network gives, in another format, in words.
-    let answer = room.json(&format!("run {SQUEEZE} images/large.png --cam-layer features.12 --json"));
+    let answer = room.json(&format!("run {SQUEEZE} large.png --cam-layer features.12 --json"));
     assert_eq!(answer["cam"]["class"], answer["class"]);
-    let text = room.text(&format!("run {SQUEEZE} images/large.png --cam-layer features.12"));
+    let text = room.text(&format!("run {SQUEEZE} large.png --cam-layer features.12"));
     assert!(text.contains(" at `features.12`: "), "{text}");
     // A segmentation: the overlay shows the map of the class, in the image's size, and not its labels.
     let slice = format!("run {ANAM} images/a.png --cam 0 --cam-layer auto");

@@ -38,7 +38,7 @@ use std::{
 #[command(after_help = "Examples:\n  niello run --model anam_net slice.dcm --overlay overlay.png\n  \
                         niello run --recipe covid.toml slice.png --json\n  \
                         niello run --model squeezenet1_1 --weights W.safetensors photo.png --cam 3 --overlay seen.png\n  \
-                        niello run --model anam_net slice.dcm --cam Abnormal --cam-layer auto --cam-over mask --overlay seen.png\n  \
+                        niello run --model anam_net slice.dcm --cam 1 --cam-layer auto --cam-over mask --overlay seen.png\n  \
                         niello run --model anam_net slice.dcm --dump conv1_block --dump up_1 --dump-to maps\n  \
                         niello run --model dccgan_generator --weights W.safetensors --seed 7 --class COVID --image made.png\n\n\
                         Prints the probability of each class, or for a segmentation its share of the image, and of \
