@@ -195,16 +195,16 @@ mod tests {
 
     #[test]
     fn the_first_layer_that_differs_is_kept() {
-        let sum = Checksum::of_codes(&[1, 2, 3, 4]);
+        let sum = Checksum::of_codes(&[1i8, 2, 3, 4]);
         assert_eq!(observed(&[sum], &mut [1, 2, 3, 4]), Ok(()));
-        let found = Checksum::of_codes(&[1, 2, 3, 5]);
+        let found = Checksum::of_codes(&[1i8, 2, 3, 5]);
         let error = SelfTestError::Layer { index: 0, name: "conv", expected: sum, found };
         assert_eq!(observed(&[sum], &mut [1, 2, 3, 5]), Err(error));
     }
 
     #[test]
     fn a_layer_that_did_not_run_is_no_success() {
-        let sum = Checksum::of_codes(&[1, 2, 3, 4]);
+        let sum = Checksum::of_codes(&[1i8, 2, 3, 4]);
         assert!(matches!(
             observed(&[sum, 7], &mut [1, 2, 3, 4]),
             Err(SelfTestError::Layer { index: 1, expected: 7, .. })

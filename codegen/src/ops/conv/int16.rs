@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn factors_in_double_precision_keep_their_bits() {
-        for real in [1.0, 1.0 / 3.0, 0.000_123_456_789, 2047.999_999_999, 2f64.powi(-60) * 1.7] {
+        for real in [1.0, 1.0 / 3.0, 0.000_123_456_789, 2_047.999_999_999, 2f64.powi(-60) * 1.7] {
             let (upper, low) = in_double_precision(real);
             let mantissa = ((upper.mantissa as i64) << 22) + low as i64;
             assert!(upper.mantissa >= 1 << 30 && (0..1 << 22).contains(&low));

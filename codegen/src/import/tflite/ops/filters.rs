@@ -48,19 +48,18 @@ impl Fitting {
 
 /// Whether a layer computes with codes; real numbers take weights of either kind, codes only codes. Weights are operand `i`.
 pub(super) fn are_codes(cx: &Cx<'_, '_>, input: ValueId, i: usize) -> Result<bool, String> {
-    let (format, weights) = (cx.format(input), cx.tensor(i)?);
-    let codes = matches!(format, Format::Int8(_) | Format::Int16 { .. });
-    match weights.element {
-        Element::Int4 | Element::UInt8 if matches!(format, Format::Int16 { .. }) => {
-            Err(format!("weights `{}` are {}, the operand has 16 bits", weights.name, weights.element))
+    let weights = cx.tensor(i)?;
+    let what = match (cx.format(input), weights.element) {
+        (Format::Int16 { .. }, Element::Int8) => return Ok(true),
+        (Format::Int16 { .. }, _) => "has 16 bits",
+        (format, Element::Int4 | Element::Int8 | Element::UInt8) => {
+            return Ok(matches!(format, Format::Int8(_)));
         }
-        Element::Int4 | Element::Int8 | Element::UInt8 => Ok(codes),
-        Element::Float32 | Element::Float16 if !codes => Ok(false),
-        other => {
-            let what = if codes { "has 8 bits" } else { "is in floating point" };
-            Err(format!("weights `{}` are {other}, the operand {what}", weights.name))
-        }
-    }
+        (Format::Int8(_), _) => "has 8 bits",
+        (_, Element::Float32 | Element::Float16) => return Ok(false),
+        _ => "is in floating point",
+    };
+    Err(format!("weights `{}` are {}, the operand {what}", weights.name, weights.element))
 }
 
 /// Whether scales of weights, if they are several, lie along their output channels.
