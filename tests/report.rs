@@ -224,6 +224,15 @@ fn the_page_of_a_classifier_has_probabilities_and_class_activation_maps() {
 }
 
 #[test]
+fn the_page_of_a_generator_is_of_drawn_numbers() {
+    let room = Room::new();
+    let text = page(&room, "--model shallow_cgan_generator --seeded --classes a,b --examples 2");
+    let page = Page::read(&text);
+    assert_eq!(page.count("img"), 2 * 3, "float, the program, the difference");
+    assert!(text.contains("<h2>Errors</h2>"));
+}
+
+#[test]
 fn what_a_page_cannot_show_is_refused_before_anything_is_built() {
     let room = room();
     room.write("none.txt", "layer other 5\n");

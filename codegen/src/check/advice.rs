@@ -18,7 +18,7 @@ pub enum Advice {
     Nothing,
     /// The scale is that of a quantised file.
     Fixed,
-    /// It has more than 8 bits; its operands or weights lack them.
+    /// Most of its error comes from the formats of what it reads, and of its weights.
     Operands,
     /// Values beyond a format in floating point.
     OtherFormat,
@@ -33,7 +33,7 @@ pub enum Advice {
 }
 
 impl Advice {
-    /// For a layer, by what cut-off values and rounding have of its noise; `seen` are its smallest and largest values on the calibration set, if they
+    /// For a layer, by what most of its noise is of: values that are cut off, rounding, or neither; `seen` are its smallest and largest values on the calibration set, if they
     /// are known, and `fixed` says that a file has fixed its scale.
     pub fn of(layer: &LayerComparison, seen: Option<(f32, f32)>, fixed: bool) -> Self {
         let width = |(low, high): (f32, f32)| high.max(0.0) - low.min(0.0);
@@ -44,13 +44,16 @@ impl Advice {
             layer.seen.0 < seen.0 - margin || layer.seen.1 > seen.1 + margin
         };
         let is_wide = |values: (f32, f32)| width(layer.range) > MUCH_WIDER * width(values);
+        let (cut, rounding) = (layer.own_cut_noise, layer.own_rounding_noise);
+        let rest = 1.0 - cut - rounding;
         match layer {
             _ if layer.not_finite > 0 => Self::OtherFormat,
             _ if is_small => Self::Nothing,
             _ if fixed => Self::Fixed,
             _ if !is_int8 => Self::Operands,
-            _ if layer.own_cut_noise > 0.5 && seen.is_some_and(is_unlike) => Self::MoreInputs,
-            _ if layer.own_cut_noise > 0.5 => Self::WiderRange,
+            _ if cut > rounding && cut > rest && seen.is_some_and(is_unlike) => Self::MoreInputs,
+            _ if cut > rounding && cut > rest => Self::WiderRange,
+            _ if rest > rounding => Self::Operands,
             // What calibration saw was as narrow: the width is another tensor's.
             _ if is_wide(layer.seen) && seen.is_some_and(is_wide) => Self::SixteenBits,
             _ if is_wide(layer.seen) => Self::NarrowerRange,
@@ -63,7 +66,9 @@ impl Advice {
         match self {
             Self::Nothing => "nothing: its own error is small".into(),
             Self::Fixed => "its scale is the file's: quantise the model with more inputs, or take its float file".into(),
-            Self::Operands => "more bits for what it reads, or for its weights (`format.int16-weights`)".into(),
+            Self::Operands => {
+                format!("more bits for what it reads, or for its weights (`--int16-weights {layer}`): its own rounding is the smaller part")
+            }
             Self::OtherFormat => "`f32` or `int8` for it: its values are beyond the format".into(),
             Self::MoreInputs => {
                 "more pictures to calibrate on, like these: calibration never saw such values, which are cut off".into()
@@ -101,6 +106,7 @@ mod tests {
             below: 0.0,
             above: 0.0,
             own_cut_noise: 0.0,
+            own_rounding_noise: 1.0,
             not_finite: 0,
             is_dead: false,
         };
@@ -114,7 +120,10 @@ mod tests {
         assert_eq!(of(|l| l.own_sqnr_db = Some(45.0), calibrated), Advice::Nothing);
         assert_eq!(of(|l| (l.bits, l.scale) = (16, Some(1e-4)), calibrated), Advice::Operands);
         assert_eq!(of(|l| (l.scale, l.not_finite) = (None, 3), calibrated), Advice::OtherFormat);
-        let cut = |l: &mut LayerComparison| (l.own_cut_noise, l.seen) = (0.9, (0.0, 2.0));
+        assert_eq!(of(|l| l.own_rounding_noise = 0.4, calibrated), Advice::Operands);
+        let cut = |l: &mut LayerComparison| {
+            (l.own_cut_noise, l.own_rounding_noise, l.seen) = (0.6, 0.1, (0.0, 2.0))
+        };
         assert_eq!(of(cut, calibrated), Advice::MoreInputs);
         assert_eq!(of(cut, Some((0.0, 2.0))), Advice::WiderRange);
         assert_eq!(of(cut, None), Advice::WiderRange);

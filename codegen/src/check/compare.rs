@@ -48,8 +48,10 @@ pub struct LayerComparison {
     pub below: f64,
     /// Share of values above the range.
     pub above: f64,
-    /// Share of the layer's own noise in the values that are cut off; the rest is rounding.
+    /// Share of the layer's own noise in the values that are cut off.
     pub own_cut_noise: f64,
+    /// Share that comes of rounding its other values to the format; the rest is of its operands' formats and of its weights.
+    pub own_rounding_noise: f64,
     /// Values of the program that are infinite or no numbers.
     pub not_finite: u64,
     /// Whether all values of the program are 0, and those of the float reference are not.
@@ -62,6 +64,7 @@ pub struct Comparison {
     signal: f64,
     noise: f64,
     cut_noise: f64,
+    rounding_noise: f64,
     codes: f64,
     product: f64,
     max_lsb: f64,
@@ -78,6 +81,7 @@ impl Default for Comparison {
             signal: 0.0,
             noise: 0.0,
             cut_noise: 0.0,
+            rounding_noise: 0.0,
             codes: 0.0,
             product: 0.0,
             max_lsb: 0.0,
@@ -110,6 +114,8 @@ impl Comparison {
             self.above += above as u64;
             if below || above {
                 self.cut_noise += noise;
+            } else if let Some(step) = step.map(f64::from) {
+                self.rounding_noise += (x - (x * steps).round() * step).powi(2);
             }
         }
         self.count += float.len() as u64;
@@ -127,9 +133,10 @@ impl Comparison {
         (self.signal > 0.0 && self.noise > 0.0).then(|| 10.0 * (self.signal / self.noise).log10())
     }
 
-    /// Share of the noise in values that are cut off; 0 without noise, or with noise that is infinite.
-    fn cut_noise(&self) -> f64 {
-        Some(self.cut_noise / self.noise).filter(|share| share.is_finite()).unwrap_or(0.0)
+    /// Shares of the noise: in values that are cut off, and of rounding. 0 without noise, or with noise that is infinite.
+    fn shares(&self) -> [f64; 2] {
+        let share = |part: f64| Some((part / self.noise).min(1.0)).filter(|share| share.is_finite());
+        [self.cut_noise, self.rounding_noise].map(|part| share(part).unwrap_or(0.0))
     }
 
     /// Cosine of the angle.
@@ -142,6 +149,7 @@ impl Comparison {
     fn finish(self, own: &Self, id: ValueId, name: &str, kind: &str, format: Format) -> LayerComparison {
         let share = |values: u64| if self.count == 0 { 0.0 } else { values as f64 / self.count as f64 };
         let in_steps = |lsb: f64| format.step().map(|_| lsb);
+        let [own_cut_noise, own_rounding_noise] = own.shares();
         LayerComparison {
             id,
             name: name.into(),
@@ -161,7 +169,8 @@ impl Comparison {
             cosine: self.cosine(),
             max_lsb: in_steps(self.max_lsb),
             own_max_lsb: in_steps(own.max_lsb),
-            own_cut_noise: own.cut_noise(),
+            own_cut_noise,
+            own_rounding_noise,
             not_finite: self.not_finite,
             is_dead: self.codes == 0.0 && self.signal > 0.0,
             saturated: share(self.below + self.above),
@@ -280,11 +289,13 @@ mod tests {
     #[test]
     fn noise_of_what_is_cut_off_is_told_from_rounding() {
         let mut c = Comparison::default();
-        // Rounding: 0.3^2 and 0.4^2. Cut off: 1.5^2.
-        c.add(&[0.3, 0.6, 2.5], &[0.0, 1.0, 1.0], Some(1.0), (-1.0, 1.0));
-        let share = 2.25 / (2.25 + 0.09 + 0.16);
-        assert!((c.cut_noise() - share).abs() < 1e-6, "{}", c.cut_noise());
+        // Rounding: 0.3^2 and 0.4^2. Cut off: 1.5^2. A code beside the nearest one: 1.
+        c.add(&[0.3, 0.6, 2.5, 0.0], &[0.0, 1.0, 1.0, 1.0], Some(1.0), (-1.0, 1.0));
+        let near = |share: f64, expected: f64| assert!((share - expected / 3.5).abs() < 1e-6, "{share}");
+        let [cut, rounding] = c.shares();
+        near(cut, 2.25);
+        near(rounding, 0.25);
         c.add(&[3.0], &[f32::INFINITY], None, (-1.0, 1.0));
-        assert_eq!(c.cut_noise(), 0.0);
+        assert_eq!(c.shares(), [0.0, 0.0]);
     }
 }

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     args::{BuildArgs, build_with_progress},
+    networks,
     output::{self, check_folder, check_writable, writing},
     table,
 };
@@ -22,7 +23,7 @@ use clap::Args;
 use niello_codegen::{
     Error, Result,
     board::{Usage, elf_usage, usage},
-    pipeline::Calibrated,
+    pipeline::{Calibrated, find_network},
     report::{Report, report},
 };
 use niello_imaging::write_files;
@@ -90,10 +91,13 @@ impl ReportCommand {
         if self.elf.is_some() && board.is_none() {
             return Err(Error::Invalid("`--elf` needs the memories of a board: give `--board`".into()));
         }
-        if self.data.is_none() && !self.activations.is_empty() {
+        let wants_page = self.html.is_some() || self.plots.is_some();
+        // Generators are compared on drawn numbers.
+        let compares = self.data.is_some() || (wants_page && find_network(&recipe, networks())?.generates());
+        if !compares && !self.activations.is_empty() {
             return Err(Error::Invalid("`--activations` needs a case to show: give `--data`".into()));
         }
-        let data = self.data.as_deref().map(|data| Given::new(&recipe, Some(data), None)).transpose()?;
+        let data = compares.then(|| Given::new(&recipe, self.data.as_deref(), None)).transpose()?;
         // A report also shows a model that does not fit.
         recipe.target.name = recipe.target_name(board.as_ref()).into();
         recipe.target.board = None;
@@ -106,7 +110,6 @@ impl ReportCommand {
         };
         let costs = Cost::find(self.costs.as_deref(), &build)?;
         let steps: Vec<Vec<String>> = build.program.steps.iter().map(|step| step.layers.clone()).collect();
-        let wants_page = self.html.is_some() || self.plots.is_some();
         let mut examples = Examples::new(if wants_page { self.examples } else { 0 });
         let chosen = examples::find(&build, &self.activations)?;
         let verified = match data {

@@ -11,6 +11,9 @@ use niello_codegen::{check::advice::Advice, quantize::ranges::Seen, report::Repo
 /// Layers that are given advice.
 const WORST: usize = 12;
 
+/// What a tensor without an error is sorted as, in decibels.
+const WITHOUT_ERROR: f64 = 1e6;
+
 /// The error that so many decibels are, in per cent of the signal (root mean square); 0 for none.
 pub(super) fn error(sqnr_db: Option<f64>) -> f64 {
     sqnr_db.map_or(0.0, |db| 100.0 * 10f64.powf(-db / 20.0))
@@ -107,7 +110,7 @@ pub(super) fn errors(verified: &Verified) -> String {
         let error = error(db);
         Cell::Number(format!("{error:.3} %"), error, Bar::Bad)
     };
-    let decibels = |db: Option<f64>| Cell::Number(optional(db, 1), db.unwrap_or(f64::MAX), Bar::None);
+    let decibels = |db: Option<f64>| Cell::Number(optional(db, 1), db.unwrap_or(WITHOUT_ERROR), Bar::None);
     let span = |(low, high): (f32, f32)| format!("{low:.4} to {high:.4}");
     let row = |Row { layer: l, rule }: &Row| {
         vec![
@@ -135,18 +138,20 @@ pub(super) fn advice(facts: &Facts<'_>, verified: &Verified) -> String {
     let fixed = facts.build.has_scales_of_file();
     let mut worst: Vec<&Row> = verified.layers.iter().collect();
     worst.sort_by(|a, b| by_harm(a, b));
+    let share = |share: f64| Cell::Number(format!("{:.0} %", 100.0 * share), share, Bar::Bad);
     let row = |Row { layer: l, .. }: &&Row| {
         let seen = facts.build.calibrated.as_ref().and_then(|calibrated| calibrated.ranges.seen(l.id));
         let error = error(l.own_sqnr_db);
         vec![
             words(&l.name),
             Cell::Number(format!("{error:.3} %"), error, Bar::Bad),
-            Cell::Number(format!("{:.0} %", 100.0 * l.own_cut_noise), l.own_cut_noise, Bar::Bad),
+            share(l.own_cut_noise),
+            share(l.own_rounding_noise),
             words(Advice::of(l, seen, fixed).words(&l.name)),
         ]
     };
     let rows: Vec<Vec<Cell>> = worst.iter().take(WORST).map(row).collect();
-    let headings = ["layer", "own error", "of it cut off", "what helps"];
+    let headings = ["layer", "own error", "of it cut off", "rounding", "what helps"];
     table("The layers with the largest errors of their own", &headings, &rows)
 }
 
