@@ -568,20 +568,25 @@ fn run_says_where_a_class_was_seen_by_grad_cam() {
     assert_eq!(answer["cam"]["class"], answer["class"]);
     let text = room.text(&format!("run {SQUEEZE} large.png --cam-layer features.12"));
     assert!(text.contains(" at `features.12`: "), "{text}");
-    // A segmentation: the overlay shows the map of the class, in the image's size, and not its labels.
-    let slice = format!("run {ANAM} images/a.png --cam 0 --cam-layer auto");
+    // A segmentation: at the layer of the scores the weight of a class is the share of the pixels that count.
+    let slice = format!("run {ANAM} images/a.png --cam 0");
     let over = |pixels: &str| {
-        room.json(&format!("{slice} --cam-over {pixels} --cam-npy map.npy --overlay heat.png --json"))
+        let files = "--cam-npy map.npy --overlay heat.png";
+        room.json(&format!("{slice} --cam-layer conv_final --cam-over {pixels} --float {files} --json"))
     };
     let (image, mask) = (over("image"), over("mask"));
-    assert_ne!(image["cam"]["value"], mask["cam"]["value"]);
-    assert_eq!(mask["cam"]["map"], serde_json::json!([4, 4]));
+    let (value, share) = (number(&image, "cam.value"), number(&mask, "pixels.background"));
+    assert!(value > 0.0 && share > 0.0, "{image}");
+    assert!((number(&mask, "cam.value") - share * value).abs() < 1e-4 * value, "{mask}");
     let map = load(room.path("map.npy")).unwrap();
     let Samples::Real(values) = map.samples() else { panic!("float32") };
     let largest = values.iter().copied().fold(0.0, f32::max);
-    assert_eq!((map.height(), map.width(), f64::from(largest)), (4, 4, number(&mask, "cam.value")));
+    assert_eq!((map.height(), map.width(), largest), (32, 32, number(&mask, "cam.value") as f32));
+    // The overlay shows the map in the image's size, and not the labels with their legend.
     let heat = load(room.path("heat.png")).unwrap();
     assert_eq!([heat.height(), heat.width(), heat.channels()], [32, 32, 3]);
+    let text = room.text(&format!("{slice} --cam-layer auto"));
+    assert!(text.contains("\nbackground at `max4`: nothing speaks for it\n"), "{text}");
 }
 
 #[test]
