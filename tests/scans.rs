@@ -148,15 +148,25 @@ fn a_series_is_measured_and_its_masks_lie_where_it_lies() {
     let nifti = room.json(&format!("scan {ANAM} scan.nii.gz --mask again.nii --json"));
     assert_eq!(nifti["classes"], json["classes"]);
     assert_eq!(read_scan(room.path("again.nii"), None).unwrap().voxels(), labels);
+    // And from NIfTI whose columns are stored from left to right, which its affine says.
+    let mut flipped = geometry();
+    flipped.axes[2] = [-1.0, 0.0, 0.0];
+    flipped.origin = geometry().place([0, 0, SIDE - 1]);
+    let voxels: Vec<f32> = hounsfield().chunks(SIDE).flat_map(|row| row.iter().rev().copied()).collect();
+    let flipped = Volume::new("flipped", flipped, voxels).unwrap();
+    write_nifti(room.path("flipped.nii"), &flipped, Voxels::F32(flipped.voxels())).unwrap();
+    let turned = room.json(&format!("scan {ANAM} flipped.nii --json"));
+    assert_eq!((&turned["classes"], &turned["grid"]["axes"]), (&json["classes"], &"LPS".into()));
+    assert_eq!(turned["grid"]["stored_axes"], "RPS");
     let text = room.text(&format!("scan {ANAM} scan.nii.gz"));
     for part in ["scan.nii.gz: 5 slices of 64x64, 2.500 x 0.750 x 0.750 mm, axes LPS", "abnormal ml"] {
         assert!(text.contains(part), "{part}: {text}");
     }
 }
 
-/// Labels of boxes of columns, on the grid of the scan.
-fn boxes(room: &Room, name: &str, columns: &[std::ops::Range<usize>], label: u8) {
-    let inside = |i: usize| columns.iter().any(|columns| columns.contains(&(i % SIDE)));
+/// Labels of boxes, each from a column to before another, on the grid of the scan.
+fn boxes(room: &Room, name: &str, columns: &[[usize; 2]], label: u8) {
+    let inside = |i: usize| columns.iter().any(|[from, to]| (*from..*to).contains(&(i % SIDE)));
     let labels: Vec<u8> = (0..SLICES * SIDE * SIDE).map(|i| if inside(i) { label } else { 0 }).collect();
     write_nifti(room.path(name), &volume(), Voxels::U8(&labels)).unwrap();
 }
@@ -165,25 +175,29 @@ fn boxes(room: &Room, name: &str, columns: &[std::ops::Range<usize>], label: u8)
 fn a_mask_of_the_lungs_gives_the_share_of_each() {
     let room = room();
     // Columns run to the patient's left.
-    boxes(&room, "lungs.nii", &[4..24, 40..62], 3);
-    boxes(&room, "one.nii", &[20..60], 1);
+    boxes(&room, "lungs.nii", &[[4, 24], [40, 62]], 3);
+    boxes(&room, "one.nii", &[[20, 60]], 1);
     boxes(&room, "none.nii", &[], 1);
+    let small = Geometry { size: [SLICES, SIDE, 32], ..geometry() };
+    let small = Volume::new("small", small, vec![1.0; SLICES * SIDE * 32]).unwrap();
+    write_nifti(room.path("small.nii"), &small, Voxels::F32(small.voxels())).unwrap();
     let json = room.json(&format!("scan {ANAM} scan.nii.gz --lungs lungs.nii --mask mask.nii --json"));
     let mask = read_scan(room.path("mask.nii"), None).unwrap();
-    let count = |columns: &[std::ops::Range<usize>]| {
-        let inside = |i: &usize| columns.iter().any(|columns| columns.contains(&(i % SIDE)));
+    let count = |columns: &[[usize; 2]]| {
+        let inside = |i: &usize| columns.iter().any(|[from, to]| (*from..*to).contains(&(i % SIDE)));
         let abnormal = |i: &usize| mask.voxels()[*i] == 1.0;
         let all = 0..mask.voxels().len();
         [all.clone().filter(inside).count() as f64, all.filter(inside).filter(abnormal).count() as f64]
     };
     let voxel_ml = geometry().voxel_ml();
-    for (name, columns) in [("right", &[4..24][..]), ("left", &[40..62]), ("both", &[4..24, 40..62])] {
+    for (name, columns) in [("right", &[[4, 24]][..]), ("left", &[[40, 62]]), ("both", &[[4, 24], [40, 62]])]
+    {
         let [all, abnormal] = count(columns);
         near(number(&json["lungs"][name], "ml"), all * voxel_ml);
         near(number(&json["lungs"][name], "abnormal_ml"), abnormal * voxel_ml);
         near(number(&json["lungs"][name], "abnormal_percent"), 100.0 * abnormal / all);
     }
-    let [_, outside] = count(&[0..4, 24..40, 62..64]);
+    let [_, outside] = count(&[[0, 4], [24, 40], [62, 64]]);
     near(number(&json["lungs"], "abnormal_outside_ml"), outside * voxel_ml);
     let other = room.json(&format!("scan {ANAM} scan.nii.gz --lungs one.nii --abnormal 2 --json"));
     assert!(other["lungs"].get("left").is_none() && other["lungs"].get("right").is_none());
@@ -192,6 +206,7 @@ fn a_mask_of_the_lungs_gives_the_share_of_each() {
     near(number(&other["lungs"]["both"], "abnormal_ml"), normal * voxel_ml);
     for (words, expected) in [
         ("--lungs none.nii", "none.nii: expected a mask of the lungs, found zeros alone"),
+        ("--lungs small.nii", "small.nii: expected the grid of scan.nii.gz, 5 slices of 64x64"),
         ("--lungs lost.nii", "lost.nii: expected a folder of DICOM slices"),
         ("--abnormal flu", "no class `flu`; known: background, abnormal lung, normal lung"),
         ("--mask mask.png", "mask.png: expected a name that ends in .nii or .nii.gz"),

@@ -121,7 +121,7 @@ impl Preprocess {
     /// ```
     /// use niello_imaging::Preprocess;
     /// assert_eq!(Preprocess::parse("unit resize=area").unwrap().restore(&[1, 2], [1, 2], [2, 4]).unwrap(), [1, 1, 2, 2, 1, 1, 2, 2]);
-    /// assert!(Preprocess::parse("imagenet").unwrap().restore(&[1, 2], [1, 2], [2, 4]).is_err());
+    /// assert!(Preprocess::parse("imagenet").unwrap().restore(&[0; 64], [8, 8], [16, 16]).is_err());
     /// ```
     ///
     /// # Errors

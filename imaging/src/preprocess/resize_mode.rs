@@ -74,7 +74,7 @@ impl ResizeMode {
         size: [usize; 2],
     ) -> Result<Vec<u8>, String> {
         if let ResizeMode::ShorterSideCrop { ratio } = self
-            && cover(size, from.map(|n| (n as f64 * ratio).round() as usize)) != from
+            && (ratio > 1.0 || size[0] * from[1] != size[1] * from[0])
         {
             return Err(format!(
                 "the network sees the centre of a {}x{} image, and its map says nothing of the margins; use resize=stretch or area",

@@ -158,7 +158,7 @@ fn sources(found: &Found) -> String {
     let mut rows = vec![row("scan", &found.scan.display().to_string())];
     rows.extend(found.series.iter().map(|series| row("series", series)));
     rows.push(row("program", &format!("{} {}", found.network, found.program)));
-    rows.extend(found.ranges.iter().map(|ranges| row("ranges", ranges)));
+    rows.extend(found.ranges.iter().map(|ranges| row("calibration", ranges)));
     rows.push(row("pre-processing", &found.preprocess));
     rows.extend(found.sources.iter().map(|(name, hash)| row(name, &format!("sha256 {hash}"))));
     let rows = rows.iter().map(|(name, value)| format!("<br><b>{}</b>: {}", escaped(name), escaped(value)));
