@@ -135,8 +135,8 @@ impl Comparison {
 
     /// Shares of the noise: in values that are cut off, and of rounding. 0 without noise, or with noise that is infinite.
     fn shares(&self) -> [f64; 2] {
-        let share = |part: f64| Some((part / self.noise).min(1.0)).filter(|share| share.is_finite());
-        [self.cut_noise, self.rounding_noise].map(|part| share(part).unwrap_or(0.0))
+        let share = |part: f64| Some(part / self.noise).filter(|share| share.is_finite());
+        [self.cut_noise, self.rounding_noise].map(|part| share(part).map_or(0.0, |share| share.min(1.0)))
     }
 
     /// Cosine of the angle.
