@@ -5,7 +5,7 @@ use crate::{
     Memory, Operand,
     base::{
         isa::Vectorize,
-        memory::{Encoding as _, In, Out, in_blocks, in_lanes},
+        memory::{Encoding as _, In, Out, in_blocks, in_lanes, put_u16s},
     },
     formats::elements::views,
     ops::pool::{Windows, average::sum_fits, global::PIXELS, window},
@@ -90,6 +90,9 @@ impl Largest<'_> {
     ) {
         if from == Float::F16 {
             let halves = self.largest_half::<N>([rows, columns], first);
+            if to == Float::F16 && self.pool.range == FloatBounds::ALL {
+                return put_u16s(self.out.pixel(oy, ox), first.saturating_mul(2), halves);
+            }
             let largest = half::to_f32s(halves).map(|l| self.pool.range.clamp(l));
             return to.put(self.out.pixel(oy, ox), first, largest);
         }
@@ -133,24 +136,23 @@ impl Largest<'_> {
         largest.map(|l| l as u16)
     }
 
-    /// The same where nothing is negative and everything a number, as after a ReLU: bits are in the order of the values. Pays where vectors are.
+    /// The same where nothing is negative and everything a number, as after a ReLU: bits are in the order of the values, and those of all else are
+    /// larger. Pays where vectors are.
     #[inline(always)]
     fn largest_positive<const N: usize>(
         &self,
         window: [&ops::Range<usize>; 2],
         first: usize,
     ) -> Option<[u16; N]> {
-        let (mut largest, mut least) = ([-1i16; N], [INFINITY; N]);
+        let mut largest = [0u16; N];
         self.each_half::<N>(window, first, |halves| {
             for i in 0..N {
-                largest[i] = largest[i].max(halves[i]);
-                least[i] = least[i].min(halves[i]);
+                largest[i] = largest[i].max(halves[i] as u16);
             }
         });
-        let [greatest, smallest] =
-            [largest.into_iter().fold(-1, i16::max), least.into_iter().fold(0, i16::min)];
-        // At least one value, none negative, none NaN.
-        (smallest >= 0 && (0..=INFINITY).contains(&greatest)).then(|| largest.map(|l| l as u16))
+        let greatest = largest.into_iter().fold(0, u16::max);
+        let is_empty = window.iter().any(|range| range.is_empty());
+        (!is_empty && greatest <= INFINITY as u16).then_some(largest)
     }
 
     /// `N` f16 values from channel `first` on of every pixel of a window.
