@@ -1,6 +1,8 @@
 //! Pooling: largest value and mean of windows, mean of the image.
 
 use super::{Float, FloatBounds, by_types::by_types, half};
+#[cfg(target_arch = "aarch64")]
+use crate::ops::pool::max::{neon, rectangle::Rectangle};
 use crate::{
     Memory, Operand,
     base::{
@@ -59,24 +61,40 @@ impl MaxPool2dFloat {
 impl Largest<'_> {
     #[inline(always)]
     fn each(&self, types: [Float; 2]) {
-        let Self { pool, input, out, channels } = *self;
-        let ([h, w, _], [oh, ow, _]) = (input.shape(), out.shape());
-        let [kh, kw] = pool.kernel.map(|d| d as usize);
-        let [sh, sw] = pool.stride.map(|d| d as usize);
-        let [ph, pw] = pool.padding.map(|d| d as usize);
-        for oy in 0..oh {
-            let rows = window(oy, kh, sh, ph, h);
-            for ox in 0..ow {
-                let columns = window(ox, kw, sw, pw, w);
-                let (at, window) = ([oy, ox], [&rows, &columns]);
-                // A pixel is found as often as there are blocks: where vectors are, large ones.
-                if cfg!(target_pointer_width = "64") {
-                    in_blocks!(first in channels, N => { self.largest::<N>(types, at, window, first); });
-                } else {
-                    in_lanes!(first in channels, N => { self.largest::<N>(types, at, window, first); });
-                }
+        for oy in 0..self.out.shape()[0] {
+            self.row(types, oy);
+        }
+    }
+
+    /// Row `oy` of the output.
+    #[inline(always)]
+    fn row(&self, types: [Float; 2], oy: usize) {
+        let Self { out, channels, .. } = *self;
+        let rows = self.rows(oy);
+        for ox in 0..out.shape()[1] {
+            let columns = self.columns(ox);
+            let (at, window) = ([oy, ox], [&rows, &columns]);
+            // A pixel is found as often as there are blocks: where vectors are, large ones.
+            if cfg!(target_pointer_width = "64") {
+                in_blocks!(first in channels, N => { self.largest::<N>(types, at, window, first); });
+            } else {
+                in_lanes!(first in channels, N => { self.largest::<N>(types, at, window, first); });
             }
         }
+    }
+
+    /// Rows of the input that row `oy` of the output covers.
+    #[inline(always)]
+    fn rows(&self, oy: usize) -> ops::Range<usize> {
+        let MaxPool2dFloat { kernel, stride, padding, .. } = self.pool;
+        window(oy, kernel[0] as usize, stride[0] as usize, padding[0] as usize, self.input.shape()[0])
+    }
+
+    /// Columns of the input that column `ox` of the output covers.
+    #[inline(always)]
+    fn columns(&self, ox: usize) -> ops::Range<usize> {
+        let MaxPool2dFloat { kernel, stride, padding, .. } = self.pool;
+        window(ox, kernel[1] as usize, stride[1] as usize, padding[1] as usize, self.input.shape()[1])
     }
 
     /// `N` channels from `first` on of the output pixel `at`, whose window has these rows and columns.
@@ -171,6 +189,32 @@ impl Largest<'_> {
     }
 }
 
+#[cfg(target_arch = "aarch64")]
+impl Largest<'_> {
+    /// F16 values without a clamp. Rows in which something is negative or NaN, or a window has no cells, are computed once more.
+    fn halves(&self, neon: neon::Neon) {
+        let Self { input, out, .. } = *self;
+        let ([_, w, _], [oh, ow, bytes]) = (input.shape(), out.shape());
+        let [kw, sw, pw] =
+            [self.pool.kernel[1], self.pool.stride[1], self.pool.padding[1]].map(|d| d as usize);
+        let whole = (0..ow).all(|ox| !self.columns(ox).is_empty());
+        for oy in 0..oh {
+            let (rows, pixel) = (self.rows(oy), input.stride());
+            let first = input.as_ptr().wrapping_add(rows.start * w * pixel);
+            let rectangle = Rectangle { first, rows: rows.len(), columns: w, row: w * pixel, pixel };
+            let first = out.as_ptr().wrapping_add(oy * ow * out.stride());
+            let outputs = neon::Outputs { first, pixels: ow, pixel: out.stride() };
+            let columns = neon::Columns { kernel: kw, stride: sw, padding: pw, size: w };
+            // SAFETY: rows and columns are clipped to the input; the outputs are a row of `out`, which has as many channels of two bytes.
+            let greatest =
+                unsafe { neon.largest::<neon::Halves>(&rectangle, columns, bytes, [0, u16::MAX], outputs) };
+            if greatest > INFINITY as u16 || !whole || rows.is_empty() {
+                self.row([Float::F16; 2], oy);
+            }
+        }
+    }
+}
+
 impl Vectorize for Largest<'_> {
     const WIDE: bool = false;
 
@@ -183,7 +227,13 @@ impl Vectorize for Largest<'_> {
 
 crate::schedule::kernel!(MaxPool2dFloat, |pool| {
     check: |mem| pool.largest(mem),
-    run: |largest, isa| isa.vectorize(largest),
+    run: |largest, isa| {
+        #[cfg(target_arch = "aarch64")]
+        if let Some(neon) = neon::Neon::new(isa).filter(|_| pool.types == [Float::F16; 2] && pool.range == FloatBounds::ALL) {
+            return largest.halves(neon);
+        }
+        isa.vectorize(largest);
+    },
     reads: [input],
     rows: ReceptiveField::window(pool.kernel, [1; 2], pool.stride, pool.padding), above: padding[0],
     cost: elements([pool.kernel[0], pool.kernel[1], COMPARISON]),

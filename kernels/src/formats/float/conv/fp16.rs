@@ -140,7 +140,7 @@ macro_rules! tiles {
                                         (totals, room) = (Totals { first: target, step: 8 * $vectors }, BLOCK);
                                     }
                                     let n = room.min(segments.len - done);
-                                    let x = pixels.map(|pixel| pixel.numbers.wrapping_offset(numbers).wrapping_add(done));
+                                    let x = pixels.map(|pixel| pixel.numbers.wrapping_offset(numbers + done as isize));
                                     let a = panels.weights.wrapping_add(weights + 16 * done);
                                     accumulate!(
                                         $by "8h" "h" 2 [0 1 2 3 4 5 6 7] [0 1 2 3] 3 32 [$($spoilt)*] $registers;
