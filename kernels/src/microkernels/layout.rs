@@ -59,6 +59,23 @@ impl Layout {
         self.padded_channels(channels).saturating_mul(segments.saturating_mul(self.padded_k(k)))
     }
 
+    /// Bytes that a tile may want to put operands of up to `pixels` pixels in another order, see [`super::Rows::room`]: one panel's weights
+    /// in pairs of channels, or the activations of [`ROOM_PIXELS`] where each has several segments. 0 for layouts of which no tile wants any;
+    /// `usize::MAX` if that is more than can be counted.
+    pub const fn room_len(&self, pixels: usize, segments: usize, padded_k: usize) -> usize {
+        if self.nr != Self::NEON.nr || self.kr != Self::NEON.kr || self.activation_offset != 0 || self.pairs {
+            return 0;
+        }
+        let rows = if segments < 2 || pixels < self.nr as usize {
+            self.nr as usize
+        } else if pixels > ROOM_PIXELS {
+            ROOM_PIXELS
+        } else {
+            pixels
+        };
+        segments.saturating_mul(round_up(padded_k, 8)).saturating_mul(rows)
+    }
+
     /// Index of the weight of output `channel` for byte `k` of `segment`; `padded_k` from [`Layout::padded_k`].
     #[inline(always)]
     pub const fn index(
@@ -83,6 +100,9 @@ impl Layout {
         }
     }
 }
+
+/// Pixels whose activations [`Layout::room_len`] has room for.
+pub(super) const ROOM_PIXELS: usize = 60;
 
 /// `n` rounded up to a multiple of `unit`.
 const fn round_up(n: usize, unit: u8) -> usize {

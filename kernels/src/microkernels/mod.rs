@@ -58,6 +58,8 @@ pub struct Rows {
     pub segments: usize,
     /// Bytes per segment, a multiple of the layout's `kr`.
     pub k: usize,
+    /// Scratch of [`Layout::room_len`] bytes, which a tile may write.
+    pub room: *mut i8,
 }
 
 impl Rows {
@@ -131,7 +133,8 @@ pub trait Tile: Copy {
     ///   `1 <= channels <= panels * nr`;
     /// * every segment of every pixel in `rows` has `rows.k` readable bytes, and `rows.k` is a multiple of `kr`;
     /// * `constants` holds `panels` panels packed as [`Tile::LAYOUT`] for `rows.segments` and `rows.k`;
-    /// * `channels` bytes at each `out[p]` are writable, and none of them is read as an activation.
+    /// * `channels` bytes at each `out[p]` are writable, and none of them is read as an activation;
+    /// * [`Layout::room_len`] bytes for as many pixels at `rows.room` are writable, and nothing else lies there.
     unsafe fn run(
         self,
         rows: &Rows,

@@ -1,11 +1,13 @@
 //! Pooling: largest value and mean of windows, mean of the image.
 
 use super::{Float, FloatBounds, by_types::by_types, half};
+#[cfg(target_arch = "aarch64")]
+use crate::ops::pool::max::{neon, rectangle::Rectangle};
 use crate::{
     Memory, Operand,
     base::{
         isa::Vectorize,
-        memory::{Encoding as _, In, Out, in_blocks, in_lanes},
+        memory::{Encoding as _, In, Out, in_blocks, in_lanes, put_u16s},
     },
     formats::elements::views,
     ops::pool::{Windows, average::sum_fits, global::PIXELS, window},
@@ -59,24 +61,40 @@ impl MaxPool2dFloat {
 impl Largest<'_> {
     #[inline(always)]
     fn each(&self, types: [Float; 2]) {
-        let Self { pool, input, out, channels } = *self;
-        let ([h, w, _], [oh, ow, _]) = (input.shape(), out.shape());
-        let [kh, kw] = pool.kernel.map(|d| d as usize);
-        let [sh, sw] = pool.stride.map(|d| d as usize);
-        let [ph, pw] = pool.padding.map(|d| d as usize);
-        for oy in 0..oh {
-            let rows = window(oy, kh, sh, ph, h);
-            for ox in 0..ow {
-                let columns = window(ox, kw, sw, pw, w);
-                let (at, window) = ([oy, ox], [&rows, &columns]);
-                // A pixel is found as often as there are blocks: where vectors are, large ones.
-                if cfg!(target_pointer_width = "64") {
-                    in_blocks!(first in channels, N => { self.largest::<N>(types, at, window, first); });
-                } else {
-                    in_lanes!(first in channels, N => { self.largest::<N>(types, at, window, first); });
-                }
+        for oy in 0..self.out.shape()[0] {
+            self.row(types, oy);
+        }
+    }
+
+    /// Row `oy` of the output.
+    #[inline(always)]
+    fn row(&self, types: [Float; 2], oy: usize) {
+        let Self { out, channels, .. } = *self;
+        let rows = self.rows(oy);
+        for ox in 0..out.shape()[1] {
+            let columns = self.columns(ox);
+            let (at, window) = ([oy, ox], [&rows, &columns]);
+            // A pixel is found as often as there are blocks: where vectors are, large ones.
+            if cfg!(target_pointer_width = "64") {
+                in_blocks!(first in channels, N => { self.largest::<N>(types, at, window, first); });
+            } else {
+                in_lanes!(first in channels, N => { self.largest::<N>(types, at, window, first); });
             }
         }
+    }
+
+    /// Rows of the input that row `oy` of the output covers.
+    #[inline(always)]
+    fn rows(&self, oy: usize) -> ops::Range<usize> {
+        let MaxPool2dFloat { kernel, stride, padding, .. } = self.pool;
+        window(oy, kernel[0] as usize, stride[0] as usize, padding[0] as usize, self.input.shape()[0])
+    }
+
+    /// Columns of the input that column `ox` of the output covers.
+    #[inline(always)]
+    fn columns(&self, ox: usize) -> ops::Range<usize> {
+        let MaxPool2dFloat { kernel, stride, padding, .. } = self.pool;
+        window(ox, kernel[1] as usize, stride[1] as usize, padding[1] as usize, self.input.shape()[1])
     }
 
     /// `N` channels from `first` on of the output pixel `at`, whose window has these rows and columns.
@@ -90,6 +108,9 @@ impl Largest<'_> {
     ) {
         if from == Float::F16 {
             let halves = self.largest_half::<N>([rows, columns], first);
+            if to == Float::F16 && self.pool.range == FloatBounds::ALL {
+                return put_u16s(self.out.pixel(oy, ox), first.saturating_mul(2), halves);
+            }
             let largest = half::to_f32s(halves).map(|l| self.pool.range.clamp(l));
             return to.put(self.out.pixel(oy, ox), first, largest);
         }
@@ -133,24 +154,23 @@ impl Largest<'_> {
         largest.map(|l| l as u16)
     }
 
-    /// The same where nothing is negative and everything a number, as after a ReLU: bits are in the order of the values. Pays where vectors are.
+    /// The same where nothing is negative and everything a number, as after a ReLU: bits are in the order of the values, and those of all else are
+    /// larger. Pays where vectors are.
     #[inline(always)]
     fn largest_positive<const N: usize>(
         &self,
         window: [&ops::Range<usize>; 2],
         first: usize,
     ) -> Option<[u16; N]> {
-        let (mut largest, mut least) = ([-1i16; N], [INFINITY; N]);
+        let mut largest = [0u16; N];
         self.each_half::<N>(window, first, |halves| {
             for i in 0..N {
-                largest[i] = largest[i].max(halves[i]);
-                least[i] = least[i].min(halves[i]);
+                largest[i] = largest[i].max(halves[i] as u16);
             }
         });
-        let [greatest, smallest] =
-            [largest.into_iter().fold(-1, i16::max), least.into_iter().fold(0, i16::min)];
-        // At least one value, none negative, none NaN.
-        (smallest >= 0 && (0..=INFINITY).contains(&greatest)).then(|| largest.map(|l| l as u16))
+        let greatest = largest.into_iter().fold(0, u16::max);
+        let is_empty = window.iter().any(|range| range.is_empty());
+        (!is_empty && greatest <= INFINITY as u16).then_some(largest)
     }
 
     /// `N` f16 values from channel `first` on of every pixel of a window.
@@ -169,6 +189,32 @@ impl Largest<'_> {
     }
 }
 
+#[cfg(target_arch = "aarch64")]
+impl Largest<'_> {
+    /// F16 values without a clamp. Rows in which something is negative or NaN, or a window has no cells, are computed once more.
+    fn halves(&self, neon: neon::Neon) {
+        let Self { input, out, .. } = *self;
+        let ([_, w, _], [oh, ow, bytes]) = (input.shape(), out.shape());
+        let [kw, sw, pw] =
+            [self.pool.kernel[1], self.pool.stride[1], self.pool.padding[1]].map(|d| d as usize);
+        let whole = (0..ow).all(|ox| !self.columns(ox).is_empty());
+        for oy in 0..oh {
+            let (rows, pixel) = (self.rows(oy), input.stride());
+            let first = input.as_ptr().wrapping_add(rows.start * w * pixel);
+            let rectangle = Rectangle { first, rows: rows.len(), columns: w, row: w * pixel, pixel };
+            let first = out.as_ptr().wrapping_add(oy * ow * out.stride());
+            let outputs = neon::Outputs { first, pixels: ow, pixel: out.stride() };
+            let columns = neon::Columns { kernel: kw, stride: sw, padding: pw, size: w };
+            // SAFETY: rows and columns are clipped to the input; the outputs are a row of `out`, which has as many channels of two bytes.
+            let greatest =
+                unsafe { neon.largest::<neon::Halves>(&rectangle, columns, bytes, [0, u16::MAX], outputs) };
+            if greatest > INFINITY as u16 || !whole || rows.is_empty() {
+                self.row([Float::F16; 2], oy);
+            }
+        }
+    }
+}
+
 impl Vectorize for Largest<'_> {
     const WIDE: bool = false;
 
@@ -181,7 +227,13 @@ impl Vectorize for Largest<'_> {
 
 crate::schedule::kernel!(MaxPool2dFloat, |pool| {
     check: |mem| pool.largest(mem),
-    run: |largest, isa| isa.vectorize(largest),
+    run: |largest, isa| {
+        #[cfg(target_arch = "aarch64")]
+        if let Some(neon) = neon::Neon::new(isa).filter(|_| pool.types == [Float::F16; 2] && pool.range == FloatBounds::ALL) {
+            return largest.halves(neon);
+        }
+        isa.vectorize(largest);
+    },
     reads: [input],
     rows: ReceptiveField::window(pool.kernel, [1; 2], pool.stride, pool.padding), above: padding[0],
     cost: elements([pool.kernel[0], pool.kernel[1], COMPARISON]),

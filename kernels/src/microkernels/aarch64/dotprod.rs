@@ -7,15 +7,18 @@
 //! Five pixels by one panel of 16 channels keep 20 accumulators in registers, with sixteen bytes of each pixel and four
 //! weights. Per sixteen bytes of the reduction that is 80 dot products with 5 loads of activations and 4 of four weight
 //! vectors. Stable Rust has no intrinsic for `sdot`.
+//!
+//! Where several panels read several segments, activations are copied to scratch before, two pixels to a vector: then six pixels fit, and the
+//! segments are one. Per eight bytes that is 48 dot products with a load of three vectors of activations and two of weights.
 
 use super::{
-    super::{Layout, Panels, Rows, Tile},
+    super::{Layout, Panels, Rows, Tile, layout::ROOM_PIXELS},
     neon_block::{Panel, Pixels, Sums, block, tile},
     neon_finish::{each, factors, float, halves, linear, moved, products, relu, shifts},
     neon_stage::mode,
 };
 use crate::Isa;
-use core::arch::aarch64::*;
+use core::{arch::aarch64::*, array};
 
 // The assembly loads addresses of eight bytes, and lanes in the order of memory.
 const _: () = assert!(size_of::<usize>() == 8 && cfg!(target_endian = "little"));
@@ -23,19 +26,29 @@ const _: () = assert!(size_of::<usize>() == 8 && cfg!(target_endian = "little"))
 /// Pixels whose accumulators are in registers together.
 const PIXELS: usize = 5;
 
+/// The same, where activations are staged: two pixels share a vector.
+const STAGED: usize = 6;
+
 tile! {
     /// Proof that NEON with dot products can be executed.
-    Dotprod: has_dotprod, "dotprod", 6 * PIXELS
+    Dotprod: has_dotprod, "dotprod", 12 * PIXELS
 }
 
 impl Sums for Dotprod {
     #[inline]
     #[target_feature(enable = "dotprod")]
-    unsafe fn all<const MODE: u8>(self, pixels: Pixels, panel: &Panel<'_>, out: &[*mut i8]) {
-        let (fives, rest) = if panel.is_whole::<MODE>() { out.as_chunks::<PIXELS>() } else { (&[][..], out) };
-        // SAFETY: the caller's promise: fives, then the rest. Three pixels or more at once, as then computing the last one
+    unsafe fn all<const MODE: u8>(self, mut pixels: Pixels, panel: &Panel<'_>, out: &[*mut i8]) {
+        let whole_panel = panel.is_whole::<MODE>();
+        let (sixes, rest) =
+            if whole_panel && pixels.staged { out.as_chunks::<STAGED>() } else { (&[][..], out) };
+        let (fives, rest) = if whole_panel { rest.as_chunks::<PIXELS>() } else { (&[][..], rest) };
+        // SAFETY: the caller's promise: sixes or fives, then the rest. Three pixels or more at once, as then computing the last one
         // again costs less than one by one.
         unsafe {
+            if !sixes.is_empty() {
+                staged::<MODE>(&pixels, panel, sixes);
+                pixels = pixels.from(STAGED * sixes.len());
+            }
             if !fives.is_empty() {
                 whole::<MODE>(&pixels, panel, fives);
             }
@@ -53,6 +66,55 @@ impl Sums for Dotprod {
             }
         }
     }
+
+    #[inline]
+    #[target_feature(enable = "dotprod")]
+    unsafe fn stage(self, pixels: &Pixels, count: usize, panels: usize, room: *mut i8) -> bool {
+        // With one segment there is nothing to join, and no room.
+        let pays = panels >= 3 && pixels.segments > 1 && pixels.k.is_multiple_of(8) && count >= STAGED;
+        if pays {
+            let mut to = room;
+            for six in 0..count / STAGED {
+                // SAFETY: the caller's promise.
+                to = unsafe { stage_six(&pixels.from(STAGED * six), to) };
+            }
+        }
+        pays
+    }
+}
+
+/// Writes the activations of six pixels to `to`: for each eight bytes of the reduction three vectors, of two pixels each. Returns where the next
+/// six lie.
+///
+/// # Safety
+/// The segments of six pixels are readable, `k` is a multiple of 8, and as many bytes are writable.
+#[inline]
+#[target_feature(enable = "neon")]
+unsafe fn stage_six(pixels: &Pixels, mut to: *mut i8) -> *mut i8 {
+    for s in 0..pixels.segments {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let x: [*const i8; STAGED] = array::from_fn(|i| *pixels.of(i).wrapping_add(s));
+            for k in (0..pixels.k / 16).map(|k| 16 * k) {
+                let [a, b, c, d, e, f] = x.map(|x| vreinterpretq_s64_s8(vld1q_s8(x.wrapping_add(k))));
+                let [low, high] = [
+                    int64x2x3_t(vzip1q_s64(a, b), vzip1q_s64(c, d), vzip1q_s64(e, f)),
+                    int64x2x3_t(vzip2q_s64(a, b), vzip2q_s64(c, d), vzip2q_s64(e, f)),
+                ];
+                vst1q_s64_x3(to.cast(), low);
+                vst1q_s64_x3(to.wrapping_add(8 * STAGED).cast(), high);
+                to = to.wrapping_add(16 * STAGED);
+            }
+            if pixels.k % 16 > 0 {
+                for x in x {
+                    let eight = x.wrapping_add(pixels.k / 16 * 16).cast::<[i8; 8]>();
+                    to.cast::<[i8; 8]>().write(eight.read());
+                    to = to.wrapping_add(8);
+                }
+            }
+        }
+    }
+    to
 }
 
 /// One pixel by one panel.
@@ -254,6 +316,103 @@ unsafe fn whole<const MODE: u8>(pixels: &Pixels, panel: &Panel<'_>, out: &[[*mut
             run!("ldr q28, [{z}]", float);
         } else {
             run!("ldr q28, [{z}]", linear);
+        }
+    }
+}
+
+/// Eight bytes of six staged pixels.
+macro_rules! eight {
+    () => {
+        concat!(
+            "ld1 {{v4.16b, v5.16b, v6.16b}}, [{x}], #48\n",
+            weights!(),
+            row!("0", "v4", "v8", "v9", "v10", "v11"),
+            row!("2", "v4", "v12", "v13", "v14", "v15"),
+            row!("0", "v5", "v16", "v17", "v18", "v19"),
+            row!("2", "v5", "v20", "v21", "v22", "v23"),
+            row!("0", "v6", "v24", "v25", "v26", "v27"),
+            row!("2", "v6", "v28", "v29", "v30", "v31"),
+            weights!(),
+            row!("1", "v4", "v8", "v9", "v10", "v11"),
+            row!("3", "v4", "v12", "v13", "v14", "v15"),
+            row!("1", "v5", "v16", "v17", "v18", "v19"),
+            row!("3", "v5", "v20", "v21", "v22", "v23"),
+            row!("1", "v6", "v24", "v25", "v26", "v27"),
+            row!("3", "v6", "v28", "v29", "v30", "v31"),
+        )
+    };
+}
+
+/// Six staged pixels by one whole panel. The weights of all segments follow each other, and so do the activations in the room.
+///
+/// # Safety
+/// As for [`Sums::all`] with six pixels, which [`Sums::stage`] has put in the panel's room, in mode `RELU`, `LINEAR` or `FLOAT`.
+#[inline]
+#[target_feature(enable = "dotprod")]
+unsafe fn staged<const MODE: u8>(pixels: &Pixels, panel: &Panel<'_>, out: &[[*mut i8; STAGED]]) {
+    macro_rules! run {
+        ($z:literal, $each:ident) => {
+            core::arch::asm!(
+                "1:",
+                "mov {w}, {panel}",
+                "ldp q8, q9, [{c}]",
+                "ldp q10, q11, [{c}, #32]",
+                "mov v12.16b, v8.16b", "mov v13.16b, v9.16b", "mov v14.16b, v10.16b", "mov v15.16b, v11.16b",
+                "mov v16.16b, v8.16b", "mov v17.16b, v9.16b", "mov v18.16b, v10.16b", "mov v19.16b, v11.16b",
+                "mov v20.16b, v8.16b", "mov v21.16b, v9.16b", "mov v22.16b, v10.16b", "mov v23.16b, v11.16b",
+                "mov v24.16b, v8.16b", "mov v25.16b, v9.16b", "mov v26.16b, v10.16b", "mov v27.16b, v11.16b",
+                "mov v28.16b, v8.16b", "mov v29.16b, v9.16b", "mov v30.16b, v10.16b", "mov v31.16b, v11.16b",
+                "lsr {n}, {k}, #4",
+                "cbz {n}, 3f",
+                "2:",
+                eight!(),
+                eight!(),
+                "subs {n}, {n}, #1",
+                "b.ne 2b",
+                "3:",
+                "tbz {k}, #3, 4f",
+                eight!(),
+                "4:",
+                factors!(),
+                // The first pixel's accumulators take the constant that there was no register for.
+                $each!("v8", "v9", "v10", "v11", "q8", "v11", "0", $z),
+                $each!("v12", "v13", "v14", "v15", "q12", "v11", "8"),
+                $each!("v16", "v17", "v18", "v19", "q16", "v11", "16"),
+                $each!("v20", "v21", "v22", "v23", "q20", "v11", "24"),
+                $each!("v24", "v25", "v26", "v27", "q24", "v11", "32"),
+                $each!("v28", "v29", "v30", "v31", "q28", "v11", "40"),
+                "add {out}, {out}, #48",
+                "subs {tiles}, {tiles}, #1",
+                "b.ne 1b",
+                x = inout(reg) panel.room => _,
+                k = in(reg) pixels.segments * pixels.k,
+                tiles = inout(reg) out.len() => _,
+                n = out(reg) _,
+                w = out(reg) _,
+                panel = in(reg) panel.weights,
+                c = in(reg) panel.scale,
+                z = in(reg) &panel.stage.zero_point,
+                out = inout(reg) out.as_ptr() => _,
+                first = in(reg) panel.first,
+                o = out(reg) _,
+                out("v0") _, out("v1") _, out("v2") _, out("v3") _, out("v4") _, out("v5") _, out("v6") _,
+                out("v7") _, out("v8") _, out("v9") _, out("v10") _, out("v11") _, out("v12") _, out("v13") _,
+                out("v14") _, out("v15") _, out("v16") _, out("v17") _, out("v18") _, out("v19") _,
+                out("v20") _, out("v21") _, out("v22") _, out("v23") _, out("v24") _, out("v25") _,
+                out("v26") _, out("v27") _, out("v28") _, out("v29") _, out("v30") _, out("v31") _,
+                options(nostack),
+            )
+        };
+    }
+    // SAFETY: reads the activations of six pixels after the other in the room, 16 times as many weights for each, the constants, and stores
+    // sixteen bytes of each pixel, by the caller's promise.
+    unsafe {
+        if MODE == mode::RELU {
+            run!("/* {z} */ movi v11.16b, #128\n", relu);
+        } else if MODE == mode::FLOAT {
+            run!("ldr q11, [{z}]\n", float);
+        } else {
+            run!("ldr q11, [{z}]\n", linear);
         }
     }
 }

@@ -2,15 +2,15 @@
 //!
 //! It multiplies two rows of eight bytes by two rows of eight: two pixels by two channels. It reads the layout of
 //! [`super::dotprod`], so that one packing serves every aarch64: two vectors of weights, four channels by four bytes and by the
-//! next four, are interleaved to two vectors of two channels by eight bytes. A packing of its own would save these
-//! instructions, one in four.
+//! next four, are interleaved to two vectors of two channels by eight bytes. That is done once for all pixels of a call, in scratch; where
+//! there are few, in registers.
 //!
 //! Four pixels by one panel of 16 channels keep 16 accumulators in registers. Per sixteen bytes of the reduction there are 32
-//! products with 4 loads of four weight vectors, 4 of activations, and 20 to interleave them. Stable Rust has no intrinsic for
+//! products with 4 loads of four weight vectors, 4 of activations, and 4 to interleave these. Stable Rust has no intrinsic for
 //! `smmla`.
 
 use super::{
-    super::{Layout, Panels, Rows, Tile},
+    super::{Layout, Panels, Rows, Tile, layout::ROOM_PIXELS},
     neon_block::{Panel, Pixels, Sums, block, tile},
     neon_finish::{each, factors, float, halves, linear, moved, products, relu, shifts},
     neon_stage::mode,
@@ -26,17 +26,20 @@ const PIXELS: usize = 4;
 
 tile! {
     /// Proof that NEON with matrix products can be executed.
-    I8mm: has_i8mm, "neon,i8mm", 7 * PIXELS
+    I8mm: has_i8mm, "neon,i8mm", 15 * PIXELS
 }
 
 impl Sums for I8mm {
     #[inline]
     #[target_feature(enable = "neon,i8mm")]
     unsafe fn all<const MODE: u8>(self, pixels: Pixels, panel: &Panel<'_>, out: &[*mut i8]) {
-        let (fours, rest) = if panel.is_whole::<MODE>() { out.as_chunks::<PIXELS>() } else { (&[][..], out) };
+        // To pair weights costs as much as once without.
+        let pays = panel.is_whole::<MODE>() && out.len() >= 2 * PIXELS;
+        let (fours, rest) = if pays { out.as_chunks::<PIXELS>() } else { (&[][..], out) };
         // SAFETY: the caller's promise: fours, then the rest.
         unsafe {
             if !fours.is_empty() {
+                pair(panel.weights, panel.room, &pixels);
                 whole::<MODE>(&pixels, panel, fours);
             }
             for (i, out) in rest.chunks(PIXELS).enumerate() {
@@ -49,40 +52,31 @@ impl Sums for I8mm {
     }
 }
 
-/// Four channels by eight bytes: weights `$low` and `$high` by the pairs of pixels `$x` and `$y`.
-macro_rules! quad {
-    ($low:literal, $high:literal, $x:literal, $y:literal, $a:literal, $b:literal, $c:literal, $d:literal) => {
+/// The next four vectors of weights.
+macro_rules! weights {
+    ($a:literal, $b:literal, $c:literal, $d:literal) => {
+        concat!("ld1 {{", $a, ".16b, ", $b, ".16b, ", $c, ".16b, ", $d, ".16b}}, [{w}], #64\n")
+    };
+}
+
+/// Four channels by eight bytes, two of them in `$v` and two in `$w`, by the pairs of pixels `$x` and `$y`.
+macro_rules! matrices {
+    ($v:literal, $w:literal, $x:literal, $y:literal, $a:literal, $b:literal, $c:literal, $d:literal) => {
         concat!(
-            "zip1 v12.4s, ",
-            $low,
-            ".4s, ",
-            $high,
-            ".4s\n",
-            "zip2 v13.4s, ",
-            $low,
-            ".4s, ",
-            $high,
-            ".4s\n",
-            "smmla ",
-            $a,
-            ".4s, ",
-            $x,
-            ".16b, v12.16b\n",
-            "smmla ",
-            $b,
-            ".4s, ",
-            $x,
-            ".16b, v13.16b\n",
-            "smmla ",
-            $c,
-            ".4s, ",
-            $y,
-            ".16b, v12.16b\n",
-            "smmla ",
-            $d,
-            ".4s, ",
-            $y,
-            ".16b, v13.16b\n",
+            "smmla ", $a, ".4s, ", $x, ".16b, ", $v, ".16b\n", "smmla ", $b, ".4s, ", $x, ".16b, ", $w,
+            ".16b\n", "smmla ", $c, ".4s, ", $y, ".16b, ", $v, ".16b\n", "smmla ", $d, ".4s, ", $y, ".16b, ",
+            $w, ".16b\n",
+        )
+    };
+}
+
+/// The same of weights as they are packed, four channels by four bytes in `$low` and by four in `$high`.
+macro_rules! quad {
+    ($low:literal, $high:literal, $($operand:literal),*) => {
+        concat!(
+            "zip1 v12.4s, ", $low, ".4s, ", $high, ".4s\n",
+            "zip2 v13.4s, ", $low, ".4s, ", $high, ".4s\n",
+            matrices!("v12", "v13", $($operand),*),
         )
     };
 }
@@ -99,12 +93,30 @@ macro_rules! eight {
     };
 }
 
-/// The weights for eight bytes.
-macro_rules! weights {
-    () => {
+/// Eight bytes by weights as they are packed.
+macro_rules! packed {
+    ($x:literal, $y:literal) => {
+        concat!(weights!("v0", "v1", "v2", "v3"), weights!("v4", "v5", "v6", "v7"), eight!($x, $y))
+    };
+}
+
+/// The last four bytes, by them. The contents of `v4` to `v7` meet zeros: loads of four bytes clear the rest.
+macro_rules! packed_four {
+    ($x:literal, $y:literal) => {
+        concat!(weights!("v0", "v1", "v2", "v3"), eight!($x, $y))
+    };
+}
+
+/// Eight bytes by weights as [`pair`] leaves them; four, where the second half meets zeros.
+macro_rules! paired {
+    ($x:literal, $y:literal) => {
         concat!(
-            "ld1 {{v0.16b, v1.16b, v2.16b, v3.16b}}, [{w}], #64\n",
-            "ld1 {{v4.16b, v5.16b, v6.16b, v7.16b}}, [{w}], #64\n",
+            weights!("v0", "v1", "v2", "v3"),
+            weights!("v4", "v5", "v6", "v7"),
+            matrices!("v0", "v1", $x, $y, "v16", "v17", "v24", "v25"),
+            matrices!("v2", "v3", $x, $y, "v18", "v19", "v26", "v27"),
+            matrices!("v4", "v5", $x, $y, "v20", "v21", "v28", "v29"),
+            matrices!("v6", "v7", $x, $y, "v22", "v23", "v30", "v31"),
         )
     };
 }
@@ -139,10 +151,10 @@ macro_rules! activations {
     };
 }
 
-/// Sums of four pixels: from the biases on, all segments; in the end those of pixel 0 are in `v8` to `v11`, of 1 in `v16` to
+/// Sums of four pixels: from the biases on, all segments, by `$eight!` and `$four!` bytes; in the end those of pixel 0 are in `v8` to `v11`, of 1 in `v16` to
 /// `v19`, of 2 in `v12` to `v15`, of 3 in `v24` to `v27`.
 macro_rules! sums {
-    ($($start:expr,)* ; $($finish:expr,)* ; $($operand:tt)*) => {
+    ($eight:ident, $four:ident ; $($start:expr,)* ; $($finish:expr,)* ; $($operand:tt)*) => {
         core::arch::asm!(
             $($start,)*
             "ldp q0, q1, [{c}]",
@@ -164,23 +176,18 @@ macro_rules! sums {
             activations!("16", "q12", "q13", "q14", "q15"),
             "zip2 v9.2d, v12.2d, v13.2d",
             "zip2 v11.2d, v14.2d, v15.2d",
-            weights!(),
-            eight!("v8", "v10"),
-            weights!(),
-            eight!("v9", "v11"),
+            $eight!("v8", "v10"),
+            $eight!("v9", "v11"),
             "subs {n}, {n}, #1",
             "b.ne 3b",
             "4:",
             "tbz {k}, #3, 5f",
             activations!("8", "d12", "d13", "d14", "d15"),
-            weights!(),
-            eight!("v8", "v10"),
+            $eight!("v8", "v10"),
             "5:",
             "tbz {k}, #2, 6f",
             activations!("4", "s12", "s13", "s14", "s15"),
-            "ld1 {{v0.16b, v1.16b, v2.16b, v3.16b}}, [{w}], #64",
-            // The contents of `v4` to `v7` meet zeros: loads of four bytes clear the rest.
-            eight!("v8", "v10"),
+            $four!("v8", "v10"),
             "6:",
             "subs {segments}, {segments}, #1",
             "b.ne 2b",
@@ -206,7 +213,34 @@ macro_rules! sums {
     };
 }
 
-/// Four pixels by one whole panel.
+/// Writes a panel's weights for `pixels` from `from` to `to`, as [`paired!`] reads them: vectors of two channels by eight bytes. Where a segment
+/// ends with four bytes, they stand twice.
+///
+/// # Safety
+/// As many weights are readable, and [`Layout::room_len`] bytes writable.
+#[inline]
+#[target_feature(enable = "neon")]
+unsafe fn pair(mut from: *const i8, mut to: *mut i8, pixels: &Pixels) {
+    for _ in 0..pixels.segments {
+        for k in (0..pixels.k).step_by(8) {
+            // SAFETY: sixteen channels by four bytes, and by four more where there are.
+            unsafe {
+                let low = vld1q_s8_x4(from);
+                from = from.wrapping_add(64);
+                let high = if pixels.k - k > 4 { vld1q_s8_x4(from) } else { low };
+                from = if pixels.k - k > 4 { from.wrapping_add(64) } else { from };
+                for (low, high) in [(low.0, high.0), (low.1, high.1), (low.2, high.2), (low.3, high.3)] {
+                    let [low, high] = [low, high].map(|x| vreinterpretq_s32_s8(x));
+                    vst1q_s8(to, vreinterpretq_s8_s32(vzip1q_s32(low, high)));
+                    vst1q_s8(to.wrapping_add(16), vreinterpretq_s8_s32(vzip2q_s32(low, high)));
+                    to = to.wrapping_add(32);
+                }
+            }
+        }
+    }
+}
+
+/// Four pixels by one whole panel, whose weights are paired in its room.
 ///
 /// # Safety
 /// As for [`Sums::all`] with four pixels, in mode `RELU`, `LINEAR` or `FLOAT`.
@@ -216,6 +250,7 @@ unsafe fn whole<const MODE: u8>(pixels: &Pixels, panel: &Panel<'_>, out: &[[*mut
     macro_rules! run {
         ($z:literal, $each:ident) => {
             sums!(
+                paired, paired ;
                 "1:",
                 "mov {segments}, {all}",
                 "mov {w}, {panel}",
@@ -242,7 +277,7 @@ unsafe fn whole<const MODE: u8>(pixels: &Pixels, panel: &Panel<'_>, out: &[[*mut
                 tiles = inout(reg) out.len() => _,
                 k = in(reg) pixels.k,
                 w = out(reg) _,
-                panel = in(reg) panel.weights,
+                panel = in(reg) panel.room,
                 c = in(reg) panel.scale,
                 z = in(reg) &panel.stage.zero_point,
                 out = inout(reg) out.as_ptr() => _,
@@ -276,6 +311,7 @@ unsafe fn four(pixels: &Pixels, panel: &Panel<'_>, live: usize) -> [[int32x4_t; 
     // SAFETY: reads as above, and writes the sums.
     unsafe {
         sums!(
+            packed, packed_four ;
             ;
             "st1 {{v8.4s, v9.4s, v10.4s, v11.4s}}, [{to}], #64",
             "st1 {{v16.4s, v17.4s, v18.4s, v19.4s}}, [{to}], #64",

@@ -10,7 +10,7 @@
 //! with 2 loads of four weight vectors and 4 loads of activations.
 
 use super::{
-    super::{Layout, Panels, Rows, Tile},
+    super::{Layout, Panels, Rows, Tile, layout::ROOM_PIXELS},
     neon_block::{Panel, Pixels, Sums, block, tile},
     neon_finish::{each, factors, float, halves, linear, moved, products, relu, shifts},
     neon_stage::mode,

@@ -14,6 +14,15 @@ pub(crate) trait Sums: Copy {
     /// The instructions exist; `pixels` are as many, the panel's weights are packed for them, and `panel.live` channels are
     /// writable at each of `out`.
     unsafe fn all<const MODE: u8>(self, pixels: Pixels, panel: &Panel<'_>, out: &[*mut i8]);
+
+    /// Puts the activations of `count` pixels into the room in another order, if that pays for so many panels: [`Pixels::staged`].
+    ///
+    /// # Safety
+    /// The instructions exist; there are so many pixels, and room for them ([`Rows::room`]).
+    #[inline(always)]
+    unsafe fn stage(self, _pixels: &Pixels, _count: usize, _panels: usize, _room: *mut i8) -> bool {
+        false
+    }
 }
 
 /// The activations of pixels.
@@ -24,6 +33,8 @@ pub(crate) struct Pixels {
     /// Segments, at least one, and bytes of each, at least four.
     pub(crate) segments: usize,
     pub(crate) k: usize,
+    /// Whether they lie in the room too, as [`Sums::stage`] has put them.
+    pub(crate) staged: bool,
 }
 
 impl Pixels {
@@ -48,6 +59,8 @@ pub(crate) struct Panel<'a> {
     /// Its first channel, and how many it has.
     pub(crate) first: usize,
     pub(crate) live: usize,
+    /// [`Rows::room`].
+    pub(crate) room: *mut i8,
 }
 
 impl Panel<'_> {
@@ -70,8 +83,8 @@ impl Panel<'_> {
     }
 }
 
-/// Pointers that a call keeps: those of 30 pixels of a 3x3 kernel.
-const POINTERS: usize = 270;
+/// Pointers that a call keeps: those of 60 pixels of a 3x3 kernel.
+const POINTERS: usize = 540;
 
 /// See [`Tile::run`](crate::microkernels::Tile::run).
 ///
@@ -103,7 +116,10 @@ pub(crate) unsafe fn block(
             // SAFETY: the pixels have as many offsets.
             pointer.write(rows.resolve(unsafe { *offsets.wrapping_add(s) }));
         }
-        let pixels = Pixels { pointers: pointers.as_ptr().cast(), segments: rows.segments, k: rows.k };
+        let mut pixels =
+            Pixels { pointers: pointers.as_ptr().cast(), segments: rows.segments, k: rows.k, staged: false };
+        // SAFETY: the caller's promise; there is room for the pixels of a call.
+        pixels.staged = unsafe { sums.stage(&pixels, out.len(), panels, rows.room) };
         for n in 0..panels {
             // SAFETY: `n < panels`.
             let scale = unsafe { Scale::load(constants, n) };
@@ -113,6 +129,7 @@ pub(crate) unsafe fn block(
                 scale: &scale,
                 first: CHANNELS * n,
                 live: channels.saturating_sub(CHANNELS * n).min(CHANNELS),
+                room: rows.room,
             };
             // SAFETY: the caller's promise, for panel `n`.
             unsafe { with_mode!(scale.mode(&stage), all(sums, pixels, &panel, out)) };
@@ -160,8 +177,12 @@ macro_rules! tile {
 
         impl Tile for $name {
             const LAYOUT: Layout = Layout::NEON;
-            const MAX_PANELS: usize = 4;
-            const MAX_PIXELS: usize = $pixels;
+            // What a call does once for all panels is not repeated.
+            const MAX_PANELS: usize = 64;
+            const MAX_PIXELS: usize = {
+                assert!($pixels <= ROOM_PIXELS);
+                $pixels
+            };
 
             #[inline(always)]
             fn pixels(self, _: usize) -> usize {

@@ -86,15 +86,19 @@ macro_rules! halves {
 }
 
 /// The pixel whose address is `$at` bytes behind `{out}`, in mode `RELU`: saturated to `0..=255`, then 128 less; `$z` holds
-/// 128 in each byte.
+/// 128 in each byte. `$load` may put it there, into `$b` or `$d`, which are free by then.
 macro_rules! relu {
     ($a:literal, $b:literal, $c:literal, $d:literal, $q:literal, $z:literal, $at:literal) => {
+        relu!($a, $b, $c, $d, $q, $z, $at, "")
+    };
+    ($a:literal, $b:literal, $c:literal, $d:literal, $q:literal, $z:literal, $at:literal, $load:literal) => {
         concat!(
             products!($a, $b, $c, $d),
             "ldr {o}, [{out}, #",
             $at,
             "]\n",
             shifts!($a, $b, $c, $d),
+            $load,
             "sqxtun ",
             $a,
             ".8b, ",
@@ -122,6 +126,9 @@ macro_rules! relu {
 /// The same in mode `LINEAR`: ties away from zero; `$z` holds the zero point in each half-word.
 macro_rules! linear {
     ($a:literal, $b:literal, $c:literal, $d:literal, $q:literal, $z:literal, $at:literal) => {
+        linear!($a, $b, $c, $d, $q, $z, $at, "")
+    };
+    ($a:literal, $b:literal, $c:literal, $d:literal, $q:literal, $z:literal, $at:literal, $load:literal) => {
         concat!(
             products!($a, $b, $c, $d),
             "ldr {o}, [{out}, #",
@@ -148,6 +155,7 @@ macro_rules! linear {
             $d,
             ".4s, #31\n",
             shifts!($a, $b, $c, $d),
+            $load,
             moved!($a, $c, $q, $z),
         )
     };
@@ -198,6 +206,9 @@ macro_rules! each {
 /// The same in mode `FLOAT`: products in single precision, the nearest integers, ties to even; `$z` holds the zero point in each half-word.
 macro_rules! float {
     ($a:literal, $b:literal, $c:literal, $d:literal, $q:literal, $z:literal, $at:literal) => {
+        float!($a, $b, $c, $d, $q, $z, $at, "")
+    };
+    ($a:literal, $b:literal, $c:literal, $d:literal, $q:literal, $z:literal, $at:literal, $load:literal) => {
         concat!(
             each!("scvtf", $a $b $c $d),
             concat!("fmul ", $a, ".4s, ", $a, ".4s, v0.4s\n"),
@@ -207,6 +218,7 @@ macro_rules! float {
             concat!("ldr {o}, [{out}, #", $at, "]\n"),
             each!("fcvtns", $a $b $c $d),
             halves!($a, $b, $c, $d),
+            $load,
             moved!($a, $c, $q, $z),
         )
     };

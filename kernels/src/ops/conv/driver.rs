@@ -53,6 +53,8 @@ pub(super) struct Sizes {
     pub(super) segments: usize,
     /// Bytes per segment, padded to whole groups of the layout.
     pub(super) k: usize,
+    /// Where [`Rows::room`] begins in scratch.
+    pub(super) room: usize,
 }
 
 /// Bound on every coordinate, in pixels: sums and differences of two fit 32 bits.
@@ -115,7 +117,8 @@ impl ConvParams<'_> {
                 check(self.origin[axis].unsigned_abs() < FAR)?;
             }
         }
-        Some(Sizes { cin, cout, channels, segments, k: k_padded })
+        let room = bytes - self.layout.room_len(self.pixels_per_pass, segments, k_padded);
+        Some(Sizes { cin, cout, channels, segments, k: k_padded, room })
     }
 
     /// The first grid point.
@@ -204,11 +207,13 @@ impl WithTile for CheckedConv<'_, '_> {
         }
         let nr = T::LAYOUT.nr as usize;
         // A fixed bound for the array of output pointers; tiles are checked against it here, at compile time.
-        const MAX_PIXELS: usize = if cfg!(target_pointer_width = "64") { 48 } else { 16 };
+        const MAX_PIXELS: usize = if cfg!(target_pointer_width = "64") { 60 } else { 16 };
         const { assert!(T::MAX_PIXELS <= MAX_PIXELS) };
         let mut out = [core::ptr::null_mut(); MAX_PIXELS];
-        // Small cores have time for few instructions between pixels.
-        let whole = T::WIDE && params.grid_step == [1, 1] && params.grid[1] == params.output.shape()[1];
+        // Small cores have time for few instructions between pixels, and where products are cheap they count too.
+        let whole = (T::WIDE || cfg!(target_arch = "aarch64"))
+            && params.grid_step == [1, 1]
+            && params.grid[1] == params.output.shape()[1];
         self.chunks(T::WIDE, |rows, cursor, count, group| {
             let mut start = 0;
             while start < sizes.cout {
@@ -242,7 +247,7 @@ impl WithTile for CheckedConv<'_, '_> {
                     // output; `gather` and `gather_wide` filled offsets of segments within the input or within
                     // scratch; neither meets the output, so they stay as they are. Input, output and scratch
                     // are live cells or, for an input of the model, bytes that nobody writes. Panels are aligned
-                    // as the first: their sizes are multiples.
+                    // as the first: their sizes are multiples. The room is the end of scratch, behind offsets and patches.
                     unsafe { tile.run(&rows, &constants, panels, channels, pixels, &out) };
                     p += pixels;
                 }

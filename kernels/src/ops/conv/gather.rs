@@ -23,6 +23,14 @@ impl ConvParams<'_> {
         (offsets, patches)
     }
 
+    /// What a tile reads: activations at `base`.
+    #[inline(always)]
+    pub(super) fn rows(&self, sizes: Sizes, base: *const i8, offsets: &[Cell<i32>]) -> Rows {
+        let Sizes { segments, k, room, .. } = sizes;
+        let room = self.scratch.as_ptr().cast::<i8>().cast_mut().wrapping_add(room);
+        Rows { base, offsets: offsets.as_ptr().cast(), pad: self.pad.as_ptr(), segments, k, room }
+    }
+
     /// Fills scratch for `count` grid points of `group` from `cursor` on. Returns what the tile reads, and the next
     /// grid point.
     pub(super) fn gather(
@@ -46,17 +54,32 @@ impl ConvParams<'_> {
                 self.input.as_ptr().wrapping_add(group * cin)
             }
             Gather::Im2col => {
-                for p in 0..count {
+                let mut p = 0;
+                while p < count {
+                    if cfg!(target_arch = "aarch64") {
+                        // Products cost so little there that what stands around each patch counts.
+                        let (offsets, patches) = (offsets.get(p..count), patches.get(p * k..count * k));
+                        let run = self.copy_run(sizes, cursor, patches.unwrap_or_default());
+                        for (i, offset) in offsets.unwrap_or_default().iter().enumerate().take(run) {
+                            offset.set(((p + i) * k) as i32);
+                        }
+                        if run > 0 {
+                            self.advance(&mut cursor, run);
+                            p += run;
+                            continue;
+                        }
+                    }
                     if let (Some(offset), Some(patch)) = (offsets.get(p), patches.get(p * k..p * k + k)) {
                         offset.set((p * k) as i32);
                         self.copy_patch(cursor, group * cin, cin, patch);
                     }
                     self.advance(&mut cursor, 1);
+                    p += 1;
                 }
                 patches.as_ptr().cast()
             }
         };
-        (Rows { base, offsets: offsets.as_ptr().cast(), pad: self.pad.as_ptr(), segments, k }, cursor)
+        (self.rows(sizes, base, offsets), cursor)
     }
 
     /// Input row (axis 0) or column (axis 1) of the first tap of grid line `g`; beyond every size in the padding
@@ -115,6 +138,27 @@ impl ConvParams<'_> {
             shift = shift.wrapping_add(step);
             rest = more;
         }
+    }
+
+    /// Copies patches of a row of grid points from `cursor` on to scratch, if they lie in the image and their rows have no gaps. Returns how many.
+    #[inline(always)]
+    fn copy_run(&self, sizes: Sizes, cursor: Cursor, patches: &[Cell<i8>]) -> usize {
+        let ([h, w, _], [kh, kw], Sizes { cin, k, .. }) = (self.input.shape(), self.taps, sizes);
+        let [y, x] = [self.first_tap(0, cursor.gy), self.first_tap(1, cursor.gx)];
+        let inside = self.columns_inside(x) && y < h && y + kh.saturating_sub(1) * self.dilation[0] < h;
+        let close = self.dilation[1] == 1 && self.input.stride() == cin;
+        let run = self.run_from(cursor).min(patches.len().checked_div(k).unwrap_or(0));
+        if !(inside && close) || kh * kw * cin > k {
+            return 0;
+        }
+        let mut source = self.input.as_ptr().wrapping_add((y * w + x) * cin);
+        let mut target = patches.as_ptr().cast::<i8>().cast_mut();
+        for _ in 0..run {
+            // SAFETY: `run_from` counts points whose columns are in the image, and the rows are, each without gaps; `run` patches have room.
+            unsafe { copy_rows(source, self.dilation[0] * w * cin, target, kw * cin, kh) };
+            (source, target) = (source.wrapping_add(self.stride[1] * cin), target.wrapping_add(k));
+        }
+        run
     }
 
     /// Copies the patch of one grid point into scratch: channels `first..first + cin` of each tap; padding is the
@@ -227,9 +271,15 @@ unsafe fn blocks<const N: usize>(source: *const i8, pitch: usize, target: *mut i
             // SAFETY: `N <= len`, so both lie within the row.
             unsafe {
                 let first = source.cast::<[i8; N]>().read();
-                let last = source.add(len - N).cast::<[i8; N]>().read();
-                target.cast::<[i8; N]>().write(first);
-                target.add(len - N).cast::<[i8; N]>().write(last);
+                if cfg!(target_arch = "aarch64") {
+                    // Held across the other load, it would take a detour through memory.
+                    target.cast::<[i8; N]>().write(first);
+                    target.add(len - N).cast::<[i8; N]>().write(source.add(len - N).cast::<[i8; N]>().read());
+                } else {
+                    let last = source.add(len - N).cast::<[i8; N]>().read();
+                    target.cast::<[i8; N]>().write(first);
+                    target.add(len - N).cast::<[i8; N]>().write(last);
+                }
             }
             (source, target) = (source.wrapping_add(pitch), target.wrapping_add(len));
         }

@@ -54,8 +54,9 @@ impl Gather {
     }
 }
 
-/// Scratch bytes that a convolution needs to process `pixels_per_pass` output pixels at a time: offsets, then patches. Patches that
-/// are widened take twice as much, and one more patch before it is. `usize::MAX` if that is more than can be counted.
+/// Scratch bytes that a convolution needs to process `pixels_per_pass` output pixels at a time: offsets, then patches, then
+/// [`Layout::room_len`]. Patches that are widened take twice as much, and one more patch before it is. `usize::MAX` if that is more than can be
+/// counted.
 ///
 /// The kernels use this same function to split their scratch.
 pub const fn scratch_bytes(
@@ -67,15 +68,17 @@ pub const fn scratch_bytes(
 ) -> usize {
     let (segments, k) = gather.segments(taps, channels_per_group);
     let offsets = pixels_per_pass.saturating_mul(segments).saturating_mul(size_of::<i32>());
-    match gather {
-        Gather::Indirect => offsets,
+    let room = layout.room_len(pixels_per_pass, segments, layout.padded_k(k));
+    let patches = match gather {
+        Gather::Indirect => 0,
         Gather::Im2col => {
             let patches = if layout.pairs {
                 pixels_per_pass.saturating_mul(2).saturating_add(1)
             } else {
                 pixels_per_pass
             };
-            offsets.saturating_add(patches.saturating_mul(layout.padded_k(k)))
+            patches.saturating_mul(layout.padded_k(k))
         }
-    }
+    };
+    offsets.saturating_add(patches).saturating_add(room)
 }

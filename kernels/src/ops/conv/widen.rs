@@ -73,7 +73,7 @@ impl ConvParams<'_> {
             left -= row;
         }
         let base = to.cast_const();
-        (Rows { base, offsets: offsets.as_ptr().cast(), pad: self.pad.as_ptr(), segments, k }, cursor)
+        (self.rows(sizes, base, offsets), cursor)
     }
 
     /// Of any kernels.
@@ -146,7 +146,7 @@ impl ConvParams<'_> {
             p += lanes;
         }
         let base = wide.as_ptr().cast();
-        (Rows { base, offsets: offsets.as_ptr().cast(), pad: self.pad.as_ptr(), segments, k }, cursor)
+        (self.rows(sizes, base, offsets), cursor)
     }
 
     /// Widens as many of the `count` points from `cursor` on, three by three, as are in a row with all of their taps within

@@ -4,7 +4,7 @@
 
 pub(crate) mod average;
 pub(crate) mod global;
-mod max;
+pub(crate) mod max;
 pub(crate) mod position;
 pub(crate) mod unpool;
 

@@ -136,6 +136,7 @@ impl<T: Tile> DensePhase<'_, '_, T> {
                 live: (cout - n * T::PANEL).min(count * T::PANEL),
                 range: conv.range,
                 to: conv.types[1],
+                chains: false,
             };
             // SAFETY: `checked` measured constants and operands against the parameters; `stage` says where numbers lie. They are cells,
             // constants, or an input that nobody writes.

@@ -71,6 +71,22 @@ impl Totals {
     }
 }
 
+/// F16 values, or +0 where they are -0.
+#[inline]
+#[target_feature(enable = "neon,fp16")]
+fn without_negative_zero(halves: uint16x8_t) -> uint16x8_t {
+    let sums;
+    // SAFETY: an instruction of FP16, on registers.
+    unsafe {
+        asm!(
+            "fadd {0:v}.8h, {1:v}.8h, {2:v}.8h",
+            out(vreg) sums, in(vreg) halves, in(vreg) vdupq_n_u16(0),
+            options(pure, nomem, nostack)
+        );
+    }
+    sums
+}
+
 /// F16 values, or `least` where they are less or NaN.
 #[inline]
 #[target_feature(enable = "neon,fp16")]
@@ -124,7 +140,7 @@ macro_rules! tiles {
                                         (totals, room) = (Totals { first: target, step: 8 * $vectors }, BLOCK);
                                     }
                                     let n = room.min(segments.len - done);
-                                    let x = pixels.map(|pixel| pixel.numbers.wrapping_offset(numbers).wrapping_add(done));
+                                    let x = pixels.map(|pixel| pixel.numbers.wrapping_offset(numbers + done as isize));
                                     let a = panels.weights.wrapping_add(weights + 16 * done);
                                     accumulate!(
                                         $by "8h" "h" 2 [0 1 2 3 4 5 6 7] [0 1 2 3] 3 32 [$($spoilt)*] $registers;
@@ -146,7 +162,14 @@ macro_rules! tiles {
                                     sums
                                 }};
                             }
-                            if whole && panels.to == Float::F32 {
+                            if panels.chains {
+                                neon_asm::each_pixel!($registers, |i| {
+                                    let out = pixels[i].out.cast::<u16>();
+                                    for (v, chain) in chains[i].into_iter().enumerate() {
+                                        vst1q_u16(out.wrapping_add(8 * v), at_least(without_negative_zero(chain), least));
+                                    }
+                                });
+                            } else if whole && panels.to == Float::F32 {
                                 neon_asm::each_pixel!($registers, |i| {
                                     neon_store::store::<false, $vectors, _, _>(&pixels[i], panels, sums!(i));
                                 });

@@ -35,6 +35,30 @@ pub(super) fn high(halves: uint16x8_t) -> float32x4_t {
     values
 }
 
+/// Four f16 values.
+#[inline]
+#[target_feature(enable = "neon")]
+pub(super) fn widened(halves: uint16x4_t) -> float32x4_t {
+    let values;
+    // SAFETY: an instruction of every aarch64, on registers.
+    unsafe {
+        asm!("fcvtl {0:v}.4s, {1:v}.4h", out(vreg) values, in(vreg) halves, options(pure, nomem, nostack));
+    }
+    values
+}
+
+/// The nearest four f16 values.
+#[inline]
+#[target_feature(enable = "neon")]
+pub(super) fn narrowed(values: float32x4_t) -> uint16x4_t {
+    let halves;
+    // SAFETY: an instruction of every aarch64, on registers.
+    unsafe {
+        asm!("fcvtn {0:v}.4h, {1:v}.4s", out(vreg) halves, in(vreg) values, options(pure, nomem, nostack));
+    }
+    halves
+}
+
 /// The nearest f16 values.
 #[inline]
 #[target_feature(enable = "neon")]

@@ -62,6 +62,9 @@ pub(super) struct Panels<'a, W> {
     pub(super) range: FloatBounds,
     /// The output's type.
     pub(super) to: Float,
+    /// Whether what is stored is the chain of the only block, in f16, without a bias: -0 as +0, NaN as minus infinity. Only
+    /// Winograd's algorithm asks for it, and only of tiles that know it.
+    pub(super) chains: bool,
 }
 
 /// A pixel of a tile.

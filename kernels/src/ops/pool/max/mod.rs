@@ -5,8 +5,8 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 #[cfg(target_arch = "aarch64")]
-mod neon;
-mod rectangle;
+pub(crate) mod neon;
+pub(crate) mod rectangle;
 mod swar;
 
 use super::window;
@@ -60,12 +60,28 @@ impl MaxPool2d {
 
     #[inline(always)]
     fn compute(&self, isa: Isa, input: In<'_>, out: Out<'_>) {
-        let ([h, w, _], [oh, ow, _]) = (input.shape(), out.shape());
+        #[cfg_attr(
+            not(target_arch = "aarch64"),
+            allow(unused_variables, reason = "rows have no kernel of their own")
+        )]
+        let ([h, w, channels], [oh, ow, _]) = (input.shape(), out.shape());
         let [kh, kw] = self.kernel.map(|d| d as usize);
         let [sh, sw] = self.stride.map(|d| d as usize);
         let [ph, pw] = self.padding.map(|d| d as usize);
         for oy in 0..oh {
             let rows = window(oy, kh, sh, ph, h);
+            #[cfg(target_arch = "aarch64")]
+            if let Some(tile) = neon::Neon::new(isa) {
+                let pixel = input.stride();
+                let first = input.as_ptr().wrapping_add(rows.start * w * pixel);
+                let rows = Rectangle { first, rows: rows.len(), columns: w, row: w * pixel, pixel };
+                let first = out.as_ptr().wrapping_add(oy * ow * out.stride());
+                let row = neon::Outputs { first, pixels: ow, pixel: out.stride() };
+                let columns = neon::Columns { kernel: kw, stride: sw, padding: pw, size: w };
+                // SAFETY: rows and columns are clipped to the input; the outputs are a row of `out`, which has as many channels.
+                unsafe { tile.largest::<neon::Codes>(&rows, columns, channels, [self.min, self.max], row) };
+                continue;
+            }
             for ox in 0..ow {
                 let columns = window(ox, kw, sw, pw, w);
                 self.largest(isa, input, rows.clone(), columns, out.pixel(oy, ox));
@@ -85,8 +101,6 @@ impl MaxPool2d {
     ) {
         #[cfg(target_arch = "x86_64")]
         let tile = avx512::Avx512::new(isa);
-        #[cfg(target_arch = "aarch64")]
-        let tile = neon::Neon::new(isa);
         let ([_, w, channels], pixel) = (input.shape(), input.stride());
         let rectangle = Rectangle {
             first: input.as_ptr().wrapping_add((rows.start * w + columns.start) * pixel),
@@ -96,7 +110,7 @@ impl MaxPool2d {
             pixel,
         };
         let out = cells.as_ptr().cast::<i8>().cast_mut();
-        #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+        #[cfg(target_arch = "x86_64")]
         if let Some(tile) = tile {
             if cells.len() == channels {
                 // SAFETY: `window` clips the rectangle to the input; `cells` are as many as the channels.

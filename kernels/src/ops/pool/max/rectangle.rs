@@ -2,12 +2,12 @@
 
 /// A rectangle of pixels: `rows` of `columns`.
 #[derive(Clone, Copy)]
-pub(super) struct Rectangle {
-    pub(super) first: *const i8,
-    pub(super) rows: usize,
-    pub(super) columns: usize,
+pub(crate) struct Rectangle {
+    pub(crate) first: *const i8,
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
     /// Bytes from one row to the next.
-    pub(super) row: usize,
+    pub(crate) row: usize,
     /// Bytes from one pixel to the next.
-    pub(super) pixel: usize,
+    pub(crate) pixel: usize,
 }

@@ -10,7 +10,7 @@ mod transform;
 pub use transform::filter;
 
 use super::{
-    super::{Float, FloatBounds},
+    super::{Float, FloatBounds, native::BLOCK},
     tile::{self, Panels, Pixel, Segments},
 };
 use crate::{
@@ -91,12 +91,16 @@ struct Pass<'a> {
     range: FloatBounds,
     /// How many are stored.
     live: usize,
+    /// Whether their sums of products are f16 values: [`Panels::chains`].
+    chains: bool,
 }
 
 /// The arithmetic of one instruction set.
 trait Arithmetic: Copy {
     /// The most panels that [`Arithmetic::multiply`] takes at once.
     const PANELS: usize;
+    /// Whether sums of one block stay in half precision, which they fit.
+    const CHAINS: bool = false;
 
     /// The width of its panels.
     fn panel(self) -> usize;
@@ -107,18 +111,18 @@ trait Arithmetic: Copy {
     /// As there.
     unsafe fn tile(self, pixels: &[*const i8; POSITIONS], offset: usize, to: *mut u16, stride: usize);
 
-    /// Sums of products, to single precision: [`tile::Tile::run`].
+    /// Sums of products, to single precision, or as [`Panels::chains`] says: [`tile::Tile::run`].
     ///
     /// # Safety
     /// As there; all channels of the panels are live.
     unsafe fn multiply(self, pixels: &[Pixel<u16>], panels: &Panels<'_, u16>);
 
-    /// Transforms the sums at `m`, whose positions lie `stride` apart, and stores those of 16 pixels; a null pointer is a pixel outside
-    /// the output.
+    /// Transforms the sums at `m`, whose positions lie `stride` numbers apart, and stores those of 16 pixels; a null pointer is a pixel
+    /// outside the output.
     ///
     /// # Safety
     /// Sums and biases of all live channels, up to whole fours, are readable, and `live` f16 values are writable at each of `out` that is not null.
-    unsafe fn finish(self, pass: &Pass<'_>, m: *const f32, stride: usize, out: &[*mut i8; 16]);
+    unsafe fn finish(self, pass: &Pass<'_>, m: *const i8, stride: usize, out: &[*mut i8; 16]);
 }
 
 /// A convolution whose parameters fit together.
@@ -201,8 +205,8 @@ fn with_avx2(checked: CheckedWinograd<'_, '_>, tile: impl tile::Tile<Number = u1
 struct Buffers {
     /// `[position][tile][c]`.
     inputs: *mut u16,
-    /// `[position][tile][two panels]`.
-    sums: *mut f32,
+    /// `[position][tile][two panels]`, in single or half precision.
+    sums: *mut i8,
 }
 
 impl CheckedWinograd<'_, '_> {
@@ -216,7 +220,7 @@ impl CheckedWinograd<'_, '_> {
             sums.wrapping_add(POSITIONS * tiles_per_pass * PANELS * self.kernel.panel as usize).cast::<u16>();
         // SAFETY: the last part of the scratch.
         unsafe { beyond.write_bytes(0, c) };
-        let buffers = Buffers { inputs, sums };
+        let buffers = Buffers { inputs, sums: sums.cast() };
         let (mut left, mut first) = (grid::tiles(&self.output), Place::FIRST);
         while left > 0 {
             let count = tiles_per_pass.min(left);
@@ -241,7 +245,10 @@ impl CheckedWinograd<'_, '_> {
         let (kernel, [c, oc], panel) = (self.kernel, self.channels, arithmetic.panel());
         let all =
             oc.checked_next_multiple_of(panel).and_then(|padded| padded.checked_div(panel)).unwrap_or(0);
+        let chains = A::CHAINS && c <= BLOCK;
+        // Numbers of a tile's sums, and their bytes.
         let width = PANELS * panel;
+        let bytes = width * if chains { size_of::<u16>() } else { size_of::<f32>() };
         let segments = Segments { count: [1; 2], len: c, numbers: [0; 2], weights: [0; 2] };
         // `tiles_per_pass` is no more.
         let mut pixels = [Pixel { numbers: core::ptr::null(), out: core::ptr::null_mut() }; MOST_TILES];
@@ -253,7 +260,7 @@ impl CheckedWinograd<'_, '_> {
                 for (t, pixel) in pixels.iter_mut().enumerate() {
                     *pixel = Pixel {
                         numbers: buffers.inputs.wrapping_add((row + t) * c),
-                        out: buffers.sums.wrapping_add((row + t) * width).cast(),
+                        out: buffers.sums.wrapping_add((row + t) * bytes),
                     };
                 }
                 let panels = Panels {
@@ -266,6 +273,7 @@ impl CheckedWinograd<'_, '_> {
                     live: panels * panel,
                     range: FloatBounds::ALL,
                     to: Float::F32,
+                    chains,
                 };
                 // SAFETY: inputs and room for sums in scratch; weights of `panels` panels: `checked` measured all of them.
                 unsafe { arithmetic.multiply(pixels, &panels) };
@@ -274,11 +282,12 @@ impl CheckedWinograd<'_, '_> {
                 bias: kernel.bias.get(n * panel..).unwrap_or_default(),
                 range: kernel.range,
                 live: (oc - n * panel).min(panels * panel),
+                chains,
             };
             let mut place = first;
             for t in 0..count {
                 let out = place.writes(&self.output, 2 * n * panel);
-                let sums = buffers.sums.wrapping_add(t * width);
+                let sums = buffers.sums.wrapping_add(t * bytes);
                 // SAFETY: the sums are there; the pixels are the output's, and the channels the panels'.
                 unsafe { arithmetic.finish(&pass, sums, self.tiles_per_pass * width, &out) };
                 place.advance(&self.output);

@@ -4,10 +4,10 @@ use super::{
     super::{
         super::half,
         fp16::Fp16,
-        neon_store::halves,
+        neon_store::{narrowed, widened},
         tile::{Panels, Pixel, Tile},
     },
-    Arithmetic, POSITIONS, Pass,
+    Arithmetic, PANELS, POSITIONS, Pass, WIDEST,
     transform::{Inputs, Sums, sums, tile},
 };
 use core::arch::{aarch64::*, asm};
@@ -33,36 +33,25 @@ impl Inputs for Eight {
 
     #[inline(always)]
     fn plus(self, factor: f32, x: Self) -> Self {
-        // SAFETY: only made where FP16 exists.
-        Self(unsafe { fmla(self.0, x.0, vdupq_n_u16(half::from_f32(factor))) })
+        let mut sum = self.0;
+        // SAFETY: an instruction of FP16, which exists where this is made, on registers. A function with `target_feature` would not be inlined
+        // into this one, so the assembler is told instead.
+        unsafe {
+            asm!(
+                ".arch_extension fp16",
+                "fmla {0:v}.8h, {1:v}.8h, {2:v}.8h",
+                inout(vreg) sum, in(vreg) x.0, in(vreg) vdupq_n_u16(half::from_f32(factor)),
+                options(pure, nomem, nostack)
+            );
+        }
+        Self(sum)
     }
-}
-
-/// `a * b + sum` in f16.
-#[inline]
-#[target_feature(enable = "neon,fp16")]
-fn fmla(mut sum: uint16x8_t, a: uint16x8_t, b: uint16x8_t) -> uint16x8_t {
-    // SAFETY: an instruction of FP16, on registers.
-    unsafe {
-        asm!(
-            "fmla {0:v}.8h, {1:v}.8h, {2:v}.8h",
-            inout(vreg) sum, in(vreg) a, in(vreg) b,
-            options(pure, nomem, nostack)
-        );
-    }
-    sum
 }
 
 #[derive(Clone, Copy)]
 struct Four(float32x4_t);
 
 impl Sums for Four {
-    #[inline(always)]
-    unsafe fn load(from: *const f32) -> Self {
-        // SAFETY: the caller's promise.
-        Self(unsafe { vld1q_f32(from) })
-    }
-
     #[inline(always)]
     fn add(self, other: Self) -> Self {
         // SAFETY: only made where NEON exists.
@@ -90,6 +79,7 @@ impl Sums for Four {
 
 impl Arithmetic for Fp16 {
     const PANELS: usize = <Self as Tile>::PANELS;
+    const CHAINS: bool = true;
 
     fn panel(self) -> usize {
         Self::PANEL
@@ -107,31 +97,59 @@ impl Arithmetic for Fp16 {
     }
 
     #[target_feature(enable = "neon,fp16")]
-    unsafe fn finish(self, pass: &Pass<'_>, m: *const f32, stride: usize, out: &[*mut i8; 16]) {
-        let [least, most] = [pass.range.least, pass.range.most].map(|x| vdupq_n_f32(x));
-        for quad in 0..pass.live.div_ceil(4) {
-            // SAFETY: sums and biases of four channels, those of a panel.
-            let (sums, bias) = unsafe {
-                (
-                    sums::<Four>(m.wrapping_add(4 * quad), stride),
-                    vld1q_f32(pass.bias.as_ptr().wrapping_add(4 * quad)),
-                )
-            };
-            let live = pass.live - 4 * quad;
-            for (sums, out) in sums.iter().flatten().zip(out).filter(|(_, out)| !out.is_null()) {
-                let result = vminnmq_f32(vmaxnmq_f32(vaddq_f32(sums.0, bias), least), most);
-                let four = vget_low_u16(halves(result, result));
-                let out = out.wrapping_add(8 * quad).cast::<u8>();
-                // SAFETY: live channels.
-                unsafe {
-                    if live >= 4 {
-                        vst1_u8(out, vreinterpret_u8_u16(four));
-                    } else {
-                        let bytes = core::mem::transmute::<uint16x4_t, [u8; 8]>(four);
-                        out.copy_from_nonoverlapping(bytes.as_ptr(), 2 * live);
-                    }
-                }
+    unsafe fn finish(self, pass: &Pass<'_>, m: *const i8, stride: usize, out: &[*mut i8; 16]) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if pass.chains {
+                let load = |i: usize| Four(widened(vld1_u16(m.cast::<u16>().wrapping_add(i))));
+                finish(pass, load, stride, out);
+            } else {
+                finish(pass, |i: usize| Four(vld1q_f32(m.cast::<f32>().wrapping_add(i))), stride, out);
             }
+        }
+    }
+}
+
+/// See [`Arithmetic::finish`]; `load` has four sums.
+///
+/// # Safety
+/// As there.
+#[inline]
+#[target_feature(enable = "neon,fp16")]
+unsafe fn finish(pass: &Pass<'_>, load: impl Fn(usize) -> Four, stride: usize, out: &[*mut i8; 16]) {
+    let [least, most] = [pass.range.least, pass.range.most].map(|x| vdupq_n_f32(x));
+    // What lies outside the output goes here.
+    let mut nowhere = [0i8; 2 * PANELS * WIDEST];
+    let nowhere = nowhere.as_mut_ptr();
+    let out = out.map(|out| if out.is_null() { nowhere } else { out });
+    // Of most layers all: whole vectors, without an upper bound.
+    let whole = if pass.range.most == f32::INFINITY { pass.live / 4 } else { 0 };
+    for quad in 0..whole {
+        // SAFETY: biases of four channels, which are live.
+        unsafe {
+            let bias = vld1q_f32(pass.bias.as_ptr().wrapping_add(4 * quad));
+            sums(
+                |position| load(position * stride + 4 * quad),
+                |pixel, sums: Four| {
+                    let result = narrowed(vmaxnmq_f32(vaddq_f32(sums.0, bias), least));
+                    vst1_u8(out[pixel].wrapping_add(8 * quad).cast(), vreinterpret_u8_u16(result));
+                },
+            );
+        }
+    }
+    for quad in whole..pass.live.div_ceil(4) {
+        // SAFETY: biases of four channels, those of a panel; as many results as are live.
+        unsafe {
+            let bias = vld1q_f32(pass.bias.as_ptr().wrapping_add(4 * quad));
+            let bytes = 2 * (pass.live - 4 * quad).min(4);
+            sums(
+                |position| load(position * stride + 4 * quad),
+                |pixel, sums: Four| {
+                    let result = narrowed(vminnmq_f32(vmaxnmq_f32(vaddq_f32(sums.0, bias), least), most));
+                    let result = core::mem::transmute::<uint16x4_t, [i8; 8]>(result);
+                    out[pixel].wrapping_add(8 * quad).copy_from_nonoverlapping(result.as_ptr(), bytes);
+                },
+            );
         }
     }
 }

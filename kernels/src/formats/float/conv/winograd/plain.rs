@@ -48,12 +48,6 @@ impl Four {
 
 impl Sums for Four {
     #[inline(always)]
-    unsafe fn load(from: *const f32) -> Self {
-        // SAFETY: the caller's promise.
-        Self(unsafe { from.cast::<[f32; 4]>().read() })
-    }
-
-    #[inline(always)]
     fn add(self, other: Self) -> Self {
         self.with(other, |a, b| a + b)
     }
@@ -79,18 +73,22 @@ impl Sums for Four {
 /// # Safety
 /// As there.
 #[inline(always)]
-unsafe fn finish(pass: &Pass<'_>, m: *const f32, stride: usize, out: &[*mut i8; 16]) {
+unsafe fn finish(pass: &Pass<'_>, m: *const i8, stride: usize, out: &[*mut i8; 16]) {
+    debug_assert!(!pass.chains);
     for quad in 0..pass.live.div_ceil(4) {
+        let from = m.cast::<f32>().wrapping_add(4 * quad);
         // SAFETY: sums of four channels, those of a panel.
-        let sums = unsafe { sums::<Four>(m.wrapping_add(4 * quad), stride) };
+        let load =
+            |position: usize| Four(unsafe { from.wrapping_add(position * stride).cast::<[f32; 4]>().read() });
         let bias: [f32; 4] = constants(pass.bias, 4 * quad);
-        for (sums, out) in sums.as_flattened().iter().zip(out).filter(|(_, out)| !out.is_null()) {
+        sums(load, |pixel, sums| {
+            let Some(out) = out.get(pixel).filter(|out| !out.is_null()) else { return };
             for (i, (sum, bias)) in sums.0.into_iter().zip(bias).enumerate().take(pass.live - 4 * quad) {
                 let result = half::from_f32(pass.range.clamp(sum + bias));
                 // SAFETY: a live channel.
                 unsafe { out.cast::<u16>().add(4 * quad + i).write_unaligned(result) };
             }
-        }
+        });
     }
 }
 
@@ -136,7 +134,7 @@ impl Arithmetic for Plain {
 
     #[inline(always)]
     unsafe fn multiply(self, pixels: &[Pixel<u16>], panels: &Panels<'_, u16>) {
-        debug_assert_eq!(panels.to, Float::F32);
+        debug_assert!(panels.to == Float::F32 && !panels.chains);
         for (pixel, panel) in pixels.iter().flat_map(|pixel| (0..panels.count).map(move |n| (pixel, n))) {
             // SAFETY: the caller's promise.
             unsafe {
@@ -150,7 +148,7 @@ impl Arithmetic for Plain {
     }
 
     #[inline(always)]
-    unsafe fn finish(self, pass: &Pass<'_>, m: *const f32, stride: usize, out: &[*mut i8; 16]) {
+    unsafe fn finish(self, pass: &Pass<'_>, m: *const i8, stride: usize, out: &[*mut i8; 16]) {
         // SAFETY: the caller's promise.
         unsafe { finish(pass, m, stride, out) }
     }
@@ -182,7 +180,7 @@ impl<T: super::super::tile::Tile<Number = u16, Weight = u16>> Arithmetic for Wit
     }
 
     #[inline(always)]
-    unsafe fn finish(self, pass: &Pass<'_>, m: *const f32, stride: usize, out: &[*mut i8; 16]) {
+    unsafe fn finish(self, pass: &Pass<'_>, m: *const i8, stride: usize, out: &[*mut i8; 16]) {
         // SAFETY: the caller's promise.
         unsafe { finish(pass, m, stride, out) }
     }

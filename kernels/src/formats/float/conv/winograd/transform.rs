@@ -42,9 +42,6 @@ pub(super) trait Inputs: Copy {
 
 /// Four numbers in single precision: sums of output channels.
 pub(super) trait Sums: Copy {
-    /// # Safety
-    /// Four numbers are readable.
-    unsafe fn load(from: *const f32) -> Self;
     /// Sum.
     fn add(self, other: Self) -> Self;
     /// Difference.
@@ -108,17 +105,16 @@ pub(super) unsafe fn tile<L: Inputs>(
     }
 }
 
-/// The sums of a 4x4 tile, row by row, for four channels: position `i` is read at `from + i * stride`. Columns come first.
-///
-/// # Safety
-/// Four numbers are readable at each position.
+/// The sums of a 4x4 tile for four channels: `load` has those of a position, `each` is called with every pixel, row by row. Columns come first.
 #[inline(always)]
-pub(super) unsafe fn sums<L: Sums>(from: *const f32, stride: usize) -> [[L; 4]; 4] {
-    // SAFETY: the caller's promise.
-    let load = |y: usize, x: usize| unsafe { L::load(from.wrapping_add((6 * y + x) * stride)) };
-    let column = |x: usize| output([load(0, x), load(1, x), load(2, x), load(3, x), load(4, x), load(5, x)]);
+pub(super) fn sums<L: Sums>(load: impl Fn(usize) -> L, mut each: impl FnMut(usize, L)) {
+    let column = |x: usize| output([0, 1, 2, 3, 4, 5].map(|y| load(6 * y + x)));
     let [a, b, c, d, e, f] = [column(0), column(1), column(2), column(3), column(4), column(5)];
-    core::array::from_fn(|y| output([a[y], b[y], c[y], d[y], e[y], f[y]]))
+    for y in 0..4 {
+        for (x, sum) in output([a[y], b[y], c[y], d[y], e[y], f[y]]).into_iter().enumerate() {
+            each(4 * y + x, sum);
+        }
+    }
 }
 
 /// `G g G'` of a filter in double precision, rounded to single and then to half precision: for the weights of a
