@@ -10,7 +10,7 @@ mod kernels;
 pub(crate) mod log;
 pub(crate) mod qemu;
 
-use crate::{Result, folders::shared, generate, stage::Runner};
+use crate::{Result, cross, folders::shared, generate, stage::Runner};
 pub(crate) use flips::run as flips;
 use image::{Image, Model, Set};
 use std::{
@@ -28,7 +28,7 @@ pub(crate) struct Board {
     pub(crate) machine: &'static str,
     /// Its memories and what lies where: a file in `targets/cortex-m-qemu/boards`.
     pub(crate) memory: &'static str,
-    /// Its Rust target.
+    /// Its Rust target, with the core where it is compiled for another than usual.
     pub(crate) target: &'static str,
     /// The models that run there on every push.
     models: &'static [&'static Set],
@@ -185,10 +185,10 @@ pub(crate) const BOARDS: &[Board] = &[
     },
     Board {
         name: "cortex-m55",
-        summary: "Armv8.1-M, as Armv8-M with DSP",
+        summary: "Armv8.1-M with Helium",
         machine: "mps3-an547",
         memory: "mps3-an547",
-        target: "thumbv8m.main-none-eabihf",
+        target: cross::M55,
         models: &[&SMALL],
         only: None,
         sweep: &[&MIXED],

@@ -1,7 +1,7 @@
 //! Small layers of all shapes, on the kernels of the core and on the reference.
 
 use crate::{
-    layers::{Buffers, CHANNELS},
+    layers::{Buffers, CHANNELS, own_layout},
     random::Random,
 };
 use core::cell::Cell;
@@ -45,8 +45,7 @@ pub(crate) fn all(buffers: &mut Buffers) -> bool {
 }
 
 fn stage(random: &mut Random) -> OutputParams {
-    let rounding =
-        [Rounding::TfliteDouble, Rounding::Single, Rounding::FloatEven][random.below(3) as usize];
+    let rounding = [Rounding::TfliteDouble, Rounding::Single, Rounding::FloatEven][random.below(3) as usize];
     let (min, max) = if random.below(2) == 0 { (-128, 127) } else { (-20, 90) };
     OutputParams { zero_point: random.code(), min, max, rounding }
 }
@@ -78,13 +77,28 @@ fn convolution(random: &mut Random, buffers: &mut Buffers) -> bool {
         _ => 4 + 4 * random.below(12),
     };
     let (size, kernel) = if cin >= 512 { (size.map(|s| s.min(5)), [1, 1]) } else { (size, kernel) };
-    let cout = 1 + random.below(12);
+    let mut cout = 1 + random.below(12);
     let out = [0, 1].map(|i| {
         let span = (kernel[i] - 1) * dilation[i] + 1;
         (size[i] + 2 * padding[i]).checked_sub(span).map_or(0, |room| room / stride[i] + 1)
     });
-    let layout = if random.below(4) == 0 { Layout::SCALAR } else { Layout::DSP };
-    let stage = stage(random);
+    let layout = match (random.below(4), own_layout()) {
+        (0, _) => Layout::SCALAR,
+        // Plain Rust reads the packing too.
+        (_, Layout::SCALAR) => Layout::DSP,
+        (_, own) => own,
+    };
+    let mut stage = stage(random);
+    // Whole panels without gaps, and a ReLU whose range begins at 0, are computed in ways of their own.
+    let whole = layout == Layout::MVE && random.below(2) == 0;
+    if whole {
+        cout = 4 * (1 + random.below(4));
+        if random.below(2) == 0 {
+            (stage.zero_point, stage.min, stage.max) = (-128, -128, 127);
+        }
+    }
+    let mut gap = |most: u32| if whole { 0 } else { random.below(2) * most };
+    let (in_gap, out_gap) = (gap(5), gap(3));
     scales(random, buffers);
     // The extremes that overflow first, now and then.
     let lowest = random.below(4) == 0;
@@ -103,10 +117,9 @@ fn convolution(random: &mut Random, buffers: &mut Buffers) -> bool {
     }
     layout.finish(&mut buffers.weights);
     let all_in = groups * cin;
-    let input = Operand::arena(PLACES[0], [size[0], size[1], all_in], all_in + random.below(2) * 5);
+    let input = Operand::arena(PLACES[0], [size[0], size[1], all_in], all_in + in_gap);
     fill(random, &mut buffers.arena, &input, lowest);
-    let output =
-        Operand::arena(PLACES[2], [out[0], out[1], groups * cout], groups * cout + random.below(2) * 3);
+    let output = Operand::arena(PLACES[2], [out[0], out[1], groups * cout], groups * cout + out_gap);
     let chunk = 1 + random.below(30) as usize;
     let scratch = scratch_bytes(layout, gather, taps, cin as usize, chunk) as u32;
     let Buffers { arena, weights, bias, mantissa, shift, pad, .. } = buffers;
