@@ -7,8 +7,8 @@ use crate::{
 use core::cell::Cell;
 use cortex_m_semihosting::hprintln;
 use niello::kernels::{
-    Add, Conv2d, DepthwiseConv2d, Gather, Isa, Kernel, Layout, MaxPool2d, Memory, Multiplier, Operand,
-    OutputParams, Region, Rounding, conv::scratch_bytes,
+    Add, Conv2d, DepthwiseConv2d, Gather, GlobalAveragePool, Isa, Kernel, Layout, MaxPool2d, Memory, Mul, Multiplier,
+    Operand, OutputParams, Region, Requantize, Rounding, conv::scratch_bytes,
 };
 
 /// Layers of each kind.
@@ -22,11 +22,14 @@ type Kind = fn(&mut Random, &mut Buffers) -> bool;
 /// Whether all are equal; prints the first of each kind that is not.
 pub(crate) fn all(buffers: &mut Buffers) -> bool {
     let mut random = Random(3);
-    let kinds: [(&str, Kind); 5] = [
+    let kinds: [(&str, Kind); 8] = [
         ("convolution", convolution),
         ("depthwise convolution", depthwise),
         ("max pool", max_pool),
         ("addition", addition),
+        ("multiplication", multiplication),
+        ("requantization", requantization),
+        ("mean", mean),
         ("floating-point convolution", crate::float::convolution),
     ];
     for (name, kind) in kinds {
@@ -152,7 +155,7 @@ fn depthwise(random: &mut Random, buffers: &mut Buffers) -> bool {
     let (kernel, dilation) =
         if random.below(2) == 0 { ([3, 3], [1, 1]) } else { (side(random, 1, 5), side(random, 1, 2)) };
     let (stride, padding) = (side(random, 1, 3), side(random, 0, 3));
-    let channels = 1 + random.below(20);
+    let channels = 1 + random.below(40);
     let out = [0, 1].map(|i| {
         let span = (kernel[i] - 1) * dilation[i] + 1;
         (size[i] + 2 * padding[i]).checked_sub(span).map_or(0, |room| room / stride[i] + 1)
@@ -217,6 +220,61 @@ fn addition(random: &mut Random, buffers: &mut Buffers) -> bool {
             mantissa: (1 << 30) + ((random.next() as i32) << 14),
             shift: -16 - random.below(6) as i32,
         },
+        stage: stage(random),
+    };
+    equal(&layer, &mut buffers.arena, &output)
+}
+
+/// A factor as such layers have it, or one that shifts to the left.
+fn factor(random: &mut Random) -> Multiplier {
+    let mantissa = (1 << 30) + ((random.next() as i32) << 14);
+    Multiplier { mantissa, shift: 4 - random.below(16) as i32 }
+}
+
+fn multiplication(random: &mut Random, buffers: &mut Buffers) -> bool {
+    let shape = [1 + random.below(5), 1 + random.below(5), 1 + random.below(40)];
+    let one = if random.below(2) == 0 { shape } else { [1, 1, shape[2]] };
+    let [a, output] = [0, 2].map(|i| Operand::arena(PLACES[i], shape, shape[2] + random.below(2) * 3));
+    let b = Operand::arena(PLACES[1], one, one[2]);
+    fill(random, &mut buffers.arena, &a, false);
+    fill(random, &mut buffers.arena, &b, false);
+    let layer = Mul {
+        a,
+        b,
+        output,
+        a_zero_point: random.code(),
+        b_zero_point: random.code(),
+        multiplier: factor(random),
+        stage: stage(random),
+    };
+    equal(&layer, &mut buffers.arena, &output)
+}
+
+fn requantization(random: &mut Random, buffers: &mut Buffers) -> bool {
+    let shape = [1 + random.below(5), 1 + random.below(5), 1 + random.below(40)];
+    let [input, output] = [0, 2].map(|i| Operand::arena(PLACES[i], shape, shape[2] + random.below(2) * 3));
+    fill(random, &mut buffers.arena, &input, false);
+    let layer = Requantize {
+        input,
+        output,
+        input_zero_point: random.code(),
+        multiplier: factor(random),
+        stage: stage(random),
+    };
+    equal(&layer, &mut buffers.arena, &output)
+}
+
+fn mean(random: &mut Random, buffers: &mut Buffers) -> bool {
+    let shape = [1 + random.below(24), 1 + random.below(24), 1 + random.below(80)];
+    let input = Operand::arena(PLACES[0], shape, shape[2] + random.below(2) * 3);
+    let lowest = random.below(4) == 0;
+    fill(random, &mut buffers.arena, &input, lowest);
+    let output = Operand::arena(PLACES[2], [1, 1, shape[2]], shape[2]);
+    let layer = GlobalAveragePool {
+        input,
+        output,
+        input_zero_point: random.code(),
+        multiplier: Multiplier { shift: -3 - random.below(8) as i32, ..factor(random) },
         stage: stage(random),
     };
     equal(&layer, &mut buffers.arena, &output)

@@ -6,7 +6,7 @@ use crate::{
     random::Random,
 };
 use cortex_m_semihosting::hprintln;
-use niello::kernels::{Conv2dFloat, Float, FloatBounds, Operand, Region, float::conv::default_chunk};
+use niello::kernels::{Conv2dFloat, Float, Operand, FloatBounds, Region, float::conv::default_chunk};
 
 /// Whether there is a floating-point unit. Without one, all kernels of floating point are the reference, and take minutes.
 pub(crate) const IN_HARDWARE: bool = cfg!(target_abi = "eabihf");

@@ -9,7 +9,7 @@ use core::cell::Cell;
 use cortex_m_semihosting::hprintln;
 use niello::kernels::{
     Add, Conv2d, DepthwiseConv2d, Gather, GlobalAveragePool, Isa, Kernel, Layout, MaxPool2d, Memory,
-    Multiplier, Operand, OutputParams, Region, Rounding, conv::scratch_bytes,
+    Mul, Multiplier, Operand, OutputParams, Region, Requantize, Rounding, conv::scratch_bytes,
 };
 
 /// Bytes of the arena: the largest layer's input, output and scratch.
@@ -206,7 +206,26 @@ fn count_others(counter: &Counter, buffers: &mut Buffers) {
         multiplier: Multiplier { mantissa: 1_200_000_000, shift: -18 },
         stage: STAGE,
     };
+    let product = Mul {
+        a: add.a,
+        b: add.b,
+        output: add.output,
+        a_zero_point: ZERO_POINT,
+        b_zero_point: -7,
+        multiplier: Multiplier { mantissa: 1_200_000_000, shift: -6 },
+        stage: STAGE,
+    };
+    let other_scale = Requantize {
+        input: add.a,
+        output: add.output,
+        input_zero_point: ZERO_POINT,
+        multiplier: Multiplier { mantissa: 1_200_000_000, shift: 0 },
+        stage: STAGE,
+    };
     print("addition, 64x64, 64: values", 64 * 64 * 64, counter.count(|| run(&add, arena)), 0);
+    let values = 64 * 64 * 64;
+    print("multiplication, 64x64, 64: values", values, counter.count(|| run(&product, arena)), 0);
+    print("another scale, 64x64, 64: values", values, counter.count(|| run(&other_scale, arena)), 0);
 }
 
 pub(crate) fn run(kernel: &dyn Kernel, arena: &mut [i8]) {

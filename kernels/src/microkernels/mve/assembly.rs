@@ -22,7 +22,7 @@ macro_rules! mve {
         ".cpu cortex-m55\n"
     };
 }
-pub(super) use mve;
+pub(crate) use mve;
 
 /// Several times four pixels of one panel. The assembly has the offsets of the fields.
 #[repr(C)]

@@ -21,6 +21,7 @@ pub(crate) mod patches;
 
 use super::{Layout, Line, LineTile, Panels};
 use crate::{Isa, Rounding};
+pub(crate) use assembly::mve;
 use assembly::{Pixels, Quads};
 
 /// A core with Helium.

@@ -2,6 +2,7 @@
 
 /// A rectangle of pixels: `rows` of `columns`.
 #[derive(Clone, Copy)]
+#[repr(C)]
 pub(super) struct Rectangle {
     pub(super) first: *const i8,
     pub(super) rows: usize,
