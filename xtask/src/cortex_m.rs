@@ -92,10 +92,14 @@ const FEW_FLOATING: Set = Set {
     name: "few-floating",
     models: &["every_operator_f16.tflite-double", "squeezenet1_1_mixed.tflite-double"],
 };
-/// Models with up to 2 MiB of weights.
+/// Models with up to 2 MiB of weights, in all roundings.
 const SMALL: Set = Set {
     name: "small",
     models: &[
+        "anam_net_narrow.tflite-double",
+        "anam_net_narrow.single",
+        "anam_net_narrow.float-even",
+        "more_operators.tflite-double",
         "squeezenet1_1.tflite-double",
         "every_operator_int16.tflite-double",
         "resnet8.tflite-double",
