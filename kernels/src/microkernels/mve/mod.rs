@@ -7,7 +7,7 @@
 //! A panel is two pairs of channels, 0 with 2 and 1 with 3. Weights of the first pair are read forwards and those of the second backwards, so that the
 //! addresses of pixels are where they were. Each pair ends in vectors of one channel and four pixels; their order leaves the channels of a pixel in one
 //! word, and one scattering store writes all sixteen results. That wants panels of four channels at addresses that are multiples of 4, and factors as
-//! [`Quads::new`] says. Everything else is computed pixel by pixel, 13 instructions for 64 products: the last panel of channels that are not a
+//! [`Quads::new`] says. Everything else is computed pixel by pixel, 10 instructions for 64 products: the last panel of channels that are not a
 //! multiple of 4, up to three pixels that are left, and layers with a single pixel.
 //!
 //! # Rounding
