@@ -88,7 +88,7 @@ impl ConvParams<'_> {
         scratch.as_ptr().cast()
     }
 
-    /// Copies the patches of as many of the `count` points from `cursor` on as are in a row with all of their taps within the image. Returns how many.
+    /// Copies the patches of as many of the `count` points from `cursor` on as are in a row with all columns of their taps within the image. Returns how many.
     #[inline(always)]
     fn copy_run(
         &self,
@@ -101,28 +101,39 @@ impl ConvParams<'_> {
         let ([h, w, _], [kh, kw], [dy, dx]) = (self.input.shape(), self.taps, self.dilation);
         let Sizes { cin, k, .. } = sizes;
         let (y, x) = (self.first_tap(0, cursor.gy), self.first_tap(1, cursor.gx));
-        if y >= h || y + kh.saturating_sub(1) * dy >= h || !self.columns_inside(x) {
+        if !self.columns_inside(x) {
             return 0;
         }
         let pixels = self.run_from(cursor).min(count);
         if pixels * kh * kw * cin == 0 || kh * kw * cin > k || target.len() < pixels * k {
             return 0;
         }
+        // Rows in the padding wrap around.
+        let inside = y < h && y + kh.saturating_sub(1) * dy < h;
+        if !inside && self.pad.len() < cin {
+            return 0;
+        }
         let stride = self.input.stride();
-        let from = self.input.as_ptr().wrapping_add((y * w + x) * stride + first);
+        let from = self.input.as_ptr().wrapping_add(x * stride + first);
         let to = target.as_ptr().cast::<i8>().cast_mut();
         let (step, row) = (self.stride[1] * stride, dy * w * stride);
-        if dx == 1 && stride == cin {
+        if inside && dx == 1 && stride == cin {
+            let from = from.wrapping_add(y * w * stride);
             let block = Block { from, pitch: row, len: kw * cin, rows: kh, to, step, k, pixels };
             // SAFETY: columns and rows of the taps of all points are in the image, without gaps; there is room for the patches.
             unsafe { copy(&block) };
-        } else {
-            for ky in 0..kh {
-                let (from, to) = (from.wrapping_add(ky * row), to.wrapping_add(ky * kw * cin));
-                let block = Block { from, pitch: dx * stride, len: cin, rows: kw, to, step, k, pixels };
-                // SAFETY: as above, for one row of taps and the channels of a group.
-                unsafe { copy(&block) };
-            }
+            return pixels;
+        }
+        for ky in 0..kh {
+            let (at, to) = (y.wrapping_add(ky * dy), to.wrapping_add(ky * kw * cin));
+            let block = if at < h {
+                let from = from.wrapping_add(at * w * stride);
+                Block { from, pitch: dx * stride, len: cin, rows: kw, to, step, k, pixels }
+            } else {
+                Block { from: self.pad.as_ptr(), pitch: 0, len: cin, rows: kw, to, step: 0, k, pixels }
+            };
+            // SAFETY: as above, for one row of taps and the channels of a group; the padding has so many bytes.
+            unsafe { copy(&block) };
         }
         pixels
     }
