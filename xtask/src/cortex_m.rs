@@ -10,7 +10,7 @@ mod kernels;
 pub(crate) mod log;
 pub(crate) mod qemu;
 
-use crate::{Result, folders::shared, generate, stage::Runner};
+use crate::{Result, cross, folders::shared, generate, stage::Runner};
 pub(crate) use flips::run as flips;
 use image::{Image, Model, Set};
 use std::{
@@ -28,7 +28,7 @@ pub(crate) struct Board {
     pub(crate) machine: &'static str,
     /// Its memories and what lies where: a file in `targets/cortex-m-qemu/boards`.
     pub(crate) memory: &'static str,
-    /// Its Rust target.
+    /// Its Rust target, with the core where it is compiled for another than usual.
     pub(crate) target: &'static str,
     /// The models that run there on every push.
     models: &'static [&'static Set],
@@ -103,6 +103,7 @@ const SMALL: Set = Set {
         "nano_u.tflite-double",
     ],
 };
+const MORE: Set = Set { name: "more", models: &["more_operators.tflite-double"] };
 const MIXED: Set = Set { name: "mixed", models: &["squeezenet1_1_mixed.tflite-double"] };
 
 /// All boards.
@@ -185,13 +186,13 @@ pub(crate) const BOARDS: &[Board] = &[
     },
     Board {
         name: "cortex-m55",
-        summary: "Armv8.1-M, as Armv8-M with DSP",
+        summary: "Armv8.1-M with Helium",
         machine: "mps3-an547",
         memory: "mps3-an547",
-        target: "thumbv8m.main-none-eabihf",
-        models: &[&SMALL],
+        target: cross::M55,
+        models: &[&SMALL, &NARROW],
         only: None,
-        sweep: &[&MIXED],
+        sweep: &[&MIXED, &MORE],
     },
 ];
 

@@ -24,9 +24,18 @@ const AARCH64_EMULATOR: &str = "qemu-aarch64";
 /// Where Debian's cross libraries lie: the emulator looks there for the dynamic linker.
 const AARCH64_ROOT: &str = "/usr/aarch64-linux-gnu";
 
+/// A target and the core that it is compiled for, where that is not the one that the target is usually compiled for.
+pub(crate) const M55: &str = "thumbv8m.main-none-eabihf/cortex-m55";
+
+/// Rust's target, and the core behind it.
+pub(crate) fn target_and_core(target: &str) -> (&str, Option<&str>) {
+    target.split_once('/').map_or((target, None), |(target, core)| (target, Some(core)))
+}
+
 /// `cargo` with `arguments` for a target that has no standard library, by the first compiler that can; `None` if there
-/// is none.
+/// is none. The target may be one with a core, as [`M55`].
 pub(crate) fn bare(name: &str, arguments: &str, target: &str) -> Option<Stage> {
+    let (target, core) = target_and_core(target);
     let call = format!("{arguments} --target {target}");
     let from_source = format!("{call} -Zbuild-std=core");
     let variable =
@@ -42,9 +51,9 @@ pub(crate) fn bare(name: &str, arguments: &str, target: &str) -> Option<Stage> {
     } else {
         None
     }?;
-    // On Armv8-M, DSP instructions are an option that has to be asked for.
+    // On Armv8-M, DSP instructions and vectors are options that have to be asked for.
     Some(if target.starts_with("thumbv8m.main") {
-        stage.variable(&variable("RUSTFLAGS"), "-C target-cpu=cortex-m33")
+        stage.variable(&variable("RUSTFLAGS"), &format!("-C target-cpu={}", core.unwrap_or("cortex-m33")))
     } else {
         stage
     })

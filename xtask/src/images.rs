@@ -9,9 +9,14 @@ use crate::{
 };
 use std::fs;
 
-/// The targets: M0, M3, M4 and M7, M33 and M55.
-const TARGETS: &[&str] =
-    &["thumbv6m-none-eabi", "thumbv7m-none-eabi", "thumbv7em-none-eabihf", "thumbv8m.main-none-eabihf"];
+/// The targets: M0, M3, M4 and M7, M33, M55.
+const TARGETS: &[&str] = &[
+    "thumbv6m-none-eabi",
+    "thumbv7m-none-eabi",
+    "thumbv7em-none-eabihf",
+    "thumbv8m.main-none-eabihf",
+    cross::M55,
+];
 
 /// Those with a floating-point unit; there, every operator is checked in floating point too.
 const FLOATING: &[&str] = &["thumbv7em-none-eabihf", "thumbv8m.main-none-eabihf"];
@@ -103,10 +108,16 @@ pub(crate) fn build(package: &str, target: &str, features: &str) -> Result<Stage
             "Rust's core library for {target} is not installed; install it with\n\n    cargo xtask setup\n"
         )
     })?;
-    Ok(stage.variable("CARGO_TARGET_DIR", &firmware().to_string_lossy()))
+    Ok(stage.variable("CARGO_TARGET_DIR", &folder(target).to_string_lossy()))
+}
+
+/// Where cargo builds for a target: one with a core has a folder of its own, as its programs have the names of the others.
+pub(crate) fn folder(target: &str) -> std::path::PathBuf {
+    let (_, core) = cross::target_and_core(target);
+    core.map_or_else(firmware, |core| firmware().join(core))
 }
 
 /// Where [`build`] leaves it.
 pub(crate) fn image(package: &str, target: &str) -> std::path::PathBuf {
-    firmware().join(target).join("release").join(package)
+    folder(target).join(cross::target_and_core(target).0).join("release").join(package)
 }

@@ -22,6 +22,8 @@ enum Level {
     Portable,
     #[cfg(niello_dsp)]
     Dsp,
+    #[cfg(niello_mve)]
+    Mve,
     #[cfg(target_arch = "x86_64")]
     Avx2,
     #[cfg(target_arch = "x86_64")]
@@ -72,7 +74,10 @@ impl Isa {
         #[cfg(all(target_arch = "aarch64", target_feature = "neon"))]
         #[allow(unreachable_code, reason = "reached where nothing above was compiled")]
         return Self(Level::Neon, Extra::COMPILED);
+        #[cfg(niello_mve)]
+        return Self(Level::Mve, Extra::None);
         #[cfg(niello_dsp)]
+        #[allow(unreachable_code, reason = "reached where nothing above was compiled")]
         return Self(Level::Dsp, Extra::None);
         #[allow(unreachable_code, reason = "reached where nothing above was compiled")]
         Self(Level::Portable, Extra::None)
@@ -116,6 +121,8 @@ impl Isa {
             Level::Portable,
             #[cfg(niello_dsp)]
             Level::Dsp,
+            #[cfg(niello_mve)]
+            Level::Mve,
             #[cfg(target_arch = "x86_64")]
             Level::Avx2,
             #[cfg(target_arch = "x86_64")]
@@ -134,7 +141,7 @@ impl Isa {
         .chain((best.1 != Extra::None).then_some(best))
     }
 
-    /// Short name, as in reports: `scalar`, `portable`, `dsp`, `avx2`, `avx512vnni`, `neon`, `dotprod`, `i8mm`; with `-fp16` behind it
+    /// Short name, as in reports: `scalar`, `portable`, `dsp`, `mve`, `avx2`, `avx512vnni`, `neon`, `dotprod`, `i8mm`; with `-fp16` behind it
     /// where there is half-precision arithmetic (FEAT_FP16).
     pub const fn name(self) -> &'static str {
         #[cfg(target_arch = "aarch64")]
@@ -149,6 +156,8 @@ impl Isa {
             Level::Portable => "portable",
             #[cfg(niello_dsp)]
             Level::Dsp => "dsp",
+            #[cfg(niello_mve)]
+            Level::Mve => "mve",
             #[cfg(target_arch = "x86_64")]
             Level::Avx2 => "avx2",
             #[cfg(target_arch = "x86_64")]
@@ -167,14 +176,23 @@ impl Isa {
         matches!(self.0, Level::Scalar)
     }
 
-    /// Whether this is a small core: neither the reference nor one with vectors.
+    /// Whether this is a small core: neither the reference nor one with vectors of 128 bits or more that plain Rust is compiled for. One with
+    /// Helium counts as small: what has no kernel of its own for it runs the small cores'.
     pub(crate) const fn has_no_vectors(self) -> bool {
         match self.0 {
             Level::Portable => true,
             #[cfg(niello_dsp)]
             Level::Dsp => true,
+            #[cfg(niello_mve)]
+            Level::Mve => true,
             _ => false,
         }
+    }
+
+    /// Whether Helium may be used.
+    #[cfg(niello_mve)]
+    pub(crate) const fn has_mve(self) -> bool {
+        matches!(self.0, Level::Mve)
     }
 
     /// Whether AVX2 may be used.

@@ -26,8 +26,11 @@ impl Layout {
     /// For `smlad` (Cortex-M4, M7, M33): two channels in each half of a word. Weights must not be -128.
     pub const DSP: Self = Self { nr: 2, kr: 4, activation_offset: 0, pairs: true };
 
+    /// For `vmladava` of Helium (Cortex-M52, M55, M85): 4 channels by 16 bytes.
+    pub const MVE: Self = Self { nr: 4, kr: 16, activation_offset: 0, pairs: false };
+
     /// All of the above: what tests loop over.
-    pub const ALL: &[Self] = &[Self::SCALAR, Self::VNNI, Self::NEON, Self::DSP];
+    pub const ALL: &[Self] = &[Self::SCALAR, Self::VNNI, Self::NEON, Self::DSP, Self::MVE];
 
     /// A good number of output pixels per pass, as a convolution's `chunk`: enough that a panel of weights that was
     /// loaded is used many times, few enough that their activations stay in the first-level cache. Measured on Zen 5
@@ -36,11 +39,18 @@ impl Layout {
     pub const fn default_chunk(self) -> usize {
         if self.pairs {
             dsp::CHUNK
+        } else if self.wants_patches() {
+            24
         } else if self.kr > 1 {
             48
         } else {
             8
         }
+    }
+
+    /// Whether its tile reads patches only: pixels that follow each other.
+    pub(crate) const fn wants_patches(self) -> bool {
+        self.pairs || self.kr == Self::MVE.kr
     }
 
     /// `k` rounded up to whole groups; `usize::MAX` if that is more than can be counted, or for an empty layout.

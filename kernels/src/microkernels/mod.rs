@@ -28,6 +28,8 @@
 pub mod aarch64;
 pub mod dsp;
 mod layout;
+#[cfg(niello_mve)]
+pub mod mve;
 pub mod portable;
 #[cfg(niello_thumb2)]
 mod portable_thumb;
@@ -146,10 +148,44 @@ pub trait Tile: Copy {
     );
 }
 
+/// Pixels that follow each other at fixed distances, in memory that is read and in memory that is written.
+#[cfg(niello_mve)]
+#[derive(Clone, Copy, Debug)]
+pub struct Line {
+    /// The first pixel's bytes: its patch, padded to whole groups.
+    pub x: *const i8,
+    /// Bytes to the next.
+    pub pitch: usize,
+    /// Where the first pixel's channels go.
+    pub out: *mut i8,
+    /// Bytes to the next.
+    pub out_pitch: usize,
+    /// How many.
+    pub pixels: usize,
+}
+
+/// A tile that takes any number of pixels, each a patch in one segment, and needs no offsets.
+#[cfg(niello_mve)]
+pub trait LineTile: Copy {
+    /// The weight layout that it streams.
+    const LAYOUT: Layout;
+
+    /// Computes `channels` of all pixels: accumulate, requantise, clamp, store.
+    ///
+    /// # Safety
+    /// * `k` bytes of each pixel are readable; `k` is a multiple of `kr` and not 0;
+    /// * `constants` holds as many panels as the channels need, packed as [`LineTile::LAYOUT`] for one segment of `k`;
+    /// * `channels` bytes of each pixel are writable, and none of them is read as an activation.
+    unsafe fn line(self, line: &Line, k: usize, constants: &Panels, channels: usize);
+}
+
 /// Something to do with a tile, whichever it is.
 pub trait WithTile {
     /// Called once by [`dispatch`].
     fn call<T: Tile>(self, tile: T);
+    /// Called once by [`dispatch`] for a tile of whole lines.
+    #[cfg(niello_mve)]
+    fn call_lines<T: LineTile>(self, tile: T);
     /// Called once by [`dispatch`] when only the portable tile can read the layout.
     fn call_scalar(self, tile: scalar::Scalar);
 }
@@ -186,6 +222,12 @@ pub fn dispatch(layout: Layout, isa: Isa, action: impl WithTile) {
         && let Some(tile) = aarch64::neon::Neon::new(isa)
     {
         return action.call(tile);
+    }
+    #[cfg(niello_mve)]
+    if layout == mve::Mve::LAYOUT
+        && let Some(tile) = mve::Mve::new(isa)
+    {
+        return action.call_lines(tile);
     }
     if layout == dsp::Dsp::LAYOUT
         && let Some(tile) = dsp::Dsp::new(isa)

@@ -1,14 +1,14 @@
 //! Small layers of all shapes, on the kernels of the core and on the reference.
 
 use crate::{
-    layers::{Buffers, CHANNELS},
+    layers::{Buffers, CHANNELS, own_layout},
     random::Random,
 };
 use core::cell::Cell;
 use cortex_m_semihosting::hprintln;
 use niello::kernels::{
-    Add, Conv2d, DepthwiseConv2d, Gather, Isa, Kernel, Layout, MaxPool2d, Memory, Multiplier, Operand,
-    OutputParams, Region, Rounding, conv::scratch_bytes,
+    Add, Conv2d, DepthwiseConv2d, Gather, GlobalAveragePool, Isa, Kernel, Layout, MaxPool2d, Memory, Mul, Multiplier,
+    Operand, OutputParams, Region, Requantize, Rounding, conv::scratch_bytes,
 };
 
 /// Layers of each kind.
@@ -22,11 +22,14 @@ type Kind = fn(&mut Random, &mut Buffers) -> bool;
 /// Whether all are equal; prints the first of each kind that is not.
 pub(crate) fn all(buffers: &mut Buffers) -> bool {
     let mut random = Random(3);
-    let kinds: [(&str, Kind); 5] = [
+    let kinds: [(&str, Kind); 8] = [
         ("convolution", convolution),
         ("depthwise convolution", depthwise),
         ("max pool", max_pool),
         ("addition", addition),
+        ("multiplication", multiplication),
+        ("requantization", requantization),
+        ("mean", mean),
         ("floating-point convolution", crate::float::convolution),
     ];
     for (name, kind) in kinds {
@@ -45,8 +48,7 @@ pub(crate) fn all(buffers: &mut Buffers) -> bool {
 }
 
 fn stage(random: &mut Random) -> OutputParams {
-    let rounding =
-        [Rounding::TfliteDouble, Rounding::Single, Rounding::FloatEven][random.below(3) as usize];
+    let rounding = [Rounding::TfliteDouble, Rounding::Single, Rounding::FloatEven][random.below(3) as usize];
     let (min, max) = if random.below(2) == 0 { (-128, 127) } else { (-20, 90) };
     OutputParams { zero_point: random.code(), min, max, rounding }
 }
@@ -78,13 +80,28 @@ fn convolution(random: &mut Random, buffers: &mut Buffers) -> bool {
         _ => 4 + 4 * random.below(12),
     };
     let (size, kernel) = if cin >= 512 { (size.map(|s| s.min(5)), [1, 1]) } else { (size, kernel) };
-    let cout = 1 + random.below(12);
+    let mut cout = 1 + random.below(12);
     let out = [0, 1].map(|i| {
         let span = (kernel[i] - 1) * dilation[i] + 1;
         (size[i] + 2 * padding[i]).checked_sub(span).map_or(0, |room| room / stride[i] + 1)
     });
-    let layout = if random.below(4) == 0 { Layout::SCALAR } else { Layout::DSP };
-    let stage = stage(random);
+    let layout = match (random.below(4), own_layout()) {
+        (0, _) => Layout::SCALAR,
+        // Plain Rust reads the packing too.
+        (_, Layout::SCALAR) => Layout::DSP,
+        (_, own) => own,
+    };
+    let mut stage = stage(random);
+    // Whole panels without gaps, and a ReLU whose range begins at 0, are computed in ways of their own.
+    let whole = layout == Layout::MVE && random.below(2) == 0;
+    if whole {
+        cout = 4 * (1 + random.below(4));
+        if random.below(2) == 0 {
+            (stage.zero_point, stage.min, stage.max) = (-128, -128, 127);
+        }
+    }
+    let mut gap = |most: u32| if whole { 0 } else { random.below(2) * most };
+    let (in_gap, out_gap) = (gap(5), gap(3));
     scales(random, buffers);
     // The extremes that overflow first, now and then.
     let lowest = random.below(4) == 0;
@@ -103,10 +120,9 @@ fn convolution(random: &mut Random, buffers: &mut Buffers) -> bool {
     }
     layout.finish(&mut buffers.weights);
     let all_in = groups * cin;
-    let input = Operand::arena(PLACES[0], [size[0], size[1], all_in], all_in + random.below(2) * 5);
+    let input = Operand::arena(PLACES[0], [size[0], size[1], all_in], all_in + in_gap);
     fill(random, &mut buffers.arena, &input, lowest);
-    let output =
-        Operand::arena(PLACES[2], [out[0], out[1], groups * cout], groups * cout + random.below(2) * 3);
+    let output = Operand::arena(PLACES[2], [out[0], out[1], groups * cout], groups * cout + out_gap);
     let chunk = 1 + random.below(30) as usize;
     let scratch = scratch_bytes(layout, gather, taps, cin as usize, chunk) as u32;
     let Buffers { arena, weights, bias, mantissa, shift, pad, .. } = buffers;
@@ -139,7 +155,7 @@ fn depthwise(random: &mut Random, buffers: &mut Buffers) -> bool {
     let (kernel, dilation) =
         if random.below(2) == 0 { ([3, 3], [1, 1]) } else { (side(random, 1, 5), side(random, 1, 2)) };
     let (stride, padding) = (side(random, 1, 3), side(random, 0, 3));
-    let channels = 1 + random.below(20);
+    let channels = 1 + random.below(40);
     let out = [0, 1].map(|i| {
         let span = (kernel[i] - 1) * dilation[i] + 1;
         (size[i] + 2 * padding[i]).checked_sub(span).map_or(0, |room| room / stride[i] + 1)
@@ -204,6 +220,61 @@ fn addition(random: &mut Random, buffers: &mut Buffers) -> bool {
             mantissa: (1 << 30) + ((random.next() as i32) << 14),
             shift: -16 - random.below(6) as i32,
         },
+        stage: stage(random),
+    };
+    equal(&layer, &mut buffers.arena, &output)
+}
+
+/// A factor as such layers have it, or one that shifts to the left.
+fn factor(random: &mut Random) -> Multiplier {
+    let mantissa = (1 << 30) + ((random.next() as i32) << 14);
+    Multiplier { mantissa, shift: 4 - random.below(16) as i32 }
+}
+
+fn multiplication(random: &mut Random, buffers: &mut Buffers) -> bool {
+    let shape = [1 + random.below(5), 1 + random.below(5), 1 + random.below(40)];
+    let one = if random.below(2) == 0 { shape } else { [1, 1, shape[2]] };
+    let [a, output] = [0, 2].map(|i| Operand::arena(PLACES[i], shape, shape[2] + random.below(2) * 3));
+    let b = Operand::arena(PLACES[1], one, one[2]);
+    fill(random, &mut buffers.arena, &a, false);
+    fill(random, &mut buffers.arena, &b, false);
+    let layer = Mul {
+        a,
+        b,
+        output,
+        a_zero_point: random.code(),
+        b_zero_point: random.code(),
+        multiplier: factor(random),
+        stage: stage(random),
+    };
+    equal(&layer, &mut buffers.arena, &output)
+}
+
+fn requantization(random: &mut Random, buffers: &mut Buffers) -> bool {
+    let shape = [1 + random.below(5), 1 + random.below(5), 1 + random.below(40)];
+    let [input, output] = [0, 2].map(|i| Operand::arena(PLACES[i], shape, shape[2] + random.below(2) * 3));
+    fill(random, &mut buffers.arena, &input, false);
+    let layer = Requantize {
+        input,
+        output,
+        input_zero_point: random.code(),
+        multiplier: factor(random),
+        stage: stage(random),
+    };
+    equal(&layer, &mut buffers.arena, &output)
+}
+
+fn mean(random: &mut Random, buffers: &mut Buffers) -> bool {
+    let shape = [1 + random.below(24), 1 + random.below(24), 1 + random.below(80)];
+    let input = Operand::arena(PLACES[0], shape, shape[2] + random.below(2) * 3);
+    let lowest = random.below(4) == 0;
+    fill(random, &mut buffers.arena, &input, lowest);
+    let output = Operand::arena(PLACES[2], [1, 1, shape[2]], shape[2]);
+    let layer = GlobalAveragePool {
+        input,
+        output,
+        input_zero_point: random.code(),
+        multiplier: Multiplier { shift: -3 - random.below(8) as i32, ..factor(random) },
         stage: stage(random),
     };
     equal(&layer, &mut buffers.arena, &output)

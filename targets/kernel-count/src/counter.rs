@@ -7,9 +7,9 @@ const CVR: *mut u32 = 0xe000_e018 as *mut u32;
 /// The initial value of the counter, which counts down.
 const TOP: u32 = 0x00ff_ffff;
 
-/// Instructions per tick.
+/// Quarters of an instruction per tick: no machine here has a clock that needs finer ones.
 pub(crate) struct Counter {
-    per_tick: u32,
+    quarters: u32,
 }
 
 impl Counter {
@@ -21,12 +21,12 @@ impl Counter {
                 core::arch::asm!("2:", "subs {n}, #1", "bne 2b", n = inout(reg) 200_000u32 => _, options(nomem, nostack));
             }
         });
-        Self { per_tick: (400_000 + ticks / 2) / ticks.max(1) }
+        Self { quarters: (4 * 400_000 + ticks / 2) / ticks.max(1) }
     }
 
     /// The instructions of `work`, to a tick.
     pub(crate) fn count(&self, work: impl FnOnce()) -> u64 {
-        u64::from(ticks(work)) * u64::from(self.per_tick)
+        u64::from(ticks(work)) * u64::from(self.quarters) / 4
     }
 }
 

@@ -9,7 +9,7 @@ use core::cell::Cell;
 use cortex_m_semihosting::hprintln;
 use niello::kernels::{
     Add, Conv2d, DepthwiseConv2d, Gather, GlobalAveragePool, Isa, Kernel, Layout, MaxPool2d, Memory,
-    Multiplier, Operand, OutputParams, Region, Rounding, conv::scratch_bytes,
+    Mul, Multiplier, Operand, OutputParams, Region, Requantize, Rounding, conv::scratch_bytes,
 };
 
 /// Bytes of the arena: the largest layer's input, output and scratch.
@@ -87,16 +87,16 @@ pub(crate) fn count(buffers: &mut Buffers) {
     // The layers that were compared have left factors out of the ordinary.
     buffers.fill();
     let counter = Counter::new();
-    for layout in [Layout::DSP, Layout::SCALAR] {
-        if layout == Layout::DSP && Isa::compiled().name() != "dsp" {
+    for (layout, name, chunk) in PACKINGS {
+        if (layout == Layout::DSP || layout == Layout::MVE) && layout != own_layout() {
             continue;
         }
         let mut random = Random(2);
         buffers.weights.fill_with(|| random.weight());
         layout.finish(&mut buffers.weights);
-        hprintln!("{}", if layout == Layout::DSP { "packing cortex-m-dsp" } else { "packing portable" });
+        hprintln!("packing {}", name);
         for convolution in CONVOLUTIONS {
-            count_convolution(&counter, buffers, layout, convolution);
+            count_convolution(&counter, buffers, layout, chunk, convolution);
         }
     }
     hprintln!("any packing");
@@ -106,14 +106,31 @@ pub(crate) fn count(buffers: &mut Buffers) {
     }
 }
 
-fn count_convolution(counter: &Counter, buffers: &mut Buffers, layout: Layout, layer: &Convolution) {
+/// Packings, and pixels per pass as recipes have it for these.
+const PACKINGS: [(Layout, &str, usize); 3] =
+    [(Layout::MVE, "cortex-m-mve", 24), (Layout::DSP, "cortex-m-dsp", 12), (Layout::SCALAR, "portable", 4)];
+
+/// The layout of the core's own convolutions.
+pub(crate) fn own_layout() -> Layout {
+    match Isa::compiled().name() {
+        "mve" => Layout::MVE,
+        "dsp" => Layout::DSP,
+        _ => Layout::SCALAR,
+    }
+}
+
+fn count_convolution(
+    counter: &Counter,
+    buffers: &mut Buffers,
+    layout: Layout,
+    chunk: usize,
+    layer: &Convolution,
+) {
     let (name, size, [cin, cout], kernel, stride, padding) = *layer;
     let out = (size + 2 * padding - kernel) / stride + 1;
     let input = Operand::arena(0, [size, size, cin], cin);
     let output = Operand::arena(size * size * cin, [out, out, cout], cout);
     let gather = Gather::choose(layout, cin as usize);
-    // As recipes have it for these packings.
-    let chunk = if layout == Layout::DSP { 12 } else { 4 };
     let scratch = scratch_bytes(layout, gather, (kernel * kernel) as usize, cin as usize, chunk);
     let Buffers { arena, weights, bias, mantissa, shift, pad, .. } = buffers;
     let layer = Conv2d {
@@ -189,7 +206,26 @@ fn count_others(counter: &Counter, buffers: &mut Buffers) {
         multiplier: Multiplier { mantissa: 1_200_000_000, shift: -18 },
         stage: STAGE,
     };
+    let product = Mul {
+        a: add.a,
+        b: add.b,
+        output: add.output,
+        a_zero_point: ZERO_POINT,
+        b_zero_point: -7,
+        multiplier: Multiplier { mantissa: 1_200_000_000, shift: -6 },
+        stage: STAGE,
+    };
+    let other_scale = Requantize {
+        input: add.a,
+        output: add.output,
+        input_zero_point: ZERO_POINT,
+        multiplier: Multiplier { mantissa: 1_200_000_000, shift: 0 },
+        stage: STAGE,
+    };
     print("addition, 64x64, 64: values", 64 * 64 * 64, counter.count(|| run(&add, arena)), 0);
+    let values = 64 * 64 * 64;
+    print("multiplication, 64x64, 64: values", values, counter.count(|| run(&product, arena)), 0);
+    print("another scale, 64x64, 64: values", values, counter.count(|| run(&other_scale, arena)), 0);
 }
 
 pub(crate) fn run(kernel: &dyn Kernel, arena: &mut [i8]) {

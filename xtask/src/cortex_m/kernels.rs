@@ -7,8 +7,13 @@ use std::time::Instant;
 const PACKAGE: &str = "niello-kernel-count";
 
 /// Boards, and the kernels that must be in the program: without DSP instructions it would compare the reference with itself.
-const CORES: &[(&str, &str)] =
-    &[("cortex-m3", "portable"), ("cortex-m4", "dsp"), ("cortex-m7", "dsp"), ("cortex-m33", "dsp")];
+const CORES: &[(&str, &str)] = &[
+    ("cortex-m3", "portable"),
+    ("cortex-m4", "dsp"),
+    ("cortex-m7", "dsp"),
+    ("cortex-m33", "dsp"),
+    ("cortex-m55", "mve"),
+];
 
 /// How each kind of layers ends that is as it should be: `convolution: 150 layers equal to the reference's`.
 const EQUAL: &str = " layers equal to the reference's";

@@ -44,6 +44,7 @@ const M3: &str = "cortex-m3";
 const M4: &str = "cortex-m4";
 const M7: &str = "cortex-m7";
 const M33: &str = "cortex-m33";
+const M55: &str = "cortex-m55";
 const HOST: &str = "host";
 
 /// The cases of continuous integration.
@@ -76,6 +77,8 @@ pub(super) const ALL: &[Case<'_>] = &[
     on(M3, W251_SQUEEZENET),
     on(M4, W251_SQUEEZENET),
     on(M7, W251_SQUEEZENET),
+    on(M55, W251_SQUEEZENET),
+    on(M55, ANAM_NET_NARROW),
     on(HOST, SQUEEZENET1_0),
     on(HOST, ANAM_NET),
     on(A53, SQUEEZENET1_0_F32),
@@ -110,6 +113,10 @@ pub(super) const ALL: &[Case<'_>] = &[
     on(M4, TINY_AUTOENCODER),
     on(M7, TINY_AUTOENCODER),
     on(M33, TINY_AUTOENCODER),
+    on(M55, TINY_RESNET8),
+    on(M55, TINY_DS_CNN),
+    on(M55, TINY_VWW),
+    on(M55, TINY_AUTOENCODER),
 ];
 
 const fn on<'a>(target: &'a str, recipe: &'a str) -> Case<'a> {

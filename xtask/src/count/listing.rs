@@ -86,6 +86,8 @@ impl Instruction {
         match name.trim_end_matches('2') {
             "sdot" => 16,
             "smmla" => 32,
+            // Of Helium; the disassembler leaves out the `ad` of `vmladava`.
+            "vmlav.s8" | "vmlava.s8" => 16,
             "smull" | "smlal" | "mla" | "mul" if operands.starts_with('v') => match lanes {
                 Some("8h") => 8,
                 Some("4s") => 4,

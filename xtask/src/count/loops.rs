@@ -29,6 +29,7 @@ const MODELS: &[(&str, Model)] = &[
     ("cortex-m4", Model { triple: "thumbv7em", cpu: "cortex-m4" }),
     ("cortex-m7", Model { triple: "thumbv7em", cpu: "cortex-m7" }),
     ("cortex-m33", Model { triple: "thumbv8m.main", cpu: "cortex-m33" }),
+    ("cortex-m55", Model { triple: "thumbv8.1m.main", cpu: "cortex-m55" }),
 ];
 
 /// Loops that take less than this part of all instructions are not shown.

@@ -6,6 +6,7 @@
 //! | machine | target |
 //! |---|---|
 //! | `thumbv7em-*` | `cortex-m-dsp`: Armv7E-M always has the DSP instructions |
+//! | `thumbv8m.main-none-eabihf` with a `-C target-cpu` that has Helium (see [`MVE_CORES`]) | `cortex-m-mve` |
 //! | `thumbv8m.main-*` with a `-C target-cpu` that has them (see [`DSP_CORES`]), or with `dsp` among the target features | `cortex-m-dsp` |
 //! | other Cortex-M | `portable` |
 //! | `aarch64` with `dotprod` among the target features | `aarch64-dotprod` |
@@ -19,6 +20,9 @@
 /// Armv8-M cores that may be named in `-C target-cpu`: with the DSP instructions, as compilers assume them.
 const DSP_CORES: &[&str] = &["cortex-m33", "cortex-m35p", "cortex-m52", "cortex-m55", "cortex-m85"];
 
+/// Of these, the cores with Helium.
+const MVE_CORES: &[&str] = &["cortex-m52", "cortex-m55", "cortex-m85"];
+
 /// The name of the target; `None` outside a build script. `variable` gives an environment variable.
 pub(super) fn target(variable: impl Fn(&str) -> Option<String>) -> Option<&'static str> {
     let arch = variable("CARGO_CFG_TARGET_ARCH")?;
@@ -31,7 +35,11 @@ pub(super) fn target(variable: impl Fn(&str) -> Option<String>) -> Option<&'stat
     let dsp = triple.starts_with("thumbv7em")
         || triple.starts_with("thumbv8m.main")
             && (has("dsp") || core.is_some_and(|core| DSP_CORES.contains(&core)));
+    let vectors = triple.starts_with("thumbv8m.main")
+        && triple.ends_with("eabihf")
+        && core.is_some_and(|core| MVE_CORES.contains(&core));
     Some(match arch.as_str() {
+        "arm" if vectors => "cortex-m-mve",
         "arm" if dsp => "cortex-m-dsp",
         "aarch64" if has("dotprod") => "aarch64-dotprod",
         "aarch64" => "aarch64-neon",
@@ -42,7 +50,7 @@ pub(super) fn target(variable: impl Fn(&str) -> Option<String>) -> Option<&'stat
 
 #[cfg(test)]
 mod tests {
-    use super::{DSP_CORES, target};
+    use super::{DSP_CORES, MVE_CORES, target};
     use crate::lower::Target;
 
     /// The target for an architecture, a triple, target features and flags.
@@ -70,6 +78,9 @@ mod tests {
             (["arm", "thumbv8m.main-none-eabihf", "dsp,mclass", ""], "cortex-m-dsp"),
             (["arm", "thumbv8m.main-none-eabihf", "", "-C\x1ftarget-cpu=cortex-m33"], "cortex-m-dsp"),
             (["arm", "thumbv8m.main-none-eabi", "", "-Ctarget-cpu=cortex-m55\x1f-g"], "cortex-m-dsp"),
+            (["arm", "thumbv8m.main-none-eabihf", "", "-Ctarget-cpu=cortex-m55\x1f-g"], "cortex-m-mve"),
+            (["arm", "thumbv8m.main-none-eabihf", "", "-C\x1ftarget-cpu=cortex-m85"], "cortex-m-mve"),
+            (["arm", "thumbv8m.main-none-eabihf", "", "-Ctarget-cpu=cortex-m55+nomve"], "portable"),
             (["arm", "thumbv8m.main-none-eabi", "", "-Ctarget-cpu=cortex-m33+nodsp"], "portable"),
             (["arm", "thumbv8m.base-none-eabi", "", "-Ctarget-cpu=cortex-m23"], "portable"),
             (["arm", "thumbv7m-none-eabi", "", ""], "portable"),
@@ -89,9 +100,11 @@ mod tests {
     }
 
     #[test]
-    fn the_kernels_use_dsp_instructions_on_the_same_cores() {
+    fn the_kernels_use_the_same_instructions_on_the_same_cores() {
         let script = include_str!("../../../../kernels/build.rs");
-        let list: Vec<String> = DSP_CORES.iter().map(|core| format!("{core:?}")).collect();
-        assert!(script.contains(&format!("const CORES: &[&str] = &[{}];", list.join(", "))));
+        for (name, cores) in [("CORES", DSP_CORES), ("VECTOR_CORES", MVE_CORES)] {
+            let list: Vec<String> = cores.iter().map(|core| format!("{core:?}")).collect();
+            assert!(script.contains(&format!("const {name}: &[&str] = &[{}];", list.join(", "))), "{name}");
+        }
     }
 }

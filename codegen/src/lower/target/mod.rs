@@ -72,6 +72,16 @@ pub const TARGETS: &[Target] = &[
         tuning: Tuning::NONE,
     },
     Target {
+        name: "cortex-m-mve",
+        summary: "Cortex-M52, M55, M85 with Helium (MVE)",
+        layout: Layout::MVE,
+        chunk: 24,
+        float_panel: 4,
+        winograd: false,
+        threads: 1,
+        tuning: Tuning::NONE,
+    },
+    Target {
         name: "portable",
         summary: "any core, plain Rust",
         layout: Layout::SCALAR,
@@ -93,6 +103,7 @@ impl Target {
     /// | in a build script, `auto` is | for |
     /// |---|---|
     /// | `cortex-m-dsp` | `thumbv7em`; `thumbv8m.main` with a `-C target-cpu` that has DSP instructions |
+    /// | `cortex-m-mve` | `thumbv8m.main-none-eabihf` with a `-C target-cpu` that has Helium |
     /// | `aarch64-neon` | `aarch64`; `aarch64-dotprod` with `-C target-feature=+dotprod` or a `target-cpu` that has it |
     /// | `x86-vnni` | `x86_64` |
     /// | `portable` | any other |

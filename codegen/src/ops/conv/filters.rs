@@ -197,7 +197,7 @@ impl Filters {
         let zero_point = zero_point.unwrap_or(output.zero_point);
         let find = |(real, sums): &(f64, Sums)| equal_to(given.rounding, *real, zero_point, sums.largest);
         let takes_single_precision = matches!(given.rounding, GivenRounding::SinglePrecision(_))
-            && !matches!(cx.target().layout, Layout::DSP | Layout::SCALAR);
+            && !matches!(cx.target().layout, Layout::DSP | Layout::MVE | Layout::SCALAR);
         let found: Option<Vec<Multiplier>> =
             if takes_single_precision { None } else { channels.iter().map(find).collect() };
         (filters.rounding, filters.multiplier) = match (given.rounding, found) {

@@ -55,6 +55,23 @@ impl<'k, 'm, F: BinaryOp> Broadcast<'k, 'm, F> {
         Some(Self { both: ContiguousSpans::by_pixel(out, [a, a])?, repeat, function })
     }
 
+    /// Calls `each` with corresponding runs of both operands and the result, all of the same length; does nothing and returns `false` where a value
+    /// meets a group of channels.
+    #[cfg(niello_mve)]
+    #[inline(always)]
+    pub(crate) fn runs(&self, each: impl Fn(&[core::cell::Cell<i8>], [Channels<'_>; 2])) -> bool {
+        for i in 0..self.both.len() {
+            let (cells, [a, own]) = self.both.get(i);
+            let b = match &self.repeat {
+                Repeat::No => own,
+                Repeat::Pixel(pixel) => *pixel,
+                Repeat::Groups(_) => return false,
+            };
+            each(cells, [a, b]);
+        }
+        true
+    }
+
     #[inline(always)]
     fn each(&self, stage: OutputParams) {
         let function = *self.function;

@@ -122,6 +122,12 @@ pub struct Channels<'a> {
 }
 
 impl Channels<'_> {
+    /// The first value.
+    #[cfg(niello_mve)]
+    pub(crate) const fn as_ptr(&self) -> *const i8 {
+        self.ptr
+    }
+
     /// Number of values.
     pub const fn len(&self) -> usize {
         self.len

@@ -1,6 +1,8 @@
 //! The loops over the image: gather rows of activations, and hand tiles of them to the micro-kernel.
 
 use super::{Gather, scratch_bytes};
+#[cfg(niello_mve)]
+use crate::microkernels::LineTile;
 use crate::{
     Isa,
     base::{
@@ -46,7 +48,7 @@ pub(super) struct Sizes {
     /// Input channels per group.
     pub(super) cin: usize,
     /// Output channels per group.
-    cout: usize,
+    pub(super) cout: usize,
     /// Output channels per group, padded to whole panels.
     channels: usize,
     /// Segments per pixel.
@@ -122,7 +124,7 @@ impl ConvParams<'_> {
     }
 
     /// The first grid point.
-    fn start(&self) -> Cursor {
+    pub(super) fn start(&self) -> Cursor {
         self.row_start(0)
     }
 
@@ -144,7 +146,7 @@ impl ConvParams<'_> {
     }
 
     /// Constants from channel `n` (a multiple of the panel width) of `group` on.
-    fn panels(&self, sizes: Sizes, group: usize, n: usize) -> Panels {
+    pub(super) fn panels(&self, sizes: Sizes, group: usize, n: usize) -> Panels {
         let channel = group * sizes.channels + n;
         let row = sizes.segments * sizes.k;
         Panels {
@@ -164,7 +166,7 @@ pub(super) struct Cursor {
     pub(super) gy: usize,
     pub(super) gx: usize,
     /// Byte offset of its pixel in the output.
-    out: usize,
+    pub(super) out: usize,
 }
 
 /// The loops around the tile: chunks of pixels, groups, blocks of panels, tiles of pixels.
@@ -254,6 +256,14 @@ impl WithTile for CheckedConv<'_, '_> {
                 start += panels * nr;
             }
         });
+    }
+
+    #[cfg(niello_mve)]
+    fn call_lines<T: LineTile>(self, tile: T) {
+        if self.params.gather == Gather::Indirect || self.sizes.k == 0 {
+            return self.call_scalar(Scalar { layout: T::LAYOUT });
+        }
+        self.params.lines(self.sizes, tile);
     }
 
     fn call_scalar(self, tile: Scalar) {

@@ -10,6 +10,8 @@ pub mod conv_max_pool;
 pub mod depthwise;
 mod driver;
 pub(crate) mod gather;
+#[cfg(niello_mve)]
+mod lines;
 mod transposed;
 mod widen;
 pub mod winograd;
@@ -27,7 +29,7 @@ pub enum Gather {
     /// `kr`, so that no tile reads beyond a pixel.
     Indirect,
     /// Through scratch: the whole patch of a pixel is copied into one segment. For few input channels, and for tiles
-    /// that want activations of 16 bits: they are widened there.
+    /// that want activations of 16 bits, which are widened there, or pixels that follow each other.
     Im2col,
 }
 
@@ -36,7 +38,7 @@ impl Gather {
     pub const fn choose(layout: Layout, channels_per_group: usize) -> Self {
         if layout.padded_k(channels_per_group) == channels_per_group
             && channels_per_group >= 4
-            && !layout.pairs
+            && !layout.wants_patches()
         {
             Gather::Indirect
         } else {

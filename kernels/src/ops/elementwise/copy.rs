@@ -1,7 +1,9 @@
 //! Moving a tensor: as it is, or to another scale.
 
+#[cfg(niello_mve)]
+use super::mve::Mve;
 use crate::{
-    Multiplier, Operand, OutputParams,
+    Isa, Multiplier, Operand, OutputParams,
     base::{
         arith::by_rounding,
         isa::Vectorize,
@@ -62,11 +64,27 @@ pub struct Requantize {
 
 crate::schedule::kernel!(Requantize, |requantize| {
     check: |mem| ContiguousSpans::unary(mem, &requantize.input, &requantize.output),
-    run: |runs, isa| isa.vectorize(Rescale { requantize, runs }),
+    run: |runs, isa| requantize.compute(runs, isa),
     reads: [input],
     in place: true,
     cost: RESCALING,
 });
+
+impl Requantize {
+    #[inline(always)]
+    fn compute(&self, runs: ContiguousSpans<'_, 1>, isa: Isa) {
+        #[cfg(niello_mve)]
+        if let Some(tile) = Mve::new(isa, self.multiplier, 8, &self.stage) {
+            for run in 0..runs.len() {
+                let (cells, [values]) = runs.get(run);
+                // SAFETY: as many values as cells.
+                unsafe { tile.rescale(values.as_ptr(), self.input_zero_point, cells) };
+            }
+            return;
+        }
+        isa.vectorize(Rescale { requantize: self, runs });
+    }
+}
 
 struct Rescale<'k, 'm> {
     requantize: &'k Requantize,

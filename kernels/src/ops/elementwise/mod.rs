@@ -4,6 +4,8 @@ pub mod add;
 pub mod copy;
 pub mod linear_pair;
 pub mod mul;
+#[cfg(niello_mve)]
+mod mve;
 pub mod prelu;
 pub mod squared_difference;
 pub mod sub;

@@ -1,7 +1,9 @@
 //! Element-wise product of two tensors with different scales.
 
+#[cfg(niello_mve)]
+use super::mve::Mve;
 use crate::{
-    Multiplier, Operand, OutputParams,
+    Isa, Multiplier, Operand, OutputParams,
     base::memory::{BinaryOp, Broadcast},
 };
 
@@ -36,12 +38,28 @@ const PRODUCT: usize = 24;
 
 crate::schedule::kernel!(Mul, |mul| {
     check: |mem| Broadcast::new(mem, [&mul.a, &mul.b, &mul.output], mul),
-    run: |pairs, isa| isa.vectorize(pairs),
+    run: |pairs, isa| mul.compute(pairs, isa),
     reads: [a, b],
     one pixel: b,
     in place: true,
     cost: PRODUCT,
 });
+
+impl Mul {
+    #[inline(always)]
+    fn compute(&self, pairs: Broadcast<'_, '_, Self>, isa: Isa) {
+        #[cfg(niello_mve)]
+        if let Some(tile) = Mve::new(isa, self.multiplier, 16, &self.stage) {
+            let zeros = [self.a_zero_point, self.b_zero_point];
+            // SAFETY: runs of one length.
+            if pairs.runs(|cells, both| unsafe { tile.multiply(both.map(|run| run.as_ptr()), zeros, cells) })
+            {
+                return;
+            }
+        }
+        isa.vectorize(pairs);
+    }
+}
 
 impl BinaryOp for Mul {
     #[inline(always)]

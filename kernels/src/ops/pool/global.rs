@@ -1,7 +1,9 @@
 //! Mean over the whole image.
 
+#[cfg(niello_mve)]
+use super::sums::{CHANNELS, MOST, add};
 use crate::{
-    Memory, Multiplier, Operand, OutputParams,
+    Isa, Memory, Multiplier, Operand, OutputParams,
     base::{
         isa::Vectorize,
         memory::{In, Out, in_blocks, put},
@@ -60,30 +62,73 @@ impl GlobalAveragePool {
             pool: self,
             input,
             out,
+            #[cfg(niello_mve)]
+            first: 0,
         })
     }
 }
 
 crate::schedule::kernel!(GlobalAveragePool, |pool| {
     check: |mem| pool.mean(mem),
-    run: |mean, isa| isa.vectorize(mean),
+    run: |mean, isa| mean.compute(isa),
 });
 
 struct GlobalMean<'k, 'm> {
     pool: &'k GlobalAveragePool,
     input: In<'m>,
     out: Out<'m>,
+    /// The first channel that is left.
+    #[cfg(niello_mve)]
+    first: usize,
+}
+
+impl GlobalMean<'_, '_> {
+    #[inline(always)]
+    fn compute(self, isa: Isa) {
+        #[cfg(niello_mve)]
+        return isa.vectorize(Self { first: self.by_vectors(isa), ..self });
+        #[cfg(not(niello_mve))]
+        isa.vectorize(self);
+    }
+
+    /// As many channels as there are vectors for.
+    #[cfg(niello_mve)]
+    fn by_vectors(&self, isa: Isa) -> usize {
+        let Self { pool, input, out, .. } = *self;
+        let ([h, w, channels], cells) = (input.shape(), out.pixel(0, 0));
+        let whole = if isa.has_mve() { channels - channels % CHANNELS } else { 0 };
+        for first in (0..whole).step_by(CHANNELS) {
+            let zero = (h.wrapping_mul(w) as i32).wrapping_mul(pool.input_zero_point as i32);
+            let mut sums = [0i32.wrapping_sub(zero); CHANNELS];
+            for start in (0..h * w).step_by(MOST) {
+                let x = input.as_ptr().wrapping_add(start * input.stride() + first);
+                let mut some = [0; CHANNELS];
+                // SAFETY: these pixels are in the input, and have so many channels from there on.
+                unsafe { add(x, input.stride(), MOST.min(h * w - start), &mut some) };
+                for (sum, some) in sums.iter_mut().zip(some) {
+                    *sum = sum.wrapping_add(some.into());
+                }
+            }
+            put(cells, first, sums.map(|sum| pool.stage.store(sum, pool.multiplier)));
+        }
+        whole
+    }
 }
 
 impl Vectorize for GlobalMean<'_, '_> {
     #[inline(always)]
     fn run(self) {
-        let Self { pool, input, out } = self;
+        let Self { pool, input, out, .. } = self;
+        #[cfg(niello_mve)]
+        let start = self.first;
+        #[cfg(not(niello_mve))]
+        let start = 0;
         let [h, w, channels] = input.shape();
         // The zero points of all pixels at once: sums are modulo 2^32, and the true value fits.
         let zero = (h.wrapping_mul(w) as i32).wrapping_mul(pool.input_zero_point as i32);
         let cells = out.pixel(0, 0);
-        in_blocks!(first in channels, N => {
+        in_blocks!(offset in channels - start, N => {
+            let first = start + offset;
             let mut sums = [0i32.wrapping_sub(zero); N];
             for y in 0..h {
                 for x in 0..w {

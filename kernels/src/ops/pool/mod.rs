@@ -6,6 +6,8 @@ pub(crate) mod average;
 pub(crate) mod global;
 pub(crate) mod max;
 pub(crate) mod position;
+#[cfg(niello_mve)]
+mod sums;
 pub(crate) mod unpool;
 
 pub use average::AveragePool2d;

@@ -50,33 +50,33 @@ struct Run {
 
 /// Taps `first..end` of an axis lie within the image.
 #[derive(Clone, Copy, PartialEq)]
-struct Within {
-    first: usize,
-    end: usize,
+pub(super) struct Within {
+    pub(super) first: usize,
+    pub(super) end: usize,
 }
 
 /// The columns that a run sees: those within the image, the first of them, and how many pixels.
 #[derive(Clone, Copy)]
-struct Columns {
-    columns: Within,
-    x: usize,
-    count: usize,
+pub(super) struct Columns {
+    pub(super) columns: Within,
+    pub(super) x: usize,
+    pub(super) count: usize,
 }
 
 /// The most runs of one row: padding on both sides makes one for each pixel that it reaches.
-const MAX_RUNS: usize = 8;
+pub(super) const MAX_RUNS: usize = 8;
 /// No taps, unlike any.
-const NONE: Within = Within { first: usize::MAX, end: 0 };
+pub(super) const NONE: Within = Within { first: usize::MAX, end: 0 };
 
 impl Within {
     /// For a first tap at `start`, which is negative in the padding, on an axis of `size`.
-    fn new(start: isize, taps: usize, dilation: usize, size: usize) -> Self {
+    pub(super) fn new(start: isize, taps: usize, dilation: usize, size: usize) -> Self {
         // How many taps lie before a position. The dilation is not 0, of which the compiler does not know.
         let before = |to: isize| usize::try_from(to - start).unwrap_or(0).div_ceil(dilation.max(1)).min(taps);
         Self { first: before(0), end: before(size as isize) }
     }
 
-    fn len(self) -> usize {
+    pub(super) fn len(self) -> usize {
         self.end.saturating_sub(self.first)
     }
 }
@@ -165,7 +165,11 @@ pub(super) fn run(conv: &DepthwiseConv2d<'_>, input: In<'_>, out: Out<'_>) -> bo
 }
 
 /// The runs of a row of `ow` pixels, and how many there are; `None` for too many.
-fn columns(conv: &DepthwiseConv2d<'_>, w: usize, ow: usize) -> Option<([Columns; MAX_RUNS], usize)> {
+pub(super) fn columns(
+    conv: &DepthwiseConv2d<'_>,
+    w: usize,
+    ow: usize,
+) -> Option<([Columns; MAX_RUNS], usize)> {
     let (kw, dx, stride) = (conv.kernel[1] as usize, conv.dilation[1] as usize, conv.stride[1] as usize);
     let mut runs = [Columns { columns: NONE, x: 0, count: 0 }; MAX_RUNS];
     let (mut ox, mut len) = (0, 0);

@@ -5,6 +5,8 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod dsp;
+#[cfg(niello_mve)]
+mod mve;
 mod pairs;
 
 use crate::{
@@ -114,8 +116,12 @@ impl DepthwiseConv2d<'_> {
         self.channels(isa, input, out, 0..out.shape()[2]);
     }
 
-    /// On a core without vectors.
+    /// On a small core.
     fn small(&self, isa: Isa, input: In<'_>, out: Out<'_>) {
+        #[cfg(niello_mve)]
+        if mve::run(self, isa, input, out) {
+            return;
+        }
         // Plain Rust would only be slower with pairs; wide machines check them.
         let pairs = cfg!(any(niello_dsp, target_pointer_width = "64"));
         let some = |channels: Range<usize>| self.channels(isa, input, out, channels);

@@ -9,6 +9,8 @@ mod scalar_fast;
 
 pub use repeated::AddRepeated;
 
+#[cfg(niello_mve)]
+use super::mve::Mve;
 use crate::{
     Isa, Memory, Multiplier, Operand, OutputParams, Rounding,
     base::memory::{BinaryOp, Broadcast, ContiguousSpans},
@@ -79,6 +81,35 @@ impl Add {
         OutputParams { rounding, ..self.stage }.store(a.wrapping_add(b), self.multiplier)
     }
 
+    /// On Helium, where a factor of an operand is 1/2 and that of the other has a short way.
+    #[cfg(niello_mve)]
+    fn by_vectors(&self, runs: &ContiguousSpans<'_, 2>, isa: Isa) -> bool {
+        let half = Multiplier { mantissa: 1 << 30, shift: 0 };
+        let swap = self.a_multiplier != half;
+        let ([larger, smaller], zeros) = if swap {
+            ([self.b_multiplier, self.a_multiplier], [self.b_zero_point, self.a_zero_point])
+        } else {
+            ([self.a_multiplier, self.b_multiplier], [self.a_zero_point, self.b_zero_point])
+        };
+        let single = self.stage.rounding == Rounding::Single;
+        // What is only halved is not rounded.
+        let most = if single && smaller != half { -1 } else { 0 };
+        let fits = larger == half
+            && smaller.mantissa >= 0
+            && (-31..=most).contains(&smaller.shift)
+            && self.multiplier.shift < 0;
+        let Some(tile) = Mve::new(isa, self.multiplier, 30, &self.stage).filter(|_| fits) else {
+            return false;
+        };
+        for run in 0..runs.len() {
+            let (cells, [a, b]) = runs.get(run);
+            let both = if swap { [b, a] } else { [a, b] };
+            // SAFETY: runs of one length.
+            unsafe { tile.add(both.map(|run| run.as_ptr()), zeros, smaller, cells) };
+        }
+        true
+    }
+
     /// All sums. Where vectors are, a function of its own: beside it, their loops get longer.
     #[cfg_attr(target_pointer_width = "32", inline(always))]
     #[cfg_attr(not(target_pointer_width = "32"), inline(never))]
@@ -95,6 +126,10 @@ impl Add {
         #[cfg(target_arch = "aarch64")]
         if let Some(neon) = neon::Neon::new(isa, self) {
             return neon.run(&runs, |a, b| self.sum(a, b, Rounding::TfliteDouble));
+        }
+        #[cfg(niello_mve)]
+        if self.by_vectors(&runs, isa) {
+            return;
         }
         if isa.has_no_vectors() && scalar_fast::run(self, &runs) {
             return;

@@ -4,6 +4,8 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(niello_mve)]
+mod mve;
 #[cfg(target_arch = "aarch64")]
 pub(crate) mod neon;
 pub(crate) mod rectangle;
@@ -124,6 +126,12 @@ impl MaxPool2d {
                 // SAFETY: as above.
                 unsafe { tile.largest(&rectangle, channels, [self.min, self.max], out) };
             }
+            return;
+        }
+        #[cfg(niello_mve)]
+        if let (Some(tile), true) = (mve::Mve::new(isa), cells.len() == channels) {
+            // SAFETY: as above.
+            unsafe { tile.largest(&rectangle, channels, [self.min, self.max], out) };
             return;
         }
         if isa.has_no_vectors() && channels >= 4 && cells.len() == channels {

@@ -2,6 +2,7 @@
 
 /// A rectangle of pixels: `rows` of `columns`.
 #[derive(Clone, Copy)]
+#[repr(C)]
 pub(crate) struct Rectangle {
     pub(crate) first: *const i8,
     pub(crate) rows: usize,
