@@ -3,6 +3,7 @@
 use crate::{
     Result,
     cortex_m::{self, BOARDS, Board},
+    count,
     emulated::{self, CORES, Core},
     generate,
     stage::{Runner, Stage},
@@ -64,6 +65,9 @@ pub(crate) fn run(options: &Options) -> Result {
     }
     if !boards.is_empty() {
         cortex_m::tests(&mut runner, &boards, sweep)?;
+    }
+    if *all && sweep {
+        count::sweep(&mut runner)?;
     }
     runner.finish()
 }

@@ -76,6 +76,12 @@ impl Machine {
         !matches!(self, Self::Host)
     }
 
+    /// What it needs and this machine does not have.
+    pub(super) fn missing(&self) -> Option<&'static str> {
+        let found = self.is_emulated() || tools::runs("valgrind", &["--version"]);
+        (!found).then_some("valgrind (cargo xtask setup --profilers)")
+    }
+
     /// The words that distinguish its program from those of other machines.
     pub(super) fn program(&self) -> [&'static str; 2] {
         match self {
@@ -181,11 +187,6 @@ impl Machine {
 
 /// On this machine, as valgrind shows it: without AVX-512.
 fn callgrind(program: &str) -> Result<Measured> {
-    if !tools::runs("valgrind", &["--version"]) {
-        return Err(
-            "valgrind is not installed; install it with\n\n    cargo xtask setup --profilers\n".into()
-        );
-    }
     let folder = path("callgrind");
     // Parts of an earlier run would be read as this one's.
     let _ = fs::remove_dir_all(&folder);

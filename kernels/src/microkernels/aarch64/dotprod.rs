@@ -105,7 +105,7 @@ unsafe fn stage_six(pixels: &Pixels, mut to: *mut i8) -> *mut i8 {
                 vst1q_s64_x3(to.wrapping_add(8 * STAGED).cast(), high);
                 to = to.wrapping_add(16 * STAGED);
             }
-            if pixels.k % 16 > 0 {
+            if !pixels.k.is_multiple_of(16) {
                 for x in x {
                     let eight = x.wrapping_add(pixels.k / 16 * 16).cast::<[i8; 8]>();
                     to.cast::<[i8; 8]>().write(eight.read());

@@ -121,6 +121,18 @@ macro_rules! paired {
     };
 }
 
+/// Writes eight bytes of all channels, from `v0` to `v3` and `v4` to `v7`, as [`paired!`] reads them.
+macro_rules! interleaved {
+    () => {
+        concat!(
+            "zip1 v16.4s, v0.4s, v4.4s\nzip2 v17.4s, v0.4s, v4.4s\nzip1 v18.4s, v1.4s, v5.4s\nzip2 v19.4s, v1.4s, v5.4s\n",
+            "zip1 v20.4s, v2.4s, v6.4s\nzip2 v21.4s, v2.4s, v6.4s\nzip1 v22.4s, v3.4s, v7.4s\nzip2 v23.4s, v3.4s, v7.4s\n",
+            "st1 {{v16.16b, v17.16b, v18.16b, v19.16b}}, [{to}], #64\n",
+            "st1 {{v20.16b, v21.16b, v22.16b, v23.16b}}, [{to}], #64\n",
+        )
+    };
+}
+
 /// Loads `$bytes` of each pixel, and makes pairs of the first eight.
 macro_rules! activations {
     ($bytes:literal, $a:literal, $b:literal, $c:literal, $d:literal) => {
@@ -214,7 +226,7 @@ macro_rules! sums {
 }
 
 /// Writes a panel's weights for `pixels` from `from` to `to`, as [`paired!`] reads them: vectors of two channels by eight bytes. Where a segment
-/// ends with four bytes, they stand twice.
+/// ends with four bytes, anything stands beside them.
 ///
 /// # Safety
 /// As many weights are readable, and [`Layout::room_len`] bytes writable.
@@ -222,20 +234,32 @@ macro_rules! sums {
 #[target_feature(enable = "neon")]
 unsafe fn pair(mut from: *const i8, mut to: *mut i8, pixels: &Pixels) {
     for _ in 0..pixels.segments {
-        for k in (0..pixels.k).step_by(8) {
-            // SAFETY: sixteen channels by four bytes, and by four more where there are.
-            unsafe {
-                let low = vld1q_s8_x4(from);
-                from = from.wrapping_add(64);
-                let high = if pixels.k - k > 4 { vld1q_s8_x4(from) } else { low };
-                from = if pixels.k - k > 4 { from.wrapping_add(64) } else { from };
-                for (low, high) in [(low.0, high.0), (low.1, high.1), (low.2, high.2), (low.3, high.3)] {
-                    let [low, high] = [low, high].map(|x| vreinterpretq_s32_s8(x));
-                    vst1q_s8(to, vreinterpretq_s8_s32(vzip1q_s32(low, high)));
-                    vst1q_s8(to.wrapping_add(16), vreinterpretq_s8_s32(vzip2q_s32(low, high)));
-                    to = to.wrapping_add(32);
-                }
-            }
+        // SAFETY: reads sixteen channels by `k` bytes, and writes as many, rounded up to whole groups of eight. With intrinsics, it takes half as
+        // many instructions again.
+        unsafe {
+            core::arch::asm!(
+                "cbz {n}, 3f",
+                "2:",
+                weights!("v0", "v1", "v2", "v3"),
+                weights!("v4", "v5", "v6", "v7"),
+                interleaved!(),
+                "subs {n}, {n}, #1",
+                "b.ne 2b",
+                "3:",
+                "tbz {k}, #2, 4f",
+                weights!("v0", "v1", "v2", "v3"),
+                // The second half meets zeros.
+                interleaved!(),
+                "4:",
+                w = inout(reg) from,
+                to = inout(reg) to,
+                n = inout(reg) pixels.k / 8 => _,
+                k = in(reg) pixels.k,
+                out("v0") _, out("v1") _, out("v2") _, out("v3") _, out("v4") _, out("v5") _, out("v6") _,
+                out("v7") _, out("v16") _, out("v17") _, out("v18") _, out("v19") _, out("v20") _, out("v21") _,
+                out("v22") _, out("v23") _,
+                options(nostack),
+            );
         }
     }
 }
