@@ -18,11 +18,13 @@
 
 mod assembly;
 pub(crate) mod patches;
+mod pixels;
 
 use super::{Layout, Line, LineTile, Panels};
 use crate::{Isa, Rounding};
+use assembly::Quads;
 pub(crate) use assembly::mve;
-use assembly::{Pixels, Quads};
+use pixels::Pixels;
 
 /// A core with Helium.
 #[derive(Clone, Copy, Debug)]
