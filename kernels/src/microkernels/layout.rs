@@ -70,7 +70,7 @@ impl Layout {
     }
 
     /// Bytes that a tile may want to put operands of up to `pixels` pixels in another order, see [`super::Rows::room`]: one panel's weights
-    /// in pairs of channels, or the activations of [`ROOM_PIXELS`] where each has several segments. 0 for layouts of which no tile wants any;
+    /// in pairs of channels, or the activations of `ROOM_PIXELS` where each has several segments. 0 for layouts of which no tile wants any;
     /// `usize::MAX` if that is more than can be counted.
     pub const fn room_len(&self, pixels: usize, segments: usize, padded_k: usize) -> usize {
         if self.nr != Self::NEON.nr || self.kr != Self::NEON.kr || self.activation_offset != 0 || self.pairs {
