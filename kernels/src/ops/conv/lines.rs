@@ -75,7 +75,7 @@ impl ConvParams<'_> {
         let mut p = 0;
         while p < count {
             let target = scratch.get(p * k..).unwrap_or(&[]);
-            let done = match self.copy_run(cursor, count - p, sizes, group * cin, target) {
+            let done = match self.copy_line(cursor, count - p, sizes, group * cin, target) {
                 0 => {
                     self.copy_patch(cursor, group * cin, cin, target.get(..k).unwrap_or(&[]));
                     1
@@ -90,7 +90,7 @@ impl ConvParams<'_> {
 
     /// Copies the patches of as many of the `count` points from `cursor` on as are in a row with all columns of their taps within the image. Returns how many.
     #[inline(always)]
-    fn copy_run(
+    fn copy_line(
         &self,
         cursor: Cursor,
         count: usize,
