@@ -134,7 +134,13 @@ impl Layer<'_> {
             return Some(self.convolution(&Filters::of_transposed(conv)));
         }
         if let Some(PointWise(function)) = downcast::<PointWise>(node) {
-            return Some(self.table(|x| function.eval(x)));
+            let mut expected = self.table(|x| function.eval(x));
+            if matches!(function, Function::Sin | Function::Cos) {
+                // The ends of an interval say nothing about a periodic function between them; its slope is 1 at most.
+                let bounds = expected.bound.iter_mut().zip(&self.operands[0].data);
+                bounds.for_each(|(bound, x)| *bound += (6e-7 * x.abs()).min(2.0));
+            }
+            return Some(expected);
         }
         if downcast::<HardSigmoid>(node).is_some() {
             return Some(self.table(|x| (x / 6.0 + 0.5).clamp(0.0, 1.0)));
