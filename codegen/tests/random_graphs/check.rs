@@ -113,7 +113,7 @@ pub(crate) fn check(bytes: &[u8], log: &mut Vec<String>) -> Result<Outcome, Fail
     let outcome = outcome.map_err(|failure| if hostile { format!("hostile: {failure}") } else { failure });
     let taken = seconds() - start;
     // Everything of the slow ones is many times as much.
-    let most = if log.first().is_some_and(|line| line.contains("slow: true")) { 30.0 } else { 5.0 };
+    let most = if log.first().is_some_and(|line| line.contains("slow: true")) { 120.0 } else { 5.0 };
     // Dozens of evaluations, most of them by the scalar kernels with debug assertions.
     let most = most + 5e-8 * MACS.get() as f64;
     if outcome.is_ok() && taken > most {
